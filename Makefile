@@ -1,0 +1,50 @@
+# `make serve` and `make test` need only Python >= 3.11, make and a C library.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+ENGINE ?= engines/demo
+LOCK := requirements.lock
+
+.PHONY: setup serve chat test lint format bench clean
+.DEFAULT_GOAL := setup
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) or sys.version_info >= (3, 14))' \
+	  || { echo "Python 3.11, 3.12 or 3.13 is needed; name one with PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.serve: $(VENV)/.created pyproject.toml $(LOCK)
+	$(PIP) install -c $(LOCK) -e '.[serve]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.serve
+	$(PIP) install -c $(LOCK) -e '.[dev]'
+	@touch $@
+
+setup: $(VENV)/.serve
+
+$(ENGINE)/engine.json: | $(VENV)/.serve
+	$(BIN)/gemma4 build demo/checkpoint --out $(ENGINE) --precision f32 --slots 8 --max-total-tokens 2048
+
+serve: $(VENV)/.serve $(ENGINE)/engine.json
+	@exec $(BIN)/gemma4 serve --engine $(ENGINE) $(ARGS)
+
+chat: $(VENV)/.serve
+	@exec $(BIN)/gemma4 chat $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: $(VENV)/.dev lint
+	$(BIN)/python -m pytest $(ARGS)
+
+clean:
+	rm -rf $(VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis

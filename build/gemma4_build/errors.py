@@ -1,0 +1,94 @@
+"""What can go wrong in a build. Every message names the file or value and the way out."""
+
+from __future__ import annotations
+
+__all__ = [
+    "BadCheckpointError",
+    "BadIndexError",
+    "BadOptionError",
+    "BuildError",
+    "BusyError",
+    "DiskFullError",
+    "EngineRunError",
+    "ExistingFolderError",
+    "MisshapenTensorError",
+    "MissingFileError",
+    "MissingTensorError",
+    "QualityError",
+    "TokenizerError",
+    "TruncatedFileError",
+    "UnknownTensorError",
+    "UnsupportedModelError",
+]
+
+
+class BuildError(Exception):
+    """A build failed; the text is one line for the user. ``exit_code`` is the command's."""
+
+    exit_code = 1
+
+
+class BadOptionError(BuildError):
+    """An option has a value that cannot work."""
+
+    exit_code = 2
+
+
+class ExistingFolderError(BuildError):
+    """The target exists and is something else."""
+
+    exit_code = 2
+
+
+class BusyError(BuildError):
+    """Another process builds the same target."""
+
+
+class DiskFullError(BuildError):
+    """Not enough space, found before or while writing."""
+
+
+class EngineRunError(BuildError):
+    """llama.cpp could not load or run the built file."""
+
+
+class QualityError(BuildError):
+    """The built engine is worse than its precision allows."""
+
+
+class BadCheckpointError(BuildError):
+    """The checkpoint cannot be converted."""
+
+    exit_code = 2
+
+
+class UnsupportedModelError(BadCheckpointError):
+    """Another model than Gemma 4 26B-A4B's architecture."""
+
+
+class MissingFileError(BadCheckpointError):
+    """A file of the checkpoint is not there."""
+
+
+class BadIndexError(BadCheckpointError):
+    """The shard index and the shards do not agree."""
+
+
+class TruncatedFileError(BadCheckpointError):
+    """A shard's size is not what its header says."""
+
+
+class UnknownTensorError(BadCheckpointError):
+    """A tensor that this architecture does not have."""
+
+
+class MissingTensorError(BadCheckpointError):
+    """A tensor that this architecture needs is not there."""
+
+
+class MisshapenTensorError(BadCheckpointError):
+    """A tensor has the wrong shape or element type."""
+
+
+class TokenizerError(BadCheckpointError):
+    """The tokenizer files cannot be used."""

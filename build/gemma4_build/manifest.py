@@ -1,0 +1,167 @@
+"""Assemble the manifest of an engine folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from gemma4_runtime.engine_folder import (
+    MANIFEST_NAME,
+    SCHEMA_VERSION,
+    FileEntry,
+    LlamaCppOptions,
+    Manifest,
+    MemoryNeed,
+    ModelFacts,
+    Quality,
+    Source,
+    SourceFile,
+)
+from gemma4_runtime.engine_hashes import sha256_file
+
+from gemma4_build.model_spec import ARCHITECTURE, ModelSpec
+from gemma4_build.precision import PRECISIONS
+from gemma4_build.request import BuildRequest, resolve_limits, synthetic_pace
+
+__all__ = [
+    "build_key", "compose", "file_entries", "llama_cpp_options", "memory_need",
+    "runtime_version", "tool_version", "write_manifest",
+]  # fmt: skip
+
+CONVERTER = 1
+"""Raise when the same checkpoint and options give other files."""
+
+MICRO_BATCH = 512
+_KV_BITS = {"f32": 32.0, "f16": 16.0, "q8_0": 8.5}
+_PROCESS_BYTES = 256 << 20
+"""The runtime's own memory beside weights, KV cache and compute buffers."""
+
+
+def tool_version() -> str:
+    """Version of this distribution."""
+    try:
+        return version("gemma4-triton")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+def runtime_version(runtime: str) -> str:
+    """Exact version of what will run the engine."""
+    return version("xllamacpp") if runtime == "llama_cpp" else tool_version()
+
+
+def llama_cpp_options(request: BuildRequest) -> LlamaCppOptions:
+    """How the runtime loads the file; verification loads it the same way."""
+    precision = PRECISIONS[request.precision]
+    return LlamaCppOptions(
+        kv_type=precision.kv_type,
+        flash_attention=precision.flash_attention,
+        byte_tokens="literal" if request.literal_bytes else "byte",
+        micro_batch=MICRO_BATCH,
+    )
+
+
+def build_key(request: BuildRequest, files: list[SourceFile]) -> str:
+    """SHA-256 over everything that decides the files of the folder; limits do not."""
+    parts = {
+        "converter": CONVERTER,
+        "files": [file.model_dump() for file in files],
+        "runtime": request.runtime,
+        "runtime_version": runtime_version(request.runtime),
+    }
+    if request.runtime == "llama_cpp":
+        parts |= {"precision": request.precision, "literal_bytes": request.literal_bytes}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def memory_need(spec: ModelSpec, weight_bytes: int, options: LlamaCppOptions | None) -> MemoryNeed:
+    """Estimate; without ``options`` (synthetic) there is no model in memory."""
+    if options is None:
+        return MemoryNeed(
+            weight_bytes=0,
+            kv_bytes_per_token_sliding=0,
+            kv_bytes_per_token_full=0,
+            sliding_cells=0,
+            compute_bytes=_PROCESS_BYTES,
+        )
+    bits = _KV_BITS[options.kv_type]
+    cells = spec.window + options.micro_batch
+    return MemoryNeed(
+        weight_bytes=weight_bytes,
+        kv_bytes_per_token_sliding=int(spec.kv_values_sliding * bits / 8),
+        kv_bytes_per_token_full=int(spec.kv_values_full * bits / 8),
+        sliding_cells=cells + -cells % 256,
+        compute_bytes=_PROCESS_BYTES + 4 * options.micro_batch * spec.vocab,
+    )
+
+
+def file_entries(folder: Path, names: tuple[str, ...]) -> dict[str, FileEntry]:
+    """Size and hash of files in ``folder``."""
+    return {
+        name: FileEntry(size=(folder / name).stat().st_size, sha256=sha256_file(folder / name))
+        for name in names
+    }
+
+
+def compose(
+    request: BuildRequest,
+    spec: ModelSpec,
+    *,
+    sources: list[SourceFile],
+    eos_ids: list[int],
+    files: dict[str, FileEntry],
+    quality: Quality | None,
+    unverified_reason: str,
+) -> Manifest:
+    """The manifest of a finished folder."""
+    options = llama_cpp_options(request) if request.runtime == "llama_cpp" else None
+    weight_bytes = files["model.gguf"].size if options is not None else 0
+    return Manifest.model_validate(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "runtime": request.runtime,
+            "runtime_version": runtime_version(request.runtime),
+            "source": Source(
+                name=request.checkpoint.resolve().name, architecture=ARCHITECTURE, files=sources
+            ),
+            "precision": request.precision if options is not None else "none",
+            "limits": resolve_limits(request, spec),
+            "model": _facts(spec, eos_ids),
+            "memory": memory_need(spec, weight_bytes, options),
+            "llama_cpp": options,
+            "synthetic": None if options is not None else synthetic_pace(request),
+            "verified": quality is not None,
+            "unverified_reason": unverified_reason,
+            "quality": quality,
+            "build_key": build_key(request, sources),
+            "tool_version": tool_version(),
+            "created_at": datetime.now(UTC).replace(microsecond=0),
+            "files": files,
+        }
+    )
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write engine.json atomically. Raises :class:`OSError`."""
+    temporary = folder / f"{MANIFEST_NAME}.new"
+    temporary.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    temporary.replace(folder / MANIFEST_NAME)
+
+
+def _facts(spec: ModelSpec, eos_ids: list[int]) -> ModelFacts:
+    return ModelFacts(
+        layers=spec.layers,
+        sliding_layers=sum(spec.sliding),
+        hidden_size=spec.hidden,
+        vocab_size=spec.vocab,
+        bos_id=spec.bos_id,
+        eos_ids=eos_ids,
+        pad_id=spec.pad_id,
+        sliding_window=spec.window,
+        context_length=spec.context,
+        experts=spec.experts,
+        experts_per_token=spec.experts_per_token,
+    )

@@ -1,0 +1,271 @@
+"""What config.json says about the model, checked and in one form.
+
+transformers wrote ``global_head_dim`` and ``num_global_key_value_heads`` first; from 5.15 on it
+writes ``per_layer_config`` instead. Both are read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gemma4_build.errors import BadCheckpointError, MissingFileError, UnsupportedModelError
+
+__all__ = ["ARCHITECTURE", "ModelSpec", "VisionSpec", "parse_config", "read_config"]
+
+ARCHITECTURE = "Gemma4ForConditionalGeneration"
+_WAY_OUT = "this project builds Gemma 4 26B-A4B (google/gemma-4-26B-A4B-it) only"
+
+
+@dataclass(frozen=True, slots=True)
+class VisionSpec:
+    """The vision tower, which is checked and left out: only text is served."""
+
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    head_dim: int
+    patch_values: int
+    positions: int
+    standardize: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """The text model. ``sliding[i]`` is true where layer i has sliding-window attention;
+    ``head_dim``/``kv_heads`` are the sliding layers', ``global_*`` the full ones'."""
+
+    vocab: int
+    hidden: int
+    layers: int
+    sliding: tuple[bool, ...]
+    heads: int
+    kv_heads: int
+    global_kv_heads: int
+    head_dim: int
+    global_head_dim: int
+    intermediate: int
+    moe_intermediate: int
+    experts: int
+    experts_per_token: int
+    window: int
+    context: int
+    softcap: float
+    eps: float
+    rope_theta: float
+    global_rope_theta: float
+    partial_rotary: float
+    bos_id: int
+    eos_id: int
+    pad_id: int
+    vision: VisionSpec | None
+
+    def layer_head_dim(self, layer: int) -> int:
+        return self.head_dim if self.sliding[layer] else self.global_head_dim
+
+    def layer_kv_heads(self, layer: int) -> int:
+        return self.kv_heads if self.sliding[layer] else self.global_kv_heads
+
+    @property
+    def rotated_pairs(self) -> int:
+        """Rotated pairs of a full layer's head; the rest of the head has frequency 0."""
+        return int(self.partial_rotary * self.global_head_dim // 2)
+
+    @property
+    def kv_values_sliding(self) -> int:
+        """K and V values per token, summed over the sliding layers."""
+        return sum(self.sliding) * 2 * self.kv_heads * self.head_dim
+
+    @property
+    def kv_values_full(self) -> int:
+        """K and V values per token, summed over the full layers."""
+        full = self.layers - sum(self.sliding)
+        return full * 2 * self.global_kv_heads * self.global_head_dim
+
+
+def read_config(folder: Path) -> ModelSpec:
+    """Parse ``folder/config.json``. Raises :class:`BadCheckpointError` and its kinds."""
+    path = folder / "config.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MissingFileError(
+            f"{path}: not found; give the folder of a Hugging Face checkpoint"
+        ) from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BadCheckpointError(f"{path}: not JSON ({error}); download it again") from None
+    if not isinstance(data, dict):
+        raise BadCheckpointError(f"{path}: not a JSON object; download it again")
+    return parse_config(data, where=str(path))
+
+
+def parse_config(data: Mapping[str, Any], *, where: str) -> ModelSpec:
+    """A :class:`ModelSpec` of the parsed config.json; ``where`` names it in errors."""
+    _check_architecture(data, where)
+    text = _Section(data.get("text_config"), f"{where}: text_config")
+    _check_variant(text, data, where)
+    layers = text.integer("num_hidden_layers")
+    sliding = _layer_types(text, layers)
+    global_head_dim, global_kv_heads = _global_heads(text, sliding)
+    rope = _Section(text.get("rope_parameters"), f"{where}: text_config.rope_parameters")
+    rope_sliding = _Section(rope.get("sliding_attention"), f"{rope.where}.sliding_attention")
+    rope_full = _Section(rope.get("full_attention"), f"{rope.where}.full_attention")
+    _expect(rope_sliding, "rope_type", "default")
+    _expect(rope_full, "rope_type", "proportional")
+    _expect(text, "hidden_activation", "gelu_pytorch_tanh")
+    return ModelSpec(
+        vocab=text.integer("vocab_size"),
+        hidden=text.integer("hidden_size"),
+        layers=layers,
+        sliding=sliding,
+        heads=text.integer("num_attention_heads"),
+        kv_heads=text.integer("num_key_value_heads"),
+        global_kv_heads=global_kv_heads,
+        head_dim=text.integer("head_dim"),
+        global_head_dim=global_head_dim,
+        intermediate=text.integer("intermediate_size"),
+        moe_intermediate=text.integer("moe_intermediate_size"),
+        experts=text.integer("num_experts"),
+        experts_per_token=text.integer("top_k_experts"),
+        window=text.integer("sliding_window"),
+        context=text.integer("max_position_embeddings"),
+        softcap=text.number("final_logit_softcapping"),
+        eps=text.number("rms_norm_eps"),
+        rope_theta=rope_sliding.number("rope_theta"),
+        global_rope_theta=rope_full.number("rope_theta"),
+        partial_rotary=rope_full.number("partial_rotary_factor"),
+        bos_id=text.integer("bos_token_id", least=0),
+        eos_id=text.integer("eos_token_id", least=0),
+        pad_id=text.integer("pad_token_id", least=0),
+        vision=_vision(data.get("vision_config"), where),
+    )
+
+
+class _Section:
+    """A JSON object whose missing or bad values become errors that name them."""
+
+    def __init__(self, data: Any, where: str) -> None:
+        if not isinstance(data, Mapping):
+            raise BadCheckpointError(f"{where}: missing or not an object; {_WAY_OUT}")
+        self.data = data
+        self.where = where
+
+    def get(self, key: str) -> Any:
+        return self.data.get(key)
+
+    def integer(self, key: str, *, least: int = 1) -> int:
+        value = self.data.get(key)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise BadCheckpointError(f"{self.where}.{key} is {value!r}; need an integer >= {least}")
+        return value
+
+    def number(self, key: str) -> float:
+        value = self.data.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            raise BadCheckpointError(f"{self.where}.{key} is {value!r}; need a number > 0")
+        return float(value)
+
+
+def _expect(section: _Section, key: str, wanted: object) -> None:
+    value = section.get(key)
+    if value != wanted:
+        raise UnsupportedModelError(
+            f"{section.where}.{key} is {value!r}, need {wanted!r}; {_WAY_OUT}"
+        )
+
+
+def _check_architecture(data: Mapping[str, Any], where: str) -> None:
+    names = data.get("architectures") or []
+    model_type = str(data.get("model_type", ""))
+    if ARCHITECTURE not in names or model_type != "gemma4":
+        found = ", ".join(map(str, names)) or model_type or "nothing"
+        known = {"gemma3": "Gemma 3", "gemma3_text": "Gemma 3", "gemma3n": "Gemma 3n"}
+        family = known.get(model_type)
+        says = f"{family} ({found})" if family else f"architecture {found}"
+        raise UnsupportedModelError(f"{where}: {says}; {_WAY_OUT}")
+    if data.get("quantization_config") is not None:
+        method = data["quantization_config"].get("quant_method", "unknown method")
+        raise UnsupportedModelError(
+            f"{where}: the checkpoint is already quantized ({method}); "
+            "build from the bf16 checkpoint and choose --precision"
+        )
+
+
+def _check_variant(text: _Section, data: Mapping[str, Any], where: str) -> None:
+    if (text.get("hidden_size_per_layer_input") or 0) > 0 or text.get("num_kv_shared_layers"):
+        layers = text.get("num_hidden_layers")
+        raise UnsupportedModelError(
+            f"{where}: Gemma 4 E2B/E4B ({layers} layers, per-layer embeddings); {_WAY_OUT}"
+        )
+    if not text.get("enable_moe_block"):
+        raise UnsupportedModelError(
+            f"{where}: a dense Gemma 4 without experts, such as 31B; {_WAY_OUT}"
+        )
+    _expect(text, "attention_k_eq_v", True)
+    if text.get("use_double_wide_mlp") or text.get("attention_bias"):
+        raise UnsupportedModelError(
+            f"{where}: use_double_wide_mlp or attention_bias is set; {_WAY_OUT}"
+        )
+    if data.get("tie_word_embeddings") is False or text.get("tie_word_embeddings") is False:
+        raise UnsupportedModelError(f"{where}: tie_word_embeddings is false; {_WAY_OUT}")
+    if data.get("audio_config") is not None:
+        raise UnsupportedModelError(f"{where}: audio_config is set (E2B/E4B); {_WAY_OUT}")
+
+
+def _layer_types(text: _Section, layers: int) -> tuple[bool, ...]:
+    kinds = text.get("layer_types")
+    known = {"sliding_attention": True, "full_attention": False}
+    if not isinstance(kinds, list) or len(kinds) != layers or any(k not in known for k in kinds):
+        raise BadCheckpointError(
+            f"{text.where}.layer_types: need {layers} of sliding_attention or full_attention"
+        )
+    sliding = tuple(known[kind] for kind in kinds)
+    if all(sliding) or not any(sliding):
+        raise UnsupportedModelError(f"{text.where}.layer_types: need both kinds; {_WAY_OUT}")
+    return sliding
+
+
+def _global_heads(text: _Section, sliding: tuple[bool, ...]) -> tuple[int, int]:
+    """head_dim and key/value heads of the full layers, from either style."""
+    if text.get("global_head_dim") is not None:
+        heads_key = "num_global_key_value_heads"
+        return text.integer("global_head_dim"), text.integer(heads_key)
+    per_layer = _Section(
+        text.get("per_layer_config"),
+        f"{text.where}: neither global_head_dim nor per_layer_config; per_layer_config",
+    )
+    where = f"{text.where}.per_layer_config"
+    by_index = {int(k): v for k, v in per_layer.data.items() if str(k).isdigit()}
+    found = set()
+    for layer, is_sliding in enumerate(sliding):
+        if is_sliding:
+            if by_index.get(layer):
+                raise UnsupportedModelError(f"{where}.{layer}: a sliding layer; {_WAY_OUT}")
+            continue
+        entry = _Section(by_index.get(layer), f"{where}.{layer}")
+        found.add((entry.integer("head_dim"), entry.integer("num_key_value_heads")))
+    if len(found) != 1:
+        raise UnsupportedModelError(f"{where}: the full layers differ {sorted(found)}; {_WAY_OUT}")
+    return found.pop()
+
+
+def _vision(data: Any, where: str) -> VisionSpec | None:
+    if data is None:
+        return None
+    vision = _Section(data, f"{where}: vision_config")
+    if vision.get("use_clipped_linears"):
+        raise UnsupportedModelError(f"{vision.where}.use_clipped_linears is set; {_WAY_OUT}")
+    return VisionSpec(
+        hidden=vision.integer("hidden_size"),
+        intermediate=vision.integer("intermediate_size"),
+        layers=vision.integer("num_hidden_layers"),
+        heads=vision.integer("num_attention_heads"),
+        head_dim=vision.integer("head_dim"),
+        patch_values=3 * vision.integer("patch_size") ** 2,
+        positions=vision.integer("position_embedding_size"),
+        standardize=bool(vision.get("standardize")),
+    )

@@ -1,0 +1,202 @@
+"""From a request to an engine folder: check, convert, verify, publish."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from gemma4_runtime.engine_folder import FileEntry, Manifest, Quality, SourceFile
+from gemma4_runtime.machine import available_memory
+
+from gemma4_build.checkpoint import TEXT_FILES, Checkpoint, open_checkpoint, source_files
+from gemma4_build.convert import convert_tensors, resume_point
+from gemma4_build.existing import Existing, look_at_target
+from gemma4_build.gguf_header import plan_tensors, write_header
+from gemma4_build.manifest import (
+    build_key,
+    compose,
+    file_entries,
+    llama_cpp_options,
+    memory_need,
+    write_manifest,
+)
+from gemma4_build.precision import PRECISIONS
+from gemma4_build.progress import Reporter
+from gemma4_build.request import BuildRequest, resolve_limits
+from gemma4_build.result import BuildResult
+from gemma4_build.synthetic import build_synthetic
+from gemma4_build.verify import verify_gguf
+from gemma4_build.verify.check import MAX_TOKENS
+from gemma4_build.verify.prompts import load_prompts
+from gemma4_build.vocabulary import Vocabulary, read_vocabulary
+from gemma4_build.workspace import Workspace, check_space, disk_errors, open_workspace
+
+__all__ = ["build_engine"]
+
+MODEL = "model.gguf"
+_KEY, _STATE, _HEADER = ".build-key", ".build-state", ".header"
+
+
+def build_engine(request: BuildRequest, reporter: Reporter) -> BuildResult:
+    """Build ``request.out``, or say that it is up to date.
+
+    Raises the kinds of :class:`gemma4_build.errors.BuildError`; then nothing is left behind. An
+    interrupt leaves a hidden folder next to the target, from which the same request goes on.
+    """
+    if request.runtime == "synthetic":
+        return build_synthetic(request)
+    started = time.monotonic()
+    with open_checkpoint(request.checkpoint) as checkpoint:
+        vocabulary = read_vocabulary(
+            checkpoint.folder, checkpoint.spec, literal_bytes=request.literal_bytes
+        )
+        resolve_limits(request, checkpoint.spec)
+        sources = source_files(checkpoint.folder, checkpoint.shards)
+        found = look_at_target(request.out, build_key(request, sources), force=request.force)
+        build = _Build(request, checkpoint, vocabulary, sources, reporter)
+        if found.manifest is not None:
+            return build.refresh(found, started)
+        return build.run(started)
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    request: BuildRequest
+    checkpoint: Checkpoint
+    vocabulary: Vocabulary
+    sources: list[SourceFile]
+    reporter: Reporter
+
+    def run(self, started: float) -> BuildResult:
+        with open_workspace(self.request.out) as work:
+            begun = time.monotonic()
+            model, read_bytes, written = self._convert(work)
+            converted = time.monotonic() - begun
+            self.reporter.say(
+                f"Converted: {read_bytes / 1e9:.2f} GB read, {written / 1e9:.2f} GB written, "
+                f"{converted:.1f} s"
+            )
+            files = {MODEL: model, **self._copy_text_files(work.folder)}
+            quality, reason = self._verify(work.folder / MODEL)
+            manifest = self._manifest(files, quality, reason)
+            write_manifest(work.folder, manifest)
+            for name in (_KEY, _STATE):
+                (work.folder / name).unlink()
+            work.publish()
+        seconds = time.monotonic() - started
+        return BuildResult(
+            "built", self.request.out, manifest, seconds, converted, read_bytes, written
+        )
+
+    def refresh(self, found: Existing, started: float) -> BuildResult:
+        """The files are right: bring limits and verification up to what was asked for."""
+        old, out = found.require(), self.request.out
+        quality, reason = old.quality, old.unverified_reason
+        if quality is None and not self.request.skip_verify:
+            quality, reason = self._verify(out / MODEL)
+        new = self._manifest(old.files, quality, reason)
+        same = new.model_copy(
+            update={"created_at": old.created_at, "tool_version": old.tool_version}
+        )
+        seconds = time.monotonic() - started
+        if same == old:
+            return BuildResult("up_to_date", out, old, seconds)
+        with disk_errors(out):
+            write_manifest(out, new)
+        return BuildResult("updated", out, new, seconds)
+
+    def _convert(self, work: Workspace) -> tuple[FileEntry, int, int]:
+        spec, folder = self.checkpoint.spec, work.folder
+        precision = PRECISIONS[self.request.precision]
+        tensors = plan_tensors(spec, self.checkpoint.rules, precision)
+        self._drop_other_build(work)
+        state, model, header = folder / _STATE, folder / MODEL, folder / _HEADER
+        size = write_header(
+            header,
+            name=self.request.checkpoint.resolve().name,
+            spec=spec,
+            vocabulary=self.vocabulary,
+            precision=precision,
+            sampling=self._sampling(),
+            tensors=tensors,
+            literal_bytes=self.request.literal_bytes,
+        )
+        done = resume_point(state) if model.exists() else 0
+        if done:
+            header.unlink()
+            self.reporter.say(f"Going on after {done / 1e9:.2f} GB of an interrupted build")
+        else:
+            state.unlink(missing_ok=True)
+            header.replace(model)
+        check_space(work, size + tensors[-1].end - max(done, size))
+        result = convert_tensors(
+            self.checkpoint,
+            tensors,
+            path=model,
+            header_size=size,
+            state_path=state,
+            reporter=self.reporter,
+            threads=self.request.threads or min(4, len(os.sched_getaffinity(0))),
+        )
+        entry = FileEntry(size=result.size, sha256=result.sha256)
+        return entry, result.read_bytes, result.written_bytes
+
+    def _drop_other_build(self, work: Workspace) -> None:
+        """Remove what an interrupted build of something else left."""
+        key_file, key = work.folder / _KEY, build_key(self.request, self.sources)
+        if not key_file.exists() or key_file.read_text() != key:
+            work.clear()
+        key_file.write_text(key)
+
+    def _copy_text_files(self, folder: Path) -> dict[str, FileEntry]:
+        for name in TEXT_FILES:
+            shutil.copyfile(self.checkpoint.folder / name, folder / name)
+        return file_entries(folder, TEXT_FILES)
+
+    def _verify(self, model: Path) -> tuple[Quality | None, str]:
+        if self.request.skip_verify:
+            return None, "skipped by --skip-verify"
+        options = llama_cpp_options(self.request)
+        need = memory_need(self.checkpoint.spec, model.stat().st_size, options)
+        prompts = load_prompts(
+            self.checkpoint.folder / "tokenizer.json", window=self.checkpoint.spec.window
+        )
+        longest = max(len(prompt.ids) for prompt in prompts) + MAX_TOKENS
+        needed, free = need.total(slots=1, max_total_tokens=longest), available_memory()
+        if needed > free:
+            reason = (
+                f"the machine that built it had {free / 2**30:.1f} GiB of free memory, "
+                f"running it takes {needed / 2**30:.1f} GiB"
+            )
+            self.reporter.say(f"Not verified: {reason}")
+            return None, reason
+        quality = verify_gguf(
+            self.checkpoint,
+            model,
+            precision=self.request.precision,
+            options=options,
+            reporter=self.reporter,
+        )
+        return quality, ""
+
+    def _manifest(
+        self, files: dict[str, FileEntry], quality: Quality | None, reason: str
+    ) -> Manifest:
+        return compose(
+            self.request,
+            self.checkpoint.spec,
+            sources=self.sources,
+            eos_ids=self.vocabulary.eos_ids,
+            files=files,
+            quality=quality,
+            unverified_reason=reason,
+        )
+
+    def _sampling(self) -> dict[str, float]:
+        text = (self.checkpoint.folder / "generation_config.json").read_text(encoding="utf-8")
+        data = json.loads(text)
+        return {key: data[key] for key in ("temperature", "top_k", "top_p") if key in data}

@@ -1,0 +1,262 @@
+"""Write a random checkpoint with true names and shapes, for tests and measurements.
+
+``python -m gemma4_build.random_checkpoint --preset {tiny,1gb,26b} --tokenizer FOLDER OUT``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gemma4_build.model_spec import ModelSpec, parse_config
+from gemma4_build.tensor_table import EMBEDDING, TensorRule, checkpoint_tensors
+
+__all__ = ["PRESETS", "Preset", "config_for", "main", "write_checkpoint"]
+
+_CHUNK = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Sizes of a random model. ``pattern`` sliding layers come before each full one."""
+
+    vocab: int | None
+    hidden: int
+    layers: int
+    pattern: int
+    heads: int
+    kv_heads: int
+    global_kv_heads: int
+    head_dim: int
+    global_head_dim: int
+    intermediate: int
+    moe_intermediate: int
+    experts: int
+    experts_per_token: int
+    window: int
+    context: int
+    vision: tuple[int, int, int, int, int, int, int]
+    """hidden, intermediate, layers, heads, head_dim, patch_size, positions"""
+    shard_bytes: int
+
+
+_SMALL_VISION = (32, 64, 1, 2, 16, 4, 64)
+PRESETS = {
+    "tiny": Preset(
+        None, 64, 3, 2, 4, 2, 1, 32, 64, 96, 32, 8, 2, 16, 2048, _SMALL_VISION, 300_000
+    ),
+    "1gb": Preset(
+        None, 768, 12, 5, 8, 4, 1, 64, 128, 1536, 384, 48, 4, 512, 8192, _SMALL_VISION, 400 << 20
+    ),
+    "26b": Preset(
+        262144, 2816, 30, 5, 16, 8, 2, 256, 512, 2112, 704, 128, 8, 1024, 262144,
+        (1152, 4304, 27, 16, 72, 16, 10240), 49_900_000_000,
+    ),
+}  # fmt: skip
+"""``vocab`` None is the tokenizer's own size."""
+
+
+def config_for(preset: Preset, vocab: int) -> dict[str, Any]:
+    """config.json in the published style."""
+    kinds = ["sliding_attention"] * preset.pattern + ["full_attention"]
+    hidden, intermediate, layers, heads, head_dim, patch, positions = preset.vision
+    text = {
+        "model_type": "gemma4_text", "vocab_size": vocab, "hidden_size": preset.hidden,
+        "num_hidden_layers": preset.layers,
+        "layer_types": [kinds[n % len(kinds)] for n in range(preset.layers)],
+        "num_attention_heads": preset.heads, "num_key_value_heads": preset.kv_heads,
+        "num_global_key_value_heads": preset.global_kv_heads, "head_dim": preset.head_dim,
+        "global_head_dim": preset.global_head_dim, "intermediate_size": preset.intermediate,
+        "moe_intermediate_size": preset.moe_intermediate, "num_experts": preset.experts,
+        "top_k_experts": preset.experts_per_token, "enable_moe_block": True,
+        "attention_k_eq_v": True, "attention_bias": False, "final_logit_softcapping": 30.0,
+        "rms_norm_eps": 1e-6, "hidden_activation": "gelu_pytorch_tanh",
+        "tie_word_embeddings": True, "use_bidirectional_attention": "vision",
+        "num_kv_shared_layers": 0, "hidden_size_per_layer_input": 0,
+        "vocab_size_per_layer_input": vocab, "use_double_wide_mlp": False,
+        "max_position_embeddings": preset.context, "sliding_window": preset.window,
+        "rope_parameters": {
+            "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
+            "full_attention": {
+                "rope_type": "proportional", "partial_rotary_factor": 0.25,
+                "rope_theta": 1000000.0,
+            },
+        },
+        "bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0, "dtype": "bfloat16",
+    }  # fmt: skip
+    vision = {
+        "model_type": "gemma4_vision", "hidden_size": hidden, "intermediate_size": intermediate,
+        "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": heads,
+        "head_dim": head_dim, "global_head_dim": head_dim, "patch_size": patch,
+        "hidden_activation": "gelu_pytorch_tanh", "pooling_kernel_size": 3,
+        "position_embedding_size": positions, "default_output_length": 16,
+        "standardize": True, "use_clipped_linears": False, "rms_norm_eps": 1e-6,
+        "dtype": "bfloat16",
+    }  # fmt: skip
+    first = vocab - 7
+    return {
+        "architectures": ["Gemma4ForConditionalGeneration"], "model_type": "gemma4",
+        "dtype": "bfloat16", "tie_word_embeddings": True, "audio_config": None,
+        "text_config": text, "vision_config": vision, "vision_soft_tokens_per_image": 16,
+        "eos_token_id": [1, 106], "boi_token_id": first, "boa_token_id": first + 1,
+        "image_token_id": first + 2, "audio_token_id": first + 3, "eoi_token_id": first + 4,
+        "eoa_token_id": first + 5, "eoa_token_index": first + 5, "video_token_id": first + 6,
+    }  # fmt: skip
+
+
+def write_checkpoint(
+    out: Path,
+    preset: Preset,
+    *,
+    tokenizer: Path,
+    seed: int = 0,
+    shard_bytes: int | None = None,
+    vision: bool = True,
+) -> ModelSpec:
+    """Write config, tokenizer files (from the folder ``tokenizer``) and bf16 shards to ``out``.
+
+    Memory stays at a few dozen MB. Same arguments give the same bytes.
+    """
+    out.mkdir(parents=True)
+    vocab = _write_tokenizer(tokenizer, out, preset.vocab)
+    config = config_for(preset, vocab)
+    if not vision:
+        config["vision_config"] = None
+    spec = parse_config(config, where="preset")
+    (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    rules = checkpoint_tensors(spec)
+    groups = _group(rules, shard_bytes or preset.shard_bytes)
+    weight_map: dict[str, str] = {}
+    for number, group in enumerate(groups, start=1):
+        name = (
+            "model.safetensors"
+            if len(groups) == 1
+            else f"model-{number:05d}-of-{len(groups):05d}.safetensors"
+        )
+        _write_shard(out / name, group, seed=seed)
+        weight_map |= {rule.name: name for rule in group}
+    if len(groups) > 1:
+        total = sum(_nbytes(rule) for rule in rules)
+        index = {"metadata": {"total_size": total}, "weight_map": weight_map}
+        (out / "model.safetensors.index.json").write_text(json.dumps(index, indent=1))
+    return spec
+
+
+def _nbytes(rule: TensorRule) -> int:
+    return 2 * math.prod(rule.shape)
+
+
+def _group(rules: tuple[TensorRule, ...], shard_bytes: int) -> list[list[TensorRule]]:
+    groups: list[list[TensorRule]] = [[]]
+    size = 0
+    for rule in rules:
+        if groups[-1] and size + _nbytes(rule) > shard_bytes:
+            groups.append([])
+            size = 0
+        groups[-1].append(rule)
+        size += _nbytes(rule)
+    return groups
+
+
+def _write_shard(path: Path, rules: list[TensorRule], *, seed: int) -> None:
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    at = 0
+    for rule in rules:
+        end = at + _nbytes(rule)
+        header[rule.name] = {"dtype": "BF16", "shape": rule.shape, "data_offsets": [at, end]}
+        at = end
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for rule in rules:
+            for part in _values(rule, seed):
+                file.write(_to_bf16(part).data)
+
+
+def _values(rule: TensorRule, seed: int) -> Iterator[npt.NDArray[np.float32]]:
+    """Random values whose logits are sane: unit-scale activations, q_norm at head_dim ** -0.25
+    since attention has scale 1, norms and scales away from 1 so that a wrong mapping shows."""
+    name, size = rule.name, math.prod(rule.shape)
+    rng = np.random.Generator(np.random.SFC64([seed, *name.encode()]))
+    spread, centre = _scale(rule)
+    pool = _CHUNK if size > 64 * _CHUNK else size
+    done = 0
+    block = rng.standard_normal(min(pool, _CHUNK), dtype=np.float32)
+    while done < size:
+        count = min(_CHUNK, size - done)
+        if done and size <= 64 * _CHUNK:
+            block = rng.standard_normal(count, dtype=np.float32)
+        part = np.roll(block, int(rng.integers(_CHUNK)))[:count] if done else block[:count]
+        yield part * np.float32(spread) + np.float32(centre)
+        done += count
+
+
+def _scale(rule: TensorRule) -> tuple[float, float]:
+    """(standard deviation, mean)."""
+    name = rule.name
+    if name == EMBEDDING:
+        return 2.5 * rule.shape[-1] ** -0.5, 0.0
+    if name.endswith(("q_norm.weight", "k_norm.weight")):
+        return 0.1 * rule.shape[0] ** -0.25, rule.shape[0] ** -0.25
+    if name.endswith("layer_scalar"):
+        return 0.05, 0.9
+    if len(rule.shape) == 1:
+        return 0.1, 1.0
+    if name.endswith("router.proj.weight"):
+        return 1.0, 0.0
+    return rule.shape[-1] ** -0.5, 0.0
+
+
+def _to_bf16(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
+    """Round to nearest even."""
+    bits = values.view(np.uint32)
+    return ((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16).astype(np.uint16)
+
+
+def _write_tokenizer(source: Path, out: Path, vocab: int | None) -> int:
+    """Copy the tokenizer files; pad with ``<unusedN>`` up to ``vocab`` tokens. The last seven ids
+    stay the multimodal placeholders only without padding."""
+    for name in ("tokenizer_config.json", "generation_config.json", "chat_template.jinja"):
+        shutil.copyfile(source / name, out / name)
+    data = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
+    tokens = data["model"]["vocab"]
+    ids = set(tokens.values()) | {entry["id"] for entry in data["added_tokens"]}
+    size = vocab or 1 + max(ids)
+    numbers = (n for n in range(size) if f"<unused{n}>" not in tokens)
+    for token_id in range(size):
+        if token_id not in ids:
+            tokens[f"<unused{next(numbers)}>"] = token_id
+    (out / "tokenizer.json").write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+    return size
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--preset", choices=sorted(PRESETS), required=True)
+    parser.add_argument("--tokenizer", type=Path, default=Path("demo/checkpoint"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("out", type=Path)
+    options = parser.parse_args()
+    if options.out.exists():
+        parser.error(f"{options.out} exists")
+    write_checkpoint(
+        options.out, PRESETS[options.preset], tokenizer=options.tokenizer, seed=options.seed
+    )
+    size = sum(os.path.getsize(path) for path in options.out.iterdir())  # noqa: PTH202
+    print(f"{options.out}: {size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

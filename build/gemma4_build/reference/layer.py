@@ -1,0 +1,114 @@
+"""One decoder layer, with its weights read from the checkpoint when they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from gemma4_build.checkpoint import Checkpoint
+from gemma4_build.reference.ops import (
+    Array,
+    attention,
+    gelu_tanh,
+    inverse_frequencies,
+    rms_norm,
+    rope,
+    softmax,
+)
+from gemma4_build.tensor_table import PREFIX
+
+__all__ = ["Layer"]
+
+
+class Layer:
+    """Layer ``index``. Call it with the hidden states of all prompts, [all tokens, hidden]."""
+
+    def __init__(self, checkpoint: Checkpoint, index: int) -> None:
+        self._checkpoint = checkpoint
+        self._spec = checkpoint.spec
+        self._index = index
+
+    def __call__(self, hidden: Array, starts: Sequence[int]) -> Array:
+        """``starts`` are the prompts' first rows, and the number of rows at the end."""
+        norm = self._norm
+        attended = self._attention(norm(hidden, "input_layernorm.weight"), starts)
+        hidden = hidden + norm(attended, "post_attention_layernorm.weight")
+        dense = self._dense(norm(hidden, "pre_feedforward_layernorm.weight"))
+        dense = norm(dense, "post_feedforward_layernorm_1.weight")
+        mixed = self._experts(norm(hidden, "pre_feedforward_layernorm_2.weight"), hidden)
+        mixed = norm(mixed, "post_feedforward_layernorm_2.weight")
+        hidden = hidden + norm(dense + mixed, "post_feedforward_layernorm.weight")
+        return hidden * self._weight("layer_scalar")
+
+    def _stored(self, name: str) -> str:
+        return f"{PREFIX}layers.{self._index}.{name}"
+
+    def _weight(self, name: str) -> Array:
+        stored = self._checkpoint.tensors[self._stored(name)]
+        return stored.read_float32().reshape(stored.shape)
+
+    def _norm(self, x: Array, name: str) -> Array:
+        return rms_norm(x, self._spec.eps, self._weight(name))
+
+    def _attention(self, x: Array, starts: Sequence[int]) -> Array:
+        spec, n = self._spec, self._index
+        sliding, size = spec.sliding[n], spec.layer_head_dim(n)
+        q = (x @ self._weight("self_attn.q_proj.weight").T).reshape(len(x), -1, size)
+        k = (x @ self._weight("self_attn.k_proj.weight").T).reshape(len(x), -1, size)
+        v = k
+        if sliding:
+            v = (x @ self._weight("self_attn.v_proj.weight").T).reshape(len(x), -1, size)
+        q = self._norm(q, "self_attn.q_norm.weight")
+        v = rms_norm(v, spec.eps)
+        k = self._norm(k, "self_attn.k_norm.weight")
+        frequencies = (
+            inverse_frequencies(size, spec.rope_theta, size // 2)
+            if sliding
+            else inverse_frequencies(size, spec.global_rope_theta, spec.rotated_pairs)
+        )
+        window = spec.window if sliding else None
+        mixed = [
+            attention(rope(q[a:b], frequencies), rope(k[a:b], frequencies), v[a:b], window=window)
+            for a, b in pairwise(starts)
+        ]
+        return np.concatenate(mixed) @ self._weight("self_attn.o_proj.weight").T
+
+    def _dense(self, x: Array) -> Array:
+        gate = gelu_tanh(x @ self._weight("mlp.gate_proj.weight").T)
+        up = x @ self._weight("mlp.up_proj.weight").T
+        return (gate * up) @ self._weight("mlp.down_proj.weight").T
+
+    def _experts(self, x: Array, hidden: Array) -> Array:
+        """``x`` is what the experts see, ``hidden`` the residual stream, which the router sees."""
+        spec = self._spec
+        routed = rms_norm(hidden, spec.eps) * self._weight("router.scale")
+        routed *= np.float32(spec.hidden**-0.5)
+        chances = softmax(routed @ self._weight("router.proj.weight").T)
+        chosen = np.argpartition(-chances, spec.experts_per_token - 1, axis=-1)
+        chosen = chosen[:, : spec.experts_per_token]
+        shares = np.take_along_axis(chances, chosen, axis=-1)
+        shares /= shares.sum(axis=-1, keepdims=True)
+        shares *= self._weight("router.per_expert_scale")[chosen]
+        gate_up = self._expert_reader("experts.gate_up_proj")
+        down = self._expert_reader("experts.down_proj")
+        out = np.zeros_like(x)
+        for expert in np.unique(chosen):
+            rows, places = np.nonzero(chosen == expert)
+            both = x[rows] @ gate_up(int(expert)).T
+            gate, up = np.split(both, 2, axis=-1)
+            result = (gelu_tanh(gate) * up) @ down(int(expert)).T
+            out[rows] += result * shares[rows, places, None]
+        return out
+
+    def _expert_reader(self, name: str) -> Callable[[int], Array]:
+        """Reads the matrix of one expert."""
+        stored = self._checkpoint.tensors[self._stored(name)]
+        _, rows, columns = stored.shape
+
+        def read(expert: int) -> Array:
+            flat = stored.read_float32(expert * rows * columns, rows * columns)
+            return flat.reshape(rows, columns)
+
+        return read

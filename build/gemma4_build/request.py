@@ -1,0 +1,100 @@
+"""What to build, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gemma4_runtime.engine_folder import ManifestLimits, SyntheticPace
+
+from gemma4_build.errors import BadOptionError
+from gemma4_build.model_spec import ModelSpec
+from gemma4_build.precision import PRECISIONS
+
+__all__ = ["BUILD_RUNTIMES", "BuildRequest", "resolve_limits", "synthetic_pace"]
+
+BUILD_RUNTIMES = ("llama_cpp", "synthetic")
+_DEFAULT_TOTAL = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRequest:
+    """Options of one build. ``None`` limits take their default from the model.
+
+    ``literal_bytes``: see :class:`gemma4_build.vocabulary.Vocabulary`. The two paces are
+    the synthetic runtime's. Raises :class:`BadOptionError` when made with values that cannot work.
+    """
+
+    checkpoint: Path
+    out: Path
+    runtime: str = "llama_cpp"
+    precision: str = "int8"
+    slots: int = 4
+    max_queued: int = 64
+    max_total_tokens: int | None = None
+    max_prompt_tokens: int | None = None
+    force: bool = False
+    skip_verify: bool = False
+    literal_bytes: bool = True
+    prefill_tokens_per_s: float | None = None
+    decode_tokens_per_s: float | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("--runtime", self.runtime, BUILD_RUNTIMES)
+        _one_of("--precision", self.precision, tuple(PRECISIONS))
+        _least("--slots", self.slots, 1)
+        _least("--max-queued", self.max_queued, 0)
+        _least("--max-total-tokens", self.max_total_tokens, 2)
+        _least("--max-prompt-tokens", self.max_prompt_tokens, 1)
+        _least("--threads", self.threads, 1)
+        for option, pace in (
+            ("--prefill-tokens-per-s", self.prefill_tokens_per_s),
+            ("--decode-tokens-per-s", self.decode_tokens_per_s),
+        ):
+            if pace is not None and self.runtime != "synthetic":
+                raise BadOptionError(f"{option}: is for --runtime synthetic only")
+            if pace is not None and not 0 < pace < float("inf"):
+                raise BadOptionError(f"{option} {pace}: must be above 0")
+        checkpoint, out = self.checkpoint.resolve(), self.out.resolve()
+        if out == checkpoint or out in checkpoint.parents or checkpoint in out.parents:
+            raise BadOptionError(f"--out {self.out}: must lie apart from the checkpoint")
+
+
+def synthetic_pace(request: BuildRequest) -> SyntheticPace:
+    """The pace with defaults filled in."""
+    return SyntheticPace(
+        prefill_tokens_per_s=request.prefill_tokens_per_s or 20_000.0,
+        decode_tokens_per_s=request.decode_tokens_per_s or 200.0,
+    )
+
+
+def resolve_limits(request: BuildRequest, spec: ModelSpec) -> ManifestLimits:
+    """Limits with defaults filled in. Raises :class:`BadOptionError`."""
+    total = request.max_total_tokens or min(_DEFAULT_TOTAL, spec.context)
+    if total > spec.context:
+        raise BadOptionError(
+            f"--max-total-tokens {total}: the model's context is {spec.context} tokens"
+        )
+    prompt = request.max_prompt_tokens or total - 1
+    if prompt >= total:
+        raise BadOptionError(
+            f"--max-prompt-tokens {prompt}: must be below --max-total-tokens {total}, "
+            "to leave room for an answer"
+        )
+    return ManifestLimits(
+        max_total_tokens=total,
+        max_prompt_tokens=prompt,
+        slots=request.slots,
+        max_queued=request.max_queued,
+    )
+
+
+def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise BadOptionError(f"{option} {value}: known are {', '.join(known)}")
+
+
+def _least(option: str, value: int | None, least: int) -> None:
+    if value is not None and value < least:
+        raise BadOptionError(f"{option} {value}: must be at least {least}")

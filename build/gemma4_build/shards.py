@@ -1,0 +1,163 @@
+"""Read safetensors shards by explicit offsets.
+
+The ``safetensors`` library maps whole files, which makes resident memory grow with the checkpoint,
+and it refuses a bad file without saying what is wrong. The format is a u64 header length, a JSON
+header and the data (https://github.com/huggingface/safetensors#format).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gemma4_build.errors import BadCheckpointError, MissingFileError, TruncatedFileError
+
+__all__ = ["ITEM_SIZE", "Shard", "StoredTensor", "open_shard", "to_float32"]
+
+ITEM_SIZE = {"BF16": 2, "F16": 2, "F32": 4}
+"""Bytes per element of the types that can be converted."""
+
+_ALL_SIZES = {
+    **ITEM_SIZE, "F64": 8, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2,
+    "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1,
+}  # fmt: skip
+_MAX_HEADER = 100_000_000
+"""The limit of the safetensors library."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """Where a tensor lies. ``offset`` counts from the start of the file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    shard: Shard = field(repr=False)
+    offset: int
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def read_size(self) -> int:
+        """Bytes in the file."""
+        return self.size * ITEM_SIZE[self.dtype]
+
+    def read(self, first: int = 0, count: int | None = None) -> npt.NDArray[np.uint8]:
+        """Raw bytes of ``count`` elements from element ``first`` on (row-major)."""
+        item = ITEM_SIZE[self.dtype]
+        count = self.size - first if count is None else count
+        return self.shard.read(self.offset + first * item, count * item)
+
+    def read_float32(self, first: int = 0, count: int | None = None) -> npt.NDArray[np.float32]:
+        """The same elements as flat float32; exact for all supported types."""
+        return to_float32(self.read(first, count), self.dtype)
+
+
+class Shard:
+    """One open ``.safetensors`` file. Reads are thread-safe (``pread``)."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.header_bytes = b""
+        self.size = os.fstat(descriptor).st_size
+        self.tensors: dict[str, StoredTensor] = {}
+        self._descriptor = descriptor
+
+    def read(self, offset: int, count: int) -> npt.NDArray[np.uint8]:
+        """Bytes ``[offset, offset + count)``. Raises :class:`TruncatedFileError` at the end."""
+        buffer = np.empty(count, dtype=np.uint8)
+        view = buffer.data
+        done = 0
+        while done < count:
+            try:
+                got = os.preadv(self._descriptor, [view[done:]], offset + done)
+            except OSError as error:
+                raise BadCheckpointError(f"{self.path}: cannot read ({error.strerror})") from error
+            if got == 0:
+                raise TruncatedFileError(f"{self.path}: became shorter while reading")
+            done += got
+        return buffer
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def to_float32(raw: npt.NDArray[np.uint8], dtype: str) -> npt.NDArray[np.float32]:
+    """BF16, F16 or F32 bytes to float32, exactly."""
+    if dtype == "BF16":
+        wide = raw.view(np.uint16).astype(np.uint32)
+        wide <<= 16
+        return wide.view(np.float32)
+    if dtype == "F16":
+        return raw.view(np.float16).astype(np.float32)
+    return raw.view(np.float32)
+
+
+def open_shard(path: Path) -> Shard:
+    """Open and check one file: header, offsets without gaps, size.
+
+    Raises :class:`MissingFileError`, :class:`TruncatedFileError`, :class:`BadCheckpointError`.
+    """
+    try:
+        shard = Shard(path, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except FileNotFoundError:
+        raise MissingFileError(f"{path}: not found; download the whole checkpoint") from None
+    except OSError as error:
+        raise BadCheckpointError(f"{path}: cannot open ({error.strerror})") from error
+    try:
+        _read_header(shard)
+    except BaseException:
+        shard.close()
+        raise
+    return shard
+
+
+def _read_header(shard: Shard) -> None:
+    if shard.size < 8:
+        raise TruncatedFileError(f"{shard.path}: {shard.size} bytes; download it again")
+    length = int.from_bytes(shard.read(0, 8).tobytes(), "little")
+    if length > _MAX_HEADER:
+        raise BadCheckpointError(f"{shard.path}: not a safetensors file; download it again")
+    start = 8 + length
+    if start > shard.size:
+        raise TruncatedFileError(
+            f"{shard.path}: {shard.size} bytes, but the header alone has {start}; download it again"
+        )
+    shard.header_bytes = shard.read(8, length).tobytes()
+    try:
+        header = json.loads(shard.header_bytes)
+        entries = {name: _entry(e) for name, e in header.items() if name != "__metadata__"}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadCheckpointError(f"{shard.path}: bad header ({error}); download it again") from None
+    expected = 0
+    for name, (dtype, shape, begin, end) in sorted(entries.items(), key=lambda item: item[1][2:]):
+        if begin != expected or end - begin != math.prod(shape) * _ALL_SIZES[dtype]:
+            raise BadCheckpointError(
+                f"{shard.path}: bad header (data of {name} at {begin}..{end} does not fit "
+                f"{dtype} {list(shape)} after {expected}); download it again"
+            )
+        expected = end
+        shard.tensors[name] = StoredTensor(name, dtype, shape, shard, start + begin)
+    if shard.size != start + expected:
+        kind = "truncated" if shard.size < start + expected else "too long"
+        raise TruncatedFileError(
+            f"{shard.path}: {kind}: {shard.size} bytes, its header says {start + expected}; "
+            "download it again"
+        )
+
+
+def _entry(entry: dict[str, Any]) -> tuple[str, tuple[int, ...], int, int]:
+    dtype, shape = str(entry["dtype"]), tuple(int(n) for n in entry["shape"])
+    if dtype not in _ALL_SIZES or any(n < 0 for n in shape):
+        raise ValueError(f"element type {dtype}, shape {list(shape)}")
+    begin, end = entry["data_offsets"]
+    return dtype, shape, int(begin), int(end)

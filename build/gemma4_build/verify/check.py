@@ -1,0 +1,80 @@
+"""Run the built file, teacher-force the reference on what it generated, judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gemma4_runtime.engine_folder import LlamaCppOptions, Quality
+
+from gemma4_build.checkpoint import Checkpoint
+from gemma4_build.errors import QualityError
+from gemma4_build.progress import Reporter
+from gemma4_build.reference import reference_logits
+from gemma4_build.verify.engine_run import run_greedy
+from gemma4_build.verify.metrics import Comparison, compare
+from gemma4_build.verify.prompts import load_prompts
+from gemma4_build.verify.thresholds import THRESHOLDS
+
+__all__ = ["MAX_TOKENS", "verify_gguf"]
+
+MAX_TOKENS = 32
+TOP_K = 20
+
+
+def verify_gguf(
+    checkpoint: Checkpoint,
+    model: Path,
+    *,
+    precision: str,
+    options: LlamaCppOptions,
+    reporter: Reporter,
+) -> Quality:
+    """Measure ``model`` against ``checkpoint``.
+
+    Raises :class:`QualityError` below the precision's thresholds and :class:`EngineRunError`.
+    """
+    prompts = load_prompts(checkpoint.folder / "tokenizer.json", window=checkpoint.spec.window)
+    reporter.say(f"Verifying: {len(prompts)} prompts through llama.cpp")
+    generated = run_greedy(
+        model,
+        [prompt.ids for prompt in prompts],
+        options=options,
+        max_tokens=MAX_TOKENS,
+        top_k=TOP_K,
+    )
+    reporter.say("Verifying: the same through the float32 reference")
+    logits = reference_logits(
+        checkpoint,
+        [[*p.ids, *g.ids[:-1]] for p, g in zip(prompts, generated, strict=True)],
+        last=[len(g.ids) for g in generated],
+        reporter=reporter,
+    )
+    found = compare(zip(logits, generated, strict=True))
+    limits = THRESHOLDS[precision]
+    _judge(found, limits, precision)
+    return Quality(
+        prompts=len(prompts),
+        positions=found.positions,
+        top_k=TOP_K,
+        mean_kl=found.mean_kl,
+        p99_kl=found.p99_kl,
+        top1_agreement=found.top1_agreement,
+        max_abs_delta_logprob=found.max_abs_delta_logprob,
+        reference="numpy float32 forward of the checkpoint, teacher-forced",
+        thresholds=limits,
+    )
+
+
+def _judge(found: Comparison, limits: dict[str, float], precision: str) -> None:
+    bad = []
+    for name, limit in limits.items():
+        value = float(getattr(found, name))
+        low = name == "top1_agreement"
+        # Written so that NaN fails.
+        if not (value >= limit if low else value <= limit):
+            bad.append(f"{name} is {value:.3g}, {'least' if low else 'most'} {limit:g}")
+    if bad:
+        raise QualityError(
+            f"the {precision} engine is too far from the checkpoint: {'; '.join(bad)}; "
+            "use a higher --precision, or --skip-verify to accept it as unverified"
+        )

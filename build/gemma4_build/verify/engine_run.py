@@ -1,0 +1,135 @@
+"""Run a GGUF file through llama.cpp greedily, in a process of its own.
+
+A process of its own, since llama.cpp ends the whole process on some errors and writes to stderr.
+``python -m gemma4_build.verify.engine_run JOB.json`` writes JOB.json's ``result`` file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gemma4_runtime.engine_folder import LlamaCppOptions
+
+from gemma4_build.errors import EngineRunError
+
+__all__ = ["Generated", "run_greedy"]
+
+_SMALL_MODEL = 256 << 20
+"""Bytes up to which one thread is faster: more spin on barriers and fight with other processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """``ids[i]`` was chosen at position i; ``top[i]`` are (id, log-probability) of the most
+    probable tokens there, over the whole vocabulary, before sampling."""
+
+    ids: tuple[int, ...]
+    top: tuple[tuple[tuple[int, float], ...], ...]
+
+
+def run_greedy(
+    model: Path,
+    prompts: Sequence[Sequence[int]],
+    *,
+    options: LlamaCppOptions,
+    max_tokens: int,
+    top_k: int,
+) -> list[Generated]:
+    """Load ``model`` as the runtime will and generate up to ``max_tokens`` for each prompt.
+
+    Raises :class:`EngineRunError` with llama.cpp's last words.
+    """
+    with tempfile.TemporaryDirectory(prefix="gemma4-verify-") as folder:
+        result = Path(folder) / "result.json"
+        job = Path(folder) / "job.json"
+        job.write_text(
+            json.dumps(
+                {
+                    "model": str(model),
+                    "prompts": [list(prompt) for prompt in prompts],
+                    "options": options.model_dump(),
+                    "max_tokens": max_tokens,
+                    "top_k": top_k,
+                    "result": str(result),
+                }
+            )
+        )
+        command = [sys.executable, "-m", "gemma4_build.verify.engine_run", str(job)]
+        done = subprocess.run(command, capture_output=True, check=False)
+        if done.returncode != 0 or not result.exists():
+            lines = done.stderr.decode(errors="replace").strip().splitlines()
+            raise EngineRunError(
+                f"llama.cpp could not run {model.name} (exit status {done.returncode}): "
+                f"{lines[-1] if lines else 'no message'}"
+            )
+        return [
+            Generated(tuple(g["ids"]), tuple(tuple((i, p) for i, p in top) for top in g["top"]))
+            for g in json.loads(result.read_bytes())
+        ]
+
+
+def _server(job: dict[str, Any]) -> Any:
+    import xllamacpp
+
+    options = LlamaCppOptions.model_validate(job["options"])
+    longest = max(map(len, job["prompts"])) + job["max_tokens"] + 1
+    params = xllamacpp.CommonParams()
+    params.model.path = job["model"]
+    params.n_ctx = longest + -longest % 256
+    params.n_parallel = 1
+    params.n_ubatch = options.micro_batch
+    kv_type = getattr(xllamacpp.ggml_type, f"GGML_TYPE_{options.kv_type.upper()}")
+    params.cache_type_k = kv_type
+    params.cache_type_v = kv_type
+    state = "ENABLED" if options.flash_attention else "DISABLED"
+    flash = xllamacpp.llama_flash_attn_type
+    params.flash_attn_type = getattr(flash, f"LLAMA_FLASH_ATTN_TYPE_{state}")
+    small = os.path.getsize(job["model"]) < _SMALL_MODEL  # noqa: PTH202
+    params.cpuparams.n_threads = 1 if small else len(os.sched_getaffinity(0))
+    params.warmup = False
+    return xllamacpp.Server(params)
+
+
+def _generate(server: Any, prompt: list[int], *, max_tokens: int, top_k: int) -> dict[str, Any]:
+    answer = server.handle_completions(
+        {
+            "prompt": prompt,
+            "max_tokens": max_tokens,
+            "temperature": 0,
+            "n_probs": top_k,
+            "cache_prompt": False,
+        }
+    )
+    if "error" in answer:
+        raise RuntimeError(str(answer["error"].get("message")))
+    content = answer["choices"][0]["logprobs"]["content"]
+    if len(content) != answer["usage"]["completion_tokens"]:
+        raise RuntimeError(
+            f"{len(content)} ids came for {answer['usage']['completion_tokens']} generated tokens"
+        )
+    return {
+        "ids": [entry["id"] for entry in content],
+        "top": [[(t["id"], t["logprob"]) for t in entry["top_logprobs"]] for entry in content],
+    }
+
+
+def _main(job_file: Path) -> None:
+    job = json.loads(job_file.read_bytes())
+    server = _server(job)
+    results = [
+        _generate(server, prompt, max_tokens=job["max_tokens"], top_k=job["top_k"])
+        for prompt in job["prompts"]
+    ]
+    Path(job["result"]).write_text(json.dumps(results))
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]))

@@ -1,0 +1,68 @@
+"""How far an engine's distributions are from the reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gemma4_build.verify.engine_run import Generated
+
+__all__ = ["Comparison", "compare"]
+
+_TINY = 1e-12
+"""Least probability of the bucket for the rest: log-probabilities arrive as float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Over all generated positions. See :class:`gemma4_runtime.engine_folder.Quality`."""
+
+    positions: int
+    mean_kl: float
+    p99_kl: float
+    top1_agreement: float
+    max_abs_delta_logprob: float
+
+
+def compare(pairs: Iterable[tuple[npt.NDArray[np.float32], Generated]]) -> Comparison:
+    """``pairs``: reference logits [positions, vocab] given the engine's own tokens so far, and
+    what the engine generated at those positions."""
+    divergences: list[float] = []
+    agreed: list[bool] = []
+    deltas: list[float] = []
+    for logits, generated in pairs:
+        for row, chosen, top in zip(logits, generated.ids, generated.top, strict=True):
+            reference = _log_softmax(row)
+            engine = dict(top)
+            divergences.append(_divergence(reference, top))
+            agreed.append(int(reference.argmax()) == chosen)
+            deltas.append(abs(float(reference[chosen]) - engine[chosen]))
+    return Comparison(
+        positions=len(divergences),
+        mean_kl=float(np.mean(divergences)),
+        p99_kl=float(np.percentile(divergences, 99)),
+        top1_agreement=float(np.mean(agreed)),
+        max_abs_delta_logprob=float(max(deltas)),
+    )
+
+
+def _divergence(reference: npt.NDArray[np.float64], top: tuple[tuple[int, float], ...]) -> float:
+    """KL(reference || engine) in nats over the engine's top tokens and one bucket for the rest:
+    a lower bound of the whole divergence (data-processing inequality)."""
+    ids = [token for token, _ in top]
+    p = np.exp(reference[ids])
+    q = np.exp(np.array([value for _, value in top], dtype=np.float64))
+    p_all = np.append(p, max(_TINY, 1 - p.sum()))
+    q_all = np.append(q, max(_TINY, 1 - q.sum()))
+    p_all, q_all = p_all / p_all.sum(), q_all / q_all.sum()
+    return float(np.sum(p_all * np.log(np.maximum(p_all, _TINY) / np.maximum(q_all, _TINY))))
+
+
+def _log_softmax(row: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    wide = row.astype(np.float64)
+    wide -= wide.max()
+    result: npt.NDArray[np.float64] = wide - np.log(np.exp(wide).sum())
+    return result

@@ -1,0 +1,138 @@
+"""The tokenizer files as llama.cpp's GGUF keys need them.
+
+Layout of the keys: llama.cpp ``conversion/gemma.py`` (Gemma4Model.set_vocab), except for byte
+tokens: see :class:`Vocabulary`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gguf import TokenType
+
+from gemma4_build.errors import TokenizerError
+from gemma4_build.model_spec import ModelSpec
+
+__all__ = ["Vocabulary", "read_vocabulary", "stop_ids"]
+
+_BYTE = re.compile(r"<0x[0-9A-F]{2}>\Z")
+_RENDERED = frozenset(
+    ("<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>", "<|tool_response>",
+     "<tool_response|>", '<|"|>')
+)  # fmt: skip
+"""Control tokens that llama.cpp renders as text (USER_DEFINED)."""
+
+_STOPS = ("<eos>", "<turn|>", "<|tool_response>")
+"""Tokens that llama.cpp takes for end of generation by their text (llama-vocab.cpp)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """``types`` are GGUF token types by id.
+
+    With literal byte tokens, ``<0x00>``..``<0xFF>`` are NORMAL instead of BYTE: llama.cpp's
+    server withholds a token whose text ends inside a UTF-8 sequence and then reports only the
+    last id of the run (server-context.cpp, process_token). We use ids and never its text.
+    """
+
+    tokens: list[str]
+    types: list[int]
+    merges: list[str]
+    special: dict[str, int]
+    eos_ids: list[int]
+    chat_template: str
+
+
+def read_vocabulary(folder: Path, spec: ModelSpec, *, literal_bytes: bool = True) -> Vocabulary:
+    """Read and check tokenizer.json, generation_config.json and chat_template.jinja.
+
+    Raises :class:`TokenizerError`.
+    """
+    path = folder / "tokenizer.json"
+    data = _load(path)
+    model = data.get("model") or {}
+    if model.get("type") != "BPE" or not model.get("byte_fallback"):
+        raise TokenizerError(f"{path}: not a BPE tokenizer with byte fallback; not Gemma 4's")
+    added = {str(e["content"]): e for e in data.get("added_tokens", [])}
+    ids: dict[str, int] = {**model["vocab"], **{text: e["id"] for text, e in added.items()}}
+    tokens = _by_id(path, ids, spec.vocab)
+    control = {text for text, e in added.items() if e.get("special")}
+    types = [int(_token_type(text, control, literal_bytes=literal_bytes)) for text in tokens]
+    if sum(1 for text in tokens if _BYTE.match(text)) != 256:
+        raise TokenizerError(f"{path}: need 256 byte tokens <0x00>..<0xFF>; not Gemma 4's")
+    stops = [ids.get(text) for text in _STOPS]
+    eos_ids = stop_ids(folder)
+    if set(stops) != set(eos_ids):
+        raise TokenizerError(
+            f"{folder / 'generation_config.json'}: eos_token_id is {eos_ids}, but {_STOPS} have "
+            f"the ids {stops}, where llama.cpp stops; the files do not belong together"
+        )
+    special = {"bos": spec.bos_id, "eos": spec.eos_id, "pad": spec.pad_id}
+    special |= {"unk": _id(path, ids, "<unk>"), "mask": _id(path, ids, "<mask>")}
+    for name, text in (("bos", "<bos>"), ("eos", "<eos>"), ("pad", "<pad>")):
+        if ids.get(text) != special[name]:
+            raise TokenizerError(
+                f"{path}: {text} has id {ids.get(text)}, config.json says {special[name]}"
+            )
+    return Vocabulary(
+        tokens=tokens,
+        types=types,
+        merges=[m if isinstance(m, str) else " ".join(m) for m in model["merges"]],
+        special=special,
+        eos_ids=eos_ids,
+        chat_template=(folder / "chat_template.jinja").read_text(encoding="utf-8"),
+    )
+
+
+def stop_ids(folder: Path) -> list[int]:
+    """The EOS ids of generation_config.json. Raises :class:`TokenizerError`."""
+    path = folder / "generation_config.json"
+    eos = _load(path).get("eos_token_id")
+    found: list[Any] = eos if isinstance(eos, list) else [eos]
+    if not found or any(isinstance(i, bool) or not isinstance(i, int) for i in found):
+        raise TokenizerError(f"{path}: eos_token_id is {eos!r}; need the list of stop ids")
+    return list(found)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TokenizerError(f"{path}: cannot be read ({error}); download it again") from None
+    if not isinstance(data, dict):
+        raise TokenizerError(f"{path}: not a JSON object; download it again")
+    return data
+
+
+def _by_id(path: Path, ids: dict[str, int], size: int) -> list[str]:
+    tokens: list[str | None] = [None] * size
+    for text, token_id in ids.items():
+        if not 0 <= token_id < size or tokens[token_id] is not None:
+            raise TokenizerError(
+                f"{path}: id {token_id} of {text!r} is used twice or not below vocab_size {size}"
+            )
+        tokens[token_id] = text
+    empty = next((i for i, text in enumerate(tokens) if text is None), None)
+    if empty is not None:
+        raise TokenizerError(f"{path}: {len(ids)} tokens, vocab_size is {size}; id {empty} is free")
+    return [text for text in tokens if text is not None]
+
+
+def _token_type(text: str, control: set[str], *, literal_bytes: bool) -> TokenType:
+    if text in _RENDERED:
+        return TokenType.USER_DEFINED
+    if text in control:
+        return TokenType.CONTROL
+    if _BYTE.match(text) and not literal_bytes:
+        return TokenType.BYTE
+    return TokenType.NORMAL
+
+
+def _id(path: Path, ids: dict[str, int], text: str) -> int:
+    if text not in ids:
+        raise TokenizerError(f"{path}: no token {text}; not Gemma 4's")
+    return ids[text]

@@ -1,0 +1,121 @@
+"""The temporary folder of a build: next to its target, locked, and renamed at the end.
+
+An error removes it. An interrupt (Ctrl-C, SIGTERM, SIGKILL, power) leaves it, hidden, for the
+next run of the same command to go on; it never has the target's name.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gemma4_build.errors import BadOptionError, BuildError, BusyError, DiskFullError
+
+__all__ = ["Workspace", "check_space", "disk_errors", "open_workspace"]
+
+_LOCK = ".lock"
+SPARE_BYTES = 64 << 20
+"""Kept free beyond what the build writes."""
+
+
+class Workspace:
+    """``folder`` is where the build writes."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.folder = target.with_name(f".{target.name}.building")
+
+    def clear(self) -> None:
+        """Remove what an interrupted build of something else left."""
+        for path in self.folder.iterdir():
+            if path.name != _LOCK:
+                path.unlink()
+
+    def publish(self) -> None:
+        """Make the folder the target, replacing an older one. Raises :class:`OSError`."""
+        _sync_files(self.folder)
+        old = self.target.with_name(f".{self.target.name}.old-{os.getpid()}")
+        if self.target.exists():
+            self.target.rename(old)
+        self.folder.rename(self.target)
+        (self.target / _LOCK).unlink(missing_ok=True)
+        _sync_folder(self.target.parent)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def open_workspace(target: Path) -> Iterator[Workspace]:
+    """Create or reopen the temporary folder of ``target`` and lock it.
+
+    Raises :class:`BusyError` when another process builds the same target, and
+    :class:`BadOptionError` when the folder cannot be made.
+    """
+    work = Workspace(target)
+    try:
+        work.folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(work.folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        raise BadOptionError(f"--out {target}: cannot write there ({error.strerror})") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise BusyError(f"{target}: another build of this folder is running") from None
+    if not (work.folder / _LOCK).exists():
+        os.close(descriptor)
+        raise BusyError(f"{target}: another build of this folder just ended; run again")
+    try:
+        with disk_errors(target):
+            yield work
+    except Exception:
+        shutil.rmtree(work.folder, ignore_errors=True)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def check_space(work: Workspace, needed: int) -> None:
+    """Raises :class:`DiskFullError` unless ``needed`` more bytes fit."""
+    free = shutil.disk_usage(work.folder).free
+    if needed + SPARE_BYTES > free:
+        raise DiskFullError(
+            f"{work.target.parent}: {needed / 1e9:.2f} GB needed, {free / 1e9:.2f} GB free; "
+            "free some space, choose another --out or a lower precision"
+        )
+
+
+@contextmanager
+def disk_errors(target: Path) -> Iterator[None]:
+    """Turn write errors into :class:`DiskFullError` or :class:`BuildError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise DiskFullError(
+                f"{target.parent}: {os.strerror(error.errno)} while writing; free some space or "
+                "choose another --out"
+            ) from error
+        raise BuildError(f"{target}: {error}") from error
+
+
+def _sync_files(folder: Path) -> None:
+    for path in folder.iterdir():
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

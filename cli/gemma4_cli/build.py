@@ -1,0 +1,134 @@
+"""``gemma4 build``: a checkpoint becomes an engine folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from gemma4_build.request import BuildRequest
+    from gemma4_build.result import BuildResult
+
+__all__ = ["build"]
+
+
+def build(
+    checkpoint: Annotated[Path, typer.Argument(help="Folder of the Hugging Face checkpoint.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Engine folder to make.")],
+    runtime: Annotated[str, typer.Option(help="llama_cpp or synthetic.")] = "llama_cpp",
+    precision: Annotated[str, typer.Option(help="f32, bf16, int8 or int4.")] = "int8",
+    slots: Annotated[int, typer.Option(help="Requests that run at once.")] = 4,
+    max_queued: Annotated[int, typer.Option(help="Requests that may wait.")] = 64,
+    max_total_tokens: Annotated[
+        int | None, typer.Option(help="Prompt and answer of one request; default 8192 at most.")
+    ] = None,
+    max_prompt_tokens: Annotated[
+        int | None, typer.Option(help="Longest prompt; default one below the total.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace another engine folder.")] = False,
+    skip_verify: Annotated[
+        bool, typer.Option("--skip-verify", help="Do not measure; the manifest says so.")
+    ] = False,
+    byte_tokens: Annotated[
+        str, typer.Option(help="literal (streams every id) or byte (llama.cpp's own type).")
+    ] = "literal",
+    prefill_tokens_per_s: Annotated[
+        float | None, typer.Option(help="Pace of the synthetic runtime; default 20000.")
+    ] = None,
+    decode_tokens_per_s: Annotated[
+        float | None, typer.Option(help="Pace of the synthetic runtime; default 200.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Converting threads; default 4 at most.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Convert a checkpoint for a runtime, measure it, and write an engine folder.
+
+    Exit status: 0 built or up to date, 1 failure, 2 bad options or checkpoint, 130 interrupted
+    (the same command goes on where it was).
+    """
+    try:
+        from gemma4_build.errors import BadOptionError, BuildError
+        from gemma4_build.request import BuildRequest
+    except ModuleNotFoundError as error:
+        _fail(f"{error.name} is not installed: pip install 'gemma4-triton[build]'", 1, as_json)
+    try:
+        if byte_tokens not in ("literal", "byte"):
+            raise BadOptionError(f"--byte-tokens {byte_tokens}: known are literal, byte")
+        request = BuildRequest(
+            checkpoint=checkpoint,
+            out=out,
+            runtime=runtime,
+            precision=precision,
+            slots=slots,
+            max_queued=max_queued,
+            max_total_tokens=max_total_tokens,
+            max_prompt_tokens=max_prompt_tokens,
+            force=force,
+            skip_verify=skip_verify,
+            literal_bytes=byte_tokens == "literal",
+            prefill_tokens_per_s=prefill_tokens_per_s,
+            decode_tokens_per_s=decode_tokens_per_s,
+            threads=threads,
+        )
+        result = _run(request, quiet=as_json)
+    except BuildError as error:
+        _fail(str(error), error.exit_code, as_json)
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command goes on where it was", 130, as_json)
+    _show(result, as_json=as_json)
+
+
+def _run(request: BuildRequest, *, quiet: bool) -> BuildResult:
+    from gemma4_build.pipeline import build_engine
+    from gemma4_build.progress import ConsoleReporter, SilentReporter
+
+    reporter = SilentReporter() if quiet else ConsoleReporter(Console(stderr=True))
+    return build_engine(request, reporter)
+
+
+def _fail(message: str, code: int, as_json: bool) -> Any:
+    """Print one line and leave."""
+    if as_json:
+        typer.echo(json.dumps({"status": "failed", "error": message, "exit_code": code}))
+    else:
+        typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def _show(result: BuildResult, *, as_json: bool) -> None:
+    manifest = result.manifest
+    if as_json:
+        report = {
+            "status": result.status,
+            "path": str(result.path),
+            "runtime": manifest.runtime,
+            "precision": manifest.precision,
+            "verified": manifest.verified,
+            "unverified_reason": manifest.unverified_reason,
+            "quality": None if manifest.quality is None else manifest.quality.model_dump(),
+            "bytes": sum(entry.size for entry in manifest.files.values()),
+            "read_bytes": result.read_bytes,
+            "written_bytes": result.written_bytes,
+            "convert_seconds": round(result.convert_seconds, 3),
+            "seconds": round(result.seconds, 3),
+        }
+        typer.echo(json.dumps(report))
+        return
+    what = {"built": "built", "up_to_date": "is up to date", "updated": "manifest updated"}
+    typer.echo(f"{result.path} {what[result.status]}: {manifest.runtime}, {manifest.precision}")
+    if manifest.quality is None:
+        typer.echo(f"not verified: {manifest.unverified_reason}")
+        return
+    quality = manifest.quality
+    typer.echo(
+        f"verified on {quality.positions} tokens: mean KL {quality.mean_kl:.2e} nats, "
+        f"top-1 agreement {quality.top1_agreement:.1%}, "
+        f"largest change of a log-probability {quality.max_abs_delta_logprob:.3g}"
+    )

@@ -1,0 +1,83 @@
+"""``gemma4 serve``."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gemma4_cli.fail import fail
+
+__all__ = ["serve"]
+
+
+def serve(
+    engine: Annotated[Path, typer.Option(help="Engine folder made by `gemma4 build`.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    http_port: Annotated[
+        int, typer.Option(envvar="HTTP_PORT", min=0, max=65535, help="0: any free one.")
+    ] = 8000,
+    grpc_port: Annotated[int, typer.Option(envvar="GRPC_PORT", min=0, max=65535)] = 8001,
+    metrics_port: Annotated[int, typer.Option(envvar="METRICS_PORT", min=0, max=65535)] = 8002,
+    slots: Annotated[int | None, typer.Option(min=1, help="Requests that run at once.")] = None,
+    max_queued: Annotated[int | None, typer.Option(min=0, help="Requests that wait.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Compute threads.")] = None,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds that running answers get at the end.")
+    ] = 30.0,
+    start_timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds until it must be ready.")
+    ] = 600.0,
+    restarts: Annotated[int, typer.Option(min=0, help="Restarts after a lost engine.")] = 3,
+    log_format: Annotated[
+        str, typer.Option(help="text, json, or auto: text on a terminal.")
+    ] = "auto",
+    verbose: Annotated[bool, typer.Option(help="Show Triton's own start-up lines too.")] = False,
+) -> None:
+    """Start the server and keep it running until Ctrl-C or SIGTERM."""
+    try:
+        from gemma4_runtime.engine_folder import EngineFolderError, load_engine_folder
+        from gemma4_serve.errors import ServeError
+        from gemma4_serve.install import find_repository
+        from gemma4_serve.logs import LogPump
+        from gemma4_serve.ports import Ports, claim_ports
+        from gemma4_serve.process import ServerOptions
+        from gemma4_serve.supervisor import Supervisor
+    except ImportError as error:
+        fail(f"{error.name} is missing; `pip install 'gemma4-triton[serve]'`", code=2)
+    if log_format not in ("auto", "text", "json"):
+        fail(f"--log-format {log_format}: use text, json or auto", code=2)
+    form = log_format if log_format != "auto" else "text" if sys.stderr.isatty() else "json"
+    run_dir = Path(tempfile.mkdtemp(prefix="gemma4-run-"))
+    try:
+        folder = load_engine_folder(engine, verify_hashes=True, slots=slots)
+        options = ServerOptions(
+            engine=folder.path.resolve(),
+            repository=find_repository(),
+            run_dir=run_dir,
+            host=host,
+            ports=claim_ports(host, Ports(http_port, grpc_port, metrics_port)),
+            threads=threads,
+            slots=slots,
+            max_queued=max_queued,
+        )
+        supervisor = Supervisor(
+            options,
+            folder.manifest,
+            LogPump("json" if form == "json" else "text", verbose=verbose),
+            grace=grace,
+            start_timeout=start_timeout,
+            restarts=restarts,
+        )
+        code = supervisor.run()
+    except (EngineFolderError, ServeError) as error:
+        fail(str(error), code=1)
+    except KeyboardInterrupt:
+        fail("stopped at once; open answers were cut off", code=130)
+    finally:
+        shutil.rmtree(run_dir, ignore_errors=True)
+    raise typer.Exit(code)

@@ -1,0 +1,27 @@
+"""Client of the ``gemma4`` ensemble over gRPC."""
+
+from gemma4_client.client import Client, Stream
+from gemma4_client.errors import (
+    CancelledError,
+    DeadlineExceededError,
+    Gemma4Error,
+    InvalidRequestError,
+    ServerError,
+    StreamOrderError,
+    UnavailableError,
+)
+from gemma4_client.results import Answer, Delta
+
+__all__ = [
+    "Answer",
+    "CancelledError",
+    "Client",
+    "DeadlineExceededError",
+    "Delta",
+    "Gemma4Error",
+    "InvalidRequestError",
+    "ServerError",
+    "Stream",
+    "StreamOrderError",
+    "UnavailableError",
+]

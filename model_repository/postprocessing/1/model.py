@@ -1,0 +1,55 @@
+"""Postprocessing: one chunk in, its text out. Notices a client that has gone."""
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from gemma4_runtime.messages import decode_chunk
+from gemma4_runtime.output.render import ChunkText, render
+from gemma4_runtime.server.exit_door import ExitDoor
+from gemma4_runtime.settings import load_settings
+
+FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
+
+
+class TritonPythonModel:
+    def initialize(self, args: dict[str, str]) -> None:
+        self._door = ExitDoor(load_settings())
+
+    def execute(self, requests: list) -> None:
+        for request in requests:
+            self._pass_on(request)
+
+    def _pass_on(self, request: object) -> None:
+        data = pb_utils.get_input_tensor_by_name(request, "chunk").as_numpy()
+        chunk = decode_chunk(data.tobytes())
+        sender = request.get_response_sender()
+        if chunk.check and request.is_cancelled():
+            self._door.cancel(chunk.key)
+        if chunk.probe:
+            sender.send(flags=FINAL)
+        else:
+            sender.send(pb_utils.InferenceResponse(_tensors(render(chunk))), flags=FINAL)
+        self._door.handled()
+
+
+def _text(name: str, value: str) -> object:
+    return pb_utils.Tensor(name, np.array([[value.encode()]], dtype=np.object_))
+
+
+def _array(name: str, values: list, dtype: type) -> object:
+    return pb_utils.Tensor(name, np.array([values], dtype=dtype))
+
+
+def _tensors(chunk: ChunkText) -> list:
+    return [
+        _text("text_output", chunk.text_output),
+        _text("reasoning_output", chunk.reasoning_output),
+        _text("tool_calls", chunk.tool_calls),
+        _text("finish_reason", chunk.finish_reason),
+        _text("timings", chunk.timings),
+        _array("chunk_index", [chunk.chunk_index], np.int32),
+        _array("prompt_tokens", [chunk.prompt_tokens], np.int32),
+        _array("completion_tokens", [chunk.completion_tokens], np.int32),
+        _array("output_ids", chunk.output_ids, np.int32),
+        _array("output_log_probs", chunk.output_log_probs, np.float32),
+        _array("cum_log_probs", [chunk.cum_log_probs], np.float32),
+    ]

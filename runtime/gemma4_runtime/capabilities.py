@@ -1,0 +1,37 @@
+"""What each runtime can do. Preprocessing refuses the rest by name, before any work is spent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["CAPABILITIES", "Capabilities"]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """``guides``: kinds of guided decoding. ``lacks``: option -> why this runtime cannot."""
+
+    guides: frozenset[str] = frozenset({"json", "json_schema", "regex", "grammar"})
+    lacks: dict[str, str] = field(default_factory=dict)
+
+
+_NO_MODEL = "the synthetic runtime has no model; use an engine built with --runtime llama_cpp"
+
+CAPABILITIES = {
+    "llama_cpp": Capabilities(
+        lacks={
+            "bad_sequences": "llama.cpp can ban single tokens only, and this word is several; "
+            "ban a shorter word or filter the output"
+        }
+    ),
+    "synthetic": Capabilities(
+        guides=frozenset(),
+        lacks={
+            "return_log_probs": _NO_MODEL,
+            "guided_decoding_guide_type": _NO_MODEL,
+            "bad_words": _NO_MODEL,
+            "bad_sequences": _NO_MODEL,
+        },
+    ),
+    "tensorrt_llm": Capabilities(),
+}

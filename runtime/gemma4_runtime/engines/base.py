@@ -1,0 +1,100 @@
+"""The interface that every engine has: token ids in, token ids out.
+
+Text, channels, stop strings, tool calls and Triton are not an engine's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from gemma4_runtime.errors import RequestError
+from gemma4_runtime.messages import GenerationRequest
+
+__all__ = ["Engine", "EngineFinish", "EngineInfo", "EngineStats", "TokenSink"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What was loaded. ``max_total_tokens`` is prompt plus output of one request."""
+
+    runtime: str
+    version: str
+    precision: str
+    slots: int
+    max_queued: int
+    max_total_tokens: int
+    vocab_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """A snapshot. Counters only grow."""
+
+    active: int
+    queued: int
+    slots: int
+    max_queued: int
+    draining: bool
+    lost: bool
+    submitted: int
+    finished: int
+    cancelled: int
+    failed: int
+    prompt_tokens: int
+    cached_tokens: int
+    generated_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFinish:
+    """The end of one request. Times are seconds; ``cached_tokens`` came from the prompt cache."""
+
+    reason: Literal["stop", "length", "cancelled"]
+    queue_s: float
+    prefill_s: float
+    decode_s: float
+    cached_tokens: int = 0
+
+
+class TokenSink(Protocol):
+    """Where an engine delivers one request's output.
+
+    Calls for one request come one after another (never at once), from any engine thread. Exactly
+    one of ``finished`` and ``failed`` ends it; nothing follows. A sink never blocks and never
+    raises.
+    """
+
+    def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
+        """New sampled ids, the stop token included. ``log_probs``: natural logs, same length,
+        of the model's distribution before sampling options; None unless asked for."""
+
+    def finished(self, finish: EngineFinish) -> None:
+        """The request ended; its slot is free."""
+
+    def failed(self, error: RequestError) -> None:
+        """The request failed; its slot is free."""
+
+
+class Engine(Protocol):
+    """A loaded model with slots and a bounded queue. Thread-safe."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    def submit(self, request: GenerationRequest, sink: TokenSink) -> None:
+        """Queue a request. Raises :class:`RequestError`: UNAVAILABLE when the queue is full, the
+        engine drains or is lost; INVALID_ARGUMENT for what this engine cannot do."""
+
+    def cancel(self, key: str) -> None:
+        """Free the slot of request ``key`` as soon as possible; the sink then gets ``finished``
+        with reason "cancelled". Unknown keys are ignored (it may just have ended)."""
+
+    def stats(self) -> EngineStats: ...
+
+    def drain(self) -> None:
+        """Refuse new requests with UNAVAILABLE; queued and running ones go on."""
+
+    def close(self) -> None:
+        """Cancel everything, stop all threads, free the model."""

@@ -1,0 +1,55 @@
+"""Engine folder -> engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gemma4_runtime.engine_folder import Manifest
+from gemma4_runtime.engines.base import Engine
+from gemma4_runtime.output.vocab import TokenTable
+from gemma4_runtime.settings import Settings
+
+__all__ = ["create_engine"]
+
+
+def create_engine(
+    folder: Path, manifest: Manifest, table: TokenTable, settings: Settings
+) -> Engine:
+    """Load what the manifest names. Imports only the runtime that is needed. Raises
+    :class:`ValueError` for a runtime that this release cannot run, :class:`RuntimeError` when the
+    model does not load."""
+    limits = manifest.limits
+    slots = settings.slots or limits.slots
+    max_queued = limits.max_queued if settings.max_queued is None else settings.max_queued
+    if manifest.runtime == "synthetic" and manifest.synthetic is not None:
+        from gemma4_runtime.engines.synthetic import Faults, SyntheticEngine
+
+        pace = manifest.synthetic
+        return SyntheticEngine(
+            slots=slots,
+            max_queued=max_queued,
+            max_total_tokens=limits.max_total_tokens,
+            vocab_size=manifest.model.vocab_size,
+            special_ids=table.special,
+            interval_s=1 / pace.decode_tokens_per_s,
+            prefill_s_per_1k=1000 / pace.prefill_tokens_per_s,
+            faults=Faults(**settings.faults),
+        )
+    if manifest.runtime == "llama_cpp" and manifest.llama_cpp is not None:
+        from gemma4_runtime.engines.llama_cpp import LlamaCppEngine
+
+        return LlamaCppEngine(
+            folder / "model.gguf",
+            precision=manifest.precision,
+            slots=slots,
+            max_queued=max_queued,
+            max_total_tokens=limits.max_total_tokens,
+            vocab_size=manifest.model.vocab_size,
+            byte_ids=table.byte_ids,
+            options=manifest.llama_cpp,
+            threads=settings.threads,
+        )
+    raise ValueError(
+        f"{folder}: runtime {manifest.runtime!r} cannot be run by this release; build the engine "
+        "with --runtime llama_cpp"
+    )

@@ -1,0 +1,227 @@
+"""llama.cpp in this process, through the xllamacpp wheel: continuous batching on CPU.
+
+One thread for each slot hands a request to llama.cpp's server and reads its events; requests
+beyond the slots wait in our own queue, where they can be cancelled at once. A crash of llama.cpp
+ends the process; ``gemma4 serve`` notices and restarts the server.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import orjson
+import xllamacpp
+
+from gemma4_runtime.engine_folder import LlamaCppOptions
+from gemma4_runtime.engines.base import EngineInfo, EngineStats, TokenSink
+from gemma4_runtime.engines.llama_payload import payload
+from gemma4_runtime.engines.queue import Job, RequestQueue
+from gemma4_runtime.errors import RequestError, Status, internal, invalid
+from gemma4_runtime.messages import GenerationRequest
+
+__all__ = ["LlamaCppEngine", "load_server"]
+
+_KV_TYPES = {
+    "f32": xllamacpp.ggml_type.GGML_TYPE_F32,
+    "f16": xllamacpp.ggml_type.GGML_TYPE_F16,
+    "q8_0": xllamacpp.ggml_type.GGML_TYPE_Q8_0,
+}
+_CELLS = 256
+"""llama.cpp pads a context to whole 256 cells."""
+_CONTEXT_SLACK = 8
+"""llama.cpp ends an answer one token before its context is full."""
+
+
+class LlamaCppEngine:
+    """Raises :class:`RuntimeError` when the model does not load. Sizes are tokens."""
+
+    def __init__(
+        self,
+        model: Path,
+        *,
+        precision: str,
+        slots: int,
+        max_queued: int,
+        max_total_tokens: int,
+        vocab_size: int,
+        byte_ids: frozenset[int],
+        options: LlamaCppOptions,
+        threads: int | None = None,
+    ) -> None:
+        info = EngineInfo(
+            runtime="llama_cpp",
+            version=xllamacpp.__version__,
+            precision=precision,
+            slots=slots,
+            max_queued=max_queued,
+            max_total_tokens=max_total_tokens,
+            vocab_size=vocab_size,
+        )
+        self._queue = RequestQueue(info)
+        self._byte_ids = byte_ids
+        self._server = load_server(model, info, options, threads)
+        self._threads = [
+            Thread(target=self._work, name=f"slot-{i}", daemon=True) for i in range(slots)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._queue.info
+
+    def submit(self, request: GenerationRequest, sink: TokenSink) -> None:
+        if request.sampling.bad_sequences:
+            raise invalid("bad_words", "llama.cpp can ban single tokens only")
+        self._queue.submit(request, sink)
+
+    def cancel(self, key: str) -> None:
+        self._queue.cancel(key)
+
+    def stats(self) -> EngineStats:
+        return self._queue.stats()
+
+    def drain(self) -> None:
+        self._queue.drain()
+
+    def close(self) -> None:
+        self._queue.close()
+        for thread in self._threads:
+            thread.join()
+        del self._server
+
+    def _work(self) -> None:
+        while (job := self._queue.take(wait=True)) is not None:
+            try:
+                reason = self._run(job)
+            except RequestError as error:
+                self._queue.end(job, error)
+            except Exception as error:  # noqa: BLE001 - the answer law: one error, whatever broke
+                self._queue.end(job, internal(f"llama.cpp: {error}"))
+            else:
+                self._queue.finish(job, reason)
+
+    def _run(self, job: Job) -> str:
+        """Generate; returns why it ended. llama.cpp knows no ``min_tokens``: the first that many
+        are drawn with every stop id banned, the rest in a second call, which finds all of it in
+        the prompt cache."""
+        request = job.request
+        sampling = request.sampling
+        produced: list[int] = []
+        if sampling.min_tokens:
+            self._call(job, produced, sampling.min_tokens, banned=sampling.stop_token_ids)
+            if job.cancelled or len(produced) >= sampling.max_tokens:
+                return "length"
+        return self._call(job, produced, sampling.max_tokens - len(produced), banned=())
+
+    def _call(
+        self, job: Job, produced: list[int], max_tokens: int, *, banned: tuple[int, ...]
+    ) -> str:
+        if job.cancelled:
+            return "cancelled"
+        body = payload(
+            job.request,
+            prompt=job.request.input_ids + produced,
+            max_tokens=max_tokens,
+            banned=banned,
+            byte_ids=self._byte_ids,
+            window=self.info.max_total_tokens,
+        )
+        reader = _EventReader(job, produced, wants_log_probs=job.request.sampling.log_probs)
+        try:
+            self._server.handle_completions(orjson.dumps(body), reader)
+        except ValueError as error:
+            raise _refusal(job.request, str(error)) from None
+        if reader.error is not None:
+            raise reader.error
+        return reader.reason
+
+
+class _EventReader:
+    """The callback of one completion: bytes of one event in, True to cancel."""
+
+    def __init__(self, job: Job, produced: list[int], *, wants_log_probs: bool) -> None:
+        self._job = job
+        self._produced = produced
+        self._before = len(produced)
+        self._wants_log_probs = wants_log_probs
+        self.reason = "cancelled"
+        self.error: RequestError | None = None
+
+    def __call__(self, data: bytes) -> bool:
+        try:
+            self._read(orjson.loads(data))
+        except Exception as error:  # noqa: BLE001 - xllamacpp swallows what a callback raises
+            self.error = internal(f"an event of llama.cpp cannot be read: {error!r}")
+        return self._job.cancelled or self.error is not None
+
+    def _read(self, event: dict[str, Any]) -> None:
+        if "choices" not in event:
+            problem = event.get("error", event)
+            message = problem.get("message", "") if isinstance(problem, dict) else str(problem)
+            self.error = _refusal(self._job.request, str(message or problem))
+            return
+        if "prompt_progress" in event:
+            if not self._before:
+                self._job.cached = event["prompt_progress"]["cache"]
+            return
+        choice, details = event["choices"][0], event["__verbose"]
+        ids = details["tokens"]
+        if ids:
+            self._produced += ids
+            if details["tokens_predicted"] != len(self._produced) - self._before:
+                self.error = internal(
+                    f"llama.cpp withheld a token id: {details['tokens_predicted']} sampled, "
+                    f"{len(self._produced) - self._before} seen; rebuild the engine folder"
+                )
+                return
+            self._job.deliver(ids, self._log_probs(choice) if self._wants_log_probs else None)
+        if choice["finish_reason"] is not None:
+            self.reason = choice["finish_reason"]
+
+    @staticmethod
+    def _log_probs(choice: dict[str, Any]) -> list[float]:
+        return [entry["logprob"] for entry in choice["logprobs"]["content"]]
+
+
+def _refusal(request: GenerationRequest, message: str) -> RequestError:
+    """llama.cpp refuses a request before it starts only for its grammar or its length."""
+    if request.sampling.guided is not None:
+        return invalid("guided_decoding_guide", f"the runtime cannot use it: {message}")
+    return RequestError(Status.INTERNAL, f"llama.cpp refused the request: {message}")
+
+
+def load_server(
+    model: Path, info: EngineInfo, options: LlamaCppOptions, threads: int | None
+) -> Any:
+    """An ``xllamacpp.Server`` for ``info.slots`` sequences; ``threads`` None is every core that
+    this process may use. Raises :class:`RuntimeError`."""
+    params = xllamacpp.CommonParams()
+    params.model.path = str(model)
+    per_slot = info.max_total_tokens + _CONTEXT_SLACK
+    params.n_ctx = info.slots * (-(-per_slot // _CELLS) * _CELLS)
+    params.n_parallel = info.slots
+    # Prompt tokens at a time; a cancel during prefill is seen between batches.
+    params.n_batch = params.n_ubatch = options.micro_batch
+    params.cpuparams.n_threads = threads or len(os.sched_getaffinity(0))
+    params.fit_params = False
+    params.verbosity = 1
+    # The wheel always opens an HTTP listener; a random key closes it to everybody else.
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.api_keys = [secrets.token_hex(32)]
+    params.endpoint_slots = params.endpoint_props = params.endpoint_metrics = False
+    params.cache_type_k = params.cache_type_v = _KV_TYPES[options.kv_type]
+    if not options.flash_attention:
+        # On CPU it casts K and V to float16; parity needs neither.
+        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    try:
+        return xllamacpp.Server(params)
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"llama.cpp cannot load {model}: {error} (its reason is in the log above)"
+        ) from None

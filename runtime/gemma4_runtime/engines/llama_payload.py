@@ -1,0 +1,78 @@
+"""A request in the words of llama.cpp's server. Every sampling field is set: the server's own
+defaults (min_p 0.05, a 64-token penalty window, ...) are not Gemma's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from gemma4_runtime.messages import GenerationRequest, GuidedDecoding
+
+__all__ = ["payload"]
+
+_SEEDS = 2**32 - 1
+"""llama.cpp's seed is a uint32 whose largest value means "random"."""
+
+
+def payload(
+    request: GenerationRequest,
+    *,
+    prompt: list[int],
+    max_tokens: int,
+    banned: tuple[int, ...],
+    byte_ids: frozenset[int],
+    window: int,
+) -> dict[str, Any]:
+    """JSON body of a completion. ``banned`` are ids with no chance; ``window`` is how many tokens
+    the penalties look back on, prompt included: llama.cpp counts the prompt in all three."""
+    sampling = request.sampling
+    bias = dict.fromkeys((*banned, *sampling.bad_token_ids), False)
+    body: dict[str, Any] = {
+        "prompt": prompt,
+        "stream": True,
+        "verbose": True,  # adds __verbose.tokens, the sampled ids, to each event
+        "return_progress": True,  # events during prefill, where a cancel can be seen
+        "cache_prompt": True,
+        "n_predict": max_tokens,
+        # Temperature first, as transformers and vLLM order it.
+        "samplers": ["penalties", "temperature", "top_k", "top_p", "min_p"],
+        "temperature": sampling.temperature,
+        "top_k": sampling.top_k,
+        "top_p": sampling.top_p,
+        "min_p": sampling.min_p,
+        "repeat_last_n": window,
+        "repeat_penalty": sampling.repetition_penalty,
+        "presence_penalty": sampling.presence_penalty,
+        "frequency_penalty": sampling.frequency_penalty,
+        "seed": -1 if sampling.seed is None else sampling.seed % _SEEDS,
+    }
+    if sampling.log_probs:
+        body["n_probs"] = 1
+    if sampling.guided is not None:
+        body |= _guide(sampling.guided)
+        # Our GGUF stores byte tokens as literal text, which a grammar would take at its word.
+        bias |= dict.fromkeys(byte_ids, False)
+    if bias:
+        body["logit_bias"] = [[token, value] for token, value in bias.items()]
+    return body
+
+
+def _guide(guided: GuidedDecoding) -> dict[str, Any]:
+    if guided.kind == "json":
+        return {"json_schema": {}}
+    if guided.kind == "json_schema":
+        return {"json_schema": json.loads(guided.guide)}
+    if guided.kind == "regex":
+        return {"grammar": "%llguidance {}\nstart: /" + _slashed(guided.guide) + "/"}
+    return {"grammar": guided.guide}
+
+
+def _slashed(pattern: str) -> str:
+    """Escape the slashes that end a Lark regex, but not those already escaped."""
+    out, escaped = [], False
+    for char in pattern:
+        if char == "/" and not escaped:
+            out.append("\\")
+        escaped = char == "\\" and not escaped
+        out.append(char)
+    return "".join(out)

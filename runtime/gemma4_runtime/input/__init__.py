@@ -1,0 +1,1 @@
+"""From input tensors to one validated, tokenized request: pure logic, no Triton."""

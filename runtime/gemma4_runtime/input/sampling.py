@@ -1,0 +1,214 @@
+"""Sampling options: the caller's over the checkpoint's, checked."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from gemma4_runtime.capabilities import Capabilities
+from gemma4_runtime.errors import invalid
+from gemma4_runtime.input.chat import load_json
+from gemma4_runtime.limits import Limits
+from gemma4_runtime.messages import GuidedDecoding, SamplingParams
+
+__all__ = ["Defaults", "load_defaults", "sampling_params"]
+
+_KINDS = ("json", "json_schema", "regex", "grammar")
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """generation_config.json: EOS and pad ids, and how the checkpoint wants to be sampled."""
+
+    eos_ids: tuple[int, ...]
+    pad_id: int
+    temperature: float
+    top_k: int
+    top_p: float
+
+
+def load_defaults(generation_config: Path) -> Defaults:
+    """Read the file. Gemma 4's published values stand in for keys that it lacks."""
+    data = json.loads(generation_config.read_text(encoding="utf-8"))
+    eos = data["eos_token_id"]
+    return Defaults(
+        eos_ids=tuple(eos) if isinstance(eos, list) else (eos,),
+        pad_id=data.get("pad_token_id", 0),
+        temperature=data.get("temperature", 1.0),
+        top_k=data.get("top_k", 64),
+        top_p=data.get("top_p", 0.95),
+    )
+
+
+def _number(
+    values: Mapping[str, Any],
+    name: str,
+    default: Any,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    above: float | None = None,
+) -> Any:
+    value = values.get(name, default)
+    if above is not None and not value > above:
+        raise invalid(name, f"{value:g} must be greater than {above:g}")
+    if least is not None and value < least:
+        raise invalid(name, f"{value:g} must be at least {least:g}")
+    if most is not None and value > most:
+        raise invalid(name, f"{value:g} must be at most {most:g}")
+    return value
+
+
+def sampling_params(
+    values: Mapping[str, Any],
+    *,
+    prompt_tokens: int,
+    limits: Limits,
+    defaults: Defaults,
+    capabilities: Capabilities,
+    vocab_size: int,
+    encode: Callable[[str], list[int]],
+) -> SamplingParams:
+    """Raises INVALID_ARGUMENT for a value out of range, options that contradict each other, and
+    what the runtime lacks. ``encode`` gives the ids of plain text."""
+    room = limits.max_total_tokens - prompt_tokens
+    max_tokens = _number(values, "max_tokens", room, least=1)
+    if max_tokens > room:
+        raise invalid(
+            "max_tokens",
+            f"{max_tokens} with {prompt_tokens} prompt tokens exceeds the engine's limit of "
+            f"{limits.max_total_tokens} total tokens; ask for at most {room}",
+        )
+    min_tokens = _number(values, "min_tokens", 0, least=0)
+    if min_tokens > max_tokens:
+        raise invalid("min_tokens", f"{min_tokens} is more than max_tokens, {max_tokens}")
+    top_p = _number(values, "top_p", defaults.top_p, above=0.0, most=1.0)
+    end_id = _token_id(values, "end_id", vocab_size)
+    if _token_id(values, "pad_id", vocab_size) not in (None, defaults.pad_id):
+        raise invalid(
+            "pad_id", f"{values['pad_id']}: this model pads with {defaults.pad_id}; omit it"
+        )
+    log_probs = bool(values.get("return_log_probs", False))
+    if log_probs and "return_log_probs" in capabilities.lacks:
+        raise invalid("return_log_probs", capabilities.lacks["return_log_probs"])
+    banned, sequences = _bad_words(values, limits, capabilities, encode)
+    return SamplingParams(
+        max_tokens=max_tokens,
+        min_tokens=min_tokens,
+        temperature=_number(values, "temperature", defaults.temperature, least=0.0, most=100.0),
+        top_k=_number(values, "top_k", defaults.top_k, least=0),
+        top_p=top_p,
+        min_p=_number(values, "min_p", 0.0, least=0.0, most=1.0),
+        repetition_penalty=_number(values, "repetition_penalty", 1.0, above=0.0, most=100.0),
+        presence_penalty=_number(values, "presence_penalty", 0.0, least=-2.0, most=2.0),
+        frequency_penalty=_number(values, "frequency_penalty", 0.0, least=-2.0, most=2.0),
+        seed=_number(values, "random_seed", None, least=0) if "random_seed" in values else None,
+        stop_token_ids=defaults.eos_ids if end_id is None else (*defaults.eos_ids, end_id),
+        stop=_stop_words(values, limits),
+        bad_token_ids=banned,
+        bad_sequences=sequences,
+        log_probs=log_probs,
+        guided=_guided(values, limits, capabilities),
+    )
+
+
+def _token_id(values: Mapping[str, Any], name: str, vocab_size: int) -> int | None:
+    value: int | None = values.get(name)
+    if value is not None and not 0 <= value < vocab_size:
+        raise invalid(name, f"{value} is no token id; ids are 0 to {vocab_size - 1}")
+    return value
+
+
+def _stop_words(values: Mapping[str, Any], limits: Limits) -> tuple[str, ...]:
+    words: list[str] = values.get("stop_words", [])
+    if len(words) > limits.max_stop_words:
+        raise invalid("stop_words", f"{len(words)} words; at most {limits.max_stop_words}")
+    for i, word in enumerate(words):
+        if not word:
+            raise invalid(f"stop_words[{i}]", "is empty; leave it out")
+        if len(word.encode()) > limits.max_stop_word_bytes:
+            raise invalid(f"stop_words[{i}]", f"is longer than {limits.max_stop_word_bytes} bytes")
+    return tuple(dict.fromkeys(words))
+
+
+def _bad_words(
+    values: Mapping[str, Any],
+    limits: Limits,
+    capabilities: Capabilities,
+    encode: Callable[[str], list[int]],
+) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+    """Ids to ban alone, and sequences to ban as a whole; each word also with a space before it."""
+    words: list[str] = values.get("bad_words", [])
+    if words and "bad_words" in capabilities.lacks:
+        raise invalid("bad_words", capabilities.lacks["bad_words"])
+    if len(words) > limits.max_bad_words:
+        raise invalid("bad_words", f"{len(words)} words; at most {limits.max_bad_words}")
+    banned: dict[int, None] = {}
+    sequences: dict[tuple[int, ...], None] = {}
+    for i, word in enumerate(words):
+        if not word:
+            raise invalid(f"bad_words[{i}]", "is empty; leave it out")
+        if len(word.encode()) > limits.max_stop_word_bytes:
+            raise invalid(f"bad_words[{i}]", f"is longer than {limits.max_stop_word_bytes} bytes")
+        for form in dict.fromkeys((word, " " + word.lstrip())):
+            ids = tuple(encode(form))
+            if len(ids) == 1:
+                banned[ids[0]] = None
+            elif "bad_sequences" in capabilities.lacks:
+                raise invalid(
+                    f"bad_words[{i}]",
+                    f"{form!r} is {len(ids)} tokens: {capabilities.lacks['bad_sequences']}",
+                )
+            else:
+                sequences[ids] = None
+    return tuple(banned), tuple(sequences)
+
+
+def _guided(
+    values: Mapping[str, Any], limits: Limits, capabilities: Capabilities
+) -> GuidedDecoding | None:
+    kind = values.get("guided_decoding_guide_type")
+    guide: str = values.get("guided_decoding_guide", "")
+    if kind is None:
+        if guide:
+            raise invalid("guided_decoding_guide_type", f"is missing; one of {', '.join(_KINDS)}")
+        return None
+    if kind not in _KINDS:
+        raise invalid("guided_decoding_guide_type", f"{kind!r} is not one of {', '.join(_KINDS)}")
+    if kind not in capabilities.guides:
+        raise invalid(
+            "guided_decoding_guide_type", capabilities.lacks["guided_decoding_guide_type"]
+        )
+    if len(guide.encode()) > limits.max_guide_bytes:
+        raise invalid("guided_decoding_guide", f"is longer than {limits.max_guide_bytes} bytes")
+    if kind == "json":
+        if guide:
+            raise invalid("guided_decoding_guide", "type json takes no guide; use json_schema")
+    elif not guide:
+        raise invalid("guided_decoding_guide", f"is missing for type {kind}")
+    if kind == "json_schema":
+        _check_schema(guide, limits)
+    elif kind == "regex":
+        try:
+            re.compile(guide)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise invalid(
+                "guided_decoding_guide", f"is not a regular expression: {error}"
+            ) from None
+    return GuidedDecoding(kind, guide)
+
+
+def _check_schema(guide: str, limits: Limits) -> None:
+    schema = load_json("guided_decoding_guide", guide, limits)
+    if not isinstance(schema, dict):
+        raise invalid("guided_decoding_guide", "a JSON schema is an object")
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        raise invalid("guided_decoding_guide", f"is not a JSON schema: {error.message}") from None

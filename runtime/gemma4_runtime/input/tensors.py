@@ -1,0 +1,113 @@
+"""The inputs of ``gemma4`` and how each becomes a Python value, checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from gemma4_runtime.errors import invalid
+
+__all__ = ["INPUTS", "InputSpec", "read_inputs"]
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """One input tensor. ``dtype`` is Triton's name; ``many`` allows [1, n] instead of [1, 1]."""
+
+    name: str
+    dtype: str
+    many: bool = False
+
+
+INPUTS = tuple(
+    InputSpec(name, dtype, many)
+    for name, dtype, many in (
+        ("text_input", "STRING", False),
+        ("messages", "STRING", False),
+        ("tools", "STRING", False),
+        ("enable_thinking", "BOOL", False),
+        ("max_tokens", "INT32", False),
+        ("stream", "BOOL", False),
+        ("temperature", "FP32", False),
+        ("top_k", "INT32", False),
+        ("top_p", "FP32", False),
+        ("min_p", "FP32", False),
+        ("repetition_penalty", "FP32", False),
+        ("presence_penalty", "FP32", False),
+        ("frequency_penalty", "FP32", False),
+        ("random_seed", "UINT64", False),
+        ("stop_words", "STRING", True),
+        ("bad_words", "STRING", True),
+        ("min_tokens", "INT32", False),
+        ("end_id", "INT32", False),
+        ("pad_id", "INT32", False),
+        ("exclude_input_in_output", "BOOL", False),
+        ("return_log_probs", "BOOL", False),
+        ("guided_decoding_guide_type", "STRING", False),
+        ("guided_decoding_guide", "STRING", False),
+        ("timeout_ms", "INT64", False),
+    )
+)
+"""The same list as in model_repository/gemma4/config.pbtxt; a test compares them."""
+
+_SPECS = {spec.name: spec for spec in INPUTS}
+
+
+def read_inputs(tensors: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
+    """Tensors by name ([1, 1] or [1]; ``many`` ones [1, n]) to str, bool, int, float or a list
+    of str. Raises INVALID_ARGUMENT for shapes, dtypes, NaN, infinities and invalid UTF-8."""
+    values: dict[str, Any] = {}
+    for name, array in tensors.items():
+        spec = _SPECS.get(name)
+        if spec is None:
+            raise invalid(name, f"no such input; the inputs are {', '.join(_SPECS)}")
+        flat = _flat(spec, array)
+        items = [_value(spec, item) for item in flat]
+        values[name] = items if spec.many else items[0]
+    return values
+
+
+def _flat(spec: InputSpec, array: npt.NDArray[Any]) -> list[Any]:
+    if array.ndim > 2 or (array.ndim == 2 and array.shape[0] != 1):
+        raise invalid(
+            spec.name,
+            f"shape {list(array.shape)}: one request carries one prompt, shape "
+            f"{'[1, n]' if spec.many else '[1, 1]'}; send several requests instead of a batch",
+        )
+    if not spec.many and array.size != 1:
+        raise invalid(spec.name, f"shape {list(array.shape)} holds {array.size} values, needs one")
+    items: list[Any] = array.reshape(-1).tolist()
+    return items
+
+
+def _value(spec: InputSpec, item: Any) -> Any:
+    if spec.dtype == "STRING":
+        return _text(spec.name, item)
+    if spec.dtype == "BOOL":
+        if not isinstance(item, bool):
+            raise invalid(spec.name, f"{item!r} is not a BOOL")
+        return item
+    if isinstance(item, bool) or not isinstance(item, int | float):
+        raise invalid(spec.name, f"{item!r} is not a number")
+    if spec.dtype == "FP32":
+        if not math.isfinite(item):
+            raise invalid(spec.name, f"{item} is not a finite number")
+        return float(item)
+    if not isinstance(item, int):
+        raise invalid(spec.name, f"{item!r} is not an integer")
+    return item
+
+
+def _text(name: str, item: Any) -> str:
+    if isinstance(item, str):
+        item = item.encode("utf-8", errors="surrogatepass")
+    if not isinstance(item, bytes):
+        raise invalid(name, f"{type(item).__name__} is not a string")
+    try:
+        return item.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise invalid(name, f"is not valid UTF-8: {error.reason} at byte {error.start}") from None

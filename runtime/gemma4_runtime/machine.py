@@ -1,0 +1,26 @@
+"""What this machine, or the container around us, has left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+__all__ = ["available_memory"]
+
+_CGROUP = Path("/sys/fs/cgroup")
+"""cgroup v2 of this process, as containers see it."""
+
+
+def available_memory() -> int:
+    """Bytes that a new process can use: free memory and page cache, or what the container's
+    limit leaves if that is less."""
+    available = int(psutil.virtual_memory().available)
+    try:
+        limit = int((_CGROUP / "memory.max").read_text())
+        used = int((_CGROUP / "memory.current").read_text())
+        lines = (_CGROUP / "memory.stat").read_text().splitlines()
+    except (OSError, ValueError):
+        return available
+    cached = sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
+    return min(available, max(0, limit - used + cached))

@@ -1,0 +1,148 @@
+"""The two messages that pass between the steps of the ensemble.
+
+preprocessing -> engine: :class:`GenerationRequest`; engine -> postprocessing: :class:`Chunk`.
+Both travel as one UINT8 tensor, msgpack-encoded: the cost of a Triton response grows with the
+number of its tensors, not with its bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+__all__ = [
+    "Channel",
+    "Chunk",
+    "FinishReason",
+    "GenerationRequest",
+    "GuidedDecoding",
+    "SamplingParams",
+    "Segment",
+    "ToolCall",
+    "decode_chunk",
+    "decode_request",
+    "encode",
+]
+
+Channel = Literal["content", "reasoning"]
+FinishReason = Literal["stop", "length", "tool_calls"]
+GuideKind = Literal["json", "json_schema", "regex", "grammar"]
+
+
+class GuidedDecoding(msgspec.Struct, frozen=True, array_like=True):
+    """Constrained output. ``guide`` is the schema (JSON text), regex or grammar; "" for json."""
+
+    kind: GuideKind
+    guide: str = ""
+
+
+class SamplingParams(msgspec.Struct, frozen=True, array_like=True):
+    """How to sample, validated and with the checkpoint's defaults filled in.
+
+    ``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 are off; ``seed`` None is random.
+    ``stop_token_ids`` holds every EOS id of the checkpoint and the caller's ``end_id``.
+    ``bad_token_ids`` are banned one by one; ``bad_sequences`` as whole sequences.
+    """
+
+    max_tokens: int
+    min_tokens: int = 0
+    temperature: float = 1.0
+    top_k: int = 64
+    top_p: float = 0.95
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    seed: int | None = None
+    stop_token_ids: tuple[int, ...] = ()
+    stop: tuple[str, ...] = ()
+    bad_token_ids: tuple[int, ...] = ()
+    bad_sequences: tuple[tuple[int, ...], ...] = ()
+    log_probs: bool = False
+    guided: GuidedDecoding | None = None
+
+
+class GenerationRequest(msgspec.Struct, frozen=True, array_like=True):
+    """One accepted request, as the engine gets it.
+
+    ``key`` is unique in this server and is what a cancel names; ``request_id`` is the client's.
+    ``deadline`` and ``arrival`` are seconds of :func:`time.time`. ``channel`` is where the first
+    token belongs ("reasoning" when the prompt ends inside an open thought). ``parse_tools`` is
+    true for chat requests: tool calls are parsed and held until whole; otherwise their literal text
+    is content.
+    ``echo`` is text to put before the first content (``exclude_input_in_output`` = false).
+    """
+
+    key: str
+    input_ids: list[int]
+    sampling: SamplingParams
+    request_id: str = ""
+    stream: bool = True
+    channel: Channel = "content"
+    parse_tools: bool = False
+    echo: str = ""
+    deadline: float | None = None
+    arrival: float = 0.0
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """One whole tool call. ``arguments`` is the parsed object."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any]
+
+
+class Segment(msgspec.Struct, frozen=True, array_like=True):
+    """Bytes of one channel. They end on a character boundary: a valid but unfinished UTF-8
+    sequence stays in the assembler, so decoding a segment needs no neighbour."""
+
+    channel: Channel
+    data: bytes
+
+
+class Chunk(msgspec.Struct, frozen=True, array_like=True):
+    """One self-contained piece of an answer; see DESIGN "How a request flows".
+
+    ``index`` counts from 0 without gaps. ``ids`` are the token ids that this chunk consumed, in
+    order, stop token included. ``log_probs`` has one natural-log probability per id, or is empty.
+    ``cum_log_prob`` is the sum so far. ``finish_reason`` is "" until the last chunk.
+    ``timings`` (last chunk only): seconds ``queue``, ``prefill``, ``decode``.
+    ``probe``: nothing for the client; only lets postprocessing see a cancel.
+    ``check``: postprocessing shall ask whether the request was cancelled (about 50 us).
+    """
+
+    key: str
+    index: int
+    ids: list[int] = []
+    segments: list[Segment] = []
+    tool_calls: list[ToolCall] = []
+    finish_reason: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    log_probs: list[float] = []
+    cum_log_prob: float = 0.0
+    timings: dict[str, float] | None = None
+    probe: bool = False
+    check: bool = False
+
+
+_encoder = msgspec.msgpack.Encoder()
+_chunk_decoder = msgspec.msgpack.Decoder(Chunk)
+_request_decoder = msgspec.msgpack.Decoder(GenerationRequest)
+
+
+def encode(message: Chunk | GenerationRequest) -> bytes:
+    """Message to msgpack bytes."""
+    return _encoder.encode(message)
+
+
+def decode_chunk(data: bytes | memoryview) -> Chunk:
+    """Bytes to :class:`Chunk`; raises :class:`msgspec.DecodeError` on anything else."""
+    return _chunk_decoder.decode(data)
+
+
+def decode_request(data: bytes | memoryview) -> GenerationRequest:
+    """Bytes to :class:`GenerationRequest`; raises :class:`msgspec.DecodeError`."""
+    return _request_decoder.decode(data)

@@ -1,0 +1,70 @@
+"""One chunk -> the values of the output tensors. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from gemma4_runtime.messages import Channel, Chunk, ToolCall
+
+__all__ = ["ChunkText", "render"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkText:
+    """Values of the ensemble's outputs for one response; names as the tensors."""
+
+    text_output: str
+    reasoning_output: str
+    tool_calls: str
+    finish_reason: str
+    chunk_index: int
+    prompt_tokens: int
+    completion_tokens: int
+    output_ids: list[int]
+    output_log_probs: list[float]
+    cum_log_probs: float
+    timings: str
+
+
+def render(chunk: Chunk) -> ChunkText:
+    """Segments end on whole characters, so each channel decodes alone; a malformed byte run
+    gives one U+FFFD for each maximal invalid part."""
+    return ChunkText(
+        text_output=_decode(chunk, "content"),
+        reasoning_output=_decode(chunk, "reasoning"),
+        tool_calls=_calls(chunk.tool_calls),
+        finish_reason=chunk.finish_reason,
+        chunk_index=chunk.index,
+        prompt_tokens=chunk.prompt_tokens,
+        completion_tokens=chunk.completion_tokens,
+        output_ids=chunk.ids,
+        output_log_probs=chunk.log_probs,
+        cum_log_probs=chunk.cum_log_prob,
+        timings="" if chunk.timings is None else json.dumps(chunk.timings),
+    )
+
+
+def _decode(chunk: Chunk, channel: Channel) -> str:
+    data = b"".join(s.data for s in chunk.segments if s.channel == channel)
+    return data.decode("utf-8", errors="replace")
+
+
+def _calls(calls: list[ToolCall]) -> str:
+    """JSON array in OpenAI's form; "" for none."""
+    if not calls:
+        return ""
+    return json.dumps(
+        [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {
+                    "name": call.name,
+                    "arguments": json.dumps(call.arguments, ensure_ascii=False),
+                },
+            }
+            for call in calls
+        ],
+        ensure_ascii=False,
+    )

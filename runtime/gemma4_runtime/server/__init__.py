@@ -1,0 +1,1 @@
+"""What the model processes of one server share: status board, control socket, emitter."""

@@ -1,0 +1,80 @@
+"""The status board: a small shared file by which the processes of one server see each other.
+
+The engine step writes load and state, postprocessing writes how many chunks it has handled;
+preprocessing (admission) and ``gemma4 serve`` (drain, supervision) read. Every field is an
+aligned 8-byte word with one writer, so reads and writes need no lock.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from enum import IntEnum
+from pathlib import Path
+
+__all__ = ["BOARD_NAME", "Board", "Field"]
+
+BOARD_NAME = "board"
+_MAGIC = 0x4734424F41524431  # "G4BOARD1"
+_WORD = 8
+_SIZE = 4096
+
+
+class Field(IntEnum):
+    """Word offsets. All are unsigned counts; only the names' last part gives another unit."""
+
+    MAGIC = 0
+    ENGINE_PID = 1
+    SLOTS = 2
+    MAX_QUEUED = 3
+    IN_FLIGHT = 4
+    """Accepted requests whose last chunk or error has not been sent."""
+    ACTIVE = 5
+    QUEUED = 6
+    DRAINING = 7
+    ACCEPTED = 8
+    FINISHED = 9
+    CANCELLED = 10
+    FAILED = 11
+    PROMPT_TOKENS = 12
+    CACHED_TOKENS = 13
+    GENERATED_TOKENS = 14
+    CHUNKS_SENT = 15
+    BEAT_NS = 16
+    """time.monotonic_ns() of the emitter's last turn; the clock is the machine's."""
+    CHUNKS_HANDLED = 32
+    """Written by postprocessing."""
+
+
+class Board:
+    """A mapped board. Values are Python ints below 2**64."""
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        """Map ``path``; ``create`` makes it anew. Raises :class:`FileNotFoundError` when it is
+        not there and :class:`ValueError` when it is not a board of this version."""
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            fresh = path.with_name(f"{path.name}.{os.getpid()}")
+            with fresh.open("wb") as file:
+                file.write(_MAGIC.to_bytes(_WORD, "little").ljust(_SIZE, b"\0"))
+            fresh.replace(path)
+        with path.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), _SIZE)
+        self._words = memoryview(self._map).cast("Q")
+        if self[Field.MAGIC] != _MAGIC:
+            self.close()
+            raise ValueError(f"{path} is not a status board of this version")
+
+    def __getitem__(self, field: Field) -> int:
+        return self._words[field]
+
+    def __setitem__(self, field: Field, value: int) -> None:
+        self._words[field] = value
+
+    def snapshot(self) -> dict[str, int]:
+        """All fields by lower-case name."""
+        return {field.name.lower(): self[field] for field in Field if field is not Field.MAGIC}
+
+    def close(self) -> None:
+        self._words.release()
+        self._map.close()

@@ -1,0 +1,72 @@
+"""The control socket of the engine step: cancel one request, drain, abort all.
+
+One Unix datagram per command: no connection to keep, lose or leak. A cancelled client is noticed
+by postprocessing (Triton does not tell a running ensemble step), which sends the key from here.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+
+__all__ = ["CONTROL_NAME", "ControlClient", "ControlServer"]
+
+CONTROL_NAME = "control"
+_MAX_COMMAND = 512
+
+
+class ControlServer:
+    """Listens in a thread and calls ``handle(verb, argument)`` for each command."""
+
+    def __init__(self, path: Path, handle: Callable[[str, str], None]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.unlink(missing_ok=True)
+        self._path = path
+        self._handle = handle
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._thread = Thread(target=self._run, name="control", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            data = self._socket.recv(_MAX_COMMAND)
+            verb, _, argument = data.decode("utf-8", errors="replace").partition(" ")
+            if verb == "close":
+                return
+            self._handle(verb, argument)
+
+    def close(self) -> None:
+        """Stop the thread and remove the socket."""
+        with ControlClient(self._path) as client:
+            client.send("close")
+        self._thread.join()
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
+
+
+class ControlClient:
+    """Sends commands. Safe in one thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    def send(self, verb: str, argument: str = "") -> bool:
+        """Send one command; False when no engine listens (it is starting or gone)."""
+        try:
+            self._socket.sendto(f"{verb} {argument}".strip().encode(), self._path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def __enter__(self) -> ControlClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,329 @@
+"""The emitter: one thread that turns tokens of all streams into chunks and sends them.
+
+Engine threads only drop tokens into mailboxes. While the emitter, or postprocessing behind it,
+is busy, tokens pile up there and leave together in the next chunk: one token per chunk while the
+consumer keeps up, several when it lags, in turn for every stream, with no queue that can grow.
+The same thread watches deadlines and sends the probes by which a cancel is noticed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+
+from gemma4_runtime.engines.base import Engine, EngineFinish
+from gemma4_runtime.errors import RequestError, Status, internal
+from gemma4_runtime.messages import Chunk, GenerationRequest, encode
+from gemma4_runtime.output.assembler import StreamAssembler
+from gemma4_runtime.output.vocab import TokenTable
+from gemma4_runtime.server.board import Board, Field
+from gemma4_runtime.server.stream import Stream, Transport
+
+__all__ = ["CHECK_S", "Emitter", "RequestRecord"]
+
+CHECK_S = 0.15
+"""How often a stream is asked whether its client is still there (seconds). The cancel law allows
+0.5 s; one check costs about 50 us in postprocessing."""
+
+_TICK_S = 0.02
+_HELD_TICK_S = 0.002
+_HOLD_S = 0.05
+"""Longest that a lagging postprocessing can hold a stream back; past it, a chunk is sent anyway."""
+_SLACK_CHUNKS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """How one request ended, for the access log. Times are seconds."""
+
+    request_id: str
+    key: str
+    status: str
+    finish_reason: str
+    message: str
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    chunks: int
+    queue_s: float
+    prefill_s: float
+    decode_s: float
+    ttft_s: float
+    total_s: float
+
+
+class Emitter:
+    """Owns every open stream of an engine. Thread-safe; see the module docstring."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        table: TokenTable,
+        board: Board,
+        *,
+        on_end: Callable[[RequestRecord], None] = lambda record: None,
+    ) -> None:
+        self._engine = engine
+        self._table = table
+        self._board = board
+        self._on_end = on_end
+        self._ready: SimpleQueue[Stream | None] = SimpleQueue()
+        self._streams: dict[str, Stream] = {}
+        self._lock = Lock()
+        self._held: set[Stream] = set()
+        self._failures: SimpleQueue[tuple[Stream, RequestError]] = SimpleQueue()
+        self._sent = 0
+        self._sent_base = 0
+        self._thread = Thread(target=self._run, name="emitter", daemon=True)
+        self._thread.start()
+
+    # -- called from any thread -----------------------------------------------------------------
+
+    def open(self, request: GenerationRequest, transport: Transport) -> None:
+        """Submit a request. What the engine refuses goes to ``transport.fail`` in this thread,
+        before the emitter has seen the transport."""
+        assembler = StreamAssembler(request, self._table, prompt_tokens=len(request.input_ids))
+        stream = Stream(request, transport, assembler, wake=self._ready.put, now=time.monotonic())
+        with self._lock:
+            if request.key in self._streams:
+                refusal: RequestError | None = internal(f"request key {request.key} is in use")
+            else:
+                refusal = None
+                self._streams[request.key] = stream
+                self._board[Field.IN_FLIGHT] = len(self._streams)
+        if refusal is None:
+            try:
+                self._engine.submit(request, stream)
+                return
+            except RequestError as error:
+                refusal = error
+            except Exception as error:  # noqa: BLE001 - the answer law: one error, whatever broke
+                refusal = internal(f"the engine refused the request: {error}")
+            self._forget(stream)
+        stream.closed = True
+        transport.fail(refusal)
+        self._report(stream, refusal)
+
+    def cancel(self, key: str) -> None:
+        """The client of ``key`` has gone. Unknown keys are ignored."""
+        with self._lock:
+            stream = self._streams.get(key)
+        if stream is not None:
+            self._fail_soon(stream, RequestError(Status.CANCELLED, "the client cancelled"))
+
+    def abort_all(self, error: RequestError) -> None:
+        """End every open stream with ``error``."""
+        with self._lock:
+            streams = list(self._streams.values())
+        for stream in streams:
+            self._fail_soon(stream, error)
+
+    def close(self) -> None:
+        """Stop the thread. Streams still open are failed as UNAVAILABLE."""
+        self.abort_all(RequestError(Status.UNAVAILABLE, "the server is stopping"))
+        self._ready.put(None)
+        self._thread.join()
+
+    def _fail_soon(self, stream: Stream, error: RequestError) -> None:
+        self._engine.cancel(stream.request.key)
+        self._failures.put((stream, error))
+        self._ready.put(stream)
+
+    # -- the emitter thread ---------------------------------------------------------------------
+
+    def _run(self) -> None:
+        next_tick = 0.0
+        while True:
+            wait = _HELD_TICK_S if self._held else _TICK_S
+            batch = self._wait(wait)
+            if batch is None:
+                return
+            now = time.monotonic()
+            for stream in batch:
+                self._serve(stream, now)
+            self._apply_failures()
+            if self._held:
+                for stream in list(self._held):
+                    self._serve(stream, now)
+            if now >= next_tick:
+                next_tick = now + _TICK_S
+                self._tick(now)
+
+    def _wait(self, timeout: float) -> list[Stream] | None:
+        """Streams with news, each once; None to stop."""
+        try:
+            first = self._ready.get(timeout=timeout)
+        except Empty:
+            return []
+        batch = {first: None}
+        for _ in range(self._ready.qsize()):
+            try:
+                batch[self._ready.get_nowait()] = None
+            except Empty:
+                break
+        if None in batch:
+            self._apply_failures()
+            return None
+        return [stream for stream in batch if stream is not None]
+
+    def _serve(self, stream: Stream, now: float) -> None:
+        if stream.closed:
+            return
+        if stream.collect():
+            self._engine.cancel(stream.request.key)
+        if stream.first_token is None and stream.assembler.completion_tokens:
+            stream.first_token = now
+        end = stream.end
+        if isinstance(end, RequestError):
+            self._fail(stream, end)
+        elif end is not None:
+            self._finish(stream, end)
+        elif stream.assembler.pending() and not stream.assembler.done:
+            self._send_or_hold(stream, now)
+
+    def _send_or_hold(self, stream: Stream, now: float) -> None:
+        backlog = self._sent - self._sent_base - self._board[Field.CHUNKS_HANDLED]
+        if backlog > _SLACK_CHUNKS + len(self._streams):
+            if stream.held_since is None:
+                stream.held_since = now
+                self._held.add(stream)
+            if now - stream.held_since < _HOLD_S:
+                return
+        self._release(stream)
+        check = now - stream.last_check >= CHECK_S
+        if check:
+            stream.last_check = now
+        self._send(stream, stream.assembler.take(check=check), final=False)
+        stream.last_sent = now
+
+    def _release(self, stream: Stream) -> None:
+        stream.held_since = None
+        self._held.discard(stream)
+
+    def _finish(self, stream: Stream, end: EngineFinish) -> None:
+        assembler = stream.assembler
+        if end.reason == "cancelled" and not assembler.done:
+            self._fail(stream, RequestError(Status.CANCELLED, "the request was cancelled"))
+            return
+        if not assembler.done:
+            assembler.finish("length" if end.reason == "length" else "stop")
+        timings = {
+            "queue": end.queue_s,
+            "prefill": end.prefill_s,
+            "decode": end.decode_s,
+            "cached_tokens": float(end.cached_tokens),
+        }
+        self._close(stream)
+        self._send(stream, assembler.take(timings=timings), final=True)
+        self._report(stream, None)
+
+    def _send(self, stream: Stream, chunk: Chunk, *, final: bool) -> None:
+        self._sent += 1
+        self._board[Field.CHUNKS_SENT] = self._sent
+        try:
+            stream.transport.send(encode(chunk), final=final)
+        except Exception as error:  # noqa: BLE001 - one broken stream must not end the others
+            self._engine.cancel(stream.request.key)
+            self._close(stream)
+            self._report(stream, internal(f"sending to the server failed: {error}"))
+
+    def _fail(self, stream: Stream, error: RequestError) -> None:
+        if stream.closed:
+            return
+        self._close(stream)
+        try:
+            stream.transport.fail(error)
+        except Exception as broken:  # noqa: BLE001 - as in _send
+            error = internal(f"sending {error.to_wire()!r} to the server failed: {broken}")
+        self._report(stream, error)
+
+    def _close(self, stream: Stream) -> None:
+        stream.closed = True
+        self._release(stream)
+        self._forget(stream)
+
+    def _forget(self, stream: Stream) -> None:
+        with self._lock:
+            self._streams.pop(stream.request.key, None)
+            self._board[Field.IN_FLIGHT] = len(self._streams)
+
+    def _apply_failures(self) -> None:
+        while True:
+            try:
+                stream, error = self._failures.get_nowait()
+            except Empty:
+                return
+            self._fail(stream, error)
+
+    def _tick(self, now: float) -> None:
+        with self._lock:
+            streams = list(self._streams.values())
+        wall = time.time()
+        for stream in streams:
+            deadline = stream.request.deadline
+            if deadline is not None and wall >= deadline:
+                self._engine.cancel(stream.request.key)
+                self._fail(
+                    stream,
+                    RequestError(
+                        Status.DEADLINE_EXCEEDED,
+                        f"timeout_ms: the answer was not complete after "
+                        f"{(wall - stream.request.arrival) * 1000:.0f} ms; "
+                        "ask for fewer tokens or allow more time",
+                    ),
+                )
+            elif now - stream.last_check >= CHECK_S:
+                self._probe(stream, now)
+        if not streams:
+            # Chunks of calls that went round postprocessing must not count as its backlog.
+            self._sent_base = self._sent - self._board[Field.CHUNKS_HANDLED]
+        self._publish()
+
+    def _probe(self, stream: Stream, now: float) -> None:
+        stream.last_check = now
+        if stream.transport.is_cancelled():
+            self._engine.cancel(stream.request.key)
+            self._fail(stream, RequestError(Status.CANCELLED, "the client cancelled"))
+            return
+        probe = Chunk(key=stream.request.key, index=-1, probe=True, check=True)
+        self._send(stream, probe, final=False)
+
+    def _publish(self) -> None:
+        stats, board = self._engine.stats(), self._board
+        board[Field.ACTIVE] = stats.active
+        board[Field.QUEUED] = stats.queued
+        board[Field.DRAINING] = int(stats.draining)
+        board[Field.ACCEPTED] = stats.submitted
+        board[Field.FINISHED] = stats.finished
+        board[Field.CANCELLED] = stats.cancelled
+        board[Field.FAILED] = stats.failed
+        board[Field.PROMPT_TOKENS] = stats.prompt_tokens
+        board[Field.CACHED_TOKENS] = stats.cached_tokens
+        board[Field.GENERATED_TOKENS] = stats.generated_tokens
+        board[Field.BEAT_NS] = time.monotonic_ns()
+
+    def _report(self, stream: Stream, error: RequestError | None) -> None:
+        now, end = time.monotonic(), stream.end
+        timed = end if isinstance(end, EngineFinish) else None
+        assembler = stream.assembler
+        self._on_end(
+            RequestRecord(
+                request_id=stream.request.request_id,
+                key=stream.request.key,
+                status="OK" if error is None else error.status.value,
+                finish_reason="" if error is not None else assembler.finish_reason,
+                message="" if error is None else error.message,
+                prompt_tokens=len(stream.request.input_ids),
+                completion_tokens=assembler.completion_tokens,
+                cached_tokens=timed.cached_tokens if timed else 0,
+                chunks=assembler.next_index,
+                queue_s=timed.queue_s if timed else 0.0,
+                prefill_s=timed.prefill_s if timed else 0.0,
+                decode_s=timed.decode_s if timed else 0.0,
+                ttft_s=0.0 if stream.first_token is None else stream.first_token - stream.opened,
+                total_s=now - stream.opened,
+            )
+        )

@@ -1,0 +1,96 @@
+"""What the engine step does: load the engine, take requests, obey the control socket."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from threading import Event
+
+from gemma4_runtime.engine_folder import read_manifest
+from gemma4_runtime.engines.base import Engine, EngineFinish
+from gemma4_runtime.engines.factory import create_engine
+from gemma4_runtime.errors import RequestError, unavailable
+from gemma4_runtime.messages import GenerationRequest, SamplingParams, decode_request
+from gemma4_runtime.output.vocab import load_token_table
+from gemma4_runtime.server.access_log import log_event, log_request
+from gemma4_runtime.server.board import BOARD_NAME, Board, Field
+from gemma4_runtime.server.control import CONTROL_NAME, ControlServer
+from gemma4_runtime.server.emitter import Emitter
+from gemma4_runtime.server.stream import Transport
+from gemma4_runtime.settings import Settings
+
+__all__ = ["EngineStep"]
+
+_WARM_UP_S = 300.0
+
+
+class EngineStep:
+    """Ready when the constructor returns: the engine has then answered a request. Raises what
+    loading raises (:class:`~gemma4_runtime.engine_folder.EngineFolderError`, ...)."""
+
+    def __init__(self, settings: Settings) -> None:
+        folder = settings.engine_dir
+        manifest = read_manifest(folder)
+        table = load_token_table(folder / "tokenizer.json")
+        self._engine = create_engine(folder, manifest, table, settings)
+        _warm_up(self._engine, manifest.model.bos_id, manifest.model.eos_ids)
+        self._board = Board(settings.run_dir / BOARD_NAME, create=True)
+        self._board[Field.SLOTS] = self._engine.info.slots
+        self._board[Field.MAX_QUEUED] = self._engine.info.max_queued
+        self._board[Field.ENGINE_PID] = os.getpid()
+        self._emitter = Emitter(self._engine, table, self._board, on_end=log_request)
+        self._control = ControlServer(settings.run_dir / CONTROL_NAME, self._command)
+        info = self._engine.info
+        log_event("engine_ready", runtime=info.runtime, version=info.version, slots=info.slots)
+
+    def submit(self, data: bytes, transport: Transport) -> None:
+        """Start one request, msgpack as preprocessing made it."""
+        self._emitter.open(decode_request(data), transport)
+
+    def close(self) -> None:
+        """Orderly end; open streams are failed as UNAVAILABLE."""
+        self._control.close()
+        self._engine.drain()
+        self._emitter.close()
+        self._engine.close()
+        self._board.close()
+
+    def _command(self, verb: str, argument: str) -> None:
+        if verb == "cancel":
+            self._emitter.cancel(argument)
+        elif verb == "drain":
+            self._engine.drain()
+            self._board[Field.DRAINING] = 1
+        elif verb == "abort":
+            self._engine.drain()
+            self._emitter.abort_all(unavailable("the server stopped before the answer was whole"))
+        else:
+            log_event("unknown_command", level="warning", verb=verb)
+
+
+class _WarmUp:
+    """Sink of the first request."""
+
+    def __init__(self) -> None:
+        self.ended = Event()
+        self.error: RequestError | None = None
+
+    def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
+        pass
+
+    def finished(self, finish: EngineFinish) -> None:
+        self.ended.set()
+
+    def failed(self, error: RequestError) -> None:
+        self.error = error
+        self.ended.set()
+
+
+def _warm_up(engine: Engine, bos_id: int, eos_ids: list[int]) -> None:
+    sink = _WarmUp()
+    sampling = SamplingParams(max_tokens=1, temperature=0.0, stop_token_ids=tuple(eos_ids))
+    engine.submit(GenerationRequest(key="warm-up", input_ids=[bos_id], sampling=sampling), sink)
+    if not sink.ended.wait(_WARM_UP_S):
+        raise RuntimeError(f"the engine did not answer a first request within {_WARM_UP_S:.0f} s")
+    if sink.error is not None:
+        raise RuntimeError(f"the engine failed its first request: {sink.error.message}")

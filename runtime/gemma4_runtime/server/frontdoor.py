@@ -1,0 +1,60 @@
+"""What preprocessing does: admit, check, tokenize."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
+
+from gemma4_runtime.capabilities import CAPABILITIES
+from gemma4_runtime.engine_folder import read_manifest
+from gemma4_runtime.errors import unavailable
+from gemma4_runtime.input.prepare import Preparer
+from gemma4_runtime.limits import Limits
+from gemma4_runtime.messages import GenerationRequest
+from gemma4_runtime.server.board import BOARD_NAME, Board, Field
+from gemma4_runtime.settings import Settings
+
+__all__ = ["FrontDoor"]
+
+
+class FrontDoor:
+    """Overload is refused here, before a prompt is looked at; the engine has the last word."""
+
+    def __init__(self, settings: Settings) -> None:
+        manifest = read_manifest(settings.engine_dir)
+        limits = manifest.limits
+        self._preparer = Preparer(
+            settings.engine_dir,
+            limits=Limits(
+                max_prompt_tokens=limits.max_prompt_tokens,
+                max_total_tokens=limits.max_total_tokens,
+            ),
+            capabilities=CAPABILITIES[manifest.runtime],
+        )
+        self._board_path = settings.run_dir / BOARD_NAME
+        self._board: Board | None = None
+
+    def admit(
+        self, tensors: Mapping[str, npt.NDArray[Any]], *, request_id: str, key: str, now: float
+    ) -> GenerationRequest:
+        """Raises :class:`~gemma4_runtime.errors.RequestError`: UNAVAILABLE, INVALID_ARGUMENT."""
+        self._check_load()
+        return self._preparer.prepare(tensors, request_id=request_id, key=key, now=now)
+
+    def _check_load(self) -> None:
+        if self._board is None:
+            try:
+                self._board = Board(self._board_path)
+            except FileNotFoundError:
+                raise unavailable("the engine is not ready yet; retry later") from None
+        board = self._board
+        if board[Field.DRAINING]:
+            raise unavailable("the server is draining before it stops; use another one")
+        most = board[Field.SLOTS] + board[Field.MAX_QUEUED]
+        if board[Field.IN_FLIGHT] >= most:
+            raise unavailable(
+                f"{board[Field.IN_FLIGHT]} requests run or wait, which is all this server takes "
+                f"({board[Field.SLOTS]} slots, {board[Field.MAX_QUEUED]} queued); retry later"
+            )

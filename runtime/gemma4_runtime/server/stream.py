@@ -1,0 +1,93 @@
+"""One request's way out of the engine: a mailbox for engine threads, read by the emitter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import Protocol
+
+from gemma4_runtime.engines.base import EngineFinish
+from gemma4_runtime.errors import RequestError
+from gemma4_runtime.messages import GenerationRequest
+from gemma4_runtime.output.assembler import StreamAssembler
+
+__all__ = ["Stream", "Transport"]
+
+
+class Transport(Protocol):
+    """Where chunks of one request go. Used by the emitter thread only: Triton's response sender
+    crashed the server when a second thread touched it."""
+
+    def send(self, chunk: bytes, *, final: bool) -> None: ...
+
+    def fail(self, error: RequestError) -> None:
+        """End the request with an error."""
+
+    def is_cancelled(self) -> bool:
+        """True when the caller of the engine step itself has gone. About 50 us."""
+
+
+class Stream:
+    """A :class:`~gemma4_runtime.engines.base.TokenSink` that only stores; ``wake`` is called with
+    the stream when it has news and none was pending."""
+
+    def __init__(
+        self,
+        request: GenerationRequest,
+        transport: Transport,
+        assembler: StreamAssembler,
+        *,
+        wake: Callable[[Stream], None],
+        now: float,
+    ) -> None:
+        self.request = request
+        self.transport = transport
+        self.assembler = assembler
+        self.opened = now
+        self.last_sent = now
+        self.last_check = now
+        self.first_token: float | None = None
+        self.held_since: float | None = None
+        self.closed = False
+        self.end: EngineFinish | RequestError | None = None
+        self._wake = wake
+        self._lock = Lock()
+        self._inbox: list[tuple[Sequence[int], Sequence[float] | None]] = []
+        self._pending_end: EngineFinish | RequestError | None = None
+        self._woken = False
+
+    def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
+        with self._lock:
+            self._inbox.append((ids, log_probs))
+            if self._woken:
+                return
+            self._woken = True
+        self._wake(self)
+
+    def finished(self, finish: EngineFinish) -> None:
+        self._finish(finish)
+
+    def failed(self, error: RequestError) -> None:
+        self._finish(error)
+
+    def _finish(self, end: EngineFinish | RequestError) -> None:
+        with self._lock:
+            self._pending_end = end
+            if self._woken:
+                return
+            self._woken = True
+        self._wake(self)
+
+    def collect(self) -> bool:
+        """Move the mail into the assembler (emitter thread). True when the assembler has just
+        seen the end of the answer, so that the engine is to be told to stop."""
+        with self._lock:
+            inbox, self._inbox = self._inbox, []
+            self._woken = False
+            if self._pending_end is not None:
+                self.end = self._pending_end
+        over = False
+        for ids, log_probs in inbox:
+            if not self.assembler.done:
+                over = self.assembler.push(ids, log_probs) or over
+        return over

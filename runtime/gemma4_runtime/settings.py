@@ -1,0 +1,80 @@
+"""Everything the models read from the environment, in one place.
+
+``gemma4 serve`` sets these. A ``tritonserver`` started by hand needs only ``GEMMA4_ENGINE_DIR``.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["Settings", "load_settings"]
+
+ENGINE_DIR = "GEMMA4_ENGINE_DIR"
+RUN_DIR = "GEMMA4_RUN_DIR"
+THREADS = "GEMMA4_THREADS"
+SLOTS = "GEMMA4_SLOTS"
+MAX_QUEUED = "GEMMA4_MAX_QUEUED"
+FAULTS = "GEMMA4_FAULTS"
+_FAULTS = ("kill_at", "fail_at", "stall_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``engine_dir``: the engine folder. ``run_dir``: status board and control socket of this
+    server. ``threads``, ``slots``, ``max_queued``: overrides of the manifest, None to keep it.
+    ``faults``: of the synthetic runtime, for tests, such as ``kill_at=5``."""
+
+    engine_dir: Path
+    run_dir: Path
+    threads: int | None = None
+    slots: int | None = None
+    max_queued: int | None = None
+    faults: dict[str, int] = field(default_factory=dict)
+
+
+def _positive(env: Mapping[str, str], name: str, *, least: int = 1) -> int | None:
+    text = env.get(name, "").strip()
+    if not text:
+        return None
+    if not text.lstrip("-").isdigit() or int(text) < least:
+        raise ValueError(f"{name}={text!r}: must be an integer >= {least}, or unset")
+    return int(text)
+
+
+def _faults(text: str) -> dict[str, int]:
+    faults = {}
+    for part in filter(None, text.split(",")):
+        name, _, count = part.partition("=")
+        if name not in _FAULTS or not count.isdigit():
+            raise ValueError(f"{FAULTS}={text!r}: {part!r} is not one of {', '.join(_FAULTS)} = N")
+        faults[name] = int(count)
+    return faults
+
+
+def _default_run_dir() -> Path:
+    """All model processes of one server share a parent, the server: its pid names the folder."""
+    return Path(tempfile.gettempdir()) / f"gemma4-{os.getuid()}" / str(os.getppid())
+
+
+def load_settings(env: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment. Raises :class:`ValueError` that names the variable and the value."""
+    env = os.environ if env is None else env
+    engine_dir = env.get(ENGINE_DIR, "").strip()
+    if not engine_dir:
+        raise ValueError(
+            f"{ENGINE_DIR} is not set: start the server with `gemma4 serve --engine FOLDER`, "
+            "or set it to an engine folder made by `gemma4 build`"
+        )
+    run_dir = env.get(RUN_DIR, "").strip()
+    return Settings(
+        engine_dir=Path(engine_dir),
+        run_dir=Path(run_dir) if run_dir else _default_run_dir(),
+        threads=_positive(env, THREADS),
+        slots=_positive(env, SLOTS),
+        max_queued=_positive(env, MAX_QUEUED, least=0),
+        faults=_faults(env.get(FAULTS, "")),
+    )

@@ -1,0 +1,1 @@
+"""Start, watch, drain and stop a Triton server that runs our model repository."""

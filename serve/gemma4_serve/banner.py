@@ -1,0 +1,47 @@
+"""What a person sees when the server is ready."""
+
+from __future__ import annotations
+
+from gemma4_runtime.engine_folder import Manifest
+
+from gemma4_serve.process import ServerOptions
+
+__all__ = ["banner"]
+
+
+def banner(options: ServerOptions, manifest: Manifest, *, seconds: float) -> str:
+    """Text with URLs, engine and lines to copy."""
+    host = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host
+    ports, limits = options.ports, manifest.limits
+    chat = "gemma4 chat" + ("" if ports.grpc == 8001 else f" --url {host}:{ports.grpc}")
+    body = (
+        '{"messages":"[{\\"role\\":\\"user\\",\\"content\\":\\"What is 7 + 8?\\"}]","stream":false}'
+    )
+    quality = manifest.quality
+    verified = (
+        f"verified: top-1 {quality.top1_agreement:.1%}, KL {quality.mean_kl:.2g}"
+        if quality
+        else "not verified"
+    )
+    if manifest.runtime == "synthetic":
+        verified = "no model: tokens at a set pace"
+    return "\n".join(
+        (
+            "",
+            f"  Gemma 4 is ready ({seconds:.1f} s)",
+            "",
+            f"  engine   {options.engine}",
+            f"           {manifest.runtime} {manifest.runtime_version}, {manifest.precision}",
+            f"           {verified}",
+            f"           {options.slots or limits.slots} slots of {limits.max_total_tokens} tokens",
+            f"  HTTP     http://{host}:{ports.http}",
+            f"  gRPC     {host}:{ports.grpc}",
+            f"  metrics  http://{host}:{ports.metrics}/metrics",
+            "",
+            "  Chat:    " + chat,
+            f"  curl -s http://{host}:{ports.http}/v2/models/gemma4/generate -d '{body}'",
+            "",
+            "  Ctrl-C stops: running answers finish first.",
+            "",
+        )
+    )

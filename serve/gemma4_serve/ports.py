@@ -1,0 +1,43 @@
+"""Ports: chosen ones must be free, 0 takes a free one."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+from gemma4_serve.errors import ServeError
+
+__all__ = ["Ports", "claim_ports"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """TCP ports of the three services."""
+
+    http: int
+    grpc: int
+    metrics: int
+
+
+def claim_ports(host: str, wanted: Ports) -> Ports:
+    """Replace zeros by free ports. Raises :class:`ServeError` for a port in use or used twice."""
+    chosen: dict[str, int] = {}
+    held: list[socket.socket] = []
+    try:
+        for name in ("http", "grpc", "metrics"):
+            port: int = getattr(wanted, name)
+            probe = socket.socket()
+            held.append(probe)
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except (OSError, OverflowError) as error:
+                raise ServeError(
+                    f"--{name}-port {port}: cannot listen on {host}:{port}: {error}; "
+                    "stop the other server, choose another port, or 0 for any free one"
+                ) from None
+            chosen[name] = probe.getsockname()[1]
+    finally:
+        for probe in held:
+            probe.close()
+    return Ports(**chosen)

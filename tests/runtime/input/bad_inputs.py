@@ -1,0 +1,135 @@
+"""Bad inputs: name, tensors (name -> (Triton dtype, values)), and what the message must name.
+
+Used against the Preparer and, over the wire, against a real server.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Bad:
+    name: str
+    inputs: dict[str, tuple[str, Any]]
+    says: str
+
+
+def s(value: str | bytes) -> tuple[str, Any]:
+    return ("BYTES", [value])
+
+
+def chat(messages: Any, **others: tuple[str, Any]) -> dict[str, tuple[str, Any]]:
+    text = messages if isinstance(messages, str | bytes) else json.dumps(messages)
+    return {"messages": s(text), **others}
+
+
+USER = [{"role": "user", "content": "Hi"}]
+HI = s("Hi")
+CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+def text(**others: tuple[str, Any]) -> dict[str, tuple[str, Any]]:
+    return {"text_input": HI, **others}
+
+
+def tools(value: Any) -> dict[str, tuple[str, Any]]:
+    return chat(USER, tools=s(json.dumps(value) if not isinstance(value, str) else value))
+
+
+def function(**fields: Any) -> list[dict[str, Any]]:
+    return [{"type": "function", "function": {"name": "f", **fields}}]
+
+
+BAD = [
+    Bad("nothing", {"max_tokens": ("INT32", [5])}, "text_input"),
+    Bad("both prompts", {**chat(USER), "text_input": HI}, "messages: text_input is given too"),
+    Bad("empty text", {"text_input": s("")}, "text_input: is empty"),
+    Bad("invalid UTF-8 text", {"text_input": s(b"ab\xff")}, "text_input: is not valid UTF-8"),
+    Bad("invalid UTF-8 messages", chat(b'[{"role":"\xc3"}]'), "messages: is not valid UTF-8"),
+    Bad("image placeholder", {"text_input": s("look <|image|>")}, "<|image|>"),
+    Bad("pad placeholder", {"text_input": s("a<pad>b")}, "<pad>"),
+    Bad("mask placeholder", {"text_input": s("<mask>")}, "<mask>"),
+    Bad("video placeholder", {"text_input": s("<|video|>")}, "<|video|>"),
+    Bad("text too long", {"text_input": s("a" * 1_100_000)}, "text_input: 1100000 bytes"),
+    Bad("too many tokens", {"text_input": s("1 2 3 " * 4000)}, "the engine takes prompts of at most"),
+    Bad("several texts", {"text_input": ("BYTES", ["a", "b"])}, "text_input"),
+    Bad("messages no JSON", chat("{nope"), "messages: is not JSON"),
+    Bad("messages empty string", chat(""), "messages: is not JSON"),
+    Bad("messages NaN", chat('[{"role":"user","content":NaN}]'), "NaN"),
+    Bad("messages object", chat({"role": "user"}), "non-empty JSON array"),
+    Bad("messages empty", chat([]), "non-empty JSON array"),
+    Bad("message no object", chat(["Hi"]), "messages[0]: must be an object"),
+    Bad("unknown role", chat([{"role": "root", "content": "x"}]), "messages[0].role: 'root'"),
+    Bad("no role", chat([{"content": "x"}]), "messages[0].role: None"),
+    Bad("unknown field", chat([{"role": "user", "content": "x", "mood": 1}]), "messages[0].mood"),
+    Bad("content null", chat([{"role": "user", "content": None}]), "messages[0].content"),
+    Bad("content number", chat([{"role": "user", "content": 5}]), "messages[0].content"),
+    Bad("content empty list", chat([{"role": "user", "content": []}]), "messages[0].content"),
+    Bad("image part", chat([{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]), "image_url"),
+    Bad("text part without text", chat([{"role": "user", "content": [{"type": "text"}]}]), "content[0].text"),
+    Bad("assistant last", chat([*USER, {"role": "assistant", "content": "x"}]), "the last message"),
+    Bad("system only", chat([{"role": "system", "content": "x"}]), "the last message"),
+    Bad("tool without call", chat([*USER, {"role": "tool", "content": "x", "tool_call_id": "c"}]), "tool_calls before it"),
+    Bad("tool answers no call", chat([*USER, {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "content": "x", "tool_call_id": "zz"}]), "'zz' answers no call"),
+    Bad("tool without id", chat([*USER, {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "content": "x"}]), "tool_call_id"),
+    Bad("assistant null content", chat([{"role": "assistant", "content": None}, *USER]), "messages[0].content"),
+    Bad("tool_calls no list", chat([*USER, {"role": "assistant", "content": None, "tool_calls": 5}]), "tool_calls: must be a list"),
+    Bad("arguments no JSON", chat([*USER, {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]}]), "arguments: is not JSON"),
+    Bad("arguments list", chat([*USER, {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": "[]"}}]}]), "must be a JSON object"),
+    Bad("deep JSON", chat("[" * 3000 + "]" * 3000), "messages"),
+    Bad("lone surrogate", chat('[{"role":"user","content":"\\ud800"}]'), "surrogate"),
+    Bad("noncharacter", chat([{"role": "user", "content": "a\ufdd0b"}]), "U+FDD0"),
+    Bad("too many messages", chat(USER * 1025), "1025 messages"),
+    Bad("tools without messages", text(tools=s("[]")), "tools: needs messages"),
+    Bad("thinking without messages", text(enable_thinking=("BOOL", [True])), "enable_thinking: needs messages"),
+    Bad("tools no JSON", tools("nope"), "tools: is not JSON"),
+    Bad("tools object", tools({}), "tools: must be a JSON array"),
+    Bad("tool without function", tools([{"type": "function"}]), "tools[0]"),
+    Bad("tool of other type", tools([{"type": "code", "function": {"name": "f"}}]), "tools[0]"),
+    Bad("tool name missing", tools([{"type": "function", "function": {}}]), "tools[0].function.name: None"),
+    Bad("tool name with space", tools(function(name="a b")), "tools[0].function.name: 'a b'"),
+    Bad("tool declared twice", tools(function() * 2), "'f' is declared twice"),
+    Bad("tool parameters list", tools(function(parameters=[1])), "tools[0].function.parameters"),
+    Bad("tool parameters no schema", tools(function(parameters={"type": "object", "properties": {"a": {"type": "nope"}}})), "is not a JSON schema"),
+    Bad("too many tools", tools([{"type": "function", "function": {"name": f"f{i}"}} for i in range(129)]), "129 tools"),
+    Bad("max_tokens 0", text(max_tokens=("INT32", [0])), "max_tokens: 0 must be at least 1"),
+    Bad("max_tokens negative", text(max_tokens=("INT32", [-5])), "max_tokens: -5"),
+    Bad("max_tokens too many", text(max_tokens=("INT32", [10**6])), "max_tokens: 1000000 with"),
+    Bad("max_tokens two values", text(max_tokens=("INT32", [1, 2])), "max_tokens"),
+    Bad("min over max", text(max_tokens=("INT32", [2]), min_tokens=("INT32", [3])), "min_tokens: 3 is more than max_tokens"),
+    Bad("min_tokens negative", text(min_tokens=("INT32", [-1])), "min_tokens: -1"),
+    Bad("temperature negative", text(temperature=("FP32", [-0.1])), "temperature: -0.1"),
+    Bad("temperature NaN", text(temperature=("FP32", [float("nan")])), "temperature: nan"),
+    Bad("temperature infinite", text(temperature=("FP32", [float("inf")])), "temperature: inf"),
+    Bad("top_k negative", text(top_k=("INT32", [-1])), "top_k: -1"),
+    Bad("top_p 0", text(top_p=("FP32", [0.0])), "top_p: 0 must be greater than 0"),
+    Bad("top_p over 1", text(top_p=("FP32", [1.5])), "top_p: 1.5"),
+    Bad("min_p over 1", text(min_p=("FP32", [1.5])), "min_p: 1.5"),
+    Bad("repetition_penalty 0", text(repetition_penalty=("FP32", [0.0])), "repetition_penalty: 0"),
+    Bad("presence_penalty 3", text(presence_penalty=("FP32", [3.0])), "presence_penalty: 3"),
+    Bad("frequency_penalty -3", text(frequency_penalty=("FP32", [-3.0])), "frequency_penalty: -3"),
+    Bad("stop word empty", text(stop_words=("BYTES", [""])), "stop_words[0]: is empty"),
+    Bad("stop word long", text(stop_words=("BYTES", ["x" * 300])), "stop_words[0]: is longer"),
+    Bad("stop words many", text(stop_words=("BYTES", [f"w{i}" for i in range(17)])), "17 words"),
+    Bad("stop word invalid UTF-8", text(stop_words=("BYTES", [b"\xff"])), "stop_words: is not valid UTF-8"),
+    Bad("bad word empty", text(bad_words=("BYTES", [""])), "bad_words[0]: is empty"),
+    Bad("bad word of several tokens", text(bad_words=("BYTES", ["zqxj zqxj"])), "bad_words[0]"),
+    Bad("end_id outside", text(end_id=("INT32", [10**7])), "end_id: 10000000 is no token id"),
+    Bad("end_id negative", text(end_id=("INT32", [-1])), "end_id: -1"),
+    Bad("pad_id other", text(pad_id=("INT32", [7])), "pad_id: 7"),
+    Bad("echo of a chat", chat(USER, exclude_input_in_output=("BOOL", [False])), "exclude_input_in_output"),
+    Bad("guide without type", text(guided_decoding_guide=s("x")), "guided_decoding_guide_type: is missing"),
+    Bad("guide type unknown", text(guided_decoding_guide_type=s("xml")), "'xml' is not one of"),
+    Bad("guide missing", text(guided_decoding_guide_type=s("regex")), "guided_decoding_guide: is missing"),
+    Bad("guide for json", text(guided_decoding_guide_type=s("json"), guided_decoding_guide=s("{}")), "takes no guide"),
+    Bad("schema no JSON", text(guided_decoding_guide_type=s("json_schema"), guided_decoding_guide=s("{")), "guided_decoding_guide: is not JSON"),
+    Bad("schema invalid", text(guided_decoding_guide_type=s("json_schema"), guided_decoding_guide=s('{"type":"nope"}')), "is not a JSON schema"),
+    Bad("schema list", text(guided_decoding_guide_type=s("json_schema"), guided_decoding_guide=s("[]")), "a JSON schema is an object"),
+    Bad("regex invalid", text(guided_decoding_guide_type=s("regex"), guided_decoding_guide=s("(")), "is not a regular expression"),
+    Bad("guide too long", text(guided_decoding_guide_type=s("regex"), guided_decoding_guide=s("a" * 70_000)), "is longer than"),
+    Bad("timeout 0", text(timeout_ms=("INT64", [0])), "timeout_ms: 0"),
+    Bad("timeout over a day", text(timeout_ms=("INT64", [10**10])), "timeout_ms: 10000000000"),
+]  # fmt: skip

@@ -1,0 +1,166 @@
+"""The stream law: however an answer is cut, its pieces are the whole, byte for byte."""
+
+from __future__ import annotations
+
+import codecs
+
+from gemma4_runtime.messages import Chunk, GenerationRequest, SamplingParams, decode_chunk, encode
+from gemma4_runtime.output.assembler import StreamAssembler
+from gemma4_runtime.output.render import render
+from gemma4_runtime.output.utf8 import unfinished_tail
+from gemma4_runtime.output.vocab import TokenTable
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+
+def make_request(**kwargs) -> GenerationRequest:
+    stop = kwargs.pop("stop", ())
+    sampling = SamplingParams(max_tokens=1000, stop_token_ids=(1, 106, 50), stop=tuple(stop))
+    return GenerationRequest(key="k", input_ids=[2], sampling=sampling, **kwargs)
+
+
+def run(request: GenerationRequest, table: TokenTable, ids, cuts, reason="length") -> list[Chunk]:
+    """Feed ``ids`` in pieces that end at ``cuts``; take a chunk whenever one is ready."""
+    assembler = StreamAssembler(request, table, prompt_tokens=1)
+    chunks, at = [], 0
+    for cut in [*sorted(cuts), len(ids)]:
+        assembler.push(ids[at:cut])
+        at = max(at, cut)
+        if assembler.pending() and not assembler.done:
+            chunks.append(assembler.take())
+    assembler.finish(reason)
+    chunks.append(assembler.take())
+    return [decode_chunk(encode(chunk)) for chunk in chunks]
+
+
+def joined(chunks: list[Chunk]) -> tuple[str, str, str, list[int]]:
+    texts = [render(chunk) for chunk in chunks]
+    assert [t.chunk_index for t in texts] == list(range(len(texts)))
+    assert [bool(t.finish_reason) for t in texts] == [False] * (len(texts) - 1) + [True]
+    return (
+        "".join(t.text_output for t in texts),
+        "".join(t.reasoning_output for t in texts),
+        "".join(t.tool_calls for t in texts),
+        [i for t in texts for i in t.output_ids],
+    )
+
+
+def token_ids(table: TokenTable):
+    """Any ids, rich in byte tokens (malformed runs) and control tokens (channels, calls)."""
+    control = table.control
+    steering = [control.think_open, control.think_close, control.call_open, control.call_close]
+    return st.lists(
+        st.one_of(
+            st.integers(0, len(table.pieces) + 3),
+            st.sampled_from(sorted(table.byte_ids)),
+            st.sampled_from([*steering, control.quote]),
+        ).filter(lambda i: i not in (1, 106, 50)),
+        max_size=40,
+    )
+
+
+@settings(max_examples=400)
+@given(data=st.data())
+def test_pieces_are_the_whole(table, data):
+    ids = data.draw(token_ids(table))
+    cuts = data.draw(st.lists(st.integers(0, len(ids)), max_size=12))
+    tools = data.draw(st.booleans())
+    channel = data.draw(st.sampled_from(["content", "reasoning"]))
+    stop = data.draw(st.lists(st.text(min_size=1, max_size=4), max_size=2))
+    options = {"parse_tools": tools, "channel": channel, "stop": stop}
+    streamed = run(make_request(**options), table, ids, cuts)
+    whole = run(make_request(stream=False, **options), table, ids, [])
+    assert len(whole) == 1
+    assert joined(streamed) == joined(whole)
+
+
+@settings(max_examples=300)
+@given(data=st.data())
+def test_plain_bytes_decode_as_a_whole(table, data):
+    """Malformed runs too: one U+FFFD for each maximal invalid part, as the whole would have."""
+    plain = [i for i in range(len(table.pieces)) if i not in table.special]
+    ids = data.draw(
+        st.lists(
+            st.one_of(st.sampled_from(plain), st.sampled_from(sorted(table.byte_ids))), max_size=40
+        )
+    )
+    cuts = data.draw(st.lists(st.integers(0, len(ids)), max_size=12))
+    text, reasoning, _, out = joined(run(make_request(), table, ids, cuts))
+    raw = b"".join(table.pieces[i] for i in ids)
+    assert text == raw.decode("utf-8", errors="replace")
+    assert reasoning == ""
+    assert out == ids
+
+
+@settings(max_examples=200)
+@given(text=st.text(max_size=60))
+@example("👨‍👩‍👧 cafe\u0301 สวัสดี \n\n  龙")
+def test_text_equals_the_tokenizers_own_decode(checkpoint, table, text):
+    tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
+    ids = [i for i in tokenizer.encode(text).ids if i not in table.special]
+    got = joined(run(make_request(), table, ids, range(len(ids))))[0]
+    assert got == tokenizer.decode(ids, skip_special_tokens=True)
+
+
+@settings(max_examples=300)
+@given(
+    pieces=st.lists(
+        st.sampled_from(["a", "ab", "b", "é", "龙", "STOP", "ST", "OP", " "]), max_size=20
+    ),
+    stops=st.lists(
+        st.sampled_from(["STOP", "ab", "aba", "é", "龙龙", "b a", "OPS"]), min_size=1, max_size=3
+    ),
+)
+def test_stop_strings_never_leak(checkpoint, table, pieces, stops):
+    tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
+    ids = tokenizer.encode("".join(pieces)).ids
+    whole = "".join(pieces)
+    chunks = run(make_request(stop=stops), table, ids, range(len(ids)))
+    text = joined(chunks)[0]
+    ends = [(whole.find(s) + len(s), -len(s)) for s in stops if s in whole]
+    if not ends:
+        assert text == whole
+        return
+    end, length = min(ends)  # the first to be complete, the longest of those
+    assert text == whole[: end + length]
+    assert chunks[-1].finish_reason == "stop"
+
+
+def test_holds_back_no_more_than_needed(checkpoint, table):
+    """After each token the client has all but what may still become a stop string."""
+    tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
+    whole, stop = "xxSTxSTOxxSTOPyy", "STOP"
+    assembler = StreamAssembler(make_request(stop=[stop]), table, prompt_tokens=1)
+    sent, seen = "", b""
+    for token in tokenizer.encode(whole).ids:
+        ended = assembler.push([token])
+        seen += table.pieces[token]
+        if assembler.pending():
+            sent += render(assembler.take()).text_output
+        if ended:
+            break
+        text = seen.decode()
+        held = max(n for n in range(len(stop)) if n == 0 or text.endswith(stop[:n]))
+        assert sent == text[: len(text) - held]
+    assert sent == "xxSTxSTOxx"
+
+
+@given(st.binary(max_size=12), st.binary(max_size=6))
+@example(b"\xf0\x9f\x98", b"\x80")
+@example(b"\xed\xa0", b"\x80")
+@example(b"\xe0\x80", b"a")
+def test_unfinished_tail_is_what_a_decoder_holds(head, tail):
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    decoder.decode(head)
+    held = unfinished_tail(head)
+    pending = len(decoder.getstate()[0])
+    # CPython waits for the third byte of a surrogate, which can complete nothing.
+    assert held == pending or (held == 0 and head[-2:-1] == b"\xed")
+    cut = len(head) - held
+    whole = (head + tail).decode("utf-8", errors="replace")
+    assert (
+        head[:cut].decode("utf-8", errors="replace")
+        + (head[cut:] + tail).decode("utf-8", errors="replace")
+        == whole
+    )
