@@ -84,9 +84,7 @@ class _Build:
             quality, reason = self._verify(work.folder / MODEL)
             manifest = self._manifest(files, quality, reason)
             write_manifest(work.folder, manifest)
-            for name in (_KEY, _STATE):
-                (work.folder / name).unlink()
-            work.publish()
+            work.publish(scratch=(_KEY, _STATE))
         seconds = time.monotonic() - started
         return BuildResult(
             "built", self.request.out, manifest, seconds, converted, read_bytes, written
@@ -125,7 +123,7 @@ class _Build:
             tensors=tensors,
             literal_bytes=self.request.literal_bytes,
         )
-        done = resume_point(state) if model.exists() else 0
+        done = resume_point(state) if _starts_with(model, header) else 0
         if done:
             header.unlink()
             self.reporter.say(f"Going on after {done / 1e9:.2f} GB of an interrupted build")
@@ -200,3 +198,12 @@ class _Build:
         text = (self.checkpoint.folder / "generation_config.json").read_text(encoding="utf-8")
         data = json.loads(text)
         return {key: data[key] for key in ("temperature", "top_k", "top_p") if key in data}
+
+
+def _starts_with(path: Path, beginning: Path) -> bool:
+    """Whether ``path`` exists and begins with the content of ``beginning``."""
+    wanted = beginning.read_bytes()
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(wanted)) == wanted

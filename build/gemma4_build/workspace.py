@@ -29,6 +29,7 @@ class Workspace:
     def __init__(self, target: Path) -> None:
         self.target = target
         self.folder = target.with_name(f".{target.name}.building")
+        self._replaced = target.with_name(f".{target.name}.replaced")
 
     def clear(self) -> None:
         """Remove what an interrupted build of something else left."""
@@ -36,16 +37,23 @@ class Workspace:
             if path.name != _LOCK:
                 path.unlink()
 
-    def publish(self) -> None:
-        """Make the folder the target, replacing an older one. Raises :class:`OSError`."""
+    def publish(self, *, scratch: tuple[str, ...] = ()) -> None:
+        """Make the folder the target, replacing an older one; then remove the ``scratch`` files,
+        which up to here let an interrupted build go on. Raises :class:`OSError`."""
         _sync_files(self.folder)
-        old = self.target.with_name(f".{self.target.name}.old-{os.getpid()}")
         if self.target.exists():
-            self.target.rename(old)
+            self.target.rename(self._replaced)
         self.folder.rename(self.target)
-        (self.target / _LOCK).unlink(missing_ok=True)
+        for name in (*scratch, _LOCK):
+            (self.target / name).unlink(missing_ok=True)
         _sync_folder(self.target.parent)
-        shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(self._replaced, ignore_errors=True)
+
+    def settle(self) -> None:
+        """Undo or finish a replacement that was interrupted between its two renames."""
+        if self._replaced.exists() and not self.target.exists():
+            self._replaced.rename(self.target)
+        shutil.rmtree(self._replaced, ignore_errors=True)
 
 
 @contextmanager
@@ -71,6 +79,7 @@ def open_workspace(target: Path) -> Iterator[Workspace]:
         raise BusyError(f"{target}: another build of this folder just ended; run again")
     try:
         with disk_errors(target):
+            work.settle()
             yield work
     except Exception:
         shutil.rmtree(work.folder, ignore_errors=True)

@@ -21,7 +21,9 @@ def build(
     *,
     out: Annotated[Path, typer.Option(help="Engine folder to make.")],
     runtime: Annotated[str, typer.Option(help="llama_cpp or synthetic.")] = "llama_cpp",
-    precision: Annotated[str, typer.Option(help="f32, bf16, int8 or int4.")] = "int8",
+    precision: Annotated[
+        str | None, typer.Option(help="f32, bf16, int8 or int4; default int8.")
+    ] = None,
     slots: Annotated[int, typer.Option(help="Requests that run at once.")] = 4,
     max_queued: Annotated[int, typer.Option(help="Requests that may wait.")] = 64,
     max_total_tokens: Annotated[
@@ -35,8 +37,9 @@ def build(
         bool, typer.Option("--skip-verify", help="Do not measure; the manifest says so.")
     ] = False,
     byte_tokens: Annotated[
-        str, typer.Option(help="literal (streams every id) or byte (llama.cpp's own type).")
-    ] = "literal",
+        str | None,
+        typer.Option(help="literal (default: streams every id) or byte (llama.cpp's own type)."),
+    ] = None,
     prefill_tokens_per_s: Annotated[
         float | None, typer.Option(help="Pace of the synthetic runtime; default 20000.")
     ] = None,
@@ -59,20 +62,29 @@ def build(
     except ModuleNotFoundError as error:
         _fail(f"{error.name} is not installed: pip install 'gemma4-triton[build]'", 1, as_json)
     try:
-        if byte_tokens not in ("literal", "byte"):
+        model_options = {
+            "--precision": precision,
+            "--byte-tokens": byte_tokens,
+            "--threads": threads,
+            "--skip-verify": skip_verify or None,
+        }
+        given = [name for name, value in model_options.items() if value is not None]
+        if runtime == "synthetic" and given:
+            raise BadOptionError(f"{given[0]}: the synthetic runtime has no model; leave it out")
+        if byte_tokens not in (None, "literal", "byte"):
             raise BadOptionError(f"--byte-tokens {byte_tokens}: known are literal, byte")
         request = BuildRequest(
             checkpoint=checkpoint,
             out=out,
             runtime=runtime,
-            precision=precision,
+            precision=precision or "int8",
             slots=slots,
             max_queued=max_queued,
             max_total_tokens=max_total_tokens,
             max_prompt_tokens=max_prompt_tokens,
             force=force,
             skip_verify=skip_verify,
-            literal_bytes=byte_tokens == "literal",
+            literal_bytes=byte_tokens != "byte",
             prefill_tokens_per_s=prefill_tokens_per_s,
             decode_tokens_per_s=decode_tokens_per_s,
             threads=threads,

@@ -36,6 +36,9 @@ def serve(
     log_format: Annotated[
         str, typer.Option(help="text, json, or auto: text on a terminal.")
     ] = "auto",
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Folder for status board and control socket.")
+    ] = None,
     verbose: Annotated[bool, typer.Option(help="Show Triton's own start-up lines too.")] = False,
 ) -> None:
     """Start the server and keep it running until Ctrl-C or SIGTERM."""
@@ -52,13 +55,13 @@ def serve(
     if log_format not in ("auto", "text", "json"):
         fail(f"--log-format {log_format}: use text, json or auto", code=2)
     form = log_format if log_format != "auto" else "text" if sys.stderr.isatty() else "json"
-    run_dir = Path(tempfile.mkdtemp(prefix="gemma4-run-"))
+    own_dir = Path(tempfile.mkdtemp(prefix="gemma4-run-")) if run_dir is None else None
     try:
         folder = load_engine_folder(engine, verify_hashes=True, slots=slots)
         options = ServerOptions(
             engine=folder.path.resolve(),
             repository=find_repository(),
-            run_dir=run_dir,
+            run_dir=(run_dir or own_dir or Path()).resolve(),
             host=host,
             ports=claim_ports(host, Ports(http_port, grpc_port, metrics_port)),
             threads=threads,
@@ -79,5 +82,6 @@ def serve(
     except KeyboardInterrupt:
         fail("stopped at once; open answers were cut off", code=130)
     finally:
-        shutil.rmtree(run_dir, ignore_errors=True)
+        if own_dir is not None:
+            shutil.rmtree(own_dir, ignore_errors=True)
     raise typer.Exit(code)

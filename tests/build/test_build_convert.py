@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -146,6 +147,20 @@ def test_shards_and_config_styles_do_not_matter(
     same_name = Path(shutil.move(sharded, tmp_path / "other" / "tiny"))
     again = convert(same_name, tmp_path / "out", "int8")
     assert again.read_bytes() == built["int8"].read_bytes()
+
+
+def test_rows_that_are_no_multiple_of_a_block_stay_bf16(
+    demo_checkpoint: Path, tmp_path: Path
+) -> None:
+    from gemma4_build.random_checkpoint import PRESETS, write_checkpoint
+
+    preset = dataclasses.replace(PRESETS["tiny"], moe_intermediate=48)
+    write_checkpoint(tmp_path / "c", preset, tokenizer=demo_checkpoint)
+    request = BuildRequest(checkpoint=tmp_path / "c", out=tmp_path / "out", precision="int4")
+    assert build_engine(request, SilentReporter()).manifest.verified
+    kinds = {name: kind for name, (kind, _) in stored(tmp_path / "out" / "model.gguf").items()}
+    assert kinds["blk.0.ffn_down_exps.weight"] == Kind.BF16
+    assert kinds["blk.0.ffn_gate_up_exps.weight"] == Kind.Q4_0
 
 
 def test_text_only_checkpoint(tmp_path: Path, demo_checkpoint: Path) -> None:

@@ -1,0 +1,42 @@
+"""Engine folders and servers, made once for all end-to-end tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from gemma4_build.pipeline import build_engine
+from gemma4_build.progress import SilentReporter
+from gemma4_build.request import BuildRequest
+
+from e2e.served import Served
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory, checkpoint) -> Path:
+    """Folders ``f32`` (8 slots) and ``synthetic`` (100 tokens/s)."""
+    folder = tmp_path_factory.mktemp("engines")
+    build_engine(
+        BuildRequest(checkpoint=checkpoint, out=folder / "f32", precision="f32", slots=8, max_total_tokens=2048),
+        SilentReporter(),
+    )
+    build_engine(
+        BuildRequest(checkpoint=checkpoint, out=folder / "synthetic", runtime="synthetic", slots=64, max_total_tokens=4096, decode_tokens_per_s=100.0),
+        SilentReporter(),
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(engines, tmp_path_factory):
+    """The demo model in float32."""
+    served = Served(engines / "f32", tmp_path_factory.mktemp("run"))
+    yield served
+    assert served.stop() == 0, "".join(served.output[-30:])
+
+
+@pytest.fixture
+def synthetic(engines, tmp_path):
+    served = Served(engines / "synthetic", tmp_path / "run")
+    yield served
+    served.stop()

@@ -1,0 +1,254 @@
+"""Cancel law, answer law, overload, drain, a lost engine."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Thread
+
+import psutil
+import pytest
+from gemma4_client import (
+    CancelledError,
+    DeadlineExceededError,
+    Gemma4Error,
+    InvalidRequestError,
+    UnavailableError,
+)
+from gemma4_runtime.server.board import Field
+from runtime.input.bad_inputs import BAD
+from tritonclient.grpc import service_pb2
+
+from e2e.served import Served, user, wait_until
+
+CANCEL_S = 0.5
+GEMMA4 = Path(sys.executable).with_name("gemma4")
+LONG = {"min_tokens": 1900, "max_tokens": 1900}
+
+
+def start_long(client, **options):
+    """A stream that has begun and would run for long."""
+    stream = client.chat(user("Count from 1 to 100"), **(LONG | options))
+    next(iter_of(stream))
+    return stream
+
+
+def iter_of(stream):
+    iterator = iter(stream)
+    stream.iterator = iterator  # keep it: closing the generator would cancel
+    return iterator
+
+
+def test_grpc_cancel_frees_the_slot(server):
+    with server.client() as client:
+        stream = start_long(client)
+        stream.cancel()
+        wait_until(server.idle, CANCEL_S)
+        with pytest.raises(CancelledError):
+            list(stream.iterator)
+
+
+def test_leaving_the_block_cancels(server):
+    with server.client() as client:
+        with start_long(client):
+            pass
+        wait_until(server.idle, CANCEL_S)
+
+
+def test_cancel_of_an_unstreamed_request(server):
+    with server.client() as client:
+        stream = client.chat(user("Count"), stream=False, **LONG)
+        Thread(target=lambda: pytest.raises(Gemma4Error, stream.result), daemon=True).start()
+        wait_until(lambda: server.board()[Field.IN_FLIGHT] == 1, 5)
+        stream.cancel()
+        wait_until(server.idle, CANCEL_S)
+
+
+def test_killed_client_frees_the_slot(server):
+    code = (
+        "import sys; from gemma4_client import Client\n"
+        "c = Client(sys.argv[1])\n"
+        "for d in c.chat([{'role': 'user', 'content': 'x'}], min_tokens=1900, max_tokens=1900):\n"
+        "    print('x', flush=True)\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, f"127.0.0.1:{server.grpc}"], stdout=subprocess.PIPE
+    )
+    child.stdout.read(1)
+    child.kill()
+    wait_until(server.idle, CANCEL_S)
+    child.wait()
+
+
+def test_http_disconnect_frees_the_slot(server):
+    """A stream. Triton 2.51 does not look at the connection of a plain `generate` before it
+    answers (docs/serving.md)."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.http)
+    body = {"messages": json.dumps(user("x")), **LONG}
+    connection.request("POST", "/v2/models/gemma4/generate_stream", json.dumps(body))
+    reply = connection.getresponse()
+    reply.read(10)
+    reply.close()
+    connection.close()
+    wait_until(server.idle, CANCEL_S)
+
+
+def test_http_generate_obeys_its_deadline(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server.http)
+    body = {"messages": json.dumps(user("x")), "stream": False, "timeout_ms": 200, **LONG}
+    connection.request("POST", "/v2/models/gemma4/generate", json.dumps(body))
+    assert b"DEADLINE_EXCEEDED: timeout_ms" in connection.getresponse().read()
+    wait_until(server.idle, CANCEL_S)
+
+
+def test_deadlines_free_the_slot(server):
+    with server.client() as client:
+        with pytest.raises(DeadlineExceededError, match="timeout_ms"):
+            client.chat(user("x"), timeout_ms=150, **LONG).result()
+        wait_until(server.idle, CANCEL_S)
+        with pytest.raises(DeadlineExceededError):
+            client.chat(user("x"), timeout=0.2, **LONG).result()
+        wait_until(server.idle, CANCEL_S)
+
+
+def test_a_thousand_cancels_leave_nothing(synthetic):
+    engine = psutil.Process(synthetic.board()[Field.ENGINE_PID])
+    before = synthetic.board()[Field.ACCEPTED]
+
+    def one(_):
+        with start_long(client, min_tokens=0, max_tokens=3000):
+            pass
+
+    with synthetic.client() as client, ThreadPoolExecutor(20) as pool:
+        list(pool.map(one, range(300)))
+        wait_until(synthetic.idle, 5)
+        memory, threads = engine.memory_info().rss, engine.num_threads()
+        list(pool.map(one, range(700)))
+        wait_until(synthetic.idle, 5)
+    assert synthetic.board()[Field.ACCEPTED] - before == 1000
+    assert engine.memory_info().rss < memory * 1.1 + 8e6
+    assert engine.num_threads() <= threads + 1
+    assert synthetic.stop() == 0
+
+
+def test_overload_is_refused_and_recovers(engines, tmp_path):
+    served = Served(engines / "synthetic", tmp_path / "run", "--slots", "1", "--max-queued", "1")
+    with served.client() as client:
+        running = start_long(client, min_tokens=0, max_tokens=2000)
+        waiting = client.chat(user("x"), max_tokens=5)
+        wait_until(lambda: served.board()[Field.IN_FLIGHT] == 2, 5)
+        with pytest.raises(UnavailableError, match="retry later"):
+            client.chat(user("x"), max_tokens=5).result()
+        running.cancel()
+        assert waiting.result().completion_tokens == 5
+    assert served.stop() == 0
+
+
+def test_drain(engines, tmp_path):
+    served = Served(engines / "synthetic", tmp_path / "run")
+    with served.client() as client:
+        stream = start_long(client, min_tokens=0, max_tokens=150)
+        served.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: served.board()[Field.DRAINING] == 1, 5)
+        with pytest.raises(UnavailableError, match="draining"):
+            client.chat(user("x"), max_tokens=5).result()
+        list(stream.iterator)
+        assert stream.answer.completion_tokens == 150
+    assert served.process.wait(30) == 0
+
+
+def test_killed_engine_ends_streams_and_recovers(engines, tmp_path):
+    served = Served(engines / "synthetic", tmp_path / "run")
+    with served.client() as client:
+        streams = [start_long(client, min_tokens=0, max_tokens=3000) for _ in range(4)]
+        os.kill(served.board()[Field.ENGINE_PID], signal.SIGKILL)
+
+        def drained(stream):
+            with pytest.raises(Gemma4Error):
+                list(stream.iterator)
+
+        threads = [Thread(target=drained, args=(s,)) for s in streams]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: not any(t.is_alive() for t in threads), 2.0)
+        wait_until(lambda: not served.ready(), 2.0)
+        served.wait_for("Ctrl-C stops", times=2)
+        with served.client() as fresh:
+            assert fresh.chat(user("x"), max_tokens=3).result().completion_tokens == 3
+    assert "engine_lost" in "".join(served.output)
+    assert served.stop() == 0
+
+
+def test_bad_inputs_disturb_nothing(server):
+    """The whole table over gRPC, beside a stream that must not notice."""
+
+    def send(bad):
+        request = service_pb2.ModelInferRequest(model_name="gemma4")
+        for name, (dtype, values) in bad.inputs.items():
+            tensor = request.inputs.add(name=name, datatype=dtype)
+            tensor.shape.extend([1, len(values)])
+            contents = tensor.contents
+            if dtype == "BYTES":
+                contents.bytes_contents.extend(v.encode() if isinstance(v, str) else v for v in values)
+            elif dtype == "BOOL":
+                contents.bool_contents.extend(values)
+            elif dtype == "FP32":
+                contents.fp32_contents.extend(values)
+            elif dtype == "INT64":
+                contents.int64_contents.extend(values)
+            else:
+                contents.int_contents.extend(values)
+        (reply,) = list(client._stub.ModelStreamInfer(iter([request]), timeout=30))
+        return reply.error_message
+
+    with server.client() as client:
+        beside = start_long(client)
+        for bad in BAD:
+            message = send(bad)
+            refused_by_triton = "unexpected shape" in message  # [1, 2] where [1, 1] is declared
+            assert refused_by_triton or f"INVALID_ARGUMENT: {bad.says.split(':')[0]}"[:18] in message
+            assert refused_by_triton or bad.says in message, (bad.name, message)
+        list(beside.iterator)
+        assert beside.answer.completion_tokens == 1900
+        with pytest.raises(InvalidRequestError, match="max_tokens"):
+            client.chat(user("x"), max_tokens=0).result()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--engine", "nowhere"], "no such folder"),
+        (["--engine", "{checkpoint}"], "no engine folder"),
+        (["--engine", "{f32}", "--http-port", "{http}"], "another port"),
+        (["--engine", "{f32}", "--slots", "100000000"], "slots"),
+        (["--engine", "{f32}", "--log-format", "xml"], "text, json or auto"),
+    ],
+)
+def test_a_start_that_cannot_work(server, engines, checkpoint, arguments, says):
+    values = {"checkpoint": checkpoint, "f32": engines / "f32", "http": server.http}
+    ran = subprocess.run(
+        [GEMMA4, "serve", *(a.format(**values) for a in arguments)],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert ran.returncode != 0
+    assert says in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_tampered_file_is_refused(engines, tmp_path):
+    import shutil
+
+    copy = shutil.copytree(engines / "f32", tmp_path / "engine")
+    model = copy / "model.gguf"
+    data = bytearray(model.read_bytes())
+    data[-1] ^= 1
+    model.write_bytes(data)
+    ran = subprocess.run([GEMMA4, "serve", "--engine", copy], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 1
+    assert "model.gguf" in ran.stderr and "SHA-256" in ran.stderr
