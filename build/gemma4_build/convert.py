@@ -31,6 +31,9 @@ _SLICE = 4 << 20
 """Elements per slice: a multiple of every block size; about 30 MB with its float32 copy."""
 
 _NOTE_EVERY = 1 << 30
+_AHEAD = 12
+"""Converted slices that may wait while a gigabyte is flushed to disk (at most 16 MB each)."""
+
 _COPY = 16 << 20
 
 
@@ -76,7 +79,7 @@ def convert_tensors(
         noted = start
         for index in range(first, len(tensors)):
             tensor = tensors[index]
-            for source_bytes, data in _slices(checkpoint, tensor, pool, ahead=threads + 1):
+            for source_bytes, data in _slices(checkpoint, tensor, pool, ahead=threads + _AHEAD):
                 _write(file.fileno(), digest, data.data)
                 tick(source_bytes)
             _write(

@@ -21,6 +21,7 @@ _NOISE = (
     "Failed to initialize NVML",
     "DCGM unable to start",
     "Unable to allocate pinned system memory",
+    "failed to allocate pinned system memory",
     "CUDA memory pool",
 )
 """What Triton says of GPUs on a machine that has none."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from e2e.served import Served
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
-
-from e2e.served import Served
 
 
 @pytest.fixture(scope="session")
@@ -17,11 +16,24 @@ def engines(tmp_path_factory, checkpoint) -> Path:
     """Folders ``f32`` (8 slots) and ``synthetic`` (100 tokens/s)."""
     folder = tmp_path_factory.mktemp("engines")
     build_engine(
-        BuildRequest(checkpoint=checkpoint, out=folder / "f32", precision="f32", slots=8, max_total_tokens=2048),
+        BuildRequest(
+            checkpoint=checkpoint,
+            out=folder / "f32",
+            precision="f32",
+            slots=8,
+            max_total_tokens=2048,
+        ),
         SilentReporter(),
     )
     build_engine(
-        BuildRequest(checkpoint=checkpoint, out=folder / "synthetic", runtime="synthetic", slots=64, max_total_tokens=4096, decode_tokens_per_s=100.0),
+        BuildRequest(
+            checkpoint=checkpoint,
+            out=folder / "synthetic",
+            runtime="synthetic",
+            slots=64,
+            max_total_tokens=4096,
+            decode_tokens_per_s=100.0,
+        ),
         SilentReporter(),
     )
     return folder

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from gemma4_client import InvalidRequestError
-
 from e2e.served import user
+from gemma4_client import InvalidRequestError
 
 
 def generate(server, body, *, stream=False):
@@ -82,7 +81,11 @@ def test_thinking(server):
 def test_seeds(server):
     with server.client() as client:
         first, again, other = (
-            client.chat(user("Tell me a long story"), random_seed=seed, temperature=3.0, max_tokens=40).result().ids
+            client.chat(
+                user("Tell me a long story"), random_seed=seed, temperature=3.0, max_tokens=40
+            )
+            .result()
+            .ids
             for seed in (7, 7, 8)
         )
     assert first == again != other
@@ -124,7 +127,10 @@ def test_log_probs(server):
 
 SCHEMA = {
     "type": "object",
-    "properties": {"name": {"type": "string", "maxLength": 8}, "age": {"type": "integer", "minimum": 0, "maximum": 99}},
+    "properties": {
+        "name": {"type": "string", "maxLength": 8},
+        "age": {"type": "integer", "minimum": 0, "maximum": 99},
+    },
     "required": ["name", "age"],
     "additionalProperties": False,
 }
@@ -132,14 +138,30 @@ SCHEMA = {
 
 def test_guided_json_schema(server):
     with server.client() as client:
-        answer = greedy(client, "Give me JSON", guided_decoding_guide_type="json_schema", guided_decoding_guide=json.dumps(SCHEMA), max_tokens=200)
+        answer = greedy(
+            client,
+            "Give me JSON",
+            guided_decoding_guide_type="json_schema",
+            guided_decoding_guide=json.dumps(SCHEMA),
+            max_tokens=200,
+        )
     jsonschema.validate(json.loads(answer.text), SCHEMA)
 
 
 def test_guided_regex_and_grammar(server):
     with server.client() as client:
-        regex = greedy(client, "Hi", guided_decoding_guide_type="regex", guided_decoding_guide="[a-c]{3}-[0-9]{2}")
-        grammar = greedy(client, "Hi", guided_decoding_guide_type="grammar", guided_decoding_guide='root ::= "yes" | "no"')
+        regex = greedy(
+            client,
+            "Hi",
+            guided_decoding_guide_type="regex",
+            guided_decoding_guide="[a-c]{3}-[0-9]{2}",
+        )
+        grammar = greedy(
+            client,
+            "Hi",
+            guided_decoding_guide_type="grammar",
+            guided_decoding_guide='root ::= "yes" | "no"',
+        )
     assert len(regex.text) == 6
     assert regex.text[3] == "-"
     assert grammar.text in ("yes", "no")
@@ -148,7 +170,12 @@ def test_guided_regex_and_grammar(server):
 def test_invalid_grammar_is_refused_and_harmless(server):
     with server.client() as client:
         with pytest.raises(InvalidRequestError, match="guided_decoding_guide"):
-            greedy(client, "Hi", guided_decoding_guide_type="grammar", guided_decoding_guide="root ::= (((")
+            greedy(
+                client,
+                "Hi",
+                guided_decoding_guide_type="grammar",
+                guided_decoding_guide="root ::= (((",
+            )
         assert greedy(client, "Hello").text
 
 
@@ -163,13 +190,17 @@ def test_prompt_cache(server):
 
 def test_echo(server):
     with server.client() as client:
-        answer = client.generate("1 2 3", exclude_input_in_output=False, max_tokens=3, temperature=0.0).result()
+        answer = client.generate(
+            "1 2 3", exclude_input_in_output=False, max_tokens=3, temperature=0.0
+        ).result()
     assert answer.text.startswith("1 2 3")
 
 
 def test_unary_calls_that_cannot_work_say_so(server):
     url = f"http://127.0.0.1:{server.http}/v2/models/gemma4/infer"
-    body = {"inputs": [{"name": "text_input", "shape": [1, 1], "datatype": "BYTES", "data": ["Hi"]}]}
+    body = {
+        "inputs": [{"name": "text_input", "shape": [1, 1], "datatype": "BYTES", "data": ["Hi"]}]
+    }
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(url, json.dumps(body).encode(), timeout=10)
     assert b"decoupled" in caught.value.read()

@@ -14,6 +14,7 @@ from threading import Thread
 
 import psutil
 import pytest
+from e2e.served import Served, user, wait_until
 from gemma4_client import (
     CancelledError,
     DeadlineExceededError,
@@ -24,8 +25,6 @@ from gemma4_client import (
 from gemma4_runtime.server.board import Field
 from runtime.input.bad_inputs import BAD
 from tritonclient.grpc import service_pb2
-
-from e2e.served import Served, user, wait_until
 
 CANCEL_S = 0.5
 GEMMA4 = Path(sys.executable).with_name("gemma4")
@@ -195,7 +194,9 @@ def test_bad_inputs_disturb_nothing(server):
             tensor.shape.extend([1, len(values)])
             contents = tensor.contents
             if dtype == "BYTES":
-                contents.bytes_contents.extend(v.encode() if isinstance(v, str) else v for v in values)
+                contents.bytes_contents.extend(
+                    v.encode() if isinstance(v, str) else v for v in values
+                )
             elif dtype == "BOOL":
                 contents.bool_contents.extend(values)
             elif dtype == "FP32":
@@ -212,7 +213,9 @@ def test_bad_inputs_disturb_nothing(server):
         for bad in BAD:
             message = send(bad)
             refused_by_triton = "unexpected shape" in message  # [1, 2] where [1, 1] is declared
-            assert refused_by_triton or f"INVALID_ARGUMENT: {bad.says.split(':')[0]}"[:18] in message
+            assert (
+                refused_by_triton or f"INVALID_ARGUMENT: {bad.says.split(':')[0]}"[:18] in message
+            )
             assert refused_by_triton or bad.says in message, (bad.name, message)
         list(beside.iterator)
         assert beside.answer.completion_tokens == 1900
@@ -249,6 +252,8 @@ def test_a_tampered_file_is_refused(engines, tmp_path):
     data = bytearray(model.read_bytes())
     data[-1] ^= 1
     model.write_bytes(data)
-    ran = subprocess.run([GEMMA4, "serve", "--engine", copy], capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(
+        [GEMMA4, "serve", "--engine", copy], capture_output=True, text=True, timeout=60
+    )
     assert ran.returncode == 1
     assert "model.gguf" in ran.stderr and "SHA-256" in ran.stderr

@@ -6,6 +6,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from llguidance import LLMatcher
+
+from gemma4_runtime.errors import invalid
 from gemma4_runtime.messages import GenerationRequest, GuidedDecoding
 
 __all__ = ["payload"]
@@ -58,13 +61,25 @@ def payload(
 
 
 def _guide(guided: GuidedDecoding) -> dict[str, Any]:
-    if guided.kind == "json":
-        return {"json_schema": {}}
-    if guided.kind == "json_schema":
-        return {"json_schema": json.loads(guided.guide)}
+    """Raises INVALID_ARGUMENT for what llguidance cannot compile: llama.cpp would only log it and
+    generate without any constraint."""
+    if guided.kind == "grammar":
+        return {"grammar": guided.guide}
     if guided.kind == "regex":
-        return {"grammar": "%llguidance {}\nstart: /" + _slashed(guided.guide) + "/"}
-    return {"grammar": guided.guide}
+        grammar = "%llguidance {}\nstart: /" + _slashed(guided.guide) + "/"
+    else:
+        grammar = _json_grammar(json.loads(guided.guide) if guided.guide else {"type": "object"})
+    problem = LLMatcher.validate_grammar(grammar)
+    if problem:
+        raise invalid("guided_decoding_guide", f"cannot be used: {problem.splitlines()[0]}")
+    return {"grammar": grammar}
+
+
+def _json_grammar(schema: dict[str, Any]) -> str:
+    """llguidance's grammar of a schema, with fixed white space: left free, a model that is forced
+    into JSON can fill its whole budget with spaces."""
+    spacing = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+    return "%llguidance {}\nstart: %json " + json.dumps({"x-guidance": spacing} | schema)
 
 
 def _slashed(pattern: str) -> str:

@@ -128,8 +128,8 @@ class Emitter:
         self._thread.join()
 
     def _fail_soon(self, stream: Stream, error: RequestError) -> None:
+        self._failures.put((stream, error))  # before the engine's own "cancelled" can arrive
         self._engine.cancel(stream.request.key)
-        self._failures.put((stream, error))
         self._ready.put(stream)
 
     # -- the emitter thread ---------------------------------------------------------------------
@@ -142,9 +142,9 @@ class Emitter:
             if batch is None:
                 return
             now = time.monotonic()
+            self._apply_failures()
             for stream in batch:
                 self._serve(stream, now)
-            self._apply_failures()
             if self._held:
                 for stream in list(self._held):
                     self._serve(stream, now)
@@ -194,8 +194,8 @@ class Emitter:
                 return
         self._release(stream)
         check = now - stream.last_check >= CHECK_S
-        if check:
-            stream.last_check = now
+        if check and self._gone(stream, now):
+            return
         self._send(stream, stream.assembler.take(check=check), final=False)
         stream.last_sent = now
 
@@ -282,14 +282,20 @@ class Emitter:
             self._sent_base = self._sent - self._board[Field.CHUNKS_HANDLED]
         self._publish()
 
-    def _probe(self, stream: Stream, now: float) -> None:
+    def _gone(self, stream: Stream, now: float) -> bool:
+        """Ask whether the caller of the engine step has gone, and end the stream if so. In an
+        ensemble that is never seen here; postprocessing sees it."""
         stream.last_check = now
-        if stream.transport.is_cancelled():
-            self._engine.cancel(stream.request.key)
-            self._fail(stream, RequestError(Status.CANCELLED, "the client cancelled"))
-            return
-        probe = Chunk(key=stream.request.key, index=-1, probe=True, check=True)
-        self._send(stream, probe, final=False)
+        if not stream.transport.is_cancelled():
+            return False
+        self._engine.cancel(stream.request.key)
+        self._fail(stream, RequestError(Status.CANCELLED, "the client cancelled"))
+        return True
+
+    def _probe(self, stream: Stream, now: float) -> None:
+        if not self._gone(stream, now):
+            probe = Chunk(key=stream.request.key, index=-1, probe=True, check=True)
+            self._send(stream, probe, final=False)
 
     def _publish(self) -> None:
         stats, board = self._engine.stats(), self._board

@@ -1,0 +1,121 @@
+"""Requests and responses as protobuf; order checks; errors."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from gemma4_client import InvalidRequestError, StreamOrderError, UnavailableError
+from gemma4_client.client import Client, Stream
+from gemma4_client.errors import from_wire
+from gemma4_client.wire import INPUT_TYPES, build_request, read_delta
+from gemma4_runtime.input.tensors import INPUTS
+from tritonclient.grpc import service_pb2
+
+
+def response(index, finish="", text="x"):
+    message = service_pb2.ModelStreamInferResponse()
+    out = message.infer_response
+
+    def add(name, datatype, data):
+        out.outputs.add(name=name, datatype=datatype)
+        out.raw_output_contents.append(data)
+
+    for name, value in (
+        ("text_output", text),
+        ("reasoning_output", ""),
+        ("tool_calls", ""),
+        ("finish_reason", finish),
+        ("timings", ""),
+    ):
+        data = value.encode()
+        add(name, "BYTES", struct.pack("<I", len(data)) + data)
+    for name, value in (
+        ("chunk_index", index),
+        ("prompt_tokens", 3),
+        ("completion_tokens", index + 1),
+    ):
+        add(name, "INT32", struct.pack("<i", value))
+    add("output_ids", "INT32", struct.pack("<2i", 7, 8))
+    add("output_log_probs", "FP32", b"")
+    out.parameters["triton_final_response"].bool_param = bool(finish)
+    return message
+
+
+class Call(list):
+    cancelled = False
+
+    def cancel(self):
+        self.cancelled = True
+
+
+def test_inputs_are_the_models():
+    kinds = {"STRING": "BYTES"}
+    assert {i.name: kinds.get(i.dtype, i.dtype) for i in INPUTS} == INPUT_TYPES
+
+
+def test_request_form():
+    request = build_request(
+        {"text_input": "hé", "stop_words": ["a", "b"], "top_k": None, "temperature": 0.5},
+        request_id="r",
+    )
+    assert [(t.name, t.datatype, list(t.shape)) for t in request.inputs] == [
+        ("text_input", "BYTES", [1, 1]),
+        ("stop_words", "BYTES", [1, 2]),
+        ("temperature", "FP32", [1, 1]),
+    ]
+    assert request.raw_input_contents[0] == b"\x03\x00\x00\x00h\xc3\xa9"
+    assert request.id == "r"
+    with pytest.raises(ValueError, match="no such option"):
+        build_request({"tempreature": 1})
+    with pytest.raises(ValueError, match="max_tokens='x'"):
+        build_request({"max_tokens": "x"})
+
+
+def test_delta():
+    delta = read_delta(response(0, "stop", "龙").infer_response)
+    assert (delta.text, delta.finish_reason, delta.ids, delta.timings) == (
+        "龙",
+        "stop",
+        [7, 8],
+        None,
+    )
+
+
+def test_a_whole_stream():
+    call = Call([response(0), response(1), response(2, "stop")])
+    answer = Stream(call).result()
+    assert (answer.text, answer.completion_tokens, answer.finish_reason) == ("xxx", 3, "stop")
+    assert call.cancelled
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        [response(1)],
+        [response(0), response(2, "stop")],
+        [response(0), response(0)],
+        [response(0)],
+        [],
+    ],
+    ids=["late start", "gap", "doubled", "cut off", "nothing"],
+)
+def test_disorder_is_an_error(replies):
+    with pytest.raises(StreamOrderError):
+        Stream(Call(replies)).result()
+
+
+def test_errors():
+    failed = service_pb2.ModelStreamInferResponse(
+        error_message="in ensemble 'gemma4', INVALID_ARGUMENT: top_k: -1"
+    )
+    with pytest.raises(InvalidRequestError, match="top_k: -1"):
+        Stream(Call([response(0), failed])).result()
+    assert isinstance(from_wire("UNAVAILABLE: full"), UnavailableError)
+
+
+def test_no_server():
+    with Client("127.0.0.1:1") as client:
+        assert not client.ready(timeout=0.5)
+        with pytest.raises(UnavailableError):
+            client.chat([{"role": "user", "content": "x"}], timeout=5).result()

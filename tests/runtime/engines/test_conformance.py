@@ -1,0 +1,308 @@
+"""One suite, every engine: token ids in, token ids out, exactly one end."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from threading import Event
+
+import jsonschema
+import pytest
+from gemma4_build.pipeline import build_engine
+from gemma4_build.progress import SilentReporter
+from gemma4_build.request import BuildRequest
+from gemma4_runtime.engine_folder import read_manifest
+from gemma4_runtime.engines.base import EngineFinish
+from gemma4_runtime.engines.factory import create_engine
+from gemma4_runtime.engines.synthetic import Faults, SyntheticEngine
+from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.messages import GenerationRequest, GuidedDecoding, SamplingParams
+from gemma4_runtime.settings import Settings
+from tokenizers import Tokenizer
+
+EOS = (1, 106, 50)
+WAIT_S = 30
+
+
+class Sink:
+    def __init__(self):
+        self.ids, self.log_probs, self.ends = [], [], []
+        self.first, self.over = Event(), Event()
+
+    def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
+        assert not self.ends, "tokens after the end"
+        self.ids += ids
+        self.log_probs += log_probs or []
+        self.first.set()
+
+    def finished(self, finish: EngineFinish) -> None:
+        self.ends.append(finish)
+        self.over.set()
+
+    def failed(self, error: RequestError) -> None:
+        self.ends.append(error)
+        self.over.set()
+
+    def wait(self):
+        assert self.over.wait(WAIT_S)
+        assert len(self.ends) == 1
+        return self.ends[0]
+
+
+@pytest.fixture(scope="module")
+def build(checkpoint, table, tmp_path_factory):
+    """runtime -> its engine, built and loaded once."""
+    made = {}
+
+    def get(runtime):
+        if runtime not in made:
+            folder = tmp_path_factory.mktemp("engine") / runtime
+            pace = (
+                {"decode_tokens_per_s": 500.0} if runtime == "synthetic" else {"precision": "f32"}
+            )
+            build_engine(
+                BuildRequest(
+                    checkpoint=checkpoint, out=folder, runtime=runtime, slots=2, max_queued=3,
+                    max_total_tokens=2000, skip_verify=runtime == "llama_cpp", **pace,
+                ),
+                SilentReporter(),
+            )  # fmt: skip
+            settings = Settings(folder, folder, threads=1)
+            made[runtime] = create_engine(folder, read_manifest(folder), table, settings)
+        return made[runtime]
+
+    yield get
+    for engine in made.values():
+        engine.close()
+
+
+@pytest.fixture(params=["llama_cpp", "synthetic"])
+def engine(request, build):
+    return build(request.param)
+
+
+@pytest.fixture
+def llama(build):
+    return build("llama_cpp")
+
+
+@pytest.fixture(scope="module")
+def encode(checkpoint):
+    tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
+    return lambda text: (
+        tokenizer.encode(
+            f"<bos><|turn>user\n{text}<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"
+        ).ids
+    )
+
+
+def ask(engine, ids, key="k", **options) -> Sink:
+    sampling = SamplingParams(
+        **({"max_tokens": 20, "temperature": 0.0, "stop_token_ids": EOS} | options)
+    )
+    sink = Sink()
+    engine.submit(GenerationRequest(key=key, input_ids=ids, sampling=sampling), sink)
+    return sink
+
+
+def run(engine, ids, **options) -> Sink:
+    sink = ask(engine, ids, **options)
+    end = sink.wait()
+    assert isinstance(end, EngineFinish), end
+    return sink
+
+
+def test_length(engine, encode):
+    sink = run(engine, encode("Count from 1 to 50"), max_tokens=7)
+    assert len(sink.ids) == 7
+    assert sink.ends[0].reason == "length"
+    assert all(0 <= i < engine.info.vocab_size for i in sink.ids)
+
+
+def test_more_requests_than_slots(engine, encode):
+    sinks = [ask(engine, encode("Hello"), key=f"k{i}", max_tokens=5) for i in range(5)]
+    assert all(isinstance(sink.wait(), EngineFinish) for sink in sinks)
+    assert engine.stats().active == 0
+
+
+def test_full_queue(engine, encode):
+    sinks = [
+        ask(engine, encode("Hello"), key=f"f{i}", max_tokens=1500, min_tokens=1500)
+        for i in range(5)
+    ]
+    with pytest.raises(RequestError, match="retry later") as caught:
+        ask(engine, encode("Hello"), key="one more")
+    assert caught.value.status is Status.UNAVAILABLE
+    for i in range(5):
+        engine.cancel(f"f{i}")
+    assert {sink.wait().reason for sink in sinks} == {"cancelled"}
+
+
+def test_cancel_running_and_waiting(engine, encode):
+    sinks = [
+        ask(engine, encode("Hello"), key=f"c{i}", max_tokens=1500, min_tokens=1500)
+        for i in range(3)
+    ]
+    assert sinks[0].first.wait(WAIT_S)
+    assert engine.stats().queued == 1
+    engine.cancel("c2")  # waits
+    assert sinks[2].wait().reason == "cancelled"
+    assert sinks[2].ids == []
+    engine.cancel("c0")
+    engine.cancel("c1")
+    assert sinks[0].over.wait(0.5) and sinks[1].over.wait(0.5)
+    assert engine.stats().active == 0
+    engine.cancel("c0")  # gone already
+
+
+def test_many_cancels_leave_nothing(engine, encode):
+    ids, threads = encode("Hello"), threading.active_count()
+    before = engine.stats()
+    for i in range(200):
+        sink = ask(engine, ids, key=f"m{i}", max_tokens=1500, min_tokens=1500)
+        if i % 2:
+            sink.first.wait(WAIT_S)
+        engine.cancel(f"m{i}")
+        assert sink.wait().reason == "cancelled"
+    stats = engine.stats()
+    assert (stats.active, stats.queued) == (0, 0)
+    assert stats.cancelled - before.cancelled == 200
+    assert threading.active_count() == threads
+
+
+def test_counters(engine, encode):
+    ids, before = encode("Hello"), engine.stats()
+    run(engine, ids, max_tokens=4, min_tokens=4)
+    after = engine.stats()
+    assert after.submitted - before.submitted == after.finished - before.finished == 1
+    assert after.generated_tokens - before.generated_tokens == 4
+    assert after.prompt_tokens - before.prompt_tokens == len(ids)
+
+
+def test_a_key_is_used_once(engine, encode):
+    sink = ask(engine, encode("Hello"), key="same", max_tokens=500, min_tokens=500)
+    with pytest.raises(RequestError, match="in use"):
+        ask(engine, encode("Hello"), key="same")
+    engine.cancel("same")
+    sink.wait()
+
+
+def test_stop_token_is_delivered(llama, encode):
+    sink = run(llama, encode("What is the capital of France?"), max_tokens=100)
+    assert sink.ids[-1] == 106
+    assert sink.ends[0].reason == "stop"
+
+
+def test_greedy_and_seeds_repeat(llama, encode):
+    ids = encode("Tell me a long story")
+    assert run(llama, ids).ids == run(llama, ids).ids
+    hot = {"temperature": 5.0, "top_k": 0, "top_p": 1.0}
+    assert run(llama, ids, seed=5, **hot).ids == run(llama, ids, seed=5, **hot).ids
+    assert run(llama, ids, seed=5, **hot).ids != run(llama, ids, seed=6, **hot).ids
+
+
+def test_every_id_arrives_even_of_broken_characters(llama, encode, table):
+    """Banning whole characters forces byte tokens, whose text llama.cpp would withhold."""
+    others = tuple(i for i in range(llama.info.vocab_size) if i not in table.byte_ids)
+    sink = run(llama, encode("Hello"), bad_token_ids=others, max_tokens=40)
+    assert len(sink.ids) == 40
+    assert set(sink.ids) <= table.byte_ids
+
+
+def test_min_tokens(llama, encode):
+    sink = run(llama, encode("Hello"), min_tokens=60, max_tokens=70)
+    assert 60 <= len(sink.ids) <= 70
+    assert not set(sink.ids[:60]) & set(EOS)
+
+
+def test_log_probs(llama, encode):
+    sink = run(llama, encode("Hello"), log_probs=True)
+    assert len(sink.log_probs) == len(sink.ids)
+    assert all(p <= 1e-6 for p in sink.log_probs)
+
+
+def test_bad_tokens(llama, encode):
+    ids = encode("Count from 1 to 20")
+    first = run(llama, ids).ids[0]
+    assert first not in run(llama, ids, bad_token_ids=(first,)).ids
+
+
+def test_prompt_cache(llama, encode):
+    ids = encode("Hello " * 100)
+    run(llama, ids, max_tokens=2)
+    assert run(llama, ids, max_tokens=2).ends[0].cached_tokens > 0.5 * len(ids)
+
+
+def text_of(sink, table):
+    return b"".join(table.pieces[i] for i in sink.ids if i not in EOS).decode()
+
+
+def test_guides(llama, encode, table):
+    schema = {
+        "type": "object",
+        "properties": {"ok": {"type": "boolean"}},
+        "required": ["ok"],
+        "additionalProperties": False,
+    }
+    guided = run(
+        llama, encode("Hi"), guided=GuidedDecoding("json_schema", json.dumps(schema)), max_tokens=60
+    )
+    jsonschema.validate(json.loads(text_of(guided, table)), schema)
+    regex = run(llama, encode("Hi"), guided=GuidedDecoding("regex", "[0-9]{4}"))
+    assert text_of(regex, table).isdigit() and len(text_of(regex, table)) == 4
+    grammar = run(llama, encode("Hi"), guided=GuidedDecoding("grammar", 'root ::= "yes" | "no"'))
+    assert text_of(grammar, table) in ("yes", "no")
+
+
+@pytest.mark.parametrize(
+    "guide",
+    [
+        GuidedDecoding("grammar", "root ::= ((("),
+        GuidedDecoding("grammar", "nonsense"),
+        GuidedDecoding("regex", "(?=lookahead)"),
+        GuidedDecoding("json_schema", '{"$ref": "#/nowhere"}'),
+    ],
+    ids=["open", "no root", "lookahead", "dangling ref"],
+)
+def test_guides_that_cannot_work(llama, encode, guide):
+    end = ask(llama, encode("Hi"), guided=guide).wait()
+    assert isinstance(end, RequestError)
+    assert end.status is Status.INVALID_ARGUMENT
+    assert "guided_decoding_guide" in end.message
+    run(llama, encode("Hello"), max_tokens=2)
+
+
+def test_drain_and_close(checkpoint, table):
+    engine = SyntheticEngine(
+        slots=2,
+        max_queued=5,
+        max_total_tokens=5000,
+        vocab_size=500,
+        special_ids=table.special,
+        interval_s=0.001,
+    )
+    running = ask(engine, [300, 301], key="a", max_tokens=20)
+    long = ask(engine, [300], key="b", max_tokens=4000)
+    engine.drain()
+    with pytest.raises(RequestError, match="draining"):
+        ask(engine, [300], key="c")
+    assert running.wait().reason == "length"
+    assert running.ids == [300, 301] * 10
+    engine.close()
+    assert long.wait().reason == "cancelled"
+
+
+def test_synthetic_faults(table):
+    engine = SyntheticEngine(
+        slots=2,
+        max_queued=5,
+        max_total_tokens=5000,
+        vocab_size=500,
+        special_ids=table.special,
+        faults=Faults(fail_at=4),
+    )
+    sink = ask(engine, [300], max_tokens=10)
+    assert isinstance(sink.wait(), RequestError)
+    assert len(sink.ids) == 3
+    engine.close()

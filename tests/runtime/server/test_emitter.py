@@ -1,0 +1,183 @@
+"""The emitter against the synthetic engine and a transport that records."""
+
+from __future__ import annotations
+
+import time
+from threading import Event
+
+import pytest
+from gemma4_runtime.engines.synthetic import SyntheticEngine
+from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.messages import GenerationRequest, SamplingParams, decode_chunk
+from gemma4_runtime.server.board import Board, Field
+from gemma4_runtime.server.emitter import Emitter
+
+WAIT_S = 10
+
+
+class Recorder:
+    """A client behind postprocessing that handles every chunk at once, unless ``stuck``."""
+
+    def __init__(self, board=None, *, stuck=False, gone=False, broken=False):
+        self.chunks, self.error, self.over = [], None, Event()
+        self.board, self.stuck, self.gone, self.broken = board, stuck, gone, broken
+
+    def send(self, data, *, final):
+        if self.broken:
+            raise RuntimeError("no such request")
+        assert not self.over.is_set()
+        self.chunks.append(decode_chunk(data))
+        if not self.stuck:
+            self.board[Field.CHUNKS_HANDLED] += 1
+        if final:
+            self.over.set()
+
+    def fail(self, error):
+        assert not self.over.is_set()
+        self.error = error
+        self.over.set()
+
+    def is_cancelled(self):
+        return self.gone
+
+
+@pytest.fixture
+def stack(tmp_path, table):
+    made = []
+
+    def build(**options):
+        board = Board(tmp_path / "board", create=True)
+        engine = SyntheticEngine(
+            **(
+                {
+                    "slots": 8,
+                    "max_queued": 8,
+                    "max_total_tokens": 10**6,
+                    "vocab_size": 2000,
+                    "special_ids": table.special,
+                    "interval_s": 0.001,
+                }
+                | options
+            )
+        )
+        records = []
+        emitter = Emitter(engine, table, board, on_end=records.append)
+        made.append((emitter, engine))
+        return emitter, engine, board, records
+
+    yield build
+    for emitter, engine in made:
+        emitter.close()
+        engine.close()
+
+
+def request(key="k", **options):
+    fields = {n: options.pop(n) for n in ("stream", "deadline", "arrival") if n in options}
+    sampling = SamplingParams(**({"max_tokens": 50} | options))
+    return GenerationRequest(key=key, input_ids=[600, 601, 602], sampling=sampling, **fields)
+
+
+def test_a_stream_is_whole_and_ordered(stack):
+    emitter, _, board, records = stack()
+    out = Recorder(board)
+    emitter.open(request(), out)
+    assert out.over.wait(WAIT_S)
+    shown = [c for c in out.chunks if not c.probe]
+    assert [c.index for c in shown] == list(range(len(shown)))
+    assert [i for c in shown for i in c.ids] == ([600, 601, 602] * 17)[:50]
+    assert shown[-1].finish_reason == "length"
+    assert shown[-1].timings.keys() == {"queue", "prefill", "decode", "cached_tokens"}
+    assert records[0].completion_tokens == 50 and records[0].status == "OK"
+    assert board[Field.IN_FLIGHT] == 0
+
+
+def test_unstreamed_is_one_chunk(stack):
+    emitter, _, board, _ = stack()
+    out = Recorder(board)
+    emitter.open(request(stream=False), out)
+    assert out.over.wait(WAIT_S)
+    assert len([c for c in out.chunks if not c.probe]) == 1
+
+
+def test_a_lagging_consumer_gets_several_tokens_at_once(stack):
+    """Chunks that are not handled hold the next back; nothing is lost, and nothing queues up."""
+    emitter, _, board, _ = stack(interval_s=0.0005)
+    board[Field.CHUNKS_HANDLED] = 0
+    out = Recorder(board, stuck=True)
+    emitter.open(request(max_tokens=400), out)
+    assert out.over.wait(WAIT_S)
+    shown = [c for c in out.chunks if not c.probe]
+    assert [i for c in shown for i in c.ids] == ([600, 601, 602] * 134)[:400]
+    assert len(shown) < 150
+    assert max(len(c.ids) for c in shown) > 5
+
+
+def test_probes_while_nothing_comes(stack):
+    emitter, _, board, _ = stack(interval_s=0.6)
+    out = Recorder(board)
+    emitter.open(request(max_tokens=1), out)
+    assert out.over.wait(WAIT_S)
+    assert sum(c.probe and c.check for c in out.chunks) >= 2
+
+
+def test_a_stop_string_ends_the_engines_work(stack, table):
+    emitter, engine, board, _ = stack()
+    text = (table.pieces[600] + table.pieces[601]).decode(errors="replace")
+    out = Recorder(board)
+    emitter.open(request(max_tokens=100_000, stop=(text,)), out)
+    assert out.over.wait(WAIT_S)
+    assert out.chunks[-1].finish_reason == "stop"
+    assert out.error is None
+    assert engine.stats().active == 0
+
+
+def test_cancel_deadline_and_a_gone_caller(stack):
+    emitter, engine, board, _ = stack(interval_s=0.01)
+    for out, options, status in (
+        (Recorder(board), {}, Status.CANCELLED),
+        (
+            Recorder(board),
+            {"deadline": time.time() + 0.1, "arrival": time.time()},
+            Status.DEADLINE_EXCEEDED,
+        ),
+        (Recorder(board, gone=True), {}, Status.CANCELLED),
+    ):
+        emitter.open(request(max_tokens=10_000, **options), out)
+        if status is Status.CANCELLED and not out.gone:
+            emitter.cancel("k")
+        assert out.over.wait(WAIT_S)
+        assert out.error.status is status
+    emitter.cancel("unknown")
+    end = time.monotonic() + WAIT_S
+    while engine.stats().cancelled < 3 and time.monotonic() < end:
+        time.sleep(0.001)
+    assert engine.stats().active == 0
+
+
+def test_refusals_and_broken_transports_end_once(stack):
+    emitter, engine, board, records = stack(slots=1, max_queued=0, interval_s=0.01)
+    running, refused = Recorder(board), Recorder(board)
+    emitter.open(request("a", max_tokens=10_000), running)
+    emitter.open(request("b"), refused)
+    assert refused.error.status is Status.UNAVAILABLE
+    emitter.open(request("a"), again := Recorder(board))
+    assert again.error.status is Status.INTERNAL
+    emitter.abort_all(RequestError(Status.UNAVAILABLE, "stopping"))
+    assert running.over.wait(WAIT_S)
+    assert running.error.message == "stopping"
+    end = time.monotonic() + WAIT_S
+    while engine.stats().active and time.monotonic() < end:
+        time.sleep(0.001)
+    emitter.open(request("c", max_tokens=10_000), Recorder(board, broken=True))
+    while len(records) < 4 and time.monotonic() < end:
+        time.sleep(0.001)
+    assert records[-1].status == "INTERNAL" and "no such request" in records[-1].message
+
+
+def test_many_streams_advance_together(stack):
+    emitter, _, board, _ = stack(slots=64, interval_s=0.002)
+    outs = [Recorder(board) for _ in range(64)]
+    for i, out in enumerate(outs):
+        emitter.open(request(f"s{i}", max_tokens=60), out)
+    assert all(out.over.wait(WAIT_S) for out in outs)
+    assert all(sum(len(c.ids) for c in out.chunks) == 60 for out in outs)

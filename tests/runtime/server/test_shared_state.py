@@ -1,0 +1,63 @@
+"""Board, control socket, settings, errors on the wire."""
+
+from __future__ import annotations
+
+from queue import Queue
+
+import pytest
+from gemma4_runtime.errors import RequestError, Status, invalid, parse_wire
+from gemma4_runtime.server.board import Board, Field
+from gemma4_runtime.server.control import ControlClient, ControlServer
+from gemma4_runtime.settings import load_settings
+
+
+def test_board_is_shared(tmp_path):
+    writer = Board(tmp_path / "sub" / "board", create=True)
+    reader = Board(tmp_path / "sub" / "board")
+    writer[Field.IN_FLIGHT] = 2**63
+    assert reader[Field.IN_FLIGHT] == 2**63
+    assert reader.snapshot()["in_flight"] == 2**63
+    with pytest.raises(FileNotFoundError):
+        Board(tmp_path / "none")
+    (tmp_path / "other").write_bytes(b"x" * 4096)
+    with pytest.raises(ValueError, match="not a status board"):
+        Board(tmp_path / "other")
+
+
+def test_control_commands_arrive(tmp_path):
+    path, got = tmp_path / "control", Queue()
+    with ControlClient(path) as client:
+        assert not client.send("cancel", "k")
+        server = ControlServer(path, lambda verb, argument: got.put((verb, argument)))
+        assert client.send("cancel", "k 1")
+        assert client.send("drain")
+        assert [got.get(timeout=5), got.get(timeout=5)] == [("cancel", "k 1"), ("drain", "")]
+        server.close()
+        assert not client.send("drain")
+
+
+def test_settings():
+    settings = load_settings(
+        {"GEMMA4_ENGINE_DIR": "/e", "GEMMA4_SLOTS": "3", "GEMMA4_FAULTS": "kill_at=5"}
+    )
+    assert (str(settings.engine_dir), settings.slots, settings.faults) == ("/e", 3, {"kill_at": 5})
+    for bad in (
+        {},
+        {"GEMMA4_ENGINE_DIR": "/e", "GEMMA4_SLOTS": "0"},
+        {"GEMMA4_ENGINE_DIR": "/e", "GEMMA4_THREADS": "x"},
+        {"GEMMA4_ENGINE_DIR": "/e", "GEMMA4_FAULTS": "explode=1"},
+    ):
+        with pytest.raises(ValueError, match="GEMMA4_"):
+            load_settings(bad)
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_errors_survive_the_wire(status):
+    wire = "in ensemble 'gemma4', " + RequestError(status, "a: b, INTERNAL: c\nd").to_wire()
+    back = parse_wire(wire)
+    assert (back.status, back.message) == (status, "a: b, INTERNAL: c\nd")
+
+
+def test_foreign_errors_are_internal():
+    assert parse_wire("something broke").status is Status.INTERNAL
+    assert invalid("top_k", "-1").to_wire() == "INVALID_ARGUMENT: top_k: -1"

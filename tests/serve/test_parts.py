@@ -1,0 +1,75 @@
+"""Ports, logs, finding Triton."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+from gemma4_serve.errors import ServeError
+from gemma4_serve.install import find_repository, find_triton
+from gemma4_serve.logs import LogPump
+from gemma4_serve.ports import Ports, claim_ports
+
+
+def test_free_ports_are_different():
+    ports = claim_ports("127.0.0.1", Ports(0, 0, 0))
+    assert len({ports.http, ports.grpc, ports.metrics}) == 3
+
+
+def test_ports_in_use_are_named():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ServeError, match=f"--grpc-port {port}"):
+            claim_ports("127.0.0.1", Ports(0, port, 0))
+    with pytest.raises(ServeError, match="--http-port"):
+        claim_ports("203.0.113.9", Ports(0, 0, 0))
+
+
+def test_a_system_triton_is_preferred(tmp_path):
+    system = tmp_path / "opt"
+    (system / "bin").mkdir(parents=True)
+    (system / "bin" / "tritonserver").touch()
+    found = find_triton(tmp_path / "run", system=system)
+    assert (found.binary, found.embedded) == (system / "bin" / "tritonserver", False)
+
+
+def test_the_wheels_triton(tmp_path):
+    found = find_triton(tmp_path, system=tmp_path / "none")
+    assert found.embedded and found.binary.is_file()
+    assert (found.backends / "python" / "triton_python_backend_stub").is_file()
+    assert (find_repository() / "engine" / "1" / "model.py").is_file()
+
+
+def test_log_lines(capsys):
+    pump = LogPump("json", verbose=False)
+    pump.line('{"event":"request","request_id":"r"}')
+    pump.line('I1124 13:01:19.991370 3005 metrics.cc:770] "Collecting CPU metrics"')
+    pump.line("W1124 13:01:19.991243 3005 metrics.cc:798] DCGM unable to start: no")
+    pump.line("E1124 13:01:19.991243 3005 x.cc:1] \"failed to load 'engine': why\\n\\nAt:\\n x\"")
+    first, second = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert first["request_id"] == "r"
+    assert second["level"] == "error"
+    assert list(pump.tail) == ["failed to load 'engine': why"]
+
+
+def test_request_lines_for_people(capsys):
+    record = {
+        "event": "request",
+        "request_id": "r1",
+        "key": "k",
+        "status": "OK",
+        "finish_reason": "stop",
+        "prompt_tokens": 5,
+        "completion_tokens": 10,
+        "decode_s": 0.1,
+        "ttft_s": 0.012,
+    }
+    pump = LogPump("text", verbose=False)
+    pump.line(json.dumps(record))
+    pump.line(json.dumps(record | {"status": "CANCELLED", "message": "gone"}))
+    out = capsys.readouterr().err
+    assert "request r1 stop 5+10 tokens, first after 12 ms, 100 tokens/s" in out
+    assert "request r1 CANCELLED: gone" in out
