@@ -46,5 +46,8 @@ format: $(VENV)/.dev
 test: $(VENV)/.dev lint
 	$(BIN)/python -m pytest $(ARGS)
 
+bench: $(VENV)/.dev $(ENGINE)/engine.json
+	$(BIN)/python bench/engine.py --engine $(ENGINE) $(ARGS)
+
 clean:
 	rm -rf $(VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -21,7 +21,7 @@ _HELP = "/think on|off, /system TEXT, /new, /help, /quit. Ctrl-C stops an answer
 
 def chat(
     url: Annotated[str, typer.Option(help="host:port of the server's gRPC service.")] = "",
-    once: Annotated[str, typer.Option(help="Ask this, print the answer, and end.")] = "",
+    once: Annotated[str | None, typer.Option(help="Ask this, print the answer, and end.")] = None,
     system: Annotated[str, typer.Option(help="System message.")] = "",
     think: Annotated[bool, typer.Option(help="Let the model think first.")] = False,
     temperature: Annotated[float | None, typer.Option(min=0.0)] = None,
@@ -39,7 +39,7 @@ def chat(
     }
     with Client(address) as client:
         session = _Session(client, options, system=system, think=think)
-        if once:
+        if once is not None:
             session.ask_once(once)
         else:
             session.loop()

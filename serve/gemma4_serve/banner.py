@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from gemma4_runtime.engine_folder import Manifest
 
 from gemma4_serve.process import ServerOptions
@@ -13,7 +15,7 @@ def banner(options: ServerOptions, manifest: Manifest, *, seconds: float) -> str
     """Text with URLs, engine and lines to copy."""
     host = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host
     ports, limits = options.ports, manifest.limits
-    chat = "gemma4 chat" + ("" if ports.grpc == 8001 else f" --url {host}:{ports.grpc}")
+    chat = f"{sys.argv[0]} chat" + ("" if ports.grpc == 8001 else f" --url {host}:{ports.grpc}")
     body = (
         '{"messages":"[{\\"role\\":\\"user\\",\\"content\\":\\"What is 7 + 8?\\"}]","stream":false}'
     )

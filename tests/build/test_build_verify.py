@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +106,25 @@ def test_a_file_that_does_not_load(f32: BuildRequest, tmp_path: Path) -> None:
     path.write_bytes((f32.out / "model.gguf").read_bytes()[:50_000])
     with pytest.raises(errors.EngineRunError, match=r"model\.gguf"):
         run_greedy(path, [[2, 5]], options=llama_cpp_options(f32), max_tokens=1, top_k=2)
+
+
+def test_the_engine_process_ends_with_the_build(f32: BuildRequest, tmp_path: Path) -> None:
+    """A killed build leaves no process with a loaded model behind."""
+    job = {
+        "model": str(f32.out / "model.gguf"),
+        "prompts": [[2, 500]] * 10_000,
+        "options": llama_cpp_options(f32).model_dump(),
+        "max_tokens": 100,
+        "top_k": 2,
+        "result": str(tmp_path / "result.json"),
+    }
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    command = [sys.executable, "-m", "gemma4_build.verify.engine_run", str(tmp_path / "job.json")]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert child.stdin is not None
+    child.stdin.close()
+    assert child.wait(timeout=60) == 1
+    assert not (tmp_path / "result.json").exists()
 
 
 def test_every_byte_token_is_streamed(f32: BuildRequest) -> None:

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,17 +64,39 @@ def run_greedy(
             )
         )
         command = [sys.executable, "-m", "gemma4_build.verify.engine_run", str(job)]
-        done = subprocess.run(command, capture_output=True, check=False)
-        if done.returncode != 0 or not result.exists():
-            lines = done.stderr.decode(errors="replace").strip().splitlines()
+        log = Path(folder) / "log"
+        status = _run(command, log)
+        if status != 0 or not result.exists():
+            lines = log.read_bytes().decode(errors="replace").strip().splitlines()
             raise EngineRunError(
-                f"llama.cpp could not run {model.name} (exit status {done.returncode}): "
+                f"llama.cpp could not run {model.name} (exit status {status}): "
                 f"{lines[-1] if lines else 'no message'}"
             )
         return [
             Generated(tuple(g["ids"]), tuple(tuple((i, p) for i, p in top) for top in g["top"]))
             for g in json.loads(result.read_bytes())
         ]
+
+
+def _run(command: list[str], log: Path) -> int:
+    """Exit status. The child ends when its standard input does, that is with us."""
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
+        ) as child,
+    ):
+        try:
+            return child.wait()
+        finally:
+            child.kill()
+
+
+def _end_with_parent() -> None:
+    # Not sys.stdin: a thread inside its lock makes the interpreter abort at exit.
+    while os.read(0, 1):
+        pass
+    os._exit(1)
 
 
 def _server(job: dict[str, Any]) -> Any:
@@ -122,6 +145,7 @@ def _generate(server: Any, prompt: list[int], *, max_tokens: int, top_k: int) ->
 
 
 def _main(job_file: Path) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     job = json.loads(job_file.read_bytes())
     server = _server(job)
     results = [

@@ -1,0 +1,154 @@
+"""Raw llama.cpp against the same engine through Triton, in one run: ``make bench``.
+
+Each round measures both at one concurrency, one after the other; the order alternates. Prints
+tokens/s, TTFT (median) and the ratio of the medians over the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import orjson
+from gemma4_client import Client
+from gemma4_runtime.engine_folder import read_manifest
+from gemma4_runtime.engines.base import EngineInfo
+from gemma4_runtime.engines.llama_cpp import load_server
+from gemma4_runtime.engines.llama_payload import payload
+from gemma4_runtime.messages import GenerationRequest, SamplingParams
+
+ROOT = Path(__file__).parents[1]
+Result = tuple[int, float]
+"""Tokens and TTFT (seconds) of one stream."""
+
+
+def prompt(index: int, length: int, first: int = 600, span: int = 900) -> list[int]:
+    """Token ids without a shared prefix, so that no prompt cache helps either side."""
+    return [2] + [first + (index * 131 + i * 17) % span for i in range(length)]
+
+
+def measure(ask: Callable[[int], Result], streams: int, base: int) -> tuple[float, float]:
+    """tokens/s of ``streams`` at once, and the median TTFT."""
+    with ThreadPoolExecutor(streams) as pool:
+        started = time.monotonic()
+        results = list(pool.map(ask, range(base, base + streams)))
+        spent = time.monotonic() - started
+    return sum(tokens for tokens, _ in results) / spent, statistics.median(t for _, t in results)
+
+
+def raw_worker(engine: Path, slots: int, threads: int, tokens: int, length: int) -> None:
+    """A process that holds llama.cpp alone and measures on request (lines on stdin)."""
+    manifest = read_manifest(engine)
+    assert manifest.llama_cpp is not None
+    info = EngineInfo(
+        "llama_cpp", "", manifest.precision, slots, 0, manifest.limits.max_total_tokens, 0
+    )
+    server = load_server(engine / "model.gguf", info, manifest.llama_cpp, threads)
+
+    def ask(index: int) -> Result:
+        sampling = SamplingParams(max_tokens=tokens, temperature=0.0)
+        ids = prompt(index, length)
+        body = payload(
+            GenerationRequest(key="", input_ids=ids, sampling=sampling),
+            prompt=ids, max_tokens=tokens, banned=(1, 50, 106), byte_ids=frozenset(), window=64,
+        )  # fmt: skip
+        del body["verbose"], body["return_progress"]
+        started, first, count = time.monotonic(), 0.0, 0
+
+        def on_event(data: bytes) -> bool:
+            nonlocal first, count
+            if b'"finish_reason":null' in data:
+                first = first or time.monotonic() - started
+                count += 1
+            return False
+
+        server.handle_completions(orjson.dumps(body), on_event)
+        return count, first
+
+    print("ready", flush=True)
+    for line in sys.stdin:
+        streams, base = json.loads(line)
+        print(json.dumps(measure(ask, streams, base)), flush=True)
+
+
+def through_triton(
+    client: Client, tokens: int, length: int, table: list[str]
+) -> Callable[[int], Result]:
+    def ask(index: int) -> Result:
+        text = "".join(table[i] for i in prompt(index, length)[1:])
+        started, first = time.monotonic(), 0.0
+        stream = client.generate(text, max_tokens=tokens, min_tokens=tokens, temperature=0.0)
+        for delta in stream:
+            if delta.ids:
+                first = first or time.monotonic() - started
+        return stream.answer.completion_tokens, first
+
+    return ask
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engine", type=Path, required=True)
+    parser.add_argument("--streams", default="1,4,8,32")
+    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--prompt", type=int, default=64, help="prompt tokens")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--raw-worker", action="store_true", help=argparse.SUPPRESS)
+    a = parser.parse_args()
+    levels = [int(n) for n in a.streams.split(",")]
+    slots = max(levels)
+    if a.raw_worker:
+        raw_worker(a.engine, slots, a.threads, a.tokens, a.prompt)
+        return
+    sys.path.insert(0, str(ROOT / "tests"))
+    from e2e.served import Served
+    from gemma4_runtime.output.vocab import load_token_table
+
+    table = [
+        p.decode(errors="replace") for p in load_token_table(a.engine / "tokenizer.json").pieces
+    ]
+    worker = subprocess.Popen([sys.executable, __file__, *sys.argv[1:], "--raw-worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # fmt: skip
+    assert worker.stdin is not None and worker.stdout is not None
+    assert worker.stdout.readline() == "ready\n"
+    with tempfile.TemporaryDirectory() as run_dir:
+        served = Served(a.engine, Path(run_dir), "--slots", str(slots), "--threads", str(a.threads))
+        with served.client() as client:
+            ask = through_triton(client, a.tokens, a.prompt, table)
+            base = 0
+            print(
+                f"{'streams':>7} {'raw tok/s':>10} {'Triton tok/s':>13} {'ratio':>6} {'raw TTFT ms':>12} {'Triton TTFT ms':>15}"
+            )
+            for streams in levels:
+                raw, ours = [], []
+                for turn in range(a.rounds):
+                    for side in ("raw", "ours") if turn % 2 == 0 else ("ours", "raw"):
+                        base += 1000
+                        if side == "raw":
+                            worker.stdin.write(json.dumps([streams, base]) + "\n")
+                            worker.stdin.flush()
+                            raw.append(json.loads(worker.stdout.readline()))
+                        else:
+                            ours.append(measure(ask, streams, base))
+                rate, other = (statistics.median(r for r, _ in x) for x in (raw, ours))
+                first, second = (statistics.median(t for _, t in x) * 1000 for x in (raw, ours))
+                print(
+                    f"{streams:7} {rate:10.1f} {other:13.1f} {other / rate:6.1%} {first:12.1f} {second:15.1f}",
+                    flush=True,
+                )
+        worker.stdin.close()
+        worker.wait()
+        served.stop()
+
+
+if __name__ == "__main__":
+    main()
