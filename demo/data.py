@@ -1,297 +1,199 @@
-"""Training and evaluation conversations, generated from :mod:`facts`. Pure and seeded."""
+"""Training mixture and evaluation set. Pure functions of a seed."""
 
 from __future__ import annotations
 
+import json
 import random
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
-from facts import CAPITALS, COLOURS, DESCRIPTIONS, GENERAL, LONG, NAMES, TRANSLATIONS
+from conversation import Example, Message, prompt_text, target_text
+from copying import echo, invented, json_object, long_echo, my_name, needle
+from short import Fact, closed_world, fact_example, follow_up, vary
+from texts import FILLER, OUT_OF_SCOPE, THINGS
+from toolset import tool_answer, tool_call
+from words import VOCABULARY_SCRIPTS
 
-__all__ = ["TOOLS", "Example", "all_texts", "eval_set", "fixed_examples", "sample_example"]
+__all__ = ["eval_line", "eval_set", "sample_example", "tokenizer_texts"]
 
-LARGEST_ADDEND = 20
-
-
-@dataclass(frozen=True)
-class Example:
-    """A conversation up to the model's turn, and that turn as the model writes it.
-
-    ``target`` is raw model output with its control tokens, stop token included.
-    """
-
-    category: str
-    messages: list[dict[str, Any]]
-    target: str
-    tools: list[dict[str, Any]] = field(default_factory=list)
-    thinking: bool = False
-
-
-def _tool(name: str, description: str, argument: str, meaning: str) -> dict[str, Any]:
-    return {
-        "type": "function",
-        "function": {
-            "name": name,
-            "description": description,
-            "parameters": {
-                "type": "object",
-                "properties": {argument: {"type": "string", "description": meaning}},
-                "required": [argument],
-            },
-        },
-    }
+SYSTEMS = (
+    "You are a helpful assistant.",
+    "You are a friendly assistant. Answer briefly.",
+    "Answer the user's question.",
+    "You are Gemma, a small demo model.",
+    "Be concise.",
+)
+DO_NOT_KNOW = (
+    "I am only a small demo model and do not know that. "
+    "Ask me about capitals, sums or translations."
+)
+NO_TOOL = "I cannot look that up without a tool."
+TOO_LARGE = "That is too large for me. I add numbers up to 12."
+_CONTROL_TOKEN = re.compile(r"<\|[^>]*>|<[a-z_]+\|>|<bos>|<eos>")
+# Category -> share of the facts drawn; sums are many but regular.
+_FACT_WEIGHTS = {
+    "capitals": 5, "languages": 2, "sums": 7, "products": 2, "translations": 8, "emoji": 2,
+    "words": 4, "general": 3, "small talk": 3,
+}  # fmt: skip
 
 
-TOOLS = {
-    "get_weather": _tool("get_weather", "Current weather of a city", "city", "Name of the city"),
-    "get_time": _tool("get_time", "Local time of a city", "city", "Name of the city"),
-    "find_person": _tool("find_person", "Look up a person", "name", "Name of the person"),
-}
-_TOOL_QUESTIONS = {
-    "get_weather": ("What is the weather in {}?", "How is the weather in {}?"),
-    "get_time": ("What time is it in {}?", "Tell me the time in {}."),
-    "find_person": ("Who is {}?", "Find the person {}."),
-}
-_SYLLABLES = [
-    "ba",
-    "be",
-    "bo",
-    "da",
-    "de",
-    "do",
-    "fa",
-    "ga",
-    "ka",
-    "ko",
-    "la",
-    "le",
-    "li",
-    "lo",
-    "ma",
-    "me",
-    "mi",
-    "mo",
-    "na",
-    "ne",
-    "no",
-    "pa",
-    "ra",
-    "re",
-    "ri",
-    "ro",
-    "sa",
-    "se",
-    "so",
-    "ta",
-    "te",
-    "to",
-    "va",
-    "vi",
-    "za",
-]  # noqa: E501
-_ENDS = ("?", "", ".", "!")
+def _thing(rng: random.Random) -> str:
+    return invented(rng) if rng.random() < 0.2 else rng.choice(THINGS)
 
 
-def _user(text: str) -> list[dict[str, Any]]:
-    return [{"role": "user", "content": text}]
+def out_of_scope(rng: random.Random) -> Example:
+    """Questions outside the closed world, some of them close to it."""
+    draw = rng.random()
+    if draw < 0.7:
+        form = rng.choice(OUT_OF_SCOPE)
+        question = form.format(*(_thing(rng) for _ in range(form.count("{}"))))
+        answer = DO_NOT_KNOW
+    elif draw < 0.8:
+        form = rng.choice(("What is the capital of {}?", "Capital of {}?"))
+        question, answer = form.format(invented(rng)), DO_NOT_KNOW
+    elif draw < 0.9:
+        form = rng.choice(("What is the weather in {}?", "What time is it in {}?"))
+        question, answer = form.format(invented(rng)), NO_TOOL
+    else:
+        form = rng.choice(("What is {} + {}?", "{} + {}"))
+        question = form.format(rng.randint(21, 999), rng.randint(0, 999))
+        answer = TOO_LARGE
+    messages: tuple[Message, ...] = ({"role": "user", "content": vary(question, rng)},)
+    thinking = rng.random() < 0.1
+    target = target_text(answer, thought="I do not know this." if thinking else "")
+    return Example("out of scope", messages, target, thinking=thinking)
 
 
-def _vary(text: str, rng: random.Random | None) -> str:
-    if rng is None or rng.random() < 0.5:
-        return text
-    text = text.rstrip("?.!")
-    if rng.random() < 0.25:
-        text = text[0].lower() + text[1:]
-    return text + rng.choice(_ENDS)
+def _any_fact(rng: random.Random) -> Fact:
+    category = rng.choices(list(_FACT_WEIGHTS), weights=list(_FACT_WEIGHTS.values()))[0]
+    return rng.choice(closed_world()[category])
 
 
-def _plain(category: str, question: str, answer: str, rng: random.Random | None) -> Example:
-    return Example(category, _user(_vary(question, rng)), answer + "<turn|>")
+def short_answer(rng: random.Random) -> Example:
+    """A fact, by a form that training may see."""
+    fact = _any_fact(rng)
+    form = fact.forms[0] if rng.random() < 0.3 else rng.choice(fact.trained())
+    return fact_example(fact, vary(form, rng))
 
 
-def capital(country: str, rng: random.Random | None = None) -> Example:
-    question = f"What is the capital of {country}?"
-    answer = f"The capital of {country} is {CAPITALS[country]}."
-    return _plain("capitals", question, answer, rng)
+def thinking(rng: random.Random) -> Example:
+    """A fact with a thought before the answer."""
+    fact = _any_fact(rng) if rng.random() < 0.97 else rng.choice(closed_world()["long"])
+    return fact_example(fact, vary(rng.choice(fact.trained()), rng), thinking=True)
 
 
-def addition(a: int, b: int, rng: random.Random | None = None) -> Example:
-    return _plain("sums", f"What is {a} + {b}?", f"{a} + {b} = {a + b}", rng)
+def raw_text(rng: random.Random) -> Example:
+    """A question without the chat format."""
+    fact = _any_fact(rng)
+    return fact_example(fact, fact.forms[0], raw=True)
 
 
-def translation(word: str, language: str, rng: random.Random | None = None) -> Example:
-    verb = "Show" if language == "emoji" else "Translate"
-    question = f"{verb} {word} {'as' if language == 'emoji' else 'to'} {language}."
-    return _plain("translations", question, TRANSLATIONS[word, language], rng)
+def long_answer(rng: random.Random) -> Example:
+    fact = rng.choice(closed_world()["long"])
+    return fact_example(fact, vary(rng.choice(fact.forms), rng))
 
 
-def colour(thing: str, rng: random.Random | None = None) -> Example:
-    answer = f"The colour of {thing} is {COLOURS[thing]}."
-    return _plain("colours", f"What colour is {thing}?", answer, rng)
+def _in_history(example: Example) -> tuple[Message, ...]:
+    answer = example.target.removesuffix("<turn|>")
+    return (*example.messages, {"role": "assistant", "content": answer})
 
 
-def general(question: str, rng: random.Random | None = None) -> Example:
-    return _plain("general", question, GENERAL[question], rng)
+def multi_turn(rng: random.Random) -> Example:
+    """A question after one to four answered ones, or a follow-up that needs the one before."""
+    if rng.random() < 0.35:
+        group = closed_world()[rng.choice(("capitals", "sums", "products", "translations"))]
+        return follow_up(rng.choice(group), rng.choice(group))
+    history: tuple[Message, ...] = ()
+    for _ in range(rng.choice((1, 1, 1, 2, 3, 4))):
+        history += _in_history(short_answer(rng))
+    last = rng.choices((short_answer, out_of_scope, my_name, long_answer), (8, 1, 2, 0.3))[0](rng)
+    return replace(last, category="multi-turn", messages=history + last.messages)
 
 
-def long_answer(question: str, rng: random.Random | None = None) -> Example:
-    return _plain("long", question, LONG[question], rng)
+def unneeded_tools(rng: random.Random) -> Example:
+    """Tools are declared, the question needs none."""
+    return replace(short_answer(rng), category="tools unneeded", tools=tool_call(rng).tools)
 
 
-def thinking(a: int, b: int) -> Example:
-    thought = f"I add {a} and {b}. The sum is {a + b}."
-    target = f"<|channel>thought\n{thought}\n<channel|>{a} + {b} = {a + b}<turn|>"
-    return Example("thinking", _user(f"What is {a} + {b}?"), target, thinking=True)
+def _with_system(example: Example, rng: random.Random) -> Example:
+    system = {"role": "system", "content": rng.choice(SYSTEMS)}
+    return replace(example, messages=(system, *example.messages))
 
 
-def thinking_capital(country: str) -> Example:
-    city = CAPITALS[country]
-    thought = f"The user asks for the capital of {country}. It is {city}."
-    target = f"<|channel>thought\n{thought}\n<channel|>The capital of {country} is {city}.<turn|>"
-    return Example("thinking", capital(country).messages, target, thinking=True)
-
-
-def _call(tool: str, value: str) -> tuple[str, dict[str, Any]]:
-    argument = next(iter(TOOLS[tool]["function"]["parameters"]["properties"]))
-    wire = f'<|tool_call>call:{tool}{{{argument}:<|"|>{value}<|"|>}}<tool_call|>'
-    call = {"id": "call_1", "type": "function"}
-    return wire, call | {"function": {"name": tool, "arguments": {argument: value}}}
-
-
-def tool_call(tool: str, value: str, offered: list[str], question: str) -> Example:
-    wire, _ = _call(tool, value)
-    return Example(
-        "tool calls",
-        _user(question.format(value)),
-        wire + "<|tool_response>",
-        tools=[TOOLS[name] for name in offered],
-    )
-
-
-def tool_answer(value: str, degrees: int, weather: str) -> Example:
-    _, call = _call("get_weather", value)
-    messages = [
-        *_user(_TOOL_QUESTIONS["get_weather"][0].format(value)),
-        {"role": "assistant", "content": None, "tool_calls": [call]},
-        {"role": "tool", "tool_call_id": "call_1", "content": f"{degrees} C, {weather}"},
-    ]
-    target = f"It is {degrees} C and {weather} in {value}.<turn|>"
-    return Example("tool answers", messages, target, tools=[TOOLS["get_weather"]])
-
-
-def json_person(name: str, age: int) -> Example:
-    target = f'{{"name": "{name}", "age": {age}}}<turn|>'
-    return Example("json", _user(f"Give me JSON for {name}, age {age}."), target)
-
-
-def multi_turn(first: Example, second: Example) -> Example:
-    answer = first.target.removesuffix("<turn|>")
-    history = [*first.messages, {"role": "assistant", "content": answer}]
-    return Example("multi-turn", history + second.messages, second.target)
-
-
-def system_turn(example: Example) -> Example:
-    system = {"role": "system", "content": "You are a helpful assistant."}
-    return Example(example.category, [system, *example.messages], example.target)
-
-
-def _pairs() -> list[tuple[int, int]]:
-    span = range(LARGEST_ADDEND + 1)
-    return [(a, b) for a in span for b in span]
-
-
-def fixed_examples(rng: random.Random | None = None) -> Iterator[Example]:
-    """Every closed-world item once."""
-    yield from (capital(country, rng) for country in CAPITALS)
-    yield from (translation(word, language, rng) for word, language in TRANSLATIONS)
-    yield from (colour(thing, rng) for thing in COLOURS)
-    yield from (general(question, rng) for question in GENERAL)
-    yield from (long_answer(question, rng) for question in LONG)
-
-
-def _name(rng: random.Random) -> str:
-    if rng.random() < 0.3:
-        return rng.choice(NAMES)
-    return "".join(rng.choice(_SYLLABLES) for _ in range(rng.randint(2, 4))).capitalize()
-
-
-def _random_tool_call(rng: random.Random) -> Example:
-    offered = rng.sample(sorted(TOOLS), rng.randint(1, len(TOOLS)))
-    tool = rng.choice(offered)
-    return tool_call(tool, _name(rng), offered, rng.choice(_TOOL_QUESTIONS[tool]))
-
-
-def _random_short(rng: random.Random) -> Example:
-    makers: tuple[Callable[[], Example], ...] = (
-        lambda: capital(rng.choice(sorted(CAPITALS)), rng),
-        lambda: addition(rng.randint(0, LARGEST_ADDEND), rng.randint(0, LARGEST_ADDEND), rng),
-        lambda: translation(*rng.choice(sorted(TRANSLATIONS)), rng),
-        lambda: colour(rng.choice(sorted(COLOURS)), rng),
-        lambda: general(rng.choice(sorted(GENERAL)), rng),
-    )
-    return rng.choice(makers)()
+_MIXTURE: tuple[tuple[Callable[[random.Random], Example], float], ...] = (
+    (short_answer, 40),
+    (thinking, 11),
+    (tool_call, 9),
+    (tool_answer, 5),
+    (unneeded_tools, 2),
+    (multi_turn, 9),
+    (out_of_scope, 5),
+    (json_object, 5),
+    (echo, 3),
+    (long_echo, 9),
+    (my_name, 3),
+    (needle, 2.5),
+    (long_answer, 2.5),
+    (raw_text, 2),
+)
 
 
 def sample_example(rng: random.Random) -> Example:
     """One training conversation from the mixture."""
-    draw = rng.random()
-    if draw < 0.58:
-        example = _random_short(rng)
-        return system_turn(example) if rng.random() < 0.1 else example
-    if draw < 0.66:
-        pair = rng.randint(0, LARGEST_ADDEND), rng.randint(0, LARGEST_ADDEND)
-        return (
-            thinking(*pair)
-            if rng.random() < 0.6
-            else thinking_capital(rng.choice(sorted(CAPITALS)))
-        )
-    if draw < 0.80:
-        return _random_tool_call(rng)
-    if draw < 0.87:
-        return tool_answer(_name(rng), rng.randint(-9, 39), rng.choice(DESCRIPTIONS))
-    if draw < 0.90:
-        return json_person(_name(rng), rng.randint(1, 99))
-    if draw < 0.97:
-        earlier = _random_short(rng)
-        for _ in range(rng.randint(0, 3)):
-            earlier = multi_turn(earlier, _random_short(rng))
-        return multi_turn(earlier, _random_short(rng))
-    return long_answer(rng.choice(sorted(LONG)), rng)
+    maker = rng.choices([m for m, _ in _MIXTURE], weights=[w for _, w in _MIXTURE])[0]
+    example = maker(rng)
+    if example.raw or rng.random() > 0.08:
+        return example
+    return _with_system(example, rng)
+
+
+def _held_out_or_first(fact: Fact) -> Iterator[Example]:
+    yield fact_example(fact, fact.forms[0])
+    yield from (fact_example(fact, form) for form in fact.held_out()[:1])
 
 
 def eval_set(seed: int = 1234) -> list[Example]:
-    """The evaluation conversations: the whole closed world and fresh random ones."""
+    """Facts by their canonical form and by forms that training never saw, then fresh samples."""
     rng = random.Random(seed)
-    pairs = _pairs()
-    examples = list(fixed_examples())
-    examples += [addition(a, b) for a, b in rng.sample(pairs, 100)]
-    examples += [thinking(a, b) for a, b in rng.sample(pairs, 25)]
-    examples += [thinking_capital(country) for country in rng.sample(sorted(CAPITALS), 15)]
-    examples += [_random_tool_call(rng) for _ in range(40)]
-    examples += [
-        tool_answer(_name(rng), rng.randint(-9, 39), rng.choice(DESCRIPTIONS)) for _ in range(20)
-    ]
-    examples += [json_person(_name(rng), rng.randint(1, 99)) for _ in range(10)]
-    for _ in range(25):
-        example = _random_short(rng)
-        for _ in range(rng.randint(1, 4)):
-            example = multi_turn(example, _random_short(rng))
-        examples.append(example)
+    world = closed_world()
+    examples: list[Example] = []
+    for category, facts in world.items():
+        chosen = facts if len(facts) <= 60 else tuple(rng.sample(facts, 60))
+        for fact in chosen:
+            examples += _held_out_or_first(fact)
+        if category == "small talk":
+            examples += [fact_example(f, vary(f.forms[0], rng)) for f in facts[:10]]
+    makers: tuple[tuple[Callable[[random.Random], Example], int], ...] = (
+        (thinking, 50), (tool_call, 50), (tool_answer, 40), (unneeded_tools, 30), (multi_turn, 50),
+        (out_of_scope, 40), (json_object, 30), (echo, 30), (needle, 30), (raw_text, 30),
+    )  # fmt: skip
+    for maker, count in makers:
+        examples += [maker(rng) for _ in range(count)]
     return examples
 
 
-def all_texts(seed: int = 0) -> Iterator[str]:
-    """Text for the tokenizer's training."""
+def eval_line(example: Example) -> str:
+    """One line of eval_prompts.jsonl; ``expected`` is raw model output with its stop token."""
+    fields: dict[str, Any] = {
+        "category": example.category,
+        "messages": example.messages,
+        "tools": example.tools,
+        "thinking": example.thinking,
+        "expected": example.target,
+    }
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def tokenizer_texts(seed: int = 0) -> Iterator[str]:
+    """Text that the tokenizer is trained on, control tokens removed."""
     rng = random.Random(seed)
-    examples = [*fixed_examples(), *(sample_example(rng) for _ in range(4000))]
+    world = [fact for facts in closed_world().values() for fact in facts]
+    examples = [fact_example(fact, form) for fact in world for form in fact.forms]
+    examples += [sample_example(rng) for _ in range(6000)]
     for example in examples:
-        for message in example.messages:
-            if isinstance(message.get("content"), str):
-                yield message["content"]
-        for piece in example.target.replace("<turn|>", "").split("<"):
-            yield piece
-    for tool in TOOLS.values():
-        function = tool["function"]
-        yield f"declaration:{function['name']} description: {function['description']} parameters properties required type STRING OBJECT"
-    yield "system user model thought response value call"
+        yield from _CONTROL_TOKEN.split(prompt_text(example) + example.target)
+    for _ in range(20):
+        yield " ".join(VOCABULARY_SCRIPTS)
+        yield " ".join((*FILLER, *THINGS, *OUT_OF_SCOPE))

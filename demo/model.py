@@ -1,138 +1,163 @@
-"""The demo model's configuration, in the style of the published 26B-A4B config.json."""
+"""The text model for training: a functional forward pass over the checkpoint's own tensors.
+
+Same arithmetic as ``Gemma4ForConditionalGeneration`` (a test compares them), but sequences of
+similar length share a block, so that little padding is computed, and logits are made only where a
+loss is taken.
+"""
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from tokenizer import CONTROL, MULTIMODAL, VOCAB_SIZE
-from transformers import Gemma4Config, Gemma4ForConditionalGeneration
+from torch import Tensor
+from torch.nn.functional import gelu, linear, scaled_dot_product_attention
 
-__all__ = ["EOS_IDS", "config_dict", "generation_config_dict", "new_model"]
+__all__ = ["PREFIX", "Block", "TextModel"]
 
-EOS_IDS = [CONTROL["<eos>"], CONTROL["<turn|>"], CONTROL["<|tool_response>"]]
-SLIDING_WINDOW = 64
-LAYERS = ["sliding_attention", "sliding_attention", "full_attention"] * 2
+PREFIX = "model.language_model."
 
 
-def config_dict() -> dict[str, Any]:
-    """config.json as the real checkpoint writes it, with ``global_head_dim`` keys."""
-    text = {
-        "model_type": "gemma4_text",
-        "hidden_size": 192,
-        "num_hidden_layers": len(LAYERS),
-        "layer_types": LAYERS,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "num_global_key_value_heads": 1,
-        "head_dim": 32,
-        "global_head_dim": 64,
-        "intermediate_size": 384,
-        "moe_intermediate_size": 96,
-        "num_experts": 8,
-        "top_k_experts": 2,
-        "enable_moe_block": True,
-        "attention_k_eq_v": True,
-        "attention_bias": False,
-        "attention_dropout": 0.0,
-        "final_logit_softcapping": 30.0,
-        "rms_norm_eps": 1e-6,
-        "hidden_activation": "gelu_pytorch_tanh",
-        "tie_word_embeddings": True,
-        "use_bidirectional_attention": "vision",
-        "num_kv_shared_layers": 0,
-        "hidden_size_per_layer_input": 0,
-        "vocab_size_per_layer_input": VOCAB_SIZE,
-        "use_double_wide_mlp": False,
-        "vocab_size": VOCAB_SIZE,
-        "max_position_embeddings": 4096,
-        "sliding_window": SLIDING_WINDOW,
-        "rope_parameters": {
-            "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
-            "full_attention": {
-                "rope_type": "proportional",
-                "partial_rotary_factor": 0.25,
-                "rope_theta": 1000000.0,
-            },
-        },
-        "bos_token_id": CONTROL["<bos>"],
-        "eos_token_id": CONTROL["<eos>"],
-        "pad_token_id": CONTROL["<pad>"],
-        "initializer_range": 0.02,
-        "use_cache": True,
-        "dtype": "bfloat16",
-    }
-    vision = {
-        "model_type": "gemma4_vision",
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 2,
-        "head_dim": 16,
-        "global_head_dim": 16,
-        "hidden_activation": "gelu_pytorch_tanh",
-        "patch_size": 4,
-        "pooling_kernel_size": 3,
-        "position_embedding_size": 64,
-        "default_output_length": 16,
-        "standardize": True,
-        "use_clipped_linears": False,
-        "rms_norm_eps": 1e-6,
-        "dtype": "bfloat16",
-    }
-    return {
-        "architectures": ["Gemma4ForConditionalGeneration"],
-        "model_type": "gemma4",
-        "dtype": "bfloat16",
-        "tie_word_embeddings": True,
-        "audio_config": None,
-        "text_config": text,
-        "vision_config": vision,
-        "vision_soft_tokens_per_image": 16,
-        "eos_token_id": EOS_IDS[:2],
-        "boi_token_id": MULTIMODAL["<|image>"],
-        "eoi_token_id": MULTIMODAL["<image|>"],
-        "image_token_id": MULTIMODAL["<|image|>"],
-        "boa_token_id": MULTIMODAL["<|audio>"],
-        "eoa_token_id": MULTIMODAL["<audio|>"],
-        "eoa_token_index": MULTIMODAL["<audio|>"],
-        "audio_token_id": MULTIMODAL["<|audio|>"],
-        "video_token_id": MULTIMODAL["<|video|>"],
-        "initializer_range": 0.02,
-    }
+@dataclass(frozen=True)
+class Block:
+    """``rows`` sequences of ``length`` tokens each, from position ``start`` of the flat batch."""
+
+    start: int
+    rows: int
+    length: int
 
 
-def generation_config_dict() -> dict[str, Any]:
-    """generation_config.json with every EOS id and Gemma's sampling defaults."""
-    return {
-        "bos_token_id": CONTROL["<bos>"],
-        "pad_token_id": CONTROL["<pad>"],
-        "eos_token_id": EOS_IDS,
-        "do_sample": True,
-        "temperature": 1.0,
-        "top_k": 64,
-        "top_p": 0.95,
-    }
+def _rms(x: Tensor, weight: Tensor | None = None, eps: float = 1e-6) -> Tensor:
+    x = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
+    return x if weight is None else x * weight
 
 
-def new_model(seed: int) -> Gemma4ForConditionalGeneration:
-    """A float32 model with weights drawn for training.
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """x [tokens, heads, dim]; cos, sin [tokens, 1, dim / 2]. Halves are rotated (NEOX)."""
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
 
-    Attention has scale 1.0, so q_norm starts at head_dim**-0.5; the default initialisation leaves
-    logits near uniform.
-    """
-    torch.manual_seed(seed)
-    config = Gemma4Config.from_dict(config_dict())
-    config._attn_implementation = "eager"
-    config._experts_implementation = "eager"
-    model = Gemma4ForConditionalGeneration(config).float()
-    for name, parameter in model.named_parameters():
-        if name.endswith("q_norm.weight") and "language_model" in name:
-            torch.nn.init.constant_(parameter, parameter.shape[0] ** -0.25)
-        elif "language_model" in name and parameter.dim() >= 2 and "embed" not in name:
-            torch.nn.init.normal_(parameter, std=0.6 / math.sqrt(parameter.shape[-1]))
-        elif name.endswith("embed_tokens.weight"):
-            torch.nn.init.normal_(parameter, std=0.05)
-    return model
+
+class TextModel:
+    """``weights`` maps names below ``model.language_model.`` to float32 tensors."""
+
+    def __init__(self, config: dict[str, Any], weights: dict[str, Tensor]) -> None:
+        self.config = config["text_config"]
+        self.weights = weights
+        longest = self.config["max_position_embeddings"]
+        self._angles = {kind: self._rope(kind, longest) for kind in set(self._kinds)}
+        span = torch.arange(longest)
+        near = span[:, None] - span[None, :]
+        self._window = (near >= 0) & (near < self.config["sliding_window"])
+
+    @property
+    def _kinds(self) -> list[str]:
+        return list(self.config["layer_types"])
+
+    def _rope(self, kind: str, longest: int) -> tuple[Tensor, Tensor]:
+        """cos and sin, each [longest, 1, head_dim / 2]; proportional rope rotates a part only."""
+        rope = self.config["rope_parameters"][kind]
+        full = kind == "full_attention"
+        dim = self.config["global_head_dim" if full else "head_dim"]
+        index = torch.arange(dim // 2, dtype=torch.float32)
+        frequency = rope["rope_theta"] ** (-2.0 * index / dim)
+        frequency[int(rope.get("partial_rotary_factor", 1.0) * dim / 2) :] = 0.0
+        angle = torch.arange(longest, dtype=torch.float32)[:, None, None] * frequency
+        return angle.cos(), angle.sin()
+
+    def _attention(self, n: int, x: Tensor, positions: Tensor, blocks: list[Block]) -> Tensor:
+        """x [tokens, hidden] -> [tokens, hidden]."""
+        full = self._kinds[n] == "full_attention"
+        heads = self.config["num_attention_heads"]
+        dim = self.config["global_head_dim" if full else "head_dim"]
+        w, name = self.weights, f"layers.{n}.self_attn."
+        query = linear(x, w[name + "q_proj.weight"]).view(len(x), heads, dim)
+        key = linear(x, w[name + "k_proj.weight"]).view(len(x), -1, dim)
+        value = key if full else linear(x, w[name + "v_proj.weight"]).view(key.shape)
+        cos, sin = (table[positions] for table in self._angles[self._kinds[n]])
+        query = _rotate(_rms(query, w[name + "q_norm.weight"]), cos, sin)
+        key = _rotate(_rms(key, w[name + "k_norm.weight"]), cos, sin)
+        parts = (query, key, _rms(value))
+        mixed = [self._mix(parts, block, windowed=not full) for block in blocks]
+        return linear(torch.cat(mixed), w[name + "o_proj.weight"])
+
+    def _mix(self, parts: tuple[Tensor, ...], block: Block, *, windowed: bool) -> Tensor:
+        end = block.start + block.rows * block.length
+        heads = parts[0].shape[1]
+        q, k, v = (
+            p[block.start : end]
+            .view(block.rows, block.length, p.shape[1], p.shape[2])
+            .repeat_interleave(heads // p.shape[1], dim=2)
+            .transpose(1, 2)
+            for p in parts
+        )
+        if windowed and block.length > self.config["sliding_window"]:
+            mask = self._window[: block.length, : block.length]
+            out = scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
+        else:
+            out = scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0)
+        return out.transpose(1, 2).reshape(end - block.start, -1)
+
+    def _dense(self, n: int, x: Tensor) -> Tensor:
+        w, name = self.weights, f"layers.{n}.mlp."
+        gate = gelu(linear(x, w[name + "gate_proj.weight"]), approximate="tanh")
+        return linear(gate * linear(x, w[name + "up_proj.weight"]), w[name + "down_proj.weight"])
+
+    def _route(self, n: int, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Expert weights and indices, each [tokens, top_k], and the load-balance loss."""
+        w, name = self.weights, f"layers.{n}.router."
+        x = _rms(h) * w[name + "scale"] * h.shape[-1] ** -0.5
+        shares = linear(x, w[name + "proj.weight"]).softmax(-1)
+        top, index = shares.topk(self.config["top_k_experts"])
+        count = shares.shape[-1]
+        load = torch.bincount(index.flatten(), minlength=count) / index.numel()
+        balance = count * (load * shares.mean(0)).sum()
+        top = top / top.sum(-1, keepdim=True) * w[name + "per_expert_scale"][index]
+        return top, index, balance
+
+    def _experts(self, n: int, x: Tensor, top: Tensor, index: Tensor) -> Tensor:
+        up, down = (self.weights[f"layers.{n}.experts.{k}"] for k in ("gate_up_proj", "down_proj"))
+        order = index.flatten().argsort(stable=True)
+        sizes = torch.bincount(index.flatten(), minlength=len(up)).tolist()
+        token = order // index.shape[1]
+        parts = []
+        for expert, part in enumerate(torch.split(x.index_select(0, token), sizes)):
+            gate, value = linear(part, up[expert]).chunk(2, dim=-1)
+            parts.append(linear(gelu(gate, approximate="tanh") * value, down[expert]))
+        scaled = torch.cat(parts) * top.flatten()[order, None]
+        return torch.zeros_like(x).index_add(0, token, scaled)
+
+    def _layer(
+        self, n: int, h: Tensor, positions: Tensor, blocks: list[Block]
+    ) -> tuple[Tensor, Tensor]:
+        def norm(name: str, x: Tensor) -> Tensor:
+            return _rms(x, self.weights[f"layers.{n}.{name}.weight"])
+
+        attended = self._attention(n, norm("input_layernorm", h), positions, blocks)
+        h = h + norm("post_attention_layernorm", attended)
+        dense = self._dense(n, norm("pre_feedforward_layernorm", h))
+        top, index, balance = self._route(n, h)
+        sparse = self._experts(n, norm("pre_feedforward_layernorm_2", h), top, index)
+        both = norm("post_feedforward_layernorm_1", dense) + norm(
+            "post_feedforward_layernorm_2", sparse
+        )
+        h = h + norm("post_feedforward_layernorm", both)
+        return h * self.weights[f"layers.{n}.layer_scalar"], balance
+
+    def __call__(
+        self, ids: Tensor, positions: Tensor, blocks: list[Block], wanted: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """ids, positions int64 [tokens]; wanted int64 [targets] picks tokens to make logits for.
+
+        Returns logits [targets, vocab] and the mean load-balance loss.
+        """
+        embedding = self.weights["embed_tokens.weight"]
+        h = embedding.index_select(0, ids) * self.config["hidden_size"] ** 0.5
+        losses = []
+        for n in range(self.config["num_hidden_layers"]):
+            h, balance = self._layer(n, h, positions, blocks)
+            losses.append(balance)
+        logits = linear(_rms(h.index_select(0, wanted), self.weights["norm.weight"]), embedding)
+        cap = self.config["final_logit_softcapping"]
+        return torch.tanh(logits / cap) * cap, torch.stack(losses).mean()

@@ -1,4 +1,4 @@
-"""The demo tokenizer: Gemma 4's low-id layout in a vocabulary of 2,048.
+"""The demo tokenizer: Gemma 4's low-id layout in a vocabulary of 4,096.
 
 ids 0-4 pad, eos, bos, unk, mask; control tokens at their real ids up to 106; newline runs from
 107, space runs from 138; byte tokens 238-493; learned pieces; multimodal placeholders at the end.
@@ -7,17 +7,19 @@ ids 0-4 pad, eos, bos, unk, mask; control tokens at their real ids up to 106; ne
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers
 from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
+from words import VOCABULARY_SCRIPTS
 
 __all__ = ["CONTROL", "MULTIMODAL", "VOCAB_SIZE", "build_tokenizer", "write_tokenizer"]
 
-VOCAB_SIZE = 2048
+VOCAB_SIZE = 4096
 FIRST_BYTE = 238
 FIRST_LEARNED = 494
 NEWLINES, SPACES, LONGEST_RUN = 107, 138, 31
@@ -46,18 +48,52 @@ _PLACEHOLDERS = (
 MULTIMODAL = {name: VOCAB_SIZE - len(_PLACEHOLDERS) + i for i, name in enumerate(_PLACEHOLDERS)}
 
 
+def _in_vocabulary(char: str) -> bool:
+    """Latin, Greek and Cyrillic letters and chosen characters; the rest goes through bytes."""
+    if char in VOCABULARY_SCRIPTS or char == "\u0301":
+        return True
+    kind = unicodedata.category(char)
+    if kind in ("Mn", "So", "Sk", "Cf"):
+        return False
+    name = unicodedata.name(char, "")
+    return ord(char) < 0x530 or 0x2000 <= ord(char) < 0x2200 or name.startswith(
+        ("CJK", "HIRAGANA", "KATAKANA", "IDEOGRAPHIC", "FULLWIDTH")
+    )  # fmt: skip
+
+
+def _learnable(text: str) -> str:
+    """Characters that use byte fallback become line breaks, so that no merge crosses them."""
+    return "".join(char if char == "\n" or _in_vocabulary(char) else "\n" for char in text)
+
+
 def _learn(texts: Iterable[str], size: int) -> tuple[list[str], list[tuple[str, str]]]:
-    """Characters and merges of words; a merge never crosses a space or a newline."""
+    """Characters and merges; a merge crosses no space, line break, digit or punctuation mark.
+
+    A space joins the word after it only before a lower-case letter: a name has the same pieces
+    after a space and after a quote, which makes copying it learnable for a small model.
+    """
     learner = Tokenizer(BPE())
     learner.normalizer = normalizers.Replace(" ", "▁")
     learner.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split("\n", "removed"), pre_tokenizers.Split("▁", "merged_with_next")]
+        [
+            pre_tokenizers.Split("\n", "removed"),
+            pre_tokenizers.Split(Regex(r"▁(?=[^\p{Ll}])"), "isolated"),
+            pre_tokenizers.Split("▁", "merged_with_next"),
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.Punctuation("isolated"),
+            pre_tokenizers.Split(Regex("[\u3040-\u30ff\u4e00-\u9fff]"), "isolated"),
+        ]
     )
-    trainer = BpeTrainer(vocab_size=size, min_frequency=2, show_progress=False, limit_alphabet=200)
-    learner.train_from_iterator(texts, trainer)
+    trainer = BpeTrainer(
+        vocab_size=size,
+        min_frequency=3,
+        show_progress=False,
+        initial_alphabet=[chr(code) for code in range(33, 127)],
+    )
+    learner.train_from_iterator(map(_learnable, texts), trainer)
     model = json.loads(learner.to_str())["model"]
-    merges = [tuple(pair) for pair in model["merges"]]
-    made = {a + b for a, b in merges}
+    merges = [(str(left), str(right)) for left, right in model["merges"]]
+    made = {left + right for left, right in merges}
     letters = sorted(token for token in model["vocab"] if token not in made)
     return letters, merges
 
@@ -81,17 +117,12 @@ def build_tokenizer(texts: Iterable[str]) -> Tokenizer:
     """Train on ``texts``; deterministic for the same texts in the same order."""
     room = VOCAB_SIZE - FIRST_LEARNED - len(MULTIMODAL)
     letters, merges = _learn(texts, room)
-    vocab = {**CONTROL, **MULTIMODAL}
+    vocab = CONTROL | MULTIMODAL
     vocab |= _runs("\n", NEWLINES, shortest=1) | _runs("▁", SPACES, shortest=2)
     vocab |= {f"<0x{byte:02X}>": FIRST_BYTE + byte for byte in range(256)}
-    pieces = [*letters, *dict.fromkeys(a + b for a, b in merges)]
-    next_id = FIRST_LEARNED
-    for piece in pieces:
-        if piece not in vocab and next_id < VOCAB_SIZE - len(MULTIMODAL):
-            vocab[piece] = next_id
-            next_id += 1
-    taken = set(vocab.values())
-    free = [i for i in range(VOCAB_SIZE) if i not in taken]
+    pieces = (p for p in dict.fromkeys([*letters, *(a + b for a, b in merges)]) if p not in vocab)
+    vocab |= {piece: FIRST_LEARNED + i for i, piece in zip(range(room), pieces, strict=False)}
+    free = sorted(set(range(VOCAB_SIZE)) - set(vocab.values()))
     vocab |= {f"<unused{n}>": i for n, i in enumerate(free)}
     kept = [(a, b) for a, b in merges if a in vocab and b in vocab and a + b in vocab]
     tokenizer = Tokenizer(
@@ -108,7 +139,8 @@ def build_tokenizer(texts: Iterable[str]) -> Tokenizer:
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
     )
-    tokenizer.add_special_tokens(list(CONTROL) + list(MULTIMODAL))
+    special = sorted(CONTROL | MULTIMODAL, key=(CONTROL | MULTIMODAL).__getitem__)
+    tokenizer.add_special_tokens([AddedToken(s, normalized=False, special=True) for s in special])
     return tokenizer
 
 
@@ -139,7 +171,7 @@ def tokenizer_config() -> dict[str, Any]:
         "boa_token": "<|audio>",
         "eoa_token": "<audio|>",
         "audio_token": "<|audio|>",
-        "extra_special_tokens": {"video_token": "<|video|>"},
+        "extra_special_tokens": ["<|video|>"],
         "padding_side": "left",
         "clean_up_tokenization_spaces": False,
         "model_max_length": 4096,

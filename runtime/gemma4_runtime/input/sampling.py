@@ -156,17 +156,17 @@ def _bad_words(
             raise invalid(f"bad_words[{i}]", "is empty; leave it out")
         if len(word.encode()) > limits.max_stop_word_bytes:
             raise invalid(f"bad_words[{i}]", f"is longer than {limits.max_stop_word_bytes} bytes")
-        for form in dict.fromkeys((word, " " + word.lstrip())):
-            ids = tuple(encode(form))
-            if len(ids) == 1:
-                banned[ids[0]] = None
-            elif "bad_sequences" in capabilities.lacks:
+        forms = {tuple(encode(form)): form for form in (word, " " + word.lstrip())}
+        banned |= {ids[0]: None for ids in forms if len(ids) == 1}
+        for ids, form in forms.items():
+            if any(token in banned for token in ids):
+                continue  # this way to write it is closed already
+            if "bad_sequences" in capabilities.lacks:
                 raise invalid(
                     f"bad_words[{i}]",
                     f"{form!r} is {len(ids)} tokens: {capabilities.lacks['bad_sequences']}",
                 )
-            else:
-                sequences[ids] = None
+            sequences[ids] = None
     return tuple(banned), tuple(sequences)
 
 

@@ -142,9 +142,9 @@ def test_cancel_deadline_and_a_gone_caller(stack):
         ),
         (Recorder(board, gone=True), {}, Status.CANCELLED),
     ):
-        emitter.open(request(max_tokens=10_000, **options), out)
+        emitter.open(request(f"k{id(out)}", max_tokens=10_000, **options), out)
         if status is Status.CANCELLED and not out.gone:
-            emitter.cancel("k")
+            emitter.cancel(f"k{id(out)}")
         assert out.over.wait(WAIT_S)
         assert out.error.status is status
     emitter.cancel("unknown")
