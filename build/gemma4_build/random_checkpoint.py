@@ -186,8 +186,9 @@ def _write_shard(path: Path, rules: list[TensorRule], *, seed: int) -> None:
 
 def _values(rule: TensorRule, seed: int) -> Iterator[npt.NDArray[np.float32]]:
     """Random values whose logits are sane: unit-scale activations, q_norm at head_dim ** -0.25
-    since attention has scale 1, norms and scales away from 1 so that a wrong mapping shows. A layer adds little
-    to the residual stream: deep random networks are chaotic otherwise, in float32 too."""
+    since attention has scale 1, norms and scales away from 1 so that a wrong mapping shows. A layer
+    adds little to the residual stream: deep random networks are chaotic otherwise, so that half
+    a bit of float16 in one activation changes the answer."""
     name, size = rule.name, math.prod(rule.shape)
     rng = np.random.Generator(np.random.SFC64([seed, *name.encode()]))
     spread, centre = _scale(rule)
@@ -211,7 +212,7 @@ def _scale(rule: TensorRule) -> tuple[float, float]:
     if name.endswith(("q_norm.weight", "k_norm.weight")):
         return 0.1 * rule.shape[0] ** -0.25, rule.shape[0] ** -0.25
     if name.endswith(("post_attention_layernorm.weight", "post_feedforward_layernorm.weight")):
-        return 0.02, 0.2
+        return 0.01, 0.05
     if name.endswith("layer_scalar"):
         return 0.05, 0.9
     if len(rule.shape) == 1:
