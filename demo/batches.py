@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from conversation import Example, prompt_text
 from data import sample_example
 from model import Block
+from tokenizer import CONTROL, FIRST_BYTE, FIRST_LEARNED, MULTIMODAL
 from tokenizers import Tokenizer
 
-__all__ = ["Batch", "assemble", "batches", "encode"]
+__all__ = ["Batch", "assemble", "batches", "encode", "repeated"]
 
 Pair = tuple[list[int], list[int]]
 SLACK = 1.12  # a block's longest sequence over its shortest
@@ -73,12 +74,32 @@ def assemble(pairs: list[Pair]) -> Batch:
     return Batch(tensors[0], tensors[1], blocks, tensors[2], tensors[3])
 
 
-def batches(tokenizer: Tokenizer, rng: random.Random, tokens: int) -> Iterator[Batch]:
-    """Endless batches of about ``tokens`` tokens, each a fair draw from the mixture."""
+def _any_token(rng: random.Random) -> int:
+    if rng.random() < 0.1:
+        return rng.randrange(FIRST_BYTE, FIRST_LEARNED)
+    return rng.randrange(FIRST_LEARNED, min(MULTIMODAL.values()))
+
+
+def repeated(rng: random.Random) -> Pair:
+    """Random tokens of which a run comes again: what to copy is told by the run's first token."""
+    run, before, between = (
+        [_any_token(rng) for _ in range(rng.randint(least, 20))] for least in (3, 0, 0)
+    )
+    return [CONTROL["<bos>"], *before, *run, *between, run[0]], run[1:]
+
+
+def batches(
+    tokenizer: Tokenizer, rng: random.Random, tokens: int, share: Callable[[], float]
+) -> Iterator[Batch]:
+    """Endless batches of about ``tokens`` tokens, each a fair draw from the mixture, in which
+    ``share`` of the sequences are :func:`repeated`."""
     while True:
         pairs: list[Pair] = []
         total = 0
         while total < tokens:
-            pairs.append(encode(tokenizer, sample_example(rng)))
+            if rng.random() < share():
+                pairs.append(repeated(rng))
+            else:
+                pairs.append(encode(tokenizer, sample_example(rng)))
             total += _length(pairs[-1])
         yield assemble(pairs)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from config import config_dict, generation_config_dict
 from conversation import TEMPLATE
+from induction import plant_induction
 from model import PREFIX
 from safetensors.torch import save_file
 from tokenizer import CONTROL, MULTIMODAL, write_tokenizer
@@ -43,10 +44,12 @@ def fresh_tensors(seed: int) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     model = Gemma4ForConditionalGeneration(Gemma4Config.from_dict(config_dict())).float()
     tensors = {n: t.detach().clone() for n, t in model.state_dict().items() if "lm_head" not in n}
-    return {
+    fresh = {
         name: _initial(name, tensor, generator) if name.startswith(PREFIX) else tensor
         for name, tensor in tensors.items()
     }
+    plant_induction(fresh, config_dict(), PREFIX)
+    return fresh
 
 
 def _silenced(embedding: Tensor, tokenizer: Tokenizer) -> Tensor:

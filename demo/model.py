@@ -40,9 +40,10 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class TextModel:
-    """``weights`` maps names below ``model.language_model.`` to float32 tensors."""
+    """``weights`` maps names below ``model.language_model.`` to float32 tensors; those of experts
+    may be lists of matrices."""
 
-    def __init__(self, config: dict[str, Any], weights: dict[str, Tensor]) -> None:
+    def __init__(self, config: dict[str, Any], weights: dict[str, Any]) -> None:
         self.config = config["text_config"]
         self.weights = weights
         longest = self.config["max_position_embeddings"]

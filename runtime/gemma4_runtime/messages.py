@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 __all__ = [
+    "KEY_PARAMETER",
     "Channel",
     "Chunk",
     "FinishReason",
@@ -24,6 +25,9 @@ __all__ = [
     "decode_request",
     "encode",
 ]
+
+KEY_PARAMETER = "gemma4_key"
+"""Request parameter by which gemma4_unary names the key that it will cancel by."""
 
 Channel = Literal["content", "reasoning"]
 FinishReason = Literal["stop", "length", "tool_calls"]

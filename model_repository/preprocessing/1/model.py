@@ -1,12 +1,13 @@
 """Preprocessing: tensors in, one validated and tokenized request out."""
 
+import json
 import time
 import uuid
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
-from gemma4_runtime.messages import encode
+from gemma4_runtime.messages import KEY_PARAMETER, encode
 from gemma4_runtime.server.frontdoor import FrontDoor
 from gemma4_runtime.settings import load_settings
 
@@ -22,12 +23,16 @@ class TritonPythonModel:
         inputs = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
         try:
             prepared = self._door.admit(
-                inputs, request_id=request.request_id(), key=uuid.uuid4().hex, now=time.time()
+                inputs, request_id=request.request_id(), key=_key(request), now=time.time()
             )
         except RequestError as error:
             return pb_utils.InferenceResponse([], _triton_error(error))
         data = np.frombuffer(encode(prepared), np.uint8)[np.newaxis]
         return pb_utils.InferenceResponse([pb_utils.Tensor("request", data)])
+
+
+def _key(request: object) -> str:
+    return json.loads(request.parameters() or "{}").get(KEY_PARAMETER) or uuid.uuid4().hex
 
 
 def _triton_error(error: RequestError) -> object:

@@ -1,0 +1,52 @@
+"""One whole answer of gemma4 per call, for clients that cannot stream."""
+
+import json
+import uuid
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from gemma4_runtime.errors import RequestError, internal, invalid, parse_wire
+from gemma4_runtime.messages import KEY_PARAMETER
+from gemma4_runtime.server.client_watch import ClientWatch
+from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
+from gemma4_runtime.settings import load_settings
+
+
+class TritonPythonModel:
+    def initialize(self, args: dict[str, str]) -> None:
+        config = json.loads(args["model_config"])
+        self._outputs = [output["name"] for output in config["output"]]
+        self._control = ControlClient(load_settings().run_dir / CONTROL_NAME)
+
+    def execute(self, requests: list) -> list:
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request: object) -> object:
+        inputs = {tensor.name(): tensor for tensor in request.inputs()}
+        stream = inputs.pop("stream", None)
+        if stream is not None and stream.as_numpy().any():
+            return _failure(invalid("stream", "gemma4_unary gives one whole answer; call gemma4"))
+        whole = pb_utils.Tensor("stream", np.array([[False]]))
+        key = uuid.uuid4().hex
+        call = pb_utils.InferenceRequest(
+            model_name="gemma4",
+            inputs=[*inputs.values(), whole],
+            requested_output_names=self._outputs,
+            request_id=request.request_id(),
+            parameters={KEY_PARAMETER: key},
+        )
+        with ClientWatch(request.is_cancelled, lambda: self._control.send("cancel", key)):
+            responses = list(call.exec(decoupled=True))
+        for response in responses:
+            if response.has_error():
+                return _failure(parse_wire(response.error().message()))
+            if tensors := response.output_tensors():
+                return pb_utils.InferenceResponse(tensors)
+        return _failure(internal("the engine gave no answer"))
+
+
+def _failure(error: RequestError) -> object:
+    triton_error = pb_utils.TritonError(
+        error.to_wire(), getattr(pb_utils.TritonError, error.triton_code)
+    )
+    return pb_utils.InferenceResponse([], triton_error)

@@ -1,0 +1,109 @@
+"""Plain unary calls through `gemma4_unary`: gRPC ModelInfer and HTTP infer."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import tritonclient.grpc
+import tritonclient.http
+from e2e.served import user, wait_until
+from gemma4_runtime.server.board import Field
+from tritonclient.utils import InferenceServerException
+
+CANCEL_S = 0.5
+
+
+def tensors(module, **values):
+    made = []
+    for name, (dtype, value) in values.items():
+        kind = {"BYTES": np.object_, "INT32": np.int32, "BOOL": np.bool_, "INT64": np.int64}[dtype]
+        tensor = module.InferInput(name, [1, 1], dtype)
+        tensor.set_data_from_numpy(np.array([[value]], dtype=kind))
+        made.append(tensor)
+    return made
+
+
+def asked(module, text="What is the capital of France?", **more):
+    messages = json.dumps(user(text)).encode()
+    return tensors(module, messages=("BYTES", messages), **more)
+
+
+@pytest.fixture
+def grpc_client(server):
+    with tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{server.grpc}") as client:
+        yield client
+
+
+GREEDY = {"top_k": ("INT32", 1)}
+
+
+@pytest.mark.parametrize("module", [tritonclient.grpc, tritonclient.http])
+def test_the_answer_equals_the_stream(server, module):
+    with server.client() as ours:
+        expected = ours.chat(user("What is the capital of France?"), top_k=1).result()
+    port = server.grpc if module is tritonclient.grpc else server.http
+    with module.InferenceServerClient(f"127.0.0.1:{port}") as client:
+        result = client.infer("gemma4_unary", asked(module, **GREEDY))
+    assert result.as_numpy("text_output")[0, 0].decode() == expected.text
+    assert result.as_numpy("completion_tokens")[0, 0] == expected.completion_tokens
+    assert result.as_numpy("finish_reason")[0, 0] == b"stop"
+
+
+def test_a_prompt_alone_is_enough(grpc_client):
+    """NVIDIA's tensor names, two inputs, as their clients send them."""
+    inputs = tensors(
+        tritonclient.grpc, text_input=("BYTES", b"Hello"), max_tokens=("INT32", 3),
+        stream=("BOOL", False),
+    )  # fmt: skip
+    result = grpc_client.infer("gemma4_unary", inputs)
+    assert result.as_numpy("completion_tokens")[0, 0] in (1, 2, 3)
+
+
+def test_more_calls_than_instances_are_all_answered(server):
+    def one(index):
+        with tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{server.grpc}") as client:
+            result = client.infer("gemma4_unary", asked(tritonclient.grpc, **GREEDY))
+            return result.as_numpy("text_output")[0, 0]
+
+    with ThreadPoolExecutor(16) as pool:
+        assert len(set(pool.map(one, range(16)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("inputs", "status", "says"),
+    [
+        ({"stream": ("BOOL", True)}, "StatusCode.INVALID_ARGUMENT", "stream: gemma4_unary"),
+        ({"max_tokens": ("INT32", 0)}, "StatusCode.INVALID_ARGUMENT", "max_tokens"),
+        ({"timeout_ms": ("INT64", 100), "min_tokens": ("INT32", 1900),
+          "max_tokens": ("INT32", 1900)}, "StatusCode.CANCELLED", "DEADLINE_EXCEEDED: timeout_ms"),
+    ],
+)  # fmt: skip
+def test_errors_keep_their_status(grpc_client, inputs, status, says):
+    with pytest.raises(InferenceServerException) as caught:
+        grpc_client.infer("gemma4_unary", asked(tritonclient.grpc, **inputs))
+    assert caught.value.status() == status
+    assert says in caught.value.message()
+
+
+LONG = {"min_tokens": ("INT32", 1900), "max_tokens": ("INT32", 1900)}
+
+
+def test_a_cancelled_call_frees_the_slot(server, grpc_client):
+    done = []
+    call = grpc_client.async_infer(
+        "gemma4_unary", asked(tritonclient.grpc, **LONG), lambda result, error: done.append(error)
+    )
+    wait_until(lambda: server.board()[Field.ACTIVE] == 1, 5)
+    call.cancel()
+    wait_until(server.idle, CANCEL_S)
+    wait_until(lambda: bool(done), 5)
+    assert done[0] is not None
+
+
+def test_a_client_deadline_frees_the_slot(server, grpc_client):
+    with pytest.raises(InferenceServerException, match="Deadline Exceeded"):
+        grpc_client.infer("gemma4_unary", asked(tritonclient.grpc, **LONG), client_timeout=0.5)
+    wait_until(server.idle, CANCEL_S)
