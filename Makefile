@@ -46,8 +46,16 @@ format: $(VENV)/.dev
 test: $(VENV)/.dev lint
 	$(BIN)/python -m pytest $(ARGS)
 
-bench: $(VENV)/.dev $(ENGINE)/engine.json
+RANDOM_ENGINE := engines/random-1gb
+$(RANDOM_ENGINE)/engine.json: | $(VENV)/.dev
+	$(BIN)/python -m gemma4_build.random_checkpoint --preset 1gb --tokenizer demo/checkpoint \
+	  engines/random-1gb-checkpoint
+	$(BIN)/gemma4 build engines/random-1gb-checkpoint --out $(RANDOM_ENGINE) --precision bf16 \
+	  --slots 32 --max-total-tokens 512
+
+bench: $(VENV)/.dev $(ENGINE)/engine.json $(RANDOM_ENGINE)/engine.json
 	$(BIN)/python bench/engine.py --engine $(ENGINE) $(ARGS)
+	$(BIN)/python bench/engine.py --engine $(RANDOM_ENGINE) $(ARGS)
 
 clean:
 	rm -rf $(VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,7 +1,10 @@
 """Raw llama.cpp against the same engine through Triton, in one run: ``make bench``.
 
-Each round measures both at one concurrency, one after the other; the order alternates. Prints
-tokens/s, TTFT (median) and the ratio of the medians over the rounds.
+Closed loop: each of N streams asks ``--requests`` times, one after another, for ``--tokens`` tokens
+each. A round measures both sides, one after the other, in alternating order. Both consumers only
+count: the raw one finds a mark in each event, Triton's one reads the shape of ``output_ids``. Prints
+tokens/s, median TTFT, the ratio of the medians over the rounds, and, for Triton's side, CPU
+seconds per 1,000 tokens outside the engine's process (Triton, postprocessing, this client).
 """
 
 from __future__ import annotations
@@ -17,14 +20,19 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import grpc
 import orjson
-from gemma4_client import Client
+import psutil
+from gemma4_client.wire import build_request
 from gemma4_runtime.engine_folder import read_manifest
 from gemma4_runtime.engines.base import EngineInfo
 from gemma4_runtime.engines.llama_cpp import load_server
 from gemma4_runtime.engines.llama_payload import payload
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
+from gemma4_runtime.server.board import Field
+from tritonclient.grpc import service_pb2_grpc
 
 ROOT = Path(__file__).parents[1]
 Result = tuple[int, float]
@@ -36,11 +44,17 @@ def prompt(index: int, length: int, first: int = 600, span: int = 900) -> list[i
     return [2] + [first + (index * 131 + i * 17) % span for i in range(length)]
 
 
-def measure(ask: Callable[[int], Result], streams: int, base: int) -> tuple[float, float]:
-    """tokens/s of ``streams`` at once, and the median TTFT."""
+def measure(
+    ask: Callable[[int], Result], streams: int, requests: int, base: int
+) -> tuple[float, float]:
+    """tokens/s of ``streams`` that ask ``requests`` times each, and the median TTFT."""
+
+    def loop(stream: int) -> list[Result]:
+        return [ask(base + stream * requests + turn) for turn in range(requests)]
+
     with ThreadPoolExecutor(streams) as pool:
         started = time.monotonic()
-        results = list(pool.map(ask, range(base, base + streams)))
+        results = [result for part in pool.map(loop, range(streams)) for result in part]
         spent = time.monotonic() - started
     return sum(tokens for tokens, _ in results) / spent, statistics.median(t for _, t in results)
 
@@ -76,23 +90,38 @@ def raw_worker(engine: Path, slots: int, threads: int, tokens: int, length: int)
 
     print("ready", flush=True)
     for line in sys.stdin:
-        streams, base = json.loads(line)
-        print(json.dumps(measure(ask, streams, base)), flush=True)
+        streams, requests, base = json.loads(line)
+        print(json.dumps(measure(ask, streams, requests, base)), flush=True)
 
 
 def through_triton(
-    client: Client, tokens: int, length: int, table: list[str]
+    port: int, tokens: int, length: int, table: list[str]
 ) -> Callable[[int], Result]:
+    stub = service_pb2_grpc.GRPCInferenceServiceStub(grpc.insecure_channel(f"127.0.0.1:{port}"))
+
     def ask(index: int) -> Result:
         text = "".join(table[i] for i in prompt(index, length)[1:])
-        started, first = time.monotonic(), 0.0
-        stream = client.generate(text, max_tokens=tokens, min_tokens=tokens, temperature=0.0)
-        for delta in stream:
-            if delta.ids:
-                first = first or time.monotonic() - started
-        return stream.answer.completion_tokens, first
+        request = build_request(
+            {"text_input": text, "max_tokens": tokens, "min_tokens": tokens, "temperature": 0.0}
+        )
+        started, first, count = time.monotonic(), 0.0, 0
+        for message in stub.ModelStreamInfer(iter([request])):
+            assert not message.error_message, message.error_message
+            for output in message.infer_response.outputs:
+                if output.name == "output_ids" and output.shape[1]:
+                    first = first or time.monotonic() - started
+                    count += output.shape[1]
+        return count, first
 
     return ask
+
+
+def cpu_seconds(served: Any) -> float:
+    """User and system time of this process, Triton and its model processes, less the engine's."""
+    engine = served.board()[Field.ENGINE_PID]
+    others = psutil.Process(served.process.pid).children(recursive=True)
+    times = [p.cpu_times() for p in [psutil.Process(), *others] if p.pid != engine]
+    return sum(t.user + t.system for t in times)
 
 
 def main() -> None:
@@ -101,6 +130,7 @@ def main() -> None:
     parser.add_argument("--streams", default="1,4,8,32")
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--prompt", type=int, default=64, help="prompt tokens")
+    parser.add_argument("--requests", type=int, default=2, help="of each stream in a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--raw-worker", action="store_true", help=argparse.SUPPRESS)
@@ -122,29 +152,35 @@ def main() -> None:
     assert worker.stdout.readline() == "ready\n"
     with tempfile.TemporaryDirectory() as run_dir:
         served = Served(a.engine, Path(run_dir), "--slots", str(slots), "--threads", str(a.threads))
-        with served.client() as client:
-            ask = through_triton(client, a.tokens, a.prompt, table)
-            base = 0
+        ask = through_triton(served.grpc, a.tokens, a.prompt, table)
+        base = 0
+        print(f"{a.engine}, {a.threads} threads, {a.prompt} prompt tokens, {a.tokens} answered")
+        print(
+            f"{'streams':>7} {'raw tok/s':>10} {'Triton tok/s':>13} {'ratio':>6} {'raw TTFT ms':>12} {'Triton TTFT ms':>15} {'stack CPU s/1k':>15}"
+        )
+        for streams in levels:
+            raw, ours, cpu = [], [], []
+            for turn in range(a.rounds):
+                for side in ("raw", "ours") if turn % 2 == 0 else ("ours", "raw"):
+                    base += 1000
+                    if side == "raw":
+                        worker.stdin.write(json.dumps([streams, a.requests, base]) + "\n")
+                        worker.stdin.flush()
+                        raw.append(json.loads(worker.stdout.readline()))
+                    else:
+                        before = cpu_seconds(served)
+                        ours.append(measure(ask, streams, a.requests, base))
+                        cpu.append(
+                            (cpu_seconds(served) - before)
+                            / (streams * a.requests * a.tokens)
+                            * 1000
+                        )
+            rate, other = (statistics.median(r for r, _ in x) for x in (raw, ours))
+            first, second = (statistics.median(t for _, t in x) * 1000 for x in (raw, ours))
             print(
-                f"{'streams':>7} {'raw tok/s':>10} {'Triton tok/s':>13} {'ratio':>6} {'raw TTFT ms':>12} {'Triton TTFT ms':>15}"
+                f"{streams:7} {rate:10.1f} {other:13.1f} {other / rate:6.1%} {first:12.1f} {second:15.1f} {statistics.median(cpu):15.3f}",
+                flush=True,
             )
-            for streams in levels:
-                raw, ours = [], []
-                for turn in range(a.rounds):
-                    for side in ("raw", "ours") if turn % 2 == 0 else ("ours", "raw"):
-                        base += 1000
-                        if side == "raw":
-                            worker.stdin.write(json.dumps([streams, base]) + "\n")
-                            worker.stdin.flush()
-                            raw.append(json.loads(worker.stdout.readline()))
-                        else:
-                            ours.append(measure(ask, streams, base))
-                rate, other = (statistics.median(r for r, _ in x) for x in (raw, ours))
-                first, second = (statistics.median(t for _, t in x) * 1000 for x in (raw, ours))
-                print(
-                    f"{streams:7} {rate:10.1f} {other:13.1f} {other / rate:6.1%} {first:12.1f} {second:15.1f}",
-                    flush=True,
-                )
         worker.stdin.close()
         worker.wait()
         served.stop()

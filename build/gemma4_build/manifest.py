@@ -24,7 +24,7 @@ from gemma4_runtime.engine_hashes import sha256_file
 
 from gemma4_build.model_spec import ARCHITECTURE, ModelSpec
 from gemma4_build.precision import PRECISIONS
-from gemma4_build.request import BuildRequest, resolve_limits, synthetic_pace
+from gemma4_build.request import BuildRequest, prefill_batch, resolve_limits, synthetic_pace
 
 __all__ = [
     "build_key", "compose", "file_entries", "llama_cpp_options", "memory_need",
@@ -34,7 +34,6 @@ __all__ = [
 CONVERTER = 1
 """Raise when the same checkpoint and options give other files."""
 
-MICRO_BATCH = 512
 _KV_BITS = {"f32": 32.0, "f16": 16.0, "q8_0": 8.5}
 _PROCESS_BYTES = 256 << 20
 """The runtime's own memory beside weights, KV cache and compute buffers."""
@@ -53,14 +52,14 @@ def runtime_version(runtime: str) -> str:
     return version("xllamacpp") if runtime == "llama_cpp" else tool_version()
 
 
-def llama_cpp_options(request: BuildRequest) -> LlamaCppOptions:
+def llama_cpp_options(request: BuildRequest, spec: ModelSpec) -> LlamaCppOptions:
     """How the runtime loads the file; verification loads it the same way."""
     precision = PRECISIONS[request.precision]
     return LlamaCppOptions(
         kv_type=precision.kv_type,
         flash_attention=precision.flash_attention,
         byte_tokens="literal" if request.literal_bytes else "byte",
-        micro_batch=MICRO_BATCH,
+        micro_batch=prefill_batch(request, spec),
     )
 
 
@@ -117,7 +116,7 @@ def compose(
     unverified_reason: str,
 ) -> Manifest:
     """The manifest of a finished folder."""
-    options = llama_cpp_options(request) if request.runtime == "llama_cpp" else None
+    options = llama_cpp_options(request, spec) if request.runtime == "llama_cpp" else None
     weight_bytes = files["model.gguf"].size if options is not None else 0
     return Manifest.model_validate(
         {

@@ -71,6 +71,18 @@ class ModelSpec:
         return self.kv_heads if self.sliding[layer] else self.global_kv_heads
 
     @property
+    def active_parameters(self) -> int:
+        """Weights of the layers that one token meets; embedding and output not counted."""
+        attention = sum(
+            self.hidden
+            * self.layer_head_dim(i)
+            * (2 * self.heads + (2 if self.sliding[i] else 1) * self.layer_kv_heads(i))
+            for i in range(self.layers)
+        )
+        width = self.intermediate + self.experts_per_token * self.moe_intermediate
+        return attention + self.layers * self.hidden * (3 * width + self.experts)
+
+    @property
     def rotated_pairs(self) -> int:
         """Rotated pairs of a full layer's head; the rest of the head has frequency 0."""
         return int(self.partial_rotary * self.global_head_dim // 2)

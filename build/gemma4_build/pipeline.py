@@ -158,7 +158,7 @@ class _Build:
     def _verify(self, model: Path) -> tuple[Quality | None, str]:
         if self.request.skip_verify:
             return None, "skipped by --skip-verify"
-        options = llama_cpp_options(self.request)
+        options = llama_cpp_options(self.request, self.checkpoint.spec)
         need = memory_need(self.checkpoint.spec, model.stat().st_size, options)
         prompts = load_prompts(
             self.checkpoint.folder / "tokenizer.json", window=self.checkpoint.spec.window

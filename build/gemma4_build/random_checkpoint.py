@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gemma4_build.model_spec import ModelSpec, parse_config
-from gemma4_build.tensor_table import EMBEDDING, TensorRule, checkpoint_tensors
+from gemma4_build.tensor_table import EMBEDDING, PREFIX, TensorRule, checkpoint_tensors
 
 __all__ = ["PRESETS", "Preset", "config_for", "main", "write_checkpoint"]
 
@@ -143,7 +143,7 @@ def write_checkpoint(
             if len(groups) == 1
             else f"model-{number:05d}-of-{len(groups):05d}.safetensors"
         )
-        _write_shard(out / name, group, seed=seed)
+        _write_shard(out / name, group, seed=seed, layers=spec.layers)
         weight_map |= {rule.name: name for rule in group}
     if len(groups) > 1:
         total = sum(_nbytes(rule) for rule in rules)
@@ -168,7 +168,7 @@ def _group(rules: tuple[TensorRule, ...], shard_bytes: int) -> list[list[TensorR
     return groups
 
 
-def _write_shard(path: Path, rules: list[TensorRule], *, seed: int) -> None:
+def _write_shard(path: Path, rules: list[TensorRule], *, seed: int, layers: int) -> None:
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     at = 0
     for rule in rules:
@@ -180,18 +180,20 @@ def _write_shard(path: Path, rules: list[TensorRule], *, seed: int) -> None:
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for rule in rules:
-            for part in _values(rule, seed):
+            for part in _values(rule, seed, layers):
                 file.write(_to_bf16(part).data)
 
 
-def _values(rule: TensorRule, seed: int) -> Iterator[npt.NDArray[np.float32]]:
+def _values(rule: TensorRule, seed: int, layers: int) -> Iterator[npt.NDArray[np.float32]]:
     """Random values whose logits are sane: unit-scale activations, q_norm at head_dim ** -0.25
-    since attention has scale 1, norms and scales away from 1 so that a wrong mapping shows. A layer
-    adds little to the residual stream: deep random networks are chaotic otherwise, so that half
-    a bit of float16 in one activation changes the answer."""
+    since attention has scale 1, norms and scales away from 1 so that a wrong mapping shows.
+
+    A layer of many adds little to the residual stream: deep random networks are chaotic
+    otherwise, so that one rounding to float16 changes the answer. The final norm has random
+    signs: the output matrix is the embedding, and would answer with the last token for sure."""
     name, size = rule.name, math.prod(rule.shape)
     rng = np.random.Generator(np.random.SFC64([seed, *name.encode()]))
-    spread, centre = _scale(rule)
+    spread, centre = _scale(rule, layers)
     pool = _CHUNK if size > 64 * _CHUNK else size
     done = 0
     block = rng.standard_normal(min(pool, _CHUNK), dtype=np.float32)
@@ -204,7 +206,7 @@ def _values(rule: TensorRule, seed: int) -> Iterator[npt.NDArray[np.float32]]:
         done += count
 
 
-def _scale(rule: TensorRule) -> tuple[float, float]:
+def _scale(rule: TensorRule, layers: int) -> tuple[float, float]:
     """(standard deviation, mean)."""
     name = rule.name
     if name == EMBEDDING:
@@ -212,7 +214,9 @@ def _scale(rule: TensorRule) -> tuple[float, float]:
     if name.endswith(("q_norm.weight", "k_norm.weight")):
         return 0.1 * rule.shape[0] ** -0.25, rule.shape[0] ** -0.25
     if name.endswith(("post_attention_layernorm.weight", "post_feedforward_layernorm.weight")):
-        return 0.01, 0.05
+        return 0.1 * min(1.0, 3 / layers), min(1.0, 3 / layers)
+    if name == f"{PREFIX}norm.weight":
+        return 1.0, 0.0
     if name.endswith("layer_scalar"):
         return 0.05, 0.9
     if len(rule.shape) == 1:

@@ -32,6 +32,10 @@ def build(
     max_prompt_tokens: Annotated[
         int | None, typer.Option(help="Longest prompt; default one below the total.")
     ] = None,
+    prefill_batch: Annotated[
+        int | None,
+        typer.Option(help="Prompt tokens at a time; more is faster and lets cancels wait longer."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace another engine folder.")] = False,
     skip_verify: Annotated[
         bool, typer.Option("--skip-verify", help="Do not measure; the manifest says so.")
@@ -66,6 +70,7 @@ def build(
             "--precision": precision,
             "--byte-tokens": byte_tokens,
             "--threads": threads,
+            "--prefill-batch": prefill_batch,
             "--skip-verify": skip_verify or None,
         }
         given = [name for name, value in model_options.items() if value is not None]
@@ -82,6 +87,7 @@ def build(
             max_queued=max_queued,
             max_total_tokens=max_total_tokens,
             max_prompt_tokens=max_prompt_tokens,
+            prefill_batch=prefill_batch,
             force=force,
             skip_verify=skip_verify,
             literal_bytes=byte_tokens != "byte",

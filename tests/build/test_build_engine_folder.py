@@ -165,6 +165,27 @@ def test_memory_of_the_real_model() -> None:
     assert kv == 2 * (204_800 * 1536 + 20_480 * 8192)
 
 
+@pytest.mark.parametrize(("preset", "batch"), [("tiny", 512), ("26b", 8)])
+def test_a_prefill_batch_takes_half_a_second(preset: str, batch: int) -> None:
+    from gemma4_build.model_spec import parse_config
+    from gemma4_build.random_checkpoint import PRESETS, config_for
+    from gemma4_build.request import BuildRequest, prefill_batch
+
+    spec = parse_config(config_for(PRESETS[preset], 262144), where=preset)
+    folders = {"checkpoint": Path("a"), "out": Path("b")}
+    assert prefill_batch(BuildRequest(**folders), spec) == batch
+    assert prefill_batch(BuildRequest(**folders, prefill_batch=100), spec) == 100
+
+
+def test_active_parameters_of_the_real_model() -> None:
+    """3,822,530,590 of the model card, less the head and the vectors."""
+    from gemma4_build.model_spec import parse_config
+    from gemma4_build.random_checkpoint import PRESETS, config_for
+
+    spec = parse_config(config_for(PRESETS["26b"], 262144), where="26b")
+    assert 0 < 3_822_530_590 - 738_197_504 - spec.active_parameters < 2_000_000
+
+
 def test_container_limits_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     free = machine.available_memory()
     monkeypatch.setattr(machine, "_CGROUP", tmp_path)

@@ -12,6 +12,7 @@ import pytest
 from gemma4_build import errors
 from gemma4_build.checkpoint import open_checkpoint
 from gemma4_build.manifest import llama_cpp_options
+from gemma4_build.model_spec import read_config
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.reference import reference_logits
@@ -20,10 +21,15 @@ from gemma4_build.verify import verify_gguf
 from gemma4_build.verify.engine_run import Generated, run_greedy
 from gemma4_build.verify.metrics import compare
 from gemma4_build.verify.prompts import load_prompts
+from gemma4_runtime.engine_folder import LlamaCppOptions
 
 
 def request(checkpoint: Path, out: Path, precision: str, *, skip: bool = True) -> BuildRequest:
     return BuildRequest(checkpoint=checkpoint, out=out, precision=precision, skip_verify=skip)
+
+
+def options_of(asked: BuildRequest) -> LlamaCppOptions:
+    return llama_cpp_options(asked, read_config(asked.checkpoint))
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +102,7 @@ def test_a_wrong_tensor_fails(tensor: str, f32: BuildRequest, tmp_path: Path) ->
         pytest.raises(errors.QualityError, match="the f32 engine is too far"),
     ):
         verify_gguf(
-            checkpoint, path, precision="f32", options=llama_cpp_options(f32),
+            checkpoint, path, precision="f32", options=options_of(f32),
             reporter=SilentReporter(),
         )  # fmt: skip
 
@@ -105,7 +111,7 @@ def test_a_file_that_does_not_load(f32: BuildRequest, tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes((f32.out / "model.gguf").read_bytes()[:50_000])
     with pytest.raises(errors.EngineRunError, match=r"model\.gguf"):
-        run_greedy(path, [[2, 5]], options=llama_cpp_options(f32), max_tokens=1, top_k=2)
+        run_greedy(path, [[2, 5]], options=options_of(f32), max_tokens=1, top_k=2)
 
 
 def test_the_engine_process_ends_with_the_build(f32: BuildRequest, tmp_path: Path) -> None:
@@ -113,7 +119,7 @@ def test_the_engine_process_ends_with_the_build(f32: BuildRequest, tmp_path: Pat
     job = {
         "model": str(f32.out / "model.gguf"),
         "prompts": [[2, 500]] * 10_000,
-        "options": llama_cpp_options(f32).model_dump(),
+        "options": options_of(f32).model_dump(),
         "max_tokens": 100,
         "top_k": 2,
         "result": str(tmp_path / "result.json"),
