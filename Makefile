@@ -1,4 +1,4 @@
-# `make serve` and `make test` need only Python >= 3.11, make and a C library.
+# `make serve` and `make test` need only Python 3.11 or 3.12, make and a C library.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,8 +10,8 @@ LOCK := requirements.lock
 .DEFAULT_GOAL := setup
 
 $(VENV)/.created:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) or sys.version_info >= (3, 14))' \
-	  || { echo "Python 3.11, 3.12 or 3.13 is needed; name one with PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) or sys.version_info >= (3, 13))' \
+	  || { echo "Python 3.11 or 3.12 is needed; name one with PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 

@@ -20,33 +20,6 @@ OTHER = [
 ]  # fmt: skip
 
 
-TIE = 1e-3
-"""Where two experts are this close (probability), rounding decides which of them is asked, in any
-two implementations; llama.cpp's GELU goes through a float16 table. Such positions may differ, but
-must be rare."""
-
-
-def router_margins(model) -> list[torch.Tensor]:
-    """Filled at each forward pass: for each layer, how much likelier at each position the last
-    chosen expert is than the first left out."""
-    margins: list[torch.Tensor] = []
-    top_k = model.config.text_config.top_k_experts
-
-    def note(module, args, logits):
-        best = (
-            torch.softmax(logits.float(), dim=-1)
-            .reshape(-1, logits.shape[-1])
-            .sort(descending=True)
-            .values
-        )
-        margins.append(best[:, top_k - 1] - best[:, top_k])
-
-    for name, module in model.named_modules():
-        if name.endswith("router.proj"):
-            module.register_forward_hook(note)
-    return margins
-
-
 @pytest.fixture(scope="module")
 def prompts(checkpoint):
     """At least 64, short and long (the window of the demo is 64 tokens), in several languages."""
@@ -81,28 +54,20 @@ def test_greedy_tokens_and_log_probs_are_those_of_transformers(checkpoint, promp
     ).eval()
     window = model.config.text_config.sliding_window
     assert sum(a.prompt_tokens > window for a in answers) >= 5
-    margins = router_margins(model)
-    worst, over, excused, positions = 0.0, 0, 0, 0
+    worst, positions = 0.0, 0
     for messages, answer in zip(prompts, answers, strict=True):
         ids = tokenizer.encode_rendered(template.render(messages, [], thinking=False))
         assert len(ids) == answer.prompt_tokens
-        margins.clear()
         with torch.inference_mode():
             logits = model(input_ids=torch.tensor([ids + answer.ids[:-1]])).logits[0]
         rows = torch.log_softmax(logits[len(ids) - 1 :].float(), dim=-1)
         assert rows.argmax(dim=-1).tolist() == answer.ids
         chosen = rows.gather(1, torch.tensor(answer.ids)[:, None])[:, 0]
         errors = (chosen - torch.tensor(answer.log_probs)).abs()
-        tie = torch.stack(margins).amin(dim=0)[len(ids) - 1 :] < TIE
-        worst = max(worst, errors.masked_fill(tie, 0.0).max().item())
-        over += int((~tie & (errors > 1e-2)).sum())
-        excused += int((tie & (errors > 1e-2)).sum())
+        worst = max(worst, errors.max().item())
         positions += len(errors)
-    # Measured: 0.0101 at one position in about 1,200, all others below 0.01.
-    assert worst <= 1.5e-2
-    assert over <= 0.002 * positions
-    assert excused <= 0.005 * positions
-    print(f"positions {positions} worst {worst:.5f} over {over} ties {excused}")
+    print(f"{positions} positions, largest difference of a log-probability {worst:.5f}")
+    assert worst <= 1e-2
 
 
 def test_the_same_tokens_whole_and_eight_at_once(server, prompts, answers):
