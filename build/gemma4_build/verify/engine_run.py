@@ -18,13 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from gemma4_runtime.engine_folder import LlamaCppOptions
+from gemma4_runtime.machine import compute_threads
 
 from gemma4_build.errors import EngineRunError
 
 __all__ = ["Generated", "run_greedy"]
-
-_SMALL_MODEL = 256 << 20
-"""Bytes up to which one thread is faster: more spin on barriers and fight with other processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +113,7 @@ def _server(job: dict[str, Any]) -> Any:
     state = "ENABLED" if options.flash_attention else "DISABLED"
     flash = xllamacpp.llama_flash_attn_type
     params.flash_attn_type = getattr(flash, f"LLAMA_FLASH_ATTN_TYPE_{state}")
-    small = os.path.getsize(job["model"]) < _SMALL_MODEL  # noqa: PTH202
-    params.cpuparams.n_threads = 1 if small else len(os.sched_getaffinity(0))
+    params.cpuparams.n_threads = compute_threads(Path(job["model"]).stat().st_size)
     params.warmup = False
     return xllamacpp.Server(params)
 

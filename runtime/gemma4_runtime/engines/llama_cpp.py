@@ -7,7 +7,6 @@ ends the process; ``gemma4 serve`` notices and restarts the server.
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 from threading import Thread
@@ -21,6 +20,7 @@ from gemma4_runtime.engines.base import EngineInfo, EngineStats, TokenSink
 from gemma4_runtime.engines.llama_payload import payload
 from gemma4_runtime.engines.queue import Job, RequestQueue
 from gemma4_runtime.errors import RequestError, Status, internal, invalid
+from gemma4_runtime.machine import compute_threads
 from gemma4_runtime.messages import GenerationRequest
 
 __all__ = ["LlamaCppEngine", "load_server"]
@@ -198,8 +198,8 @@ def _refusal(request: GenerationRequest, message: str) -> RequestError:
 def load_server(
     model: Path, info: EngineInfo, options: LlamaCppOptions, threads: int | None
 ) -> Any:
-    """An ``xllamacpp.Server`` for ``info.slots`` sequences; ``threads`` None is every core that
-    this process may use. Raises :class:`RuntimeError`."""
+    """An ``xllamacpp.Server`` for ``info.slots`` sequences; ``threads`` None: see
+    :func:`~gemma4_runtime.machine.compute_threads`. Raises :class:`RuntimeError`."""
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
     per_slot = info.max_total_tokens + _CONTEXT_SLACK
@@ -207,7 +207,7 @@ def load_server(
     params.n_parallel = info.slots
     # Prompt tokens at a time; a cancel during prefill is seen between batches.
     params.n_batch = params.n_ubatch = options.micro_batch
-    params.cpuparams.n_threads = threads or len(os.sched_getaffinity(0))
+    params.cpuparams.n_threads = threads or compute_threads(model.stat().st_size)
     params.fit_params = False
     params.verbosity = 1
     # The wheel always opens an HTTP listener; a random key closes it to everybody else.

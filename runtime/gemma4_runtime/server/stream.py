@@ -44,7 +44,7 @@ class Stream:
         self.transport = transport
         self.assembler = assembler
         self.opened = now
-        self.last_sent = now
+        self.last_sent = float("-inf")
         self.last_check = now
         self.first_token: float | None = None
         self.held_since: float | None = None
