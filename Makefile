@@ -46,10 +46,10 @@ format: $(VENV)/.dev
 test: $(VENV)/.dev lint
 	$(BIN)/python -m pytest $(ARGS)
 
-RANDOM_ENGINE := engines/random-4gb
+RANDOM_ENGINE := engines/random-1gb
 $(RANDOM_ENGINE)/engine.json: | $(VENV)/.dev
 	rm -rf $(RANDOM_ENGINE)-checkpoint
-	$(BIN)/python -m gemma4_build.random_checkpoint --preset 4gb --tokenizer demo/checkpoint \
+	$(BIN)/python -m gemma4_build.random_checkpoint --preset 1gb --tokenizer demo/checkpoint \
 	  $(RANDOM_ENGINE)-checkpoint
 	$(BIN)/gemma4 build $(RANDOM_ENGINE)-checkpoint --out $(RANDOM_ENGINE) --precision bf16 \
 	  --slots 32 --max-total-tokens 512 --skip-verify

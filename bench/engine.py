@@ -1,7 +1,7 @@
 """Raw llama.cpp against the same engine through Triton, in one run: ``make bench``.
 
-Closed loop: each of N streams asks ``--requests`` times, one after another, for ``--tokens`` tokens
-each. A round measures both sides, one after the other, in alternating order. Both consumers only
+Closed loop: each of N streams asks ``--requests`` times, one after another, for about ``--tokens``
+tokens each. A round measures both sides, one after the other, in alternating order. Both consumers only
 count: the raw one finds a mark in each event, Triton's one reads the shape of ``output_ids``. Prints
 tokens/s, median TTFT, the ratio of the medians over the rounds, and, for Triton's side, CPU
 seconds per 1,000 tokens outside the engine's process (Triton, postprocessing, this client).
@@ -59,6 +59,12 @@ def measure(
     return sum(tokens for tokens, _ in results) / spent, statistics.median(t for _, t in results)
 
 
+def budget(index: int, tokens: int) -> int:
+    """Tokens of request ``index``, from half to one and a half of ``tokens``: equal answers would
+    keep the streams of one side in step for ever, with all prompts in one batch."""
+    return tokens // 2 + index * 37 % tokens
+
+
 def raw_worker(engine: Path, slots: int, threads: int, tokens: int, length: int) -> None:
     """A process that holds llama.cpp alone and measures on request (lines on stdin)."""
     manifest = read_manifest(engine)
@@ -69,11 +75,12 @@ def raw_worker(engine: Path, slots: int, threads: int, tokens: int, length: int)
     server = load_server(engine / "model.gguf", info, manifest.llama_cpp, threads)
 
     def ask(index: int) -> Result:
-        sampling = SamplingParams(max_tokens=tokens, temperature=0.0)
+        count_wanted = budget(index, tokens)
+        sampling = SamplingParams(max_tokens=count_wanted, temperature=0.0)
         ids = prompt(index, length)
         body = payload(
             GenerationRequest(key="", input_ids=ids, sampling=sampling),
-            prompt=ids, max_tokens=tokens, banned=(1, 50, 106), byte_ids=frozenset(), window=64,
+            prompt=ids, max_tokens=count_wanted, banned=(1, 50, 106), byte_ids=frozenset(), window=64,
         )  # fmt: skip
         del body["verbose"], body["return_progress"]
         started, first, count = time.monotonic(), 0.0, 0
@@ -101,8 +108,9 @@ def through_triton(
 
     def ask(index: int) -> Result:
         text = "".join(table[i] for i in prompt(index, length)[1:])
+        wanted = budget(index, tokens)
         request = build_request(
-            {"text_input": text, "max_tokens": tokens, "min_tokens": tokens, "temperature": 0.0}
+            {"text_input": text, "max_tokens": wanted, "min_tokens": wanted, "temperature": 0.0}
         )
         started, first, count = time.monotonic(), 0.0, 0
         for message in stub.ModelStreamInfer(iter([request])):
@@ -169,8 +177,8 @@ def main() -> None:
         for streams in levels:
             raw, ours, cpu = [], [], []
             for turn in range(a.rounds):
+                base += 1000
                 for side in ("raw", "ours") if turn % 2 == 0 else ("ours", "raw"):
-                    base += 1000
                     if side == "raw":
                         worker.stdin.write(json.dumps([streams, a.requests, base]) + "\n")
                         worker.stdin.flush()

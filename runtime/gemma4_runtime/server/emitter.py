@@ -32,8 +32,8 @@ chunk that goes out anyway asks from half that time on."""
 _TICK_S = 0.02
 _HELD_TICK_S = 0.002
 _PACE_S = 0.008
-"""Least time between two chunks of a stream: a faster engine gets several tokens into a chunk, which
-nobody sees and which saves most of the cost. The first and the last chunk never wait."""
+"""Least time between two chunks of a stream: a faster engine gets several tokens into a chunk,
+which nobody sees and which saves most of the cost. The first and the last chunk never wait."""
 _HOLD_S = 0.05
 """Longest that a lagging postprocessing can hold a stream back; past it, a chunk is sent anyway."""
 _SLACK_CHUNKS = 16
