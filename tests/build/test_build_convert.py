@@ -156,11 +156,11 @@ def test_rows_that_are_no_multiple_of_a_block_stay_bf16(
 
     preset = dataclasses.replace(PRESETS["tiny"], moe_intermediate=48)
     write_checkpoint(tmp_path / "c", preset, tokenizer=demo_checkpoint)
-    request = BuildRequest(checkpoint=tmp_path / "c", out=tmp_path / "out", precision="int4")
+    request = BuildRequest(checkpoint=tmp_path / "c", out=tmp_path / "out", precision="int8")
     assert build_engine(request, SilentReporter()).manifest.verified
     kinds = {name: kind for name, (kind, _) in stored(tmp_path / "out" / "model.gguf").items()}
     assert kinds["blk.0.ffn_down_exps.weight"] == Kind.BF16
-    assert kinds["blk.0.ffn_gate_up_exps.weight"] == Kind.Q4_0
+    assert kinds["blk.0.ffn_gate_up_exps.weight"] == Kind.Q8_0
 
 
 def test_text_only_checkpoint(tmp_path: Path, demo_checkpoint: Path) -> None:
