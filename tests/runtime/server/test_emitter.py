@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from threading import Event
 
+import gemma4_runtime.server.emitter as emitter_module
 import pytest
 from gemma4_runtime.engines.synthetic import SyntheticEngine
 from gemma4_runtime.errors import RequestError, Status
@@ -89,6 +90,21 @@ def test_a_stream_is_whole_and_ordered(stack):
     assert shown[-1].timings.keys() == {"queue", "prefill", "decode", "cached_tokens"}
     assert records[0].completion_tokens == 50 and records[0].status == "OK"
     assert board[Field.IN_FLIGHT] == 0
+
+
+def test_chunks_of_a_stream_keep_their_pace(stack, monkeypatch):
+    """The first token goes out at once; those that follow within the pace share a chunk, and the
+    look for a client that has gone rides on one of them."""
+    monkeypatch.setattr(emitter_module, "_PACE_S", 0.15)
+    emitter, _, board, records = stack(interval_s=0.004)
+    out = Recorder(board)
+    emitter.open(request(max_tokens=100), out)
+    assert out.over.wait(WAIT_S)
+    assert len(out.chunks[0].ids) <= 3
+    most = 2 + records[0].total_s / 0.15
+    assert len([c for c in out.chunks if not c.probe]) <= most
+    assert any(c.check and not c.probe for c in out.chunks)
+    assert [i for c in out.chunks for i in c.ids] == ([600, 601, 602] * 34)[:100]
 
 
 def test_unstreamed_is_one_chunk(stack):
