@@ -1,8 +1,8 @@
 """Raw llama.cpp against the same engine through Triton, in one run: ``make bench``.
 
 Closed loop: each of N streams asks ``--requests`` times, one after another, for about ``--tokens``
-tokens each. A round measures both sides, one after the other, in alternating order. Both consumers only
-count: the raw one finds a mark in each event, Triton's one reads the shape of ``output_ids``. Prints
+tokens each. A round measures both sides, one after the other, in alternating order. Both consumers
+only count: the raw one finds a mark in each event, Triton's one reads the shape of ``output_ids``. Prints
 tokens/s, median TTFT, the ratio of the medians over the rounds, and, for Triton's side, CPU
 seconds per 1,000 tokens outside the engine's process (Triton, postprocessing, this client).
 """
@@ -186,11 +186,9 @@ def main() -> None:
                     else:
                         before = cpu_seconds(served)
                         ours.append(measure(ask, streams, a.requests, base))
-                        cpu.append(
-                            (cpu_seconds(served) - before)
-                            / (streams * a.requests * a.tokens)
-                            * 1000
-                        )
+                        spent = cpu_seconds(served) - before
+                        asked = range(base, base + streams * a.requests)
+                        cpu.append(spent / sum(budget(i, a.tokens) for i in asked) * 1000)
             rate, other = (statistics.median(r for r, _ in x) for x in (raw, ours))
             first, second = (statistics.median(t for _, t in x) * 1000 for x in (raw, ours))
             print(

@@ -1,7 +1,8 @@
 """Starting weights that can already copy: previous-token heads and the heads that look them up.
 
 A model this small, trained for this short, never finds an induction circuit by itself: with random
-starting weights copying of unseen words stayed at 0 % after 1,500 steps. So the circuit is planted
+starting weights no code in a long text was found after 1,500 steps, and the loss on repeated random
+tokens did not move in 500. So the circuit is planted
 and training shapes it (mimetic initialization):
 
 * every embedding has the same large first component, a constant that a head can read;

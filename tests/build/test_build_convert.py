@@ -161,6 +161,10 @@ def test_rows_that_are_no_multiple_of_a_block_stay_bf16(
     kinds = {name: kind for name, (kind, _) in stored(tmp_path / "out" / "model.gguf").items()}
     assert kinds["blk.0.ffn_down_exps.weight"] == Kind.BF16
     assert kinds["blk.0.ffn_gate_up_exps.weight"] == Kind.Q8_0
+    # Four bits are too few for random weights: types only.
+    kinds4 = {n: k for n, (k, _) in stored(convert(tmp_path / "c", tmp_path / "4", "int4")).items()}
+    assert kinds4["blk.0.ffn_down_exps.weight"] == Kind.BF16
+    assert kinds4["blk.0.ffn_gate_up_exps.weight"] == Kind.Q4_0
 
 
 def test_text_only_checkpoint(tmp_path: Path, demo_checkpoint: Path) -> None:

@@ -32,7 +32,7 @@ class TritonPythonModel:
 
 
 def _key(request: object) -> str:
-    return json.loads(request.parameters() or "{}").get(KEY_PARAMETER) or uuid.uuid4().hex
+    return str(json.loads(request.parameters() or "{}").get(KEY_PARAMETER) or uuid.uuid4().hex)
 
 
 def _triton_error(error: RequestError) -> object:
