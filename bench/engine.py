@@ -1,10 +1,12 @@
 """Raw llama.cpp against the same engine through Triton, in one run: ``make bench``.
 
 Closed loop: each of N streams asks ``--requests`` times, one after another, for about ``--tokens``
-tokens each. A round measures both sides, one after the other, in alternating order. Both consumers
-only count: the raw one finds a mark in each event, Triton's one reads the shape of ``output_ids``. Prints
-tokens/s, median TTFT, the ratio of the medians over the rounds, and, for Triton's side, CPU
-seconds per 1,000 tokens outside the engine's process (Triton, postprocessing, this client).
+tokens each. A round starts one side, measures it at every number of streams, ends it, and does the
+same with the other, in alternating order; never both at once, so the model needs to fit the memory
+only once. Both consumers only count: the raw one finds a mark in each event, Triton's one reads the
+shape of ``output_ids``. Prints tokens/s, median TTFT, the ratio of the medians over the rounds, and,
+for Triton's side, CPU seconds per 1,000 tokens outside the engine's process (Triton,
+postprocessing, this client).
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import grpc
 import orjson
@@ -124,12 +126,80 @@ def through_triton(
     return ask
 
 
-def cpu_seconds(served: Any) -> float:
-    """User and system time of this process, Triton and its model processes, less the engine's."""
-    engine = served.board()[Field.ENGINE_PID]
-    others = psutil.Process(served.process.pid).children(recursive=True)
-    times = [p.cpu_times() for p in [psutil.Process(), *others] if p.pid != engine]
-    return sum(t.user + t.system for t in times)
+class Raw:
+    """llama.cpp alone, in a process of its own."""
+
+    def __init__(self) -> None:
+        self._worker = subprocess.Popen(
+            [sys.executable, __file__, *sys.argv[1:], "--raw-worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._worker.stdout is not None
+        assert self._worker.stdout.readline() == "ready\n"
+
+    def measure(self, streams: int, requests: int, base: int) -> tuple[float, float]:
+        assert self._worker.stdin is not None and self._worker.stdout is not None
+        self._worker.stdin.write(json.dumps([streams, requests, base]) + "\n")
+        self._worker.stdin.flush()
+        rate, ttft = json.loads(self._worker.stdout.readline())
+        return rate, ttft
+
+    def stop(self) -> None:
+        assert self._worker.stdin is not None
+        self._worker.stdin.close()
+        self._worker.wait()
+
+
+class Triton:
+    """The same engine under ``gemma4 serve``."""
+
+    def __init__(self, options: argparse.Namespace, slots: int) -> None:
+        sys.path.insert(0, str(ROOT / "tests"))
+        from e2e.served import Served
+        from gemma4_runtime.output.vocab import load_token_table
+
+        pieces = load_token_table(options.engine / "tokenizer.json").pieces
+        table = [piece.decode(errors="replace") for piece in pieces]
+        self._folder = tempfile.TemporaryDirectory()
+        threads = ["--threads", str(options.threads)] if options.threads else []
+        self._served = Served(
+            options.engine, Path(self._folder.name), "--slots", str(slots), *threads
+        )
+        self._ask = through_triton(self._served.grpc, options.tokens, options.prompt, table)
+
+    def measure(self, streams: int, requests: int, base: int) -> tuple[float, float]:
+        return measure(self._ask, streams, requests, base)
+
+    def cpu_seconds(self) -> float:
+        """User and system time of this process, Triton and its model processes, less the
+        engine's."""
+        engine = self._served.board()[Field.ENGINE_PID]
+        others = psutil.Process(self._served.process.pid).children(recursive=True)
+        times = [p.cpu_times() for p in [psutil.Process(), *others] if p.pid != engine]
+        return sum(t.user + t.system for t in times)
+
+    def stop(self) -> None:
+        self._served.stop()
+        self._folder.cleanup()
+
+
+@dataclass
+class Row:
+    """What was measured at one number of streams, an entry a round."""
+
+    raw: list[tuple[float, float]] = field(default_factory=list)
+    ours: list[tuple[float, float]] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    def show(self, streams: int) -> str:
+        rate, other = (statistics.median(r for r, _ in x) for x in (self.raw, self.ours))
+        first, second = (statistics.median(t for _, t in x) * 1000 for x in (self.raw, self.ours))
+        return (
+            f"{streams:7} {rate:10.1f} {other:13.1f} {other / rate:6.1%} {first:12.1f} "
+            f"{second:15.1f} {statistics.median(self.cpu):15.3f}"
+        )
 
 
 def main() -> None:
@@ -150,54 +220,28 @@ def main() -> None:
     if a.raw_worker:
         raw_worker(a.engine, slots, a.threads or len(os.sched_getaffinity(0)), a.tokens, a.prompt)
         return
-    sys.path.insert(0, str(ROOT / "tests"))
-    from e2e.served import Served
-    from gemma4_runtime.output.vocab import load_token_table
-
-    table = [
-        p.decode(errors="replace") for p in load_token_table(a.engine / "tokenizer.json").pieces
-    ]
-    worker = subprocess.Popen([sys.executable, __file__, *sys.argv[1:], "--raw-worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # fmt: skip
-    assert worker.stdin is not None and worker.stdout is not None
-    assert worker.stdout.readline() == "ready\n"
-    with tempfile.TemporaryDirectory() as run_dir:
-        served = Served(
-            a.engine,
-            Path(run_dir),
-            "--slots",
-            str(slots),
-            *(["--threads", str(a.threads)] if a.threads else []),
-        )
-        ask = through_triton(served.grpc, a.tokens, a.prompt, table)
-        base = 0
-        print(f"{a.engine}, {a.prompt} prompt tokens, {a.tokens} answered")
-        print(
-            f"{'streams':>7} {'raw tok/s':>10} {'Triton tok/s':>13} {'ratio':>6} {'raw TTFT ms':>12} {'Triton TTFT ms':>15} {'stack CPU s/1k':>15}"
-        )
-        for streams in levels:
-            raw, ours, cpu = [], [], []
-            for turn in range(a.rounds):
-                base += 1000
-                for side in ("raw", "ours") if turn % 2 == 0 else ("ours", "raw"):
-                    if side == "raw":
-                        worker.stdin.write(json.dumps([streams, a.requests, base]) + "\n")
-                        worker.stdin.flush()
-                        raw.append(json.loads(worker.stdout.readline()))
-                    else:
-                        before = cpu_seconds(served)
-                        ours.append(measure(ask, streams, a.requests, base))
-                        spent = cpu_seconds(served) - before
-                        asked = range(base, base + streams * a.requests)
-                        cpu.append(spent / sum(budget(i, a.tokens) for i in asked) * 1000)
-            rate, other = (statistics.median(r for r, _ in x) for x in (raw, ours))
-            first, second = (statistics.median(t for _, t in x) * 1000 for x in (raw, ours))
-            print(
-                f"{streams:7} {rate:10.1f} {other:13.1f} {other / rate:6.1%} {first:12.1f} {second:15.1f} {statistics.median(cpu):15.3f}",
-                flush=True,
-            )
-        worker.stdin.close()
-        worker.wait()
-        served.stop()
+    print(f"{a.engine}, {a.prompt} prompt tokens, {a.tokens} answered", flush=True)
+    rows = {streams: Row() for streams in levels}
+    for turn in range(a.rounds):
+        for name in ("raw", "ours") if turn % 2 == 0 else ("ours", "raw"):
+            side = Raw() if name == "raw" else Triton(a, slots)
+            for level, streams in enumerate(levels):
+                base = (turn * len(levels) + level + 1) * 1000
+                if isinstance(side, Raw):
+                    rows[streams].raw.append(side.measure(streams, a.requests, base))
+                    continue
+                before = side.cpu_seconds()
+                rows[streams].ours.append(side.measure(streams, a.requests, base))
+                spent = side.cpu_seconds() - before
+                asked = range(base, base + streams * a.requests)
+                rows[streams].cpu.append(spent / sum(budget(i, a.tokens) for i in asked) * 1000)
+            side.stop()
+    print(
+        f"{'streams':>7} {'raw tok/s':>10} {'Triton tok/s':>13} {'ratio':>6} {'raw TTFT ms':>12} "
+        f"{'Triton TTFT ms':>15} {'stack CPU s/1k':>15}"
+    )
+    for streams, row in rows.items():
+        print(row.show(streams))
 
 
 if __name__ == "__main__":
