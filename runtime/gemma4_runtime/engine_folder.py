@@ -37,6 +37,7 @@ __all__ = [
     "SourceFile",
     "SyntheticPace",
     "TamperedFileError",
+    "TensorRtLlmOptions",
     "UnknownRuntimeError",
     "check_files",
     "load_engine_folder",
@@ -202,6 +203,15 @@ class SyntheticPace(_Model):
     decode_tokens_per_s: Annotated[float, Field(gt=0)]
 
 
+class TensorRtLlmOptions(_Model):
+    """How TensorRT-LLM runs the folder. ``checkpoint`` is the Hugging Face folder and ``llm_args``
+    the arguments of its LLM API, both inside the engine folder."""
+
+    preset: Literal["latency", "throughput", "long-context"]
+    checkpoint: str = "checkpoint"
+    llm_args: str = "llm_args.yaml"
+
+
 class FileEntry(_Model):
     """Size in bytes and SHA-256 of a file of the folder."""
 
@@ -228,6 +238,7 @@ class Manifest(_Model):
     memory: MemoryNeed
     llama_cpp: LlamaCppOptions | None = None
     synthetic: SyntheticPace | None = None
+    tensorrt_llm: TensorRtLlmOptions | None = None
     verified: bool
     unverified_reason: str = ""
     quality: Quality | None = None

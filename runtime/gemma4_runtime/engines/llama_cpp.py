@@ -205,8 +205,10 @@ def load_server(
     per_slot = info.max_total_tokens + _CONTEXT_SLACK
     params.n_ctx = info.slots * (-(-per_slot // _CELLS) * _CELLS)
     params.n_parallel = info.slots
-    # Prompt tokens at a time; a cancel during prefill is seen between batches.
-    params.n_batch = params.n_ubatch = options.micro_batch
+    # Prompt tokens at a time; a cancel during prefill is seen between batches. llama.cpp aborts on
+    # a batch that is smaller than its slots, each of which may ask for logits.
+    params.n_ubatch = options.micro_batch
+    params.n_batch = max(options.micro_batch, info.slots)
     params.cpuparams.n_threads = threads or compute_threads(model.stat().st_size)
     params.fit_params = False
     params.verbosity = 1

@@ -293,6 +293,22 @@ def test_drain_and_close(checkpoint, table):
     assert long.wait().reason == "cancelled"
 
 
+def test_more_slots_than_the_prefill_batch(checkpoint, table, encode, tmp_path):
+    """llama.cpp aborts the process on a batch smaller than its slots."""
+    build_engine(
+        BuildRequest(
+            checkpoint=checkpoint, out=tmp_path / "e", precision="int8", slots=12,
+            prefill_batch=8, max_total_tokens=200, skip_verify=True,
+        ),
+        SilentReporter(),
+    )  # fmt: skip
+    settings = Settings(tmp_path / "e", tmp_path, threads=1)
+    engine = create_engine(tmp_path / "e", read_manifest(tmp_path / "e"), table, settings)
+    sinks = [ask(engine, encode("hello"), key=str(i), max_tokens=5) for i in range(12)]
+    assert all(sink.wait().reason in ("stop", "length") for sink in sinks)
+    engine.close()
+
+
 def test_synthetic_faults(table):
     engine = SyntheticEngine(
         slots=2,
