@@ -1,0 +1,1 @@
+"""What is known of TensorRT-LLM: GPUs, versions, what goes together, memory, arguments."""
