@@ -23,6 +23,7 @@ __all__ = [
     "EngineFolder",
     "EngineFolderError",
     "FileEntry",
+    "FirstTokens",
     "LlamaCppOptions",
     "MachineTooSmallError",
     "Manifest",
@@ -171,8 +172,10 @@ class Quality(_Model):
     """How the built engine compares with a float32 reference of the checkpoint.
 
     Positions are generated tokens. ``mean_kl`` is in nats, over the engine's ``top_k`` most
-    probable tokens and one bucket for the rest. ``max_abs_delta_logprob`` is of the tokens that
-    the engine chose. ``greedy_equal`` and ``top1_agreement`` are fractions of positions.
+    probable tokens and one bucket for the rest (``top_k`` the whole vocabulary: exact).
+    ``max_abs_delta_logprob`` is of the tokens that the engine chose. ``top1_agreement`` is a
+    fraction of positions. The perplexities are of the same held-out text, of the engine and of
+    the reference.
     """
 
     prompts: Positive
@@ -184,6 +187,17 @@ class Quality(_Model):
     max_abs_delta_logprob: float
     reference: str
     thresholds: dict[str, float]
+    perplexity: float | None = None
+    reference_perplexity: float | None = None
+
+
+class FirstTokens(_Model):
+    """What the source answers greedily to ``prompt``: token ids. ``margins`` are the gaps (nats)
+    between the best and the second token: below the engine's rounding either may come."""
+
+    prompt: list[Count]
+    expected: list[Count]
+    margins: list[float]
 
 
 class LlamaCppOptions(_Model):
@@ -222,6 +236,9 @@ class FileEntry(_Model):
 class Manifest(_Model):
     """engine.json. ``verified`` false: ``quality`` is None and ``unverified_reason`` says why.
 
+    ``first_tokens`` lets a machine that can run the engine check it against the source.
+    ``experimental`` says why the engine may not work; empty for what is known to.
+
     ``build_key`` identifies what the files were made from; equal keys mean equal files.
     """
 
@@ -242,6 +259,8 @@ class Manifest(_Model):
     verified: bool
     unverified_reason: str = ""
     quality: Quality | None = None
+    first_tokens: list[FirstTokens] = []
+    experimental: str = ""
     build_key: Sha256
     tool_version: str
     created_at: datetime

@@ -1,0 +1,90 @@
+"""How wide a matrix must be for its kernel, and zero-padding to a width that is.
+
+A gated MLP ignores padding: a zero row of gate and up gives gelu(0) * 0 = 0, and the zero column of
+down multiplies that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gemma4_build.errors import BadOptionError
+from gemma4_build.model_spec import ModelSpec
+
+__all__ = ["Widths", "check_split", "padded", "widths"]
+
+EXPERT_MULTIPLE = {"bf16": 8, "fp8": 32, "nvfp4": 16, "int4": 128}
+"""Multiple that one GPU's share of an expert must be. TensorRT-LLM's CUTLASS MoE pads FP8 to 32
+rows and columns in ways that do not match when it has to; NVFP4 has blocks of 16; WInt4AFP8 needs
+128; BF16 rows are aligned to 16 bytes."""
+
+DENSE_MULTIPLE = {"bf16": 8, "fp8": 16, "nvfp4": 16, "int4": 128}
+"""The same for the dense MLP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """``moe`` is the experts' inner width, ``dense`` the dense MLP's."""
+
+    moe: int
+    dense: int
+
+    def apply(self, spec: ModelSpec) -> ModelSpec:
+        return replace(spec, moe_intermediate=self.moe, intermediate=self.dense)
+
+
+def widths(spec: ModelSpec) -> Widths:
+    return Widths(spec.moe_intermediate, spec.intermediate)
+
+
+def padded(spec: ModelSpec, precision: str, *, tp: int, ep: int) -> Widths:
+    """The least widths not below the model's that ``precision`` takes on ``tp`` GPUs, of which
+    ``ep`` split the experts by number."""
+    return Widths(
+        _up(spec.moe_intermediate, EXPERT_MULTIPLE[precision] * (tp // ep)),
+        _up(spec.intermediate, DENSE_MULTIPLE[precision] * tp),
+    )
+
+
+def check_split(spec: ModelSpec, precision: str, *, tp: int, ep: int) -> None:
+    """Raises :class:`BadOptionError` when the model cannot be cut like that."""
+    if spec.heads % tp:
+        raise BadOptionError(f"--tp {tp}: must divide the model's {spec.heads} attention heads")
+    for heads in (spec.kv_heads, spec.global_kv_heads):
+        if heads % tp and tp % heads:
+            raise BadOptionError(f"--tp {tp}: does not go with {heads} key/value heads")
+    if spec.experts % ep:
+        raise BadOptionError(f"--ep {ep}: must divide the model's {spec.experts} experts")
+    if precision == "int4":
+        _check_int4(spec, tp)
+    wanted = padded(spec, precision, tp=tp, ep=ep)
+    if wanted == widths(spec):
+        return
+    share, multiple = spec.moe_intermediate / (tp // ep), EXPERT_MULTIPLE[precision]
+    if wanted.moe != spec.moe_intermediate:
+        raise BadOptionError(
+            f"--tp {tp} --ep {ep}: one GPU's share of an expert is {share:g} wide, {precision} "
+            f"needs a multiple of {multiple}; use --ep {tp}, or --pad-experts (width "
+            f"{spec.moe_intermediate} -> {wanted.moe})"
+        )
+    raise BadOptionError(
+        f"--tp {tp}: one GPU's share of the dense MLP is {spec.intermediate / tp:g} wide, "
+        f"{precision} needs a multiple of {DENSE_MULTIPLE[precision]}; use a smaller --tp, or "
+        f"--pad-experts (width {spec.intermediate} -> {wanted.dense})"
+    )
+
+
+def _check_int4(spec: ModelSpec, tp: int) -> None:
+    inner = {"hidden size": spec.hidden}
+    inner["one GPU's share of a sliding layer's attention"] = spec.heads * spec.head_dim // tp
+    inner["one GPU's share of a full layer's attention"] = spec.heads * spec.global_head_dim // tp
+    for what, size in inner.items():
+        if size % 128:
+            raise BadOptionError(
+                f"--precision int4: {what} is {size}, which is no multiple of the group of 128; "
+                "use --precision fp8"
+            )
+
+
+def _up(value: int, multiple: int) -> int:
+    return value + -value % multiple
