@@ -23,6 +23,7 @@ __all__ = [
     "EngineFolder",
     "EngineFolderError",
     "FileEntry",
+    "FirstTokens",
     "LlamaCppOptions",
     "MachineTooSmallError",
     "Manifest",
@@ -212,6 +213,13 @@ class TensorRtLlmOptions(_Model):
     llm_args: str = "llm_args.yaml"
 
 
+class FirstTokens(_Model):
+    """What the source checkpoint answers greedily to the raw prompt ``text`` (BOS is added)."""
+
+    text: str
+    ids: list[Count]
+
+
 class FileEntry(_Model):
     """Size in bytes and SHA-256 of a file of the folder."""
 
@@ -242,6 +250,7 @@ class Manifest(_Model):
     verified: bool
     unverified_reason: str = ""
     quality: Quality | None = None
+    first_tokens: list[FirstTokens] = []
     build_key: Sha256
     tool_version: str
     created_at: datetime

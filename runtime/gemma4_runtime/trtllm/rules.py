@@ -193,7 +193,7 @@ def several_gpus(setup: Setup) -> Finding | None:
         return None
     return Finding(
         "experimental",
-        f"{setup.tp} GPUs: shapes divide, but no public test of this model on more than one; "
+        "several GPUs: shapes divide, but no public test of this model on more than one; "
         "independent replicas are the safe way to use them",
         "derived",
     )
