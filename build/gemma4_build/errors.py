@@ -19,6 +19,7 @@ __all__ = [
     "TruncatedFileError",
     "UnknownTensorError",
     "UnsupportedModelError",
+    "WarmUpError",
 ]
 
 
@@ -50,6 +51,10 @@ class DiskFullError(BuildError):
 
 class EngineRunError(BuildError):
     """llama.cpp could not load or run the built file."""
+
+
+class WarmUpError(BuildError):
+    """The built engine did not answer while it was warmed up."""
 
 
 class QualityError(BuildError):

@@ -40,6 +40,7 @@ __all__ = [
     "TamperedFileError",
     "TensorRtLlmOptions",
     "UnknownRuntimeError",
+    "WarmUp",
     "check_files",
     "load_engine_folder",
     "read_manifest",
@@ -197,6 +198,19 @@ class LlamaCppOptions(_Model):
     micro_batch: Positive
 
 
+class WarmUp(_Model):
+    """What ``gemma4 build --warm`` measured on the machine that built: seconds, and generated
+    tokens/s of whole batches by their size, prefill included. ``gpu`` is the device's name, ""
+    for a CPU."""
+
+    gpu: str
+    seconds: float
+    prompt_tokens: Positive
+    answer_tokens: Positive
+    ttft_s: float
+    tokens_per_s: dict[Positive, float]
+
+
 class SyntheticPace(_Model):
     """Pace of the synthetic runtime, per request."""
 
@@ -247,6 +261,7 @@ class Manifest(_Model):
     llama_cpp: LlamaCppOptions | None = None
     synthetic: SyntheticPace | None = None
     tensorrt_llm: TensorRtLlmOptions | None = None
+    warm: WarmUp | None = None
     verified: bool
     unverified_reason: str = ""
     quality: Quality | None = None
