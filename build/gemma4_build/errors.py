@@ -21,6 +21,7 @@ __all__ = [
     "TruncatedFileError",
     "UnknownTensorError",
     "UnsupportedModelError",
+    "WarmUpError",
 ]
 
 
@@ -60,6 +61,10 @@ class QuantizationError(BuildError):
 
 class TooLittleMemoryError(BuildError):
     """This machine cannot hold what the build needs; found before it starts."""
+
+
+class WarmUpError(BuildError):
+    """The built engine did not answer while it was warmed up."""
 
 
 class QualityError(BuildError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from gemma4_cli import build, chat, serve
+from gemma4_cli import build, chat, doctor, serve
 
 app = typer.Typer(
     name="gemma4",
@@ -16,3 +16,4 @@ app = typer.Typer(
 app.command("build")(build.build)
 app.command("serve")(serve.serve)
 app.command("chat")(chat.chat)
+app.command("doctor")(doctor.doctor)

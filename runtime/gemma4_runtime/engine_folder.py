@@ -40,6 +40,7 @@ __all__ = [
     "TamperedFileError",
     "TensorRtLlmOptions",
     "UnknownRuntimeError",
+    "WarmUp",
     "check_files",
     "load_engine_folder",
     "read_manifest",
@@ -191,15 +192,6 @@ class Quality(_Model):
     reference_perplexity: float | None = None
 
 
-class FirstTokens(_Model):
-    """What the source answers greedily to ``prompt``: token ids. ``margins`` are the gaps (nats)
-    between the best and the second token: below the engine's rounding either may come."""
-
-    prompt: list[Count]
-    expected: list[Count]
-    margins: list[float]
-
-
 class LlamaCppOptions(_Model):
     """How the runtime must load the file. ``byte_tokens`` "literal": byte tokens have normal
     type, so that llama.cpp streams their ids one by one (its text is not used)."""
@@ -208,6 +200,19 @@ class LlamaCppOptions(_Model):
     flash_attention: bool
     byte_tokens: Literal["literal", "byte"]
     micro_batch: Positive
+
+
+class WarmUp(_Model):
+    """What ``gemma4 build --warm`` measured on the machine that built: seconds, and generated
+    tokens/s of whole batches by their size, prefill included. ``gpu`` is the device's name, ""
+    for a CPU."""
+
+    gpu: str
+    seconds: float
+    prompt_tokens: Positive
+    answer_tokens: Positive
+    ttft_s: float
+    tokens_per_s: dict[Positive, float]
 
 
 class SyntheticPace(_Model):
@@ -224,6 +229,17 @@ class TensorRtLlmOptions(_Model):
     preset: Literal["latency", "throughput", "long-context"]
     checkpoint: str = "checkpoint"
     llm_args: str = "llm_args.yaml"
+
+
+class FirstTokens(_Model):
+    """What the source checkpoint answers greedily to the raw prompt ``text`` (BOS is added).
+
+    ``margins`` are the gaps (nats) between the best and the second token: where one is smaller
+    than the engine's rounding, either may come."""
+
+    text: str
+    ids: list[Count]
+    margins: list[float] = []
 
 
 class FileEntry(_Model):
@@ -256,6 +272,7 @@ class Manifest(_Model):
     llama_cpp: LlamaCppOptions | None = None
     synthetic: SyntheticPace | None = None
     tensorrt_llm: TensorRtLlmOptions | None = None
+    warm: WarmUp | None = None
     verified: bool
     unverified_reason: str = ""
     quality: Quality | None = None

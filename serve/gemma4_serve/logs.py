@@ -30,7 +30,9 @@ _NOISE = (
 class LogPump:
     """Reads the server's combined output line by line (run it in a thread)."""
 
-    def __init__(self, form: LogFormat, *, verbose: bool) -> None:
+    def __init__(self, form: LogFormat, *, verbose: bool, out: IO[str] | None = None) -> None:
+        """``out`` None: stderr."""
+        self._out = out
         self._form = form
         self._verbose = verbose
         self.tail: deque[str] = deque(maxlen=30)
@@ -59,14 +61,15 @@ class LogPump:
         self._write(text, {"level": level, "event": "triton", "message": message})
 
     def _write(self, text: str, fields: dict[str, str] | None) -> None:
+        out = self._out or sys.stderr
         if self._form == "text":
-            sys.stderr.write(f"{_readable(text) if fields is None else text}\n")
+            out.write(f"{_readable(text) if fields is None else text}\n")
         elif fields is None:
-            sys.stderr.write(text + "\n")
+            out.write(text + "\n")
         else:
             stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            sys.stderr.write(json.dumps({"time": stamp, **fields}) + "\n")
-        sys.stderr.flush()
+            out.write(json.dumps({"time": stamp, **fields}) + "\n")
+        out.flush()
 
 
 def _readable(text: str) -> str:

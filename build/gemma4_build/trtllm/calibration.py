@@ -6,7 +6,6 @@ chat template; a user's own conversations are better.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
@@ -18,7 +17,7 @@ from tokenizers import Tokenizer
 
 from gemma4_build.errors import BadOptionError
 
-__all__ = ["calibration_ids", "digest"]
+__all__ = ["calibration_ids"]
 
 _LEAST_TOKENS = 4
 
@@ -44,11 +43,6 @@ def calibration_ids(
     if not found:
         raise BadOptionError(f"--calibration {file}: has no text of {_LEAST_TOKENS} tokens or more")
     return found
-
-
-def digest(samples: list[list[int]]) -> str:
-    """Identifies the samples."""
-    return hashlib.sha256(json.dumps(samples).encode()).hexdigest()
 
 
 def _entries(file: Path | None) -> list[tuple[str, Any]]:

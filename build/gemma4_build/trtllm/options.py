@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from gemma4_build.errors import BadOptionError
 
-__all__ = ["DEVICES", "GPU_PRECISIONS", "PRESETS", "GpuOptions", "Preset"]
+__all__ = ["DEVICES", "GPU_PRECISIONS", "NO_GPU_OPTIONS", "PRESETS", "GpuOptions", "Preset"]
 
 GPU_PRECISIONS = ("bf16", "fp8", "nvfp4", "int4")
 PRESETS = ("latency", "throughput", "long-context")
@@ -103,6 +103,10 @@ class GpuOptions:
         for option, value in given.items():
             if value is not None:
                 raise BadOptionError(f"{option}: {why}; leave it out")
+
+
+NO_GPU_OPTIONS = GpuOptions()
+"""All defaults."""
 
 
 def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:

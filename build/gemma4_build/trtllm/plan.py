@@ -90,9 +90,9 @@ def plan_rank(
     pad: bool = False,
 ) -> RankPlan:
     """What one of ``tp`` GPUs holds. int4 is always padded, others with ``pad``."""
-    if pad or precision == "int4":
-        spec = padded(spec, precision, tp=tp, ep=ep).apply(spec)
     scheme = scheme_for(precision, quantize)
+    if pad or precision == "int4":
+        spec = padded(spec, precision, scheme, tp=tp, ep=ep).apply(spec)
     sums = {"experts": 0, "mlp": 0, "qkv": 0, "o": 0}
     for linear in linears(spec):
         nbytes = _linear_bytes(linear, scheme)

@@ -76,10 +76,6 @@ def _run(job: dict[str, Any], channel: _Channel) -> dict[str, Any]:
     samples: list[list[int]] = job["samples"]
     config = _config(job)
     model = _load(job)
-    if job["split_experts"]:
-        from gemma4_build.trtllm.split_experts import split_experts
-
-        split_experts(model)
     seen = 0
 
     def forward(quantized: Any) -> None:

@@ -7,12 +7,16 @@ quantizing costs, not what a GPU kernel may add.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from gemma4_runtime.engine_folder import Quality
+from tokenizers import Tokenizer
 
 from gemma4_build.errors import QualityError
 from gemma4_build.progress import Reporter
@@ -20,7 +24,9 @@ from gemma4_build.reference import final_states, project
 from gemma4_build.reference.ops import Array
 from gemma4_build.reference.weights import Rounding, Weights
 
-__all__ = ["THRESHOLDS", "compare_weights"]
+__all__ = ["THRESHOLDS", "Pair", "compare_weights", "held_out"]
+
+_PROMPT = "<bos><|turn>user\n{}<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"
 
 THRESHOLDS: dict[str, dict[str, float]] = {
     "fp8": {"mean_kl": 0.02, "top1_agreement": 0.93},
@@ -31,8 +37,9 @@ THRESHOLDS: dict[str, dict[str, float]] = {
 
 _ROWS = 64
 """Positions per step of the output matrix."""
-_LAST = 64
-"""Most positions looked at of each text, the last ones."""
+
+Pair = tuple[Sequence[int], Sequence[int]]
+"""Prompt and answer, token ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,40 +51,53 @@ class _Found:
     reference_surprise: list[float]
 
 
+def held_out(tokenizer_json: Path) -> list[Pair]:
+    """The package's held-out questions with answers, for perplexity."""
+    tokenizer = Tokenizer.from_file(str(tokenizer_json))
+
+    def encode(text: str) -> list[int]:
+        return list(tokenizer.encode(text, add_special_tokens=False).ids)
+
+    text = files("gemma4_build.trtllm").joinpath("held_out.json").read_text(encoding="utf-8")
+    return [
+        (encode(_PROMPT.format(entry["user"])), encode(f"{entry['model']}<turn|>"))
+        for entry in json.loads(text)
+    ]
+
+
 def compare_weights(
     source: Weights,
     quantized: Weights,
     rounding: Rounding,
     *,
-    texts: Sequence[Sequence[int]],
+    answers: Sequence[Pair],
+    held: Sequence[Pair],
     precision: str,
     note: str,
     reporter: Reporter,
 ) -> Quality:
-    """Measure ``quantized`` on ``texts`` (token ids). ``note`` says what was rounded.
+    """Measure ``quantized``: divergence where the source gave its own greedy ``answers``,
+    perplexity on the answers of ``held``. ``note`` says what was rounded.
 
     Raises :class:`QualityError` below the precision's thresholds.
     """
-    last = [min(len(text), _LAST) for text in texts]
+    pairs = [*answers, *held]
+    texts = [[*prompt, *answer[:-1]] for prompt, answer in pairs]
+    last = [len(answer) for _, answer in pairs]
     reporter.say(f"Verifying: {len(texts)} texts through the float32 reference, twice")
     exact = final_states(source, texts, last=last, reporter=reporter)
     ours = final_states(quantized, texts, last=last, reporter=reporter, rounding=rounding)
-    following = [
-        -1 if place + 1 == len(text) else text[place + 1]
-        for text, count in zip(texts, last, strict=True)
-        for place in range(len(text) - count, len(text))
-    ]
+    tokens = [token for _, answer in pairs for token in answer]
+    greedy = sum(len(answer) for _, answer in answers)
     found = _Found([], [], [], [], [])
     for first in range(0, len(exact), _ROWS):
         rows = slice(first, first + _ROWS)
-        p, q = (
-            _log_softmax(project(source, exact[rows])),
-            _log_softmax(project(quantized, ours[rows])),
-        )
-        _collect(found, p, q, following[rows])
+        p = _log_softmax(project(source, exact[rows]))
+        q = _log_softmax(project(quantized, ours[rows]))
+        _collect(found, p, q, tokens[rows], max(0, greedy - first))
     limits = THRESHOLDS[precision]
     quality = Quality(
-        prompts=len(texts),
+        prompts=len(answers),
         positions=len(found.divergence),
         top_k=source.spec.vocab,
         mean_kl=float(np.mean(found.divergence)),
@@ -86,7 +106,7 @@ def compare_weights(
         max_abs_delta_logprob=float(max(found.delta)),
         perplexity=float(np.exp(np.mean(found.surprise))),
         reference_perplexity=float(np.exp(np.mean(found.reference_surprise))),
-        reference=f"numpy float32 forward of the source; {note}",
+        reference=f"numpy float32 forward of the source, teacher-forced; {note}",
         thresholds=limits,
     )
     _judge(quality, limits, precision)
@@ -94,16 +114,21 @@ def compare_weights(
 
 
 def _collect(
-    found: _Found, p: npt.NDArray[np.float64], q: npt.NDArray[np.float64], following: list[int]
+    found: _Found,
+    p: npt.NDArray[np.float64],
+    q: npt.NDArray[np.float64],
+    tokens: list[int],
+    greedy: int,
 ) -> None:
-    found.divergence.extend(map(float, np.sum(np.exp(p) * (p - q), axis=1)))
-    best = q.argmax(axis=1)
-    found.agreed.extend(map(bool, p.argmax(axis=1) == best))
+    """The first ``greedy`` rows are of the source's own answers."""
+    divergence, best = np.sum(np.exp(p) * (p - q), axis=1), q.argmax(axis=1)
     rows = np.arange(len(best))
-    found.delta.extend(map(float, np.abs(p[rows, best] - q[rows, best])))
-    known = [(row, token) for row, token in enumerate(following) if token >= 0]
-    found.surprise.extend(-float(q[row, token]) for row, token in known)
-    found.reference_surprise.extend(-float(p[row, token]) for row, token in known)
+    delta = np.abs(p[rows, best] - q[rows, best])
+    found.divergence.extend(map(float, divergence[:greedy]))
+    found.agreed.extend(map(bool, (p.argmax(axis=1) == best)[:greedy]))
+    found.delta.extend(map(float, delta[:greedy]))
+    found.surprise.extend(map(float, -q[rows, tokens][greedy:]))
+    found.reference_surprise.extend(map(float, -p[rows, tokens][greedy:]))
 
 
 def _log_softmax(logits: Array) -> npt.NDArray[np.float64]:

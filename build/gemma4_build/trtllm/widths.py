@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from gemma4_build.errors import BadOptionError
 from gemma4_build.model_spec import ModelSpec
+from gemma4_build.trtllm.formats import Scheme
 
-__all__ = ["Widths", "check_split", "padded", "widths"]
+__all__ = ["Widths", "check_int4", "check_split", "padded", "padded_widths", "widths"]
 
 EXPERT_MULTIPLE = {"bf16": 8, "fp8": 32, "nvfp4": 16, "int4": 128}
 """Multiple that one GPU's share of an expert must be. TensorRT-LLM's CUTLASS MoE pads FP8 to 32
@@ -19,7 +20,7 @@ rows and columns in ways that do not match when it has to; NVFP4 has blocks of 1
 128; BF16 rows are aligned to 16 bytes."""
 
 DENSE_MULTIPLE = {"bf16": 8, "fp8": 16, "nvfp4": 16, "int4": 128}
-"""The same for the dense MLP."""
+"""The same for the dense MLP, where it is quantized."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +38,31 @@ def widths(spec: ModelSpec) -> Widths:
     return Widths(spec.moe_intermediate, spec.intermediate)
 
 
-def padded(spec: ModelSpec, precision: str, *, tp: int, ep: int) -> Widths:
+def padded(spec: ModelSpec, precision: str, scheme: Scheme | None, *, tp: int, ep: int) -> Widths:
     """The least widths not below the model's that ``precision`` takes on ``tp`` GPUs, of which
     ``ep`` split the experts by number."""
+    return padded_widths(widths(spec), precision, scheme, tp=tp, ep=ep)
+
+
+def padded_widths(
+    sizes: Widths, precision: str, scheme: Scheme | None, *, tp: int, ep: int
+) -> Widths:
+    """:func:`padded` from the widths alone."""
     return Widths(
-        _up(spec.moe_intermediate, EXPERT_MULTIPLE[precision] * (tp // ep)),
-        _up(spec.intermediate, DENSE_MULTIPLE[precision] * tp),
+        _up(sizes.moe, EXPERT_MULTIPLE[precision] * max(1, tp // ep)),
+        _up(sizes.dense, dense_multiple(precision, scheme) * tp),
     )
 
 
-def check_split(spec: ModelSpec, precision: str, *, tp: int, ep: int) -> None:
+def dense_multiple(precision: str, scheme: Scheme | None) -> int:
+    """NVFP4 of the experts alone leaves the dense MLP in bf16."""
+    quantized = scheme is not None and "mlp" in scheme.kinds
+    return DENSE_MULTIPLE[precision if quantized else "bf16"]
+
+
+def check_split(
+    spec: ModelSpec, precision: str, scheme: Scheme | None, *, tp: int, ep: int
+) -> None:
     """Raises :class:`BadOptionError` when the model cannot be cut like that."""
     if spec.heads % tp:
         raise BadOptionError(f"--tp {tp}: must divide the model's {spec.heads} attention heads")
@@ -56,8 +72,8 @@ def check_split(spec: ModelSpec, precision: str, *, tp: int, ep: int) -> None:
     if spec.experts % ep:
         raise BadOptionError(f"--ep {ep}: must divide the model's {spec.experts} experts")
     if precision == "int4":
-        _check_int4(spec, tp)
-    wanted = padded(spec, precision, tp=tp, ep=ep)
+        check_int4(spec, tp)
+    wanted = padded(spec, precision, scheme, tp=tp, ep=ep)
     if wanted == widths(spec):
         return
     share, multiple = spec.moe_intermediate / (tp // ep), EXPERT_MULTIPLE[precision]
@@ -69,12 +85,13 @@ def check_split(spec: ModelSpec, precision: str, *, tp: int, ep: int) -> None:
         )
     raise BadOptionError(
         f"--tp {tp}: one GPU's share of the dense MLP is {spec.intermediate / tp:g} wide, "
-        f"{precision} needs a multiple of {DENSE_MULTIPLE[precision]}; use a smaller --tp, or "
-        f"--pad-experts (width {spec.intermediate} -> {wanted.dense})"
+        f"{precision} needs a multiple of {dense_multiple(precision, scheme)}; use a smaller --tp, "
+        f"or --pad-experts (width {spec.intermediate} -> {wanted.dense})"
     )
 
 
-def _check_int4(spec: ModelSpec, tp: int) -> None:
+def check_int4(spec: ModelSpec, tp: int) -> None:
+    """Raises :class:`BadOptionError` where groups of 128 do not fit and padding cannot help."""
     inner = {"hidden size": spec.hidden}
     inner["one GPU's share of a sliding layer's attention"] = spec.heads * spec.head_dim // tp
     inner["one GPU's share of a full layer's attention"] = spec.heads * spec.global_head_dim // tp

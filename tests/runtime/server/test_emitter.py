@@ -128,6 +128,25 @@ def test_a_lagging_consumer_gets_several_tokens_at_once(stack):
     assert max(len(c.ids) for c in shown) > 5
 
 
+def probes(out):
+    return sum(c.probe and c.check for c in out.chunks)
+
+
+def test_probes_are_rarer_when_many_wait(stack):
+    """Before its first token a stream is asked more often, unless many wait for theirs."""
+    emitter, _, board, _ = stack(
+        slots=16, prefill_s_per_1k=200.0
+    )  # 0.6 s before the first of 3 tokens
+    counts = {}
+    for many in (1, 16):
+        outs = [Recorder(board) for _ in range(many)]
+        for index, out in enumerate(outs):
+            emitter.open(request(key=f"{many}-{index}", max_tokens=1), out)
+        assert all(out.over.wait(WAIT_S) for out in outs)
+        counts[many] = sum(map(probes, outs)) / many
+    assert counts[1] > 1.3 * counts[16] > 0
+
+
 def test_probes_while_nothing_comes(stack):
     emitter, _, board, _ = stack(interval_s=0.6)
     out = Recorder(board)

@@ -1,0 +1,99 @@
+"""Start-up work of an engine done once, and measured: every batch size, time to the first token,
+tokens/s. On TensorRT-LLM this fills the caches that later starts use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from threading import Event
+
+from gemma4_runtime.engine_folder import WarmUp
+from gemma4_runtime.engines.base import Engine, EngineFinish
+from gemma4_runtime.errors import RequestError
+from gemma4_runtime.messages import GenerationRequest, SamplingParams
+
+from gemma4_build.errors import WarmUpError
+
+__all__ = ["batch_sizes", "warm_up"]
+
+_PROMPT_TOKENS = 128
+_ANSWER_TOKENS = 64
+_WAIT_S = 1800.0
+"""The first batch of a fresh machine compiles kernels for minutes."""
+
+
+def batch_sizes(slots: int) -> list[int]:
+    """1, 2, 4, 8, ... and ``slots``: with padding on, a CUDA graph serves every size up to its
+    own, so these reach all of them up to a factor of two."""
+    sizes = [1 << i for i in range(slots.bit_length()) if 1 << i <= slots]
+    return sizes if sizes[-1] == slots else [*sizes, slots]
+
+
+def warm_up(
+    engine: Engine, *, sizes: Sequence[int], first_id: int, gpu: str, max_total_tokens: int
+) -> WarmUp:
+    """Run a batch of every size twice and time the second. ``first_id``: an ordinary token id from
+    which prompts without a common beginning are made. Raises :class:`WarmUpError`."""
+    started = time.monotonic()
+    prompt = min(_PROMPT_TOKENS, max_total_tokens // 2)
+    answer = min(_ANSWER_TOKENS, max_total_tokens - prompt)
+    ttft, rates = 0.0, {}
+    for size in sizes:
+        for timed in (False, True):
+            answers = [_Timed() for _ in range(size)]
+            began = time.monotonic()
+            for index, sink in enumerate(answers):
+                _submit(engine, sink, first_id + index * 7 + timed, prompt, answer)
+            for sink in answers:
+                sink.wait(_WAIT_S)
+            spent = time.monotonic() - began
+        rates[size] = sum(sink.count for sink in answers) / spent
+        if size == 1:
+            ttft = answers[0].first - began
+    return WarmUp(
+        gpu=gpu,
+        seconds=time.monotonic() - started,
+        prompt_tokens=prompt,
+        answer_tokens=answer,
+        ttft_s=ttft,
+        tokens_per_s=rates,
+    )
+
+
+def _submit(engine: Engine, sink: _Timed, first_id: int, prompt: int, answer: int) -> None:
+    request = GenerationRequest(
+        key=f"warm-{id(sink)}",
+        input_ids=[2, *(first_id + i for i in range(prompt - 1))],
+        sampling=SamplingParams(max_tokens=answer, min_tokens=answer, temperature=0.0),
+    )
+    try:
+        engine.submit(request, sink)
+    except RequestError as error:
+        raise WarmUpError(f"the engine refused a request of the warm-up: {error.message}") from None
+
+
+class _Timed:
+    """A token sink that counts."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first = 0.0
+        self._error = ""
+        self._over = Event()
+
+    def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
+        self.first = self.first or time.monotonic()
+        self.count += len(ids)
+
+    def finished(self, finish: EngineFinish) -> None:
+        self._over.set()
+
+    def failed(self, error: RequestError) -> None:
+        self._error = error.message
+        self._over.set()
+
+    def wait(self, timeout: float) -> None:
+        if not self._over.wait(timeout):
+            raise WarmUpError(f"no answer within {timeout:.0f} s")
+        if self._error:
+            raise WarmUpError(f"the engine failed: {self._error}")

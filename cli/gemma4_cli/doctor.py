@@ -1,0 +1,87 @@
+"""``gemma4 doctor``: is this machine, and this engine, in order?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from gemma4_cli.fail import fail
+
+__all__ = ["doctor"]
+
+
+def doctor(
+    engine: Annotated[Path | None, typer.Option(help="Also check this engine folder.")] = None,
+    gpu: Annotated[
+        bool,
+        typer.Option(
+            "--gpu",
+            help="Start the engine and try it: first tokens, pace, cancel, overload, drain.",
+        ),
+    ] = False,
+    gpu_name: Annotated[
+        str | None, typer.Option(help="Show what such a GPU can run, without having one.")
+    ] = None,
+    gpus: Annotated[int, typer.Option(min=1, help="With --gpu-name: how many of them.")] = 8,
+    report: Annotated[
+        Path | None, typer.Option(help="Also write the findings as JSON, to send to somebody.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    start_timeout: Annotated[
+        float, typer.Option(min=1, help="With --gpu: seconds until the engine must be ready.")
+    ] = 1800.0,
+    http_port: Annotated[int, typer.Option(envvar="HTTP_PORT", min=0, max=65535)] = 8000,
+    grpc_port: Annotated[int, typer.Option(envvar="GRPC_PORT", min=0, max=65535)] = 8001,
+    metrics_port: Annotated[int, typer.Option(envvar="METRICS_PORT", min=0, max=65535)] = 8002,
+) -> None:
+    """Look at driver, GPUs, memory, software, ports and an engine folder; try it with --gpu.
+
+    Exit status: 0 nothing failed, 1 something did, 2 bad options.
+    """
+    try:
+        from gemma4_runtime.trtllm.gpus import UnknownGpuError, find_gpu
+        from gemma4_serve.doctor.engine import check_engine
+        from gemma4_serve.doctor.gpus import check_gpus, read_driver
+        from gemma4_serve.doctor.machine import check_machine, check_ports, check_software
+        from gemma4_serve.doctor.report import Report
+        from gemma4_serve.doctor.table import compatibility
+        from gemma4_serve.doctor.trial import run_trial
+        from gemma4_serve.ports import Ports
+    except ImportError as error:
+        fail(f"{error.name} is missing; `pip install 'gemma4-triton[serve]'`", code=2)
+    if gpu and engine is None:
+        fail("--gpu: needs --engine FOLDER, the engine to try", code=2)
+    try:
+        named = None if gpu_name is None else find_gpu(gpu_name)
+    except UnknownGpuError as error:
+        fail(str(error).replace("--gpu ", "--gpu-name ", 1), code=2)
+    driver = read_driver()
+    found = Report()
+    found.add("Machine", *check_machine())
+    found.add("GPU", *check_gpus(driver))
+    found.add("Software", *check_software())
+    found.add("Ports", *check_ports("127.0.0.1", Ports(http_port, grpc_port, metrics_port)))
+    if named is not None:
+        found.add(f"{gpus} x {named.product}", *compatibility(named, gpus))
+    elif not isinstance(driver, str) and driver.devices:
+        device = driver.devices[0].gpu
+        found.add(f"What {device.product} can run", *compatibility(device, len(driver.devices)))
+    if engine is not None:
+        manifest, results = check_engine(engine, driver)
+        found.add("Engine", *results)
+        if gpu and manifest is not None:
+            found.add("Trial", *run_trial(engine, manifest, start_timeout=start_timeout))
+    text = found.to_json()
+    if report is not None:
+        try:
+            report.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            fail(f"--report {report}: {error.strerror}", code=2)
+    if as_json:
+        print(text)
+    else:
+        found.show(Console())
+    raise typer.Exit(1 if found.failed else 0)

@@ -1,0 +1,31 @@
+"""Folders for what TensorRT-LLM compiles and tunes at its first start.
+
+The autotuner's file carries no version check (its loader takes what it finds), so the folder's
+name holds everything that makes a tuning valid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+__all__ = ["cache_environment", "cache_folder"]
+
+
+def cache_folder(root: Path, *, version: str, gpu: str, precision: str, tp: int, ep: int) -> Path:
+    """``root/<version>-<gpu>-<key>``; ``gpu`` is the driver's name of the device."""
+    parts = {"version": version, "gpu": gpu, "precision": precision, "tp": tp, "ep": ep}
+    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+    words = "".join(c if c.isalnum() or c in "-." else "-" for c in f"{version}-{gpu}".lower())
+    return root / f"{words}-{key}"
+
+
+def cache_environment(folder: Path) -> dict[str, str]:
+    """Variables by which TensorRT-LLM and FlashInfer find their caches (facts: autotuner.py,
+    #18897, FlashInfer's jit/env.py). Set them before either is imported."""
+    return {
+        "TLLM_AUTOTUNER_CACHE_PATH": str(folder / "autotuner.json"),
+        "TRTLLM_CACHE_DIR": str(folder / "artifacts"),
+        "FLASHINFER_WORKSPACE_BASE": str(folder / "flashinfer"),
+    }

@@ -1,0 +1,60 @@
+"""What somebody wants to run: GPU, precision, split, version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from packaging.version import Version
+
+from gemma4_runtime.trtllm.gpus import Gpu
+
+__all__ = [
+    "DENSE_WIDTH", "EXPERTS", "EXPERT_WIDTH", "HEADS", "HIDDEN", "PRECISIONS", "Precision", "Setup",
+]  # fmt: skip
+
+Precision = Literal["bf16", "fp8", "nvfp4", "int4"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+# Gemma 4 26B-A4B (config.json).
+HIDDEN = 2816
+HEADS = 16
+EXPERTS = 128
+EXPERT_WIDTH = 704
+DENSE_WIDTH = 2112
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """``tp`` GPUs share the model; ``ep`` of them (a divisor of ``tp``) share out whole experts and
+    the other ``tp / ep`` cut each expert's width. Widths are above the checkpoint's where it was
+    padded. ``nvfp4_scope``: quantized are the experts only, or the dense MLPs too."""
+
+    gpu: Gpu
+    precision: Precision
+    version: Version
+    tp: int = 1
+    ep: int = 1
+    pp: int = 1
+    cp: int = 1
+    attention_dp: bool = False
+    mtp: bool = False
+    nvfp4_scope: Literal["experts", "mlp"] = "experts"
+    expert_width: int = EXPERT_WIDTH
+    dense_width: int = DENSE_WIDTH
+
+    @property
+    def expert_part(self) -> int:
+        """Width of an expert on one GPU, rounded down where it does not divide."""
+        return self.expert_width // (self.tp // self.ep)
+
+    @property
+    def dense_part(self) -> int:
+        """Width of the dense MLP on one GPU; attention-DP keeps it whole."""
+        return self.dense_width if self.attention_dp else self.dense_width // self.tp
+
+    @property
+    def dense_quantized(self) -> bool:
+        return self.precision in ("fp8", "int4") or (
+            self.precision == "nvfp4" and self.nvfp4_scope == "mlp"
+        )

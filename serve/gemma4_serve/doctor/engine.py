@@ -1,0 +1,63 @@
+"""An engine folder: is it whole, and does it fit this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from gemma4_runtime.engine_folder import EngineFolderError, Manifest, load_engine_folder
+from gemma4_runtime.trtllm.compat import verdict
+from gemma4_runtime.trtllm.setup import Precision
+
+from gemma4_serve.doctor.gpus import Driver
+from gemma4_serve.doctor.report import Level, Result
+
+__all__ = ["check_engine"]
+
+
+def check_engine(path: Path, driver: Driver | str) -> tuple[Manifest | None, list[Result]]:
+    """Manifest (None when it cannot be served) and findings. Reads every file once."""
+    try:
+        manifest = load_engine_folder(path, verify_hashes=True).manifest
+    except EngineFolderError as error:
+        return None, [Result("folder", "fail", str(error))]
+    size = sum(entry.size for entry in manifest.files.values())
+    quality = manifest.quality
+    results = [
+        Result(
+            "folder", "ok",
+            f"{manifest.runtime} {manifest.runtime_version}, {manifest.precision}, "
+            f"{size / 1e9:.2f} GB, hashes right",
+        ),
+        Result("quality", "ok", f"top-1 {quality.top1_agreement:.1%}, KL {quality.mean_kl:.2g}")
+        if quality
+        else Result("quality", "info", f"not measured: {manifest.unverified_reason}"),
+    ]  # fmt: skip
+    if manifest.runtime == "tensorrt_llm":
+        results += _fits(manifest, driver)
+    return manifest, results
+
+
+def _fits(manifest: Manifest, driver: Driver | str) -> list[Result]:
+    tp = manifest.tensor_parallel
+    if isinstance(driver, str) or not driver.devices:
+        return [Result("GPUs", "fail", f"the engine wants {tp}, none is in reach")]
+    devices = driver.devices
+    results = []
+    if len(devices) < tp:
+        results.append(
+            Result(
+                "GPUs", "fail", f"the engine wants {tp}, {len(devices)} are in reach",
+                f"build again with --tp {len(devices)}",
+            )
+        )  # fmt: skip
+    found = verdict(
+        gpu=devices[0].gpu,
+        precision=cast(Precision, manifest.precision),
+        tp=tp,
+        ep=manifest.expert_parallel,
+        version=manifest.runtime_version,
+    )
+    level: Level = {"yes": "ok", "experimental": "warn", "no": "fail"}[found.status]  # type: ignore[assignment]
+    results.append(Result("fits the GPU", level, f"{found.status}: {found.reason}", found.way_out))
+    return results

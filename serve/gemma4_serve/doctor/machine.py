@@ -1,0 +1,108 @@
+"""Memory, shared memory, processors, software."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from gemma4_runtime.machine import available_memory
+from gemma4_runtime.trtllm.versions import PINNED, TRANSFORMERS
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from gemma4_serve.doctor.report import Result
+from gemma4_serve.errors import ServeError
+from gemma4_serve.install import find_triton
+from gemma4_serve.ports import Ports, claim_ports
+
+__all__ = ["check_machine", "check_ports", "check_software"]
+
+_LEAST_SHM = 32 << 20
+"""Triton's Python models took 7 MiB idle and with 64 streams (measured, synthetic engine); Docker
+gives 64 MiB unless told otherwise. TensorRT-LLM on several GPUs wants gigabytes (NCCL)."""
+_PACKAGES = ("gemma4-triton", "tritonclient", "nvidia-pytriton", "xllamacpp", "tokenizers", "torch")
+
+
+def check_machine() -> list[Result]:
+    """Processors, memory and /dev/shm."""
+    shm = shutil.disk_usage("/dev/shm")
+    small = shm.free < _LEAST_SHM
+    return [
+        Result("system", "ok", f"{platform.system()} {platform.release()}, {platform.machine()}"),
+        Result("processors", "ok", f"{len(os.sched_getaffinity(0))} cores for this process"),
+        Result("memory", "ok", f"{available_memory() / 2**30:.1f} GiB available"),
+        Result(
+            "/dev/shm", "fail" if small else "ok", f"{shm.free / 2**30:.2f} GiB free",
+            "Triton's models talk through it: docker run --shm-size 8g" if small else "",
+        ),
+    ]  # fmt: skip
+
+
+def check_software() -> list[Result]:
+    """Python, packages, the Triton server, TensorRT-LLM and the transformers beside it."""
+    results = [Result("Python", "ok", platform.python_version())]
+    for name in _PACKAGES:
+        found = _version(name)
+        results.append(Result(name, "ok" if found else "info", found or "not installed"))
+    results.append(_triton())
+    results += _tensorrt_llm()
+    return results
+
+
+def _triton() -> Result:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            install = find_triton(Path(folder))
+        except ServeError as error:
+            return Result("Triton", "fail", str(error))
+    kind = "of the pytriton wheel" if install.embedded else "of this system"
+    return Result("Triton", "ok", f"the server {kind}, {install.binary}")
+
+
+def _tensorrt_llm() -> list[Result]:
+    found, beside = _version("tensorrt-llm"), _version("transformers")
+    if not found:
+        return [
+            Result(
+                "TensorRT-LLM", "info", "not installed",
+                "it comes in our image; the CPU runtime needs it not",
+            )
+        ]  # fmt: skip
+    same = found == PINNED
+    results = [
+        Result(
+            "TensorRT-LLM", "ok" if same else "warn", found,
+            "" if same else f"this release was made for {PINNED}",
+        )
+    ]  # fmt: skip
+    fits = bool(beside) and Version(beside) in SpecifierSet(TRANSFORMERS)
+    results.append(
+        Result(
+            "transformers", "ok" if fits else "fail", beside or "not installed",
+            "" if fits else f"TensorRT-LLM reads Gemma 4 with transformers {TRANSFORMERS}: "
+            f"pip install 'transformers{TRANSFORMERS}'",
+        )
+    )  # fmt: skip
+    return results
+
+
+def check_ports(host: str, ports: Ports) -> list[Result]:
+    """Whether a server could listen."""
+    try:
+        claim_ports(host, ports)
+    except ServeError as error:
+        return [Result("ports", "warn", str(error))]
+    return [Result("ports", "ok", f"{ports.http}, {ports.grpc}, {ports.metrics} are free")]
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        module = sys.modules.get(name.replace("-", "_"))
+        return str(getattr(module, "__version__", ""))

@@ -1,0 +1,58 @@
+"""Findings, and how they are shown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["Level", "Report", "Result"]
+
+Level = Literal["ok", "info", "warn", "fail"]
+_STYLE = {"ok": "green", "info": "cyan", "warn": "yellow", "fail": "bold red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One finding. ``way_out`` says what to do; ``figures`` are numbers for the saved report."""
+
+    name: str
+    level: Level
+    detail: str
+    way_out: str = ""
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Report:
+    """Findings by section, in the order they were made."""
+
+    sections: dict[str, list[Result]] = field(default_factory=dict)
+
+    def add(self, section: str, *results: Result) -> None:
+        self.sections.setdefault(section, []).extend(results)
+
+    @property
+    def failed(self) -> int:
+        return sum(r.level == "fail" for results in self.sections.values() for r in results)
+
+    def to_json(self) -> str:
+        """One object: section -> list of findings."""
+        data = {name: [asdict(r) for r in results] for name, results in self.sections.items()}
+        return json.dumps({"failed": self.failed, "sections": data}, indent=2)
+
+    def show(self, console: Console) -> None:
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        for section, results in self.sections.items():
+            table.add_row("", f"[bold]{section}[/bold]", "")
+            for result in results:
+                detail = result.detail + (f"\n→ {result.way_out}" if result.way_out else "")
+                style = _STYLE[result.level]
+                table.add_row(f"[{style}]{result.level:>4}[/{style}]", result.name, detail)
+        console.print(table)

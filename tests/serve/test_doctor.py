@@ -1,0 +1,187 @@
+"""The doctor's findings, with a driver that says what a test wants."""
+
+# ruff: noqa: N802 - NVML's names
+
+from __future__ import annotations
+
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+from gemma4_build.pipeline import build_engine
+from gemma4_build.progress import SilentReporter
+from gemma4_build.request import BuildRequest
+from gemma4_cli.main import app
+from gemma4_runtime.engine_folder import MANIFEST_NAME
+from gemma4_runtime.trtllm.gpus import find_gpu
+from gemma4_serve.doctor import machine
+from gemma4_serve.doctor.engine import check_engine
+from gemma4_serve.doctor.gpus import Driver, check_gpus, read_driver
+from gemma4_serve.doctor.table import compatibility
+from typer.testing import CliRunner
+
+GIB = 2**30
+
+
+class FakeNvml:
+    """The calls of NVML that we make; anything else is an AttributeError."""
+
+    class NVMLError(Exception):
+        pass
+
+    def __init__(self, devices=(), cuda=13010, broken=""):
+        self.devices, self.cuda, self.broken, self.open = devices, cuda, broken, False
+
+    def nvmlInit(self):
+        if self.broken:
+            raise self.NVMLError(self.broken)
+        self.open = True
+
+    def nvmlShutdown(self):
+        assert self.open
+        self.open = False
+
+    def nvmlSystemGetCudaDriverVersion(self):
+        return self.cuda
+
+    def nvmlSystemGetDriverVersion(self):
+        return b"590.44"
+
+    def nvmlDeviceGetCount(self):
+        return len(self.devices)
+
+    def nvmlDeviceGetHandleByIndex(self, index):
+        return self.devices[index]
+
+    def nvmlDeviceGetMemoryInfo(self, device):
+        return SimpleNamespace(total=device[2], free=device[2] - GIB)
+
+    def nvmlDeviceGetCudaComputeCapability(self, device):
+        return device[1]
+
+    def nvmlDeviceGetName(self, device):
+        return device[0]
+
+
+H100 = ("NVIDIA H100 80GB HBM3", (9, 0), 85_520_809_984)
+L4 = ("NVIDIA L4", (8, 9), 24 * 10**9)
+
+
+@pytest.fixture
+def driver(monkeypatch):
+    def use(*devices, **options):
+        fake = FakeNvml(devices, **options)
+        monkeypatch.setitem(sys.modules, "pynvml", fake)
+        found = read_driver()
+        assert not fake.open
+        return found
+
+    return use
+
+
+@pytest.fixture(scope="module")
+def engine(checkpoint, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("doctor") / "engine"
+    build_engine(
+        BuildRequest(checkpoint=checkpoint, out=folder, runtime="synthetic"), SilentReporter()
+    )
+    return folder
+
+
+def levels(results):
+    return {r.name: r.level for r in results}
+
+
+def test_devices(driver):
+    found = driver(H100, H100)
+    assert isinstance(found, Driver) and found.version == "590.44" and found.cuda == (13, 1)
+    assert [d.gpu.name for d in found.devices] == ["h100", "h100"]
+    results = check_gpus(found)
+    assert levels(results) == {"driver": "ok", "CUDA": "ok", "GPU 0": "ok", "GPU 1": "ok"}
+    assert "78.6 of 79.6 GiB free" in results[-1].detail
+
+
+def test_old_cuda_fails(driver):
+    result = check_gpus(driver(H100, cuda=12080))[1]
+    assert result.level == "fail" and "12.8" in result.detail and "update" in result.way_out
+
+
+def test_no_driver_is_no_failure(driver):
+    assert driver(broken="Driver Not Loaded") == "Driver Not Loaded"
+    (result,) = check_gpus("Driver Not Loaded")
+    assert result.level == "info" and "Driver Not Loaded" in result.detail
+
+
+def as_tensorrt_llm(folder, tmp_path, **changes):
+    """A copy of an engine folder whose manifest says it is TensorRT-LLM's."""
+    copy = tmp_path / "trt"
+    copy.mkdir()
+    for file in folder.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    manifest = json.loads((copy / MANIFEST_NAME).read_text())
+    manifest |= {
+        "runtime": "tensorrt_llm", "runtime_version": "1.3.0rc29", "precision": "fp8",
+        "synthetic": None, "tensorrt_llm": {"preset": "latency"},
+    } | changes  # fmt: skip
+    (copy / MANIFEST_NAME).write_text(json.dumps(manifest))
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("devices", "changes", "name", "level", "says"),
+    [
+        ((H100,), {}, "fits the GPU", "warn", "experimental"),
+        ((H100,), {"precision": "nvfp4"}, "fits the GPU", "fail", "GELU"),
+        ((H100,), {"runtime_version": "1.3.0rc20"}, "fits the GPU", "fail", "#18002"),
+        ((L4,), {}, "fits the GPU", "fail", "#14942"),
+        ((H100,), {"tensor_parallel": 2}, "GPUs", "fail", "wants 2, 1 are in reach"),
+        ((), {}, "GPUs", "fail", "none is in reach"),
+    ],
+)
+def test_engine_and_gpus(engine, tmp_path, driver, devices, changes, name, level, says):
+    folder = as_tensorrt_llm(engine, tmp_path, **changes)
+    _, results = check_engine(folder, driver(*devices))
+    (found,) = [r for r in results if r.name == name]
+    assert found.level == level and says in found.detail
+
+
+def test_a_changed_file_fails(engine, tmp_path, driver):
+    folder = as_tensorrt_llm(engine, tmp_path)
+    (folder / "tokenizer.json").write_text("{}")
+    manifest, (result,) = check_engine(folder, driver(H100))
+    assert manifest is None and result.level == "fail" and "tokenizer.json" in result.detail
+
+
+def test_compatibility_merges_equal_answers():
+    results = compatibility(find_gpu("h100"), 4)
+    assert [r.level for r in results if r.name.startswith("nvfp4")] == ["info"]
+    assert compatibility(find_gpu("h100"), 1)[0].name == "bf16, tp 1"
+
+
+def test_software(monkeypatch):
+    versions = {"tensorrt-llm": "1.3.0rc29", "transformers": "5.14.1"}
+    monkeypatch.setattr(machine, "_version", lambda name: versions.get(name, ""))
+    assert levels(machine.check_software())["transformers"] == "ok"
+    versions["transformers"] = "5.15.0"
+    bad = next(r for r in machine.check_software() if r.name == "transformers")
+    assert bad.level == "fail" and ">=5.10,<5.15" in bad.way_out
+    versions["tensorrt-llm"] = "1.3.0rc26"
+    assert levels(machine.check_software())["TensorRT-LLM"] == "warn"
+
+
+def test_command(engine, tmp_path):
+    def call(*args):
+        ports = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0")
+        return CliRunner().invoke(app, ["doctor", *ports, *map(str, args)])
+
+    report = tmp_path / "r.json"
+    done = call("--engine", engine, "--gpu-name", "b200", "--gpus", "2", "--report", report)
+    assert done.exit_code == 0, done.output
+    saved = json.loads(report.read_text())
+    assert saved["failed"] == 0 and "2 x B200" in saved["sections"]
+    assert json.loads(call("--json").output)["sections"].keys() >= {"Machine", "Software", "Ports"}
+    assert call("--engine", tmp_path / "nothing").exit_code == 1
+    assert call("--gpu").exit_code == 2
+    assert call("--gpu-name", "h999").exit_code == 2
+    assert call("--report", tmp_path / "no" / "folder").exit_code == 2
