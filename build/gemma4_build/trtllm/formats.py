@@ -26,6 +26,7 @@ __all__ = [
     "Part",
     "Scheme",
     "checkpoint_parts",
+    "folded_norm",
     "linear_parts",
     "linears",
     "total_bytes",
@@ -133,13 +134,27 @@ def linear_parts(linear: Linear, scheme: Scheme) -> tuple[Part, ...]:
             second,
             *one,
         )
-    return (
+    packed = (
         Part(f"{name}.weight", "U8", (out // 2, inner)),
         Part(f"{name}.weight_scale", "F32", (out, inner // INT4_BLOCK)),
         second,
-        Part(f"{name}.pre_quant_scale", "BF16", (inner,)),
         *one,
     )
+    if folded_norm(linear) is not None:
+        return packed
+    return (*packed, Part(f"{name}.pre_quant_scale", "BF16", (inner,)))
+
+
+def folded_norm(linear: Linear) -> str | None:
+    """The norm weight into which ModelOpt multiplies AWQ's scaling of ``linear``'s inputs; None
+    where it is stored, as it is for the experts."""
+    layer, _, part = linear.name.partition(".self_attn.")
+    if linear.kind == "qkv":
+        return f"{layer}.input_layernorm.weight"
+    layer, _, part = linear.name.partition(".mlp.")
+    if part in ("gate_proj", "up_proj"):
+        return f"{layer}.pre_feedforward_layernorm.weight"
+    return None
 
 
 def checkpoint_parts(spec: ModelSpec, scheme: Scheme | None) -> Iterator[Part]:

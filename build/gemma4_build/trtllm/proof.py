@@ -14,7 +14,7 @@ from gemma4_build.progress import Reporter
 from gemma4_build.reference.weights import Weights
 from gemma4_build.shards import StoredTensor
 from gemma4_build.trtllm.decode import decode_e4m3
-from gemma4_build.trtllm.formats import Format, Part, Scheme, checkpoint_parts, linears
+from gemma4_build.trtllm.formats import Format, Part, Scheme, checkpoint_parts, folded_norm, linears
 from gemma4_build.trtllm.quantized import Stored, decode_linear
 
 __all__ = ["check_against_source", "check_stored"]
@@ -53,7 +53,25 @@ def check_stored(spec: ModelSpec, scheme: Scheme, stored: Stored) -> int:
                 f"{list(part.shape)}{_hint(tensor, part)}"
             )
         total += part.nbytes
+    _check_pairs(spec, scheme, stored)
     return total
+
+
+def _check_pairs(spec: ModelSpec, scheme: Scheme, stored: Stored) -> None:
+    """TensorRT-LLM multiplies with an expert's gate and up at once: one scaling for both."""
+    fields = {
+        "fp8": ("input_scale",),
+        "nvfp4": ("input_scale", "weight_scale_2"),
+        "w4a8": ("input_scale", "pre_quant_scale"),
+    }[scheme.format]
+    for linear in linears(spec):
+        if linear.kind != "experts" or not linear.name.endswith("gate_proj"):
+            continue
+        for name in fields:
+            gate = f"{linear.name}.{name}"
+            up = gate.replace("gate_proj", "up_proj")
+            if not np.array_equal(stored[gate].read_float32(), stored[up].read_float32()):
+                raise QuantizationError(f"{gate} is not {up}, which TensorRT-LLM needs equal")
 
 
 def _check_experts(spec: ModelSpec, stored: Stored) -> None:
@@ -90,9 +108,14 @@ def check_against_source(
     """What is not quantized is bit for bit the source's, and every quantized matrix is the source's
     within rounding. Returns the largest relative RMS error. Raises :class:`QuantizationError`."""
     spec, worst = source.spec, 0.0
+    folded = set()
+    if scheme.format == "w4a8":
+        folded = {folded_norm(linear) for linear in linears(spec)}
     with reporter.bytes("Comparing", total=sum(t.read_size for t in original.values())) as tick:
         for part in checkpoint_parts(spec, None):
             tensor = stored.get(part.name)
+            if part.name in folded:
+                continue
             if tensor is not None and tensor.dtype == "BF16":
                 _same_bits(original[part.name], tensor)
                 tick(tensor.read_size)
@@ -100,7 +123,12 @@ def check_against_source(
             if linear.kind not in scheme.kinds:
                 continue
             exact = source.tensors[linear.source].read_float32(linear.first, linear.size)
-            error = decode_linear(linear, scheme, stored) - exact
+            found = decode_linear(linear, scheme, stored)
+            norm_name = folded_norm(linear) if scheme.format == "w4a8" else None
+            if norm_name is not None:
+                scaling = stored[norm_name].read_float32() / original[norm_name].read_float32()
+                found = (found.reshape(-1, linear.inner) * scaling).reshape(-1)
+            error = found - exact
             norm = float(np.sqrt(np.mean(np.square(exact))))
             relative = float(np.sqrt(np.mean(np.square(error)))) / max(norm, 1e-30)
             worst = max(worst, relative)

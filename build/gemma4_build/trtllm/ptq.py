@@ -69,6 +69,7 @@ def quantize(
         "recipe": recipe,
         "samples": samples,
         "device": device,
+        "split_experts": "awq" in recipe,
         "threads": threads or len(os.sched_getaffinity(0)),
     }
     job_file.write_text(json.dumps(job))

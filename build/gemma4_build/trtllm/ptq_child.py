@@ -76,6 +76,11 @@ def _run(job: dict[str, Any], channel: _Channel) -> dict[str, Any]:
     samples: list[list[int]] = job["samples"]
     config = _config(job)
     model = _load(job)
+    if job["split_experts"]:
+        from gemma4_build.trtllm.split_experts import split_experts, without_block_sync
+
+        split_experts(model)
+        without_block_sync()
     seen = 0
 
     def forward(quantized: Any) -> None:
@@ -85,7 +90,7 @@ def _run(job: dict[str, Any], channel: _Channel) -> dict[str, Any]:
                 ids = torch.tensor([sample], device=job["device"])
                 quantized(input_ids=ids, use_cache=False)
                 seen += 1
-                channel.send(title="Calibrating", done=seen, total=len(samples))
+                channel.send(title="Calibrating", done=seen % len(samples), total=len(samples))
 
     model = mtq.quantize(model, config, forward)
     channel.send(title="Exporting", done=0, total=1)

@@ -29,9 +29,9 @@ __all__ = ["THRESHOLDS", "Pair", "compare_weights", "held_out"]
 _PROMPT = "<bos><|turn>user\n{}<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"
 
 THRESHOLDS: dict[str, dict[str, float]] = {
-    "fp8": {"mean_kl": 0.02, "top1_agreement": 0.93},
-    "nvfp4": {"mean_kl": 0.15, "top1_agreement": 0.85},
-    "int4": {"mean_kl": 0.15, "top1_agreement": 0.85},
+    "fp8": {"mean_kl": 0.12, "top1_agreement": 0.93},
+    "nvfp4": {"mean_kl": 0.2, "top1_agreement": 0.88},
+    "int4": {"mean_kl": 0.2, "top1_agreement": 0.88},
 }
 """What each precision must reach. Measured figures: docs/build.md."""
 

@@ -20,7 +20,7 @@ from gemma4_build.trtllm.decode import (
     round_fp8,
     round_nvfp4,
 )
-from gemma4_build.trtllm.formats import INT4_BLOCK, Linear, Scheme, linears
+from gemma4_build.trtllm.formats import INT4_BLOCK, Linear, Scheme, folded_norm, linears
 
 __all__ = ["EngineRounding", "QuantizedWeights", "decode_linear", "scalar"]
 
@@ -33,8 +33,8 @@ def scalar(tensor: StoredTensor) -> float:
 
 
 def decode_linear(linear: Linear, scheme: Scheme, stored: Stored) -> Array:
-    """The matrix as the engine multiplies with it, [out * in] flat. For w4a8 the scaling of the
-    inputs is folded into the columns."""
+    """The matrix as the engine multiplies with it, [out * in] flat. For w4a8 the stored
+    scaling of the inputs is folded into the columns."""
     weight = stored[f"{linear.name}.weight"]
     if linear.kind not in scheme.kinds:
         return weight.read_float32()
@@ -47,8 +47,9 @@ def decode_linear(linear: Linear, scheme: Scheme, stored: Stored) -> Array:
     values = decode_int4(
         weight.read(), scale.read_float32(), inner=linear.inner, block=INT4_BLOCK
     ).reshape(linear.out, linear.inner)
-    result: Array = values * stored[f"{linear.name}.pre_quant_scale"].read_float32()
-    return result.reshape(-1)
+    if folded_norm(linear) is None:
+        values *= stored[f"{linear.name}.pre_quant_scale"].read_float32()
+    return values.reshape(-1)
 
 
 @dataclass(frozen=True, slots=True)
