@@ -40,7 +40,9 @@ def test_quantized_names_and_types(spec: ModelSpec) -> None:
     experts = [name for name in parts if ".experts." in name]
     assert len(experts) == 30 * 128 * 3 * 4
     down = "model.language_model.layers.29.experts.127.down_proj"
-    found = {name.removeprefix(down + "."): parts[name] for name in experts if name.startswith(down)}
+    found = {
+        name.removeprefix(down + "."): parts[name] for name in experts if name.startswith(down)
+    }
     assert {n: (p.dtype, p.shape) for n, p in found.items()} == {
         "weight": ("U8", (2816, 352)),
         "weight_scale": ("F8_E4M3", (2816, 44)),
