@@ -16,7 +16,8 @@ from gemma4_build.verify.prompts import Prompt
 __all__ = ["TOKENS", "first_tokens"]
 
 TOKENS = 8
-"""Each token takes a pass over the checkpoint: the reference keeps no KV cache."""
+"""Each token takes a pass over the checkpoint: the reference keeps no KV cache, and the few experts
+that one token needs are soon all of them for ten prompts."""
 
 
 def first_tokens(
@@ -26,13 +27,13 @@ def first_tokens(
     *,
     stops: Sequence[int],
     rounding: Rounding = EXACT,
+    tokens: int = TOKENS,
 ) -> list[FirstTokens]:
-    """Up to :data:`TOKENS` greedy tokens of each prompt; an answer ends with the first of
-    ``stops``."""
+    """Up to ``tokens`` greedy tokens of each prompt; an answer ends with the first of ``stops``."""
     answers: list[list[int]] = [[] for _ in prompts]
     margins: list[list[float]] = [[] for _ in prompts]
     reporter.say(f"First tokens of {len(prompts)} prompts through the float32 reference")
-    for _ in range(TOKENS):
+    for _ in range(tokens):
         alive = [n for n, answer in enumerate(answers) if not answer or answer[-1] not in stops]
         if not alive:
             break

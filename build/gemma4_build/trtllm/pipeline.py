@@ -145,8 +145,21 @@ class _Build:
             self.source.spec, self.request.precision,
             quantize=self.request.trtllm.scheme_name, to=self.to,
         )  # fmt: skip
-        if not self._stage(work):
+        stage = self._stage(work)
+        if not stage and not self._links(work):
             check_space(work, need.output_bytes + need.scratch_bytes)
+        if need.memory_bytes and self.source.quantization is None and stage != "exported":
+            choose_device(self.request.trtllm.device or "auto", need.memory_bytes)
+
+    def _links(self, work: Workspace) -> bool:
+        """Whether the source's shards need no space of their own."""
+        unchanged = self.source.quantization is not None or self.source.scheme is None
+        here = work.folder.stat().st_dev
+        return (
+            unchanged
+            and self.to is None
+            and all(shard.path.stat().st_dev == here for shard in self.source.shards)
+        )
 
     def _stage(self, work: Workspace) -> str:
         state = work.folder / _STATE

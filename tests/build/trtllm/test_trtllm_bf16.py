@@ -232,5 +232,5 @@ def test_a_large_gpu_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "free_gpu_memory", lambda: [10 << 30, 140 << 30])
     assert memory.choose_device("auto", 90 << 30) == "cuda:1"
     assert memory.choose_device("cpu", 1) == "cpu"
-    with pytest.raises(errors.TooLittleMemoryError, match="140.0 GiB is free"):
+    with pytest.raises(errors.TooLittleMemoryError, match=r"140\.0 GiB is free"):
         memory.choose_device("cuda", 150 << 30)

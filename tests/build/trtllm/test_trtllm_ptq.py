@@ -231,7 +231,9 @@ def test_silently_skipped_experts(
 ) -> None:
     """ModelOpt's issue 1173: an export without an error, with bf16 experts in it."""
     fake_export(demo_checkpoint)
-    with pytest.raises(errors.QuantizationError, match="experts were not quantized .6 of 6 layers"):
+    with pytest.raises(
+        errors.QuantizationError, match=r"experts were not quantized .6 of 6 layers"
+    ):
         build(demo_checkpoint, tmp_path / "engine", "fp8")
     assert not list(tmp_path.iterdir())
 
@@ -263,7 +265,7 @@ def test_worse_than_allowed(
 
     monkeypatch.setitem(quality.THRESHOLDS, "fp8", {"mean_kl": 1e-9})
     fake_export(fp8)
-    with pytest.raises(errors.QualityError, match="mean_kl is .*, most 1e-09"):
+    with pytest.raises(errors.QualityError, match=r"mean_kl is .*, most 1e-09"):
         build(demo_checkpoint, tmp_path / "out" / "engine", "fp8")
     assert not list((tmp_path / "out").iterdir())
     result = build(demo_checkpoint, tmp_path / "out" / "engine", "fp8", skip_verify=True)
