@@ -130,14 +130,20 @@ def _check_value(class_name: str, argument: Argument, key: str, value: Any) -> N
         )
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
-    for bound, wrong, words in (
-        (argument.minimum, lambda limit: value < limit, "at least"),
-        (argument.maximum, lambda limit: value > limit, "at most"),
-        (argument.above, lambda limit: value <= limit, "more than"),
-    ):
-        if bound is not None and wrong(bound):
-            raise ApiError(
-                f"{key}: {value!r} is out of the range of {class_name} of TensorRT-LLM {VERSION}; "
-                f"set it to {words} {bound:g}",
-                key=key,
-            )
+    limit = _broken_limit(argument, value)
+    if limit:
+        raise ApiError(
+            f"{key}: {value!r} is out of the range of {class_name} of TensorRT-LLM {VERSION}; "
+            f"set it to {limit}",
+            key=key,
+        )
+
+
+def _broken_limit(argument: Argument, value: float) -> str:
+    if argument.minimum is not None and value < argument.minimum:
+        return f"at least {argument.minimum:g}"
+    if argument.maximum is not None and value > argument.maximum:
+        return f"at most {argument.maximum:g}"
+    if argument.above is not None and value <= argument.above:
+        return f"more than {argument.above:g}"
+    return ""
