@@ -37,8 +37,7 @@ def make_folder(
 ) -> Path:
     """bf16; ``changes`` are arguments of the LLM API, None removes one."""
     shutil.copytree(checkpoint, out / "checkpoint")
-    names = (*TEXT_FILES, "config.json")
-    for name in names:
+    for name in TEXT_FILES:
         shutil.copyfile(checkpoint / name, out / name)
     args = llm_args.compose(
         "latency", precision="bf16", tp=tp, ep=1, attention_dp=False, slots=slots,
@@ -86,7 +85,7 @@ def make_folder(
                 "build_key": "0" * 64,
                 "tool_version": tool_version(),
                 "created_at": datetime.now(UTC).replace(microsecond=0),
-                "files": file_entries(out, (*names, weights)),
+                "files": file_entries(out, (*TEXT_FILES, weights)),
             }
         ),
     )  # fmt: skip
