@@ -15,8 +15,9 @@ from gemma4_runtime.engines.base import EngineInfo, EngineStats, TokenSink
 from gemma4_runtime.engines.queue import Job, RequestQueue
 from gemma4_runtime.errors import RequestError, Status, internal
 from gemma4_runtime.messages import GenerationRequest
-from gemma4_runtime.trtllm import llm_args
-from gemma4_runtime.trtllm.gpus import GpuError, check_visible, parse_gpu_sets, visible_gpus
+from gemma4_runtime.trtllm.gpus import GpuError
+from gemma4_runtime.trtllm.llm_args import LlmArgsError
+from gemma4_runtime.trtllm.plan import make_plan
 from gemma4_runtime.trtllm.replica import Replica
 from gemma4_runtime.trtllm.sampling import Features, refuse
 from gemma4_runtime.trtllm.wire import Cancel, Event, Failed, Finished, Lost, Start, Submit, Tokens
@@ -43,18 +44,20 @@ class TensorRtLlmEngine:
         any_version: bool = False,
     ) -> None:
         try:
-            args = llm_args.read(folder / llm_args.FILE_NAME)
-            _check_limits(folder, args, slots=slots, max_total_tokens=max_total_tokens)
-            gpu_sets = _gpu_sets(gpu_device_ids, args["tensor_parallel_size"])
-        except (llm_args.LlmArgsError, GpuError) as error:
+            plan = make_plan(
+                folder,
+                slots=slots,
+                max_total_tokens=max_total_tokens,
+                gpu_device_ids=gpu_device_ids,
+            )
+        except (LlmArgsError, GpuError) as error:
             raise RuntimeError(str(error)) from None
-        self._features = Features.of(args)
-        self._slots = slots
+        self._features = Features.of(plan.args)
         self._lock = Lock()
         self._jobs: dict[str, tuple[Job, Replica]] = {}
         self._closing = False
         start = Start(str(folder), version, any_version, pad_id)
-        self._replicas, found = _start(start, gpu_sets)
+        self._replicas, found = _start(start, plan.gpu_sets)
         info = EngineInfo(
             runtime="tensorrt_llm",
             version=found,
@@ -144,30 +147,6 @@ class TensorRtLlmEngine:
                 self._queue.finish(job, "cancelled")
             else:
                 self._queue.end(job, internal(f"the engine was lost: {cause}"))
-
-
-def _check_limits(
-    folder: Path, args: dict[str, object], *, slots: int, max_total_tokens: int
-) -> None:
-    for key, needed, what in (
-        ("max_batch_size", slots, "slots"),
-        ("max_seq_len", max_total_tokens, "total tokens of a request"),
-    ):
-        limit = args[key]
-        assert isinstance(limit, int)
-        if limit < needed:
-            raise llm_args.LlmArgsError(
-                f"{folder / llm_args.FILE_NAME}: {key}: {limit} is less than the {needed} {what} "
-                f"that the server takes; raise it, or start with fewer {what}",
-                key=key,
-            )
-
-
-def _gpu_sets(gpu_device_ids: str | None, per_set: int) -> tuple[str | None, ...]:
-    if gpu_device_ids is not None:
-        return parse_gpu_sets(gpu_device_ids, per_set=per_set)
-    check_visible(per_set, visible_gpus())
-    return (None,)
 
 
 def _start(start: Start, gpu_sets: tuple[str | None, ...]) -> tuple[list[Replica], str]:

@@ -115,7 +115,9 @@ def _lengths(args: dict[str, Any]) -> Iterator[Problem]:
             f"false refuses prompts over max_num_tokens, {step}, though max_seq_len is {total}; "
             "set it to true",
         )
-    if args["max_batch_size"] is None or (step or 0) < args["max_batch_size"]:
+    if args["max_batch_size"] is None:
+        yield "max_batch_size", "is null; set it to the slots of the server"
+    elif (step or 0) < args["max_batch_size"]:
         yield (
             "max_num_tokens",
             f"{step} is less than max_batch_size, {args['max_batch_size']}: a step could not hold "
