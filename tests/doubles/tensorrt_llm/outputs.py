@@ -106,6 +106,10 @@ class RequestOutput:
         self._aborted = True
         self._abort()
 
+    def free(self) -> None:
+        """The executor is done with the request."""
+        self._abort()
+
     def aborted(self) -> bool:
         return self._aborted
 

@@ -93,8 +93,8 @@ def _guide(guide: GuidedDecodingParams | None, args: dict[str, Any]) -> GuidedDe
 
 
 class Stream:
-    """Sink of the decoder. Responses leave every ``interval`` tokens (None: only the last), the
-    first at once; a stop token is held until it is known that the stream ended by it."""
+    """Sink of the decoder. Responses leave every ``interval`` tokens (None: only at the end), the
+    first at once."""
 
     def __init__(
         self,
@@ -108,6 +108,7 @@ class Stream:
         self._llm, self._key, self._output, self._params = llm, key, output, params
         self._interval = interval
         self._stops = set(params.stop_token_ids or ())
+        self._all_stops = self._stops | (set() if params.ignore_eos else {params.end_id})
         self._ids: list[int] = []
         self._log_probs: list[float] = []
         self._generated = 0
@@ -116,20 +117,29 @@ class Stream:
     def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
         if self._over:
             return
-        self._ids += ids
-        self._log_probs += log_probs or []
-        self._generated += len(ids)
-        first = self._generated == len(ids)
+        end = next((i + 1 for i, token in enumerate(ids) if token in self._all_stops), len(ids))
+        first = not self._generated
+        self._ids += ids[:end]
+        self._log_probs += (log_probs or [])[:end]
+        self._generated += end
         error = self._llm.commit_fault(self._generated)
         if error is not None:
             self.die(error)
-            self._llm.forget(self._key)
-            self._output.abort()
-        elif self._due(first) and not self._stops.intersection(ids):
+            self._leave()
+        elif ids[end - 1] in self._all_stops:
+            self._stop(ids[end - 1])
+        elif self._interval is not None and (first or len(self._ids) >= self._interval):
             self._flush()
 
-    def _due(self, first: bool) -> bool:
-        return self._interval is not None and (first or len(self._ids) >= self._interval)
+    def _stop(self, token: int) -> None:
+        """llama.cpp knows only the end tokens of its file, so the double stops here."""
+        self._over = True
+        self._flush("stop", token if token in self._stops else None)
+        self._leave()
+
+    def _leave(self) -> None:
+        self._llm.forget(self._key)
+        self._output.free()
 
     def _flush(self, finish: str | None = None, stopped_by: int | None = None) -> None:
         ids, self._ids = self._ids, []
@@ -141,9 +151,10 @@ class Stream:
         if self._over:
             return
         self._over = True
-        last = self._ids[-1] if self._ids else None
-        by_word = last if finish.reason == "stop" and last in self._stops else None
-        self._flush(finish.reason, by_word)
+        if finish.reason == "stop":
+            self._output.put(RequestError("the double ended at an end token that was no stop"))
+        else:
+            self._flush(finish.reason)
 
     def failed(self, error: DecoderError) -> None:
         self._llm.forget(self._key)

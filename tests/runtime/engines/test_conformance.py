@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
-from threading import Event
 
 import jsonschema
 import pytest
@@ -17,38 +15,9 @@ from gemma4_runtime.engines.base import EngineFinish
 from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.engines.synthetic import Faults, SyntheticEngine
 from gemma4_runtime.errors import RequestError, Status
-from gemma4_runtime.messages import GenerationRequest, GuidedDecoding, SamplingParams
+from gemma4_runtime.messages import GuidedDecoding
 from gemma4_runtime.settings import Settings
-from tokenizers import Tokenizer
-from trtllm_folder import double_env, make_folder
-
-EOS = (1, 106, 50)
-WAIT_S = 30
-
-
-class Sink:
-    def __init__(self):
-        self.ids, self.log_probs, self.ends = [], [], []
-        self.first, self.over = Event(), Event()
-
-    def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
-        assert not self.ends, "tokens after the end"
-        self.ids += ids
-        self.log_probs += log_probs or []
-        self.first.set()
-
-    def finished(self, finish: EngineFinish) -> None:
-        self.ends.append(finish)
-        self.over.set()
-
-    def failed(self, error: RequestError) -> None:
-        self.ends.append(error)
-        self.over.set()
-
-    def wait(self):
-        assert self.over.wait(WAIT_S)
-        assert len(self.ends) == 1
-        return self.ends[0]
+from runtime.engines.harness import EOS, WAIT_S, ask, load_tensorrt_llm, refusal, run
 
 
 @pytest.fixture(scope="module")
@@ -81,16 +50,6 @@ def build(checkpoint, table, tmp_path_factory):
         engine.close()
 
 
-def load_tensorrt_llm(checkpoint, table, folder, env=None, settings=None, **options):
-    """With the double in place of TensorRT-LLM."""
-    make_folder(checkpoint, folder, **options)
-    settings = settings or Settings(folder, folder)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in (double_env() | (env or {})).items():
-            patch.setenv(name, value)
-        return create_engine(folder, read_manifest(folder), table, settings)
-
-
 @pytest.fixture(params=["llama_cpp", "synthetic", "tensorrt_llm"])
 def engine(request, build):
     return build(request.param)
@@ -105,42 +64,6 @@ def model(request, build):
 @pytest.fixture
 def llama(build):
     return build("llama_cpp")
-
-
-@pytest.fixture(scope="module")
-def encode(checkpoint):
-    tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
-    return lambda text: (
-        tokenizer.encode(
-            f"<bos><|turn>user\n{text}<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"
-        ).ids
-    )
-
-
-def ask(engine, ids, key="k", **options) -> Sink:
-    sampling = SamplingParams(
-        **({"max_tokens": 20, "temperature": 0.0, "stop_token_ids": EOS} | options)
-    )
-    sink = Sink()
-    engine.submit(GenerationRequest(key=key, input_ids=ids, sampling=sampling), sink)
-    return sink
-
-
-def refusal(engine, ids, **options) -> RequestError:
-    """The error, raised at once or delivered."""
-    try:
-        end = ask(engine, ids, **options).wait()
-    except RequestError as error:
-        return error
-    assert isinstance(end, RequestError)
-    return end
-
-
-def run(engine, ids, **options) -> Sink:
-    sink = ask(engine, ids, **options)
-    end = sink.wait()
-    assert isinstance(end, EngineFinish), end
-    return sink
 
 
 def test_length(engine, encode):
