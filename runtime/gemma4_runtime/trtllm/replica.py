@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -45,7 +46,11 @@ class Replica:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
+        self._pidfd = os.pidfd_open(self._process.pid)
         self._socket = ours
+        self._poll = select.poll()
+        self._poll.register(ours, select.POLLIN)
+        self._poll.register(self._pidfd, select.POLLIN)
         self._sending = Lock()
         self._buffer = bytearray()
         self._thread: Thread | None = None
@@ -79,7 +84,9 @@ class Replica:
                 pass
 
     def close(self) -> None:
-        """Let the worker end; kill it when it does not."""
+        """Let the worker end; kill it when it does not. Again: nothing."""
+        if self._pidfd < 0:
+            return
         self.send(Close())
         try:
             self._process.wait(_CLOSE_S)
@@ -89,6 +96,8 @@ class Replica:
         if self._thread is not None:
             self._thread.join()
         self._socket.close()
+        os.close(self._pidfd)
+        self._pidfd = -1
 
     @property
     def pid(self) -> int:
@@ -104,7 +113,7 @@ class Replica:
             handle(self, Lost(self._obituary()))
 
     def _read(self) -> list[Event]:
-        """The next frame; empty at the end of the connection."""
+        """The next frame; empty at the end of the connection or of the process."""
         while True:
             if len(self._buffer) >= LENGTH.size:
                 end = LENGTH.size + LENGTH.unpack_from(self._buffer)[0]
@@ -112,8 +121,9 @@ class Replica:
                     body = bytes(self._buffer[LENGTH.size : end])
                     del self._buffer[:end]
                     return decode_events(body)
+            ready = {descriptor for descriptor, _ in self._poll.poll()}
             try:
-                data = self._socket.recv(_READ)
+                data = self._socket.recv(_READ) if self._socket.fileno() in ready else b""
             except OSError:
                 return []
             if not data:

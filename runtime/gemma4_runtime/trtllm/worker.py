@@ -43,6 +43,8 @@ def main(descriptor: int) -> int:
     """Serve until closed; returns the exit status."""
     # The server decides when to stop, not a Ctrl-C that reaches the whole terminal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The processes that TensorRT-LLM starts must not hold our end open when we die.
+    os.set_inheritable(descriptor, False)
     connection = socket.socket(fileno=descriptor)
     start = _read_start(connection)
     try:

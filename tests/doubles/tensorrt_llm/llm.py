@@ -97,6 +97,8 @@ class LLM:
         if self._dead is not None:
             raise self._dead
         params = SamplingParams() if sampling_params is None else sampling_params
+        if not isinstance(params, SamplingParams):
+            raise TypeError("sampling_params must be a SamplingParams")
         if params.end_id is None:
             if self.tokenizer is None:
                 raise ValueError("tokenizer is required to reset end_id if it is None")

@@ -33,6 +33,8 @@ class SamplingParams(Recorded):
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
+        if isinstance(self.guided_decoding, dict):
+            raise ValueError("guided_decoding must be a GuidedDecodingParams")
         if self.pad_id is None:
             self.pad_id = self.end_id
         self.best_of = self.best_of or self.n
