@@ -19,6 +19,8 @@ THREADS = "GEMMA4_THREADS"
 SLOTS = "GEMMA4_SLOTS"
 MAX_QUEUED = "GEMMA4_MAX_QUEUED"
 FAULTS = "GEMMA4_FAULTS"
+GPU_DEVICE_IDS = "GEMMA4_GPU_DEVICE_IDS"
+TRTLLM_ANY_VERSION = "GEMMA4_TRTLLM_ANY_VERSION"
 _FAULTS = ("kill_at", "fail_at", "stall_at")
 
 
@@ -26,7 +28,10 @@ _FAULTS = ("kill_at", "fail_at", "stall_at")
 class Settings:
     """``engine_dir``: the engine folder. ``run_dir``: status board and control socket of this
     server. ``threads``, ``slots``, ``max_queued``: overrides of the manifest, None to keep it.
-    ``faults``: of the synthetic runtime, for tests, such as ``kill_at=5``."""
+    ``faults``: of the synthetic runtime, for tests, such as ``kill_at=5``. ``gpu_device_ids``: of
+    the tensorrt_llm runtime, ``0,1;2,3`` for two copies of the model on two GPUs each, None for
+    one copy on the visible GPUs. ``trtllm_any_version``: run another TensorRT-LLM than the engine
+    was built for."""
 
     engine_dir: Path
     run_dir: Path
@@ -34,6 +39,8 @@ class Settings:
     slots: int | None = None
     max_queued: int | None = None
     faults: dict[str, int] = field(default_factory=dict)
+    gpu_device_ids: str | None = None
+    trtllm_any_version: bool = False
 
 
 def _positive(env: Mapping[str, str], name: str, *, least: int = 1) -> int | None:
@@ -43,6 +50,13 @@ def _positive(env: Mapping[str, str], name: str, *, least: int = 1) -> int | Non
     if not text.lstrip("-").isdigit() or int(text) < least:
         raise ValueError(f"{name}={text!r}: must be an integer >= {least}, or unset")
     return int(text)
+
+
+def _flag(env: Mapping[str, str], name: str) -> bool:
+    text = env.get(name, "").strip()
+    if text not in ("", "0", "1"):
+        raise ValueError(f"{name}={text!r}: must be 0, 1 or unset")
+    return text == "1"
 
 
 def _faults(text: str) -> dict[str, int]:
@@ -77,4 +91,6 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         slots=_positive(env, SLOTS),
         max_queued=_positive(env, MAX_QUEUED, least=0),
         faults=_faults(env.get(FAULTS, "")),
+        gpu_device_ids=env.get(GPU_DEVICE_IDS, "").strip() or None,
+        trtllm_any_version=_flag(env, TRTLLM_ANY_VERSION),
     )

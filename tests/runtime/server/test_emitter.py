@@ -134,7 +134,9 @@ def probes(out):
 
 def test_probes_are_rarer_when_many_wait(stack):
     """Before its first token a stream is asked more often, unless many wait for theirs."""
-    emitter, _, board, _ = stack(slots=16, prefill_s_per_1k=200.0)  # 0.6 s before the first of 3 tokens
+    emitter, _, board, _ = stack(
+        slots=16, prefill_s_per_1k=200.0
+    )  # 0.6 s before the first of 3 tokens
     counts = {}
     for many in (1, 16):
         outs = [Recorder(board) for _ in range(many)]
