@@ -63,6 +63,7 @@ def create_engine(
             pad_id=manifest.model.pad_id,
             gpu_device_ids=settings.gpu_device_ids,
             any_version=settings.trtllm_any_version,
+            cache_dir=settings.cache_dir,
         )
     raise ValueError(
         f"{folder}: engine.json names runtime {manifest.runtime!r} and lacks its options; "

@@ -15,9 +15,10 @@ from gemma4_runtime.engines.base import EngineInfo, EngineStats, TokenSink
 from gemma4_runtime.engines.queue import Job, RequestQueue
 from gemma4_runtime.errors import RequestError, Status, internal
 from gemma4_runtime.messages import GenerationRequest
-from gemma4_runtime.trtllm.gpu_sets import GpuError
+from gemma4_runtime.trtllm.caches import cache_environment, cache_folder
+from gemma4_runtime.trtllm.gpu_sets import GpuError, first_gpu_name
 from gemma4_runtime.trtllm.llm_args import LlmArgsError
-from gemma4_runtime.trtllm.plan import make_plan
+from gemma4_runtime.trtllm.plan import Plan, make_plan
 from gemma4_runtime.trtllm.replica import Replica
 from gemma4_runtime.trtllm.sampling import Features, refuse
 from gemma4_runtime.trtllm.wire import Cancel, Event, Failed, Finished, Lost, Start, Submit, Tokens
@@ -42,6 +43,7 @@ class TensorRtLlmEngine:
         pad_id: int,
         gpu_device_ids: str | None = None,
         any_version: bool = False,
+        cache_dir: Path | None = None,
     ) -> None:
         try:
             plan = make_plan(
@@ -57,7 +59,8 @@ class TensorRtLlmEngine:
         self._jobs: dict[str, tuple[Job, Replica]] = {}
         self._closing = False
         start = Start(str(folder), version, any_version, pad_id)
-        self._replicas, found = _start(start, plan.gpu_sets)
+        caches = _caches(cache_dir, version, precision, plan)
+        self._replicas, found = _start(start, plan.gpu_sets, caches)
         info = EngineInfo(
             runtime="tensorrt_llm",
             version=found,
@@ -149,11 +152,35 @@ class TensorRtLlmEngine:
                 self._queue.end(job, internal(f"the engine was lost: {cause}"))
 
 
-def _start(start: Start, gpu_sets: tuple[str | None, ...]) -> tuple[list[Replica], str]:
+def _caches(root: Path | None, version: str, precision: str, plan: Plan) -> dict[str, str]:
+    """Environment of the workers. All copies share a folder: their GPUs are of one kind."""
+    if root is None:
+        return {}
+    folder = cache_folder(
+        root,
+        version=version,
+        gpu=first_gpu_name(plan.gpu_sets[0]) or "unknown",
+        precision=precision,
+        tp=plan.args.get("tensor_parallel_size", 1),
+        ep=plan.args.get("moe_expert_parallel_size") or 1,
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RuntimeError(
+            f"GEMMA4_CACHE_DIR={root}: cannot be written ({error.strerror}); mount a volume that "
+            "this user may write, or unset it"
+        ) from None
+    return cache_environment(folder)
+
+
+def _start(
+    start: Start, gpu_sets: tuple[str | None, ...], env: dict[str, str]
+) -> tuple[list[Replica], str]:
     """All workers load at once. Raises :class:`RuntimeError` when one does not."""
     replicas: list[Replica] = []
     try:
-        replicas += [Replica(start, gpus=gpus) for gpus in gpu_sets]
+        replicas += [Replica(start, gpus=gpus, env=env) for gpus in gpu_sets]
         versions = [replica.wait_ready() for replica in replicas]
     except BaseException:
         for replica in replicas:

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 
-__all__ = ["GpuError", "check_visible", "parse_gpu_sets", "visible_gpus"]
+__all__ = ["GpuError", "check_visible", "first_gpu_name", "parse_gpu_sets", "visible_gpus"]
 
 _DEVICE = re.compile(r"\d+|GPU-[0-9a-fA-F-]+|MIG-[0-9a-zA-Z/-]+")
 
@@ -58,6 +58,28 @@ def visible_gpus(env: Mapping[str, str] | None = None) -> int | None:
             pynvml.nvmlShutdown()
     except Exception:  # noqa: BLE001 - no library, no driver, no permission: TensorRT-LLM will say
         return None
+
+
+def first_gpu_name(devices: str | None) -> str:
+    """The driver's name of the first of ``devices`` (a CUDA_VISIBLE_DEVICES), "" where it cannot
+    be told."""
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "0") if devices is None else devices
+    first = shown.split(",")[0].strip() or "0"
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        try:
+            by_index = pynvml.nvmlDeviceGetHandleByIndex
+            handle = (
+                by_index(int(first)) if first.isdigit() else pynvml.nvmlDeviceGetHandleByUUID(first)
+            )
+            name = pynvml.nvmlDeviceGetName(handle)
+        finally:
+            pynvml.nvmlShutdown()
+    except Exception:  # noqa: BLE001 - as in visible_gpus
+        return ""
+    return name.decode() if isinstance(name, bytes) else str(name)
 
 
 def check_visible(needed: int, count: int | None) -> None:

@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock, Thread
 
@@ -34,15 +34,16 @@ _READ = 1 << 18
 class Replica:
     """One copy of the model. ``running`` is the caller's: how many requests it gave it."""
 
-    def __init__(self, start: Start, *, gpus: str | None) -> None:
+    def __init__(
+        self, start: Start, *, gpus: str | None, env: Mapping[str, str] | None = None
+    ) -> None:
+        """``env`` is added to the worker's environment."""
         ours, theirs = socket.socketpair()
-        env = dict(os.environ)
-        if gpus is not None:
-            env["CUDA_VISIBLE_DEVICES"] = gpus
+        devices = {} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus}
         with theirs:
             self._process = subprocess.Popen(
                 [_python(), "-m", "gemma4_runtime.trtllm.worker", str(theirs.fileno())],
-                env=env,
+                env={**os.environ, **devices, **(env or {})},
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )

@@ -32,7 +32,10 @@ def load(checkpoint, table, tmp_path):
         folder = tmp_path / f"engine-{len(made)}"
         gpus = options.pop("gpus", None)
         any_version = options.pop("any_version", False)
-        settings = Settings(folder, folder, gpu_device_ids=gpus, trtllm_any_version=any_version)
+        settings = Settings(
+            folder, folder, gpu_device_ids=gpus, trtllm_any_version=any_version,
+            cache_dir=options.pop("cache_dir", None),
+        )  # fmt: skip
         engine = load_tensorrt_llm(checkpoint, table, folder, settings=settings, **options)
         made.append(engine)
         return engine
@@ -205,6 +208,22 @@ def test_starts_that_fail_say_why(load, options, says):
     with pytest.raises(RuntimeError, match=says):
         load(**options)
     assert psutil.Process().children(recursive=True) == before
+
+
+def test_workers_get_cache_folders(load, encode, tmp_path):
+    engine = load(cache_dir=tmp_path / "cache", gpus="0;1", slots=1)
+    environs = [psutil.Process(pid).environ() for pid in engine.worker_pids()]
+    paths = {env["TLLM_AUTOTUNER_CACHE_PATH"] for env in environs}
+    assert len(environs) == 2 and len(paths) == 1
+    (folder,) = (tmp_path / "cache").iterdir()
+    assert paths == {str(folder / "autotuner.json")} and "1.3.0rc29" in folder.name
+    assert run(engine, encode("hello")).ids
+
+
+def test_a_cache_that_cannot_be_written(load, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RuntimeError, match="GEMMA4_CACHE_DIR=.*cannot be written"):
+        load(cache_dir=tmp_path / "file")
 
 
 def test_an_edited_file_is_checked(checkpoint, table, tmp_path):
