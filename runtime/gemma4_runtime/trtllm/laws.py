@@ -117,11 +117,14 @@ def _lengths(args: dict[str, Any]) -> Iterator[Problem]:
         )
     if args["max_batch_size"] is None:
         yield "max_batch_size", "is null; set it to the slots of the server"
-    elif (step or 0) < args["max_batch_size"]:
+        return
+    draft = (args["speculative_config"] or {}).get("max_draft_len") or 0
+    needed = args["max_batch_size"] * (1 + draft)
+    if (step or 0) < needed:
         yield (
             "max_num_tokens",
-            f"{step} is less than max_batch_size, {args['max_batch_size']}: a step could not hold "
-            "one token of each request; raise it",
+            f"{step} is less than {needed}, what {args['max_batch_size']} running requests need in "
+            "one step; raise it",
         )
 
 

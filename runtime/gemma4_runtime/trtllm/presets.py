@@ -66,6 +66,7 @@ def compose(
     fraction = (
         _FREE_MEMORY[preset] if free_gpu_memory_fraction is None else free_gpu_memory_fraction
     )
+    each = 1 if assistant is None else 1 + _DRAFT_TOKENS  # tokens of a running request in a step
     args: dict[str, Any] = {
         "model": CHECKPOINT,
         # We send token ids and read token ids, but xgrammar needs the vocabulary, and the input
@@ -80,7 +81,7 @@ def compose(
         "context_parallel_size": 1,
         "enable_attention_dp": attention_dp,
         "max_batch_size": slots,
-        "max_num_tokens": max(_MAX_NUM_TOKENS[preset], slots),
+        "max_num_tokens": max(_MAX_NUM_TOKENS[preset], slots * each),
         "max_seq_len": max_total_tokens,
         "max_beam_width": 1,
         "enable_chunked_prefill": True,

@@ -41,6 +41,7 @@ def test_choices():
     assert made(free_gpu_memory_fraction=0.5)["kv_cache_config"]["free_gpu_memory_fraction"] == 0.5
     mtp = made(assistant=Path("assistant"))
     assert "guided_decoding_backend" not in mtp
+    assert made(slots=4096, assistant=Path("assistant"))["max_num_tokens"] == 4 * 4096
     assert mtp["speculative_config"] == {
         "decoding_type": "MTP", "max_draft_len": 3, "mtp_eagle_one_model": True,
         "speculative_model": "assistant",
@@ -85,6 +86,7 @@ MTP = {
         ("max_seq_len", None, "at least 1025"),
         ("max_seq_len", ..., "at least 1025"),
         ("max_num_tokens", 4, "raise it"),
+        ("max_batch_size", None, "slots of the server"),
         ("enable_chunked_prefill", False, None),
         ("enable_lora", True, "merge the adapter"),
         ("lora_config", {"max_lora_rank": 8}, "merge the adapter"),
