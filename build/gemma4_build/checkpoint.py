@@ -28,6 +28,7 @@ __all__ = [
     "check_tensors",
     "check_text_files",
     "open_checkpoint",
+    "open_tensors",
     "source_files",
 ]
 
@@ -61,15 +62,23 @@ def open_checkpoint(folder: Path) -> Iterator[Checkpoint]:
     """Open, check and finally close. Raises the :class:`BadCheckpointError` kinds."""
     check_text_files(folder)
     spec = read_config(folder)
+    with open_tensors(folder) as (tensors, shards):
+        rules = checkpoint_tensors(spec)
+        check_tensors(rules, tensors)
+        yield Checkpoint(folder, spec, rules, tensors, shards)
+
+
+@contextmanager
+def open_tensors(folder: Path) -> Iterator[tuple[Mapping[str, StoredTensor], tuple[Shard, ...]]]:
+    """All tensors of a folder by name, and its shards: the index is checked, names and shapes are
+    not. Raises :class:`MissingFileError`, :class:`BadIndexError`, :class:`TruncatedFileError`,
+    :class:`BadCheckpointError`."""
     with ExitStack() as stack:
         shards = []
         for path in _shard_paths(folder):
             shards.append(open_shard(path))
             stack.callback(shards[-1].close)
-        tensors = _merge(folder, shards)
-        rules = checkpoint_tensors(spec)
-        check_tensors(rules, tensors)
-        yield Checkpoint(folder, spec, rules, tensors, tuple(shards))
+        yield _merge(folder, shards), tuple(shards)
 
 
 def check_text_files(folder: Path) -> None:

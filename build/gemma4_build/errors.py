@@ -15,7 +15,9 @@ __all__ = [
     "MissingFileError",
     "MissingTensorError",
     "QualityError",
+    "QuantizationError",
     "TokenizerError",
+    "TooLittleMemoryError",
     "TruncatedFileError",
     "UnknownTensorError",
     "UnsupportedModelError",
@@ -51,6 +53,14 @@ class DiskFullError(BuildError):
 
 class EngineRunError(BuildError):
     """llama.cpp could not load or run the built file."""
+
+
+class QuantizationError(BuildError):
+    """Quantizing failed, or what it wrote is not what was asked for."""
+
+
+class TooLittleMemoryError(BuildError):
+    """This machine cannot hold what the build needs; found before it starts."""
 
 
 class WarmUpError(BuildError):

@@ -27,7 +27,7 @@ from gemma4_build.precision import PRECISIONS
 from gemma4_build.request import BuildRequest, prefill_batch, resolve_limits, synthetic_pace
 
 __all__ = [
-    "build_key", "compose", "file_entries", "llama_cpp_options", "memory_need",
+    "build_key", "compose", "file_entries", "llama_cpp_options", "memory_need", "model_facts",
     "runtime_version", "tool_version", "write_manifest",
 ]  # fmt: skip
 
@@ -128,7 +128,7 @@ def compose(
             ),
             "precision": request.precision if options is not None else "none",
             "limits": resolve_limits(request, spec),
-            "model": _facts(spec, eos_ids),
+            "model": model_facts(spec, eos_ids),
             "memory": memory_need(spec, weight_bytes, options),
             "llama_cpp": options,
             "synthetic": None if options is not None else synthetic_pace(request),
@@ -150,7 +150,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     temporary.replace(folder / MANIFEST_NAME)
 
 
-def _facts(spec: ModelSpec, eos_ids: list[int]) -> ModelFacts:
+def model_facts(spec: ModelSpec, eos_ids: list[int]) -> ModelFacts:
+    """What the runtime and the tools need to know of the model."""
     return ModelFacts(
         layers=spec.layers,
         sliding_layers=sum(spec.sliding),

@@ -29,6 +29,7 @@ from gemma4_build.progress import Reporter
 from gemma4_build.request import BuildRequest, resolve_limits
 from gemma4_build.result import BuildResult
 from gemma4_build.synthetic import build_synthetic
+from gemma4_build.trtllm.pipeline import build_tensorrt_llm
 from gemma4_build.verify import verify_gguf
 from gemma4_build.verify.check import MAX_TOKENS
 from gemma4_build.verify.prompts import load_prompts
@@ -49,6 +50,8 @@ def build_engine(request: BuildRequest, reporter: Reporter) -> BuildResult:
     """
     if request.runtime == "synthetic":
         return build_synthetic(request)
+    if request.runtime == "tensorrt_llm":
+        return build_tensorrt_llm(request, reporter)
     started = time.monotonic()
     with open_checkpoint(request.checkpoint) as checkpoint:
         vocabulary = read_vocabulary(

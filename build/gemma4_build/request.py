@@ -10,10 +10,11 @@ from gemma4_runtime.engine_folder import ManifestLimits, SyntheticPace
 from gemma4_build.errors import BadOptionError
 from gemma4_build.model_spec import ModelSpec
 from gemma4_build.precision import PRECISIONS
+from gemma4_build.trtllm.options import NO_GPU_OPTIONS, GpuOptions
 
 __all__ = ["BUILD_RUNTIMES", "BuildRequest", "prefill_batch", "resolve_limits", "synthetic_pace"]
 
-BUILD_RUNTIMES = ("llama_cpp", "synthetic")
+BUILD_RUNTIMES = ("llama_cpp", "tensorrt_llm", "synthetic")
 _DEFAULT_TOTAL = 8192
 _BATCH_MULTIPLICATIONS = 30_000_000_000
 """What two cores do in half a second: 26B-A4B (3.1e9 a token) took 28.8 tokens/s on two."""
@@ -24,7 +25,8 @@ class BuildRequest:
     """Options of one build. ``None`` limits take their default from the model.
 
     ``literal_bytes``: see :class:`gemma4_build.vocabulary.Vocabulary`. The two paces are
-    the synthetic runtime's. Raises :class:`BadOptionError` when made with values that cannot work.
+    the synthetic runtime's, ``trtllm`` is TensorRT-LLM's. Raises :class:`BadOptionError` when made
+    with values that cannot work.
     """
 
     checkpoint: Path
@@ -42,10 +44,19 @@ class BuildRequest:
     prefill_tokens_per_s: float | None = None
     decode_tokens_per_s: float | None = None
     threads: int | None = None
+    trtllm: GpuOptions = NO_GPU_OPTIONS
 
     def __post_init__(self) -> None:
         _one_of("--runtime", self.runtime, BUILD_RUNTIMES)
-        _one_of("--precision", self.precision, tuple(PRECISIONS))
+        if self.runtime == "tensorrt_llm":
+            self._check_tensorrt_llm()
+        else:
+            _one_of("--precision", self.precision, tuple(PRECISIONS))
+            if self.trtllm != NO_GPU_OPTIONS:
+                raise BadOptionError(
+                    "--tp, --ep, --gpu, --preset, --quantize, --pad-experts, --calibration*, "
+                    "--device and --reference are for --runtime tensorrt_llm only"
+                )
         _least("--slots", self.slots, 1)
         _least("--max-queued", self.max_queued, 0)
         _least("--max-total-tokens", self.max_total_tokens, 2)
@@ -63,6 +74,15 @@ class BuildRequest:
         checkpoint, out = self.checkpoint.resolve(), self.out.resolve()
         if out == checkpoint or out in checkpoint.parents or checkpoint in out.parents:
             raise BadOptionError(f"--out {self.out}: must lie apart from the checkpoint")
+
+    def _check_tensorrt_llm(self) -> None:
+        if self.prefill_batch is not None:
+            raise BadOptionError("--prefill-batch: is for --runtime llama_cpp only")
+        if not self.literal_bytes:
+            raise BadOptionError("--byte-tokens: is for --runtime llama_cpp only")
+        self.trtllm.check(self.precision)
+        if self.precision == "bf16" and self.threads is not None:
+            raise BadOptionError("--threads: --precision bf16 computes nothing; leave it out")
 
 
 def synthetic_pace(request: BuildRequest) -> SyntheticPace:

@@ -49,11 +49,11 @@ class StoredTensor:
     @property
     def read_size(self) -> int:
         """Bytes in the file."""
-        return self.size * ITEM_SIZE[self.dtype]
+        return self.size * _ALL_SIZES[self.dtype]
 
     def read(self, first: int = 0, count: int | None = None) -> npt.NDArray[np.uint8]:
         """Raw bytes of ``count`` elements from element ``first`` on (row-major)."""
-        item = ITEM_SIZE[self.dtype]
+        item = _ALL_SIZES[self.dtype]
         count = self.size - first if count is None else count
         return self.shard.read(self.offset + first * item, count * item)
 

@@ -34,7 +34,11 @@ class Workspace:
     def clear(self) -> None:
         """Remove what an interrupted build of something else left."""
         for path in self.folder.iterdir():
-            if path.name != _LOCK:
+            if path.name == _LOCK:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
                 path.unlink()
 
     def publish(self, *, scratch: tuple[str, ...] = ()) -> None:
@@ -113,7 +117,7 @@ def disk_errors(target: Path) -> Iterator[None]:
 
 
 def _sync_files(folder: Path) -> None:
-    for path in folder.iterdir():
+    for path in folder.rglob("*"):
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -20,9 +20,15 @@ def build(
     checkpoint: Annotated[Path, typer.Argument(help="Folder of the Hugging Face checkpoint.")],
     *,
     out: Annotated[Path, typer.Option(help="Engine folder to make.")],
-    runtime: Annotated[str, typer.Option(help="llama_cpp or synthetic.")] = "llama_cpp",
+    runtime: Annotated[
+        str, typer.Option(help="llama_cpp, tensorrt_llm or synthetic.")
+    ] = "llama_cpp",
     precision: Annotated[
-        str | None, typer.Option(help="f32, bf16, int8 or int4; default int8.")
+        str | None,
+        typer.Option(
+            help="CPU: f32, bf16, int8 (default) or int4. TensorRT-LLM: bf16 (default), fp8, nvfp4 "
+            "or int4 (experimental)."
+        ),
     ] = None,
     slots: Annotated[int, typer.Option(help="Requests that run at once.")] = 4,
     max_queued: Annotated[int, typer.Option(help="Requests that may wait.")] = 64,
@@ -53,6 +59,37 @@ def build(
     threads: Annotated[
         int | None, typer.Option(help="Converting threads; default 4 at most.")
     ] = None,
+    tp: Annotated[int | None, typer.Option(help="GPUs that share the model.")] = None,
+    ep: Annotated[
+        int | None, typer.Option(help="Of these, GPUs that split the experts by number.")
+    ] = None,
+    gpu: Annotated[
+        str | None, typer.Option(help="GPU to build for, such as h100, h200 or b200.")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="latency, throughput (default) or long-context.")
+    ] = None,
+    quantize: Annotated[
+        str | None, typer.Option(help="nvfp4: experts (default) or mlp, the dense MLPs too.")
+    ] = None,
+    pad_experts: Annotated[
+        bool, typer.Option("--pad-experts", help="Pad MLPs with zeros so that --tp divides them.")
+    ] = False,
+    calibration: Annotated[
+        Path | None, typer.Option(help="JSON lines of messages or text to calibrate with.")
+    ] = None,
+    calibration_samples: Annotated[
+        int | None, typer.Option(help="Most texts to calibrate with; default 64.")
+    ] = None,
+    calibration_length: Annotated[
+        int | None, typer.Option(help="Most tokens of one of them; default 512.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Quantize on auto (default), cpu or cuda.")
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="bf16 checkpoint to measure a quantized one against.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Convert a checkpoint for a runtime, measure it, and write an engine folder.
@@ -63,6 +100,7 @@ def build(
     try:
         from gemma4_build.errors import BadOptionError, BuildError
         from gemma4_build.request import BuildRequest
+        from gemma4_build.trtllm.options import GpuOptions
     except ModuleNotFoundError as error:
         _fail(f"{error.name} is not installed: pip install 'gemma4-triton[build]'", 1, as_json)
     try:
@@ -76,13 +114,25 @@ def build(
         given = [name for name, value in model_options.items() if value is not None]
         if runtime == "synthetic" and given:
             raise BadOptionError(f"{given[0]}: the synthetic runtime has no model; leave it out")
+        gpu_options: dict[str, Any] = {
+            "tp": tp, "ep": ep, "gpu": gpu, "preset": preset, "quantize": quantize,
+            "pad_experts": pad_experts or None, "calibration": calibration,
+            "calibration_samples": calibration_samples, "calibration_length": calibration_length,
+            "device": device, "reference": reference,
+        }  # fmt: skip
+        gpu_options = {name: value for name, value in gpu_options.items() if value is not None}
+        if gpu_options and runtime != "tensorrt_llm":
+            option = next(iter(gpu_options)).replace("_", "-")
+            raise BadOptionError(f"--{option}: is for --runtime tensorrt_llm only")
+        if runtime == "tensorrt_llm" and byte_tokens is not None:
+            raise BadOptionError("--byte-tokens: is for --runtime llama_cpp only")
         if byte_tokens not in (None, "literal", "byte"):
             raise BadOptionError(f"--byte-tokens {byte_tokens}: known are literal, byte")
         request = BuildRequest(
             checkpoint=checkpoint,
             out=out,
             runtime=runtime,
-            precision=precision or "int8",
+            precision=precision or ("bf16" if runtime == "tensorrt_llm" else "int8"),
             slots=slots,
             max_queued=max_queued,
             max_total_tokens=max_total_tokens,
@@ -94,6 +144,7 @@ def build(
             prefill_tokens_per_s=prefill_tokens_per_s,
             decode_tokens_per_s=decode_tokens_per_s,
             threads=threads,
+            trtllm=GpuOptions(**gpu_options),
         )
         result = _run(request, quiet=as_json)
     except BuildError as error:
@@ -130,6 +181,7 @@ def _show(result: BuildResult, *, as_json: bool) -> None:
             "precision": manifest.precision,
             "verified": manifest.verified,
             "unverified_reason": manifest.unverified_reason,
+            "experimental": manifest.experimental,
             "quality": None if manifest.quality is None else manifest.quality.model_dump(),
             "bytes": sum(entry.size for entry in manifest.files.values()),
             "read_bytes": result.read_bytes,
@@ -141,6 +193,8 @@ def _show(result: BuildResult, *, as_json: bool) -> None:
         return
     what = {"built": "built", "up_to_date": "is up to date", "updated": "manifest updated"}
     typer.echo(f"{result.path} {what[result.status]}: {manifest.runtime}, {manifest.precision}")
+    if manifest.experimental:
+        typer.echo(f"experimental: {manifest.experimental}")
     if manifest.quality is None:
         typer.echo(f"not verified: {manifest.unverified_reason}")
         return

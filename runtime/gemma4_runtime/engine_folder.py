@@ -173,8 +173,10 @@ class Quality(_Model):
     """How the built engine compares with a float32 reference of the checkpoint.
 
     Positions are generated tokens. ``mean_kl`` is in nats, over the engine's ``top_k`` most
-    probable tokens and one bucket for the rest. ``max_abs_delta_logprob`` is of the tokens that
-    the engine chose. ``greedy_equal`` and ``top1_agreement`` are fractions of positions.
+    probable tokens and one bucket for the rest (``top_k`` the whole vocabulary: exact).
+    ``max_abs_delta_logprob`` is of the tokens that the engine chose. ``top1_agreement`` is a
+    fraction of positions. The perplexities are of the same held-out text, of the engine and of
+    the reference.
     """
 
     prompts: Positive
@@ -186,6 +188,8 @@ class Quality(_Model):
     max_abs_delta_logprob: float
     reference: str
     thresholds: dict[str, float]
+    perplexity: float | None = None
+    reference_perplexity: float | None = None
 
 
 class LlamaCppOptions(_Model):
@@ -228,10 +232,14 @@ class TensorRtLlmOptions(_Model):
 
 
 class FirstTokens(_Model):
-    """What the source checkpoint answers greedily to the raw prompt ``text`` (BOS is added)."""
+    """What the source checkpoint answers greedily to the raw prompt ``text`` (BOS is added).
+
+    ``margins`` are the gaps (nats) between the best and the second token: where one is smaller
+    than the engine's rounding, either may come."""
 
     text: str
     ids: list[Count]
+    margins: list[float] = []
 
 
 class FileEntry(_Model):
@@ -243,6 +251,9 @@ class FileEntry(_Model):
 
 class Manifest(_Model):
     """engine.json. ``verified`` false: ``quality`` is None and ``unverified_reason`` says why.
+
+    ``first_tokens`` lets a machine that can run the engine check it against the source.
+    ``experimental`` says why the engine may not work; empty for what is known to.
 
     ``build_key`` identifies what the files were made from; equal keys mean equal files.
     """
@@ -266,6 +277,7 @@ class Manifest(_Model):
     unverified_reason: str = ""
     quality: Quality | None = None
     first_tokens: list[FirstTokens] = []
+    experimental: str = ""
     build_key: Sha256
     tool_version: str
     created_at: datetime

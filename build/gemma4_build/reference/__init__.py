@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from gemma4_build.reference.model import reference_logits
+from gemma4_build.reference.model import final_states, project, reference_logits
 
-__all__ = ["reference_logits"]
+__all__ = ["final_states", "project", "reference_logits"]

@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from gemma4_build.checkpoint import Checkpoint
 from gemma4_build.reference.ops import (
     Array,
     attention,
@@ -17,16 +16,20 @@ from gemma4_build.reference.ops import (
     rope,
     softmax,
 )
+from gemma4_build.reference.weights import EXACT, Rounding, Weights
 from gemma4_build.tensor_table import PREFIX
 
 __all__ = ["Layer"]
 
 
 class Layer:
-    """Layer ``index``. Call it with the hidden states of all prompts, [all tokens, hidden]."""
+    """Layer ``index``. Call it with the hidden states of all prompts, [all tokens, hidden].
 
-    def __init__(self, checkpoint: Checkpoint, index: int) -> None:
+    ``rounding`` is applied to the inputs of the linear layers and to keys and values."""
+
+    def __init__(self, checkpoint: Weights, index: int, rounding: Rounding = EXACT) -> None:
         self._checkpoint = checkpoint
+        self._rounding = rounding
         self._spec = checkpoint.spec
         self._index = index
 
@@ -49,17 +52,21 @@ class Layer:
         stored = self._checkpoint.tensors[self._stored(name)]
         return stored.read_float32().reshape(stored.shape)
 
+    def _linear(self, x: Array, name: str) -> Array:
+        result: Array = self._rounding.inputs(self._stored(name), x) @ self._weight(name).T
+        return result
+
     def _norm(self, x: Array, name: str) -> Array:
         return rms_norm(x, self._spec.eps, self._weight(name))
 
     def _attention(self, x: Array, starts: Sequence[int]) -> Array:
         spec, n = self._spec, self._index
         sliding, size = spec.sliding[n], spec.layer_head_dim(n)
-        q = (x @ self._weight("self_attn.q_proj.weight").T).reshape(len(x), -1, size)
-        k = (x @ self._weight("self_attn.k_proj.weight").T).reshape(len(x), -1, size)
+        q = self._linear(x, "self_attn.q_proj.weight").reshape(len(x), -1, size)
+        k = self._linear(x, "self_attn.k_proj.weight").reshape(len(x), -1, size)
         v = k
         if sliding:
-            v = (x @ self._weight("self_attn.v_proj.weight").T).reshape(len(x), -1, size)
+            v = self._linear(x, "self_attn.v_proj.weight").reshape(len(x), -1, size)
         q = self._norm(q, "self_attn.q_norm.weight")
         v = rms_norm(v, spec.eps)
         k = self._norm(k, "self_attn.k_norm.weight")
@@ -69,16 +76,22 @@ class Layer:
             else inverse_frequencies(size, spec.global_rope_theta, spec.rotated_pairs)
         )
         window = spec.window if sliding else None
+        cached = self._rounding.cache
         mixed = [
-            attention(rope(q[a:b], frequencies), rope(k[a:b], frequencies), v[a:b], window=window)
+            attention(
+                rope(q[a:b], frequencies),
+                cached(rope(k[a:b], frequencies)),
+                cached(v[a:b]),
+                window=window,
+            )
             for a, b in pairwise(starts)
         ]
-        return np.concatenate(mixed) @ self._weight("self_attn.o_proj.weight").T
+        return self._linear(np.concatenate(mixed), "self_attn.o_proj.weight")
 
     def _dense(self, x: Array) -> Array:
-        gate = gelu_tanh(x @ self._weight("mlp.gate_proj.weight").T)
-        up = x @ self._weight("mlp.up_proj.weight").T
-        return (gate * up) @ self._weight("mlp.down_proj.weight").T
+        gate = gelu_tanh(self._linear(x, "mlp.gate_proj.weight"))
+        up = self._linear(x, "mlp.up_proj.weight")
+        return self._linear(gate * up, "mlp.down_proj.weight")
 
     def _experts(self, x: Array, hidden: Array) -> Array:
         """``x`` is what the experts see, ``hidden`` the residual stream, which the router sees."""
@@ -94,11 +107,14 @@ class Layer:
         gate_up = self._expert_reader("experts.gate_up_proj")
         down = self._expert_reader("experts.down_proj")
         out = np.zeros_like(x)
+        rounding, down_name = self._rounding, self._stored("experts.down_proj")
+        seen = rounding.inputs(self._stored("experts.gate_up_proj"), x)
         for expert in np.unique(chosen):
             rows, places = np.nonzero(chosen == expert)
-            both = x[rows] @ gate_up(int(expert)).T
+            both = seen[rows] @ gate_up(int(expert)).T
             gate, up = np.split(both, 2, axis=-1)
-            result = (gelu_tanh(gate) * up) @ down(int(expert)).T
+            mixed = rounding.inputs(down_name, gelu_tanh(gate) * up)
+            result = mixed @ down(int(expert)).T
             out[rows] += result * shares[rows, places, None]
         return out
 

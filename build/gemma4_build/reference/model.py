@@ -12,27 +12,40 @@ from itertools import accumulate
 
 import numpy as np
 
-from gemma4_build.checkpoint import Checkpoint
 from gemma4_build.progress import Reporter
 from gemma4_build.reference.layer import Layer
 from gemma4_build.reference.ops import Array, rms_norm
-from gemma4_build.shards import StoredTensor
+from gemma4_build.reference.weights import EXACT, Rounding, Tensor, Weights
 from gemma4_build.tensor_table import EMBEDDING, PREFIX
 
-__all__ = ["reference_logits"]
+__all__ = ["final_states", "project", "reference_logits"]
 
 _ROWS = 8192
 """Vocabulary rows per step of the output matrix."""
 
 
 def reference_logits(
-    checkpoint: Checkpoint,
+    checkpoint: Weights,
     prompts: Sequence[Sequence[int]],
     *,
     last: Sequence[int],
     reporter: Reporter,
 ) -> list[Array]:
-    """Logits [last[i], vocab] of the last ``last[i]`` positions of each prompt, in float32.
+    """Logits [last[i], vocab] of the last ``last[i]`` positions of each prompt, in float32."""
+    states = final_states(checkpoint, prompts, last=last, reporter=reporter)
+    return np.split(project(checkpoint, states), list(accumulate(last))[:-1])
+
+
+def final_states(
+    checkpoint: Weights,
+    prompts: Sequence[Sequence[int]],
+    *,
+    last: Sequence[int],
+    reporter: Reporter,
+    rounding: Rounding = EXACT,
+) -> Array:
+    """What the output matrix is applied to, [sum(last), hidden]: the last ``last[i]`` positions
+    of each prompt, one prompt after another.
 
     The embedding scale is float32, as in llama.cpp and in transformers with float32 weights (with
     bf16 weights transformers rounds it). Ids must be text: image and audio placeholders are not
@@ -45,27 +58,33 @@ def reference_logits(
     hidden = _embed(embedding, ids)
     with reporter.bytes("Reference", total=_layer_bytes(checkpoint)) as tick:
         for index in range(spec.layers):
-            hidden = Layer(checkpoint, index)(hidden, starts)
+            hidden = Layer(checkpoint, index, rounding)(hidden, starts)
             tick(_layer_bytes(checkpoint) // spec.layers)
     wanted = np.concatenate(
         [np.arange(end - count, end) for end, count in zip(starts[1:], last, strict=True)]
     )
     final = checkpoint.tensors[f"{PREFIX}norm.weight"].read_float32()
-    logits = _project(rms_norm(hidden[wanted], spec.eps, final), embedding)
-    logits /= np.float32(spec.softcap)
+    return rms_norm(hidden[wanted], spec.eps, final)
+
+
+def project(checkpoint: Weights, states: Array) -> Array:
+    """Logits [rows, vocab] of :func:`final_states`' rows."""
+    logits = _project(states, checkpoint.tensors[EMBEDDING])
+    softcap = np.float32(checkpoint.spec.softcap)
+    logits /= softcap
     np.tanh(logits, out=logits)
-    logits *= np.float32(spec.softcap)
-    return np.split(logits, list(accumulate(last))[:-1])
+    logits *= softcap
+    return logits
 
 
-def _embed(embedding: StoredTensor, ids: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Array:
+def _embed(embedding: Tensor, ids: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Array:
     _, width = embedding.shape
     rows, places = np.unique(ids, return_inverse=True)
     table = np.stack([embedding.read_float32(int(row) * width, width) for row in rows])
     return table[places] * np.float32(math.sqrt(width))
 
 
-def _project(x: Array, embedding: StoredTensor) -> Array:
+def _project(x: Array, embedding: Tensor) -> Array:
     vocab, width = embedding.shape
     logits = np.empty((len(x), vocab), dtype=np.float32)
     for first in range(0, vocab, _ROWS):
@@ -75,6 +94,6 @@ def _project(x: Array, embedding: StoredTensor) -> Array:
     return logits
 
 
-def _layer_bytes(checkpoint: Checkpoint) -> int:
+def _layer_bytes(checkpoint: Weights) -> int:
     prefix = f"{PREFIX}layers."
     return sum(t.read_size for name, t in checkpoint.tensors.items() if name.startswith(prefix))

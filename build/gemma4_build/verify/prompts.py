@@ -21,10 +21,11 @@ _BEYOND_WINDOW = 1.25
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """``ids`` starts with BOS once."""
+    """``ids`` starts with BOS once, as ``text`` does."""
 
     name: str
     ids: tuple[int, ...]
+    text: str
 
 
 def load_prompts(tokenizer_json: Path, *, window: int) -> list[Prompt]:
@@ -40,7 +41,8 @@ def _prompt(tokenizer: Tokenizer, entry: dict[str, str], window: int) -> Prompt:
 
     passage = entry.get("passage")
     if passage is None:
-        return Prompt(entry["name"], encode(entry["text"]))
+        return Prompt(entry["name"], encode(entry["text"]), entry["text"])
     length = len(encode(passage))
     repeats = 1 + int(_BEYOND_WINDOW * window) // length
-    return Prompt(entry["name"], encode(entry["text"].replace("{passage}", passage * repeats)))
+    text = entry["text"].replace("{passage}", passage * repeats)
+    return Prompt(entry["name"], encode(text), text)

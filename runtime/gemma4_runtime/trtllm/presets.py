@@ -16,7 +16,7 @@ __all__ = ["CHECKPOINT", "PRECISIONS", "PRESETS", "Preset", "compose"]
 
 Preset = Literal["latency", "throughput", "long-context"]
 PRESETS: tuple[Preset, ...] = ("latency", "throughput", "long-context")
-PRECISIONS = ("bf16", "fp8", "nvfp4")
+PRECISIONS = ("bf16", "fp8", "nvfp4", "int4")
 
 CHECKPOINT = "checkpoint"
 """Where the weights lie, relative to the engine folder."""
@@ -59,10 +59,7 @@ def compose(
     if preset not in PRESETS:
         raise ValueError(f"preset {preset!r} is unknown; use one of {', '.join(PRESETS)}")
     if precision not in PRECISIONS:
-        raise ValueError(
-            f"precision {precision!r}: TensorRT-LLM has no kernel for this model's experts in it; "
-            f"use one of {', '.join(PRECISIONS)}"
-        )
+        raise ValueError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
     fraction = (
         _FREE_MEMORY[preset] if free_gpu_memory_fraction is None else free_gpu_memory_fraction
     )

@@ -222,7 +222,7 @@ def test_workers_get_cache_folders(load, encode, tmp_path):
 
 def test_a_cache_that_cannot_be_written(load, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RuntimeError, match="GEMMA4_CACHE_DIR=.*cannot be written"):
+    with pytest.raises(RuntimeError, match=r"GEMMA4_CACHE_DIR=.*cannot be written"):
         load(cache_dir=tmp_path / "file")
 
 

@@ -52,7 +52,6 @@ def test_choices():
     ("options", "says"),
     [
         ({"preset": "fast"}, "latency, throughput, long-context"),
-        ({"precision": "int4"}, "bf16, fp8, nvfp4"),
         ({"max_total_tokens": 1024}, "at least 1025"),
         ({"tp": 4, "ep": 3}, "divisor"),
         ({"slots": 0}, "at least 1"),

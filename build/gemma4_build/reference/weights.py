@@ -1,0 +1,59 @@
+"""What the forward pass needs of a checkpoint: bf16, or quantized and decoded on the fly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from gemma4_build.model_spec import ModelSpec
+from gemma4_build.reference.ops import Array
+
+__all__ = ["EXACT", "Rounding", "Tensor", "Weights"]
+
+
+class Tensor(Protocol):
+    """A stored matrix or vector."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def read_size(self) -> int:
+        """Bytes that reading all of it takes."""
+
+    def read_float32(self, first: int = 0, count: int | None = None) -> Array:
+        """``count`` elements from element ``first`` on (row-major), flat."""
+
+
+class Weights(Protocol):
+    """Tensors by the names of the bf16 checkpoint."""
+
+    @property
+    def spec(self) -> ModelSpec: ...
+
+    @property
+    def tensors(self) -> Mapping[str, Tensor]: ...
+
+
+class Rounding(Protocol):
+    """What a quantized engine does to activations."""
+
+    def inputs(self, name: str, x: Array) -> Array:
+        """``x`` is the input of the linear layer (or all experts) with the weight ``name``."""
+
+    def cache(self, x: Array) -> Array:
+        """Keys (after RoPE) or values, as the KV cache keeps them."""
+
+
+class _Exact:
+    """Float32 throughout."""
+
+    def inputs(self, name: str, x: Array) -> Array:
+        del name
+        return x
+
+    def cache(self, x: Array) -> Array:
+        return x
+
+
+EXACT: Rounding = _Exact()

@@ -1,0 +1,53 @@
+"""What the source answers first, greedily: what quantized weights, and a GPU engine, are checked
+against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from gemma4_runtime.engine_folder import FirstTokens
+
+from gemma4_build.progress import Reporter, SilentReporter
+from gemma4_build.reference import final_states, project
+from gemma4_build.reference.weights import EXACT, Rounding, Weights
+from gemma4_build.verify.prompts import Prompt
+
+__all__ = ["TOKENS", "first_tokens"]
+
+TOKENS = 8
+"""Each token takes a pass over the checkpoint: the reference keeps no KV cache."""
+
+
+def first_tokens(
+    weights: Weights,
+    prompts: Sequence[Prompt],
+    reporter: Reporter,
+    *,
+    stops: Sequence[int],
+    rounding: Rounding = EXACT,
+) -> list[FirstTokens]:
+    """Up to :data:`TOKENS` greedy tokens of each prompt; an answer ends with the first of
+    ``stops``."""
+    answers: list[list[int]] = [[] for _ in prompts]
+    margins: list[list[float]] = [[] for _ in prompts]
+    reporter.say(f"First tokens of {len(prompts)} prompts through the float32 reference")
+    for _ in range(TOKENS):
+        alive = [n for n, answer in enumerate(answers) if not answer or answer[-1] not in stops]
+        if not alive:
+            break
+        states = final_states(
+            weights,
+            [[*prompts[n].ids, *answers[n]] for n in alive],
+            last=[1] * len(alive),
+            reporter=SilentReporter(),
+            rounding=rounding,
+        )
+        for n, row in zip(alive, project(weights, states), strict=True):
+            second, first = np.partition(row, -2)[-2:]
+            answers[n].append(int(row.argmax()))
+            margins[n].append(round(float(first - second), 4))
+    return [
+        FirstTokens(text=prompt.text.removeprefix("<bos>"), ids=answer, margins=margin)
+        for prompt, answer, margin in zip(prompts, answers, margins, strict=True)
+    ]

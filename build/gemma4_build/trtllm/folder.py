@@ -1,0 +1,77 @@
+"""The files of ``checkpoint/`` in the engine folder."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from gemma4_runtime.engine_folder import FileEntry
+from gemma4_runtime.engine_hashes import sha256_file
+
+from gemma4_build.checkpoint import TEXT_FILES
+from gemma4_build.progress import Reporter
+from gemma4_build.trtllm.copying import bring
+from gemma4_build.trtllm.hf_config import QUANT_CONFIG, old_style, read_json, write_json
+from gemma4_build.trtllm.pad import INDEX
+from gemma4_build.trtllm.source import Source
+
+__all__ = ["bring_shards", "copy_text_files", "hash_file", "hash_files", "mend_config"]
+
+
+def copy_text_files(source: Path, target: Path, *, config: bool = True) -> None:
+    """Copy tokenizer, template and configuration as they are. Raises :class:`OSError`."""
+    for name in TEXT_FILES:
+        if config or name != "config.json":
+            shutil.copyfile(source / name, target / name)
+
+
+def bring_shards(source: Source, target: Path, reporter: Reporter) -> None:
+    """The source's shards and index, cloned or linked where that is possible."""
+    total = sum(shard.size for shard in source.shards)
+    with reporter.bytes("Copying", total=total) as tick:
+        how = {bring(s.path, target / s.path.name, tick) for s in source.shards}
+    for name in (INDEX, QUANT_CONFIG):
+        if (source.folder / name).is_file():
+            shutil.copyfile(source.folder / name, target / name)
+    reporter.say(f"Weights {' and '.join(sorted(how))}: {total / 1e9:.2f} GB")
+
+
+def mend_config(base: Path, target: Path, source: Source) -> None:
+    """config.json in the style that TensorRT-LLM's transformers reads, with the quantization that
+    ``target``'s own config.json has; the exporter's is in the new style. Tokenizer files and
+    generation_config.json are the source's: the exporter writes none, or its own version.
+
+    ``base`` is the bf16 checkpoint that was quantized (padded, perhaps), or the source.
+    """
+    path = target / "config.json"
+    quantization = read_json(path).get("quantization_config") if path.is_file() else None
+    plain = read_json(base / "config.json")
+    text = plain["text_config"]
+    spec = replace(
+        source.spec,
+        intermediate=text["intermediate_size"],
+        moe_intermediate=text["moe_intermediate_size"],
+    )
+    config = old_style(plain, spec)
+    if quantization is not None:
+        config["quantization_config"] = quantization
+    write_json(path, config)
+    copy_text_files(source.folder, target, config=False)
+
+
+def hash_files(folder: Path, reporter: Reporter) -> dict[str, FileEntry]:
+    """Size and SHA-256 of every visible file below ``folder`` but the manifest."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    wanted = {str(path.relative_to(folder)): path for path in paths}
+    wanted = {n: p for n, p in wanted.items() if not n.startswith(".") and n != "engine.json"}
+    entries = {}
+    with reporter.bytes("Hashing", total=sum(p.stat().st_size for p in wanted.values())) as tick:
+        for name, path in wanted.items():
+            entries[name] = hash_file(path)
+            tick(entries[name].size)
+    return entries
+
+
+def hash_file(path: Path) -> FileEntry:
+    return FileEntry(size=path.stat().st_size, sha256=sha256_file(path))

@@ -1,0 +1,114 @@
+"""Options of ``gemma4 build --runtime tensorrt_llm``, checked as far as they stand alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from gemma4_build.errors import BadOptionError
+
+__all__ = ["DEVICES", "GPU_PRECISIONS", "NO_GPU_OPTIONS", "PRESETS", "GpuOptions", "Preset"]
+
+GPU_PRECISIONS = ("bf16", "fp8", "nvfp4", "int4")
+PRESETS = ("latency", "throughput", "long-context")
+DEVICES = ("auto", "cpu", "cuda")
+_QUANTIZE = ("experts", "mlp")
+
+Preset = Literal["latency", "throughput", "long-context"]
+
+CALIBRATION_SAMPLES = 64
+CALIBRATION_LENGTH = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuOptions:
+    """``tp`` GPUs share the model; ``ep`` of them split the experts by number instead of by width.
+    ``quantize`` is NVFP4's: the experts alone, or the dense MLPs too. ``reference`` is the bf16
+    checkpoint that a published quantized one is measured against.
+
+    Raises :class:`BadOptionError` when made with values that cannot work.
+    """
+
+    tp: int = 1
+    ep: int = 1
+    gpu: str | None = None
+    preset: str = "throughput"
+    quantize: str | None = None
+    pad_experts: bool = False
+    calibration: Path | None = None
+    calibration_samples: int | None = None
+    calibration_length: int | None = None
+    device: str | None = None
+    reference: Path | None = None
+
+    def check(self, precision: str) -> None:
+        """Raises :class:`BadOptionError` for what does not go with ``precision``."""
+        _one_of("--precision", precision, GPU_PRECISIONS)
+        _one_of("--preset", self.preset, PRESETS)
+        for option, value in (("--tp", self.tp), ("--ep", self.ep)):
+            if value < 1:
+                raise BadOptionError(f"{option} {value}: must be at least 1")
+        if self.tp % self.ep:
+            raise BadOptionError(f"--ep {self.ep}: must divide --tp {self.tp}")
+        if self.quantize is not None:
+            _one_of("--quantize", self.quantize, _QUANTIZE)
+            if precision != "nvfp4":
+                raise BadOptionError(f"--quantize {self.quantize}: is for --precision nvfp4 only")
+        if self.device is not None:
+            _one_of("--device", self.device, DEVICES)
+        if self.pad_experts and precision == "int4":
+            raise BadOptionError("--pad-experts: int4 always pads; leave it out")
+        for option, number in (
+            ("--calibration-samples", self.calibration_samples),
+            ("--calibration-length", self.calibration_length),
+        ):
+            if number is not None and number < 1:
+                raise BadOptionError(f"{option} {number}: must be at least 1")
+        if precision == "bf16":
+            self._refuse_quantizing("--precision bf16 quantizes nothing")
+
+    def refuse_for_quantized(self) -> None:
+        """Raises :class:`BadOptionError` for options that a finished checkpoint cannot heed."""
+        self._refuse_quantizing("the checkpoint is quantized already")
+        if self.pad_experts:
+            raise BadOptionError(
+                "--pad-experts: the checkpoint is quantized already; pad and quantize the bf16 one"
+            )
+
+    @property
+    def scheme_name(self) -> str:
+        """What ``--quantize`` chooses, with its default."""
+        return self.quantize or "experts"
+
+    @property
+    def samples(self) -> int:
+        return self.calibration_samples or CALIBRATION_SAMPLES
+
+    @property
+    def length(self) -> int:
+        """Most tokens of one calibration sample."""
+        return self.calibration_length or CALIBRATION_LENGTH
+
+    def require_preset(self) -> Preset:
+        return cast("Preset", self.preset)
+
+    def _refuse_quantizing(self, why: str) -> None:
+        given = {
+            "--calibration": self.calibration,
+            "--calibration-samples": self.calibration_samples,
+            "--calibration-length": self.calibration_length,
+            "--device": self.device,
+        }
+        for option, value in given.items():
+            if value is not None:
+                raise BadOptionError(f"{option}: {why}; leave it out")
+
+
+NO_GPU_OPTIONS = GpuOptions()
+"""All defaults."""
+
+
+def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise BadOptionError(f"{option} {value}: known are {', '.join(known)}")

@@ -1,0 +1,298 @@
+"""From a request to a TensorRT-LLM engine folder: check, pad, quantize, prove, measure, publish."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from gemma4_runtime.engine_folder import FileEntry, Manifest
+
+from gemma4_build.checkpoint import Checkpoint, open_checkpoint, open_tensors
+from gemma4_build.errors import BadOptionError, QuantizationError
+from gemma4_build.existing import Existing, look_at_target
+from gemma4_build.manifest import write_manifest
+from gemma4_build.model_spec import ModelSpec
+from gemma4_build.progress import Reporter
+from gemma4_build.reference.weights import Weights
+from gemma4_build.request import BuildRequest, resolve_limits
+from gemma4_build.result import BuildResult
+from gemma4_build.trtllm.arguments import write_arguments
+from gemma4_build.trtllm.compatibility import Compatibility, check_compatible
+from gemma4_build.trtllm.folder import (
+    bring_shards,
+    copy_text_files,
+    hash_file,
+    hash_files,
+    mend_config,
+)
+from gemma4_build.trtllm.formats import total_bytes
+from gemma4_build.trtllm.hf_config import check_quant_config, quantization_of
+from gemma4_build.trtllm.manifest import Proof, build_key, compose
+from gemma4_build.trtllm.memory import choose_device
+from gemma4_build.trtllm.pad import write_padded
+from gemma4_build.trtllm.plan import build_need
+from gemma4_build.trtllm.proof import check_stored
+from gemma4_build.trtllm.ptq import RECIPES, quantize, require_modelopt
+from gemma4_build.trtllm.source import Source, open_source
+from gemma4_build.trtllm.verify import open_reference, prove_close, verify
+from gemma4_build.trtllm.widths import Widths, check_int4, check_split, padded, widths
+from gemma4_build.workspace import Workspace, check_space, disk_errors, open_workspace
+
+__all__ = ["build_tensorrt_llm"]
+
+CHECKPOINT, ARGUMENTS, PADDED = "checkpoint", "llm_args.yaml", ".padded"
+_KEY, _STATE = ".build-key", ".build-state"
+_SKIPPED = "skipped by --skip-verify"
+
+
+def build_tensorrt_llm(request: BuildRequest, reporter: Reporter) -> BuildResult:
+    """Build ``request.out``, or say that it is up to date.
+
+    Raises the kinds of :class:`gemma4_build.errors.BuildError`; then nothing is left behind. An
+    interrupt leaves a hidden folder next to the target, from which the same request goes on after
+    the last whole stage (padding, quantizing).
+    """
+    started = time.monotonic()
+    options = request.trtllm
+    compatibility = check_compatible(request.precision, options)
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(request.checkpoint, request.precision, options))
+        if source.quantization is None and options.reference is not None:
+            raise BadOptionError(
+                "--reference: the checkpoint is not quantized, so it is its own; leave it out"
+            )
+        reference = stack.enter_context(open_reference(options.reference, source.spec))
+        to = _widths(request, source)
+        spec = source.spec if to is None else to.apply(source.spec)
+        resolve_limits(request, spec)
+        samples = _samples(request, source)
+        key = build_key(request, source, to, samples)
+        found = look_at_target(request.out, key, force=request.force)
+        build = _Build(request, source, reference, to, spec, samples, key, compatibility, reporter)
+        if found.manifest is not None:
+            return build.refresh(found, started)
+        return build.run(started)
+
+
+@dataclass(slots=True)
+class _Build:
+    request: BuildRequest
+    source: Source
+    reference: Checkpoint | None
+    to: Widths | None
+    spec: ModelSpec
+    samples: list[list[int]]
+    key: str
+    compatibility: Compatibility
+    reporter: Reporter
+
+    def run(self, started: float) -> BuildResult:
+        out = self.request.out
+        with open_workspace(out) as work, ExitStack() as stack:
+            self._drop_other_build(work)
+            self._check_machine(work)
+            begun = time.monotonic()
+            base = self._base(work, stack)
+            self._weights(work, base)
+            self._prove(work, self.reference if base is None else base)
+            converted = time.monotonic() - begun
+            copy_text_files(self.source.folder, work.folder)
+            proof = self._verify(work.folder / CHECKPOINT)
+            self._write_arguments(work.folder)
+            files = hash_files(work.folder, self.reporter)
+            manifest = self._manifest(files, proof)
+            write_manifest(work.folder, manifest)
+            stack.close()
+            shutil.rmtree(work.folder / PADDED, ignore_errors=True)
+            work.publish(scratch=(_KEY, _STATE))
+        written = sum(entry.size for entry in manifest.files.values())
+        read = sum(shard.size for shard in self.source.shards)
+        seconds = time.monotonic() - started
+        return BuildResult("built", out, manifest, seconds, converted, read, written)
+
+    def refresh(self, found: Existing, started: float) -> BuildResult:
+        """``checkpoint/`` is right: bring arguments, limits and proof up to what was asked for."""
+        old, out = found.require(), self.request.out
+        proof = Proof(old.quality, old.unverified_reason, old.first_tokens)
+        if not (self.request.skip_verify or old.first_tokens):
+            proof = self._verify(out / CHECKPOINT)
+        with disk_errors(out):
+            written = out / f".{ARGUMENTS}.new"
+            self._write_arguments(out, written.name)
+            new = self._manifest({**old.files, ARGUMENTS: hash_file(written)}, proof)
+            same = new.model_copy(
+                update={"created_at": old.created_at, "tool_version": old.tool_version}
+            )
+            if same == old:
+                written.unlink()
+                return BuildResult("up_to_date", out, old, time.monotonic() - started)
+            written.replace(out / ARGUMENTS)
+            write_manifest(out, new)
+        return BuildResult("updated", out, new, time.monotonic() - started)
+
+    def _drop_other_build(self, work: Workspace) -> None:
+        key_file = work.folder / _KEY
+        if not key_file.exists() or key_file.read_text() != self.key:
+            work.clear()
+        key_file.write_text(self.key)
+
+    def _check_machine(self, work: Workspace) -> None:
+        need = build_need(
+            self.source.spec, self.request.precision,
+            quantize=self.request.trtllm.scheme_name, to=self.to,
+        )  # fmt: skip
+        if not self._stage(work):
+            check_space(work, need.output_bytes + need.scratch_bytes)
+
+    def _stage(self, work: Workspace) -> str:
+        state = work.folder / _STATE
+        return str(json.loads(state.read_text())["stage"]) if state.exists() else ""
+
+    def _note(self, work: Workspace, stage: str) -> None:
+        (work.folder / _STATE).write_text(json.dumps({"stage": stage}))
+
+    def _base(self, work: Workspace, stack: ExitStack) -> Checkpoint | None:
+        """The bf16 checkpoint that is linked or quantized; None if the source is quantized."""
+        if self.source.quantization is not None:
+            return None
+        if self.to is None:
+            return stack.enter_context(open_checkpoint(self.source.folder))
+        folder = work.folder / PADDED
+        if self._stage(work):
+            self.reporter.say("Going on after the padding of an interrupted build")
+            return stack.enter_context(open_checkpoint(folder))
+        padded_checkpoint = self._pad(folder, stack)
+        self._note(work, "padded")
+        return padded_checkpoint
+
+    def _pad(self, folder: Path, stack: ExitStack) -> Checkpoint:
+        assert self.to is not None
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        with open_checkpoint(self.source.folder) as original:
+            write_padded(original, self.to, folder, self.reporter)
+        copy_text_files(self.source.folder, folder, config=False)
+        return stack.enter_context(open_checkpoint(folder))
+
+    def _weights(self, work: Workspace, base: Checkpoint | None) -> None:
+        target = work.folder / CHECKPOINT
+        if self._stage(work) == "exported":
+            self.reporter.say("Going on after the quantizing of an interrupted build")
+        else:
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir()
+            if base is None or self.source.scheme is None:
+                self._bring(base, target)
+            else:
+                self._quantize(base, target)
+                self._note(work, "exported")
+        folder = self.source.folder if base is None else base.folder
+        mend_config(folder, target, self.source)
+
+    def _bring(self, base: Checkpoint | None, target: Path) -> None:
+        if base is None or base.folder == self.source.folder:
+            bring_shards(self.source, target, self.reporter)
+            if base is None:
+                shutil.copyfile(self.source.folder / "config.json", target / "config.json")
+            return
+        for path in base.folder.glob("*.safetensors*"):
+            shutil.copyfile(path, target / path.name)
+
+    def _quantize(self, base: Checkpoint, target: Path) -> None:
+        options, scheme = self.request.trtllm, self.request.trtllm.scheme_name
+        need = build_need(self.source.spec, self.request.precision, to=self.to)
+        device = choose_device(options.device or "auto", need.memory_bytes)
+        recipe = RECIPES[self.request.precision, scheme]
+        self.reporter.say(
+            f"Quantizing on {device} with ModelOpt, recipe {recipe}, {len(self.samples)} texts"
+        )
+        done = quantize(
+            base.folder, target,
+            recipe=recipe, samples=self.samples, device=device,
+            reporter=self.reporter, threads=self.request.threads,
+        )  # fmt: skip
+        self.reporter.say(
+            f"Quantized by ModelOpt {done.modelopt}: {done.tokens} tokens of calibration, "
+            f"{done.seconds:.0f} s, {done.peak_bytes / 1e9:.2f} GB of memory at most"
+        )
+
+    def _prove(self, work: Workspace, exact: Checkpoint | None) -> None:
+        folder, scheme = work.folder / CHECKPOINT, self.source.scheme
+        if scheme is None:
+            with open_checkpoint(folder):
+                return
+        with open_tensors(folder) as (stored, _):
+            size = check_stored(self.spec, scheme, stored)
+        least = total_bytes(self.spec, scheme)
+        if size < least:
+            raise QuantizationError(f"{size} bytes of tensors, the shapes make {least}")
+        quantization = quantization_of(folder)
+        if quantization is None:
+            raise QuantizationError(f"{folder.name} does not say how it is quantized")
+        check_quant_config(quantization, self.spec, scheme)
+        self.reporter.say(f"Proven: every tensor of {scheme.name}, {size / 1e9:.2f} GB")
+        if exact is not None:
+            worst = prove_close(exact, scheme, folder, self.reporter)
+            self.reporter.say(f"Largest relative error of a matrix: {worst:.3f}")
+
+    def _verify(self, folder: Path) -> Proof:
+        if self.request.skip_verify:
+            return Proof(None, _SKIPPED, [])
+        exact: Weights | None = self.source
+        if self.source.quantization is not None:
+            exact = self.reference
+        return verify(self.source, exact, self.spec, folder, self.request.precision, self.reporter)
+
+    def _write_arguments(self, folder: Path, name: str = ARGUMENTS) -> None:
+        limits = resolve_limits(self.request, self.spec)
+        write_arguments(folder / name, self.request.precision, self.request.trtllm, limits)
+
+    def _manifest(self, files: dict[str, FileEntry], proof: Proof) -> Manifest:
+        return compose(
+            self.request,
+            self.source,
+            spec=self.spec,
+            key=self.key,
+            compatibility=self.compatibility,
+            files=files,
+            proof=proof,
+        )
+
+
+def _samples(request: BuildRequest, source: Source) -> list[list[int]]:
+    """Calibration texts as token ids; none where nothing is quantized."""
+    if source.quantization is not None or source.scheme is None:
+        return []
+    require_modelopt()
+    from gemma4_build.trtllm.calibration import calibration_ids
+
+    options = request.trtllm
+    return calibration_ids(
+        source.folder, options.calibration, samples=options.samples, length=options.length
+    )
+
+
+def _widths(request: BuildRequest, source: Source) -> Widths | None:
+    """Widths to pad to; None to leave them. Raises :class:`BadOptionError`."""
+    options, spec, scheme = request.trtllm, source.spec, source.scheme
+    split = {"tp": options.tp, "ep": options.ep}
+    pads = source.quantization is None and (options.pad_experts or request.precision == "int4")
+    if not pads:
+        check_split(spec, request.precision, scheme, **split)
+        return None
+    if request.precision == "int4":
+        check_int4(spec, options.tp)
+    to = padded(spec, request.precision, scheme, **split)
+    check_split(to.apply(spec), request.precision, scheme, **split)
+    if to == widths(spec):
+        if options.pad_experts:
+            raise BadOptionError(
+                f"--pad-experts: {request.precision} with --tp {options.tp} --ep {options.ep} "
+                "needs no padding; leave it out"
+            )
+        return None
+    return to

@@ -1,0 +1,117 @@
+"""Quantize a checkpoint with ModelOpt: look at the machine, run the child, report."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any
+
+from gemma4_build.errors import BuildError, QuantizationError
+from gemma4_build.progress import Reporter
+
+__all__ = ["RECIPES", "Quantized", "quantize", "require_modelopt"]
+
+RECIPES = {
+    ("fp8", "experts"): "general/ptq/fp8_default-kv_fp8_cast",
+    ("nvfp4", "experts"): "general/ptq/nvfp4_experts_only-kv_fp8_cast",
+    ("nvfp4", "mlp"): "general/ptq/nvfp4_mlp_only-kv_fp8_cast",
+    ("int4", "experts"): "huggingface/gemma4/ptq/w4a8_awq-kv_fp8_cast",
+}
+"""ModelOpt's own recipes, by precision and what is quantized."""
+
+_NEEDED = ("modelopt", "torch", "transformers", "jinja2", "jsonschema")
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """What the child says of its work. ``peak_bytes`` is resident host memory."""
+
+    modelopt: str
+    samples: int
+    tokens: int
+    peak_bytes: int
+    seconds: float
+
+
+def require_modelopt() -> None:
+    """Raises :class:`BuildError` unless what quantizing needs is installed."""
+    for name in _NEEDED:
+        if find_spec(name) is None:
+            raise BuildError(
+                f"{name} is not installed: pip install 'gemma4-triton[quantize]', or build from a "
+                "checkpoint that is quantized already"
+            )
+
+
+def quantize(
+    checkpoint: Path,
+    export: Path,
+    *,
+    recipe: str,
+    samples: list[list[int]],
+    device: str,
+    reporter: Reporter,
+    threads: int | None = None,
+) -> Quantized:
+    """Quantize ``checkpoint`` with ``recipe`` and write a unified Hugging Face checkpoint to
+    ``export``. ``samples`` are token ids. Raises :class:`QuantizationError` with the last words.
+    """
+    export.mkdir(parents=True, exist_ok=True)
+    job_file, log = export / ".job.json", export / ".log"
+    job = {
+        "checkpoint": str(checkpoint),
+        "export": str(export),
+        "recipe": recipe,
+        "samples": samples,
+        "device": device,
+        "split_experts": "awq" in recipe,
+        "threads": threads or len(os.sched_getaffinity(0)),
+    }
+    job_file.write_text(json.dumps(job))
+    command = [sys.executable, "-m", "gemma4_build.trtllm.ptq_child", str(job_file)]
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as child,
+    ):
+        try:
+            assert child.stdout is not None
+            result = _listen(child.stdout, reporter)
+            status = child.wait()
+        finally:
+            child.kill()
+    if status != 0 or result is None:
+        raise QuantizationError(f"ModelOpt failed ({_reason(status)}): {_last_words(log)}")
+    job_file.unlink()
+    log.unlink()
+    return Quantized(**result)
+
+
+def _listen(lines: IO[str], reporter: Reporter) -> dict[str, Any] | None:
+    """Show progress until the child ends; its result, if it came."""
+    title, result = "", None
+    for line in lines:
+        message = json.loads(line)
+        if "result" in message:
+            result = message["result"]
+            continue
+        done, total = message["done"], message["total"]
+        if message["title"] != title or done == total or done % max(1, total // 8) == 0:
+            title = message["title"]
+            reporter.say(f"{title}: {done} of {total}" if total > 1 else f"{title} ...")
+    return result
+
+
+def _reason(status: int) -> str:
+    return f"killed by signal {-status}, out of memory?" if status < 0 else f"exit status {status}"
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_bytes().decode(errors="replace").strip().splitlines()
+    return lines[-1].strip() if lines else "no message"
