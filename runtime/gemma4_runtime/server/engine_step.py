@@ -40,7 +40,7 @@ class EngineStep:
         self._board[Field.MAX_QUEUED] = self._engine.info.max_queued
         self._board[Field.ENGINE_PID] = os.getpid()
         self._emitter = Emitter(self._engine, table, self._board, on_end=log_request)
-        self._loss = LossWatch(self._engine, self._board)
+        self._loss = LossWatch(self._engine, self._board, abort=self._emitter.abort_all)
         self._control = ControlServer(settings.run_dir / CONTROL_NAME, self._command)
         info = self._engine.info
         log_event("engine_ready", runtime=info.runtime, version=info.version, slots=info.slots)

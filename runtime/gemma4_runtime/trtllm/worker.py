@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from gemma4_runtime.trtllm.session import Session
@@ -102,8 +103,8 @@ async def _serve(connection: socket.socket, api: Any, llm: Any, start: Start) ->
     await asyncio.wait((reading, lost), return_when=asyncio.FIRST_COMPLETED)
     if session.lost.is_set():
         await events.drain()
-        reading.cancel()
-        os._exit(EXIT_LOST)  # a dead executor can make shutdown() hang
+        _shut_down_within(llm, _CLOSE_S)
+        os._exit(EXIT_LOST)
     lost.cancel()
     reading.result()
     await session.close(_CLOSE_S)
@@ -112,6 +113,13 @@ async def _serve(connection: socket.socket, api: Any, llm: Any, start: Start) ->
     except ConnectionError:
         pass
     return 0
+
+
+def _shut_down_within(llm: Any, seconds: float) -> None:
+    """End the processes of a dead executor, which hold GPU memory, though it may hang."""
+    thread = Thread(target=llm.shutdown, daemon=True)
+    thread.start()
+    thread.join(seconds)
 
 
 async def _obey(reader: asyncio.StreamReader, session: Session) -> None:

@@ -36,8 +36,8 @@ def trtllm(folder, tmp_path_factory):
     assert served.stop() == 0, "".join(served.output[-30:])
 
 
-def long_stream(client):
-    stream = client.chat(user("Count from 1 to 100"), temperature=0.0, **LONG)
+def long_stream(client, **options):
+    stream = client.chat(user("Count from 1 to 100"), temperature=0.0, **(LONG | options))
     iterator = iter(stream)
     next(iterator)
     stream.iterator = iterator
@@ -128,6 +128,8 @@ def test_a_lost_worker_ends_streams_and_the_server_recovers(folder, tmp_path):
         os.kill(children[0].pid, signal.SIGKILL)
         with pytest.raises(Gemma4Error, match="the engine was lost"):
             list(streams[0].iterator)
+        with pytest.raises(Gemma4Error, match="the engine was lost"):
+            list(streams[1].iterator)
         served.wait_for("Ctrl-C stops", times=2)
         with served.client() as fresh:
             assert fresh.chat(user("Hello"), max_tokens=3).result().completion_tokens <= 3
