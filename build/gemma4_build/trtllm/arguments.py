@@ -8,6 +8,7 @@ from gemma4_runtime.engine_folder import ManifestLimits
 from gemma4_runtime.trtllm import llm_args
 
 from gemma4_build.errors import BadOptionError
+from gemma4_build.trtllm.assistant import FOLDER
 from gemma4_build.trtllm.options import GpuOptions
 
 __all__ = ["write_arguments"]
@@ -27,6 +28,7 @@ def write_arguments(
             attention_dp=False,
             slots=limits.slots,
             max_total_tokens=limits.max_total_tokens,
+            assistant=Path(FOLDER) if options.assistant else None,
         )
         llm_args.write(path, composed)
     except ValueError as error:

@@ -21,11 +21,11 @@ from gemma4_build.reference.weights import Weights
 from gemma4_build.request import BuildRequest, resolve_limits
 from gemma4_build.result import BuildResult
 from gemma4_build.trtllm.arguments import write_arguments
+from gemma4_build.trtllm.assistant import bring_assistant, check_assistant
 from gemma4_build.trtllm.compatibility import Compatibility, check_compatible
 from gemma4_build.trtllm.folder import (
     bring_shards,
     copy_text_files,
-    hash_file,
     hash_files,
     mend_config,
 )
@@ -66,11 +66,12 @@ def build_tensorrt_llm(request: BuildRequest, reporter: Reporter) -> BuildResult
                 "--reference: the checkpoint is not quantized, so it is its own; leave it out"
             )
         reference = stack.enter_context(open_reference(options.reference, source.spec))
+        assistant = check_assistant(options.assistant)
         to = _widths(request, source)
         spec = source.spec if to is None else to.apply(source.spec)
         resolve_limits(request, spec)
         samples = _samples(request, source)
-        key = build_key(request, source, to, samples)
+        key = build_key(request, source, to, samples, assistant)
         found = look_at_target(request.out, key, force=request.force)
         build = _Build(request, source, reference, to, spec, samples, key, compatibility, reporter)
         if found.manifest is not None:
@@ -101,6 +102,7 @@ class _Build:
             self._prove(work, self.reference if base is None else base)
             converted = time.monotonic() - begun
             copy_text_files(self.source.folder, work.folder)
+            bring_assistant(self.request.trtllm.assistant, work.folder, self.reporter)
             proof = self._verify(work.folder / CHECKPOINT)
             self._write_arguments(work.folder)
             files = hash_files(work.folder, self.reporter)
@@ -120,17 +122,22 @@ class _Build:
         proof = Proof(old.quality, old.unverified_reason, old.first_tokens)
         if not (self.request.skip_verify or old.first_tokens):
             proof = self._verify(out / CHECKPOINT)
+        new = self._manifest(old.files, proof)
+        same = new.model_copy(
+            update={
+                "created_at": old.created_at, "tool_version": old.tool_version, "warm": old.warm,
+            }
+        )  # fmt: skip
+        arguments = out / ARGUMENTS
         with disk_errors(out):
-            written = out / f".{ARGUMENTS}.new"
-            self._write_arguments(out, written.name)
-            new = self._manifest({**old.files, ARGUMENTS: hash_file(written)}, proof)
-            same = new.model_copy(
-                update={"created_at": old.created_at, "tool_version": old.tool_version}
-            )
-            if same == old:
-                written.unlink()
+            if same == old and arguments.exists():
                 return BuildResult("up_to_date", out, old, time.monotonic() - started)
-            written.replace(out / ARGUMENTS)
+            fresh = out / f".{ARGUMENTS}.new"
+            self._write_arguments(out, fresh.name)
+            if arguments.exists() and arguments.read_bytes() != fresh.read_bytes():
+                kept = arguments.replace(out / f"{ARGUMENTS}.old")
+                self.reporter.say(f"The former arguments are kept in {kept.name}")
+            fresh.replace(arguments)
             write_manifest(out, new)
         return BuildResult("updated", out, new, time.monotonic() - started)
 

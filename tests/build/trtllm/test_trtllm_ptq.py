@@ -231,7 +231,9 @@ def test_silently_skipped_experts(
 ) -> None:
     """ModelOpt's issue 1173: an export without an error, with bf16 experts in it."""
     fake_export(demo_checkpoint)
-    with pytest.raises(errors.QuantizationError, match=r"experts were not quantized .6 of 6 layers"):
+    with pytest.raises(
+        errors.QuantizationError, match=r"experts were not quantized .6 of 6 layers"
+    ):
         build(demo_checkpoint, tmp_path / "engine", "fp8")
     assert not list(tmp_path.iterdir())
 

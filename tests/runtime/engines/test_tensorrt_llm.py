@@ -248,11 +248,11 @@ def test_another_version_can_be_tried(load, encode):
 
 def mtp(checkpoint: Path, tmp_path: Path, **options):
     """Arguments with an assistant; the demo plays its part."""
-    assistant = tmp_path / "engine-0" / "assistant"
+    assistant = tmp_path / "assistant"
     shutil.copytree(checkpoint, assistant)
     config = {
         "decoding_type": "MTP", "max_draft_len": 3, "mtp_eagle_one_model": True,
-        "speculative_model": "assistant",
+        "speculative_model": str(assistant),
     }  # fmt: skip
     return {"speculative_config": config | options, "guided_decoding_backend": None}
 
