@@ -66,10 +66,13 @@ def test_doctor_tries_it(built, tmp_path):
 def test_serve(built, tmp_path):
     root, _ = built
     served = Served(root / "engine", tmp_path / "run", env=double_env())
-    with served.client() as client:
-        assert "15" in client.chat(user("What is 7 + 8?"), temperature=0.0).result().text
+    try:
+        with served.client() as client:
+            answer = client.chat(user("What is 7 + 8?"), temperature=0.0).result().text
+    finally:
+        status = served.stop()
+    assert status == 0 and "15" in answer
     assert "tensorrt_llm 1.3.0rc29, bf16" in "".join(served.output)
-    assert served.stop() == 0
 
 
 def test_a_warm_up_that_fails_leaves_the_engine(checkpoint, tmp_path):
