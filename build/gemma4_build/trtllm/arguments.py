@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from gemma4_runtime.engine_folder import ManifestLimits
 from gemma4_runtime.trtllm import llm_args
@@ -11,16 +12,15 @@ from gemma4_build.errors import BadOptionError
 from gemma4_build.trtllm.assistant import FOLDER
 from gemma4_build.trtllm.options import GpuOptions
 
-__all__ = ["write_arguments"]
+__all__ = ["compose_arguments", "write_arguments"]
 
 
-def write_arguments(
-    path: Path, precision: str, options: GpuOptions, limits: ManifestLimits
-) -> None:
-    """Write the arguments. Raises :class:`BadOptionError` for what cannot be, and
-    :class:`OSError`."""
+def compose_arguments(
+    precision: str, options: GpuOptions, limits: ManifestLimits
+) -> dict[str, Any]:
+    """Arguments of ``LLM(...)``. Raises :class:`BadOptionError` for what cannot be."""
     try:
-        composed = llm_args.compose(
+        return llm_args.compose(
             options.require_preset(),
             precision=precision,
             tp=options.tp,
@@ -30,6 +30,13 @@ def write_arguments(
             max_total_tokens=limits.max_total_tokens,
             assistant=Path(FOLDER) if options.assistant else None,
         )
-        llm_args.write(path, composed)
-    except ValueError as error:
-        raise BadOptionError(f"{path.name}: {error}") from error
+    except llm_args.LlmArgsError as error:
+        option = {"max_seq_len": f"--max-total-tokens {limits.max_total_tokens}: "}
+        raise BadOptionError(option.get(error.key, "llm_args.yaml: ") + str(error)) from error
+
+
+def write_arguments(
+    path: Path, precision: str, options: GpuOptions, limits: ManifestLimits
+) -> None:
+    """Raises :class:`BadOptionError` as :func:`compose_arguments`, and :class:`OSError`."""
+    llm_args.write(path, compose_arguments(precision, options, limits))

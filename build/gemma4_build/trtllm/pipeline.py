@@ -20,7 +20,7 @@ from gemma4_build.progress import Reporter
 from gemma4_build.reference.weights import Weights
 from gemma4_build.request import BuildRequest, resolve_limits
 from gemma4_build.result import BuildResult
-from gemma4_build.trtllm.arguments import write_arguments
+from gemma4_build.trtllm.arguments import compose_arguments, write_arguments
 from gemma4_build.trtllm.assistant import bring_assistant, check_assistant
 from gemma4_build.trtllm.compatibility import Compatibility, check_compatible
 from gemma4_build.trtllm.folder import (
@@ -69,7 +69,7 @@ def build_tensorrt_llm(request: BuildRequest, reporter: Reporter) -> BuildResult
         assistant = check_assistant(options.assistant)
         to = _widths(request, source)
         spec = source.spec if to is None else to.apply(source.spec)
-        resolve_limits(request, spec)
+        compose_arguments(request.precision, options, resolve_limits(request, spec))
         samples = _samples(request, source)
         key = build_key(request, source, to, samples, assistant)
         found = look_at_target(request.out, key, force=request.force)

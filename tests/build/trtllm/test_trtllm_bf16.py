@@ -253,6 +253,7 @@ def test_missing_shard(sharded: Path) -> None:
         ({"precision": "fp8", "calibration_samples": 0}, ("--calibration-samples 0",)),
         ({"reference": Path("x")}, ("--reference", "not quantized")),
         ({"prefill_batch": 8}, ("--prefill-batch", "llama_cpp")),
+        ({"max_total_tokens": 512}, ("--max-total-tokens 512", "1025")),
     ],
 )  # fmt: skip
 def test_bad_options(options: dict[str, Any], words: tuple[str, ...], tiny: Path) -> None:
