@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gemma4_runtime.engine_folder import FileEntry, Manifest, Quality, SourceFile
@@ -34,6 +34,7 @@ from gemma4_build.verify import verify_gguf
 from gemma4_build.verify.check import MAX_TOKENS
 from gemma4_build.verify.prompts import load_prompts
 from gemma4_build.vocabulary import Vocabulary, read_vocabulary
+from gemma4_build.warm import warm_engine
 from gemma4_build.workspace import Workspace, check_space, disk_errors, open_workspace
 
 __all__ = ["build_engine"]
@@ -51,7 +52,10 @@ def build_engine(request: BuildRequest, reporter: Reporter) -> BuildResult:
     if request.runtime == "synthetic":
         return build_synthetic(request)
     if request.runtime == "tensorrt_llm":
-        return build_tensorrt_llm(request, reporter)
+        result = build_tensorrt_llm(request, reporter)
+        if request.trtllm.warm:
+            result = replace(result, manifest=warm_engine(result.path, result.manifest, reporter))
+        return result
     started = time.monotonic()
     with open_checkpoint(request.checkpoint) as checkpoint:
         vocabulary = read_vocabulary(

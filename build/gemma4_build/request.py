@@ -55,7 +55,8 @@ class BuildRequest:
             if self.trtllm != NO_GPU_OPTIONS:
                 raise BadOptionError(
                     "--tp, --ep, --gpu, --preset, --quantize, --pad-experts, --calibration*, "
-                    "--device and --reference are for --runtime tensorrt_llm only"
+                    "--device, --reference, --assistant and --warm are for "
+                    "--runtime tensorrt_llm only"
                 )
         _least("--slots", self.slots, 1)
         _least("--max-queued", self.max_queued, 0)

@@ -3,23 +3,71 @@ tokens/s. On TensorRT-LLM this fills the caches that later starts use."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from threading import Event
 
-from gemma4_runtime.engine_folder import WarmUp
+from gemma4_runtime.engine_folder import Manifest, WarmUp
 from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
+from gemma4_runtime.trtllm.gpu_sets import first_gpu_name
 
 from gemma4_build.errors import WarmUpError
+from gemma4_build.manifest import write_manifest
+from gemma4_build.progress import Reporter
 
-__all__ = ["batch_sizes", "warm_up"]
+__all__ = ["batch_sizes", "warm_engine", "warm_up"]
 
 _PROMPT_TOKENS = 128
 _ANSWER_TOKENS = 64
 _WAIT_S = 1800.0
 """The first batch of a fresh machine compiles kernels for minutes."""
+
+
+_FIRST_ID = 600
+"""Above the special and byte tokens, below the vocabulary's end by more than a prompt."""
+
+
+def warm_engine(folder: Path, manifest: Manifest, reporter: Reporter) -> Manifest:
+    """Start the engine as the server would, warm it up, and write what was measured into the
+    manifest. Raises :class:`WarmUpError`; the folder stays as it was."""
+    try:
+        from gemma4_runtime.engines.factory import create_engine
+        from gemma4_runtime.output.vocab import load_token_table
+        from gemma4_runtime.settings import ENGINE_DIR, load_settings
+    except ModuleNotFoundError as error:
+        raise WarmUpError(
+            f"--warm: {error.name} is not installed: pip install 'gemma4-triton[runtime]'"
+        ) from None
+    limits = manifest.limits
+    reporter.say("Warming up: loading the engine")
+    try:
+        settings = load_settings({**os.environ, ENGINE_DIR: str(folder)})
+        engine = create_engine(
+            folder, manifest, load_token_table(folder / "tokenizer.json"), settings
+        )
+    except (RuntimeError, ValueError) as error:
+        raise WarmUpError(
+            f"--warm: the engine is built, but does not start here: {error}"
+        ) from None
+    try:
+        sizes = batch_sizes(engine.info.slots)
+        reporter.say(f"Warming up: batches of {', '.join(map(str, sizes))}")
+        warm = warm_up(
+            engine,
+            sizes=sizes,
+            first_id=_FIRST_ID,
+            gpu=first_gpu_name(None),
+            max_total_tokens=limits.max_total_tokens,
+        )
+    finally:
+        engine.close()
+    new = manifest.model_copy(update={"warm": warm})
+    write_manifest(folder, new)
+    return new
 
 
 def batch_sizes(slots: int) -> list[int]:

@@ -90,6 +90,12 @@ def build(
     reference: Annotated[
         Path | None, typer.Option(help="bf16 checkpoint to measure a quantized one against.")
     ] = None,
+    assistant: Annotated[
+        Path | None, typer.Option(help="MTP draft model; there is no guided decoding with it.")
+    ] = None,
+    warm: Annotated[
+        bool, typer.Option("--warm", help="Start it once on this machine's GPUs and measure it.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Convert a checkpoint for a runtime, measure it, and write an engine folder.
@@ -118,7 +124,7 @@ def build(
             "tp": tp, "ep": ep, "gpu": gpu, "preset": preset, "quantize": quantize,
             "pad_experts": pad_experts or None, "calibration": calibration,
             "calibration_samples": calibration_samples, "calibration_length": calibration_length,
-            "device": device, "reference": reference,
+            "device": device, "reference": reference, "assistant": assistant, "warm": warm or None,
         }  # fmt: skip
         gpu_options = {name: value for name, value in gpu_options.items() if value is not None}
         if gpu_options and runtime != "tensorrt_llm":
@@ -182,6 +188,7 @@ def _show(result: BuildResult, *, as_json: bool) -> None:
             "verified": manifest.verified,
             "unverified_reason": manifest.unverified_reason,
             "experimental": manifest.experimental,
+            "warm": None if manifest.warm is None else manifest.warm.model_dump(),
             "quality": None if manifest.quality is None else manifest.quality.model_dump(),
             "bytes": sum(entry.size for entry in manifest.files.values()),
             "read_bytes": result.read_bytes,
@@ -195,6 +202,13 @@ def _show(result: BuildResult, *, as_json: bool) -> None:
     typer.echo(f"{result.path} {what[result.status]}: {manifest.runtime}, {manifest.precision}")
     if manifest.experimental:
         typer.echo(f"experimental: {manifest.experimental}")
+    if manifest.warm is not None:
+        warm = manifest.warm
+        rates = ", ".join(f"{size}: {rate:.0f}" for size, rate in warm.tokens_per_s.items())
+        typer.echo(
+            f"warm on {warm.gpu or 'an unknown device'}: first token after "
+            f"{warm.ttft_s * 1000:.0f} ms, tokens/s by batch size {rates}"
+        )
     if manifest.quality is None:
         typer.echo(f"not verified: {manifest.unverified_reason}")
         return

@@ -26,6 +26,12 @@ def serve(
     slots: Annotated[int | None, typer.Option(min=1, help="Requests that run at once.")] = None,
     max_queued: Annotated[int | None, typer.Option(min=0, help="Requests that wait.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Compute threads.")] = None,
+    gpu_device_ids: Annotated[
+        str | None,
+        typer.Option(
+            help="TensorRT-LLM: GPUs of each copy of the model, such as 0,1;2,3 for two copies."
+        ),
+    ] = None,
     grace: Annotated[
         float, typer.Option(min=0, help="Seconds that running answers get at the end.")
     ] = 30.0,
@@ -44,6 +50,7 @@ def serve(
     """Start the server and keep it running until Ctrl-C or SIGTERM."""
     try:
         from gemma4_runtime.engine_folder import EngineFolderError, load_engine_folder
+        from gemma4_serve.checks import check_runtime
         from gemma4_serve.errors import ServeError
         from gemma4_serve.install import find_repository
         from gemma4_serve.logs import LogPump
@@ -67,7 +74,9 @@ def serve(
             threads=threads,
             slots=slots,
             max_queued=max_queued,
+            gpu_device_ids=gpu_device_ids,
         )
+        check_runtime(options, folder.manifest)
         supervisor = Supervisor(
             options,
             folder.manifest,

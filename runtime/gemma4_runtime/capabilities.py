@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["CAPABILITIES", "Capabilities"]
+__all__ = ["CAPABILITIES", "NO_SEQUENCES", "Capabilities"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,11 @@ class Capabilities:
 
 
 _NO_MODEL = "the synthetic runtime has no model; use an engine built with --runtime llama_cpp"
+
+NO_SEQUENCES = (
+    "TensorRT-LLM's API bans single token ids only, and this word is several; "
+    "ban a shorter word or filter the output"
+)
 
 CAPABILITIES = {
     "llama_cpp": Capabilities(
@@ -33,5 +38,5 @@ CAPABILITIES = {
             "bad_sequences": _NO_MODEL,
         },
     ),
-    "tensorrt_llm": Capabilities(),
+    "tensorrt_llm": Capabilities(lacks={"bad_sequences": NO_SEQUENCES}),
 }

@@ -19,6 +19,9 @@ THREADS = "GEMMA4_THREADS"
 SLOTS = "GEMMA4_SLOTS"
 MAX_QUEUED = "GEMMA4_MAX_QUEUED"
 FAULTS = "GEMMA4_FAULTS"
+GPU_DEVICE_IDS = "GEMMA4_GPU_DEVICE_IDS"
+TRTLLM_ANY_VERSION = "GEMMA4_TRTLLM_ANY_VERSION"
+CACHE_DIR = "GEMMA4_CACHE_DIR"
 _FAULTS = ("kill_at", "fail_at", "stall_at")
 
 
@@ -26,7 +29,11 @@ _FAULTS = ("kill_at", "fail_at", "stall_at")
 class Settings:
     """``engine_dir``: the engine folder. ``run_dir``: status board and control socket of this
     server. ``threads``, ``slots``, ``max_queued``: overrides of the manifest, None to keep it.
-    ``faults``: of the synthetic runtime, for tests, such as ``kill_at=5``."""
+    ``faults``: of the synthetic runtime, for tests, such as ``kill_at=5``. ``gpu_device_ids``: of
+    the tensorrt_llm runtime, ``0,1;2,3`` for two copies of the model on two GPUs each, None for
+    one copy on the visible GPUs. ``trtllm_any_version``: run another TensorRT-LLM than the engine
+    was built for. ``cache_dir``: where TensorRT-LLM's compiled and tuned things are kept for the
+    next start, None for its own places."""
 
     engine_dir: Path
     run_dir: Path
@@ -34,6 +41,9 @@ class Settings:
     slots: int | None = None
     max_queued: int | None = None
     faults: dict[str, int] = field(default_factory=dict)
+    gpu_device_ids: str | None = None
+    trtllm_any_version: bool = False
+    cache_dir: Path | None = None
 
 
 def _positive(env: Mapping[str, str], name: str, *, least: int = 1) -> int | None:
@@ -43,6 +53,13 @@ def _positive(env: Mapping[str, str], name: str, *, least: int = 1) -> int | Non
     if not text.lstrip("-").isdigit() or int(text) < least:
         raise ValueError(f"{name}={text!r}: must be an integer >= {least}, or unset")
     return int(text)
+
+
+def _flag(env: Mapping[str, str], name: str) -> bool:
+    text = env.get(name, "").strip()
+    if text not in ("", "0", "1"):
+        raise ValueError(f"{name}={text!r}: must be 0, 1 or unset")
+    return text == "1"
 
 
 def _faults(text: str) -> dict[str, int]:
@@ -70,6 +87,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
             "or set it to an engine folder made by `gemma4 build`"
         )
     run_dir = env.get(RUN_DIR, "").strip()
+    cache_dir = env.get(CACHE_DIR, "").strip()
     return Settings(
         engine_dir=Path(engine_dir),
         run_dir=Path(run_dir) if run_dir else _default_run_dir(),
@@ -77,4 +95,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         slots=_positive(env, SLOTS),
         max_queued=_positive(env, MAX_QUEUED, least=0),
         faults=_faults(env.get(FAULTS, "")),
+        gpu_device_ids=env.get(GPU_DEVICE_IDS, "").strip() or None,
+        trtllm_any_version=_flag(env, TRTLLM_ANY_VERSION),
+        cache_dir=Path(cache_dir) if cache_dir else None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from gemma4_runtime.engine_folder import Manifest
+from gemma4_runtime.engine_folder import Manifest, ManifestLimits
 
 from gemma4_serve.process import ServerOptions
 
@@ -35,7 +35,7 @@ def banner(options: ServerOptions, manifest: Manifest, *, seconds: float) -> str
             f"  engine   {options.engine}",
             f"           {manifest.runtime} {manifest.runtime_version}, {manifest.precision}",
             f"           {verified}",
-            f"           {options.slots or limits.slots} slots of {limits.max_total_tokens} tokens",
+            f"           {_slots(options, limits)} of {limits.max_total_tokens} tokens",
             f"  HTTP     http://{host}:{ports.http}",
             f"  gRPC     {host}:{ports.grpc}",
             f"  metrics  http://{host}:{ports.metrics}/metrics",
@@ -47,3 +47,11 @@ def banner(options: ServerOptions, manifest: Manifest, *, seconds: float) -> str
             "",
         )
     )
+
+
+def _slots(options: ServerOptions, limits: ManifestLimits) -> str:
+    slots, gpus = options.slots or limits.slots, options.gpu_device_ids
+    if gpus is None:
+        return f"{slots} slots"
+    copies = gpus.count(";") + 1
+    return f"{copies * slots} slots, {copies} copies of the model on GPUs {gpus},"

@@ -40,6 +40,7 @@ class ServerOptions:
     threads: int | None = None
     slots: int | None = None
     max_queued: int | None = None
+    gpu_device_ids: str | None = None
 
 
 class TritonProcess:
@@ -73,6 +74,7 @@ class TritonProcess:
             (names.THREADS, options.threads),
             (names.SLOTS, options.slots),
             (names.MAX_QUEUED, options.max_queued),
+            (names.GPU_DEVICE_IDS, options.gpu_device_ids),
         ):
             if value is not None:
                 env[name] = str(value)

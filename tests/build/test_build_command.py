@@ -52,7 +52,9 @@ def test_skipping_verification_is_printed(tiny_source: Path, tmp_path: Path) -> 
         (("--runtime", "synthetic", "--precision", "int4"), 2, "--precision: the synthetic"),
         (("--runtime", "synthetic", "--skip-verify"), 2, "--skip-verify: the synthetic"),
         (("--max-total-tokens", "999999"), 2, "context is 2048"),
-        (("--runtime", "tensorrt_llm"), 2, "--runtime tensorrt_llm"),
+        (("--runtime", "vllm"), 2, "--runtime vllm"),
+        (("--tp", "2"), 2, "--tp: is for --runtime tensorrt_llm only"),
+        (("--runtime", "tensorrt_llm", "--tp", "3"), 2, "--tp 3"),
     ],
 )
 def test_errors_are_one_line(

@@ -48,6 +48,10 @@ def test_versions_are_those_of_the_code():
     args = dict(re.findall(r"^ARG (\w+)=(\S+)", DOCKERFILE, re.MULTILINE))
     assert args["TENSORRT_LLM_VERSION"] == PINNED
     assert args["TRANSFORMERS_VERSION"] in SpecifierSet(TRANSFORMERS)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    assert f"nvidia-modelopt=={args['MODELOPT_VERSION']}" in extras["quantize"]
     assert float(args["TRITON_VERSION"]) >= 26.07
 
 

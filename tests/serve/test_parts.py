@@ -6,10 +6,15 @@ import json
 import socket
 
 import pytest
+from gemma4_runtime.engine_folder import read_manifest
+from gemma4_serve.banner import banner
+from gemma4_serve.checks import check_runtime
 from gemma4_serve.errors import ServeError
 from gemma4_serve.install import find_repository, find_triton
 from gemma4_serve.logs import LogPump
 from gemma4_serve.ports import Ports, claim_ports
+from gemma4_serve.process import ServerOptions
+from trtllm_folder import make_folder
 
 
 def test_free_ports_are_different():
@@ -73,3 +78,26 @@ def test_request_lines_for_people(capsys):
     out = capsys.readouterr().err
     assert "request r1 stop 5+10 tokens, first after 12 ms, 100 tokens/s" in out
     assert "request r1 CANCELLED: gone" in out
+
+
+def test_checks_of_tensorrt_llm(checkpoint, tmp_path):
+    folder = make_folder(checkpoint, tmp_path / "engine")
+    manifest = read_manifest(folder)
+
+    def options(**changes):
+        fixed = {"engine": folder, "repository": folder, "run_dir": folder, "host": "127.0.0.1"}
+        return ServerOptions(**fixed, ports=Ports(1, 2, 3), **changes)
+
+    check_runtime(options(gpu_device_ids="0;1"), manifest)
+    shown = banner(options(gpu_device_ids="0;1"), manifest, seconds=1.0)
+    assert "4 slots, 2 copies of the model on GPUs 0;1" in shown
+    for changes, says in (
+        ({"gpu_device_ids": "0,1"}, "tensor_parallel_size"),
+        ({"threads": 2}, "--threads"),
+        ({"slots": 3}, "max_batch_size: 2 is less"),
+    ):
+        with pytest.raises(ServeError, match=says):
+            check_runtime(options(**changes), manifest)
+    other = manifest.model_copy(update={"runtime": "llama_cpp"})
+    with pytest.raises(ServeError, match="uses no GPU"):
+        check_runtime(options(gpu_device_ids="0"), other)

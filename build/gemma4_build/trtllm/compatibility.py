@@ -44,6 +44,7 @@ def check_compatible(precision: str, options: GpuOptions) -> Compatibility:
             tp=options.tp,
             ep=options.ep,
             nvfp4_scope=cast("Literal['experts', 'mlp']", options.scheme_name),
+            mtp=options.assistant is not None,
             expert_width=sizes.moe,
             dense_width=sizes.dense,
         )

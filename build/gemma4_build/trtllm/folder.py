@@ -6,8 +6,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from gemma4_runtime.engine_folder import FileEntry
+from gemma4_runtime.engine_folder import MANIFEST_NAME, FileEntry
 from gemma4_runtime.engine_hashes import sha256_file
+from gemma4_runtime.trtllm.llm_args import FILE_NAME
 
 from gemma4_build.checkpoint import TEXT_FILES
 from gemma4_build.progress import Reporter
@@ -61,10 +62,12 @@ def mend_config(base: Path, target: Path, source: Source) -> None:
 
 
 def hash_files(folder: Path, reporter: Reporter) -> dict[str, FileEntry]:
-    """Size and SHA-256 of every visible file below ``folder`` but the manifest."""
+    """Size and SHA-256 of every visible file below ``folder`` but the manifest and llm_args.yaml,
+    which a user may edit and every start checks."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     wanted = {str(path.relative_to(folder)): path for path in paths}
-    wanted = {n: p for n, p in wanted.items() if not n.startswith(".") and n != "engine.json"}
+    free = (MANIFEST_NAME, FILE_NAME)
+    wanted = {n: p for n, p in wanted.items() if not n.startswith(".") and n not in free}
     entries = {}
     with reporter.bytes("Hashing", total=sum(p.stat().st_size for p in wanted.values())) as tick:
         for name, path in wanted.items():

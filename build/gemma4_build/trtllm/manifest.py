@@ -13,6 +13,7 @@ from gemma4_runtime.engine_folder import (
     Manifest,
     MemoryNeed,
     Quality,
+    SourceFile,
     TensorRtLlmOptions,
 )
 from gemma4_runtime.engine_folder import (
@@ -44,11 +45,16 @@ class Proof:
 
 
 def build_key(
-    request: BuildRequest, source: Source, to: Widths | None, samples: list[list[int]]
+    request: BuildRequest,
+    source: Source,
+    to: Widths | None,
+    samples: list[list[int]],
+    assistant: list[SourceFile],
 ) -> str:
-    """SHA-256 over everything that decides ``checkpoint/``. How many GPUs share it, which, and the
-    limits do not: they are in llm_args.yaml and the manifest, which are written anew."""
-    parts = {
+    """SHA-256 over everything that decides ``checkpoint/`` and ``assistant/``. How many GPUs
+    share it, which, and the limits do not: they are in llm_args.yaml and the manifest, which are
+    written anew."""
+    parts: dict[str, object] = {
         "converter": CONVERTER,
         "runtime": "tensorrt_llm",
         "files": [file.model_dump() for file in source.files],
@@ -57,6 +63,8 @@ def build_key(
         "widths": None if to is None else asdict(to),
         "samples": samples,
     }
+    if assistant:
+        parts["assistant"] = [file.model_dump() for file in assistant]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

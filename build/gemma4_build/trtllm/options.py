@@ -25,7 +25,8 @@ CALIBRATION_LENGTH = 512
 class GpuOptions:
     """``tp`` GPUs share the model; ``ep`` of them split the experts by number instead of by width.
     ``quantize`` is NVFP4's: the experts alone, or the dense MLPs too. ``reference`` is the bf16
-    checkpoint that a published quantized one is measured against.
+    checkpoint that a published quantized one is measured against. ``assistant`` is the folder of
+    the MTP draft model. ``warm``: start the engine once it is built.
 
     Raises :class:`BadOptionError` when made with values that cannot work.
     """
@@ -41,6 +42,8 @@ class GpuOptions:
     calibration_length: int | None = None
     device: str | None = None
     reference: Path | None = None
+    assistant: Path | None = None
+    warm: bool = False
 
     def check(self, precision: str) -> None:
         """Raises :class:`BadOptionError` for what does not go with ``precision``."""

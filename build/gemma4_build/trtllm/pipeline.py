@@ -20,12 +20,12 @@ from gemma4_build.progress import Reporter
 from gemma4_build.reference.weights import Weights
 from gemma4_build.request import BuildRequest, resolve_limits
 from gemma4_build.result import BuildResult
-from gemma4_build.trtllm.arguments import write_arguments
+from gemma4_build.trtllm.arguments import compose_arguments, write_arguments
+from gemma4_build.trtllm.assistant import bring_assistant, check_assistant
 from gemma4_build.trtllm.compatibility import Compatibility, check_compatible
 from gemma4_build.trtllm.folder import (
     bring_shards,
     copy_text_files,
-    hash_file,
     hash_files,
     mend_config,
 )
@@ -35,11 +35,12 @@ from gemma4_build.trtllm.manifest import Proof, build_key, compose
 from gemma4_build.trtllm.memory import choose_device
 from gemma4_build.trtllm.pad import write_padded
 from gemma4_build.trtllm.plan import build_need
+from gemma4_build.trtllm.prepare import calibration_samples, widths_to_build
 from gemma4_build.trtllm.proof import check_stored
-from gemma4_build.trtllm.ptq import RECIPES, quantize, require_modelopt
+from gemma4_build.trtllm.ptq import RECIPES, quantize
 from gemma4_build.trtllm.source import Source, open_source
 from gemma4_build.trtllm.verify import open_reference, prove_close, verify
-from gemma4_build.trtllm.widths import Widths, check_int4, check_split, padded, widths
+from gemma4_build.trtllm.widths import Widths
 from gemma4_build.workspace import Workspace, check_space, disk_errors, open_workspace
 
 __all__ = ["build_tensorrt_llm"]
@@ -66,11 +67,12 @@ def build_tensorrt_llm(request: BuildRequest, reporter: Reporter) -> BuildResult
                 "--reference: the checkpoint is not quantized, so it is its own; leave it out"
             )
         reference = stack.enter_context(open_reference(options.reference, source.spec))
-        to = _widths(request, source)
+        assistant = check_assistant(options.assistant)
+        to = widths_to_build(request, source)
         spec = source.spec if to is None else to.apply(source.spec)
-        resolve_limits(request, spec)
-        samples = _samples(request, source)
-        key = build_key(request, source, to, samples)
+        compose_arguments(request.precision, options, resolve_limits(request, spec))
+        samples = calibration_samples(request, source)
+        key = build_key(request, source, to, samples, assistant)
         found = look_at_target(request.out, key, force=request.force)
         build = _Build(request, source, reference, to, spec, samples, key, compatibility, reporter)
         if found.manifest is not None:
@@ -101,6 +103,7 @@ class _Build:
             self._prove(work, self.reference if base is None else base)
             converted = time.monotonic() - begun
             copy_text_files(self.source.folder, work.folder)
+            bring_assistant(self.request.trtllm.assistant, work.folder, self.reporter)
             proof = self._verify(work.folder / CHECKPOINT)
             self._write_arguments(work.folder)
             files = hash_files(work.folder, self.reporter)
@@ -120,17 +123,22 @@ class _Build:
         proof = Proof(old.quality, old.unverified_reason, old.first_tokens)
         if not (self.request.skip_verify or old.first_tokens):
             proof = self._verify(out / CHECKPOINT)
+        new = self._manifest(old.files, proof)
+        same = new.model_copy(
+            update={
+                "created_at": old.created_at, "tool_version": old.tool_version, "warm": old.warm,
+            }
+        )  # fmt: skip
+        arguments = out / ARGUMENTS
         with disk_errors(out):
-            written = out / f".{ARGUMENTS}.new"
-            self._write_arguments(out, written.name)
-            new = self._manifest({**old.files, ARGUMENTS: hash_file(written)}, proof)
-            same = new.model_copy(
-                update={"created_at": old.created_at, "tool_version": old.tool_version}
-            )
-            if same == old:
-                written.unlink()
+            if same == old and arguments.exists():
                 return BuildResult("up_to_date", out, old, time.monotonic() - started)
-            written.replace(out / ARGUMENTS)
+            fresh = out / f".{ARGUMENTS}.new"
+            self._write_arguments(out, fresh.name)
+            if arguments.exists() and arguments.read_bytes() != fresh.read_bytes():
+                kept = arguments.replace(out / f"{ARGUMENTS}.old")
+                self.reporter.say(f"The former arguments are kept in {kept.name}")
+            fresh.replace(arguments)
             write_manifest(out, new)
         return BuildResult("updated", out, new, time.monotonic() - started)
 
@@ -274,38 +282,3 @@ class _Build:
             files=files,
             proof=proof,
         )
-
-
-def _samples(request: BuildRequest, source: Source) -> list[list[int]]:
-    """Calibration texts as token ids; none where nothing is quantized."""
-    if source.quantization is not None or source.scheme is None:
-        return []
-    require_modelopt()
-    from gemma4_build.trtllm.calibration import calibration_ids
-
-    options = request.trtllm
-    return calibration_ids(
-        source.folder, options.calibration, samples=options.samples, length=options.length
-    )
-
-
-def _widths(request: BuildRequest, source: Source) -> Widths | None:
-    """Widths to pad to; None to leave them. Raises :class:`BadOptionError`."""
-    options, spec, scheme = request.trtllm, source.spec, source.scheme
-    split = {"tp": options.tp, "ep": options.ep}
-    pads = source.quantization is None and (options.pad_experts or request.precision == "int4")
-    if not pads:
-        check_split(spec, request.precision, scheme, **split)
-        return None
-    if request.precision == "int4":
-        check_int4(spec, options.tp)
-    to = padded(spec, request.precision, scheme, **split)
-    check_split(to.apply(spec), request.precision, scheme, **split)
-    if to == widths(spec):
-        if options.pad_experts:
-            raise BadOptionError(
-                f"--pad-experts: {request.precision} with --tp {options.tp} --ep {options.ep} "
-                "needs no padding; leave it out"
-            )
-        return None
-    return to

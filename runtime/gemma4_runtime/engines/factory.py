@@ -16,8 +16,8 @@ def create_engine(
     folder: Path, manifest: Manifest, table: TokenTable, settings: Settings
 ) -> Engine:
     """Load what the manifest names. Imports only the runtime that is needed. Raises
-    :class:`ValueError` for a runtime that this release cannot run, :class:`RuntimeError` when the
-    model does not load."""
+    :class:`ValueError` for a manifest without the options of its runtime, :class:`RuntimeError`
+    when the model does not load."""
     limits = manifest.limits
     slots = settings.slots or limits.slots
     max_queued = limits.max_queued if settings.max_queued is None else settings.max_queued
@@ -49,7 +49,23 @@ def create_engine(
             options=manifest.llama_cpp,
             threads=settings.threads,
         )
+    if manifest.runtime == "tensorrt_llm" and manifest.tensorrt_llm is not None:
+        from gemma4_runtime.engines.tensorrt_llm import TensorRtLlmEngine
+
+        return TensorRtLlmEngine(
+            folder,
+            precision=manifest.precision,
+            version=manifest.runtime_version,
+            slots=slots,
+            max_queued=max_queued,
+            max_total_tokens=limits.max_total_tokens,
+            vocab_size=manifest.model.vocab_size,
+            pad_id=manifest.model.pad_id,
+            gpu_device_ids=settings.gpu_device_ids,
+            any_version=settings.trtllm_any_version,
+            cache_dir=settings.cache_dir,
+        )
     raise ValueError(
-        f"{folder}: runtime {manifest.runtime!r} cannot be run by this release; build the engine "
-        "with --runtime llama_cpp"
+        f"{folder}: engine.json names runtime {manifest.runtime!r} and lacks its options; "
+        "build again"
     )

@@ -3,12 +3,9 @@ defaults (min_p 0.05, a 64-token penalty window, ...) are not Gemma's."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from llguidance import LLMatcher
-
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.engines.guides import llguidance_grammar
 from gemma4_runtime.messages import GenerationRequest, GuidedDecoding
 
 __all__ = ["payload"]
@@ -61,33 +58,8 @@ def payload(
 
 
 def _guide(guided: GuidedDecoding) -> dict[str, Any]:
-    """Raises INVALID_ARGUMENT for what llguidance cannot compile: llama.cpp would only log it and
+    """Raises INVALID_ARGUMENT for what llguidance cannot compute: llama.cpp would only log it and
     generate without any constraint."""
     if guided.kind == "grammar":
         return {"grammar": guided.guide}
-    if guided.kind == "regex":
-        grammar = "%llguidance {}\nstart: /" + _slashed(guided.guide) + "/"
-    else:
-        grammar = _json_grammar(json.loads(guided.guide) if guided.guide else {"type": "object"})
-    problem = LLMatcher.validate_grammar(grammar)
-    if problem:
-        raise invalid("guided_decoding_guide", f"cannot be used: {problem.splitlines()[0]}")
-    return {"grammar": grammar}
-
-
-def _json_grammar(schema: dict[str, Any]) -> str:
-    """llguidance's grammar of a schema, with fixed white space: left free, a model that is forced
-    into JSON can fill its whole budget with spaces."""
-    spacing = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-    return "%llguidance {}\nstart: %json " + json.dumps({"x-guidance": spacing} | schema)
-
-
-def _slashed(pattern: str) -> str:
-    """Escape the slashes that end a Lark regex, but not those already escaped."""
-    out, escaped = [], False
-    for char in pattern:
-        if char == "/" and not escaped:
-            out.append("\\")
-        escaped = char == "\\" and not escaped
-        out.append(char)
-    return "".join(out)
+    return {"grammar": llguidance_grammar(guided)}

@@ -16,6 +16,7 @@ from gemma4_runtime.server.access_log import log_event, log_request
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.control import CONTROL_NAME, ControlServer
 from gemma4_runtime.server.emitter import Emitter
+from gemma4_runtime.server.loss import LossWatch
 from gemma4_runtime.server.stream import Transport
 from gemma4_runtime.settings import Settings
 
@@ -39,6 +40,7 @@ class EngineStep:
         self._board[Field.MAX_QUEUED] = self._engine.info.max_queued
         self._board[Field.ENGINE_PID] = os.getpid()
         self._emitter = Emitter(self._engine, table, self._board, on_end=log_request)
+        self._loss = LossWatch(self._engine, self._board, abort=self._emitter.abort_all)
         self._control = ControlServer(settings.run_dir / CONTROL_NAME, self._command)
         info = self._engine.info
         log_event("engine_ready", runtime=info.runtime, version=info.version, slots=info.slots)
@@ -50,6 +52,7 @@ class EngineStep:
     def close(self) -> None:
         """Orderly end; open streams are failed as UNAVAILABLE."""
         self._control.close()
+        self._loss.close()
         self._engine.drain()
         self._emitter.close()
         self._engine.close()

@@ -18,6 +18,7 @@ from gemma4_build.request import BuildRequest
 from gemma4_build.result import BuildResult
 from gemma4_build.trtllm.options import GpuOptions
 from gemma4_runtime.engine_folder import EngineFolderError, load_engine_folder, read_manifest
+from gemma4_runtime.trtllm import llm_args
 
 Edit = Callable[[Path, Callable[[dict[str, Any]], object]], None]
 ROOT_FILES = [
@@ -44,9 +45,10 @@ def test_layout(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> No
     shards = sorted(path.name for path in source.glob("*.safetensors*"))
     inside = [*ROOT_FILES, *shards]
     inside.remove("llm_args.yaml")
-    assert sorted(manifest.files) == sorted([*ROOT_FILES, *(f"checkpoint/{n}" for n in inside)])
+    hashed = {*ROOT_FILES, *(f"checkpoint/{n}" for n in inside)} - {"llm_args.yaml"}
+    assert set(manifest.files) == hashed
     found = sorted(str(p.relative_to(out)) for p in out.rglob("*") if p.is_file())
-    assert found == sorted([*manifest.files, "engine.json"])
+    assert found == sorted([*manifest.files, "engine.json", "llm_args.yaml"])
     for file, entry in manifest.files.items():
         data = (out / file).read_bytes()
         assert (len(data), hashlib.sha256(data).hexdigest()) == (entry.size, entry.sha256)
@@ -132,6 +134,55 @@ def test_building_again(demo_checkpoint: Path, tmp_path: Path) -> None:
     assert read_manifest(out) == other.manifest
 
 
+def test_edited_arguments_are_kept(demo_checkpoint: Path, tmp_path: Path) -> None:
+    """A user may edit llm_args.yaml; a build with other limits writes a new one beside it."""
+    out = tmp_path / "engine"
+    build(demo_checkpoint, out)
+    path = out / "llm_args.yaml"
+    edited = path.read_text().replace("max_num_tokens: 8192", "max_num_tokens: 4096")
+    path.write_text(edited)
+    assert load_engine_folder(out, verify_hashes=True)
+    assert build(demo_checkpoint, out).status == "up_to_date"
+    assert path.read_text() == edited
+    assert build(demo_checkpoint, out, slots=16).status == "updated"
+    assert (out / "llm_args.yaml.old").read_text() == edited
+    assert "max_batch_size: 16" in path.read_text()
+    path.unlink()
+    assert build(demo_checkpoint, out, slots=16).status == "updated" and path.exists()
+
+
+def assistant(folder: Path, architecture: str = "Gemma4AssistantForCausalLM") -> Path:
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"architectures": [architecture]}))
+    (folder / "model.safetensors").write_bytes(b"draft")
+    return folder
+
+
+def test_an_assistant_comes_along(demo_checkpoint: Path, tmp_path: Path) -> None:
+    out, draft = tmp_path / "engine", assistant(tmp_path / "draft")
+    manifest = build(demo_checkpoint, out, assistant=draft, gpu="b200").manifest
+    assert {"assistant/config.json", "assistant/model.safetensors"} <= set(manifest.files)
+    args = llm_args.read(out / "llm_args.yaml")
+    assert args["speculative_config"]["speculative_model"] == "assistant"
+    assert "guided_decoding_backend" not in args
+    assert llm_args.resolve(args, out)["speculative_config"]["speculative_model"] == str(
+        out / "assistant"
+    )
+    with pytest.raises(errors.ExistingFolderError, match="--force"):
+        build(demo_checkpoint, out)
+
+
+def test_assistants_that_are_none(demo_checkpoint: Path, tmp_path: Path) -> None:
+    other = assistant(tmp_path / "other", "Gemma3ForCausalLM")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    weightless = assistant(tmp_path / "weightless")
+    (weightless / "model.safetensors").unlink()
+    for folder, words in ((other, "Gemma3"), (empty, "no checkpoint"), (weightless, "safetensors")):
+        with pytest.raises(errors.BadOptionError, match=f"--assistant.*{words}.*it-assistant"):
+            build(demo_checkpoint, tmp_path / "e", assistant=folder)
+
+
 def test_hidden_rest_of_another_build_is_dropped(demo_checkpoint: Path, tmp_path: Path) -> None:
     rest = tmp_path / ".engine.building"
     (rest / "checkpoint").mkdir(parents=True)
@@ -202,6 +253,7 @@ def test_missing_shard(sharded: Path) -> None:
         ({"precision": "fp8", "calibration_samples": 0}, ("--calibration-samples 0",)),
         ({"reference": Path("x")}, ("--reference", "not quantized")),
         ({"prefill_batch": 8}, ("--prefill-batch", "llama_cpp")),
+        ({"max_total_tokens": 512}, ("--max-total-tokens 512", "1025")),
     ],
 )  # fmt: skip
 def test_bad_options(options: dict[str, Any], words: tuple[str, ...], tiny: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
-from threading import Event
 
 import jsonschema
 import pytest
@@ -17,37 +15,9 @@ from gemma4_runtime.engines.base import EngineFinish
 from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.engines.synthetic import Faults, SyntheticEngine
 from gemma4_runtime.errors import RequestError, Status
-from gemma4_runtime.messages import GenerationRequest, GuidedDecoding, SamplingParams
+from gemma4_runtime.messages import GuidedDecoding
 from gemma4_runtime.settings import Settings
-from tokenizers import Tokenizer
-
-EOS = (1, 106, 50)
-WAIT_S = 30
-
-
-class Sink:
-    def __init__(self):
-        self.ids, self.log_probs, self.ends = [], [], []
-        self.first, self.over = Event(), Event()
-
-    def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
-        assert not self.ends, "tokens after the end"
-        self.ids += ids
-        self.log_probs += log_probs or []
-        self.first.set()
-
-    def finished(self, finish: EngineFinish) -> None:
-        self.ends.append(finish)
-        self.over.set()
-
-    def failed(self, error: RequestError) -> None:
-        self.ends.append(error)
-        self.over.set()
-
-    def wait(self):
-        assert self.over.wait(WAIT_S)
-        assert len(self.ends) == 1
-        return self.ends[0]
+from runtime.engines.harness import EOS, WAIT_S, ask, load_tensorrt_llm, refusal, run
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +28,9 @@ def build(checkpoint, table, tmp_path_factory):
     def get(runtime):
         if runtime not in made:
             folder = tmp_path_factory.mktemp("engine") / runtime
+            if runtime == "tensorrt_llm":
+                made[runtime] = load_tensorrt_llm(checkpoint, table, folder)
+                return made[runtime]
             pace = (
                 {"decode_tokens_per_s": 500.0} if runtime == "synthetic" else {"precision": "f32"}
             )
@@ -77,40 +50,20 @@ def build(checkpoint, table, tmp_path_factory):
         engine.close()
 
 
-@pytest.fixture(params=["llama_cpp", "synthetic"])
+@pytest.fixture(params=["llama_cpp", "synthetic", "tensorrt_llm"])
 def engine(request, build):
+    return build(request.param)
+
+
+@pytest.fixture(params=["llama_cpp", "tensorrt_llm"])
+def model(request, build):
+    """An engine that has a model."""
     return build(request.param)
 
 
 @pytest.fixture
 def llama(build):
     return build("llama_cpp")
-
-
-@pytest.fixture(scope="module")
-def encode(checkpoint):
-    tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
-    return lambda text: (
-        tokenizer.encode(
-            f"<bos><|turn>user\n{text}<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"
-        ).ids
-    )
-
-
-def ask(engine, ids, key="k", **options) -> Sink:
-    sampling = SamplingParams(
-        **({"max_tokens": 20, "temperature": 0.0, "stop_token_ids": EOS} | options)
-    )
-    sink = Sink()
-    engine.submit(GenerationRequest(key=key, input_ids=ids, sampling=sampling), sink)
-    return sink
-
-
-def run(engine, ids, **options) -> Sink:
-    sink = ask(engine, ids, **options)
-    end = sink.wait()
-    assert isinstance(end, EngineFinish), end
-    return sink
 
 
 def test_length(engine, encode):
@@ -188,44 +141,44 @@ def test_a_key_is_used_once(engine, encode):
     sink.wait()
 
 
-def test_stop_token_is_delivered(llama, encode):
-    sink = run(llama, encode("What is the capital of France?"), max_tokens=100)
+def test_stop_token_is_delivered(model, encode):
+    sink = run(model, encode("What is the capital of France?"), max_tokens=100)
     assert sink.ids[-1] == 106
     assert sink.ends[0].reason == "stop"
 
 
-def test_greedy_and_seeds_repeat(llama, encode):
+def test_greedy_and_seeds_repeat(model, encode):
     ids = encode("Tell me a long story")
-    assert run(llama, ids).ids == run(llama, ids).ids
+    assert run(model, ids).ids == run(model, ids).ids
     hot = {"temperature": 5.0, "top_k": 0, "top_p": 1.0}
-    assert run(llama, ids, seed=5, **hot).ids == run(llama, ids, seed=5, **hot).ids
-    assert run(llama, ids, seed=5, **hot).ids != run(llama, ids, seed=6, **hot).ids
+    assert run(model, ids, seed=5, **hot).ids == run(model, ids, seed=5, **hot).ids
+    assert run(model, ids, seed=5, **hot).ids != run(model, ids, seed=6, **hot).ids
 
 
-def test_every_id_arrives_even_of_broken_characters(llama, encode, table):
+def test_every_id_arrives_even_of_broken_characters(model, encode, table):
     """Banning whole characters forces byte tokens, whose text llama.cpp would withhold."""
-    others = tuple(i for i in range(llama.info.vocab_size) if i not in table.byte_ids)
-    sink = run(llama, encode("Hello"), bad_token_ids=others, max_tokens=40)
+    others = tuple(i for i in range(model.info.vocab_size) if i not in table.byte_ids)
+    sink = run(model, encode("Hello"), bad_token_ids=others, max_tokens=40)
     assert len(sink.ids) == 40
     assert set(sink.ids) <= table.byte_ids
 
 
-def test_min_tokens(llama, encode):
-    sink = run(llama, encode("Hello"), min_tokens=60, max_tokens=70)
+def test_min_tokens(model, encode):
+    sink = run(model, encode("Hello"), min_tokens=60, max_tokens=70)
     assert 60 <= len(sink.ids) <= 70
     assert not set(sink.ids[:60]) & set(EOS)
 
 
-def test_log_probs(llama, encode):
-    sink = run(llama, encode("Hello"), log_probs=True)
+def test_log_probs(model, encode):
+    sink = run(model, encode("Hello"), log_probs=True)
     assert len(sink.log_probs) == len(sink.ids)
     assert all(p <= 1e-6 for p in sink.log_probs)
 
 
-def test_bad_tokens(llama, encode):
+def test_bad_tokens(model, encode):
     ids = encode("Count from 1 to 20")
-    first = run(llama, ids).ids[0]
-    assert first not in run(llama, ids, bad_token_ids=(first,)).ids
+    first = run(model, ids).ids[0]
+    assert first not in run(model, ids, bad_token_ids=(first,)).ids
 
 
 def test_prompt_cache(llama, encode):
@@ -238,7 +191,7 @@ def text_of(sink, table):
     return b"".join(table.pieces[i] for i in sink.ids if i not in EOS).decode()
 
 
-def test_guides(llama, encode, table):
+def test_guides(model, encode, table):
     schema = {
         "type": "object",
         "properties": {"ok": {"type": "boolean"}},
@@ -246,12 +199,12 @@ def test_guides(llama, encode, table):
         "additionalProperties": False,
     }
     guided = run(
-        llama, encode("Hi"), guided=GuidedDecoding("json_schema", json.dumps(schema)), max_tokens=60
+        model, encode("Hi"), guided=GuidedDecoding("json_schema", json.dumps(schema)), max_tokens=60
     )
     jsonschema.validate(json.loads(text_of(guided, table)), schema)
-    regex = run(llama, encode("Hi"), guided=GuidedDecoding("regex", "[0-9]{4}"))
+    regex = run(model, encode("Hi"), guided=GuidedDecoding("regex", "[0-9]{4}"))
     assert text_of(regex, table).isdigit() and len(text_of(regex, table)) == 4
-    grammar = run(llama, encode("Hi"), guided=GuidedDecoding("grammar", 'root ::= "yes" | "no"'))
+    grammar = run(model, encode("Hi"), guided=GuidedDecoding("grammar", 'root ::= "yes" | "no"'))
     assert text_of(grammar, table) in ("yes", "no")
 
 
@@ -265,12 +218,11 @@ def test_guides(llama, encode, table):
     ],
     ids=["open", "no root", "lookahead", "dangling ref"],
 )
-def test_guides_that_cannot_work(llama, encode, guide):
-    end = ask(llama, encode("Hi"), guided=guide).wait()
-    assert isinstance(end, RequestError)
+def test_guides_that_cannot_work(model, encode, guide):
+    end = refusal(model, encode("Hi"), guided=guide)
     assert end.status is Status.INVALID_ARGUMENT
     assert "guided_decoding_guide" in end.message
-    run(llama, encode("Hello"), max_tokens=2)
+    run(model, encode("Hello"), max_tokens=2)
 
 
 def test_drain_and_close(checkpoint, table):

@@ -1,0 +1,110 @@
+"""The arguments of TensorRT-LLM's LLM API for Gemma 4 26B-A4B, complete and pinned.
+
+Sources: NVIDIA's own configurations for this model (accuracy and perf-sanity tests of
+TensorRT-LLM) and its modelling code, as collected in the project's fact page on TensorRT-LLM,
+sections 1, 4, 5, 6 and 13. None of them was run by this project on a GPU.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from gemma4_runtime.trtllm.laws import check
+
+__all__ = ["CHECKPOINT", "PRECISIONS", "PRESETS", "Preset", "compose"]
+
+Preset = Literal["latency", "throughput", "long-context"]
+PRESETS: tuple[Preset, ...] = ("latency", "throughput", "long-context")
+PRECISIONS = ("bf16", "fp8", "nvfp4", "int4")
+
+CHECKPOINT = "checkpoint"
+"""Where the weights lie, relative to the engine folder."""
+
+_MAX_NUM_TOKENS = {"latency": 2048, "throughput": 8192, "long-context": 8192}
+"""Tokens of one step: a long prompt is prefilled in chunks of that many, and running answers wait
+for each. 8192 is NVIDIA's value for this model; 2048 keeps their wait short."""
+
+_STREAM_INTERVAL = {"latency": 1, "throughput": 4, "long-context": 1}
+"""Steps between two responses of a stream. The first token is never held back."""
+
+_FREE_MEMORY = {"latency": 0.8, "throughput": 0.85, "long-context": 0.9}
+"""Of the GPU memory that the weights leave, for the KV cache. NVIDIA's tests use 0.6 to 0.8; the
+default of 0.9 leaves little room for the workspaces of 8192-token steps."""
+
+_DRAFT_TOKENS = 3
+"""NVIDIA's accuracy test of the assistant."""
+
+
+def compose(
+    preset: Preset,
+    *,
+    precision: str,
+    tp: int,
+    ep: int,
+    attention_dp: bool,
+    slots: int,
+    max_total_tokens: int,
+    free_gpu_memory_fraction: float | None = None,
+    assistant: Path | None = None,
+    guided: bool = True,
+) -> dict[str, Any]:
+    """Arguments of ``LLM(...)``, checked; ``model`` is relative to the engine folder.
+
+    ``slots`` requests of up to ``max_total_tokens`` (prompt and output) run at once.
+    ``free_gpu_memory_fraction`` overrides the preset's. ``assistant`` is the folder of the MTP
+    assistant, relative to the engine folder; with it there is no guided decoding, whatever
+    ``guided`` says. Raises :class:`ValueError` for what cannot be, with the way out.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"preset {preset!r} is unknown; use one of {', '.join(PRESETS)}")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
+    fraction = (
+        _FREE_MEMORY[preset] if free_gpu_memory_fraction is None else free_gpu_memory_fraction
+    )
+    each = 1 if assistant is None else 1 + _DRAFT_TOKENS  # tokens of a running request in a step
+    args: dict[str, Any] = {
+        "model": CHECKPOINT,
+        # We send token ids and read token ids, but xgrammar needs the vocabulary, and the input
+        # processor of the multimodal model is built around the tokenizer.
+        "skip_tokenizer_init": False,
+        "trust_remote_code": False,
+        "dtype": "bfloat16",
+        "load_format": "auto",
+        "tensor_parallel_size": tp,
+        "moe_expert_parallel_size": ep,
+        "pipeline_parallel_size": 1,
+        "context_parallel_size": 1,
+        "enable_attention_dp": attention_dp,
+        "max_batch_size": slots,
+        "max_num_tokens": max(_MAX_NUM_TOKENS[preset], slots * each),
+        "max_seq_len": max_total_tokens,
+        "max_beam_width": 1,
+        "enable_chunked_prefill": True,
+        "disable_overlap_scheduler": False,
+        "stream_interval": _STREAM_INTERVAL[preset],
+        "kv_cache_config": {
+            "enable_block_reuse": False,
+            "enable_partial_reuse": False,
+            "dtype": "auto" if precision == "bf16" else "fp8",
+            "free_gpu_memory_fraction": fraction,
+        },
+        "cuda_graph_config": {"enable_padding": True, "max_batch_size": slots},
+        "moe_config": {"backend": "CUTLASS"},
+        "scheduler_config": {"capacity_scheduler_policy": "GUARANTEED_NO_EVICT"},
+        # Text only: no image embeddings to keep.
+        "multimodal_config": {"encoder_cache_max_bytes": 0},
+        "telemetry_config": {"disabled": True},
+    }
+    if assistant is not None:
+        args["speculative_config"] = {
+            "decoding_type": "MTP",
+            "max_draft_len": _DRAFT_TOKENS,
+            "mtp_eagle_one_model": True,
+            "speculative_model": str(assistant),
+        }
+    elif guided:
+        args["guided_decoding_backend"] = "xgrammar"
+    check(args)
+    return args

@@ -1,0 +1,132 @@
+"""A request in the words of TensorRT-LLM's ``SamplingParams``, and what it cannot say.
+
+Stops: ``end_id`` -1 switches TensorRT-LLM's own end of sequence off (it does the same for
+``ignore_eos``), and every stop id goes as a stop word: TensorRT-LLM then reports which one it was,
+and keeps it in the output (``include_stop_str_in_output``), log-probability and all.
+
+Minimum length: ``min_tokens`` of TensorRT-LLM holds back ``end_id`` only, and stop words have
+precedence over it (#4776). So a request with ``min_tokens`` is two: that many tokens with every
+stop id banned, then the rest after them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gemma4_runtime.capabilities import NO_SEQUENCES
+from gemma4_runtime.engines.guides import check_gbnf, llguidance_grammar
+from gemma4_runtime.errors import invalid
+from gemma4_runtime.messages import GuidedDecoding, SamplingParams
+
+__all__ = ["Features", "guide_arguments", "refuse", "sampling_arguments"]
+
+_SEEDS = 2**63
+"""Of TensorRT-LLM's seed, an unsigned 64-bit integer; half, so that every layer can hold it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What the loaded arguments allow."""
+
+    guided: bool
+    mtp: bool
+    mtp_penalties: bool
+
+    @classmethod
+    def of(cls, args: Mapping[str, Any]) -> Features:
+        """From checked arguments of ``LLM(...)``."""
+        config = args.get("speculative_config") or {}
+        return cls(
+            guided=args.get("guided_decoding_backend") is not None,
+            mtp=bool(config),
+            mtp_penalties=bool(config.get("enable_penalty", False)),
+        )
+
+
+def refuse(sampling: SamplingParams, features: Features) -> None:
+    """Raises INVALID_ARGUMENT for what this engine cannot do, before it costs anything."""
+    if sampling.bad_sequences:
+        raise invalid("bad_words", NO_SEQUENCES)
+    if features.mtp:
+        _refuse_with_mtp(sampling, features)
+    if sampling.guided is None:
+        return
+    if not features.guided:
+        raise invalid(
+            "guided_decoding_guide_type",
+            "this engine was built without guided decoding; build it again with guided decoding",
+        )
+    if sampling.min_tokens:
+        raise invalid("min_tokens", "cannot be combined with a guide; the guide decides the end")
+    if sampling.guided.kind == "grammar":
+        check_gbnf(sampling.guided.guide)
+    else:
+        llguidance_grammar(sampling.guided)
+
+
+def _refuse_with_mtp(sampling: SamplingParams, features: Features) -> None:
+    with_mtp = "this engine drafts with MTP, which does not do it; use an engine without assistant"
+    if sampling.guided is not None:
+        raise invalid("guided_decoding_guide_type", with_mtp)
+    if sampling.min_tokens:
+        raise invalid("min_tokens", with_mtp)
+    if sampling.bad_token_ids:
+        raise invalid("bad_words", with_mtp)
+    if features.mtp_penalties:
+        return
+    for name, neutral in (
+        ("repetition_penalty", 1.0),
+        ("presence_penalty", 0.0),
+        ("frequency_penalty", 0.0),
+    ):
+        if getattr(sampling, name) != neutral:
+            raise invalid(
+                name,
+                "this engine drafts with MTP without penalties; leave it out, or set "
+                "speculative_config.enable_penalty in llm_args.yaml",
+            )
+
+
+def sampling_arguments(
+    sampling: SamplingParams, *, max_tokens: int, pad_id: int, banned: tuple[int, ...] = ()
+) -> dict[str, Any]:
+    """Keyword arguments of ``SamplingParams``, guide excluded. ``banned`` ids have no chance."""
+    bad = list(dict.fromkeys((*sampling.bad_token_ids, *banned)))
+    arguments: dict[str, Any] = {
+        "max_tokens": max_tokens,
+        "end_id": -1,
+        "pad_id": pad_id,
+        "stop_token_ids": list(dict.fromkeys(sampling.stop_token_ids)),
+        "include_stop_str_in_output": True,
+        "detokenize": False,
+        "add_special_tokens": False,
+        # Requests without a seed share a fixed one in TensorRT-LLM.
+        "seed": secrets.randbelow(_SEEDS) if sampling.seed is None else sampling.seed % _SEEDS,
+        "temperature": sampling.temperature,
+    }
+    if sampling.temperature > 0:
+        arguments |= {"top_k": sampling.top_k, "top_p": sampling.top_p, "min_p": sampling.min_p}
+    for name, neutral in (
+        ("repetition_penalty", 1.0),
+        ("presence_penalty", 0.0),
+        ("frequency_penalty", 0.0),
+    ):
+        if getattr(sampling, name) != neutral:
+            arguments[name] = getattr(sampling, name)
+    if bad:
+        arguments["bad_token_ids"] = bad
+    if sampling.log_probs:
+        arguments["logprobs"] = 0  # the sampled token's
+    return arguments
+
+
+def guide_arguments(guided: GuidedDecoding) -> dict[str, Any]:
+    """Keyword arguments of ``GuidedDecodingParams``. xgrammar's EBNF is llama.cpp's GBNF."""
+    if guided.kind == "json":
+        return {"json_object": True}
+    if guided.kind == "json_schema":
+        return {"json": guided.guide}
+    return {guided.kind: guided.guide}

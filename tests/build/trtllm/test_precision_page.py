@@ -1,0 +1,115 @@
+"""docs/precision.md is made from the table and the plan; `UPDATE_DOCS=1 pytest` on this file writes
+it anew."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gemma4_build.model_spec import parse_config
+from gemma4_build.random_checkpoint import PRESETS, config_for
+from gemma4_build.trtllm.plan import COMPUTE_BYTES, plan_rank
+from gemma4_runtime.trtllm.compat import verdict
+from gemma4_runtime.trtllm.gpus import GPUS
+from gemma4_runtime.trtllm.setup import DENSE_WIDTH, EXPERT_WIDTH, PRECISIONS
+
+PAGE = Path(__file__).parents[3] / "docs" / "precision.md"
+CARDS = ("h100", "h200", "b200", "b300", "rtx-pro-6000", "dgx-spark", "l40s", "a100")
+SPLITS = ((1, 1), (2, 1), (4, 1), (4, 4), (8, 1), (8, 8))
+TOKENS = 8192
+
+HEAD = """# Which precision on which GPU
+
+Made from the compatibility table (`gemma4_runtime.trtllm.compat`) and the size plan
+(`gemma4_build.trtllm.plan`), which `gemma4 build` and `gemma4 doctor` use too.
+
+How sure each line is: **ci** NVIDIA tests it itself; **docs** documented; **code** read in
+TensorRT-LLM's source; **thread** an issue or pull request; **derived** concluded from these. **Nothing
+on this page was run on a GPU by this project.** What ran here, on a CPU: FP8, NVFP4 and INT4
+quantization with ModelOpt, export and proof of the files on the demo checkpoint
+([build.md](build.md)); every start, request and failure of the adapter against a test double of
+TensorRT-LLM ([tensorrt_llm.md](tensorrt_llm.md)); the sizes below, from the shapes of the published
+checkpoint.
+
+"experimental" builds and starts, and says so; "no" is refused before anything is read.
+`tp 4, ep 4` is `--tp 4 --ep 4`. int4 is of the padded checkpoint (768 and 2176 wide). TensorRT-LLM is
+the pinned version; `gemma4 doctor --gpu-name X` prints the same for one card.
+
+"""
+
+
+def answer(card: str, precision: str, tp: int, ep: int):
+    padded = precision == "int4"
+    return verdict(
+        gpu=card, precision=precision, tp=tp, ep=ep,
+        expert_width=768 if padded else EXPERT_WIDTH,
+        dense_width=2176 if padded else DENSE_WIDTH,
+    )  # fmt: skip
+
+
+def split_name(tp: int, ep: int) -> str:
+    return f"tp {tp}" + (f", ep {ep}" if ep > 1 else "")
+
+
+def table() -> list[str]:
+    """One table with marks, and the reasons behind them."""
+    reasons: dict[str, int] = {}
+    lines = []
+    for precision in PRECISIONS:
+        lines += [
+            f"## {precision}",
+            "| | " + " | ".join(GPUS[card].product for card in CARDS) + " |",
+            "|---|" + "---|" * len(CARDS),
+        ]
+        for tp, ep in SPLITS:
+            cells = []
+            for card in CARDS:
+                found = answer(card, precision, tp, ep)
+                marks = []
+                for finding in found.findings:
+                    if finding.status == found.status:
+                        text = f"{finding.reason} [{finding.evidence}]"
+                        marks.append(reasons.setdefault(text, len(reasons) + 1))
+                cells.append(f"{found.status} ({', '.join(map(str, marks))})")
+            lines.append(f"| {split_name(tp, ep)} | " + " | ".join(cells) + " |")
+        lines.append("")
+    lines += ["## Reasons", *(f"{number}. {text}" for text, number in reasons.items()), ""]
+    return lines
+
+
+def memory() -> list[str]:
+    spec = parse_config(config_for(PRESETS["26b"], 262144), where="26b")
+    gib = 2**30
+    lines = [
+        "## Memory of one GPU",
+        "Weights as loaded, the vision tower and a V copy of the full layers' K matrices included;",
+        f"KV cache of one request of {TOKENS:,} tokens; how many such requests fit beside the weights",
+        f"and {COMPUTE_BYTES / gib:.0f} GiB for everything else (an estimate). [derived]",
+        "",
+        "| | split | weights, GiB | KV a request, MiB | fit in 80 GB | in 141 GB | in 180 GB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for precision in PRECISIONS:
+        for tp, ep in ((1, 1), (2, 1), (4, 4)):
+            if answer("h200", precision, tp, ep).status == "no" and (
+                answer("b200", precision, tp, ep).status == "no"
+            ):
+                continue
+            plan = plan_rank(spec, precision, tp=tp, ep=ep)
+            each = plan.kv_bytes(TOKENS, spec.window)
+            fits = [
+                max(0, int(size * 1e9 - plan.weights - COMPUTE_BYTES) // each)
+                for size in (80, 141, 180)
+            ]
+            lines.append(
+                f"| {precision} | {split_name(tp, ep)} | {plan.weights / gib:.1f} | "
+                f"{each / 2**20:.0f} | " + " | ".join(map(str, fits)) + " |"
+            )
+    return [*lines, ""]
+
+
+def test_the_page_is_up_to_date():
+    text = HEAD + "\n".join([*table(), *memory()])
+    if os.environ.get("UPDATE_DOCS"):
+        PAGE.write_text(text, encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == text

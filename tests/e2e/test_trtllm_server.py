@@ -1,0 +1,162 @@
+"""A real server over the TensorRT-LLM adapter. The double stands for TensorRT-LLM; it decodes the
+demo in float32, as the engine that the answers are compared with does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+from e2e.served import Served, user, wait_until
+from gemma4_client import CancelledError, Gemma4Error, InvalidRequestError, UnavailableError
+from gemma4_runtime.server.board import Field
+from trtllm_folder import double_env, make_folder
+
+CANCEL_S = 0.5
+GEMMA4 = Path(sys.executable).with_name("gemma4")
+ASKED = ["What is the capital of France?", "Count from 1 to 20", "What is 7 + 8?", "🌊 Hello"]
+LONG = {"min_tokens": 1800, "max_tokens": 1800}
+
+
+@pytest.fixture(scope="module")
+def folder(checkpoint, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("trtllm") / "engine"
+    return make_folder(checkpoint, out, slots=4, max_queued=2, max_total_tokens=2048)
+
+
+@pytest.fixture(scope="module")
+def trtllm(folder, tmp_path_factory):
+    served = Served(folder, tmp_path_factory.mktemp("run"), env=double_env())
+    yield served
+    assert served.stop() == 0, "".join(served.output[-30:])
+
+
+def long_stream(client, **options):
+    stream = client.chat(user("Count from 1 to 100"), temperature=0.0, **(LONG | options))
+    iterator = iter(stream)
+    next(iterator)
+    stream.iterator = iterator
+    return stream
+
+
+def workers(served: Served) -> list[psutil.Process]:
+    children = psutil.Process(served.process.pid).children(recursive=True)
+    return [c for c in children if "gemma4_runtime.trtllm.worker" in c.cmdline()]
+
+
+def test_answers_are_those_of_llama_cpp(trtllm, server):
+    with trtllm.client() as ours, server.client() as theirs, ThreadPoolExecutor(4) as pool:
+        options = {"temperature": 0.0, "max_tokens": 48, "return_log_probs": True}
+        answers = list(pool.map(lambda t: ours.chat(user(t), **options).result(), ASKED))
+        expected = [theirs.chat(user(text), **options).result() for text in ASKED]
+    for answer, other in zip(answers, expected, strict=True):
+        assert answer.ids == other.ids
+        assert answer.text == other.text
+        assert answer.finish_reason == other.finish_reason
+        assert answer.log_probs == pytest.approx(other.log_probs, abs=1e-3)
+
+
+def test_whole_streamed_and_guided(trtllm):
+    with trtllm.client() as client:
+        streamed = "".join(d.text for d in client.chat(user(ASKED[0]), temperature=0.0))
+        whole = client.chat(user(ASKED[0]), temperature=0.0, stream=False).result()
+        assert streamed == whole.text
+        guided = client.chat(
+            user("Hi"), guided_decoding_guide_type="regex", guided_decoding_guide="[0-9]{3}"
+        ).result()
+        assert guided.text.isdigit() and len(guided.text) == 3
+        with pytest.raises(InvalidRequestError, match="guided_decoding_guide"):
+            client.chat(
+                user("Hi"), guided_decoding_guide_type="grammar", guided_decoding_guide="nonsense"
+            ).result()
+        with pytest.raises(InvalidRequestError, match=r"bad_words\[0\]"):
+            client.chat(user("Hi"), bad_words=["zqxj zqxj"]).result()
+
+
+def test_cancel_frees_the_slot(trtllm):
+    with trtllm.client() as client:
+        for _ in range(5):
+            stream = long_stream(client)
+            stream.cancel()
+            wait_until(trtllm.idle, CANCEL_S)
+            with pytest.raises(CancelledError):
+                list(stream.iterator)
+
+
+def test_overload_is_refused_and_recovers(trtllm):
+    with trtllm.client() as client:
+        streams = [long_stream(client) for _ in range(4)]
+        waiting = [client.chat(user("Hello"), max_tokens=3) for _ in range(2)]
+        wait_until(lambda: trtllm.board()[Field.IN_FLIGHT] == 6, 5)
+        with pytest.raises(UnavailableError, match="retry later"):
+            client.chat(user("Hello"), max_tokens=3).result()
+        for stream in streams:
+            stream.cancel()
+        assert all(answer.result().completion_tokens <= 3 for answer in waiting)
+        wait_until(trtllm.idle, 5)
+
+
+def test_drain(folder, tmp_path):
+    served = Served(folder, tmp_path / "run", env=double_env())
+    children = workers(served)
+    assert len(children) == 1
+    with served.client() as client:
+        stream = long_stream(client)
+        served.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: served.board()[Field.DRAINING] == 1, 5)
+        with pytest.raises(UnavailableError, match="draining"):
+            client.chat(user("Hello"), max_tokens=3).result()
+        list(stream.iterator)
+        assert stream.answer.completion_tokens == LONG["max_tokens"]
+    assert served.process.wait(30) == 0
+    assert not any(child.is_running() for child in children)
+
+
+def test_a_lost_worker_ends_streams_and_the_server_recovers(folder, tmp_path):
+    args = ("--gpu-device-ids", "0;1")
+    served = Served(folder, tmp_path / "run", *args, env=double_env())
+    assert "8 slots, 2 copies of the model on GPUs 0;1" in "".join(served.output)
+    children = workers(served)
+    assert [c.environ()["CUDA_VISIBLE_DEVICES"] for c in children] == ["0", "1"]
+    with served.client() as client:
+        streams = [long_stream(client) for _ in range(2)]
+        os.kill(children[0].pid, signal.SIGKILL)
+        with pytest.raises(Gemma4Error, match="the engine was lost"):
+            list(streams[0].iterator)
+        with pytest.raises(Gemma4Error, match="the engine was lost"):
+            list(streams[1].iterator)
+        served.wait_for("Ctrl-C stops", times=2)
+        with served.client() as fresh:
+            assert fresh.chat(user("Hello"), max_tokens=3).result().completion_tokens <= 3
+    assert "engine_lost" in "".join(served.output)
+    assert not any(child.is_running() for child in children)
+    assert served.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "says"),
+    [
+        (["--gpu-device-ids", "0,1"], {}, "tensor_parallel_size"),
+        (["--gpu-device-ids", "0;0"], {}, "named twice"),
+        (["--threads", "2"], {}, "--threads"),
+        (["--slots", "5"], {}, "max_batch_size"),
+        ([], {"CUDA_VISIBLE_DEVICES": ""}, "0 are visible"),
+        ([], {"TRTLLM_DOUBLE_GPUS": "0"}, "No CUDA GPUs"),
+        ([], {"TRTLLM_DOUBLE_VERSION": "1.4.0"}, "built for 1.3.0rc29"),
+        ([], {"TRTLLM_DOUBLE_FAULT": "start_error=out of memory"}, "out of memory"),
+    ],
+)  # fmt: skip
+def test_a_start_that_cannot_work(folder, arguments, env, says):
+    ran = subprocess.run(
+        [GEMMA4, "serve", "--engine", folder, "--http-port", "0", "--grpc-port", "0",
+         "--metrics-port", "0", *arguments],
+        capture_output=True, text=True, timeout=60, env=os.environ | double_env() | env,
+    )  # fmt: skip
+    assert ran.returncode == 1
+    assert says in ran.stderr
+    assert "Traceback" not in ran.stderr

@@ -1,0 +1,16 @@
+"""Shared by the tests of engines."""
+
+from __future__ import annotations
+
+import pytest
+from tokenizers import Tokenizer
+
+
+@pytest.fixture(scope="session")
+def encode(checkpoint):
+    tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
+    return lambda text: (
+        tokenizer.encode(
+            f"<bos><|turn>user\n{text}<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"
+        ).ids
+    )

@@ -1,0 +1,79 @@
+"""Ask an engine directly, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Event
+
+import pytest
+from gemma4_runtime.engine_folder import read_manifest
+from gemma4_runtime.engines.base import EngineFinish
+from gemma4_runtime.engines.factory import create_engine
+from gemma4_runtime.errors import RequestError
+from gemma4_runtime.messages import GenerationRequest, SamplingParams
+from gemma4_runtime.settings import Settings
+from trtllm_folder import double_env, make_folder
+
+EOS = (1, 106, 50)
+WAIT_S = 30
+
+
+class Sink:
+    def __init__(self):
+        self.ids, self.log_probs, self.ends = [], [], []
+        self.first, self.over = Event(), Event()
+
+    def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
+        assert not self.ends, "tokens after the end"
+        self.ids += ids
+        self.log_probs += log_probs or []
+        self.first.set()
+
+    def finished(self, finish: EngineFinish) -> None:
+        self.ends.append(finish)
+        self.over.set()
+
+    def failed(self, error: RequestError) -> None:
+        self.ends.append(error)
+        self.over.set()
+
+    def wait(self):
+        assert self.over.wait(WAIT_S)
+        assert len(self.ends) == 1
+        return self.ends[0]
+
+
+def load_tensorrt_llm(checkpoint, table, folder, env=None, settings=None, **options):
+    """With the double in place of TensorRT-LLM."""
+    make_folder(checkpoint, folder, **options)
+    settings = settings or Settings(folder, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (double_env() | (env or {})).items():
+            patch.setenv(name, value)
+        return create_engine(folder, read_manifest(folder), table, settings)
+
+
+def ask(engine, ids, key="k", **options) -> Sink:
+    sampling = SamplingParams(
+        **({"max_tokens": 20, "temperature": 0.0, "stop_token_ids": EOS} | options)
+    )
+    sink = Sink()
+    engine.submit(GenerationRequest(key=key, input_ids=ids, sampling=sampling), sink)
+    return sink
+
+
+def refusal(engine, ids, **options) -> RequestError:
+    """The error, raised at once or delivered."""
+    try:
+        end = ask(engine, ids, **options).wait()
+    except RequestError as error:
+        return error
+    assert isinstance(end, RequestError)
+    return end
+
+
+def run(engine, ids, **options) -> Sink:
+    sink = ask(engine, ids, **options)
+    end = sink.wait()
+    assert isinstance(end, EngineFinish), end
+    return sink

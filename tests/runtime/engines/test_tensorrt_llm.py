@@ -1,0 +1,305 @@
+"""What only the TensorRT-LLM adapter has: workers, starts, losses, MTP. The double stands in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from gemma4_build.pipeline import build_engine
+from gemma4_build.progress import SilentReporter
+from gemma4_build.request import BuildRequest
+from gemma4_runtime.engine_folder import read_manifest
+from gemma4_runtime.engines.factory import create_engine
+from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.messages import GuidedDecoding
+from gemma4_runtime.settings import Settings
+from runtime.engines.harness import EOS, WAIT_S, ask, load_tensorrt_llm, refusal, run
+
+LONG = {"max_tokens": 1900, "min_tokens": 1900}
+
+
+@pytest.fixture
+def load(checkpoint, table, tmp_path):
+    """Engines that are closed afterwards."""
+    made = []
+
+    def start(**options):
+        folder = tmp_path / f"engine-{len(made)}"
+        gpus = options.pop("gpus", None)
+        any_version = options.pop("any_version", False)
+        settings = Settings(
+            folder, folder, gpu_device_ids=gpus, trtllm_any_version=any_version,
+            cache_dir=options.pop("cache_dir", None),
+        )  # fmt: skip
+        engine = load_tensorrt_llm(checkpoint, table, folder, settings=settings, **options)
+        made.append(engine)
+        return engine
+
+    yield start
+    for engine in made:
+        engine.close()
+
+
+@pytest.fixture(scope="module")
+def shared(checkpoint, table, tmp_path_factory):
+    engine = load_tensorrt_llm(checkpoint, table, tmp_path_factory.mktemp("shared") / "engine")
+    yield engine
+    engine.close()
+
+
+def test_the_tokens_of_llama_cpp(shared, checkpoint, table, encode, tmp_path):
+    build_engine(
+        BuildRequest(
+            checkpoint=checkpoint, out=tmp_path / "e", precision="f32", slots=2,
+            max_total_tokens=2000, skip_verify=True,
+        ),
+        SilentReporter(),
+    )  # fmt: skip
+    settings = Settings(tmp_path / "e", tmp_path, threads=1)
+    other = create_engine(tmp_path / "e", read_manifest(tmp_path / "e"), table, settings)
+    for text in ("Hello", "Count from 1 to 50", "What is 7 + 8?"):
+        for options in ({}, {"min_tokens": 30, "max_tokens": 40, "log_probs": True}):
+            ours, theirs = run(shared, encode(text), **options), run(other, encode(text), **options)
+            assert ours.ids == theirs.ids
+            assert ours.log_probs == pytest.approx(theirs.log_probs, abs=1e-3)
+            assert ours.ends[0].reason == theirs.ends[0].reason
+    other.close()
+
+
+def test_without_a_seed_answers_differ(shared, encode):
+    """TensorRT-LLM would give all of them the same seed."""
+    hot = {"temperature": 5.0, "top_k": 0, "top_p": 1.0}
+    answers = {tuple(run(shared, encode("Hi"), **hot).ids) for _ in range(3)}
+    assert len(answers) == 3
+
+
+def test_penalties_and_filters_arrive(shared, encode):
+    ids = encode("Count from 1 to 50")
+    plain = run(shared, ids, max_tokens=40).ids
+    assert run(shared, ids, max_tokens=40, repetition_penalty=5.0).ids != plain
+    assert run(shared, ids, max_tokens=40, frequency_penalty=2.0, presence_penalty=2.0).ids != plain
+    narrow = {"temperature": 2.0, "top_k": 1, "top_p": 1.0}
+    assert run(shared, ids, max_tokens=40, **narrow).ids == plain
+    assert run(shared, ids, max_tokens=40, temperature=1.0, top_k=0, min_p=1.0).ids == plain
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"bad_sequences": ((300, 301),)}, "bad_words: .* single token ids"),
+        ({"guided": GuidedDecoding("json"), "min_tokens": 3}, "min_tokens: .* guide"),
+        ({"guided": GuidedDecoding("grammar", "%llguidance {}\nstart: /a/")}, "GBNF"),
+    ],
+)
+def test_what_the_api_cannot_say(shared, encode, options, says):
+    with pytest.raises(RequestError, match=says) as caught:
+        ask(shared, encode("Hi"), **options)
+    assert caught.value.status is Status.INVALID_ARGUMENT
+    assert shared.stats().active == 0
+
+
+def test_a_request_that_the_executor_refuses(shared):
+    end = refusal(shared, [2, 5_000_000], max_tokens=1)
+    assert end.status is Status.INTERNAL and "out of range" in end.message
+    end = refusal(shared, [2] * 2000, max_tokens=1)
+    assert "max_seq_len" in end.message
+    run(shared, [2], max_tokens=1)
+
+
+def test_deltas_come_in_steps_of_stream_interval(load, encode):
+    engine = load(stream_interval=4)
+    ids = encode("Count from 1 to 50")
+    batches = []
+    sink = ask(engine, ids, max_tokens=30)
+    sink.tokens = lambda new, log_probs: batches.append(len(new))
+    assert sink.wait().reason == "length"
+    assert sum(batches) in (29, 30)  # the first may have come before
+    assert max(batches) == 4
+    assert run(engine, encode("What is the capital of France?"), max_tokens=100).ids[-1] == 106
+
+
+def test_drain_and_close(load, encode):
+    engine = load(slots=1)
+    (pid,) = engine.worker_pids()
+    running = ask(engine, encode("Hello"), key="a", max_tokens=300, min_tokens=300)
+    long = ask(engine, encode("Hello"), key="b", **LONG)
+    engine.drain()
+    with pytest.raises(RequestError, match="draining"):
+        ask(engine, encode("Hello"), key="c")
+    assert running.wait().reason == "length"
+    assert long.first.wait(WAIT_S)
+    engine.close()
+    assert long.wait().reason == "cancelled"
+    assert not psutil.pid_exists(pid)
+
+
+def test_copies_share_the_load(load, encode):
+    engine = load(slots=1, gpus="0;2")
+    assert engine.info.slots == 2
+    shown = [psutil.Process(pid).environ()["CUDA_VISIBLE_DEVICES"] for pid in engine.worker_pids()]
+    assert shown == ["0", "2"]
+    sinks = [ask(engine, encode("Hello"), key=f"k{i}", **LONG) for i in range(3)]
+    assert sinks[0].first.wait(WAIT_S) and sinks[1].first.wait(WAIT_S)
+    assert (engine.stats().active, engine.stats().queued) == (2, 1)
+    for i in range(3):
+        engine.cancel(f"k{i}")
+    assert {sink.wait().reason for sink in sinks} == {"cancelled"}
+
+
+@pytest.mark.parametrize(
+    ("env", "kill"),
+    [
+        ({"TRTLLM_DOUBLE_FAULT": "die_at=5"}, False),
+        ({"TRTLLM_DOUBLE_FAULT": "mute_at=5"}, False),
+        ({"TRTLLM_DOUBLE_FAULT": "kill_at=5"}, False),
+        ({}, True),
+    ],
+    ids=["dies", "dies in silence", "exits", "killed"],
+)
+def test_a_lost_engine_fails_everything(load, encode, env, kill):
+    engine = load(env=env)
+    sinks = [ask(engine, encode("Hello"), key=f"k{i}", **LONG) for i in range(4)]
+    assert sinks[0].first.wait(WAIT_S)
+    if kill:
+        os.kill(engine.worker_pids()[0], signal.SIGKILL)
+    ends = [sink.wait() for sink in sinks]
+    assert all(isinstance(end, RequestError) and end.status is Status.INTERNAL for end in ends)
+    assert all("lost" in end.message for end in ends)
+    assert engine.stats().lost
+    assert (engine.stats().active, engine.stats().queued) == (0, 0)
+    with pytest.raises(RequestError, match="lost") as caught:
+        ask(engine, encode("Hello"))
+    assert caught.value.status is Status.UNAVAILABLE
+
+
+def test_one_request_fails_and_the_others_go_on(load, encode):
+    engine = load(env={"TRTLLM_DOUBLE_FAULT": "fail_at=20"})
+    other = ask(engine, encode("Hello"), key="other", max_tokens=19, min_tokens=19)
+    end = refusal(engine, encode("Hello"), max_tokens=30, min_tokens=30)
+    assert end.status is Status.INTERNAL and "injected" in end.message
+    assert other.wait().reason == "length"
+    assert not engine.stats().lost
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"env": {"TRTLLM_DOUBLE_VERSION": "1.4.0rc1"}}, "built for 1.3.0rc29; install"),
+        ({"env": {"TRTLLM_DOUBLE_FAULT": "start_error=CUDA out of memory"}}, "CUDA out of memory"),
+        ({"env": {"TRTLLM_DOUBLE_GPUS": "0"}}, "No CUDA GPUs"),
+        ({"tp": 2, "env": {"TRTLLM_DOUBLE_GPUS": "1"}}, "2 are required"),
+        ({"tp": 2, "env": {"CUDA_VISIBLE_DEVICES": "3"}}, "2 GPUs .* 1 are visible"),
+        ({"tp": 2, "gpus": "0;1"}, "name that many in each set"),
+        ({"gpus": "0;0"}, "named twice"),
+        ({"gpus": "0;x"}, "'x' is no GPU"),
+        ({"gpus": "0;9"}, "No CUDA GPUs"),
+        ({"env": {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}}, "cannot be imported"),
+        ({"max_batch_size": 1, "cuda_graph_config": None}, "max_batch_size: 1 is less"),
+        ({"max_seq_len": 1500}, "max_seq_len: 1500 is less"),
+    ],
+)  # fmt: skip
+def test_starts_that_fail_say_why(load, options, says):
+    before = psutil.Process().children(recursive=True)
+    with pytest.raises(RuntimeError, match=says):
+        load(**options)
+    assert psutil.Process().children(recursive=True) == before
+
+
+def test_workers_get_cache_folders(load, encode, tmp_path):
+    engine = load(cache_dir=tmp_path / "cache", gpus="0;1", slots=1)
+    environs = [psutil.Process(pid).environ() for pid in engine.worker_pids()]
+    paths = {env["TLLM_AUTOTUNER_CACHE_PATH"] for env in environs}
+    assert len(environs) == 2 and len(paths) == 1
+    (folder,) = (tmp_path / "cache").iterdir()
+    assert paths == {str(folder / "autotuner.json")} and "1.3.0rc29" in folder.name
+    assert run(engine, encode("hello")).ids
+
+
+def test_a_cache_that_cannot_be_written(load, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RuntimeError, match=r"GEMMA4_CACHE_DIR=.*cannot be written"):
+        load(cache_dir=tmp_path / "file")
+
+
+def test_an_edited_file_is_checked(checkpoint, table, tmp_path):
+    folder = tmp_path / "e"
+    load_tensorrt_llm(checkpoint, table, folder).close()
+    file = folder / "llm_args.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("enable_block_reuse: false", "enable_block_reuse: true"))
+    with pytest.raises(RuntimeError, match=r"llm_args.yaml: kv_cache_config.enable_block_reuse"):
+        create_engine(folder, read_manifest(folder), table, Settings(folder, folder))
+    file.write_text(text)
+    shutil.rmtree(folder / "checkpoint")
+    with pytest.raises(RuntimeError, match=r"model: .*is no checkpoint"):
+        create_engine(folder, read_manifest(folder), table, Settings(folder, folder))
+
+
+def test_another_version_can_be_tried(load, encode):
+    engine = load(env={"TRTLLM_DOUBLE_VERSION": "1.4.0rc1"}, any_version=True)
+    assert engine.info.version == "1.4.0rc1"
+    run(engine, encode("Hello"), max_tokens=2)
+
+
+def mtp(checkpoint: Path, tmp_path: Path, **options):
+    """Arguments with an assistant; the demo plays its part."""
+    assistant = tmp_path / "assistant"
+    shutil.copytree(checkpoint, assistant)
+    config = {
+        "decoding_type": "MTP", "max_draft_len": 3, "mtp_eagle_one_model": True,
+        "speculative_model": str(assistant),
+    }  # fmt: skip
+    return {"speculative_config": config | options, "guided_decoding_backend": None}
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"guided": GuidedDecoding("json")}, "guided_decoding_guide_type"),
+        ({"repetition_penalty": 1.1}, "repetition_penalty"),
+        ({"presence_penalty": 0.5}, "presence_penalty"),
+        ({"frequency_penalty": 0.5}, "frequency_penalty"),
+        ({"min_tokens": 4}, "min_tokens"),
+        ({"bad_token_ids": (300,)}, "bad_words"),
+    ],
+)
+def test_limits_of_mtp(load, checkpoint, tmp_path, encode, options, field):
+    engine = load(**mtp(checkpoint, tmp_path))
+    with pytest.raises(RequestError, match=f"{field}: .*MTP"):
+        ask(engine, encode("Hello"), **options)
+    assert run(engine, encode("Hello"), max_tokens=5, temperature=1.0, seed=3).ids
+
+
+def test_mtp_with_penalties(load, checkpoint, tmp_path, encode):
+    engine = load(**mtp(checkpoint, tmp_path, enable_penalty=True))
+    run(engine, encode("Hello"), repetition_penalty=1.1, max_tokens=5)
+
+
+def test_an_engine_without_guides_says_so(load, encode):
+    engine = load(guided_decoding_backend=None)
+    with pytest.raises(RequestError, match="without guided decoding"):
+        ask(engine, encode("Hello"), guided=GuidedDecoding("json"))
+
+
+def test_stops_are_the_requests_own(shared, encode):
+    ids = encode("Count from 1 to 50")
+    plain = run(shared, ids).ids
+    third = next(i for i in plain if plain.index(i) == 2)
+    sink = run(shared, ids, stop_token_ids=(*EOS, third), log_probs=True)
+    assert sink.ids == plain[:3] and sink.ends[0].reason == "stop"
+    assert len(sink.log_probs) == len(sink.ids)
+
+
+def test_a_cancel_is_fast(shared, encode):
+    for i in range(20):
+        sink = ask(shared, encode("Hello"), key=f"fast{i}", **LONG)
+        sink.first.wait(WAIT_S)
+        started = time.monotonic()
+        shared.cancel(f"fast{i}")
+        assert sink.wait().reason == "cancelled"
+        assert time.monotonic() - started < 0.25
