@@ -117,6 +117,14 @@ def test_drain(folder, tmp_path):
     assert not any(child.is_running() for child in children)
 
 
+def how_it_ends(stream) -> str:
+    try:
+        last = list(stream.iterator)[-1]
+    except Gemma4Error as error:
+        return "lost" if "the engine was lost" in str(error) else str(error)
+    return "whole" if last.completion_tokens == LONG["max_tokens"] else "cut"
+
+
 def test_a_lost_worker_ends_streams_and_the_server_recovers(folder, tmp_path):
     args = ("--gpu-device-ids", "0;1")
     served = Served(folder, tmp_path / "run", *args, env=double_env())
@@ -126,10 +134,10 @@ def test_a_lost_worker_ends_streams_and_the_server_recovers(folder, tmp_path):
     with served.client() as client:
         streams = [long_stream(client) for _ in range(2)]
         os.kill(children[0].pid, signal.SIGKILL)
-        with pytest.raises(Gemma4Error, match="the engine was lost"):
-            list(streams[0].iterator)
-        with pytest.raises(Gemma4Error, match="the engine was lost"):
-            list(streams[1].iterator)
+        ends = [how_it_ends(stream) for stream in streams]
+        # The other copy has two seconds to end its answer.
+        assert ends[0] == "lost" or ends[1] == "lost", ends
+        assert set(ends) <= {"lost", "whole"}, ends
         served.wait_for("Ctrl-C stops", times=2)
         with served.client() as fresh:
             assert fresh.chat(user("Hello"), max_tokens=3).result().completion_tokens <= 3
