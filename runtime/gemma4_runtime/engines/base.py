@@ -30,7 +30,8 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """A snapshot. Counters only grow."""
+    """A snapshot. Counters only grow. ``kv_blocks`` 0: the runtime has a fixed cache for each slot
+    and no blocks."""
 
     active: int
     queued: int
@@ -45,6 +46,8 @@ class EngineStats:
     prompt_tokens: int
     cached_tokens: int
     generated_tokens: int
+    kv_blocks_used: int = 0
+    kv_blocks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ process is then restarted as a whole.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
@@ -21,7 +22,17 @@ from gemma4_runtime.trtllm.llm_args import LlmArgsError
 from gemma4_runtime.trtllm.plan import Plan, make_plan
 from gemma4_runtime.trtllm.replica import Replica
 from gemma4_runtime.trtllm.sampling import Features, refuse
-from gemma4_runtime.trtllm.wire import Cancel, Event, Failed, Finished, Lost, Start, Submit, Tokens
+from gemma4_runtime.trtllm.wire import (
+    Cancel,
+    Event,
+    Failed,
+    Finished,
+    KvUse,
+    Lost,
+    Start,
+    Submit,
+    Tokens,
+)
 
 __all__ = ["TensorRtLlmEngine"]
 
@@ -58,6 +69,7 @@ class TensorRtLlmEngine:
         self._lock = Lock()
         self._jobs: dict[str, tuple[Job, Replica]] = {}
         self._closing = False
+        self._kv: dict[Replica, KvUse] = {}
         start = Start(str(folder), version, any_version, pad_id)
         caches = _caches(cache_dir, version, precision, plan)
         self._replicas, found = _start(start, plan.gpu_sets, caches)
@@ -90,7 +102,12 @@ class TensorRtLlmEngine:
                 running[1].send(Cancel(key))
 
     def stats(self) -> EngineStats:
-        return self._queue.stats()
+        uses = list(self._kv.values())
+        return replace(
+            self._queue.stats(),
+            kv_blocks_used=sum(use.used for use in uses),
+            kv_blocks=sum(use.total for use in uses),
+        )
 
     def drain(self) -> None:
         self._queue.drain()
@@ -129,6 +146,8 @@ class TensorRtLlmEngine:
             error = RequestError(Status(event.status), event.message, field=event.field or None)
             self._queue.end(self._forget(event.key), error)
             self._dispatch()
+        elif isinstance(event, KvUse):
+            self._kv[replica] = event
         elif isinstance(event, Lost):
             self._lose(replica, event.cause)
 

@@ -42,6 +42,9 @@ class Field(IntEnum):
     CHUNKS_SENT = 15
     BEAT_NS = 16
     """time.monotonic_ns() of the emitter's last turn; the clock is the machine's."""
+    KV_BLOCKS_USED = 17
+    KV_BLOCKS = 18
+    """Of the engine's paged KV cache; 0 where it has none, or has not said yet."""
     CHUNKS_HANDLED = 32
     """Written by postprocessing."""
 

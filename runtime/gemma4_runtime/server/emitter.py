@@ -330,6 +330,8 @@ class Emitter:
         board[Field.PROMPT_TOKENS] = stats.prompt_tokens
         board[Field.CACHED_TOKENS] = stats.cached_tokens
         board[Field.GENERATED_TOKENS] = stats.generated_tokens
+        board[Field.KV_BLOCKS_USED] = stats.kv_blocks_used
+        board[Field.KV_BLOCKS] = stats.kv_blocks
         board[Field.BEAT_NS] = time.monotonic_ns()
 
     def _report(self, stream: Stream, error: RequestError | None) -> None:

@@ -84,6 +84,7 @@ def compose(
         "enable_chunked_prefill": True,
         "disable_overlap_scheduler": False,
         "stream_interval": _STREAM_INTERVAL[preset],
+        "enable_iter_perf_stats": True,  # how full the KV cache is
         "kv_cache_config": {
             "enable_block_reuse": False,
             "enable_partial_reuse": False,

@@ -13,12 +13,15 @@ from typing import Any
 
 from gemma4_runtime.errors import RequestError, Status, internal, invalid
 from gemma4_runtime.messages import SamplingParams
+from gemma4_runtime.server.access_log import log_event
 from gemma4_runtime.trtllm.sampling import guide_arguments, sampling_arguments
-from gemma4_runtime.trtllm.wire import Event, Failed, Finished, Lost, Submit, Tokens
+from gemma4_runtime.trtllm.wire import Event, Failed, Finished, KvUse, Lost, Submit, Tokens
 
 __all__ = ["Session"]
 
 _HEALTH_S = 1.0
+_STATS_S = 0.5
+_STATS_WAIT_S = 0.1
 
 
 class EngineLostError(Exception):
@@ -47,7 +50,8 @@ class Session:
         self._requests: dict[str, _Request] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.lost = asyncio.Event()
-        self._watch = asyncio.get_running_loop().create_task(self._watch_health())
+        loop = asyncio.get_running_loop()
+        self._watches = [loop.create_task(w()) for w in (self._watch_health, self._watch_cache)]
 
     def submit(self, command: Submit) -> None:
         """Start a request; its events follow, a Finished or Failed last."""
@@ -64,7 +68,8 @@ class Session:
 
     async def close(self, timeout: float) -> None:
         """Abort everything and wait until it ended, or for ``timeout`` seconds."""
-        self._watch.cancel()
+        for watch in self._watches:
+            watch.cancel()
         for request in list(self._requests.values()):
             request.abort()
         if self._tasks:
@@ -153,6 +158,25 @@ class Session:
             if not check():
                 self._lose("TensorRT-LLM reports that its executor is dead")
                 return
+
+    async def _watch_cache(self) -> None:
+        """Pass on how full the KV cache is. Names of the figures: trtllm-serve's /metrics. Figures
+        that do not come are no reason to stop serving."""
+        last = None
+        while True:
+            await asyncio.sleep(_STATS_S)
+            try:
+                stats = [entry async for entry in self._llm.get_stats_async(timeout=_STATS_WAIT_S)]
+                blocks = [s["kvCacheStats"] for s in stats if s.get("kvCacheStats")]
+                if not blocks:
+                    continue
+                use = KvUse(int(blocks[-1]["usedNumBlocks"]), int(blocks[-1]["maxNumBlocks"]))
+            except Exception as error:  # noqa: BLE001 - see above
+                log_event("no_kv_cache_figures", level="warning", cause=repr(error))
+                return
+            if use != last:
+                last = use
+                self._send(use)
 
     def _lose(self, cause: str) -> None:
         if not self.lost.is_set():

@@ -19,6 +19,7 @@ __all__ = [
     "Event",
     "Failed",
     "Finished",
+    "KvUse",
     "Lost",
     "Ready",
     "Start",
@@ -96,6 +97,13 @@ class Failed(msgspec.Struct, tag=True, array_like=True, frozen=True):
     field: str
 
 
+class KvUse(msgspec.Struct, tag=True, array_like=True, frozen=True):
+    """Blocks of the KV cache: in use, and all."""
+
+    used: int
+    total: int
+
+
 class Lost(msgspec.Struct, tag=True, array_like=True, frozen=True):
     """TensorRT-LLM is gone; nothing follows."""
 
@@ -103,7 +111,7 @@ class Lost(msgspec.Struct, tag=True, array_like=True, frozen=True):
 
 
 Command = Start | Submit | Cancel | Close
-Event = Ready | StartFailed | Tokens | Finished | Failed | Lost
+Event = Ready | StartFailed | Tokens | Finished | Failed | KvUse | Lost
 
 _encoder = msgspec.msgpack.Encoder()
 _commands: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)

@@ -120,9 +120,11 @@ class _Trial:
                 count += len(delta.ids)
             spent = time.monotonic() - began - first
         rate = (count - 1) / spent if spent > 0 else 0.0
+        blocks = self._server.board()[Field.KV_BLOCKS]
+        cache = f", KV cache of {blocks} blocks" if blocks else ""
         return Result(
             "pace", "ok",
-            f"one stream: first token after {first * 1000:.0f} ms, {rate:.0f} tokens/s",
+            f"one stream: first token after {first * 1000:.0f} ms, {rate:.0f} tokens/s{cache}",
             figures={"ttft_s": first, "tokens_per_s": rate},
         )  # fmt: skip
 

@@ -163,7 +163,12 @@ class LLM:
         if not self._args["enable_iter_perf_stats"]:
             return []
         stats = self._decoder.stats()
-        return [{"iter": stats.finished, "numActiveRequests": stats.active}]
+        each = -(-self._args["max_seq_len"] // 32)  # blocks of 32 tokens, TensorRT-LLM's default
+        total = each * self._args["max_batch_size"]
+        used = each * stats.active
+        blocks = {"usedNumBlocks": used, "freeNumBlocks": total - used, "maxNumBlocks": total}
+        entry = {"iter": stats.finished, "numActiveRequests": stats.active, "kvCacheStats": blocks}
+        return [entry]
 
     async def get_stats_async(self, timeout: float | None = 2) -> AsyncIterator[dict[str, Any]]:
         for entry in self.get_stats(timeout):

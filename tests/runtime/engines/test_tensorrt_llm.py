@@ -210,6 +210,24 @@ def test_starts_that_fail_say_why(load, options, says):
     assert psutil.Process().children(recursive=True) == before
 
 
+def test_kv_cache_figures(load, encode):
+    engine = load(slots=1, max_total_tokens=2000)
+    sink = ask(engine, encode("Count from 1 to 100"), **LONG)
+    assert eventually(lambda: engine.stats().kv_blocks_used == 63)
+    assert engine.stats().kv_blocks == 63
+    engine.cancel("k")
+    assert sink.wait().reason == "cancelled"
+    assert eventually(lambda: engine.stats().kv_blocks_used == 0)
+    assert engine.stats().kv_blocks == 63
+
+
+def eventually(condition) -> bool:
+    end = time.monotonic() + WAIT_S
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
+
+
 def test_workers_get_cache_folders(load, encode, tmp_path):
     engine = load(cache_dir=tmp_path / "cache", gpus="0;1", slots=1)
     environs = [psutil.Process(pid).environ() for pid in engine.worker_pids()]

@@ -205,11 +205,14 @@ def test_calls_that_are_refused(llm, trt, ids):
         llm.generate_async(ids, {"max_tokens": 3})
     with pytest.raises(TimeoutError):
         llm.generate_async(ids, params(trt, max_tokens=1500)).result(timeout=0.0)
-    assert llm.get_stats() == []
+    (stats,) = llm.get_stats()
+    assert stats["kvCacheStats"]["maxNumBlocks"] == 126
 
 
 def test_guides_need_a_backend(trt, arguments, ids):
-    llm = trt.LLM(**(arguments | {"guided_decoding_backend": None}))
+    off = {"guided_decoding_backend": None, "enable_iter_perf_stats": False}
+    llm = trt.LLM(**(arguments | off))
+    assert llm.get_stats() == []
     guide = trt.GuidedDecodingParams(regex="[0-9]{3}")
     with pytest.raises(RuntimeError, match="not enabled"):
         llm.generate(ids, params(trt, guided_decoding=guide))
