@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,6 +13,7 @@ from gemma4_runtime.engine_folder import (
     MANIFEST_NAME,
     SCHEMA_VERSION,
     FileEntry,
+    FirstTokens,
     LlamaCppOptions,
     Manifest,
     MemoryNeed,
@@ -114,6 +116,7 @@ def compose(
     files: dict[str, FileEntry],
     quality: Quality | None,
     unverified_reason: str,
+    first_tokens: Sequence[FirstTokens] = (),
 ) -> Manifest:
     """The manifest of a finished folder."""
     options = llama_cpp_options(request, spec) if request.runtime == "llama_cpp" else None
@@ -135,6 +138,7 @@ def compose(
             "verified": quality is not None,
             "unverified_reason": unverified_reason,
             "quality": quality,
+            "first_tokens": list(first_tokens),
             "build_key": build_key(request, sources),
             "tool_version": tool_version(),
             "created_at": datetime.now(UTC).replace(microsecond=0),

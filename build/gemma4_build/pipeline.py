@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gemma4_runtime.engine_folder import FileEntry, Manifest, Quality, SourceFile
+from gemma4_runtime.engine_folder import FileEntry, Manifest, SourceFile
 from gemma4_runtime.machine import available_memory
 
 from gemma4_build.checkpoint import TEXT_FILES, Checkpoint, open_checkpoint, source_files
@@ -31,7 +31,7 @@ from gemma4_build.result import BuildResult
 from gemma4_build.synthetic import build_synthetic
 from gemma4_build.trtllm.pipeline import build_tensorrt_llm
 from gemma4_build.verify import verify_gguf
-from gemma4_build.verify.check import MAX_TOKENS
+from gemma4_build.verify.check import MAX_TOKENS, Verification
 from gemma4_build.verify.prompts import load_prompts
 from gemma4_build.vocabulary import Vocabulary, read_vocabulary
 from gemma4_build.warm import warm_engine
@@ -88,8 +88,8 @@ class _Build:
                 f"{converted:.1f} s"
             )
             files = {MODEL: model, **self._copy_text_files(work.folder)}
-            quality, reason = self._verify(work.folder / MODEL)
-            manifest = self._manifest(files, quality, reason)
+            proof, reason = self._verify(work.folder / MODEL)
+            manifest = self._manifest(files, proof, reason)
             write_manifest(work.folder, manifest)
             work.publish(scratch=(_KEY, _STATE))
         seconds = time.monotonic() - started
@@ -100,10 +100,12 @@ class _Build:
     def refresh(self, found: Existing, started: float) -> BuildResult:
         """The files are right: bring limits and verification up to what was asked for."""
         old, out = found.require(), self.request.out
-        quality, reason = old.quality, old.unverified_reason
-        if quality is None and not self.request.skip_verify:
-            quality, reason = self._verify(out / MODEL)
-        new = self._manifest(old.files, quality, reason)
+        proof, reason = None, old.unverified_reason
+        if old.quality is not None:
+            proof = Verification(old.quality, old.first_tokens)
+        elif not self.request.skip_verify:
+            proof, reason = self._verify(out / MODEL)
+        new = self._manifest(old.files, proof, reason)
         same = new.model_copy(
             update={"created_at": old.created_at, "tool_version": old.tool_version}
         )
@@ -162,7 +164,7 @@ class _Build:
             shutil.copyfile(self.checkpoint.folder / name, folder / name)
         return file_entries(folder, TEXT_FILES)
 
-    def _verify(self, model: Path) -> tuple[Quality | None, str]:
+    def _verify(self, model: Path) -> tuple[Verification | None, str]:
         if self.request.skip_verify:
             return None, "skipped by --skip-verify"
         options = llama_cpp_options(self.request, self.checkpoint.spec)
@@ -179,17 +181,17 @@ class _Build:
             )
             self.reporter.say(f"Not verified: {reason}")
             return None, reason
-        quality = verify_gguf(
+        proof = verify_gguf(
             self.checkpoint,
             model,
             precision=self.request.precision,
             options=options,
             reporter=self.reporter,
         )
-        return quality, ""
+        return proof, ""
 
     def _manifest(
-        self, files: dict[str, FileEntry], quality: Quality | None, reason: str
+        self, files: dict[str, FileEntry], proof: Verification | None, reason: str
     ) -> Manifest:
         return compose(
             self.request,
@@ -197,7 +199,8 @@ class _Build:
             sources=self.sources,
             eos_ids=self.vocabulary.eos_ids,
             files=files,
-            quality=quality,
+            quality=None if proof is None else proof.quality,
+            first_tokens=[] if proof is None else proof.first_tokens,
             unverified_reason=reason,
         )
 

@@ -11,21 +11,24 @@ from gemma4_serve.doctor.trial import run_trial
 TEXT = "<|turn>user\nWhat is 7 + 8?<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"
 
 
-def trial(engines, tmp_path, reference):
+def trial(engines, tmp_path, reference=None):
+    """``reference`` replaces the manifest's first tokens."""
     folder = tmp_path / "engine"
     shutil.copytree(engines / "f32", folder)
     manifest = json.loads((folder / MANIFEST_NAME).read_text())
     manifest["limits"] |= {"slots": 2, "max_queued": 2}
-    manifest["first_tokens"] = [{"text": TEXT, "ids": reference}]
+    if reference is not None:
+        manifest["first_tokens"] = [{"text": TEXT, "ids": reference}]
     (folder / MANIFEST_NAME).write_text(json.dumps(manifest))
     results = run_trial(folder, read_manifest(folder), start_timeout=60)
     return {r.name: r for r in results}
 
 
-def test_a_good_engine_passes(engines, server, tmp_path):
-    with server.client() as client:
-        ids = client.generate(TEXT, max_tokens=4, temperature=0.0).result().ids
-    found = trial(engines, tmp_path, ids)
+def test_a_good_engine_passes(engines, tmp_path):
+    wanted = sum(len(first.ids) for first in read_manifest(engines / "f32").first_tokens)
+    assert wanted > 40
+    found = trial(engines, tmp_path)
+    assert found["first tokens"].figures == {"equal": wanted, "total": wanted}
     assert {n: r.level for n, r in found.items()} == dict.fromkeys(
         ("load", "first tokens", "pace", "cancel", "overload", "drain"), "ok"
     )

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from gemma4_runtime.engine_folder import LlamaCppOptions, Quality
+import numpy as np
+import numpy.typing as npt
+from gemma4_runtime.engine_folder import FirstTokens, LlamaCppOptions, Quality
 
 from gemma4_build.checkpoint import Checkpoint
 from gemma4_build.errors import QualityError
 from gemma4_build.progress import Reporter
 from gemma4_build.reference import reference_logits
-from gemma4_build.verify.engine_run import run_greedy
+from gemma4_build.verify.engine_run import Generated, run_greedy
 from gemma4_build.verify.metrics import Comparison, compare
-from gemma4_build.verify.prompts import load_prompts
+from gemma4_build.verify.prompts import Prompt, load_prompts
 from gemma4_build.verify.thresholds import THRESHOLDS
 
-__all__ = ["MAX_TOKENS", "verify_gguf"]
+__all__ = ["MAX_TOKENS", "Verification", "verify_gguf"]
 
 MAX_TOKENS = 32
 TOP_K = 20
+
+
+_FIRST = 8
+_SHORT = 256
+"""First tokens are kept of prompts that nearly every engine takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was measured, and the reference's own first tokens."""
+
+    quality: Quality
+    first_tokens: list[FirstTokens]
 
 
 def verify_gguf(
@@ -28,7 +45,7 @@ def verify_gguf(
     precision: str,
     options: LlamaCppOptions,
     reporter: Reporter,
-) -> Quality:
+) -> Verification:
     """Measure ``model`` against ``checkpoint``.
 
     Raises :class:`QualityError` below the precision's thresholds and :class:`EngineRunError`.
@@ -49,10 +66,11 @@ def verify_gguf(
         last=[len(g.ids) for g in generated],
         reporter=reporter,
     )
-    found = compare(zip(logits, generated, strict=True))
+    first: list[FirstTokens] = []
+    found = compare(_noting(zip(prompts, logits, generated, strict=True), first))
     limits = THRESHOLDS[precision]
     _judge(found, limits, precision)
-    return Quality(
+    quality = Quality(
         prompts=len(prompts),
         positions=found.positions,
         top_k=TOP_K,
@@ -63,6 +81,26 @@ def verify_gguf(
         reference="numpy float32 forward of the checkpoint, teacher-forced",
         thresholds=limits,
     )
+    return Verification(quality, first)
+
+
+def _noting(
+    answers: Iterable[tuple[Prompt, npt.NDArray[np.float32], Generated]], first: list[FirstTokens]
+) -> Iterator[tuple[npt.NDArray[np.float32], Generated]]:
+    """Pass on, and append to ``first`` the reference's greedy tokens: those that the engine chose
+    too, and the one where it first chose another, beyond which the reference saw other text."""
+    for prompt, rows, generated in answers:
+        if len(prompt.ids) <= _SHORT:
+            ids, margins = [], []
+            for row, chosen in zip(rows[:_FIRST], generated.ids, strict=False):
+                second, best = np.partition(row, -2)[-2:]
+                ids.append(int(row.argmax()))
+                margins.append(round(float(best - second), 4))
+                if ids[-1] != chosen:
+                    break
+            text = prompt.text.removeprefix("<bos>")
+            first.append(FirstTokens(text=text, ids=ids, margins=margins))
+        yield rows, generated
 
 
 def _judge(found: Comparison, limits: dict[str, float], precision: str) -> None:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from gemma4_client import Client, Gemma4Error, UnavailableError
+from gemma4_client import Client, Gemma4Error, InvalidRequestError, UnavailableError
 from gemma4_runtime.engine_folder import Manifest
 from gemma4_runtime.server.board import Field
 
@@ -96,11 +96,16 @@ class _Trial:
         right = total = 0
         with Client(self._url) as client:
             for reference in wanted:
-                answer = client.generate(
-                    reference.text, max_tokens=len(reference.ids), temperature=0.0
-                ).result()
+                try:
+                    answer = client.generate(
+                        reference.text, max_tokens=len(reference.ids), temperature=0.0
+                    ).result()
+                except InvalidRequestError:
+                    continue  # longer than this engine's limit
                 right += _common(answer.ids, reference.ids)
                 total += len(reference.ids)
+        if not total:
+            return Result("first tokens", "info", "no reference fits this engine's limits")
         share = right / total
         least = _reference_share(self._manifest.precision)
         return Result(
