@@ -43,8 +43,9 @@ def doctor(
     """
     try:
         from gemma4_runtime.trtllm.gpus import UnknownGpuError, find_gpu
+        from gemma4_runtime.trtllm.nvml import read_driver
         from gemma4_serve.doctor.engine import check_engine
-        from gemma4_serve.doctor.gpus import check_gpus, read_driver
+        from gemma4_serve.doctor.gpus import check_gpus
         from gemma4_serve.doctor.machine import check_machine, check_ports, check_software
         from gemma4_serve.doctor.report import Report
         from gemma4_serve.doctor.table import compatibility
@@ -57,7 +58,7 @@ def doctor(
     try:
         named = None if gpu_name is None else find_gpu(gpu_name)
     except UnknownGpuError as error:
-        fail(str(error).replace("--gpu ", "--gpu-name ", 1), code=2)
+        fail(f"--gpu-name {error}", code=2)
     driver = read_driver()
     found = Report()
     found.add("Machine", *check_machine())

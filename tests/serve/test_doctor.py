@@ -15,9 +15,10 @@ from gemma4_build.request import BuildRequest
 from gemma4_cli.main import app
 from gemma4_runtime.engine_folder import MANIFEST_NAME
 from gemma4_runtime.trtllm.gpus import find_gpu
+from gemma4_runtime.trtllm.nvml import Driver, read_driver
 from gemma4_serve.doctor import machine
 from gemma4_serve.doctor.engine import check_engine
-from gemma4_serve.doctor.gpus import Driver, check_gpus, read_driver
+from gemma4_serve.doctor.gpus import check_gpus
 from gemma4_serve.doctor.table import compatibility
 from typer.testing import CliRunner
 
@@ -59,6 +60,9 @@ class FakeNvml:
 
     def nvmlDeviceGetCudaComputeCapability(self, device):
         return device[1]
+
+    def nvmlDeviceGetUUID(self, device):
+        return f"GPU-{self.devices.index(device)}"
 
     def nvmlDeviceGetName(self, device):
         return device[0]
@@ -102,6 +106,15 @@ def test_devices(driver):
     assert "78.6 of 79.6 GiB free" in results[-1].detail
 
 
+@pytest.mark.parametrize(
+    ("shown", "indices"),
+    [(None, [0, 1]), ("1", [1]), (" 1,0 ", [1, 0]), ("GPU-1", [1]), ("", []), ("0,7,1", [0])],
+)
+def test_visible_devices(driver, shown, indices):
+    env = {} if shown is None else {"CUDA_VISIBLE_DEVICES": shown}
+    assert [d.index for d in driver(H100, L4).visible(env)] == indices
+
+
 def test_old_cuda_fails(driver):
     result = check_gpus(driver(H100, cuda=12080))[1]
     assert result.level == "fail" and "12.8" in result.detail and "update" in result.way_out
@@ -113,7 +126,7 @@ def test_no_driver_is_no_failure(driver):
     assert result.level == "info" and "Driver Not Loaded" in result.detail
 
 
-def as_tensorrt_llm(folder, tmp_path, **changes):
+def as_tensorrt_llm(folder, tmp_path, widths=(704, 2112), **changes):
     """A copy of an engine folder whose manifest says it is TensorRT-LLM's."""
     copy = tmp_path / "trt"
     copy.mkdir()
@@ -125,6 +138,9 @@ def as_tensorrt_llm(folder, tmp_path, **changes):
         "synthetic": None, "tensorrt_llm": {"preset": "latency"},
     } | changes  # fmt: skip
     (copy / MANIFEST_NAME).write_text(json.dumps(manifest))
+    (copy / "checkpoint").mkdir()
+    text = {"moe_intermediate_size": widths[0], "intermediate_size": widths[1]}
+    (copy / "checkpoint" / "config.json").write_text(json.dumps({"text_config": text}))
     return copy
 
 
@@ -144,6 +160,24 @@ def test_engine_and_gpus(engine, tmp_path, driver, devices, changes, name, level
     _, results = check_engine(folder, driver(*devices))
     (found,) = [r for r in results if r.name == name]
     assert found.level == level and says in found.detail
+
+
+@pytest.mark.parametrize(
+    ("changes", "widths"),
+    [
+        ({"precision": "int4"}, (768, 2176)),
+        ({"precision": "fp8", "tensor_parallel": 4}, (768, 2112)),
+    ],
+)
+def test_padded_engines_are_judged_by_their_widths(engine, tmp_path, driver, changes, widths):
+    folder = as_tensorrt_llm(engine, tmp_path, widths, **changes)
+    _, results = check_engine(folder, driver(H100, H100, H100, H100))
+    assert levels(results)["fits the GPU"] == "warn"
+    if changes["precision"] == "fp8":
+        other = tmp_path / "unpadded"
+        other.mkdir()
+        _, results = check_engine(as_tensorrt_llm(engine, other, **changes), driver(H100))
+        assert levels(results)["fits the GPU"] == "fail"
 
 
 def test_a_changed_file_fails(engine, tmp_path, driver):

@@ -7,12 +7,10 @@ from typing import Literal, cast
 
 from gemma4_runtime.trtllm.compat import verdict
 from gemma4_runtime.trtllm.gpus import UnknownGpuError, find_gpu
-from gemma4_runtime.trtllm.setup import DENSE_WIDTH, EXPERT_WIDTH, Precision
+from gemma4_runtime.trtllm.setup import Precision
 
 from gemma4_build.errors import BadOptionError
 from gemma4_build.trtllm.options import GpuOptions
-from gemma4_build.trtllm.plan import scheme_for
-from gemma4_build.trtllm.widths import Widths, padded_widths
 
 __all__ = ["Compatibility", "check_compatible"]
 
@@ -33,10 +31,6 @@ def check_compatible(precision: str, options: GpuOptions) -> Compatibility:
     static = _INT4 if precision == "int4" else ""
     if options.gpu is None:
         return Compatibility(None, static)
-    sizes = Widths(EXPERT_WIDTH, DENSE_WIDTH)
-    if options.pad_experts or precision == "int4":
-        scheme = scheme_for(precision, options.scheme_name)
-        sizes = padded_widths(sizes, precision, scheme, tp=options.tp, ep=options.ep)
     try:
         found = verdict(
             gpu=options.gpu,
@@ -45,12 +39,11 @@ def check_compatible(precision: str, options: GpuOptions) -> Compatibility:
             ep=options.ep,
             nvfp4_scope=cast("Literal['experts', 'mlp']", options.scheme_name),
             mtp=options.assistant is not None,
-            expert_width=sizes.moe,
-            dense_width=sizes.dense,
+            pad=options.pad_experts,
         )
         arch = f"sm{find_gpu(options.gpu).sm}"
     except UnknownGpuError as error:
-        raise BadOptionError(f"--gpu {options.gpu}: {error}") from None
+        raise BadOptionError(f"--gpu {error}") from None
     if found.status == "no":
         split = f" --tp {options.tp} --ep {options.ep}" if options.tp > 1 else ""
         raise BadOptionError(

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from gemma4_runtime.engine_folder import FirstTokens
 
 from gemma4_build.progress import Reporter, SilentReporter
 from gemma4_build.reference import final_states, project
 from gemma4_build.reference.weights import EXACT, Rounding, Weights
+from gemma4_build.verify.metrics import greedy
 from gemma4_build.verify.prompts import Prompt
 
 __all__ = ["TOKENS", "first_tokens"]
@@ -45,9 +45,9 @@ def first_tokens(
             rounding=rounding,
         )
         for n, row in zip(alive, project(weights, states), strict=True):
-            second, first = np.partition(row, -2)[-2:]
-            answers[n].append(int(row.argmax()))
-            margins[n].append(round(float(first - second), 4))
+            token, margin = greedy(row)
+            answers[n].append(token)
+            margins[n].append(margin)
     return [
         FirstTokens(text=prompt.text.removeprefix("<bos>"), ids=answer, margins=margin)
         for prompt, answer, margin in zip(prompts, answers, margins, strict=True)

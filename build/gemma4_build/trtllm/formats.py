@@ -13,7 +13,7 @@ from math import prod
 from typing import Literal
 
 from gemma4_build.model_spec import ModelSpec
-from gemma4_build.tensor_table import PREFIX, TensorRule, checkpoint_tensors
+from gemma4_build.tensor_table import TensorRule, checkpoint_tensors
 
 __all__ = [
     "FP8",
@@ -173,8 +173,3 @@ def checkpoint_parts(spec: ModelSpec, scheme: Scheme | None) -> Iterator[Part]:
 def total_bytes(spec: ModelSpec, scheme: Scheme | None) -> int:
     """Bytes of all tensors, without file headers."""
     return sum(part.nbytes for part in checkpoint_parts(spec, scheme))
-
-
-def text_prefix(layer: int) -> str:
-    """Name of a decoder layer."""
-    return f"{PREFIX}layers.{layer}"

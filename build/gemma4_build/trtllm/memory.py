@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 
 from gemma4_runtime.machine import available_memory
+from gemma4_runtime.trtllm.nvml import read_driver
 
 from gemma4_build.errors import TooLittleMemoryError
 
@@ -12,13 +13,12 @@ __all__ = ["choose_device", "free_gpu_memory"]
 
 
 def free_gpu_memory() -> list[int]:
-    """Free bytes of each NVIDIA GPU, by nvidia-smi; empty where there is none."""
-    command = ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
-        return [int(line) << 20 for line in done.stdout.split()]
-    except (OSError, ValueError, subprocess.SubprocessError):
+    """Free bytes of each NVIDIA GPU that CUDA would show, in its order; empty where there is
+    none."""
+    driver = read_driver()
+    if isinstance(driver, str):
         return []
+    return [device.memory_free for device in driver.visible(os.environ)]
 
 
 def choose_device(asked: str, needed: int) -> str:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
+
+from gemma4_runtime.trtllm.llm_args import PRESETS, Preset
+from gemma4_runtime.trtllm.setup import PRECISIONS
 
 from gemma4_build.errors import BadOptionError
 
-__all__ = ["DEVICES", "GPU_PRECISIONS", "NO_GPU_OPTIONS", "PRESETS", "GpuOptions", "Preset"]
+__all__ = ["DEVICES", "NO_GPU_OPTIONS", "GpuOptions"]
 
-GPU_PRECISIONS = ("bf16", "fp8", "nvfp4", "int4")
-PRESETS = ("latency", "throughput", "long-context")
 DEVICES = ("auto", "cpu", "cuda")
 _QUANTIZE = ("experts", "mlp")
-
-Preset = Literal["latency", "throughput", "long-context"]
 
 CALIBRATION_SAMPLES = 64
 CALIBRATION_LENGTH = 512
@@ -47,7 +46,7 @@ class GpuOptions:
 
     def check(self, precision: str) -> None:
         """Raises :class:`BadOptionError` for what does not go with ``precision``."""
-        _one_of("--precision", precision, GPU_PRECISIONS)
+        _one_of("--precision", precision, PRECISIONS)
         _one_of("--preset", self.preset, PRESETS)
         for option, value in (("--tp", self.tp), ("--ep", self.ep)):
             if value < 1:

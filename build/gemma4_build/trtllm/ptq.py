@@ -77,7 +77,13 @@ def quantize(
     with (
         log.open("wb") as errors,
         subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            # torch numbers the GPUs as the driver does.
+            env={**os.environ, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"},
         ) as child,
     ):
         try:

@@ -21,8 +21,9 @@ from tokenizers import Tokenizer
 from gemma4_build.errors import QualityError
 from gemma4_build.progress import Reporter
 from gemma4_build.reference import final_states, project
-from gemma4_build.reference.ops import Array
 from gemma4_build.reference.weights import Rounding, Weights
+from gemma4_build.verify.metrics import log_softmax
+from gemma4_build.verify.thresholds import shortfalls
 
 __all__ = ["THRESHOLDS", "Pair", "compare_weights", "held_out"]
 
@@ -92,8 +93,8 @@ def compare_weights(
     found = _Found([], [], [], [], [])
     for first in range(0, len(exact), _ROWS):
         rows = slice(first, first + _ROWS)
-        p = _log_softmax(project(source, exact[rows]))
-        q = _log_softmax(project(quantized, ours[rows]))
+        p = log_softmax(project(source, exact[rows]))
+        q = log_softmax(project(quantized, ours[rows]))
         _collect(found, p, q, tokens[rows], max(0, greedy - first))
     limits = THRESHOLDS[precision]
     quality = Quality(
@@ -109,7 +110,12 @@ def compare_weights(
         reference=f"numpy float32 forward of the source, teacher-forced; {note}",
         thresholds=limits,
     )
-    _judge(quality, limits, precision)
+    if bad := shortfalls(quality, limits):
+        raise QualityError(
+            f"the {precision} checkpoint is too far from its source: {bad}; calibrate "
+            "with --calibration and texts like yours, use a higher --precision, or --skip-verify "
+            "to accept it as unverified"
+        )
     return quality
 
 
@@ -129,26 +135,3 @@ def _collect(
     found.delta.extend(map(float, delta[:greedy]))
     found.surprise.extend(map(float, -q[rows, tokens][greedy:]))
     found.reference_surprise.extend(map(float, -p[rows, tokens][greedy:]))
-
-
-def _log_softmax(logits: Array) -> npt.NDArray[np.float64]:
-    wide = logits.astype(np.float64)
-    wide -= wide.max(axis=1, keepdims=True)
-    wide -= np.log(np.exp(wide).sum(axis=1, keepdims=True))
-    return wide
-
-
-def _judge(quality: Quality, limits: dict[str, float], precision: str) -> None:
-    bad = []
-    for name, limit in limits.items():
-        value = float(getattr(quality, name))
-        low = name == "top1_agreement"
-        # Written so that NaN fails.
-        if not (value >= limit if low else value <= limit):
-            bad.append(f"{name} is {value:.3g}, {'least' if low else 'most'} {limit:g}")
-    if bad:
-        raise QualityError(
-            f"the {precision} checkpoint is too far from its source: {'; '.join(bad)}; calibrate "
-            "with --calibration and texts like yours, use a higher --precision, or --skip-verify "
-            "to accept it as unverified"
-        )

@@ -8,19 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from gemma4_runtime.trtllm.alignment import EXPERT_STEP, dense_step, padded_widths
+
 from gemma4_build.errors import BadOptionError
 from gemma4_build.model_spec import ModelSpec
 from gemma4_build.trtllm.formats import Scheme
 
-__all__ = ["Widths", "check_int4", "check_split", "padded", "padded_widths", "widths"]
-
-EXPERT_MULTIPLE = {"bf16": 8, "fp8": 32, "nvfp4": 16, "int4": 128}
-"""Multiple that one GPU's share of an expert must be. TensorRT-LLM's CUTLASS MoE pads FP8 to 32
-rows and columns in ways that do not match when it has to; NVFP4 has blocks of 16; WInt4AFP8 needs
-128; BF16 rows are aligned to 16 bytes."""
-
-DENSE_MULTIPLE = {"bf16": 8, "fp8": 16, "nvfp4": 16, "int4": 128}
-"""The same for the dense MLP, where it is quantized."""
+__all__ = ["Widths", "check_int4", "check_split", "padded", "widths"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +35,19 @@ def widths(spec: ModelSpec) -> Widths:
 def padded(spec: ModelSpec, precision: str, scheme: Scheme | None, *, tp: int, ep: int) -> Widths:
     """The least widths not below the model's that ``precision`` takes on ``tp`` GPUs, of which
     ``ep`` split the experts by number."""
-    return padded_widths(widths(spec), precision, scheme, tp=tp, ep=ep)
-
-
-def padded_widths(
-    sizes: Widths, precision: str, scheme: Scheme | None, *, tp: int, ep: int
-) -> Widths:
-    """:func:`padded` from the widths alone."""
-    return Widths(
-        _up(sizes.moe, EXPERT_MULTIPLE[precision] * max(1, tp // ep)),
-        _up(sizes.dense, dense_multiple(precision, scheme) * tp),
+    expert, dense = padded_widths(
+        spec.moe_intermediate,
+        spec.intermediate,
+        precision,
+        dense_quantized=_dense_quantized(scheme),
+        tp=tp,
+        ep=ep,
     )
+    return Widths(expert, dense)
 
 
-def dense_multiple(precision: str, scheme: Scheme | None) -> int:
-    """NVFP4 of the experts alone leaves the dense MLP in bf16."""
-    quantized = scheme is not None and "mlp" in scheme.kinds
-    return DENSE_MULTIPLE[precision if quantized else "bf16"]
+def _dense_quantized(scheme: Scheme | None) -> bool:
+    return scheme is not None and "mlp" in scheme.kinds
 
 
 def check_split(
@@ -76,16 +66,17 @@ def check_split(
     wanted = padded(spec, precision, scheme, tp=tp, ep=ep)
     if wanted == widths(spec):
         return
-    share, multiple = spec.moe_intermediate / (tp // ep), EXPERT_MULTIPLE[precision]
+    share, multiple = spec.moe_intermediate / (tp // ep), EXPERT_STEP[precision]
     if wanted.moe != spec.moe_intermediate:
         raise BadOptionError(
             f"--tp {tp} --ep {ep}: one GPU's share of an expert is {share:g} wide, {precision} "
             f"needs a multiple of {multiple}; use --ep {tp}, or --pad-experts (width "
             f"{spec.moe_intermediate} -> {wanted.moe})"
         )
+    dense = dense_step(precision, quantized=_dense_quantized(scheme))
     raise BadOptionError(
         f"--tp {tp}: one GPU's share of the dense MLP is {spec.intermediate / tp:g} wide, "
-        f"{precision} needs a multiple of {dense_multiple(precision, scheme)}; use a smaller --tp, "
+        f"{precision} needs a multiple of {dense}; use a smaller --tp, "
         f"or --pad-experts (width {spec.intermediate} -> {wanted.dense})"
     )
 
@@ -101,7 +92,3 @@ def check_int4(spec: ModelSpec, tp: int) -> None:
                 f"--precision int4: {what} is {size}, which is no multiple of the group of 128; "
                 "use --precision fp8"
             )
-
-
-def _up(value: int, multiple: int) -> int:
-    return value + -value % multiple

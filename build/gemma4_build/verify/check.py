@@ -15,9 +15,9 @@ from gemma4_build.errors import QualityError
 from gemma4_build.progress import Reporter
 from gemma4_build.reference import reference_logits
 from gemma4_build.verify.engine_run import Generated, run_greedy
-from gemma4_build.verify.metrics import Comparison, compare
+from gemma4_build.verify.metrics import compare, greedy
 from gemma4_build.verify.prompts import Prompt, load_prompts
-from gemma4_build.verify.thresholds import THRESHOLDS
+from gemma4_build.verify.thresholds import THRESHOLDS, shortfalls
 
 __all__ = ["MAX_TOKENS", "Verification", "verify_gguf"]
 
@@ -69,7 +69,11 @@ def verify_gguf(
     first: list[FirstTokens] = []
     found = compare(_noting(zip(prompts, logits, generated, strict=True), first))
     limits = THRESHOLDS[precision]
-    _judge(found, limits, precision)
+    if bad := shortfalls(found, limits):
+        raise QualityError(
+            f"the {precision} engine is too far from the checkpoint: {bad}; "
+            "use a higher --precision, or --skip-verify to accept it as unverified"
+        )
     quality = Quality(
         prompts=len(prompts),
         positions=found.positions,
@@ -93,26 +97,11 @@ def _noting(
         if len(prompt.ids) <= _SHORT:
             ids, margins = [], []
             for row, chosen in zip(rows[:_FIRST], generated.ids, strict=False):
-                second, best = np.partition(row, -2)[-2:]
-                ids.append(int(row.argmax()))
-                margins.append(round(float(best - second), 4))
-                if ids[-1] != chosen:
+                best, margin = greedy(row)
+                ids.append(best)
+                margins.append(margin)
+                if best != chosen:
                     break
             text = prompt.text.removeprefix("<bos>")
             first.append(FirstTokens(text=text, ids=ids, margins=margins))
         yield rows, generated
-
-
-def _judge(found: Comparison, limits: dict[str, float], precision: str) -> None:
-    bad = []
-    for name, limit in limits.items():
-        value = float(getattr(found, name))
-        low = name == "top1_agreement"
-        # Written so that NaN fails.
-        if not (value >= limit if low else value <= limit):
-            bad.append(f"{name} is {value:.3g}, {'least' if low else 'most'} {limit:g}")
-    if bad:
-        raise QualityError(
-            f"the {precision} engine is too far from the checkpoint: {'; '.join(bad)}; "
-            "use a higher --precision, or --skip-verify to accept it as unverified"
-        )

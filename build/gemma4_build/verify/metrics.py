@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from gemma4_build.verify.engine_run import Generated
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "compare", "greedy", "log_softmax"]
 
 _REST = 1e-6
 """Least probability of the bucket for the rest: the sum of 20 float32 values is no better."""
@@ -35,7 +35,7 @@ def compare(pairs: Iterable[tuple[npt.NDArray[np.float32], Generated]]) -> Compa
     deltas: list[float] = []
     for logits, generated in pairs:
         for row, chosen, top in zip(logits, generated.ids, generated.top, strict=True):
-            reference = _log_softmax(row)
+            reference = log_softmax(row)
             engine = dict(top)
             divergences.append(_divergence(reference, top))
             agreed.append(int(reference.argmax()) == chosen)
@@ -63,8 +63,15 @@ def _divergence(reference: npt.NDArray[np.float64], top: tuple[tuple[int, float]
     return float(np.sum(p_all * np.log(p_all / q_all)))
 
 
-def _log_softmax(row: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    wide = row.astype(np.float64)
-    wide -= wide.max()
-    result: npt.NDArray[np.float64] = wide - np.log(np.exp(wide).sum())
-    return result
+def log_softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Over the last axis, [..., vocab]."""
+    wide = logits.astype(np.float64)
+    wide -= wide.max(axis=-1, keepdims=True)
+    wide -= np.log(np.exp(wide).sum(axis=-1, keepdims=True))
+    return wide
+
+
+def greedy(row: npt.NDArray[np.float32]) -> tuple[int, float]:
+    """The most probable token of logits [vocab], and its lead over the second in nats."""
+    second, best = np.partition(row, -2)[-2:]
+    return int(row.argmax()), round(float(best - second), 4)

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from gemma4_runtime.trtllm.types import ApiType, describe, matches, parse_type
+from gemma4_runtime.trtllm.versions import PINNED
 
 __all__ = ["VERSION", "ApiClass", "ApiError", "Argument", "check_arguments", "load_api"]
 
-VERSION = "1.3.0rc29"
+VERSION = PINNED
 """The version that the records are of, and that engine folders are made for."""
 
 _FOLDER = Path(__file__).parent / "api"

@@ -57,26 +57,27 @@ def verdict(
     nvfp4_scope: Literal["experts", "mlp"] = "experts",
     expert_width: int = EXPERT_WIDTH,
     dense_width: int = DENSE_WIDTH,
+    pad: bool = False,
 ) -> Verdict:
-    """:func:`judge` from plain values. Raises
+    """:func:`judge` from plain values; with ``pad``, and always for int4, of the padded model, as
+    ``gemma4 build`` makes it. Raises
     :class:`~gemma4_runtime.trtllm.gpus.UnknownGpuError` and
     :class:`~gemma4_runtime.trtllm.versions.BadVersionError`."""
-    return judge(
-        Setup(
-            gpu=find_gpu(gpu) if isinstance(gpu, str) else gpu,
-            precision=precision,
-            version=parse_version(version),
-            tp=tp,
-            ep=ep,
-            pp=pp,
-            cp=cp,
-            attention_dp=attention_dp,
-            mtp=mtp,
-            nvfp4_scope=nvfp4_scope,
-            expert_width=expert_width,
-            dense_width=dense_width,
-        )
+    setup = Setup(
+        gpu=find_gpu(gpu) if isinstance(gpu, str) else gpu,
+        precision=precision,
+        version=parse_version(version),
+        tp=tp,
+        ep=ep,
+        pp=pp,
+        cp=cp,
+        attention_dp=attention_dp,
+        mtp=mtp,
+        nvfp4_scope=nvfp4_scope,
+        expert_width=expert_width,
+        dense_width=dense_width,
     )
+    return judge(setup.padded() if pad or precision == "int4" else setup)
 
 
 def judge(setup: Setup) -> Verdict:
@@ -122,13 +123,16 @@ _ALTERNATIVES: tuple[Precision, ...] = ("nvfp4", "fp8", "bf16")
 
 
 def _neighbours(setup: Setup) -> Iterator[tuple[Setup, str]]:
-    """Other splits of at most as many GPUs, then other precisions, then both."""
+    """Other splits of at most as many GPUs, then other precisions, then both; each built anew from
+    the published checkpoint."""
+    asked = replace(setup, expert_width=EXPERT_WIDTH, dense_width=DENSE_WIDTH)
     fitting = [split for split in SPLITS if split[0] <= max(1, setup.tp)]
     for tp, ep in sorted(fitting, key=lambda split: (-split[0], -split[1])):
         words = f"--ep {ep}" if tp == setup.tp else f"--tp {tp}" + (f" --ep {ep}" if ep > 1 else "")
-        yield replace(setup, tp=tp, ep=ep), words
+        other = replace(asked, tp=tp, ep=ep)
+        yield other.padded() if setup.precision == "int4" else other, words
     for precision in _ALTERNATIVES:
-        yield replace(setup, precision=precision), f"--precision {precision}"
+        yield replace(asked, precision=precision), f"--precision {precision}"
     for precision in _ALTERNATIVES:
-        other = replace(setup, precision=precision, tp=1, ep=1)
+        other = replace(asked, precision=precision, tp=1, ep=1)
         yield other, f"--precision {precision} --tp 1"

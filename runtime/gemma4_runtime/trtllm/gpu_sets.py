@@ -6,6 +6,8 @@ import os
 import re
 from collections.abc import Mapping
 
+from gemma4_runtime.trtllm.nvml import read_driver
+
 __all__ = ["GpuError", "check_visible", "first_gpu_name", "parse_gpu_sets", "visible_gpus"]
 
 _DEVICE = re.compile(r"\d+|GPU-[0-9a-fA-F-]+|MIG-[0-9a-zA-Z/-]+")
@@ -48,38 +50,18 @@ def visible_gpus(env: Mapping[str, str] | None = None) -> int | None:
     shown = env.get("CUDA_VISIBLE_DEVICES")
     if shown is not None:
         return len([name for name in shown.split(",") if name.strip() not in ("", "-1")])
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        try:
-            return int(pynvml.nvmlDeviceGetCount())
-        finally:
-            pynvml.nvmlShutdown()
-    except Exception:  # noqa: BLE001 - no library, no driver, no permission: TensorRT-LLM will say
-        return None
+    driver = read_driver()
+    return None if isinstance(driver, str) else len(driver.devices)
 
 
 def first_gpu_name(devices: str | None) -> str:
     """The driver's name of the first of ``devices`` (a CUDA_VISIBLE_DEVICES), "" where it cannot
     be told."""
-    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "0") if devices is None else devices
-    first = shown.split(",")[0].strip() or "0"
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        try:
-            by_index = pynvml.nvmlDeviceGetHandleByIndex
-            handle = (
-                by_index(int(first)) if first.isdigit() else pynvml.nvmlDeviceGetHandleByUUID(first)
-            )
-            name = pynvml.nvmlDeviceGetName(handle)
-        finally:
-            pynvml.nvmlShutdown()
-    except Exception:  # noqa: BLE001 - as in visible_gpus
+    driver = read_driver()
+    if isinstance(driver, str):
         return ""
-    return name.decode() if isinstance(name, bytes) else str(name)
+    env = os.environ if devices is None else {"CUDA_VISIBLE_DEVICES": devices}
+    return next((device.gpu.product for device in driver.visible(env)), "")
 
 
 def check_visible(needed: int, count: int | None) -> None:

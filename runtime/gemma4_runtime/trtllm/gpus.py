@@ -49,7 +49,7 @@ def find_gpu(name: str) -> Gpu:
     """The row of ``name`` (any case). Raises :class:`UnknownGpuError`."""
     gpu = GPUS.get(name.strip().lower())
     if gpu is None:
-        raise UnknownGpuError(f"--gpu {name}: known are {', '.join(GPUS)}")
+        raise UnknownGpuError(f"{name}: known are {', '.join(GPUS)}")
     return gpu
 
 

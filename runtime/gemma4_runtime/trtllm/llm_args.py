@@ -12,10 +12,10 @@ import yaml
 
 from gemma4_runtime.trtllm.api import VERSION
 from gemma4_runtime.trtllm.laws import LlmArgsError, check
-from gemma4_runtime.trtllm.presets import CHECKPOINT, PRECISIONS, PRESETS, Preset, compose
+from gemma4_runtime.trtllm.presets import CHECKPOINT, PRESETS, Preset, compose
 
 __all__ = [
-    "CHECKPOINT", "FILE_NAME", "PRECISIONS", "PRESETS", "LlmArgsError", "Preset", "check",
+    "CHECKPOINT", "FILE_NAME", "PRESETS", "LlmArgsError", "Preset", "check",
     "compose", "read", "resolve", "write",
 ]  # fmt: skip
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gemma4_runtime.trtllm.laws import check
+from gemma4_runtime.trtllm.setup import PRECISIONS
 
-__all__ = ["CHECKPOINT", "PRECISIONS", "PRESETS", "Preset", "compose"]
+__all__ = ["CHECKPOINT", "PRESETS", "Preset", "compose"]
 
 Preset = Literal["latency", "throughput", "long-context"]
 PRESETS: tuple[Preset, ...] = ("latency", "throughput", "long-context")
-PRECISIONS = ("bf16", "fp8", "nvfp4", "int4")
 
 CHECKPOINT = "checkpoint"
 """Where the weights lie, relative to the engine folder."""

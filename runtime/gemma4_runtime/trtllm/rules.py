@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from gemma4_runtime.trtllm.alignment import EXPERT_STEP, dense_step
 from gemma4_runtime.trtllm.setup import EXPERTS, HEADS, HIDDEN, Setup
 from gemma4_runtime.trtllm.versions import (
     FIRST,
@@ -156,12 +157,8 @@ def kernels(setup: Setup) -> Finding | None:
     return _no(f"INT4 (W4A8 AWQ) on SM{sm}: the expert kernel exists for SM89 and SM90", "code")
 
 
-_EXPERT_STEP = {"bf16": 8, "fp8": 32, "nvfp4": 16, "int4": 128}
-_DENSE_STEP = {"fp8": 16, "nvfp4": 16, "int4": 128}
-
-
 def expert_alignment(setup: Setup) -> Finding | None:
-    step, parts = _EXPERT_STEP[setup.precision], setup.tp // max(1, setup.ep)
+    step, parts = EXPERT_STEP[setup.precision], setup.tp // max(1, setup.ep)
     if parts and setup.expert_width % (parts * step):
         width = setup.expert_width / parts
         return _no(
@@ -173,9 +170,8 @@ def expert_alignment(setup: Setup) -> Finding | None:
 
 
 def dense_alignment(setup: Setup) -> Finding | None:
-    if not setup.dense_quantized:
-        return None
-    step, parts = _DENSE_STEP[setup.precision], 1 if setup.attention_dp else setup.tp
+    step = dense_step(setup.precision, quantized=setup.dense_quantized)
+    parts = 1 if setup.attention_dp else setup.tp
     if setup.dense_width % (parts * step):
         width = setup.dense_width / parts
         return _no(

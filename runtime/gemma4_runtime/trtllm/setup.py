@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from packaging.version import Version
 
+from gemma4_runtime.trtllm.alignment import padded_widths
 from gemma4_runtime.trtllm.gpus import Gpu
 
 __all__ = [
@@ -44,17 +45,19 @@ class Setup:
     dense_width: int = DENSE_WIDTH
 
     @property
-    def expert_part(self) -> int:
-        """Width of an expert on one GPU, rounded down where it does not divide."""
-        return self.expert_width // (self.tp // self.ep)
-
-    @property
-    def dense_part(self) -> int:
-        """Width of the dense MLP on one GPU; attention-DP keeps it whole."""
-        return self.dense_width if self.attention_dp else self.dense_width // self.tp
-
-    @property
     def dense_quantized(self) -> bool:
         return self.precision in ("fp8", "int4") or (
             self.precision == "nvfp4" and self.nvfp4_scope == "mlp"
         )
+
+    def padded(self) -> Setup:
+        """The same with MLPs padded until this split and precision take them."""
+        expert, dense = padded_widths(
+            self.expert_width,
+            self.dense_width,
+            self.precision,
+            dense_quantized=self.dense_quantized,
+            tp=self.tp,
+            ep=self.ep,
+        )
+        return replace(self, expert_width=expert, dense_width=dense)

@@ -21,10 +21,12 @@ class StartError(Exception):
 
 
 def clean_environment(env: MutableMapping[str, str]) -> None:
-    """Remove what an MPI launcher left, and switch usage statistics off."""
+    """Remove what an MPI launcher left, switch usage statistics off, number GPUs as the driver
+    does."""
     for name in [name for name in env if name.startswith(_LAUNCHER)]:
         del env[name]
     env.setdefault("TRTLLM_NO_USAGE_STATS", "1")
+    env.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 
 
 def load(engine_dir: Path, *, version: str, any_version: bool) -> tuple[Any, Any]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import cast
 
 from gemma4_runtime.engine_folder import EngineFolderError, Manifest, load_engine_folder
 from gemma4_runtime.trtllm.compat import verdict
+from gemma4_runtime.trtllm.llm_args import CHECKPOINT
+from gemma4_runtime.trtllm.nvml import Driver
 from gemma4_runtime.trtllm.setup import Precision
 
-from gemma4_serve.doctor.gpus import Driver
 from gemma4_serve.doctor.report import Level, Result
 
 __all__ = ["check_engine"]
@@ -34,11 +36,11 @@ def check_engine(path: Path, driver: Driver | str) -> tuple[Manifest | None, lis
         else Result("quality", "info", f"not measured: {manifest.unverified_reason}"),
     ]  # fmt: skip
     if manifest.runtime == "tensorrt_llm":
-        results += _fits(manifest, driver)
+        results += _fits(path, manifest, driver)
     return manifest, results
 
 
-def _fits(manifest: Manifest, driver: Driver | str) -> list[Result]:
+def _fits(path: Path, manifest: Manifest, driver: Driver | str) -> list[Result]:
     tp = manifest.tensor_parallel
     if isinstance(driver, str) or not driver.devices:
         return [Result("GPUs", "fail", f"the engine wants {tp}, none is in reach")]
@@ -51,12 +53,17 @@ def _fits(manifest: Manifest, driver: Driver | str) -> list[Result]:
                 f"build again with --tp {len(devices)}",
             )
         )  # fmt: skip
+    text = json.loads((path / CHECKPOINT / "config.json").read_bytes())["text_config"]
     found = verdict(
         gpu=devices[0].gpu,
         precision=cast(Precision, manifest.precision),
         tp=tp,
         ep=manifest.expert_parallel,
         version=manifest.runtime_version,
+        mtp=(path / "assistant").is_dir(),
+        # Padded ones are wider than the published checkpoint's.
+        expert_width=text["moe_intermediate_size"],
+        dense_width=text["intermediate_size"],
     )
     level: Level = {"yes": "ok", "experimental": "warn", "no": "fail"}[found.status]  # type: ignore[assignment]
     results.append(Result("fits the GPU", level, f"{found.status}: {found.reason}", found.way_out))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gemma4_runtime.trtllm.compat import verdict
 from gemma4_runtime.trtllm.gpus import Gpu
-from gemma4_runtime.trtllm.setup import DENSE_WIDTH, EXPERT_WIDTH, PRECISIONS
+from gemma4_runtime.trtllm.setup import PRECISIONS
 
 from gemma4_serve.doctor.report import Level, Result
 
@@ -16,7 +16,7 @@ _LEVEL: dict[str, Level] = {"yes": "ok", "experimental": "warn", "no": "info"}
 
 def compatibility(gpu: Gpu, count: int) -> list[Result]:
     """What up to ``count`` GPUs of this kind can run, a line for each precision and split; splits
-    of a precision with the same answer share one. ``int4`` is of the padded checkpoint."""
+    of a precision with the same answer share one."""
     results = []
     for precision in PRECISIONS:
         answers: dict[tuple[Level, str], list[str]] = {}
@@ -28,8 +28,6 @@ def compatibility(gpu: Gpu, count: int) -> list[Result]:
                 precision=precision,
                 tp=tp,
                 ep=ep,
-                expert_width=768 if precision == "int4" else EXPERT_WIDTH,
-                dense_width=2176 if precision == "int4" else DENSE_WIDTH,
             )
             key = (_LEVEL[found.status], f"{found.status}: {found.explain()}")
             answers.setdefault(key, []).append(f"tp {tp}" + (f" ep {ep}" if ep > 1 else ""))

@@ -94,6 +94,7 @@ class _Trial:
         if not wanted:
             return Result("first tokens", "info", "the manifest holds no reference")
         right = total = 0
+        leads: list[float] = []
         with Client(self._url) as client:
             for reference in wanted:
                 try:
@@ -102,8 +103,11 @@ class _Trial:
                     ).result()
                 except InvalidRequestError:
                     continue  # longer than this engine's limit
-                right += _common(answer.ids, reference.ids)
+                common = _common(answer.ids, reference.ids)
+                right += common
                 total += len(reference.ids)
+                if common < len(reference.margins):
+                    leads.append(reference.margins[common])
         if not total:
             return Result("first tokens", "info", "no reference fits this engine's limits")
         share = right / total
@@ -111,7 +115,12 @@ class _Trial:
         return Result(
             "first tokens",
             "ok" if share >= least else "fail",
-            f"{right} of {total} equal before the first difference, at least {least:.0%} wanted",
+            f"{right} of {total} equal before the first difference, at least {least:.0%} wanted"
+            + (
+                f"; largest lead of a token that came differently: {max(leads):.3g} nats"
+                if leads
+                else ""
+            ),
             "" if share >= least else "build again; if it stays, the runtime computes wrongly here",
             {"equal": right, "total": total},
         )

@@ -11,7 +11,7 @@ from gemma4_build.random_checkpoint import PRESETS, config_for
 from gemma4_build.trtllm.plan import COMPUTE_BYTES, plan_rank
 from gemma4_runtime.trtllm.compat import verdict
 from gemma4_runtime.trtllm.gpus import GPUS
-from gemma4_runtime.trtllm.setup import DENSE_WIDTH, EXPERT_WIDTH, PRECISIONS
+from gemma4_runtime.trtllm.setup import PRECISIONS
 
 PAGE = Path(__file__).parents[3] / "docs" / "precision.md"
 CARDS = ("h100", "h200", "b200", "b300", "rtx-pro-6000", "dgx-spark", "l40s", "a100")
@@ -32,19 +32,15 @@ TensorRT-LLM ([tensorrt_llm.md](tensorrt_llm.md)); the sizes below, from the sha
 checkpoint.
 
 "experimental" builds and starts, and says so; "no" is refused before anything is read.
-`tp 4, ep 4` is `--tp 4 --ep 4`. int4 is of the padded checkpoint (768 and 2176 wide). TensorRT-LLM is
-the pinned version; `gemma4 doctor --gpu-name X` prints the same for one card.
+`tp 4, ep 4` is `--tp 4 --ep 4`. int4 is of the padded checkpoint (768 and 2176 wide on one GPU,
+more where several need it). TensorRT-LLM is the pinned version; `gemma4 doctor --gpu-name X` prints
+the same for one card.
 
 """
 
 
 def answer(card: str, precision: str, tp: int, ep: int):
-    padded = precision == "int4"
-    return verdict(
-        gpu=card, precision=precision, tp=tp, ep=ep,
-        expert_width=768 if padded else EXPERT_WIDTH,
-        dense_width=2176 if padded else DENSE_WIDTH,
-    )  # fmt: skip
+    return verdict(gpu=card, precision=precision, tp=tp, ep=ep)
 
 
 def split_name(tp: int, ep: int) -> str:

@@ -6,13 +6,11 @@ import itertools
 import re
 
 import pytest
-from gemma4_runtime.trtllm.compat import SPLITS, verdict
+from gemma4_runtime.trtllm.compat import SPLITS, judge, verdict
 from gemma4_runtime.trtllm.gpus import GPUS, UnknownGpuError, find_gpu, gpu_of_device
 from gemma4_runtime.trtllm.rules import RULES
-from gemma4_runtime.trtllm.setup import PRECISIONS
-from gemma4_runtime.trtllm.versions import PINNED, BadVersionError
-
-PADDED = {"expert_width": 768, "dense_width": 2176}
+from gemma4_runtime.trtllm.setup import PRECISIONS, Setup
+from gemma4_runtime.trtllm.versions import PINNED, BadVersionError, parse_version
 
 
 @pytest.mark.parametrize(
@@ -41,12 +39,16 @@ def test_yes(gpu, precision, extra):
         ("b200", "nvfp4", {"tp": 4}, "on more than one"),
         ("b200", "nvfp4", {"tp": 8, "ep": 8}, "on more than one"),
         ("h100", "fp8", {"tp": 8, "ep": 8, "attention_dp": True}, "Untested"),
-        ("h100", "int4", PADDED, "run by nobody"),
+        ("h100", "int4", {}, "run by nobody"),
+        ("h100", "int4", {"tp": 2}, "on more than one"),
+        ("h100", "int4", {"tp": 4, "ep": 4}, "on more than one"),
         ("h100", "bf16", {"mtp": True}, "B200 only"),
         ("rtx-pro-6000", "nvfp4", {}, "without tests"),
         ("dgx-spark", "bf16", {}, "without tests"),
         ("b200", "bf16", {"version": "1.5.0"}, "newer than"),
         ("h100", "fp8", {"tp": 4, "expert_width": 768}, "on more than one"),
+        ("h100", "fp8", {"tp": 4, "pad": True}, "on more than one"),
+        ("h100", "fp8", {"tp": 8, "ep": 8, "pad": True}, "on more than one"),
     ],
 )
 def test_experimental(gpu, precision, extra, says):
@@ -70,10 +72,8 @@ def test_experimental(gpu, precision, extra, says):
         ("h100", "bf16", {"ep": 2}, "must divide", "--ep 1"),
         ("b200", "nvfp4", {"tp": 8}, "88 wide", "--ep 8"),
         ("b200", "nvfp4", {"tp": 8, "ep": 8, "nvfp4_scope": "mlp"}, "dense MLP 264", "--tp 4"),
-        ("h100", "int4", {}, "704 wide", "--precision"),
-        ("h100", "int4", PADDED | {"tp": 2}, "dense MLP 1088", "--tp 1"),
-        ("b200", "int4", PADDED, "SM100", "--precision nvfp4"),
-        ("rtx-5090", "int4", PADDED, "SM120", "--precision nvfp4"),
+        ("b200", "int4", {}, "SM100", "--precision nvfp4"),
+        ("rtx-5090", "int4", {}, "SM120", "--precision nvfp4"),
         ("l4", "fp8", {}, "#14942", "H100"),
         ("l40s", "bf16", {}, "#14942", "H100"),
         ("a100", "bf16", {}, "before Hopper", "H100"),
@@ -92,6 +92,24 @@ def test_no(gpu, precision, extra, says, way_out):
     assert found.status == "no"
     assert says in found.reason
     assert way_out in found.way_out
+
+
+@pytest.mark.parametrize(
+    ("widths", "tp", "says"),
+    [
+        ({}, 1, "int4 experts 704 wide"),
+        ({"expert_width": 768}, 1, "int4 dense MLP 2112 wide"),
+        ({"expert_width": 768, "dense_width": 2176}, 2, "int4 dense MLP 1088 wide"),
+    ],
+)
+def test_int4_needs_padding(widths, tp, says):
+    setup = Setup(
+        gpu=find_gpu("h100"), precision="int4", version=parse_version(PINNED), tp=tp, **widths
+    )
+    found = judge(setup)
+    assert found.status == "no" and says in found.reason
+    padded = setup.padded()
+    assert judge(padded).status == "experimental" and padded.padded() == padded
 
 
 def test_unknown_generation():
@@ -116,7 +134,9 @@ def test_every_proposed_way_out_works():
 
 def test_every_rule_decides_somewhere():
     """A rule that never speaks would be dead."""
-    setups = itertools.product(GPUS, PRECISIONS, [*SPLITS, (3, 1)], (PADDED, {}), (False, True))
+    setups = itertools.product(
+        GPUS, PRECISIONS, [*SPLITS, (3, 1)], ({"pad": True}, {}), (False, True)
+    )
     reasons = {
         f.reason
         for gpu, precision, (tp, ep), width, flag in setups
@@ -133,7 +153,7 @@ def test_every_rule_decides_somewhere():
 
 def test_names():
     assert find_gpu(" H100 ").sm == 90
-    with pytest.raises(UnknownGpuError, match="--gpu h999: known are a100"):
+    with pytest.raises(UnknownGpuError, match="h999: known are a100"):
         find_gpu("h999")
     with pytest.raises(BadVersionError, match=rf"'latest'.*{PINNED}"):
         verdict(gpu="h100", precision="bf16", version="latest")

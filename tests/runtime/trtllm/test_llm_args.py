@@ -9,6 +9,7 @@ import pytest
 import yaml
 from gemma4_runtime.trtllm import llm_args
 from gemma4_runtime.trtllm.llm_args import LlmArgsError, compose
+from gemma4_runtime.trtllm.setup import PRECISIONS
 
 
 def made(preset="throughput", **options):
@@ -22,7 +23,7 @@ def made(preset="throughput", **options):
 
 
 @pytest.mark.parametrize("preset", llm_args.PRESETS)
-@pytest.mark.parametrize("precision", llm_args.PRECISIONS)
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_presets(preset, precision):
     args = made(preset, precision=precision, tp=4, ep=4, slots=256, max_total_tokens=32768)
     assert args["model"] == "checkpoint"

@@ -54,7 +54,9 @@ def test_visible_gpus():
 def test_a_launchers_environment_is_cleaned():
     env = {"OMPI_COMM_WORLD_RANK": "0", "PMIX_RANK": "0", "PMI_SIZE": "1", "PATH": "/bin"}
     clean_environment(env)
-    assert env == {"PATH": "/bin", "TRTLLM_NO_USAGE_STATS": "1"}
+    assert env == {
+        "PATH": "/bin", "TRTLLM_NO_USAGE_STATS": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+    }  # fmt: skip
 
 
 def test_settings():
