@@ -129,6 +129,7 @@ class Client:
     def _start(
         self, inputs: dict[str, Any], timeout: float | None, request_id: str | None
     ) -> Stream:
+        inputs = {"stream": True, **inputs}
         request = build_request(inputs, request_id=request_id or uuid.uuid4().hex)
         return Stream(self._stub.ModelStreamInfer(iter([request]), timeout=timeout))
 

@@ -16,9 +16,7 @@ def banner(options: ServerOptions, manifest: Manifest, *, seconds: float) -> str
     host = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host
     ports, limits = options.ports, manifest.limits
     chat = f"{sys.argv[0]} chat" + ("" if ports.grpc == 8001 else f" --url {host}:{ports.grpc}")
-    body = (
-        '{"messages":"[{\\"role\\":\\"user\\",\\"content\\":\\"What is 7 + 8?\\"}]","stream":false}'
-    )
+    body = '{"messages":"[{\\"role\\":\\"user\\",\\"content\\":\\"What is 7 + 8?\\"}]"}'
     quality = manifest.quality
     verified = (
         f"verified: top-1 {quality.top1_agreement:.1%}, KL {quality.mean_kl:.2g}"

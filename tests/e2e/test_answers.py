@@ -42,8 +42,8 @@ def test_chat_once(server):
 
 def test_http_generate_and_stream_agree(server):
     body = {"messages": json.dumps(user("What is the capital of Japan?")), "temperature": 0.0}
-    whole = generate(server, body | {"stream": False})
-    pieces = generate(server, body, stream=True)
+    whole = generate(server, body)
+    pieces = generate(server, body | {"stream": True}, stream=True)
     assert "Tokyo" in whole["text_output"]
     assert "".join(p["text_output"] for p in pieces) == whole["text_output"]
     assert [p["chunk_index"] for p in pieces] == list(range(len(pieces)))

@@ -89,10 +89,11 @@ def test_http_disconnect_frees_the_slot(server):
     """A stream. Triton 2.51 does not look at the connection of a plain `generate` before it
     answers (docs/serving.md)."""
     connection = http.client.HTTPConnection("127.0.0.1", server.http)
-    body = {"messages": json.dumps(user("x")), **LONG}
+    body = {"messages": json.dumps(user("x")), "stream": True, **LONG}
     connection.request("POST", "/v2/models/gemma4/generate_stream", json.dumps(body))
     reply = connection.getresponse()
     reply.read(10)
+    assert server.board()[Field.ACTIVE] == 1
     reply.close()
     connection.close()
     wait_until(server.idle, CANCEL_S)

@@ -25,7 +25,7 @@ class Preparer:
     """Holds the tokenizer and template of an engine folder. Thread-safe."""
 
     def __init__(self, folder: Path, *, limits: Limits, capabilities: Capabilities) -> None:
-        self._limits = limits
+        self.limits = limits
         self._capabilities = capabilities
         self._tokenizer = PromptTokenizer(folder / "tokenizer.json")
         self._template = ChatTemplate(folder / "chat_template.jinja")
@@ -38,22 +38,23 @@ class Preparer:
         whatever the tensors hold. ``now`` is seconds of :func:`time.time`."""
         values = read_inputs(tensors)
         chat = self._check_kind(values)
-        self._check_sizes(values)
+        for name in ("text_input", "messages", "tools"):
+            self.check_size(name, values.get(name, ""))
         timeout = values.get("timeout_ms")
-        if timeout is not None and not 1 <= timeout <= self._limits.max_timeout_ms:
-            raise invalid("timeout_ms", f"{timeout} is not in 1 to {self._limits.max_timeout_ms}")
+        if timeout is not None and not 1 <= timeout <= self.limits.max_timeout_ms:
+            raise invalid("timeout_ms", f"{timeout} is not in 1 to {self.limits.max_timeout_ms}")
         field = "messages" if chat else "text_input"
-        ids = self._chat_ids(values) if chat else self._text_ids(values["text_input"])
-        if len(ids) > self._limits.max_prompt_tokens:
+        ids = self.chat_ids(values) if chat else self.text_ids(values["text_input"])
+        if len(ids) > self.limits.max_prompt_tokens:
             raise invalid(
                 field,
                 f"{len(ids)} tokens; the engine takes prompts of at most "
-                f"{self._limits.max_prompt_tokens}; shorten it",
+                f"{self.limits.max_prompt_tokens}; shorten it",
             )
         sampling = sampling_params(
             values,
             prompt_tokens=len(ids),
-            limits=self._limits,
+            limits=self.limits,
             defaults=self._defaults,
             capabilities=self._capabilities,
             vocab_size=self._tokenizer.vocab_size,
@@ -64,7 +65,7 @@ class Preparer:
             input_ids=ids,
             sampling=sampling,
             request_id=request_id,
-            stream=values.get("stream", True),
+            stream=values.get("stream", False),
             channel="reasoning" if self._in_thought(ids) else "content",
             parse_tools=chat,
             echo="" if values.get("exclude_input_in_output", True) else values[field],
@@ -86,26 +87,25 @@ class Preparer:
             raise invalid("exclude_input_in_output", "false needs text_input; a chat is not echoed")
         return chat
 
-    def _check_sizes(self, values: Mapping[str, Any]) -> None:
-        limits = self._limits
-        for name, most in (
-            ("text_input", limits.max_text_bytes),
-            ("messages", limits.max_text_bytes),
-            ("tools", limits.max_tools_bytes),
-        ):
-            size = len(values.get(name, "").encode())
-            if size > most:
-                raise invalid(name, f"{size} bytes; at most {most}")
+    def check_size(self, name: str, text: str) -> None:
+        """INVALID_ARGUMENT when the input is larger than this server reads."""
+        most = self.limits.max_tools_bytes if name == "tools" else self.limits.max_text_bytes
+        size = len(text.encode())
+        if size > most:
+            raise invalid(name, f"{size} bytes; at most {most}")
 
-    def _text_ids(self, text: str) -> list[int]:
+    def text_ids(self, text: str, *, field: str = "text_input", add_bos: bool = True) -> list[int]:
+        """Ids of a prompt that the caller rendered. INVALID_ARGUMENT names ``field``."""
         if not text:
-            raise invalid("text_input", "is empty")
-        return self._tokenizer.encode_raw(text, "text_input")
+            raise invalid(field, "is empty")
+        return self._tokenizer.encode_raw(text, field, add_bos=add_bos)
 
-    def _chat_ids(self, values: Mapping[str, Any]) -> list[int]:
+    def chat_ids(self, values: Mapping[str, Any]) -> list[int]:
+        """Ids of ``messages`` (and ``tools``, ``enable_thinking``), rendered up to the model's
+        turn."""
         guard = self._tokenizer.guard
-        messages = parse_messages(values["messages"], self._limits, guard)
-        tools = parse_tools(values["tools"], self._limits, guard) if "tools" in values else []
+        messages = parse_messages(values["messages"], self.limits, guard)
+        tools = parse_tools(values["tools"], self.limits, guard) if "tools" in values else []
         thinking = values.get("enable_thinking", False)
         rendered = self._template.render(messages, tools, thinking=thinking)
         return self._tokenizer.encode_rendered(rendered)

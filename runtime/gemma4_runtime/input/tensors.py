@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,17 +54,18 @@ INPUTS = tuple(
 )
 """The same list as in model_repository/gemma4/config.pbtxt; a test compares them."""
 
-_SPECS = {spec.name: spec for spec in INPUTS}
 
-
-def read_inputs(tensors: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
+def read_inputs(
+    tensors: Mapping[str, npt.NDArray[Any]], inputs: Sequence[InputSpec] = INPUTS
+) -> dict[str, Any]:
     """Tensors by name ([1, 1] or [1]; ``many`` ones [1, n]) to str, bool, int, float or a list
-    of str. Raises INVALID_ARGUMENT for shapes, dtypes, NaN, infinities and invalid UTF-8."""
+    of them. Raises INVALID_ARGUMENT for shapes, dtypes, NaN, infinities and invalid UTF-8."""
+    specs = {spec.name: spec for spec in inputs}
     values: dict[str, Any] = {}
     for name, array in tensors.items():
-        spec = _SPECS.get(name)
+        spec = specs.get(name)
         if spec is None:
-            raise invalid(name, f"no such input; the inputs are {', '.join(_SPECS)}")
+            raise invalid(name, f"no such input; the inputs are {', '.join(specs)}")
         flat = _flat(spec, array)
         items = [_value(spec, item) for item in flat]
         values[name] = items if spec.many else items[0]

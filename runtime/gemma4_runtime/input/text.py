@@ -62,9 +62,9 @@ class PromptTokenizer:
             at = match.end()
         return ids + self._encode(rendered[at:])
 
-    def encode_raw(self, text: str, field: str) -> list[int]:
+    def encode_raw(self, text: str, field: str, *, add_bos: bool = True) -> list[int]:
         """Ids of a prompt that the caller rendered: turn, channel and tool markers are control
-        tokens, BOS is put first once, and any other control literal is refused."""
+        tokens, BOS is put first once (``add_bos``), and any other control literal is refused."""
         for match in self._literal.finditer(text):
             if match[0] not in _TURN_MARKERS:
                 raise invalid(
@@ -74,7 +74,7 @@ class PromptTokenizer:
                 )
         ids = self.encode_rendered(text)
         bos = self.control[_BOS]
-        return ids if ids[:1] == [bos] else [bos, *ids]
+        return [bos, *ids] if add_bos and ids[:1] != [bos] else ids
 
     def encode_plain(self, text: str) -> list[int]:
         """Ids of text in which nothing is a control token."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
 from gemma4_runtime.capabilities import CAPABILITIES
-from gemma4_runtime.engine_folder import read_manifest
+from gemma4_runtime.engine_folder import Manifest, read_manifest
 from gemma4_runtime.errors import unavailable
 from gemma4_runtime.input.prepare import Preparer
 from gemma4_runtime.limits import Limits
@@ -16,23 +17,27 @@ from gemma4_runtime.messages import GenerationRequest
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.settings import Settings
 
-__all__ = ["FrontDoor"]
+__all__ = ["FrontDoor", "preparer_of"]
+
+
+def preparer_of(folder: Path, manifest: Manifest) -> Preparer:
+    """With the limits and capabilities of the engine in ``folder``."""
+    return Preparer(
+        folder,
+        limits=Limits(
+            max_prompt_tokens=manifest.limits.max_prompt_tokens,
+            max_total_tokens=manifest.limits.max_total_tokens,
+        ),
+        capabilities=CAPABILITIES[manifest.runtime],
+    )
 
 
 class FrontDoor:
     """Overload is refused here, before a prompt is looked at; the engine has the last word."""
 
     def __init__(self, settings: Settings) -> None:
-        manifest = read_manifest(settings.engine_dir)
-        limits = manifest.limits
-        self._preparer = Preparer(
-            settings.engine_dir,
-            limits=Limits(
-                max_prompt_tokens=limits.max_prompt_tokens,
-                max_total_tokens=limits.max_total_tokens,
-            ),
-            capabilities=CAPABILITIES[manifest.runtime],
-        )
+        folder = settings.engine_dir
+        self._preparer = preparer_of(folder, read_manifest(folder))
         self._board_path = settings.run_dir / BOARD_NAME
         self._board: Board | None = None
 

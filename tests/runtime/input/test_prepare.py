@@ -163,7 +163,7 @@ def test_defaults_are_the_checkpoints(preparer):
     assert sampling.top_p == pytest.approx(0.95)
     assert set(sampling.stop_token_ids) == {1, 106, 50}
     assert sampling.max_tokens == 2048 - len(request.input_ids)
-    assert request.deadline is None and request.stream
+    assert request.deadline is None and not request.stream
 
 
 def test_options_arrive(preparer):

@@ -1,0 +1,31 @@
+"""Text, a chat or token ids in; token ids, text and bytes out."""
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from gemma4_runtime.errors import RequestError
+from gemma4_runtime.server.tokenizer import TokenizerService
+from gemma4_runtime.settings import load_settings
+
+
+class TritonPythonModel:
+    def initialize(self, args: dict[str, str]) -> None:
+        self._service = TokenizerService(load_settings())
+
+    def execute(self, requests: list) -> list:
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request: object) -> object:
+        inputs = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
+        try:
+            found = self._service.answer(inputs)
+        except RequestError as error:
+            code = getattr(pb_utils.TritonError, error.triton_code)
+            return pb_utils.InferenceResponse([], pb_utils.TritonError(error.to_wire(), code))
+        return pb_utils.InferenceResponse(
+            [
+                pb_utils.Tensor("token_ids", np.array([found.token_ids], np.int32)),
+                pb_utils.Tensor("text", np.array([[found.text.encode()]], np.object_)),
+                pb_utils.Tensor("token_bytes", np.array([found.token_bytes], np.object_)),
+                pb_utils.Tensor("engine", np.array([[found.engine.encode()]], np.object_)),
+            ]
+        )

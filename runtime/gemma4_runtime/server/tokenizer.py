@@ -1,0 +1,112 @@
+"""Tokenize and detokenize exactly as the served engine does, for clients without its files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from gemma4_runtime.engine_folder import MANIFEST_NAME, Manifest, read_manifest
+from gemma4_runtime.errors import invalid
+from gemma4_runtime.input.tensors import InputSpec, read_inputs
+from gemma4_runtime.output.vocab import load_token_table
+from gemma4_runtime.server.frontdoor import preparer_of
+from gemma4_runtime.settings import Settings
+
+__all__ = ["TOKENIZER_INPUTS", "Tokenized", "TokenizerService"]
+
+TOKENIZER_INPUTS = (
+    InputSpec("text", "STRING"),
+    InputSpec("messages", "STRING"),
+    InputSpec("tools", "STRING"),
+    InputSpec("enable_thinking", "BOOL"),
+    InputSpec("add_bos", "BOOL"),
+    InputSpec("token_ids", "INT32", many=True),
+)
+"""The same list as in model_repository/gemma4_tokenizer/config.pbtxt; a test compares them."""
+_SOURCES = ("text", "messages", "token_ids")
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenized:
+    """``token_bytes[i]`` are the bytes of ``token_ids[i]``, the literal of a control token, part of
+    a character for a byte token; ``text`` is their concatenation, decoded, with one U+FFFD for
+    each malformed part. ``engine`` is JSON: see :meth:`TokenizerService.answer`."""
+
+    token_ids: list[int]
+    text: str
+    token_bytes: list[bytes]
+    engine: str
+
+
+class TokenizerService:
+    """Holds the tokenizer of an engine folder. Thread-safe."""
+
+    def __init__(self, settings: Settings) -> None:
+        folder = settings.engine_dir
+        manifest = read_manifest(folder)
+        self._preparer = preparer_of(folder, manifest)
+        self._pieces = load_token_table(folder / "tokenizer.json").pieces
+        identity = hashlib.sha256((folder / MANIFEST_NAME).read_bytes()).hexdigest()
+        self._engine = json.dumps(_describe(manifest, identity))
+
+    def answer(self, tensors: Mapping[str, npt.NDArray[Any]]) -> Tokenized:
+        """One of ``text`` (a prompt that the caller rendered, as ``text_input``), ``messages``
+        (with ``tools``, ``enable_thinking``) and ``token_ids``, which may be empty: for ``engine``
+        alone, since Triton takes no call without inputs. ``engine`` has ``id`` (changes with every
+        build), ``model``, ``runtime``, ``runtime_version``, ``precision``, ``max_prompt_tokens``,
+        ``max_total_tokens``, ``vocab_size``, ``created`` (seconds since 1970).
+
+        Raises :class:`~gemma4_runtime.errors.RequestError` INVALID_ARGUMENT."""
+        values = read_inputs(tensors, TOKENIZER_INPUTS)
+        given = [name for name in _SOURCES if name in values]
+        if not given:
+            raise invalid("token_ids", "is missing, and so are text and messages; send one of them")
+        if len(given) > 1:
+            raise invalid(given[1], f"{given[0]} is given too; send one of them")
+        source = given[0]
+        for name in ("tools", "enable_thinking"):
+            if name in values and source != "messages":
+                raise invalid(name, "needs messages")
+        if "add_bos" in values and source != "text":
+            raise invalid("add_bos", "needs text; a chat has its own BOS, and ids are as they are")
+        ids = self._ids(source, values)
+        data = [self._pieces[token] for token in ids]
+        return Tokenized(ids, b"".join(data).decode("utf-8", "replace"), data, self._engine)
+
+    def _ids(self, source: str, values: Mapping[str, Any]) -> list[int]:
+        if source == "token_ids":
+            return self._known(values["token_ids"])
+        for name in ("text", "messages", "tools"):
+            self._preparer.check_size(name, values.get(name, ""))
+        if source == "messages":
+            return self._preparer.chat_ids(values)
+        add_bos = values.get("add_bos", True)
+        return self._preparer.text_ids(values["text"], field="text", add_bos=add_bos)
+
+    def _known(self, ids: list[int]) -> list[int]:
+        most = self._preparer.limits.max_text_bytes // 4  # INT32
+        if len(ids) > most:
+            raise invalid("token_ids", f"{len(ids)} ids; at most {most}")
+        for token in ids:
+            if not 0 <= token < len(self._pieces):
+                raise invalid("token_ids", f"{token} is not in 0 to {len(self._pieces) - 1}")
+        return ids
+
+
+def _describe(manifest: Manifest, identity: str) -> dict[str, Any]:
+    return {
+        "id": identity,
+        "model": manifest.source.name,
+        "runtime": manifest.runtime,
+        "runtime_version": manifest.runtime_version,
+        "precision": manifest.precision,
+        "max_prompt_tokens": manifest.limits.max_prompt_tokens,
+        "max_total_tokens": manifest.limits.max_total_tokens,
+        "vocab_size": manifest.model.vocab_size,
+        "created": int(manifest.created_at.timestamp()),
+    }

@@ -1,0 +1,84 @@
+"""Clients written for NVIDIA's ensemble: two tensors of shape [1, 1], and nothing of ours."""
+
+from __future__ import annotations
+
+import json
+import queue
+import urllib.request
+
+import numpy as np
+import pytest
+import tritonclient.grpc as triton
+
+PROMPT = "<|turn>user\nWhat is the capital of France?<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"
+
+
+def two_tensors(**more):
+    text = triton.InferInput("text_input", [1, 1], "BYTES")
+    text.set_data_from_numpy(np.array([[PROMPT.encode()]], dtype=object))
+    most = triton.InferInput("max_tokens", [1, 1], "INT32")
+    most.set_data_from_numpy(np.array([[64]], dtype=np.int32))
+    tensors = [text, most]
+    for name, value in more.items():
+        tensors.append(triton.InferInput(name, [1, 1], "BOOL"))
+        tensors[-1].set_data_from_numpy(np.array([[value]]))
+    return tensors
+
+
+def streamed(server, tensors, *, empty_final):
+    """Responses of one stream, up to its end. ``empty_final`` as tritonclient names it."""
+    replies = queue.Queue()
+    with triton.InferenceServerClient(f"127.0.0.1:{server.grpc}") as client:
+        client.start_stream(lambda result, error: replies.put(error or result))
+        client.async_stream_infer("gemma4", tensors, enable_empty_final_response=empty_final)
+        responses = []
+        while True:
+            reply = replies.get(timeout=30)
+            assert not isinstance(reply, Exception), reply
+            responses.append(reply)
+            if empty_final:
+                ended = reply.get_response().parameters["triton_final_response"].bool_param
+            else:
+                ended = reply.as_numpy("finish_reason")[0, 0] != b""
+            if ended:
+                client.stop_stream()
+                break
+    assert replies.empty()
+    return responses
+
+
+@pytest.mark.parametrize("empty_final", [False, True])
+@pytest.mark.parametrize("more", [{}, {"stream": True}])
+def test_grpc_streaming(server, empty_final, more):
+    responses = streamed(server, two_tensors(**more), empty_final=empty_final)
+    full = [r for r in responses if r.get_response().outputs]
+    text = b"".join(r.as_numpy("text_output")[0, 0] for r in full).decode()
+    assert "Paris" in text
+    assert full[0].as_numpy("text_output").shape == (1, 1)
+    assert (len(full) > 1) == bool(more)
+    assert len(responses) - len(full) <= (1 if empty_final else 0)
+
+
+def test_http_generate(server):
+    url = f"http://127.0.0.1:{server.http}/v2/models/gemma4/generate"
+    body = json.dumps({"text_input": PROMPT, "max_tokens": 64}).encode()
+    with urllib.request.urlopen(url, body, timeout=30) as reply:
+        answer = json.loads(reply.read())
+    assert "Paris" in answer["text_output"]
+
+
+def test_http_generate_stream(server):
+    url = f"http://127.0.0.1:{server.http}/v2/models/gemma4/generate_stream"
+    body = json.dumps({"text_input": PROMPT, "max_tokens": 64, "stream": True}).encode()
+    with urllib.request.urlopen(url, body, timeout=30) as reply:
+        lines = [line for line in reply.read().decode().splitlines() if line]
+    assert len(lines) > 1
+    assert "Paris" in "".join(json.loads(line[6:])["text_output"] for line in lines)
+
+
+def test_tokenizer_model(server):
+    url = f"http://127.0.0.1:{server.http}/v2/models/gemma4_tokenizer/generate"
+    with urllib.request.urlopen(url, json.dumps({"text": "Hello"}).encode(), timeout=30) as reply:
+        answer = json.loads(reply.read())
+    assert answer["token_bytes"] == ["<bos>", "Hello"]
+    assert json.loads(answer["engine"])["runtime"] == "llama_cpp"

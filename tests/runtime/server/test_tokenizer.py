@@ -1,0 +1,124 @@
+"""The tokenizer service gives the ids that the engine would get, and the bytes behind them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gemma4_build.pipeline import build_engine
+from gemma4_build.progress import SilentReporter
+from gemma4_build.request import BuildRequest
+from gemma4_runtime.engine_folder import read_manifest
+from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.server.frontdoor import preparer_of
+from gemma4_runtime.server.tokenizer import TOKENIZER_INPUTS, TokenizerService
+from gemma4_runtime.settings import Settings
+from hypothesis import given
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).parents[3]
+KINDS = {"token_ids": np.int32, "enable_thinking": np.bool_, "add_bos": np.bool_}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, checkpoint):
+    out = tmp_path_factory.mktemp("engine") / "synthetic"
+    build_engine(
+        BuildRequest(checkpoint=checkpoint, out=out, runtime="synthetic", max_total_tokens=512),
+        SilentReporter(),
+    )
+    return out
+
+
+@pytest.fixture(scope="module")
+def service(folder):
+    return TokenizerService(Settings(folder, folder))
+
+
+def ask(service, **inputs):
+    return service.answer(
+        {
+            name: np.array(
+                [value if isinstance(value, list) else [value]], KINDS.get(name, np.object_)
+            )
+            for name, value in inputs.items()
+        }
+    )
+
+
+CHAT = json.dumps([{"role": "user", "content": "日本 <|turn> 👋"}])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "tensors"),
+    [
+        ({"text": b"Hi <|turn>there"}, {"text_input": b"Hi <|turn>there"}),
+        ({"messages": CHAT.encode()}, {"messages": CHAT.encode()}),
+        ({"messages": CHAT.encode(), "enable_thinking": True, "tools": b"[]"},
+         {"messages": CHAT.encode(), "enable_thinking": True}),
+    ],
+)  # fmt: skip
+def test_the_ids_are_those_of_the_engine(service, folder, inputs, tensors):
+    preparer = preparer_of(folder, read_manifest(folder))
+    request = preparer.prepare(
+        {n: np.array([[v]], KINDS.get(n, np.object_)) for n, v in tensors.items()},
+        request_id="", key="k", now=0.0,
+    )  # fmt: skip
+    assert ask(service, **inputs).token_ids == request.input_ids
+
+
+def test_bos_may_be_left_out(service):
+    with_bos, without = ask(service, text=b"Hello"), ask(service, text=b"Hello", add_bos=False)
+    assert with_bos.token_ids == [2, *without.token_ids]
+    assert (with_bos.text, without.text) == ("<bos>Hello", "Hello")
+
+
+@given(st.text(min_size=1).filter(lambda t: "\ufdd0" not in t and "<" not in t))
+def test_text_survives_the_way_there_and_back(service, text):
+    there = ask(service, text=text.encode(), add_bos=False)
+    back = ask(service, token_ids=there.token_ids)
+    assert back.text == there.text == text
+    assert b"".join(back.token_bytes) == text.encode()
+    assert len(back.token_bytes) == len(there.token_ids)
+
+
+def test_the_engine_is_named(service, folder):
+    engine = json.loads(ask(service, token_ids=[]).engine)
+    assert re.fullmatch("[0-9a-f]{64}", engine["id"])
+    assert (engine["runtime"], engine["max_total_tokens"]) == ("synthetic", 512)
+    assert engine["vocab_size"] == read_manifest(folder).model.vocab_size
+
+
+@pytest.mark.parametrize(
+    ("inputs", "says"),
+    [
+        ({"text": b"a", "token_ids": [1]}, "token_ids: text is given too"),
+        ({"add_bos": True}, "token_ids: is missing"),
+        ({"text": b""}, "text: is empty"),
+        ({"text": b"<pad>"}, "text: contains the placeholder token <pad>"),
+        ({"text": b"a" * (1 << 20) + b"a"}, "text: 1048577 bytes"),
+        ({"text": b"\xff"}, "text: is not valid UTF-8"),
+        ({"messages": b"[]"}, "messages: must be a non-empty"),
+        ({"messages": CHAT.encode(), "add_bos": False}, "add_bos: needs text"),
+        ({"text": b"a", "tools": b"[]"}, "tools: needs messages"),
+        ({"text": b"a", "enable_thinking": True}, "enable_thinking: needs messages"),
+        ({"token_ids": [1, -1]}, "token_ids: -1 is not in 0 to 4095"),
+        ({"token_ids": [4096]}, "token_ids: 4096 is not in 0 to 4095"),
+        ({"token_ids": [1] * ((1 << 18) + 1)}, "token_ids: 262145 ids; at most 262144"),
+        ({"text_input": b"a"}, "text_input: no such input"),
+    ],
+)  # fmt: skip
+def test_bad_input(service, inputs, says):
+    with pytest.raises(RequestError) as caught:
+        ask(service, **inputs)
+    assert caught.value.status is Status.INVALID_ARGUMENT
+    assert says in caught.value.to_wire()
+
+
+def test_the_repository_declares_the_same_inputs():
+    text = (ROOT / "model_repository" / "gemma4_tokenizer" / "config.pbtxt").read_text()
+    found = re.findall(r'name: "(\w+)" data_type: TYPE_(\w+) dims: \[ (-?1) \] optional', text)
+    assert found == [(i.name, i.dtype, "-1" if i.many else "1") for i in TOKENIZER_INPUTS]
