@@ -93,7 +93,7 @@ def test_http_disconnect_frees_the_slot(server):
     connection.request("POST", "/v2/models/gemma4/generate_stream", json.dumps(body))
     reply = connection.getresponse()
     reply.read(10)
-    assert server.board()[Field.ACTIVE] == 1
+    wait_until(lambda: server.board()[Field.ACTIVE] == 1, 1)
     reply.close()
     connection.close()
     wait_until(server.idle, CANCEL_S)
