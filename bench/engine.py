@@ -112,7 +112,13 @@ def through_triton(
         text = "".join(table[i] for i in prompt(index, length)[1:])
         wanted = budget(index, tokens)
         request = build_request(
-            {"text_input": text, "max_tokens": wanted, "min_tokens": wanted, "temperature": 0.0}
+            {
+                "text_input": text,
+                "max_tokens": wanted,
+                "min_tokens": wanted,
+                "temperature": 0.0,
+                "stream": True,
+            }
         )
         started, first, count = time.monotonic(), 0.0, 0
         for message in stub.ModelStreamInfer(iter([request])):
