@@ -1,5 +1,6 @@
 """Client of the ``gemma4`` ensemble over gRPC."""
 
+from gemma4_client.aio import AsyncClient, AsyncStream
 from gemma4_client.client import Client, Stream
 from gemma4_client.errors import (
     CancelledError,
@@ -10,10 +11,12 @@ from gemma4_client.errors import (
     StreamOrderError,
     UnavailableError,
 )
-from gemma4_client.results import Answer, Delta
+from gemma4_client.results import Answer, Delta, Usage
 
 __all__ = [
     "Answer",
+    "AsyncClient",
+    "AsyncStream",
     "CancelledError",
     "Client",
     "DeadlineExceededError",
@@ -24,4 +27,5 @@ __all__ = [
     "Stream",
     "StreamOrderError",
     "UnavailableError",
+    "Usage",
 ]

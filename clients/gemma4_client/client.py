@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from gemma4_client.errors import CancelledError, StreamOrderError, from_rpc, from_wire
+from gemma4_client.assembly import Assembly
+from gemma4_client.errors import CancelledError, from_rpc
+from gemma4_client.grpc_wire import (
+    CHANNEL_OPTIONS,
+    STREAM_METHOD,
+    is_last,
+    message_delta,
+    metadata,
+)
 from gemma4_client.results import Answer, Delta
-from gemma4_client.wire import build_request, read_delta
+from gemma4_client.wire import build_request
 
 __all__ = ["Client", "Stream"]
-
-_LARGEST_MESSAGE = 64 << 20
-_CHANNEL_OPTIONS = (
-    ("grpc.max_send_message_length", _LARGEST_MESSAGE),
-    ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
-    # Keeps a connection through load balancers that drop idle ones; the server allows 10 s.
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-)
 
 
 class Stream:
@@ -34,20 +32,17 @@ class Stream:
 
     def __init__(self, call: Any) -> None:
         self._call = call
-        self._next = 0
-        self._finished = False
+        self._assembly = Assembly()
         self._cancelled = False
-        self.answer = Answer()
 
     def __iter__(self) -> Iterator[Delta]:
+        add = self._assembly.add
         try:
             for message in self._call:
-                if message.error_message:
-                    raise from_wire(message.error_message)
-                delta = read_delta(message.infer_response)
+                delta = message_delta(message)
                 if delta is not None:
-                    yield self._check(delta)
-                if message.infer_response.parameters["triton_final_response"].bool_param:
+                    yield add(delta)
+                if is_last(message):
                     break
         except grpc.RpcError as error:
             if self._cancelled:
@@ -55,16 +50,12 @@ class Stream:
             raise from_rpc(error) from None
         finally:
             self._call.cancel()
-        if not self._finished:
-            raise StreamOrderError(f"the stream ended after {self._next} chunks without its last")
+        self._assembly.close()
 
-    def _check(self, delta: Delta) -> Delta:
-        if delta.index != self._next or self._finished:
-            raise StreamOrderError(f"chunk {delta.index} arrived where {self._next} was due")
-        self._next += 1
-        self._finished = bool(delta.finish_reason)
-        self.answer.add(delta)
-        return delta
+    @property
+    def answer(self) -> Answer:
+        """What came so far."""
+        return self._assembly.answer()
 
     def result(self) -> Answer:
         """Read to the end and return the whole answer."""
@@ -93,7 +84,8 @@ class Client:
     """A connection to one server, ``host:port`` of its gRPC service. Thread-safe."""
 
     def __init__(self, url: str = "127.0.0.1:8001") -> None:
-        self._channel = grpc.insecure_channel(url, options=_CHANNEL_OPTIONS)
+        self._channel = grpc.insecure_channel(url, options=CHANNEL_OPTIONS)
+        self._infer = self._channel.unary_stream(**STREAM_METHOD)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
         self.url = url
 
@@ -104,6 +96,7 @@ class Client:
         tools: list[dict[str, Any]] | None = None,
         timeout: float | None = None,
         request_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Stream:
         """Answer OpenAI-style ``messages``. ``options`` are the model's inputs (max_tokens,
@@ -112,7 +105,7 @@ class Client:
         inputs = {"messages": json.dumps(messages, ensure_ascii=False), **options}
         if tools is not None:
             inputs["tools"] = json.dumps(tools, ensure_ascii=False)
-        return self._start(inputs, timeout, request_id)
+        return self._start(inputs, timeout, request_id, headers)
 
     def generate(
         self,
@@ -120,18 +113,23 @@ class Client:
         *,
         timeout: float | None = None,
         request_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Stream:
         """Continue a raw prompt; BOS is added once. ``options`` and ``timeout`` as in
         :meth:`chat`."""
-        return self._start({"text_input": text, **options}, timeout, request_id)
+        return self._start({"text_input": text, **options}, timeout, request_id, headers)
 
     def _start(
-        self, inputs: dict[str, Any], timeout: float | None, request_id: str | None
+        self,
+        inputs: dict[str, Any],
+        timeout: float | None,
+        request_id: str | None,
+        headers: Mapping[str, str] | None,
     ) -> Stream:
         inputs = {"stream": True, **inputs}
         request = build_request(inputs, request_id=request_id or uuid.uuid4().hex)
-        return Stream(self._stub.ModelStreamInfer(iter([request]), timeout=timeout))
+        return Stream(self._infer(request, timeout=timeout, metadata=metadata(headers)))
 
     def ready(self, *, timeout: float = 5.0) -> bool:
         """True when the server can answer now."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from tritonclient.grpc import service_pb2
 
+from gemma4_client.errors import ServerError
 from gemma4_client.results import Delta
 
 __all__ = ["INPUT_TYPES", "build_request", "read_delta"]
@@ -73,43 +74,61 @@ def build_request(
     return request
 
 
-def _strings(data: bytes) -> list[str]:
-    items, at = [], 0
-    while at < len(data):
-        (length,) = struct.unpack_from("<I", data, at)
-        items.append(data[at + 4 : at + 4 + length].decode())
-        at += 4 + length
-    return items
+_Layout = tuple[int, ...]
+_OUTPUTS = (
+    "text_output",
+    "reasoning_output",
+    "tool_calls",
+    "finish_reason",
+    "chunk_index",
+    "prompt_tokens",
+    "completion_tokens",
+    "output_ids",
+    "output_log_probs",
+    "timings",
+    "cum_log_probs",
+)
+_layouts: dict[tuple[str, ...], _Layout] = {}
+"""Where each of _OUTPUTS stands, by the order of the names in a response: a server has one."""
+_int = struct.Struct("<i").unpack
+_float = struct.Struct("<f").unpack
 
 
-def _numbers(data: bytes, code: str) -> list[Any]:
-    return list(struct.unpack(f"<{len(data) // 4}{code}", data))
+def _layout(names: tuple[str, ...]) -> _Layout:
+    missing = [name for name in _OUTPUTS if name not in names]
+    if missing:
+        raise ServerError(
+            f"the response lacks {', '.join(missing)}; the server's 'gemma4' is not of this version"
+        )
+    found = tuple(names.index(name) for name in _OUTPUTS)
+    if len(_layouts) < 64:
+        _layouts[names] = found
+    return found
 
 
 def read_delta(response: service_pb2.ModelInferResponse) -> Delta | None:
-    """The chunk in a response; None in an empty final one."""
-    if not response.outputs:
+    """The chunk in a response; None in an empty final one. A string tensor of one element is its
+    length in four bytes, then its UTF-8. Raises :class:`ServerError` when an output is missing."""
+    outputs = response.outputs
+    if not outputs:
         return None
-    raw = {
-        output.name: data
-        for output, data in zip(response.outputs, response.raw_output_contents, strict=True)
-    }
-
-    def text(name: str) -> str:
-        return _strings(raw[name])[0]
-
-    def number(name: str) -> int:
-        return int(_numbers(raw[name], "i")[0])
-
+    raw = [*response.raw_output_contents]
+    names = tuple([output.name for output in outputs])
+    text, reasoning, calls, finish, index, prompt, completion, ids, log_probs, timings, cum = (
+        _layouts.get(names) or _layout(names)
+    )
+    tokens, probs = raw[ids], raw[log_probs]
+    calls_json, timings_json = raw[calls][4:], raw[timings][4:]
     return Delta(
-        text=text("text_output"),
-        reasoning=text("reasoning_output"),
-        tool_calls=json.loads(text("tool_calls") or "[]"),
-        finish_reason=text("finish_reason"),
-        index=number("chunk_index"),
-        prompt_tokens=number("prompt_tokens"),
-        completion_tokens=number("completion_tokens"),
-        ids=_numbers(raw["output_ids"], "i"),
-        log_probs=_numbers(raw["output_log_probs"], "f"),
-        timings=json.loads(text("timings") or "null"),
+        raw[text][4:].decode(),
+        raw[reasoning][4:].decode(),
+        json.loads(calls_json) if calls_json else [],
+        raw[finish][4:].decode(),
+        _int(raw[index])[0],
+        _int(raw[prompt])[0],
+        _int(raw[completion])[0],
+        [*struct.unpack(f"<{len(tokens) // 4}i", tokens)],
+        [*struct.unpack(f"<{len(probs) // 4}f", probs)] if probs else [],
+        json.loads(timings_json) if timings_json else None,
+        _float(raw[cum])[0],
     )

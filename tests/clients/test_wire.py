@@ -38,6 +38,7 @@ def response(index, finish="", text="x"):
         add(name, "INT32", struct.pack("<i", value))
     add("output_ids", "INT32", struct.pack("<2i", 7, 8))
     add("output_log_probs", "FP32", b"")
+    add("cum_log_probs", "FP32", struct.pack("<f", -1.5))
     out.parameters["triton_final_response"].bool_param = bool(finish)
     return message
 
