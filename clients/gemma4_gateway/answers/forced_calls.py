@@ -1,0 +1,42 @@
+"""Tool calls out of guided text. Pure."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+__all__ = ["listed_calls", "named_call", "new_call_id"]
+
+
+def new_call_id() -> str:
+    return f"call_{uuid.uuid4().hex[:24]}"
+
+
+def named_call(name: str, arguments: str) -> dict[str, Any]:
+    """One call whose arguments are the text."""
+    return _call(name, arguments)
+
+
+def listed_calls(text: str) -> list[dict[str, Any]]:
+    """The whole calls in ``[{"name": ..., "arguments": {...}}, ...``; the text may be cut off."""
+    decoder = json.JSONDecoder()
+    calls = []
+    at = text.find("{")
+    while at >= 0:
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except json.JSONDecodeError:
+            break
+        arguments = json.dumps(value["arguments"], ensure_ascii=False)
+        calls.append(_call(value["name"], arguments))
+        at = text.find("{", end)
+    return calls
+
+
+def _call(name: str, arguments: str) -> dict[str, Any]:
+    return {
+        "id": new_call_id(),
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    }
