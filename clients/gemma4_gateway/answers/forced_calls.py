@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from typing import Any
 
@@ -18,8 +19,12 @@ def named_call(name: str, arguments: str) -> dict[str, Any]:
     return _call(name, arguments)
 
 
+_CUT = re.compile(r'\{\s*"name"\s*:\s*"([^"]+)"\s*,\s*"arguments"\s*:\s*(.*)\Z', re.DOTALL)
+
+
 def listed_calls(text: str) -> list[dict[str, Any]]:
-    """The whole calls in ``[{"name": ..., "arguments": {...}}, ...``; the text may be cut off."""
+    """The calls in ``[{"name": ..., "arguments": {...}}, ...``. Where the text was cut off, so are
+    the arguments of the last call."""
     decoder = json.JSONDecoder()
     calls = []
     at = text.find("{")
@@ -27,7 +32,8 @@ def listed_calls(text: str) -> list[dict[str, Any]]:
         try:
             value, end = decoder.raw_decode(text, at)
         except json.JSONDecodeError:
-            break
+            cut = _CUT.match(text, at)
+            return [*calls, _call(*cut.groups())] if cut else calls
         arguments = json.dumps(value["arguments"], ensure_ascii=False)
         calls.append(_call(value["name"], arguments))
         at = text.find("{", end)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from gemma4_gateway.schemas.base import Sampling
 from gemma4_gateway.schemas.chat import SAMPLING_REFUSED
@@ -31,3 +31,10 @@ class CompletionRequest(Sampling):
     echo: bool | None = Field(None, description="Put the prompt before the text.")
     logprobs: int | None = Field(None, ge=0, le=0, description="Only 0: chosen tokens.")
     response_format: ResponseFormat | None = None
+
+    @field_validator("prompt", mode="before")
+    @classmethod
+    def _text(cls, prompt: Any) -> Any:
+        if isinstance(prompt, list) and any(isinstance(item, int | list) for item in prompt):
+            raise ValueError("token ids are not taken; send text")
+        return prompt
