@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 from gemma4_client import Delta
 from gemma4_gateway.answers.chat_events import ChatEvents
@@ -29,7 +30,8 @@ def delta(text="", *, reasoning="", calls=(), finish="", index=0, ids=(), log_pr
 
 
 @st.composite
-def answers(draw, texts=st.text(max_size=12)):
+def answers(draw):
+    texts = st.text(max_size=12)
     pieces = draw(st.lists(st.tuples(texts, texts, st.integers(0, 2)), min_size=1, max_size=8))
     finish = draw(st.sampled_from(["stop", "length", "tool_calls"]))
     return [
@@ -150,7 +152,7 @@ def test_log_probs_follow_the_text(cut):
     """Whatever the chunks, the same tokens: those of the text, no control token, no thought."""
     tracker = TokenLogProbs()
     found, shown, data = [], 0, b""
-    for start, end in zip(cut, cut[1:], strict=False):
+    for start, end in pairwise(cut):
         tokens = TOKENS[start:end]
         data += b"".join(t for t in tokens if t[:1] not in b"<" and t != b"think")
         text = data.decode("utf-8", "ignore")

@@ -60,12 +60,12 @@ class Caller:
         self._body = body(i, **more)
 
     def run(self) -> Caller:
-        with self._gateway.http() as http:
-            with http.stream("POST", "/v1/chat/completions", json=self._body) as reply:
-                self.status = reply.status_code
-                for line in reply.iter_lines():
-                    if line:
-                        self.events.append(line.removeprefix("data: "))
+        path = "/v1/chat/completions"
+        with self._gateway.http() as http, http.stream("POST", path, json=self._body) as reply:
+            self.status = reply.status_code
+            for line in reply.iter_lines():
+                if line:
+                    self.events.append(line.removeprefix("data: "))
         return self
 
     @property
