@@ -6,8 +6,11 @@ import struct
 
 import pytest
 from gemma4_client import InvalidRequestError, StreamOrderError, UnavailableError
-from gemma4_client.client import Client, Stream
+from gemma4_client.client import Client
 from gemma4_client.errors import from_wire
+from gemma4_client.retry import Guard
+from gemma4_client.stream import Stream
+from gemma4_client.transport.grpc_sync import GrpcCall
 from gemma4_client.wire import INPUT_TYPES, build_request, read_delta
 from gemma4_runtime.input.tensors import INPUTS
 from tritonclient.grpc import service_pb2
@@ -50,6 +53,10 @@ class Call(list):
         self.cancelled = True
 
 
+def stream_of(call):
+    return Stream(lambda _: GrpcCall(call), Guard(None, None))
+
+
 def test_inputs_are_the_models():
     kinds = {"STRING": "BYTES"}
     assert {i.name: kinds.get(i.dtype, i.dtype) for i in INPUTS} == INPUT_TYPES
@@ -85,7 +92,7 @@ def test_delta():
 
 def test_a_whole_stream():
     call = Call([response(0), response(1), response(2, "stop")])
-    answer = Stream(call).result()
+    answer = stream_of(call).result()
     assert (answer.text, answer.completion_tokens, answer.finish_reason) == ("xxx", 3, "stop")
     assert call.cancelled
 
@@ -103,7 +110,7 @@ def test_a_whole_stream():
 )
 def test_disorder_is_an_error(replies):
     with pytest.raises(StreamOrderError):
-        Stream(Call(replies)).result()
+        stream_of(Call(replies)).result()
 
 
 def test_errors():
@@ -111,7 +118,7 @@ def test_errors():
         error_message="in ensemble 'gemma4', INVALID_ARGUMENT: top_k: -1"
     )
     with pytest.raises(InvalidRequestError, match="top_k: -1"):
-        Stream(Call([response(0), failed])).result()
+        stream_of(Call([response(0), failed])).result()
     assert isinstance(from_wire("UNAVAILABLE: full"), UnavailableError)
 
 

@@ -108,9 +108,9 @@ class Work:
         plan = self.plan
         marks = None
         if plan.calls[0].options.get("enable_thinking"):
-            tokenizer = self._router.any_ready().tokenizer
+            tokens = self._router.any_ready().tokens
             try:
-                marks = await tokenizer.marks()
+                marks = await tokens.marks()
             except Gemma4Error as error:
                 raise started_failure(error) from None
         return UsageCount(len(plan.calls), per_prompt=plan.per_prompt, marks=marks)
@@ -126,9 +126,8 @@ class Work:
     async def log_probs(self, index: int, delta: Delta) -> list[TokenLogProb]:
         """Of the tokens whose text has come with this chunk."""
         assert self._trackers is not None
-        tokenizer = self._backends[index].backend.tokenizer
         try:
-            tokens = await tokenizer.bytes_of(delta.ids)
+            tokens = await self._backends[index].backend.tokens.bytes_of(delta.ids)
         except Gemma4Error as error:
             raise started_failure(error) from None
         return self._trackers[index].add(tokens, delta.log_probs, delta.text)

@@ -6,15 +6,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gemma4_client import AsyncClient
+from gemma4_client import AsyncClient, ServerInfo
 
-from gemma4_gateway.engine.tokenizer import EngineInfo, TokenizerClient
+from gemma4_gateway.engine.tokenizer import TokenTable
 
 __all__ = ["Backend", "Lease"]
 
 STREAMS_PER_CONNECTION = 50
 """Triton's gRPC server takes 100 streams on one connection; the rest would wait unseen."""
 MOST_CONNECTIONS = 64
+
+
+def _connect(address: str) -> AsyncClient:
+    """Without retries of its own: the router knows the other back ends."""
+    return AsyncClient(address, retry=None, breaker=None)
 
 
 @dataclass(slots=True)
@@ -46,7 +51,8 @@ class Lease:
 
 class Backend:
     """``ready``: the last health check passed. ``avoid_until``: seconds of ``now``; before it,
-    other back ends are preferred. ``info`` stays None until the engine has named itself."""
+    other back ends are preferred. ``info`` stays None until the engine has named itself. ``plain`` is for calls that are no
+    answers: health, tokens."""
 
     def __init__(self, address: str, now: Callable[[], float] = time.monotonic) -> None:
         self.address = address
@@ -56,10 +62,11 @@ class Backend:
         self.failures = 0
         self.ejections = 0
         self.avoid_until = 0.0
-        self.info: EngineInfo | None = None
-        self.tokenizer = TokenizerClient(address)
+        self.info: ServerInfo | None = None
         self._now = now
-        self._connections: list[_Connection] = [_Connection(AsyncClient(address))]
+        self._connections: list[_Connection] = [_Connection(_connect(address))]
+        self.plain = _connect(address)
+        self.tokens = TokenTable(self.plain)
 
     @property
     def avoided(self) -> bool:
@@ -71,7 +78,7 @@ class Backend:
         connection = min(self._connections, key=lambda c: c.streams)
         full = connection.streams >= STREAMS_PER_CONNECTION
         if full and len(self._connections) < MOST_CONNECTIONS:
-            connection = _Connection(AsyncClient(self.address))
+            connection = _Connection(_connect(self.address))
             self._connections.append(connection)
         connection.streams += 1
         self.outstanding += 1
@@ -79,7 +86,7 @@ class Backend:
 
     async def answers(self, *, timeout: float) -> bool:
         """Ask the server whether it is ready."""
-        return await self._connections[0].client.ready(timeout=timeout)
+        return await self.plain.ready(timeout=timeout)
 
     def succeeded(self) -> None:
         """A first token came."""
@@ -108,4 +115,4 @@ class Backend:
     async def close(self) -> None:
         for connection in self._connections:
             await connection.client.close()
-        await self.tokenizer.close()
+        await self.plain.close()

@@ -70,7 +70,7 @@ class HealthChecker:
         ready = await backend.answers(timeout=_TIMEOUT_S)
         if ready and backend.info is None:
             try:
-                backend.info = await backend.tokenizer.engine()
+                backend.info = await backend.plain.server_info(timeout=_TIMEOUT_S)
             except Gemma4Error as error:
                 ready, reason = False, f"ready, but gemma4_tokenizer does not answer: {error}"
         elif not ready:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request
-from gemma4_client import Gemma4Error, InvalidRequestError
+from gemma4_client import AsyncClient, Gemma4Error, InvalidRequestError, Tokens
 
 from gemma4_gateway.engine.router import started_failure
-from gemma4_gateway.engine.tokenizer import Tokenized, TokenizerClient
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.routes.wiring import ERRORS, TheGateway, name_route
 from gemma4_gateway.schemas.tokenize import DetokenizeRequest, TokenizeRequest
@@ -27,28 +26,28 @@ async def tokenize(body: TokenizeRequest, request: Request, gateway: TheGateway)
     gateway.check_model(body.model)
     backend = gateway.router.any_ready()
     try:
-        found = await _tokenized(backend.tokenizer, body)
+        found = await _tokenized(backend.plain, body)
     except Gemma4Error as error:
         raise _failure(error) from None
     strings = [data.decode("utf-8", "replace") for data in found.token_bytes]
     return {
         "count": len(found.ids),
-        "max_model_len": found.engine.max_total_tokens,
+        "max_model_len": found.server.max_total_tokens,
         "tokens": found.ids,
         "token_strs": strings if body.return_token_strs else None,
     }
 
 
-async def _tokenized(tokenizer: TokenizerClient, body: TokenizeRequest) -> Tokenized:
+async def _tokenized(client: AsyncClient, body: TokenizeRequest) -> Tokens:
     if body.messages is None:
-        return await tokenizer.of_text(
-            body.prompt or "", add_bos=body.add_special_tokens is not False
-        )
+        add_bos = body.add_special_tokens is not False
+        return await client.tokenize(body.prompt or "", add_bos=add_bos)
     template = body.chat_template_kwargs
-    return await tokenizer.of_chat(
+    return await client.tokenize(
         engine_messages(body.messages),
-        engine_tools(body.tools),
-        thinking=bool(template and template.enable_thinking),
+        chat=True,
+        tools=engine_tools(body.tools),
+        enable_thinking=bool(template and template.enable_thinking),
     )
 
 
@@ -62,7 +61,7 @@ async def detokenize(
     if any(not 0 <= token < 2**31 for token in body.tokens):
         raise ApiError(400, "tokens: an id is out of range", param="tokens")
     try:
-        found = await gateway.router.any_ready().tokenizer.of_ids(body.tokens)
+        found = await gateway.router.any_ready().plain.detokenize(body.tokens)
     except Gemma4Error as error:
         raise _failure(error) from None
     return {"prompt": found.text}

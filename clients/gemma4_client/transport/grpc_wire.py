@@ -11,7 +11,14 @@ from gemma4_client.errors import from_wire
 from gemma4_client.results import Delta
 from gemma4_client.wire import read_delta
 
-__all__ = ["CHANNEL_OPTIONS", "STREAM_METHOD", "is_last", "message_delta", "metadata"]
+__all__ = [
+    "CHANNEL_OPTIONS",
+    "STREAM_METHOD",
+    "is_last",
+    "message_delta",
+    "metadata",
+    "raw_outputs",
+]
 
 SERVICE = "/inference.GRPCInferenceService/"
 STREAM_METHOD: dict[str, Any] = {
@@ -55,3 +62,9 @@ def message_delta(message: service_pb2.ModelStreamInferResponse) -> Delta | None
 def is_last(message: service_pb2.ModelStreamInferResponse) -> bool:
     """True when nothing follows."""
     return bool(message.infer_response.parameters["triton_final_response"].bool_param)
+
+
+def raw_outputs(response: service_pb2.ModelInferResponse) -> dict[str, bytes]:
+    """Raw tensors by name."""
+    names = [output.name for output in response.outputs]
+    return dict(zip(names, response.raw_output_contents, strict=True))
