@@ -19,9 +19,10 @@ from gemma4_gateway.door import Door
 from gemma4_gateway.errors import ApiError, validation_error
 from gemma4_gateway.gateway import Gateway
 from gemma4_gateway.record import record_of
-from gemma4_gateway.routes import chat, health, models, tokenize
+from gemma4_gateway.routes import chat, health, models, responses, tokenize
 from gemma4_gateway.schemas.chat import ChatCompletionRequest
 from gemma4_gateway.schemas.completions import CompletionRequest
+from gemma4_gateway.schemas.responses import ResponsesRequest
 from gemma4_gateway.schemas.tokenize import DetokenizeRequest, TokenizeRequest
 from gemma4_gateway.settings import Settings
 
@@ -30,6 +31,7 @@ __all__ = ["create_app", "create_door", "openapi"]
 _REFUSED = {
     "/v1/chat/completions": ChatCompletionRequest.refused,
     "/v1/completions": CompletionRequest.refused,
+    "/v1/responses": ResponsesRequest.refused,
     "/tokenize": TokenizeRequest.refused,
     "/detokenize": DetokenizeRequest.refused,
 }
@@ -54,7 +56,7 @@ def create_app(gateway: Gateway) -> FastAPI:
         redoc_url=None,
     )
     app.state.gateway = gateway
-    for module in (chat, models, tokenize, health):
+    for module in (chat, responses, models, tokenize, health):
         app.include_router(module.router)
     app.add_exception_handler(ApiError, _on_api_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)

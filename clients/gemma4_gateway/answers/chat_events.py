@@ -11,6 +11,7 @@ from gemma4_gateway.answers.chat_whole import finish_reason
 from gemma4_gateway.answers.forced_calls import listed_calls, named_call
 from gemma4_gateway.answers.logprobs import TokenLogProb, chat_logprobs
 from gemma4_gateway.answers.sse import DONE
+from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.translate.plan import Plan
 
 __all__ = ["ChatEvents"]
@@ -70,11 +71,11 @@ class ChatEvents:
             events += self._event(index, {}, None, finish)
         return events
 
-    def end(self, usage: dict[str, Any]) -> bytes:
+    def end(self, usage: UsageCount) -> bytes:
         """The last events, with ``usage`` if it was asked for."""
         if not self._plan.include_usage:
             return DONE
-        return self._head + b'],"usage":' + orjson.dumps(usage) + b"}\n\n" + DONE
+        return self._head + b'],"usage":' + orjson.dumps(usage.body()) + b"}\n\n" + DONE
 
     def _begin(self, index: int, choice: _Choice) -> bytes:
         choice.begun = True

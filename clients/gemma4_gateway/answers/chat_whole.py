@@ -8,6 +8,7 @@ from gemma4_client import Delta
 
 from gemma4_gateway.answers.forced_calls import listed_calls, named_call
 from gemma4_gateway.answers.logprobs import TokenLogProb, chat_logprobs
+from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.translate.plan import Plan
 
 __all__ = ["chat_body", "chat_choice", "finish_reason"]
@@ -20,7 +21,7 @@ def chat_body(
     *,
     answer_id: str,
     created: int,
-    usage: dict[str, Any],
+    usage: UsageCount,
 ) -> dict[str, Any]:
     """``answers`` are whole, one for each choice."""
     return {
@@ -32,7 +33,7 @@ def chat_body(
             chat_choice(plan, i, answer, log_probs[i] if log_probs is not None else None)
             for i, answer in enumerate(answers)
         ],
-        "usage": usage,
+        "usage": usage.body(),
         "system_fingerprint": None,
     }
 
@@ -59,14 +60,13 @@ def chat_choice(
 
 
 def _content(plan: Plan, answer: Delta) -> tuple[str, list[dict[str, Any]]]:
+    most = 1 if plan.one_tool_call else None
     if plan.tool_mode == "named":
         return "", [named_call(plan.tool_name, answer.text)]
     if plan.tool_mode == "required":
-        calls = listed_calls(answer.text)
-        return "", calls
+        return "", listed_calls(answer.text)[:most]
     if plan.tool_mode == "native":
-        calls = answer.tool_calls[:1] if plan.one_tool_call else answer.tool_calls
-        return answer.text, calls
+        return answer.text, answer.tool_calls[:most]
     return answer.text, []
 
 

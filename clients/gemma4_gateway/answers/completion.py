@@ -9,6 +9,7 @@ from gemma4_client import Delta
 
 from gemma4_gateway.answers.logprobs import TokenLogProb, completion_logprobs
 from gemma4_gateway.answers.sse import DONE
+from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.translate.plan import Plan
 
 __all__ = ["CompletionEvents", "completion_body"]
@@ -28,7 +29,7 @@ def completion_body(
     *,
     answer_id: str,
     created: int,
-    usage: dict[str, Any],
+    usage: UsageCount,
 ) -> dict[str, Any]:
     """``answers`` are whole, one for each choice."""
     return {
@@ -40,7 +41,7 @@ def completion_body(
             _choice(i, a.text, None if log_probs is None else log_probs[i], 0, a.finish_reason)
             for i, a in enumerate(answers)
         ],
-        "usage": usage,
+        "usage": usage.body(),
         "system_fingerprint": None,
     }
 
@@ -77,8 +78,8 @@ class CompletionEvents:
         choice = _choice(index, delta.text, log_probs, first, delta.finish_reason or None)
         return self._head + orjson.dumps(choice) + self._tail
 
-    def end(self, usage: dict[str, Any]) -> bytes:
+    def end(self, usage: UsageCount) -> bytes:
         """The last events, with ``usage`` if it was asked for."""
         if not self._plan.include_usage:
             return DONE
-        return self._head + b'],"usage":' + orjson.dumps(usage) + b"}\n\n" + DONE
+        return self._head + b'],"usage":' + orjson.dumps(usage.body()) + b"}\n\n" + DONE

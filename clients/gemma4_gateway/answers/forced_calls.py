@@ -26,7 +26,7 @@ def listed_calls(text: str) -> list[dict[str, Any]]:
     """The calls in ``[{"name": ..., "arguments": {...}}, ...``. Where the text was cut off, so are
     the arguments of the last call."""
     decoder = json.JSONDecoder()
-    calls = []
+    calls: list[dict[str, Any]] = []
     at = text.find("{")
     while at >= 0:
         try:

@@ -69,3 +69,13 @@ class UsageCount:
         if self._reasoning:
             found["completion_tokens_details"] = {"reasoning_tokens": self.reasoning}
         return found
+
+    def response_body(self) -> dict[str, Any]:
+        """``usage`` of a response."""
+        return {
+            "input_tokens": self.prompt,
+            "input_tokens_details": {"cached_tokens": self.cached, "cache_write_tokens": 0},
+            "output_tokens": self.completion,
+            "output_tokens_details": {"reasoning_tokens": self.reasoning},
+            "total_tokens": self.prompt + self.completion,
+        }

@@ -27,7 +27,7 @@ class Events(Protocol):
 
     def chunk(self, index: int, delta: Delta, log_probs: list[TokenLogProb] | None, /) -> bytes: ...
 
-    def end(self, usage: dict[str, Any], /) -> bytes: ...
+    def end(self, usage: UsageCount, /) -> bytes: ...
 
 
 Body = Callable[..., dict[str, Any]]
@@ -57,7 +57,7 @@ class Work:
                 self.note(index, delta, usage)
                 log_probs = await self.log_probs(index, delta) if self._trackers else None
                 await out.events(events.chunk(index, delta, log_probs))
-        await out.end(events.end(usage.body()))
+        await out.end(events.end(usage))
 
     async def whole(self, out: Out, body: Body) -> None:
         """Write one JSON object."""
@@ -75,7 +75,7 @@ class Work:
                 log_probs,
                 answer_id=self.answer_id,
                 created=self.created,
-                usage=usage.body(),
+                usage=usage,
             )
         )
 

@@ -51,8 +51,8 @@ class Lease:
 
 class Backend:
     """``ready``: the last health check passed. ``avoid_until``: seconds of ``now``; before it,
-    other back ends are preferred. ``info`` stays None until the engine has named itself. ``plain`` is for calls that are no
-    answers: health, tokens."""
+    other back ends are preferred. ``info`` stays None until the engine has named itself.
+    ``plain`` is for calls that are no answers: health, tokens."""
 
     def __init__(self, address: str, now: Callable[[], float] = time.monotonic) -> None:
         self.address = address

@@ -18,6 +18,7 @@ __all__ = [
     "ResponseFormat",
     "TextFormat",
     "Tool",
+    "ToolName",
 ]
 
 ToolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,64}$")]

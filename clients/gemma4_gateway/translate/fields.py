@@ -31,6 +31,10 @@ def engine_refusal(message: str, names: Mapping[str, str]) -> ApiError:
     if match is None:
         return ApiError(400, message)
     name, rest, text = match.groups()
-    param = names.get(name, _NAMES.get(name, name)) + rest
+    index, found, place = rest.partition("]")
+    if found and f"{name}{index}]" in names:
+        param = names[f"{name}{index}]"] + place
+    else:
+        param = names.get(name, _NAMES.get(name, name)) + rest
     code = "context_length_exceeded" if "the engine takes prompts of" in text else None
     return ApiError(400, f"{param}: {text}", param=param, code=code)

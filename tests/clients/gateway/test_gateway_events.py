@@ -85,11 +85,18 @@ def streamed(made, deltas) -> list:
     data = b"".join(events.chunk(0, d, None) for d in deltas)
     usage = UsageCount(1, per_prompt=1, marks=None)
     usage.add(0, deltas[-1])
-    return parse(data + events.end(usage.body()))
+    return parse(data + events.end(usage))
 
 
 def body(made, deltas):
-    return chat_body(made, [whole(deltas)], None, answer_id="a", created=1, usage={})
+    return chat_body(
+        made,
+        [whole(deltas)],
+        None,
+        answer_id="a",
+        created=1,
+        usage=UsageCount(1, per_prompt=1, marks=None),
+    )
 
 
 @given(answers(), st.sampled_from(["none", "native"]), st.booleans(), st.booleans())
@@ -132,10 +139,18 @@ def test_named_call(pieces):
 def test_completion(deltas):
     made = plan()
     events = CompletionEvents(made, answer_id="a", created=1)
-    chunks = parse(b"".join(events.chunk(0, d, None) for d in deltas) + events.end({}))
-    choice = completion_body(made, [whole(deltas)], None, answer_id="a", created=1, usage={})[
-        "choices"
-    ][0]
+    chunks = parse(
+        b"".join(events.chunk(0, d, None) for d in deltas)
+        + events.end(UsageCount(1, per_prompt=1, marks=None))
+    )
+    choice = completion_body(
+        made,
+        [whole(deltas)],
+        None,
+        answer_id="a",
+        created=1,
+        usage=UsageCount(1, per_prompt=1, marks=None),
+    )["choices"][0]
     assert "".join(c["choices"][0]["text"] for c in chunks) == choice["text"]
     assert chunks[-1]["choices"][0]["finish_reason"] == choice["finish_reason"]
 

@@ -178,11 +178,14 @@ def test_completion_choices_are_in_order():
         ("max_tokens: 0 must be", "max_completion_tokens"),
         ("guided_decoding_guide: is no schema", "response_format"),
         ("random_seed: x", "seed"),
+        ("messages[2].content: x", "input[5].content"),
+        ("messages[1].content: x", "messages[1].content"),
         ("something else", None),
     ],
 )
 def test_the_engines_refusals_name_parameters(message, param):
-    error = engine_refusal(message, {"max_tokens": "max_completion_tokens"})
+    names = {"max_tokens": "max_completion_tokens", "messages[2]": "input[5]"}
+    error = engine_refusal(message, names)
     assert error.param == param
     assert error.message.startswith(param or "something else")
 
