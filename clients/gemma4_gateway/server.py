@@ -86,6 +86,7 @@ def run(gateway: Gateway, listener: socket.socket) -> None:
         log_config=None,
         log_level="warning",
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=65,
         timeout_graceful_shutdown=5,
         backlog=1024,

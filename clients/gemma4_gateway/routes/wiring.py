@@ -12,7 +12,7 @@ from gemma4_gateway.record import record_of
 __all__ = ["ERRORS", "STREAM", "TheGateway", "name_route"]
 
 
-def _gateway(request: Request) -> Gateway:
+async def _gateway(request: Request) -> Gateway:
     found: Gateway = request.app.state.gateway
     return found
 
