@@ -269,6 +269,23 @@ async def bench(options: argparse.Namespace, server: Process, gateway: Process) 
     await direct.close()
 
 
+def synthetic_engine(folder: Path, *, pace: float) -> Path:
+    """An engine folder; ``pace`` is tokens/s of a stream."""
+    build_engine(
+        BuildRequest(
+            checkpoint=ROOT / "demo" / "checkpoint",
+            out=folder,
+            runtime="synthetic",
+            slots=256,
+            max_total_tokens=4096,
+            decode_tokens_per_s=pace,
+            prefill_tokens_per_s=1e9,
+        ),
+        SilentReporter(),
+    )
+    return folder
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 32, 128])
@@ -279,19 +296,7 @@ def main() -> None:
     parser.add_argument("--pace", type=float, default=0.0, help="tokens/s of a stream; 0: no pace")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        engine = Path(folder) / "engine"
-        build_engine(
-            BuildRequest(
-                checkpoint=ROOT / "demo" / "checkpoint",
-                out=engine,
-                runtime="synthetic",
-                slots=256,
-                max_total_tokens=4096,
-                decode_tokens_per_s=options.pace or 1e9,
-                prefill_tokens_per_s=1e9,
-            ),
-            SilentReporter(),
-        )
+        engine = synthetic_engine(Path(folder) / "engine", pace=options.pace or 1e9)
         server = Process(
             "serve", "--engine", str(engine), "--http-port", "0", "--grpc-port", "0",
             "--metrics-port", "0",

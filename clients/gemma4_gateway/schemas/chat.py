@@ -86,6 +86,7 @@ class ChatMessage(ApiModel):
     refusal: str | None = None
     annotations: list[dict[str, Any]] | None = Field(None, max_length=0)
     parsed: Any = Field(None, description="Added by the openai package's parse(); no effect.")
+    provider_specific_fields: Any = Field(None, description="Added by LiteLLM; no effect.")
 
 
 class TemplateOptions(ApiModel):
