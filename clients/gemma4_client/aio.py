@@ -179,6 +179,7 @@ class AsyncClient:
             with self._guard.attempt():
                 return await self._transport.infer(MODEL, inputs, timeout)
 
+        self._guard.earn()
         deadline = None if timeout is None else monotonic() + timeout
         retrying = tenacity.AsyncRetrying(**self._guard.retrying(deadline), sleep=asyncio.sleep)
         return read_tokens(await retrying(once))

@@ -176,6 +176,7 @@ class Client:
             with self._guard.attempt():
                 return self._transport.infer(MODEL, inputs, timeout)
 
+        self._guard.earn()
         deadline = None if timeout is None else monotonic() + timeout
         return read_tokens(tenacity.Retrying(**self._guard.retrying(deadline))(once))
 
