@@ -190,7 +190,9 @@ class AsyncClient:
             self._guard,
             timeout=request.timeout,
             model=request.model,
-            lookup=self._lookup(request) if self._cache and cacheable(request) else None,
+            lookup=self._lookup(request)
+            if self._cache is not None and cacheable(request)
+            else None,
         )
 
     def _lookup(self, request: Request) -> Callable[[], Awaitable[Found]]:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from gemma4_client import AsyncClient, AsyncStream, Client
+from gemma4_client.transport.loop_thread import LoopThread
 
 KINDS = ("sync", "async")
 PROTOCOLS = ("grpc", "http")
 
 
 class Blocking:
-    """AsyncClient, each call run in one loop."""
+    """AsyncClient in a loop of its own."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        self._runner = asyncio.Runner()
+        self._loop = LoopThread("test")
         self.inner = AsyncClient(*args, **options)
 
     def run(self, work: Any) -> Any:
-        return self._runner.run(work)
+        return self._loop.submit(work).result()
 
     def chat(self, *args: Any, **options: Any) -> BlockingStream:
         async def start() -> AsyncStream:
@@ -47,7 +47,7 @@ class Blocking:
 
     def __exit__(self, *_: object) -> None:
         self.run(self.inner.close())
-        self._runner.close()
+        self._loop.close()
 
 
 class BlockingStream:
