@@ -179,6 +179,7 @@ class AsyncClient:
             with self._guard.attempt():
                 return await self._transport.infer(MODEL, inputs, timeout)
 
+        self._guard.earn()
         deadline = None if timeout is None else monotonic() + timeout
         retrying = tenacity.AsyncRetrying(**self._guard.retrying(deadline), sleep=asyncio.sleep)
         return read_tokens(await retrying(once))
@@ -189,7 +190,9 @@ class AsyncClient:
             self._guard,
             timeout=request.timeout,
             model=request.model,
-            lookup=self._lookup(request) if self._cache and cacheable(request) else None,
+            lookup=self._lookup(request)
+            if self._cache is not None and cacheable(request)
+            else None,
         )
 
     def _lookup(self, request: Request) -> Callable[[], Awaitable[Found]]:

@@ -11,7 +11,7 @@ from typing import Any
 import tenacity
 
 from gemma4_client.assembly import Assembly
-from gemma4_client.errors import CancelledError, Gemma4Error
+from gemma4_client.errors import CancelledError, Gemma4Error, UnavailableError
 from gemma4_client.guides import parse_answer
 from gemma4_client.results import Answer, Delta
 from gemma4_client.retry import Guard
@@ -44,6 +44,7 @@ class AsyncStream:
         cache."""
         self._start = start
         self._guard = guard
+        guard.earn()
         self._deadline = None if timeout is None else monotonic() + timeout
         self._model = model
         self._lookup = lookup
@@ -77,12 +78,10 @@ class AsyncStream:
             if self._lookup is not None:
                 self._call, store = await self._lookup()
                 self._cached = self._call is not None
-            retrying = tenacity.AsyncRetrying(
-                **self._guard.retrying(self._deadline), sleep=self._wait
-            )
-            delta: Delta
-            chunks: AsyncIterator[Delta]
-            delta, chunks = await retrying(self._first)
+            try:
+                delta, chunks = await self._first()
+            except UnavailableError as error:
+                delta, chunks = await self._again(error)
             yield add(delta)
             async for delta in chunks:
                 yield add(delta)
@@ -92,6 +91,18 @@ class AsyncStream:
                 self._call.cancel()
         if store is not None:
             await store(self._assembly.deltas)
+
+    async def _again(self, first: UnavailableError) -> tuple[Delta, AsyncIterator[Delta]]:
+        """The attempts after the first, which failed."""
+        failed: list[UnavailableError] = [first]
+
+        async def attempt() -> tuple[Delta, AsyncIterator[Delta]]:
+            if failed:
+                raise failed.pop()
+            return await self._first()
+
+        retrying = tenacity.AsyncRetrying(**self._guard.retrying(self._deadline), sleep=self._wait)
+        return await retrying(attempt)
 
     async def _wait(self, seconds: float) -> None:
         self._waiting = asyncio.Event()

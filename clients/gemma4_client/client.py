@@ -176,6 +176,7 @@ class Client:
             with self._guard.attempt():
                 return self._transport.infer(MODEL, inputs, timeout)
 
+        self._guard.earn()
         deadline = None if timeout is None else monotonic() + timeout
         return read_tokens(tenacity.Retrying(**self._guard.retrying(deadline))(once))
 
@@ -185,7 +186,9 @@ class Client:
             self._guard,
             timeout=request.timeout,
             model=request.model,
-            lookup=self._lookup(request) if self._cache and cacheable(request) else None,
+            lookup=self._lookup(request)
+            if self._cache is not None and cacheable(request)
+            else None,
         )
 
     def _lookup(self, request: Request) -> Callable[[], Found]:

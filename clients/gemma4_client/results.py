@@ -46,10 +46,10 @@ class Answer:
     ``tool_calls`` are in OpenAI's form; ``ids`` include the stop token.
 
     ``timings`` are seconds. The server's: ``queue``, ``prefill``, ``decode`` (and a count,
-    ``cached_tokens`` of the prompt, where the engine says it). This client's: ``ttft`` (request sent
-    to the first text, reasoning or tool call) and ``total`` (to the last chunk). ``parsed`` is the
-    instance of the ``response_model`` that was asked for. ``cached`` is true for an answer out of
-    the client's cache; the server's timings are then those of the first time."""
+    ``cached_tokens`` of the prompt, where the engine says it). This client's: ``ttft`` (request
+    sent to the first text, reasoning or tool call) and ``total`` (to the last chunk).
+    ``parsed`` is the instance of the ``response_model`` that was asked for. ``cached`` is true for
+    an answer out of the client's cache; the server's timings are then those of the first time."""
 
     text: str = ""
     reasoning: str = ""

@@ -73,6 +73,10 @@ class Guard:
         self._breaker = breaker
         self._budget = RetryBudget(self._policy.budget_ratio, self._policy.budget_reserve)
 
+    def earn(self) -> None:
+        """Once for each request."""
+        self._budget.earn()
+
     def before(self) -> None:
         """Before each attempt. Raises :class:`CircuitOpenError`."""
         if self._breaker is not None:
@@ -106,20 +110,21 @@ class Guard:
     def retrying(self, deadline: float | None) -> dict[str, Any]:
         """Arguments of :class:`tenacity.Retrying` for one request that must end at ``deadline``
         (:func:`time.monotonic`)."""
-        self._budget.earn()
         policy = self._policy
         return {
             "wait": tenacity.wait_random_exponential(policy.first_delay, policy.max_delay),
             "stop": _any(
                 lambda state: state.attempt_number >= policy.attempts,
-                lambda state: (
-                    deadline is not None and monotonic() + state.upcoming_sleep > deadline
-                ),
+                lambda state: _too_late(deadline, state.upcoming_sleep),
                 lambda _: not self._budget.take(),
             ),
             "retry": tenacity.retry_if_exception(_repeatable),
             "reraise": True,
         }
+
+
+def _too_late(deadline: float | None, wait: float) -> bool:
+    return deadline is not None and monotonic() + wait > deadline
 
 
 def _any(

@@ -11,7 +11,7 @@ from typing import Any
 import tenacity
 
 from gemma4_client.assembly import Assembly
-from gemma4_client.errors import CancelledError, Gemma4Error
+from gemma4_client.errors import CancelledError, Gemma4Error, UnavailableError
 from gemma4_client.guides import parse_answer
 from gemma4_client.results import Answer, Delta
 from gemma4_client.retry import Guard
@@ -45,6 +45,7 @@ class Stream:
         cache."""
         self._start = start
         self._guard = guard
+        guard.earn()
         self._deadline = None if timeout is None else monotonic() + timeout
         self._model = model
         self._lookup = lookup
@@ -62,8 +63,10 @@ class Stream:
     def _open(self) -> Call:
         self._guard.before()
         left = None if self._deadline is None else max(self._deadline - monotonic(), 0.001)
-        self._call = self._start(left)
-        return self._call
+        self._call = call = self._start(left)
+        if self._stop.is_set():
+            call.cancel()  # cancelled by another thread while it started
+        return call
 
     def __iter__(self) -> Iterator[Delta]:
         if self._assembly.finished:
@@ -77,8 +80,10 @@ class Stream:
             if self._lookup is not None:
                 self._call, store = self._lookup()
                 self._cached = self._call is not None
-            retrying = tenacity.Retrying(**self._guard.retrying(self._deadline), sleep=self._wait)
-            delta, chunks = retrying(self._first)
+            try:
+                delta, chunks = self._first()
+            except UnavailableError as error:
+                delta, chunks = self._again(error)
             yield add(delta)
             for delta in chunks:
                 yield add(delta)
@@ -88,6 +93,17 @@ class Stream:
                 self._call.cancel()
         if store is not None:
             store(self._assembly.deltas)
+
+    def _again(self, first: UnavailableError) -> tuple[Delta, Iterator[Delta]]:
+        """The attempts after the first, which failed."""
+        failed: list[UnavailableError] = [first]
+
+        def attempt() -> tuple[Delta, Iterator[Delta]]:
+            if failed:
+                raise failed.pop()
+            return self._first()
+
+        return tenacity.Retrying(**self._guard.retrying(self._deadline), sleep=self._wait)(attempt)
 
     def _wait(self, seconds: float) -> None:
         self._stop.wait(seconds)

@@ -18,7 +18,6 @@ from gemma4_client.transport.base import own_cancel
 from gemma4_client.transport.grpc_wire import (
     CHANNEL_OPTIONS,
     STREAM_METHOD,
-    is_last,
     message_delta,
     metadata,
     raw_outputs,
@@ -36,15 +35,17 @@ class AsyncGrpcCall:
         self._cancelled = False
 
     async def __aiter__(self) -> AsyncIterator[Delta]:
+        whole = False
         try:
+            # To the end of the call, not to the last chunk: a cancel now would be one more packet.
             async for message in self._call:
                 delta = message_delta(message)
                 if delta is not None:
+                    whole = delta.finish_reason != ""
                     yield delta
-                if is_last(message):
-                    break
         except grpc.aio.AioRpcError as error:
-            raise from_rpc(error) from None
+            if not whole:
+                raise from_rpc(error) from None
         except asyncio.CancelledError:
             # grpc.aio raises this for a cancelled call too; a cancelled task has to see it.
             task = asyncio.current_task()

@@ -16,7 +16,6 @@ from gemma4_client.transport.base import own_cancel
 from gemma4_client.transport.grpc_wire import (
     CHANNEL_OPTIONS,
     STREAM_METHOD,
-    is_last,
     message_delta,
     metadata,
     raw_outputs,
@@ -34,17 +33,19 @@ class GrpcCall:
         self._cancelled = False
 
     def __iter__(self) -> Iterator[Delta]:
+        whole = False
         try:
+            # To the end of the call, not to the last chunk: a cancel now would be one more packet.
             for message in self._call:
                 delta = message_delta(message)
                 if delta is not None:
+                    whole = delta.finish_reason != ""
                     yield delta
-                if is_last(message):
-                    break
         except grpc.RpcError as error:
             if self._cancelled:
                 raise CancelledError(own_cancel()) from None
-            raise from_rpc(error) from None
+            if not whole:
+                raise from_rpc(error) from None
         finally:
             self._call.cancel()
 

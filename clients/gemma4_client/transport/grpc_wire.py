@@ -14,7 +14,6 @@ from gemma4_client.wire import read_delta
 __all__ = [
     "CHANNEL_OPTIONS",
     "STREAM_METHOD",
-    "is_last",
     "message_delta",
     "metadata",
     "raw_outputs",
@@ -57,11 +56,6 @@ def message_delta(message: service_pb2.ModelStreamInferResponse) -> Delta | None
     if message.error_message:
         raise from_wire(message.error_message)
     return read_delta(message.infer_response)
-
-
-def is_last(message: service_pb2.ModelStreamInferResponse) -> bool:
-    """True when nothing follows."""
-    return bool(message.infer_response.parameters["triton_final_response"].bool_param)
 
 
 def raw_outputs(response: service_pb2.ModelInferResponse) -> dict[str, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from weakref import WeakSet
 
 from gemma4_client.address import Address
 from gemma4_client.errors import CancelledError
@@ -47,9 +48,12 @@ class AsyncHttpTransport:
 
     def __init__(self, address: Address, headers: Mapping[str, str] | None) -> None:
         self._core = HttpCore(address, headers)
+        self._calls: WeakSet[_Call] = WeakSet()
 
     def start(self, request: Request, timeout: float | None) -> _Call:
-        return _Call(self._core, request, timeout)
+        call = _Call(self._core, request, timeout)
+        self._calls.add(call)
+        return call
 
     async def infer(
         self, model: str, inputs: Mapping[str, Any], timeout: float | None
@@ -60,4 +64,6 @@ class AsyncHttpTransport:
         return await self._core.ready(timeout)
 
     async def close(self) -> None:
+        for call in list(self._calls):
+            call.cancel()  # before the connections go: a reader gets CancelledError
         await self._core.close()

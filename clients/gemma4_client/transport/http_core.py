@@ -46,11 +46,17 @@ def need_httpx() -> Any:
     return httpx
 
 
+def _too_late(timeout: float) -> DeadlineExceededError:
+    return DeadlineExceededError(f"no answer within {timeout:.3g} s")
+
+
 class HttpCore:
     """One connection pool. Made and used in one event loop."""
 
     def __init__(self, address: Address, headers: Mapping[str, str] | None) -> None:
         self._httpx = httpx = need_httpx()
+        # httpx lets ssl.SSLError through, which is an OSError, when the server refuses late.
+        self._lost = (httpx.HTTPError, OSError)
         self._client = httpx.AsyncClient(
             base_url=address.http_url,
             headers=dict(headers or {}),
@@ -75,15 +81,15 @@ class HttpCore:
                 else:
                     deliver(read_json(await self._post("generate", request, timeout)))
             deliver(None)
-        except TimeoutError:
-            deliver(DeadlineExceededError(f"no answer within {timeout:.3g} s"))
+        except TimeoutError as error:
+            deliver(self._explain(error) if timeout is None else _too_late(timeout))
         except asyncio.CancelledError:
             deliver(CancelledError(own_cancel()))
             raise
-        except (Gemma4Error, ValueError) as error:
-            deliver(error)
-        except self._httpx.HTTPError as error:
+        except self._lost as error:
             deliver(self._explain(error))
+        except Exception as error:  # noqa: BLE001 - a reader waits for it
+            deliver(error)
 
     async def _post(self, verb: str, request: Request, timeout: float | None) -> bytes:
         reply = await self._client.post(
@@ -123,9 +129,9 @@ class HttpCore:
                 reply = await self._client.post(
                     f"/v2/models/{model}/infer", content=body, headers=headers
                 )
-        except TimeoutError:
-            raise DeadlineExceededError(f"no answer within {timeout:.3g} s") from None
-        except self._httpx.HTTPError as error:
+        except TimeoutError as error:
+            raise (self._explain(error) if timeout is None else _too_late(timeout)) from None
+        except self._lost as error:
             raise self._explain(error) from None
         if reply.status_code != 200:
             raise from_http(reply.status_code, error_text(reply.content))
@@ -135,7 +141,7 @@ class HttpCore:
         try:
             async with asyncio.timeout(timeout):
                 reply = await self._client.get("/v2/models/gemma4/ready")
-        except (TimeoutError, self._httpx.HTTPError):
+        except (TimeoutError, *self._lost):
             return False
         return bool(reply.status_code == 200)
 

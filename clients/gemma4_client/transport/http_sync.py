@@ -69,8 +69,8 @@ class HttpTransport:
         return self._loop.submit(self._core.ready(timeout)).result()
 
     def close(self) -> None:
-        try:
-            self._loop.submit(self._core.close()).result()
-        except RuntimeError:
-            return  # closed before
+        if self._loop.closed:
+            return
+        self._loop.cancel_all()  # before the connections go: a reader gets CancelledError
+        self._loop.submit(self._core.close()).result()
         self._loop.close()

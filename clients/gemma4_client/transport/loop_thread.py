@@ -30,11 +30,20 @@ class LoopThread:
             work.close()
             raise RuntimeError("this client is closed") from None
 
+    @property
+    def closed(self) -> bool:
+        return self._loop.is_closed()
+
+    def cancel_all(self) -> None:
+        """Cancel what runs, and wait for it."""
+        self.submit(_cancel_others()).result()
+
     def close(self) -> None:
         """Cancel what runs, and end the thread."""
-        if self._loop.is_closed():
+        if self.closed:
             return
-        asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()
+        self.cancel_all()
+        self.submit(self._loop.shutdown_asyncgens()).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -45,4 +54,3 @@ async def _cancel_others() -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
-    await asyncio.get_running_loop().shutdown_asyncgens()
