@@ -35,10 +35,10 @@ class ApiModel(BaseModel):
 
 class StreamOptions(ApiModel):
     refused: ClassVar[dict[str, str]] = {
-        "include_obfuscation": "events are not padded",
         "continuous_usage_stats": "usage comes once, at the end: use include_usage",
     }
     include_usage: bool | None = Field(None, description="Usage in one more chunk at the end.")
+    include_obfuscation: Literal[False] | None = Field(None, description="Events are not padded.")
 
 
 class StructuredOutputs(ApiModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
@@ -11,7 +12,7 @@ from e2e.gateway.running import MODEL, RunningGateway
 from e2e.served import Served, wait_until
 from gemma4_runtime.server.board import Field
 
-SLOTS, QUEUED, TOKENS = 8, 8, 120
+SLOTS, QUEUED, TOKENS = 4, 4, 200
 ARGS = ("--slots", str(SLOTS), "--max-queued", str(QUEUED))
 
 
@@ -84,7 +85,10 @@ def busy(served) -> tuple[int, int]:
 
 
 def accepted(served) -> int:
-    return served.board()[Field.ACCEPTED]
+    """Requests that the engine has taken so far; waits for its next beat."""
+    board, now = served.board(), time.monotonic_ns()
+    wait_until(lambda: board[Field.BEAT_NS] > now, 5)
+    return board[Field.ACCEPTED]
 
 
 def test_a_conversation_stays_where_its_prefix_is(pair, gateway):
@@ -103,7 +107,7 @@ def test_overload_of_all_is_429_and_passes(pair, gateway):
     with ThreadPoolExecutor(room) as pool:
         callers = [Caller(gateway, i) for i in range(room)]
         running = [pool.submit(c.run) for c in callers]
-        wait_until(lambda: [busy(s) for s in pair] == [(SLOTS, QUEUED)] * 2, 5)
+        wait_until(lambda: [busy(s) for s in pair] == [(SLOTS, QUEUED)] * 2, 10)
         late = Caller(gateway, 99).run()
         assert late.status == 429
         with gateway.http() as http:
@@ -123,8 +127,8 @@ def test_a_lost_back_end(pair, gateway, engines, tmp_path):
     with ThreadPoolExecutor(SLOTS * 3) as pool:
         callers = [Caller(gateway, i) for i in range(SLOTS * 3)]
         running = [pool.submit(c.run) for c in callers]
-        wait_until(lambda: sum(q for _, q in map(busy, pair)) == SLOTS, 5)
-        wait_until(lambda: sum(len(c.events) > 1 for c in callers) == 2 * SLOTS, 5)
+        wait_until(lambda: sum(q for _, q in map(busy, pair)) == SLOTS, 10)
+        wait_until(lambda: sum(len(c.events) > 1 for c in callers) == 2 * SLOTS, 10)
         kill(lost)
         for future in running:
             future.result()
@@ -149,5 +153,26 @@ def test_a_lost_back_end(pair, gateway, engines, tmp_path):
         gateway.wait_for('"backend_ready"', times=3)
         assert all(Caller(gateway, i, max_tokens=1).run().whole for i in range(8))
         assert accepted(again) > 1
+        running_whole(gateway, again, kept)
     finally:
         kill(again)
+
+
+def running_whole(gateway, lost, kept):
+    """Answers that are not streamed have no first token until they are whole: those on the lost
+    back end are answered by the other one."""
+    before = accepted(kept)
+
+    def ask(i):
+        with gateway.http() as http:
+            return http.post("/v1/chat/completions", json=body(i, stream=False))
+
+    with ThreadPoolExecutor(SLOTS) as pool:
+        replies = [pool.submit(ask, i) for i in range(SLOTS)]
+        wait_until(lambda: [busy(s)[0] for s in (lost, kept)] == [SLOTS // 2] * 2, 10)
+        kill(lost)
+        for reply in replies:
+            answer = reply.result().json()
+            assert answer["usage"]["completion_tokens"] == TOKENS
+            assert len(answer["choices"]) == 1
+    assert accepted(kept) - before == SLOTS
