@@ -114,12 +114,15 @@ class Gateway:
 
     def reply(
         self,
-        work: Callable[[Out], Awaitable[None]],
+        work: Work,
+        write: Callable[[Out], Awaitable[None]],
         *,
         on_error: Callable[[ApiError], bytes] = error_event,
     ) -> EngineReply:
-        """The response that runs it."""
-        return EngineReply(work, lifecycle=self.lifecycle, error_event=on_error)
+        """The response that runs ``write``, which does the work."""
+        return EngineReply(
+            write, stop=work.calls.cancel, lifecycle=self.lifecycle, error_event=on_error
+        )
 
     def refresh_metrics(self) -> None:
         """Gauges that are read off when somebody asks."""

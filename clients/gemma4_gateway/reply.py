@@ -23,6 +23,10 @@ _STREAM_HEADERS = [
 ]
 
 
+_END_S = 1.0
+"""For work to end once the engine's calls are cancelled; it takes milliseconds."""
+
+
 class Out:
     """Where a reply is written: once ``json``, or ``event`` bytes and ``end``."""
 
@@ -54,52 +58,59 @@ class Out:
 
 
 class EngineReply(Response):
-    """Runs ``work``. When the client goes, ``work`` is cancelled, which stops the engine. When it
-    fails, or the gateway stops, the client gets the error: as a status before the first byte,
-    as an event made by ``error_event`` after it."""
+    """Runs ``write``. When the client goes, ``stop`` is called, which ends the engine's work and so
+    ``write``. When it fails, or the gateway stops, the client gets the error: as a status before
+    the first byte, as an event made by ``error_event`` after it."""
 
     def __init__(
         self,
-        work: Callable[[Out], Awaitable[None]],
+        write: Callable[[Out], Awaitable[None]],
         *,
+        stop: Callable[[], None],
         lifecycle: Lifecycle,
         error_event: Callable[[ApiError], bytes],
     ) -> None:
         super().__init__()
-        self._work = work
+        self._write = write
+        self._stop = stop
         self._lifecycle = lifecycle
         self._error_event = error_event
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         out = Out(send)
         record = record_of(scope)
-        work = asyncio.ensure_future(self._work(out))
-        watch = asyncio.ensure_future(_gone(receive))
         aborted: list[ApiError] = []
 
         def abort(error: ApiError) -> None:
             aborted.append(error)
-            work.cancel()
+            self._stop()
 
+        self._lifecycle.enter(abort)
+        work = asyncio.ensure_future(self._write(out))
+        watch = asyncio.ensure_future(_gone(receive))
         try:
-            self._lifecycle.enter(abort)
             await asyncio.wait((work, watch), return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
+            if work.done():
+                work.result()
+            else:
                 record.status, record.error = 499, "the client left"
-                return
-            if work.cancelled() and aborted:
-                raise aborted[0]
-            work.result()
         except ApiError as error:
-            record.error = error.message
+            told = aborted[0] if aborted else error
+            record.error = told.message
             if not out.started:
-                raise
-            await out.end(self._error_event(error))
+                raise told from None
+            await out.end(self._error_event(told))
         finally:
             self._lifecycle.leave(abort)
             watch.cancel()
+            await self._end(work)
+
+    async def _end(self, work: asyncio.Future[None]) -> None:
+        if not work.done():
+            self._stop()
+            await asyncio.wait((work,), timeout=_END_S)
             work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+        await asyncio.gather(work, return_exceptions=True)
 
 
 async def _gone(receive: Receive) -> None:

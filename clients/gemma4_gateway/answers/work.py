@@ -14,6 +14,7 @@ from gemma4_client import Delta, Gemma4Error
 from gemma4_gateway.answers.logprobs import TokenLogProb, TokenLogProbs
 from gemma4_gateway.answers.merge import Begin, chunks_of, gathered
 from gemma4_gateway.answers.usage import UsageCount
+from gemma4_gateway.engine.calls import OpenCalls
 from gemma4_gateway.engine.router import Answering, Router, started_failure
 from gemma4_gateway.record import Record
 from gemma4_gateway.reply import Out
@@ -43,6 +44,7 @@ class Work:
         self._router = router
         self.record = record
         self._timeout = timeout
+        self.calls = OpenCalls()
         self.answer_id = f"{prefix}-{uuid.uuid4().hex}"
         self.created = int(time.time())
         self._trackers = [TokenLogProbs() for _ in plan.calls] if plan.log_probs else None
@@ -96,6 +98,7 @@ class Work:
             request_id=f"{self.record.request_id}-{index}" if many else self.record.request_id,
             timeout=self._timeout,
             names=self.plan.names,
+            calls=self.calls,
         )
         if self.record.first_token is None:
             self.record.first_token = time.perf_counter()

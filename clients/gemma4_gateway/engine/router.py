@@ -17,6 +17,7 @@ from gemma4_client import (
 
 from gemma4_gateway.engine.affinity import choose
 from gemma4_gateway.engine.backend import Backend, Lease
+from gemma4_gateway.engine.calls import OpenCalls
 from gemma4_gateway.engine.health import HealthChecker
 from gemma4_gateway.errors import ApiError, overloaded, unavailable
 from gemma4_gateway.metrics import Metrics
@@ -35,7 +36,7 @@ class Answering:
     """An answer that has begun: ``first`` is its first chunk, iterating gives those after it.
     ``close`` at the end, always: it stops the engine's work if there is any left."""
 
-    __slots__ = ("_chunks", "_lease", "_names", "_stream", "first")
+    __slots__ = ("_calls", "_chunks", "_lease", "_stream", "first")
 
     def __init__(
         self,
@@ -43,12 +44,12 @@ class Answering:
         chunks: AsyncIterator[Delta],
         first: Delta,
         lease: Lease,
-        names: dict[str, str],
+        calls: OpenCalls,
     ) -> None:
         self._stream = stream
         self._chunks = chunks
         self._lease = lease
-        self._names = names
+        self._calls = calls
         self.first = first
 
     @property
@@ -63,7 +64,7 @@ class Answering:
             raise started_failure(error) from None
 
     def close(self) -> None:
-        self._stream.cancel()
+        self._calls.remove(self._stream)
         self._lease.release()
 
 
@@ -108,9 +109,11 @@ class Router:
         request_id: str,
         timeout: float,
         names: dict[str, str],
+        calls: OpenCalls,
     ) -> Answering:
         """Returns with the first chunk. Each back end is tried at most once, and none after a
         first chunk has come. ``timeout`` is seconds for the whole answer, all attempts together.
+        ``calls`` gets what was opened.
         Raises :class:`~gemma4_gateway.errors.ApiError`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
@@ -121,7 +124,7 @@ class Router:
             tried |= {backend.address}
             try:
                 return await self._attempt(
-                    backend, call, stream, request_id, deadline - loop.time(), names
+                    backend, call, stream, request_id, deadline - loop.time(), calls
                 )
             except UnavailableError as error:
                 failure = error
@@ -142,21 +145,22 @@ class Router:
         stream: bool,
         request_id: str,
         timeout: float,
-        names: dict[str, str],
+        calls: OpenCalls,
     ) -> Answering:
         lease = backend.lease()
         opened = None
         try:
             opened = _open(lease, call, stream, request_id, timeout)
+            calls.add(opened)
             chunks = aiter(opened)
             first = await anext(chunks)
         except BaseException:
             if opened is not None:
-                opened.cancel()
+                calls.remove(opened)
             lease.release()
             raise
         backend.succeeded()
-        return Answering(opened, chunks, first, lease, names)
+        return Answering(opened, chunks, first, lease, calls)
 
     def _note(self, backend: Backend, error: UnavailableError) -> bool:
         """True for overload, which is no fault of the back end."""

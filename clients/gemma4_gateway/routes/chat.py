@@ -37,9 +37,9 @@ async def create_chat_completion(
     gateway.check_model(body.model)
     work = gateway.work(request, plan_chat(body), prefix="chatcmpl")
     if not body.stream:
-        return gateway.reply(partial(work.whole, body=chat_body))
+        return gateway.reply(work, partial(work.whole, body=chat_body))
     events = ChatEvents(work.plan, answer_id=work.answer_id, created=work.created)
-    return gateway.reply(partial(work.stream, events=events))
+    return gateway.reply(work, partial(work.stream, events=events))
 
 
 @router.post("/v1/completions", responses=_answers("completion"), tags=["OpenAI"])
@@ -51,6 +51,6 @@ async def create_completion(
     gateway.check_model(body.model)
     work = gateway.work(request, plan_completion(body), prefix="cmpl")
     if not body.stream:
-        return gateway.reply(partial(work.whole, body=completion_body))
+        return gateway.reply(work, partial(work.whole, body=completion_body))
     events = CompletionEvents(work.plan, answer_id=work.answer_id, created=work.created)
-    return gateway.reply(partial(work.stream, events=events))
+    return gateway.reply(work, partial(work.stream, events=events))

@@ -39,7 +39,7 @@ async def create_response(
     work = gateway.work(request, plan_responses(body), prefix="resp")
     events = ResponseEvents(work.plan, echo(body), answer_id=work.answer_id, created=work.created)
     if body.stream:
-        return gateway.reply(partial(work.stream, events=events), on_error=events.error)
+        return gateway.reply(work, partial(work.stream, events=events), on_error=events.error)
 
     def whole(
         _: Plan,
@@ -52,4 +52,4 @@ async def create_response(
         events.chunk(0, answers[0], log_probs[0] if log_probs else None)
         return events.body(usage)
 
-    return gateway.reply(partial(work.whole, body=whole))
+    return gateway.reply(work, partial(work.whole, body=whole))
