@@ -22,9 +22,9 @@ def test_nothing_stays(synthetic):
             assert "gemma4_gateway_running_requests 0.0" in http.get("/metrics").text
         return Footprint.of(pid)
 
-    asyncio.run(churn(running.port, MODEL, 600, running=30, tokens=8))
+    asyncio.run(churn(running.port, MODEL, 450, running=30, tokens=8))
     before = settled()
-    asyncio.run(churn(running.port, MODEL, 1800, running=30, tokens=8))
+    asyncio.run(churn(running.port, MODEL, 1200, running=30, tokens=8))
     after = settled()
     assert after.rss < before.rss * 1.05 + 4e6
     wait_until(lambda: Footprint.of(pid).descriptors <= before.descriptors, 5)
