@@ -13,7 +13,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from gemma4_client.errors import CancelledError, StreamOrderError, from_rpc, from_wire
 from gemma4_client.results import Answer, Delta
-from gemma4_client.wire import build_request, read_delta
+from gemma4_client.wire import MODEL, build_request, read_delta
 
 __all__ = ["Client", "Stream"]
 
@@ -135,7 +135,7 @@ class Client:
 
     def ready(self, *, timeout: float = 5.0) -> bool:
         """True when the server can answer now."""
-        request = service_pb2.ModelReadyRequest(name="gemma4")
+        request = service_pb2.ModelReadyRequest(name=MODEL)
         try:
             return bool(self._stub.ModelReady(request, timeout=timeout).ready)
         except grpc.RpcError:

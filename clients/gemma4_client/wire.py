@@ -1,4 +1,7 @@
-"""Requests and responses of the ``gemma4`` model in Triton's protobuf form."""
+"""Requests and responses in Triton's protobuf form.
+
+The SDK calls ``gemma4_packed``: the ensemble ``gemma4`` with the outputs of a chunk in one tensor.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ from tritonclient.grpc import service_pb2
 
 from gemma4_client.results import Delta
 
-__all__ = ["INPUT_TYPES", "build_request", "read_delta"]
+__all__ = ["INPUT_TYPES", "MODEL", "build_request", "read_delta"]
+
+MODEL = "gemma4_packed"
 
 INPUT_TYPES = {
     "text_input": "BYTES",
@@ -53,7 +58,7 @@ def _pack(name: str, datatype: str, value: Any) -> bytes:
 
 
 def build_request(
-    inputs: Mapping[str, Any], *, request_id: str = "", model: str = "gemma4"
+    inputs: Mapping[str, Any], *, request_id: str = "", model: str = MODEL
 ) -> service_pb2.ModelInferRequest:
     """``inputs`` by tensor name; a list gives shape [1, n], anything else [1, 1]. None is left
     out. Raises :class:`ValueError` for an unknown name or a value its type cannot hold."""
@@ -73,43 +78,24 @@ def build_request(
     return request
 
 
-def _strings(data: bytes) -> list[str]:
-    items, at = [], 0
-    while at < len(data):
-        (length,) = struct.unpack_from("<I", data, at)
-        items.append(data[at + 4 : at + 4 + length].decode())
-        at += 4 + length
-    return items
-
-
-def _numbers(data: bytes, code: str) -> list[Any]:
-    return list(struct.unpack(f"<{len(data) // 4}{code}", data))
-
-
 def read_delta(response: service_pb2.ModelInferResponse) -> Delta | None:
-    """The chunk in a response; None in an empty final one."""
+    """The chunk in a response of ``gemma4_packed``: its only tensor is a JSON object of the outputs
+    of ``gemma4`` that are not empty or 0. None in a response without outputs: the last one of some
+    streams, and the server's own look whether the client is still there."""
     if not response.outputs:
         return None
-    raw = {
-        output.name: data
-        for output, data in zip(response.outputs, response.raw_output_contents, strict=True)
-    }
-
-    def text(name: str) -> str:
-        return _strings(raw[name])[0]
-
-    def number(name: str) -> int:
-        return int(_numbers(raw[name], "i")[0])
-
+    values = json.loads(response.raw_output_contents[0])
+    get = values.get
+    calls, timings = get("tool_calls"), get("timings")
     return Delta(
-        text=text("text_output"),
-        reasoning=text("reasoning_output"),
-        tool_calls=json.loads(text("tool_calls") or "[]"),
-        finish_reason=text("finish_reason"),
-        index=number("chunk_index"),
-        prompt_tokens=number("prompt_tokens"),
-        completion_tokens=number("completion_tokens"),
-        ids=_numbers(raw["output_ids"], "i"),
-        log_probs=_numbers(raw["output_log_probs"], "f"),
-        timings=json.loads(text("timings") or "null"),
+        text=get("text_output", ""),
+        reasoning=get("reasoning_output", ""),
+        tool_calls=json.loads(calls) if calls else [],
+        finish_reason=get("finish_reason", ""),
+        index=get("chunk_index", 0),
+        prompt_tokens=get("prompt_tokens", 0),
+        completion_tokens=get("completion_tokens", 0),
+        ids=get("output_ids", []),
+        log_probs=get("output_log_probs", []),
+        timings=json.loads(timings) if timings else None,
     )

@@ -203,7 +203,7 @@ class Emitter:
         if now < stream.last_sent + _PACE_S:
             self._held.add(stream)
             return
-        backlog = self._sent - self._sent_base - self._board[Field.CHUNKS_HANDLED]
+        backlog = self._sent - self._sent_base - self._handled()
         if backlog > _SLACK_CHUNKS + len(self._streams):
             if stream.held_since is None:
                 stream.held_since = now
@@ -212,10 +212,13 @@ class Emitter:
                 return
         self._release(stream)
         check = now - stream.last_check >= CHECK_S / 2
-        if check and self._gone(stream, now):
-            return
+        if check:
+            stream.last_check = now
         self._send(stream, stream.assembler.take(check=check), final=False)
         stream.last_sent = now
+
+    def _handled(self) -> int:
+        return self._board[Field.CHUNKS_HANDLED] + self._board[Field.PACKED_HANDLED]
 
     def _release(self, stream: Stream) -> None:
         stream.held_since = None
@@ -300,23 +303,13 @@ class Emitter:
                 self._probe(stream, now)
         if not streams:
             # Chunks of calls that went round postprocessing must not count as its backlog.
-            self._sent_base = self._sent - self._board[Field.CHUNKS_HANDLED]
+            self._sent_base = self._sent - self._handled()
         self._publish()
 
-    def _gone(self, stream: Stream, now: float) -> bool:
-        """Ask whether the caller of the engine step has gone, and end the stream if so. In an
-        ensemble that is never seen here; postprocessing sees it."""
-        stream.last_check = now
-        if not stream.transport.is_cancelled():
-            return False
-        self._engine.cancel(stream.request.key)
-        self._fail(stream, RequestError(Status.CANCELLED, "the client cancelled"))
-        return True
-
     def _probe(self, stream: Stream, now: float) -> None:
-        if not self._gone(stream, now):
-            probe = Chunk(key=stream.request.key, index=-1, probe=True, check=True)
-            self._send(stream, probe, final=False)
+        stream.last_check = now
+        probe = Chunk(key=stream.request.key, index=-1, probe=True, check=True)
+        self._send(stream, probe, final=False)
 
     def _publish(self) -> None:
         stats, board = self._engine.stats(), self._board

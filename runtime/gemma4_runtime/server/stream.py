@@ -23,9 +23,6 @@ class Transport(Protocol):
     def fail(self, error: RequestError) -> None:
         """End the request with an error."""
 
-    def is_cancelled(self) -> bool:
-        """True when the caller of the engine step itself has gone. About 50 us."""
-
 
 class Stream:
     """A :class:`~gemma4_runtime.engines.base.TokenSink` that only stores; ``wake`` is called with
