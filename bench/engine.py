@@ -124,9 +124,9 @@ def through_triton(
         for message in stub.ModelStreamInfer(iter([request])):
             assert not message.error_message, message.error_message
             if message.infer_response.outputs:
-                ids = orjson.loads(message.infer_response.raw_output_contents[0])["output_ids"]
+                values = orjson.loads(message.infer_response.raw_output_contents[0])
                 first = first or time.monotonic() - started
-                count += len(ids)
+                count += len(values.get("output_ids", ()))
         return count, first
 
     return ask
