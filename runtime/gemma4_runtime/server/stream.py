@@ -44,7 +44,6 @@ class Stream:
         self.last_sent = float("-inf")
         self.last_check = now
         self.first_token: float | None = None
-        self.held_since: float | None = None
         self.closed = False
         self.end: EngineFinish | RequestError | None = None
         self._wake = wake
@@ -74,6 +73,11 @@ class Stream:
                 return
             self._woken = True
         self._wake(self)
+
+    @property
+    def ending(self) -> bool:
+        """The engine has ended the request, and :meth:`collect` may not have seen it yet."""
+        return self._pending_end is not None
 
     def collect(self) -> bool:
         """Move the mail into the assembler (emitter thread). True when the assembler has just

@@ -125,6 +125,44 @@ def test_a_lagging_consumer_gets_several_tokens_at_once(stack):
     assert max(len(c.ids) for c in shown) > 5
 
 
+def test_a_lagging_consumer_is_shared_fairly_and_gets_no_queue(stack):
+    """Eight streams, and room for one more chunk at a time: they take turns."""
+    emitter, _, board, _ = stack(interval_s=0.001)
+    outs = [Recorder(board, stuck=True) for _ in range(8)]
+    for index, out in enumerate(outs):
+        emitter.open(request(key=f"k{index}", max_tokens=100_000), out)
+
+    def shown():
+        return [sum(not c.probe for c in out.chunks) for out in outs]
+
+    def all_sent():
+        return sum(len(out.chunks) for out in outs)
+
+    end = time.monotonic() + WAIT_S
+    for _ in range(200):
+        while all_sent() <= board[Field.CHUNKS_HANDLED] + 16 and time.monotonic() < end:
+            time.sleep(0.0005)
+        board[Field.CHUNKS_HANDLED] += 1
+    assert max(shown()) - min(shown()) <= 2
+    assert all_sent() - board[Field.CHUNKS_HANDLED] <= 17 + probes_of(outs)
+    assert min(shown()) > 15
+
+
+def test_a_lost_count_does_not_hold_streams_for_ever(stack):
+    """Chunks that postprocessing never counts: one a second goes out, and the count starts anew."""
+    emitter, _, board, _ = stack(interval_s=0.002)
+    out = Recorder(board, stuck=True)
+    emitter.open(request(max_tokens=100_000), out)
+    end = time.monotonic() + WAIT_S
+    while sum(not c.probe for c in out.chunks) < 30 and time.monotonic() < end:
+        time.sleep(0.005)
+    assert sum(not c.probe for c in out.chunks) >= 30
+
+
+def probes_of(outs):
+    return sum(probes(out) for out in outs)
+
+
 def probes(out):
     return sum(c.probe and c.check for c in out.chunks)
 
