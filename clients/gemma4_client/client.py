@@ -1,118 +1,97 @@
-"""The synchronous client."""
+"""The blocking client."""
 
 from __future__ import annotations
 
-import json
-import uuid
-from collections.abc import Iterator
-from types import TracebackType
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import monotonic
+from typing import Any, Literal, Unpack
 
-import grpc
-from tritonclient.grpc import service_pb2, service_pb2_grpc
+import tenacity
 
-from gemma4_client.errors import CancelledError, StreamOrderError, from_rpc, from_wire
-from gemma4_client.results import Answer, Delta
-from gemma4_client.wire import MODEL, build_request, read_delta
-
-__all__ = ["Client", "Stream"]
-
-_LARGEST_MESSAGE = 64 << 20
-_CHANNEL_OPTIONS = (
-    ("grpc.max_send_message_length", _LARGEST_MESSAGE),
-    ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
-    # Keeps a connection through load balancers that drop idle ones; the server allows 10 s.
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
+from gemma4_client.address import Address, Protocol, parse_address
+from gemma4_client.breaker import CircuitBreaker
+from gemma4_client.cache import Cache, Replay, cache_key, cacheable
+from gemma4_client.errors import Gemma4Error
+from gemma4_client.identity import Identity
+from gemma4_client.mapping import Progress, run_all
+from gemma4_client.options import Options
+from gemma4_client.request import Messages, Request, chat_request, text_request
+from gemma4_client.results import Answer
+from gemma4_client.retry import Guard, RetryPolicy
+from gemma4_client.stream import Found, Stream
+from gemma4_client.tls import TLS
+from gemma4_client.tokenizer import (
+    MODEL,
+    ServerInfo,
+    Tokens,
+    detokenize_inputs,
+    read_tokens,
+    tokenize_inputs,
 )
+from gemma4_client.transport.base import Transport
+
+__all__ = ["Client"]
+
+_PLAIN_CALL_S = 30.0
 
 
-class Stream:
-    """The chunks of one answer, in order. Leaving the ``with`` block, or :meth:`cancel`, stops the
-    server's work on it. Raises the exceptions of :mod:`gemma4_client.errors`."""
+def _connect(address: Address, headers: Mapping[str, str] | None) -> Transport:
+    if address.protocol == "http":
+        from gemma4_client.transport.http_sync import HttpTransport
 
-    def __init__(self, call: Any) -> None:
-        self._call = call
-        self._next = 0
-        self._finished = False
-        self._cancelled = False
-        self.answer = Answer()
+        return HttpTransport(address, headers)
+    from gemma4_client.transport.grpc_sync import GrpcTransport
 
-    def __iter__(self) -> Iterator[Delta]:
-        try:
-            for message in self._call:
-                if message.error_message:
-                    raise from_wire(message.error_message)
-                delta = read_delta(message.infer_response)
-                if delta is not None:
-                    yield self._check(delta)
-                if message.infer_response.parameters["triton_final_response"].bool_param:
-                    break
-        except grpc.RpcError as error:
-            if self._cancelled:
-                raise CancelledError("cancelled by this client") from None
-            raise from_rpc(error) from None
-        finally:
-            self._call.cancel()
-        if not self._finished:
-            raise StreamOrderError(f"the stream ended after {self._next} chunks without its last")
-
-    def _check(self, delta: Delta) -> Delta:
-        if delta.index != self._next or self._finished:
-            raise StreamOrderError(f"chunk {delta.index} arrived where {self._next} was due")
-        self._next += 1
-        self._finished = bool(delta.finish_reason)
-        self.answer.add(delta)
-        return delta
-
-    def result(self) -> Answer:
-        """Read to the end and return the whole answer."""
-        for _ in self:
-            pass
-        return self.answer
-
-    def cancel(self) -> None:
-        """Stop the server's work. Safe from another thread."""
-        self._cancelled = True
-        self._call.cancel()
-
-    def __enter__(self) -> Stream:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._call.cancel()
+    return GrpcTransport(address, headers)
 
 
 class Client:
-    """A connection to one server, ``host:port`` of its gRPC service. Thread-safe."""
+    """A connection to one server. Thread-safe: make one and share it.
 
-    def __init__(self, url: str = "127.0.0.1:8001") -> None:
-        self._channel = grpc.insecure_channel(url, options=_CHANNEL_OPTIONS)
-        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+    ``url`` is ``host:port`` of the gRPC service, or grpc://, grpcs://, http://, https:// and that;
+    ``protocol`` ("grpc", "http") says what a bare ``host:port`` is. ``headers`` go with every
+    request (gRPC metadata). ``retry`` None sends everything once; ``breaker`` None never stops
+    asking. ``cache`` keeps deterministic answers on disk. Raises :class:`ValueError` for an address
+    that is none, :class:`ImportError` when HTTP is asked for without its extra."""
+
+    def __init__(
+        self,
+        url: str = "127.0.0.1:8001",
+        *,
+        protocol: Protocol | None = None,
+        headers: Mapping[str, str] | None = None,
+        tls: TLS | None = None,
+        retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - frozen
+        breaker: CircuitBreaker | Literal["default"] | None = "default",
+        cache: Cache | None = None,
+    ) -> None:
         self.url = url
+        address = parse_address(url, protocol, tls)
+        self._guard = Guard(retry, CircuitBreaker() if breaker == "default" else breaker)
+        self._cache = cache
+        self._identity = Identity()
+        self._transport = _connect(address, headers)
 
     def chat(
         self,
-        messages: list[dict[str, Any]],
+        messages: Messages,
         *,
-        tools: list[dict[str, Any]] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
         timeout: float | None = None,
         request_id: str | None = None,
-        **options: Any,
+        headers: Mapping[str, str] | None = None,
+        **options: Unpack[Options],
     ) -> Stream:
-        """Answer OpenAI-style ``messages``. ``options`` are the model's inputs (max_tokens,
-        temperature, enable_thinking, stop_words, ...). ``timeout`` is seconds until the call is
-        cancelled on both sides."""
-        inputs = {"messages": json.dumps(messages, ensure_ascii=False), **options}
-        if tools is not None:
-            inputs["tools"] = json.dumps(tools, ensure_ascii=False)
-        return self._start(inputs, timeout, request_id)
+        """Answer ``messages``: OpenAI's form, or the text of one user message; ``tools`` are in
+        OpenAI's form too. ``timeout`` is in seconds, for all of it; when it is over, the server
+        stops too. Raises :class:`ValueError`, which names the option at fault; what the server says
+        comes when the stream is read."""
+        return self._stream(
+            chat_request(
+                messages, options, tools=tools, timeout=timeout, request_id=request_id,
+                headers=headers,
+            )
+        )  # fmt: skip
 
     def generate(
         self,
@@ -120,32 +99,109 @@ class Client:
         *,
         timeout: float | None = None,
         request_id: str | None = None,
-        **options: Any,
+        headers: Mapping[str, str] | None = None,
+        **options: Unpack[Options],
     ) -> Stream:
-        """Continue a raw prompt; BOS is added once. ``options`` and ``timeout`` as in
-        :meth:`chat`."""
-        return self._start({"text_input": text, **options}, timeout, request_id)
+        """Continue a raw prompt that you rendered; BOS is added once. Otherwise as :meth:`chat`."""
+        return self._stream(
+            text_request(text, options, timeout=timeout, request_id=request_id, headers=headers)
+        )
 
-    def _start(
-        self, inputs: dict[str, Any], timeout: float | None, request_id: str | None
-    ) -> Stream:
-        inputs = {"stream": True, **inputs}
-        request = build_request(inputs, request_id=request_id or uuid.uuid4().hex)
-        return Stream(self._stub.ModelStreamInfer(iter([request]), timeout=timeout))
+    def map(
+        self,
+        prompts: Iterable[Messages],
+        *,
+        concurrency: int = 16,
+        progress: Progress | bool | None = None,
+        errors: Literal["raise", "return"] = "raise",
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        **options: Unpack[Options],
+    ) -> list[Answer | Gemma4Error]:
+        """:meth:`chat` for each of ``prompts``, at most ``concurrency`` at once; answers in the
+        order of the prompts. ``errors`` "raise" ends everything at the first error; "return" puts
+        it in the place of its answer. ``progress`` True draws a bar; a function is called with how
+        many are done and how many there are (None when not known). ``timeout`` is for each."""
+        options.setdefault("stream", False)
+
+        def start(prompt: Messages) -> Stream:
+            return self.chat(prompt, tools=tools, timeout=timeout, headers=headers, **options)
+
+        return run_all(start, prompts, concurrency, progress, errors)
+
+    def tokenize(
+        self,
+        prompt: Messages,
+        *,
+        chat: bool = False,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        enable_thinking: bool | None = None,
+        add_bos: bool | None = None,
+        timeout: float | None = _PLAIN_CALL_S,
+    ) -> Tokens:
+        """Token ids of a text as :meth:`generate` would send it, or with ``chat`` of messages as
+        :meth:`chat` would, template included."""
+        return self._tokens(
+            tokenize_inputs(
+                prompt, chat=chat, tools=tools, enable_thinking=enable_thinking, add_bos=add_bos
+            ),
+            timeout,
+        )
+
+    def detokenize(self, ids: Sequence[int], *, timeout: float | None = _PLAIN_CALL_S) -> Tokens:
+        """The text and bytes of token ids."""
+        return self._tokens(detokenize_inputs(ids), timeout)
+
+    def server_info(self, *, timeout: float | None = _PLAIN_CALL_S) -> ServerInfo:
+        """Which engine answers."""
+        return self._tokens(detokenize_inputs([]), timeout).server
 
     def ready(self, *, timeout: float = 5.0) -> bool:
         """True when the server can answer now."""
-        request = service_pb2.ModelReadyRequest(name=MODEL)
-        try:
-            return bool(self._stub.ModelReady(request, timeout=timeout).ready)
-        except grpc.RpcError:
-            return False
+        return self._transport.ready(timeout)
 
     def close(self) -> None:
-        self._channel.close()
+        """End the connection, and what runs on it."""
+        self._transport.close()
 
     def __enter__(self) -> Client:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _tokens(self, inputs: Mapping[str, Any], timeout: float | None) -> Tokens:
+        def once() -> dict[str, bytes]:
+            with self._guard.attempt():
+                return self._transport.infer(MODEL, inputs, timeout)
+
+        self._guard.earn()
+        deadline = None if timeout is None else monotonic() + timeout
+        return read_tokens(tenacity.Retrying(**self._guard.retrying(deadline))(once))
+
+    def _stream(self, request: Request) -> Stream:
+        return Stream(
+            lambda left: self._transport.start(request, left),
+            self._guard,
+            timeout=request.timeout,
+            model=request.model,
+            lookup=self._lookup(request)
+            if self._cache is not None and cacheable(request)
+            else None,
+        )
+
+    def _lookup(self, request: Request) -> Callable[[], Found]:
+        """What the stream asks before its first attempt."""
+        cache = self._cache
+        assert cache is not None
+
+        def lookup() -> Found:
+            engine = self._identity.get() or self._identity.set(self.server_info().id)
+            key = cache_key(request, engine)
+            found = cache.get(key)
+            if found is not None:
+                return Replay(found), None
+            return None, lambda deltas: cache.put(key, deltas)
+
+        return lookup

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Answer", "Delta"]
+__all__ = ["Answer", "Delta", "Usage"]
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """One chunk of an answer. ``finish_reason`` is "" until the last."""
+    """One chunk of an answer. ``finish_reason`` is "" until the last; ``tool_calls`` arrive whole,
+    in OpenAI's form. ``ids`` are the token ids of the chunk, ``log_probs`` one natural-log
+    probability for each, or empty; ``cum_log_prob`` is their sum so far. ``timings`` (last chunk
+    only) are the server's seconds: queue, prefill, decode."""
 
     text: str
     reasoning: str
@@ -22,12 +25,31 @@ class Delta:
     ids: list[int]
     log_probs: list[float]
     timings: dict[str, float] | None
+    cum_log_prob: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, counted by the server."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
 
 
 @dataclass(slots=True)
 class Answer:
-    """A whole answer. ``tool_calls`` are in OpenAI's form; ``ids`` include the stop token;
-    ``timings`` are seconds: queue, prefill, decode."""
+    """A whole answer, or what came of it so far. ``finish_reason`` is stop, length or tool_calls.
+    ``tool_calls`` are in OpenAI's form; ``ids`` include the stop token.
+
+    ``timings`` are seconds. The server's: ``queue``, ``prefill``, ``decode`` (and a count,
+    ``cached_tokens`` of the prompt, where the engine says it). This client's: ``ttft`` (request
+    sent to the first text, reasoning or tool call) and ``total`` (to the last chunk).
+    ``parsed`` is the instance of the ``response_model`` that was asked for. ``cached`` is true for
+    an answer out of the client's cache; the server's timings are then those of the first time."""
 
     text: str = ""
     reasoning: str = ""
@@ -37,16 +59,18 @@ class Answer:
     completion_tokens: int = 0
     ids: list[int] = field(default_factory=list)
     log_probs: list[float] = field(default_factory=list)
-    timings: dict[str, float] | None = None
+    cum_log_prob: float = 0.0
+    timings: dict[str, float] = field(default_factory=dict)
+    parsed: Any = None
+    cached: bool = False
 
-    def add(self, delta: Delta) -> None:
-        """Append a chunk."""
-        self.text += delta.text
-        self.reasoning += delta.reasoning
-        self.tool_calls += delta.tool_calls
-        self.finish_reason = delta.finish_reason
-        self.prompt_tokens = delta.prompt_tokens
-        self.completion_tokens = delta.completion_tokens
-        self.ids += delta.ids
-        self.log_probs += delta.log_probs
-        self.timings = delta.timings
+    @property
+    def usage(self) -> Usage:
+        return Usage(self.prompt_tokens, self.completion_tokens)
+
+    def as_message(self) -> dict[str, Any]:
+        """The answer as the assistant's message of the next :meth:`Client.chat`."""
+        message: dict[str, Any] = {"role": "assistant", "content": self.text}
+        if self.tool_calls:
+            message["tool_calls"] = self.tool_calls
+        return message

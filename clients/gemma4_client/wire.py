@@ -5,16 +5,27 @@ The SDK calls ``gemma4_packed``: the ensemble ``gemma4`` with the outputs of a c
 
 from __future__ import annotations
 
+import difflib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from tritonclient.grpc import service_pb2
 
 from gemma4_client.results import Delta
 
-__all__ = ["INPUT_TYPES", "MODEL", "build_request", "read_delta"]
+__all__ = [
+    "INPUT_TYPES",
+    "MODEL",
+    "build_infer",
+    "build_request",
+    "check_inputs",
+    "raw_tensor",
+    "read_delta",
+    "read_strings",
+]
 
 MODEL = "gemma4_packed"
 
@@ -44,58 +55,127 @@ INPUT_TYPES = {
     "guided_decoding_guide": "BYTES",
     "timeout_ms": "INT64",
 }
+_LISTS = ("stop_words", "bad_words")
 _FORMATS = {"BOOL": "<?", "INT32": "<i", "INT64": "<q", "UINT64": "<Q", "FP32": "<f"}
 
 
+def check_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """``inputs`` by tensor name without those that are None or an empty list.
+    Raises :class:`ValueError` for an unknown name or a value that its tensor cannot hold."""
+    checked = {
+        name: value
+        for name, value in inputs.items()
+        if value is not None and not (name in _LISTS and not value)
+    }
+    for name, value in checked.items():
+        if name not in INPUT_TYPES:
+            close = difflib.get_close_matches(name, INPUT_TYPES, n=1)
+            raise ValueError(
+                f"{name}: no such option"
+                + (f"; did you mean {close[0]}?" if close else f"; there are {_known()}")
+            )
+        for item in _items(name, value):
+            _pack(name, INPUT_TYPES[name], item)
+    return checked
+
+
+def _known() -> str:
+    return ", ".join(INPUT_TYPES)
+
+
+def _items(name: str, value: Any) -> Sequence[Any]:
+    if not isinstance(value, list | tuple):
+        return (value,)
+    if name not in _LISTS:
+        raise ValueError(f"{name}={value!r} must be one value, not a list")
+    return value
+
+
+_length = struct.Struct("<I").pack
+
+
 def _pack(name: str, datatype: str, value: Any) -> bytes:
+    """One element as it is in a raw tensor."""
     if datatype == "BYTES":
-        data = value.encode() if isinstance(value, str) else bytes(value)
-        return struct.pack("<I", len(data)) + data
+        if not isinstance(value, str):
+            raise ValueError(f"{name}={value!r} must be a string")
+        try:
+            data = value.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{name} is not valid Unicode: {error}") from None
+        return _length(len(data)) + data
+    if datatype == "BOOL" and not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}={value!r} must be True or False")
     try:
         return struct.pack(_FORMATS[datatype], value)
-    except struct.error as error:
+    except (struct.error, OverflowError) as error:
         raise ValueError(f"{name}={value!r} is no {datatype}: {error}") from None
+
+
+def _add_tensor(
+    request: service_pb2.ModelInferRequest, name: str, datatype: str, values: Sequence[Any]
+) -> None:
+    tensor = request.inputs.add(name=name, datatype=datatype)
+    tensor.shape.extend([1, len(values)])
+    request.raw_input_contents.append(raw_tensor(name, datatype, values))
+
+
+def raw_tensor(name: str, datatype: str, values: Sequence[Any]) -> bytes:
+    """Values as Triton's binary form. Raises :class:`ValueError`."""
+    return b"".join([_pack(name, datatype, value) for value in values])
 
 
 def build_request(
     inputs: Mapping[str, Any], *, request_id: str = "", model: str = MODEL
 ) -> service_pb2.ModelInferRequest:
     """``inputs`` by tensor name; a list gives shape [1, n], anything else [1, 1]. None is left
-    out. Raises :class:`ValueError` for an unknown name or a value its type cannot hold."""
+    out. Raises :class:`ValueError` as :func:`check_inputs`."""
     request = service_pb2.ModelInferRequest(model_name=model, id=request_id)
-    for name, value in inputs.items():
-        if value is None:
-            continue
-        if name not in INPUT_TYPES:
-            raise ValueError(f"{name}: no such option; there are {', '.join(INPUT_TYPES)}")
-        items = value if isinstance(value, list | tuple) else [value]
-        datatype = INPUT_TYPES[name]
-        tensor = request.inputs.add(name=name, datatype=datatype)
-        tensor.shape.extend([1, len(items)])
-        request.raw_input_contents.append(b"".join(_pack(name, datatype, v) for v in items))
+    for name, value in check_inputs(inputs).items():
+        _add_tensor(request, name, INPUT_TYPES[name], _items(name, value))
     # Without this the end of a stream that failed late could not be told from its middle.
     request.parameters["triton_enable_empty_final_response"].bool_param = True
     return request
 
 
+def build_infer(
+    model: str, inputs: Mapping[str, tuple[str, Sequence[Any]]]
+) -> service_pb2.ModelInferRequest:
+    """A plain call of ``model`` with (data type, values) by tensor name, shapes [1, n]."""
+    request = service_pb2.ModelInferRequest(model_name=model)
+    for name, (datatype, values) in inputs.items():
+        _add_tensor(request, name, datatype, values)
+    return request
+
+
+def read_strings(data: bytes) -> list[bytes]:
+    """Elements of a raw BYTES tensor."""
+    items, at = [], 0
+    while at < len(data):
+        (length,) = struct.unpack_from("<I", data, at)
+        items.append(data[at + 4 : at + 4 + length])
+        at += 4 + length
+    return items
+
+
 def read_delta(response: service_pb2.ModelInferResponse) -> Delta | None:
     """The chunk in a response of ``gemma4_packed``: its only tensor is a JSON object of the outputs
-    of ``gemma4`` that are not empty or 0. None in a response without outputs: the last one of some
-    streams, and the server's own look whether the client is still there."""
+    of ``gemma4``, where an empty or 0 one may be absent. None in a response without outputs: the
+    last one of some streams, and the server's own look whether the client is still there."""
     if not response.outputs:
         return None
-    values = json.loads(response.raw_output_contents[0])
-    get = values.get
+    get = json.loads(response.raw_output_contents[0].decode()).get
     calls, timings = get("tool_calls"), get("timings")
     return Delta(
-        text=get("text_output", ""),
-        reasoning=get("reasoning_output", ""),
-        tool_calls=json.loads(calls) if calls else [],
-        finish_reason=get("finish_reason", ""),
-        index=get("chunk_index", 0),
-        prompt_tokens=get("prompt_tokens", 0),
-        completion_tokens=get("completion_tokens", 0),
-        ids=get("output_ids", []),
-        log_probs=get("output_log_probs", []),
-        timings=json.loads(timings) if timings else None,
+        get("text_output", ""),
+        get("reasoning_output", ""),
+        json.loads(calls) if calls else [],
+        get("finish_reason", ""),
+        get("chunk_index", 0),
+        get("prompt_tokens", 0),
+        get("completion_tokens", 0),
+        get("output_ids", []),
+        get("output_log_probs", []),
+        json.loads(timings) if timings else None,
+        get("cum_log_probs", 0.0),
     )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 from gemma4_client import Delta, InvalidRequestError, StreamOrderError, UnavailableError
-from gemma4_client.client import Client, Stream
+from gemma4_client.client import Client
 from gemma4_client.errors import from_wire
+from gemma4_client.retry import Guard
+from gemma4_client.stream import Stream
+from gemma4_client.transport.grpc_sync import GrpcCall
 from gemma4_client.wire import INPUT_TYPES, build_request, read_delta
 from gemma4_runtime.input.tensors import INPUTS
 from gemma4_runtime.messages import Chunk, Segment, ToolCall
@@ -29,6 +32,10 @@ class Call(list):
 
     def cancel(self):
         self.cancelled = True
+
+
+def stream_of(call):
+    return Stream(lambda _: GrpcCall(call), Guard(None, None))
 
 
 def test_inputs_are_the_models():
@@ -75,7 +82,7 @@ def test_every_value_of_a_chunk_arrives():
     call = {"name": "f", "arguments": '{"a": "\u9f99"}'}
     assert read_delta(message) == Delta(
         "\ufffd\ufffd", "hm", [{"id": "c", "type": "function", "function": call}], "tool_calls", 5, 3, 9,
-        [1, 2], [-0.5, -1.25], {"queue": 0.5},
+        [1, 2], [-0.5, -1.25], {"queue": 0.5}, -1.75,
     )  # fmt: skip
 
 
@@ -85,7 +92,7 @@ def test_a_response_without_outputs_is_no_chunk():
 
 def test_a_whole_stream():
     call = Call([response(0), response(1), response(2, "stop")])
-    answer = Stream(call).result()
+    answer = stream_of(call).result()
     assert (answer.text, answer.completion_tokens, answer.finish_reason) == ("xxx", 3, "stop")
     assert call.cancelled
 
@@ -103,7 +110,7 @@ def test_a_whole_stream():
 )
 def test_disorder_is_an_error(replies):
     with pytest.raises(StreamOrderError):
-        Stream(Call(replies)).result()
+        stream_of(Call(replies)).result()
 
 
 def test_errors():
@@ -111,7 +118,7 @@ def test_errors():
         error_message="in ensemble 'gemma4', INVALID_ARGUMENT: top_k: -1"
     )
     with pytest.raises(InvalidRequestError, match="top_k: -1"):
-        Stream(Call([response(0), failed])).result()
+        stream_of(Call([response(0), failed])).result()
     assert isinstance(from_wire("UNAVAILABLE: full"), UnavailableError)
 
 

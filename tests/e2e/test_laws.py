@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
 
+import grpc
 import psutil
 import pytest
 from e2e.served import Served, user, wait_until
@@ -24,7 +25,7 @@ from gemma4_client import (
 )
 from gemma4_runtime.server.board import Field
 from runtime.input.bad_inputs import BAD
-from tritonclient.grpc import service_pb2
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 CANCEL_S = 0.5
 GEMMA4 = Path(sys.executable).with_name("gemma4")
@@ -206,10 +207,12 @@ def test_bad_inputs_disturb_nothing(server):
                 contents.int64_contents.extend(values)
             else:
                 contents.int_contents.extend(values)
-        (reply,) = list(client._stub.ModelStreamInfer(iter([request]), timeout=30))
+        (reply,) = list(stub.ModelStreamInfer(iter([request]), timeout=30))
         return reply.error_message
 
-    with server.client() as client:
+    channel = grpc.insecure_channel(f"127.0.0.1:{server.grpc}")
+    stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+    with server.client() as client, channel:
         beside = start_long(client)
         for bad in BAD:
             message = send(bad)

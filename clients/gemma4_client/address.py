@@ -1,0 +1,61 @@
+"""The address of a server. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from gemma4_client.tls import TLS
+
+__all__ = ["Address", "Protocol", "parse_address"]
+
+Protocol = Literal["grpc", "http"]
+_SCHEMES: dict[str, tuple[Protocol, bool]] = {
+    "grpc": ("grpc", False),
+    "grpcs": ("grpc", True),
+    "http": ("http", False),
+    "https": ("http", True),
+}
+_PORTS: dict[Protocol, int] = {"grpc": 8001, "http": 8000}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """``path`` is what a proxy puts before Triton's own paths (HTTP only)."""
+
+    protocol: Protocol
+    target: str
+    tls: TLS | None
+    path: str = ""
+
+    @property
+    def http_url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://{self.target}{self.path}"
+
+
+def parse_address(url: str, protocol: Protocol | None = None, tls: TLS | None = None) -> Address:
+    """``host:port`` (gRPC unless ``protocol`` says http), or with grpc://, grpcs://, http:// or
+    https:// before it. A port that is left out is 8001 on gRPC, 8000 on HTTP, 443 with TLS. Raises
+    :class:`ValueError`."""
+    if protocol not in (None, "grpc", "http"):
+        raise ValueError(f"protocol={protocol!r} must be grpc or http")
+    parts = urlsplit(url if "://" in url else f"{protocol or 'grpc'}://{url}")
+    if parts.scheme not in _SCHEMES:
+        raise ValueError(f"url={url!r}: use host:port, grpc://, grpcs://, http:// or https://")
+    found, secure = _SCHEMES[parts.scheme]
+    if protocol not in (None, found):
+        raise ValueError(f"url={url!r} is {found}, but protocol={protocol!r}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"url={url!r}: {error}") from None
+    path = parts.path.rstrip("/")
+    if not host or parts.query or parts.username or (path and found == "grpc"):
+        raise ValueError(f"url={url!r} must be a host and a port")
+    if "://" in url and not secure and tls is not None:
+        raise ValueError(f"url={url!r} is not encrypted, but tls is given; use {parts.scheme}s://")
+    if tls is None and secure:
+        tls = TLS()
+    host = f"[{host}]" if ":" in host else host
+    return Address(found, f"{host}:{port or (443 if tls else _PORTS[found])}", tls, path)

@@ -1,0 +1,171 @@
+"""The chunks of one answer, in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+import tenacity
+
+from gemma4_client.assembly import Assembly
+from gemma4_client.errors import CancelledError, Gemma4Error, UnavailableError
+from gemma4_client.guides import parse_answer
+from gemma4_client.results import Answer, Delta
+from gemma4_client.retry import Guard
+from gemma4_client.transport.base import AsyncCall, own_cancel
+
+__all__ = ["AsyncStream", "Found"]
+
+Found = tuple[AsyncCall | None, Callable[[list[Delta]], Awaitable[None]] | None]
+"""A cached answer, and where to keep a new one."""
+
+
+class AsyncStream:
+    """The chunks of one answer, in order: ``async for delta in stream``. Leaving the loop or the
+    ``async with`` block, :meth:`cancel`, and cancelling the task end the server's work on it; what
+    came until then is in :attr:`answer`. Raises the exceptions of :mod:`gemma4_client.errors`.
+
+    The request is on its way when :meth:`AsyncClient.chat` returns (with a cache: when it is first
+    read). An UNAVAILABLE before the first chunk is retried while the stream is read."""
+
+    def __init__(
+        self,
+        start: Callable[[float | None], AsyncCall],
+        guard: Guard,
+        *,
+        timeout: float | None = None,
+        model: type[Any] | None = None,
+        lookup: Callable[[], Awaitable[Found]] | None = None,
+    ) -> None:
+        """``start`` sends the request with the seconds that are left; ``lookup`` asks the
+        cache."""
+        self._start = start
+        self._guard = guard
+        guard.earn()
+        self._deadline = None if timeout is None else monotonic() + timeout
+        self._model = model
+        self._lookup = lookup
+        self._cached = False
+        self._assembly = Assembly()
+        self._cancelled = False
+        self._read = False
+        self._waiting: asyncio.Event | None = None
+        self._call: AsyncCall | None = None
+        if lookup is None:
+            try:
+                self._open()
+            except Gemma4Error:
+                self._call = None  # told to whoever reads
+
+    def _open(self) -> AsyncCall:
+        self._guard.before()
+        left = None if self._deadline is None else max(self._deadline - monotonic(), 0.001)
+        self._call = self._start(left)
+        return self._call
+
+    async def __aiter__(self) -> AsyncIterator[Delta]:
+        if self._assembly.finished:
+            return
+        if self._read:
+            raise CancelledError("the stream was left before its end; start another")
+        self._read = True
+        add = self._assembly.add
+        store = None
+        try:
+            if self._lookup is not None:
+                self._call, store = await self._lookup()
+                self._cached = self._call is not None
+            try:
+                delta, chunks = await self._first()
+            except UnavailableError as error:
+                delta, chunks = await self._again(error)
+            yield add(delta)
+            async for delta in chunks:
+                yield add(delta)
+            self._assembly.close()
+        finally:
+            if self._call is not None:
+                self._call.cancel()
+        if store is not None:
+            await store(self._assembly.deltas)
+
+    async def _again(self, first: UnavailableError) -> tuple[Delta, AsyncIterator[Delta]]:
+        """The attempts after the first, which failed."""
+        failed: list[UnavailableError] = [first]
+
+        async def attempt() -> tuple[Delta, AsyncIterator[Delta]]:
+            if failed:
+                raise failed.pop()
+            return await self._first()
+
+        retrying = tenacity.AsyncRetrying(**self._guard.retrying(self._deadline), sleep=self._wait)
+        return await retrying(attempt)
+
+    async def _wait(self, seconds: float) -> None:
+        self._waiting = asyncio.Event()
+        try:
+            await asyncio.wait_for(self._waiting.wait(), seconds)
+        except TimeoutError:
+            pass
+
+    async def _first(self) -> tuple[Delta, AsyncIterator[Delta]]:
+        """One attempt, to its first chunk."""
+        if self._cancelled:
+            raise CancelledError(own_cancel())
+        call, self._call = self._call, None
+        chunks = aiter(call or self._open())
+        self._call = self._call or call
+        try:
+            async for delta in chunks:
+                self._guard.succeeded()
+                return delta, chunks
+        except Gemma4Error as error:
+            self._guard.failed(error)
+            self._call = None
+            raise
+        self._assembly.close()
+        raise AssertionError("an empty stream passed as whole")
+
+    @property
+    def answer(self) -> Answer:
+        """What came so far."""
+        answer = self._assembly.answer()
+        answer.cached = self._cached
+        return answer
+
+    async def result(self) -> Answer:
+        """Read to the end and return the whole answer. Raises :class:`ResponseFormatError` beside
+        the errors of the stream when a ``response_model`` was asked for."""
+        async for _ in self:
+            pass
+        answer = self.answer
+        if self._model is not None and not answer.tool_calls:
+            answer.parsed = parse_answer(answer, self._model)
+        return answer
+
+    def cancel(self) -> None:
+        """End the server's work; a reader gets :class:`CancelledError`. Call it in the loop's
+        thread."""
+        self._cancelled = True
+        if self._waiting is not None:
+            self._waiting.set()
+        if self._call is not None:
+            self._call.cancel()
+
+    async def aclose(self) -> None:
+        """As :meth:`cancel`."""
+        self.cancel()
+
+    async def __aenter__(self) -> AsyncStream:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,93 @@
+"""A request before it is put on a wire. Pure."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gemma4_client.guides import guide_inputs
+from gemma4_client.wire import check_inputs
+
+__all__ = ["Messages", "Request", "as_messages", "chat_request", "text_request", "to_json"]
+
+Messages = str | Sequence[Mapping[str, Any]]
+"""A chat in OpenAI's form, or the text of one user message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """``inputs`` by tensor name, checked, without None. ``timeout`` is in seconds for the whole
+    answer, retries included. ``model`` is the class for ``Answer.parsed``."""
+
+    inputs: dict[str, Any]
+    request_id: str
+    timeout: float | None = None
+    headers: Mapping[str, str] | None = None
+    model: type[Any] | None = None
+
+    @property
+    def streamed(self) -> bool:
+        return bool(self.inputs["stream"])
+
+
+def as_messages(messages: Messages) -> Sequence[Mapping[str, Any]]:
+    """A lone text as one user message."""
+    return [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+
+
+def to_json(name: str, value: Any) -> str:
+    """JSON text; :class:`ValueError` names what cannot be written so."""
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} cannot be written as JSON: {error}") from None
+
+
+def chat_request(
+    messages: Messages,
+    options: Mapping[str, Any],
+    *,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    timeout: float | None = None,
+    request_id: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Request:
+    """Raises :class:`ValueError`, which names the option at fault."""
+    inputs = {"messages": to_json("messages", as_messages(messages))}
+    if tools is not None:
+        inputs["tools"] = to_json("tools", tools)
+    return _request(inputs, options, timeout, request_id, headers)
+
+
+def text_request(
+    text: str,
+    options: Mapping[str, Any],
+    *,
+    timeout: float | None = None,
+    request_id: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Request:
+    """Raises :class:`ValueError`, which names the option at fault."""
+    return _request({"text_input": text}, options, timeout, request_id, headers)
+
+
+def _request(
+    prompt: dict[str, Any],
+    options: Mapping[str, Any],
+    timeout: float | None,
+    request_id: str | None,
+    headers: Mapping[str, str] | None,
+) -> Request:
+    if timeout is not None and not timeout > 0:
+        raise ValueError(f"timeout={timeout!r} must be more than 0 seconds, or None for no limit")
+    inputs = {"stream": True, **prompt, **guide_inputs(options)}
+    return Request(
+        inputs=check_inputs(inputs),
+        request_id=request_id or uuid.uuid4().hex,
+        timeout=timeout,
+        headers=headers,
+        model=options.get("response_model"),
+    )

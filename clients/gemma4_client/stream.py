@@ -1,0 +1,167 @@
+"""The chunks of one answer, blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from threading import Event
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+import tenacity
+
+from gemma4_client.assembly import Assembly
+from gemma4_client.errors import CancelledError, Gemma4Error, UnavailableError
+from gemma4_client.guides import parse_answer
+from gemma4_client.results import Answer, Delta
+from gemma4_client.retry import Guard
+from gemma4_client.transport.base import Call, own_cancel
+
+__all__ = ["Found", "Stream"]
+
+Found = tuple[Call | None, Callable[[list[Delta]], None] | None]
+"""A cached answer, and where to keep a new one."""
+
+
+class Stream:
+    """The chunks of one answer, in order: ``for delta in stream``. Leaving the loop or the
+    ``with`` block, or :meth:`cancel`, ends the server's work on it; what came until then is in
+    :attr:`answer`. Raises the exceptions of :mod:`gemma4_client.errors`.
+
+    The request is on its way when :meth:`Client.chat` returns (with a cache: when it is first
+    read). An UNAVAILABLE before the first chunk is retried, as the client's :class:`RetryPolicy`
+    says, while the stream is read."""
+
+    def __init__(
+        self,
+        start: Callable[[float | None], Call],
+        guard: Guard,
+        *,
+        timeout: float | None = None,
+        model: type[Any] | None = None,
+        lookup: Callable[[], Found] | None = None,
+    ) -> None:
+        """``start`` sends the request with the seconds that are left; ``lookup`` asks the
+        cache."""
+        self._start = start
+        self._guard = guard
+        guard.earn()
+        self._deadline = None if timeout is None else monotonic() + timeout
+        self._model = model
+        self._lookup = lookup
+        self._cached = False
+        self._assembly = Assembly()
+        self._stop = Event()
+        self._read = False
+        self._call: Call | None = None
+        if lookup is None:
+            try:
+                self._open()
+            except Gemma4Error:
+                self._call = None  # told to whoever reads
+
+    def _open(self) -> Call:
+        self._guard.before()
+        left = None if self._deadline is None else max(self._deadline - monotonic(), 0.001)
+        self._call = call = self._start(left)
+        if self._stop.is_set():
+            call.cancel()  # cancelled by another thread while it started
+        return call
+
+    def __iter__(self) -> Iterator[Delta]:
+        if self._assembly.finished:
+            return
+        if self._read:
+            raise CancelledError("the stream was left before its end; start another")
+        self._read = True
+        add = self._assembly.add
+        store = None
+        try:
+            if self._lookup is not None:
+                self._call, store = self._lookup()
+                self._cached = self._call is not None
+            try:
+                delta, chunks = self._first()
+            except UnavailableError as error:
+                delta, chunks = self._again(error)
+            yield add(delta)
+            for delta in chunks:
+                yield add(delta)
+            self._assembly.close()
+        finally:
+            if self._call is not None:
+                self._call.cancel()
+        if store is not None:
+            store(self._assembly.deltas)
+
+    def _again(self, first: UnavailableError) -> tuple[Delta, Iterator[Delta]]:
+        """The attempts after the first, which failed."""
+        failed: list[UnavailableError] = [first]
+
+        def attempt() -> tuple[Delta, Iterator[Delta]]:
+            if failed:
+                raise failed.pop()
+            return self._first()
+
+        return tenacity.Retrying(**self._guard.retrying(self._deadline), sleep=self._wait)(attempt)
+
+    def _wait(self, seconds: float) -> None:
+        self._stop.wait(seconds)
+
+    def _first(self) -> tuple[Delta, Iterator[Delta]]:
+        """One attempt, to its first chunk."""
+        if self._stop.is_set():
+            raise CancelledError(own_cancel())
+        call, self._call = self._call, None
+        chunks = iter(call or self._open())
+        self._call = self._call or call
+        try:
+            for delta in chunks:
+                self._guard.succeeded()
+                return delta, chunks
+        except Gemma4Error as error:
+            self._guard.failed(error)
+            self._call = None
+            raise
+        self._assembly.close()
+        raise AssertionError("an empty stream passed as whole")
+
+    @property
+    def answer(self) -> Answer:
+        """What came so far."""
+        answer = self._assembly.answer()
+        answer.cached = self._cached
+        return answer
+
+    def result(self) -> Answer:
+        """Read to the end and return the whole answer. Raises :class:`ResponseFormatError` beside
+        the errors of the stream when a ``response_model`` was asked for."""
+        for _ in self:
+            pass
+        answer = self.answer
+        if self._model is not None and not answer.tool_calls:
+            answer.parsed = parse_answer(answer, self._model)
+        return answer
+
+    def cancel(self) -> None:
+        """End the server's work. Safe from another thread; a reader gets
+        :class:`CancelledError`."""
+        self._stop.set()
+        call = self._call
+        if call is not None:
+            call.cancel()
+
+    def close(self) -> None:
+        """As :meth:`cancel`."""
+        self.cancel()
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

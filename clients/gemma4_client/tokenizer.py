@@ -1,0 +1,98 @@
+"""``gemma4_tokenizer``: text to ids and back, and which engine answers. Pure."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from gemma4_client.errors import ServerError
+from gemma4_client.request import Messages, as_messages, to_json
+from gemma4_client.wire import read_strings
+
+__all__ = ["MODEL", "ServerInfo", "Tokens", "detokenize_inputs", "read_tokens", "tokenize_inputs"]
+
+MODEL = "gemma4_tokenizer"
+Inputs = dict[str, tuple[str, list[Any]]]
+"""(Triton data type, values) by tensor name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """The engine that a server runs. ``id`` changes with every build; ``created`` is when it was
+    built, in seconds since 1970; lengths are in tokens."""
+
+    id: str
+    model: str
+    runtime: str
+    runtime_version: str
+    precision: str
+    max_prompt_tokens: int
+    max_total_tokens: int
+    vocab_size: int
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """``token_bytes[i]`` are the bytes of ``ids[i]``: part of a character for a byte token, the
+    literal for a control token. ``text`` is all of them, decoded."""
+
+    ids: list[int]
+    text: str
+    token_bytes: list[bytes]
+    server: ServerInfo
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def tokenize_inputs(
+    prompt: Messages,
+    *,
+    chat: bool,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    enable_thinking: bool | None = None,
+    add_bos: bool | None = None,
+) -> Inputs:
+    """Raises :class:`ValueError` for options that do not go with the prompt."""
+    if chat and add_bos is not None:
+        raise ValueError(f"add_bos={add_bos} needs chat=False; the chat template sets BOS itself")
+    if not chat and (tools is not None or enable_thinking is not None):
+        raise ValueError("tools and enable_thinking need chat=True")
+    inputs: Inputs = {}
+    if chat:
+        inputs["messages"] = ("BYTES", [to_json("messages", as_messages(prompt))])
+    elif isinstance(prompt, str):
+        inputs["text"] = ("BYTES", [prompt])
+    else:
+        raise ValueError("a list of messages needs chat=True")
+    if tools is not None:
+        inputs["tools"] = ("BYTES", [to_json("tools", tools)])
+    for name, value in (("enable_thinking", enable_thinking), ("add_bos", add_bos)):
+        if value is not None:
+            inputs[name] = ("BOOL", [value])
+    return inputs
+
+
+def detokenize_inputs(ids: Sequence[int]) -> Inputs:
+    """No ids ask for the engine's identity alone."""
+    return {"token_ids": ("INT32", [int(token) for token in ids])}
+
+
+def read_tokens(raw: Mapping[str, bytes]) -> Tokens:
+    """Raw output tensors to :class:`Tokens`. Raises :class:`ServerError` when one is missing."""
+    try:
+        data = raw["token_ids"]
+        known = json.loads(read_strings(raw["engine"])[0])
+        server = ServerInfo(**{item.name: known[item.name] for item in fields(ServerInfo)})
+        return Tokens(
+            ids=list(struct.unpack(f"<{len(data) // 4}i", data)),
+            text=read_strings(raw["text"])[0].decode(),
+            token_bytes=read_strings(raw["token_bytes"]),
+            server=server,
+        )
+    except (KeyError, IndexError) as error:
+        raise ServerError(f"the server's {MODEL!r} is not of this version: no {error}") from None

@@ -1,0 +1,1 @@
+"""How requests travel: gRPC or HTTP, blocking or asyncio, behind one interface."""

@@ -1,0 +1,64 @@
+"""What the two gRPC transports share: the method, channel options, metadata, messages. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tritonclient.grpc import service_pb2
+
+from gemma4_client.errors import from_wire
+from gemma4_client.results import Delta
+from gemma4_client.wire import read_delta
+
+__all__ = [
+    "CHANNEL_OPTIONS",
+    "STREAM_METHOD",
+    "message_delta",
+    "metadata",
+    "raw_outputs",
+]
+
+SERVICE = "/inference.GRPCInferenceService/"
+STREAM_METHOD: dict[str, Any] = {
+    "method": SERVICE + "ModelStreamInfer",
+    "request_serializer": service_pb2.ModelInferRequest.SerializeToString,
+    "response_deserializer": service_pb2.ModelStreamInferResponse.FromString,
+}
+"""Called with one request and a half-close, which the server's two-way stream takes as well: no
+request iterator, so no thread (sync) and no task (asyncio) to feed it."""
+
+_LARGEST_MESSAGE = 64 << 20
+CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_send_message_length", _LARGEST_MESSAGE),
+    ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
+    # A ping keeps a silent stream through load balancers, which drop a connection that is idle for
+    # 60 s (AWS, nginx) or more, and finds a dead one. `gemma4 serve` allows a ping each 10 s.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # After a server restart a new connection is tried within a second, not within two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # Each client has a connection of its own; channels to one address would share one.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+def metadata(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    """Headers as gRPC metadata, whose keys are lower case."""
+    return tuple((key.lower(), value) for key, value in (headers or {}).items())
+
+
+def message_delta(message: service_pb2.ModelStreamInferResponse) -> Delta | None:
+    """The chunk of a message, None for an empty final one. Raises the error it carries."""
+    if message.error_message:
+        raise from_wire(message.error_message)
+    return read_delta(message.infer_response)
+
+
+def raw_outputs(response: service_pb2.ModelInferResponse) -> dict[str, bytes]:
+    """Raw tensors by name."""
+    names = [output.name for output in response.outputs]
+    return dict(zip(names, response.raw_output_contents, strict=True))

@@ -1,0 +1,125 @@
+"""Triton's HTTP forms: generate bodies, server-sent events, binary tensors. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gemma4_client.errors import ServerError, from_wire
+from gemma4_client.request import Request
+from gemma4_client.results import Delta
+from gemma4_client.wire import raw_tensor
+
+__all__ = [
+    "EventReader",
+    "error_text",
+    "generate_body",
+    "infer_body",
+    "read_infer",
+    "read_json",
+]
+
+
+def generate_body(request: Request, timeout: float | None) -> bytes:
+    """JSON of ``generate`` and ``generate_stream``. The server does not look at the connection of
+    a plain call, nor of a stream before its first chunk, so the deadline goes along. Raises
+    :class:`ValueError` for a number that JSON cannot write."""
+    body = {"id": request.request_id, **request.inputs}
+    if timeout is not None:
+        allowed = max(int(timeout * 1000), 1)
+        body["timeout_ms"] = min(body.get("timeout_ms", allowed), allowed)
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        name = next(k for k, v in body.items() if isinstance(v, float) and v - v != 0)
+        raise ValueError(f"{name}={body[name]} is not a finite number") from None
+
+
+def error_text(body: bytes) -> str:
+    """The message of an answer that is not 200: Triton's JSON, in an event or not, or the start of
+    any other text."""
+    try:
+        return str(json.loads(body.strip().removeprefix(b"data:"))["error"])
+    except (ValueError, KeyError, TypeError):
+        return body[:300].decode("utf-8", "replace").strip()
+
+
+def _many(value: Any) -> list[Any]:
+    """Triton writes a tensor of one element as that element, an empty one as []."""
+    return value if isinstance(value, list) else [value]
+
+
+def read_json(data: bytes) -> Delta:
+    """The chunk in one JSON answer. Raises the error it carries, or :class:`ServerError`."""
+    try:
+        fields = json.loads(data)
+    except ValueError as error:
+        raise ServerError(f"the server's answer is not JSON ({error}): {data[:200]!r}") from None
+    if "error" in fields:
+        raise from_wire(fields["error"])
+    try:
+        return Delta(
+            text=fields["text_output"],
+            reasoning=fields["reasoning_output"],
+            tool_calls=json.loads(fields["tool_calls"] or "[]"),
+            finish_reason=fields["finish_reason"],
+            index=fields["chunk_index"],
+            prompt_tokens=fields["prompt_tokens"],
+            completion_tokens=fields["completion_tokens"],
+            ids=_many(fields["output_ids"]),
+            log_probs=_many(fields["output_log_probs"]),
+            timings=json.loads(fields["timings"] or "null"),
+            cum_log_prob=fields["cum_log_probs"],
+        )
+    except KeyError as error:
+        raise ServerError(f"the server's 'gemma4' is not of this version: no {error}") from None
+
+
+class EventReader:
+    """Cuts a stream of bytes into the data of server-sent events, wherever the network cut it."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The ``data`` of each event that is whole now."""
+        *events, self._rest = (self._rest + data).split(b"\n\n")
+        for event in events:
+            text = event.strip()
+            if text.startswith(b"data:"):
+                yield text[5:]
+
+    @property
+    def rest(self) -> bytes:
+        """What was not a whole event when the stream ended."""
+        return self._rest.strip()
+
+
+def infer_body(inputs: Mapping[str, tuple[str, Sequence[Any]]]) -> tuple[bytes, dict[str, str]]:
+    """Body and headers of a plain ``infer``, tensors in binary both ways: part of a character is
+    no JSON. Raises :class:`ValueError`."""
+    head, tail = [], []
+    for name, (datatype, values) in inputs.items():
+        data = raw_tensor(name, datatype, values)
+        head.append(
+            {
+                "name": name,
+                "datatype": datatype,
+                "shape": [1, len(values)],
+                "parameters": {"binary_data_size": len(data)},
+            }
+        )
+        tail.append(data)
+    text = json.dumps({"inputs": head, "parameters": {"binary_data_output": True}}).encode()
+    return text + b"".join(tail), {"Inference-Header-Content-Length": str(len(text))}
+
+
+def read_infer(body: bytes, header_length: int) -> dict[str, bytes]:
+    """Raw tensors by name."""
+    outputs, at, found = json.loads(body[:header_length])["outputs"], header_length, {}
+    for output in outputs:
+        size = output["parameters"]["binary_data_size"]
+        found[output["name"]] = body[at : at + size]
+        at += size
+    return found

@@ -1,0 +1,116 @@
+"""Addresses and encrypted connections."""
+
+from __future__ import annotations
+
+import itertools
+import ssl
+
+import grpc
+import pytest
+import trustme
+from clients.both import KINDS, PROTOCOLS, client_of
+from clients.fakes import Script, grpc_server, http_server, whole
+from gemma4_client import TLS, UnavailableError
+from gemma4_client.address import parse_address
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "protocol", "target", "secure"),
+    [
+        ("host:9001", {}, "grpc", "host:9001", False),
+        ("host", {}, "grpc", "host:8001", False),
+        ("host", {"protocol": "http"}, "http", "host:8000", False),
+        ("host:1", {"protocol": "http"}, "http", "host:1", False),
+        ("grpc://host:1", {}, "grpc", "host:1", False),
+        ("grpcs://host", {}, "grpc", "host:443", True),
+        ("http://host:8000", {}, "http", "host:8000", False),
+        ("https://host", {"protocol": "http"}, "http", "host:443", True),
+        ("host:1", {"tls": TLS()}, "grpc", "host:1", True),
+        ("[::1]:5", {}, "grpc", "[::1]:5", False),
+    ],
+)
+def test_addresses(url, options, protocol, target, secure):
+    address = parse_address(url, **options)
+    assert (address.protocol, address.target, address.tls is not None) == (protocol, target, secure)
+
+
+def test_a_path_before_triton():
+    assert parse_address("https://host/a/b/").http_url == "https://host:443/a/b"
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "says"),
+    [
+        ("ftp://host", {}, "use host:port"),
+        ("host:port", {}, "url='host:port'"),
+        ("", {}, "must be a host and a port"),
+        ("grpc://host/path", {}, "must be a host and a port"),
+        ("http://host", {"protocol": "grpc"}, "is http, but protocol='grpc'"),
+        ("http://host", {"tls": TLS()}, "not encrypted"),
+        ("host", {"protocol": "smtp"}, "protocol='smtp' must be grpc or http"),
+    ],
+)
+def test_wrong_addresses(url, options, says):
+    with pytest.raises(ValueError, match=says):
+        parse_address(url, **options)
+
+
+def test_tls_files(tmp_path):
+    (tmp_path / "a").write_text("x")
+    with pytest.raises(ValueError, match="cert and key go together"):
+        TLS(cert=tmp_path / "a")
+    with pytest.raises(ValueError, match="ca='nowhere' is no file"):
+        TLS(ca="nowhere")
+    with pytest.raises(ValueError, match="server_name='x' works on gRPC only"):
+        TLS(server_name="x").ssl_context()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    for name, host in (("server", "localhost"), ("client", "client")):
+        made = authority.issue_cert(host)
+        made.private_key_pem.write_to_path(str(folder / f"{name}.key"))
+        with (folder / f"{name}.pem").open("wb") as out:
+            out.writelines(blob.bytes() for blob in made.cert_chain_pems)
+    return folder
+
+
+def encrypted(protocol, files):
+    """A server that asks for the client's certificate."""
+    scripts = itertools.repeat(Script(whole()))
+    if protocol == "grpc":
+        pair = ((files / "server.key").read_bytes(), (files / "server.pem").read_bytes())
+        ca = (files / "ca.pem").read_bytes()
+        return grpc_server(scripts, grpc.ssl_server_credentials([pair], ca, True))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files / "server.pem", files / "server.key")
+    context.load_verify_locations(files / "ca.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    return http_server(scripts, context)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_mutual_tls(kind, protocol, files):
+    ours = {"cert": files / "client.pem", "key": files / "client.key"}
+    with encrypted(protocol, files) as (target, _):
+        url = f"{protocol}s://{target}"
+        with client_of(kind, url, tls=TLS(ca=files / "ca.pem", **ours)) as client:
+            assert client.chat("hi", timeout=10).result().text == "hello!"
+        for tls in (TLS(ca=files / "ca.pem"), TLS(**ours)):  # no certificate; unknown authority
+            with (
+                client_of(kind, url, tls=tls, retry=None) as client,
+                pytest.raises(UnavailableError),
+            ):
+                client.chat("hi", timeout=10).result()
+
+
+def test_another_name_in_the_certificate(files):
+    with encrypted("grpc", files) as (target, _):
+        tls = TLS(files / "ca.pem", files / "client.pem", files / "client.key", "localhost")
+        url = target.replace("localhost", "127.0.0.1")
+        with client_of("sync", url, tls=tls) as client:
+            assert client.chat("hi", timeout=10).result().text == "hello!"

@@ -1,0 +1,151 @@
+"""What is cached, under which key, for how long, and by how many."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+
+import pytest
+from clients.fakes import chunk
+from gemma4_client import Cache, Delta
+from gemma4_client.cache import cache_key, cacheable
+from gemma4_client.identity import IDENTITY_TTL_S, Identity
+from gemma4_client.request import chat_request
+from gemma4_client.transport.http_wire import read_json
+
+
+def deltas(text="hello", finish="stop") -> list[Delta]:
+    import json
+
+    return [
+        read_json(json.dumps(chunk(0, text=text)).encode()),
+        read_json(json.dumps(chunk(1, finish)).encode()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "sure"),
+    [
+        ({}, False),
+        ({"temperature": 0.5}, False),
+        ({"top_k": 5}, False),
+        ({"temperature": 0.0}, True),
+        ({"temperature": 0}, True),
+        ({"top_k": 1}, True),
+        ({"random_seed": 0}, True),
+    ],
+)
+def test_only_the_deterministic(options, sure):
+    assert cacheable(chat_request("hi", options)) is sure
+
+
+def test_the_key_holds_what_matters():
+    base = {"temperature": 0.0, "max_tokens": 5}
+
+    def key(text="hi", engine="e", **options):
+        return cache_key(chat_request(text, base | options), engine)
+
+    assert key() == key() == key(stream=False) == key(timeout_ms=5)
+    others = [
+        key("ho"), key(engine="f"), key(max_tokens=6), key(random_seed=1), key(regex="a"),
+        key(enable_thinking=True), key(return_log_probs=True), key(stop_words=["a"]),
+        key(stop_words=["b"]),
+    ]  # fmt: skip
+    assert len({key(), *others}) == 1 + len(others)
+
+
+def test_round_trip_and_counts(tmp_path):
+    cache = Cache(tmp_path)
+    assert cache.get("k") is None
+    cache.put("k", deltas("龙"))
+    assert cache.get("k") == deltas("龙")
+    assert (cache.hits, cache.misses, len(cache)) == (1, 1, 1)
+    cache.clear()
+    assert cache.get("k") is None
+    cache.close()
+
+
+def test_age(tmp_path):
+    cache = Cache(tmp_path, max_age=1e-6)
+    cache.put("k", deltas())
+    assert cache.get("k") is None
+    cache.close()
+
+
+def test_size(tmp_path):
+    cache = Cache(tmp_path, max_bytes=1 << 20)
+    for index in range(100):
+        cache.put(str(index), deltas("x" * 50_000))
+    assert cache.bytes_on_disk < (1 << 20) + 200_000
+    assert cache.get("99") is not None
+    assert cache.get("0") is None
+    cache.close()
+
+
+def test_what_another_version_wrote_is_a_miss(tmp_path):
+    cache = Cache(tmp_path)
+    for value in (b"not json", b"[]", b'[{"text": "x"}]', "a string", 5):
+        cache._disk.set("k", value)
+        assert cache.get("k") is None
+    cache.put("half", deltas(finish=""))
+    assert cache.get("half") is None
+    cache.close()
+
+
+def test_a_broken_disk_is_a_miss_and_a_warning(tmp_path, caplog):
+    cache = Cache(tmp_path)
+    cache.put("k", deltas())
+    cache.close()
+    (tmp_path / "cache.db").write_bytes(b"no database " * 1000)
+    for name in ("cache.db-wal", "cache.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    with caplog.at_level(logging.WARNING, "gemma4_client"):
+        assert cache.get("k") is None
+        cache.put("k", deltas())
+    assert "cannot read" in caplog.text and "cannot write" in caplog.text
+
+
+def test_bounds_that_make_no_sense(tmp_path):
+    with pytest.raises(ValueError, match="max_bytes=5"):
+        Cache(tmp_path, max_bytes=5)
+    with pytest.raises(ValueError, match="max_age=0"):
+        Cache(tmp_path, max_age=0)
+
+
+WRITER = """
+import sys
+sys.path.insert(0, "tests")
+from clients.test_cache import deltas
+from gemma4_client import Cache
+cache, me = Cache(sys.argv[1]), sys.argv[2]
+for i in range(40):
+    cache.put(f"{me}-{i}", deltas(f"{me}-{i}"))
+    cache.put("shared", deltas("shared"))
+    assert cache.get("shared") == deltas("shared")
+"""
+
+
+def test_many_processes(tmp_path):
+    children = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(me)]) for me in range(3)
+    ]
+    assert [child.wait(60) for child in children] == [0, 0, 0]
+    cache = Cache(tmp_path)
+    assert len(cache) == 3 * 40 + 1
+    assert all(cache.get(f"{me}-{i}") == deltas(f"{me}-{i}") for me in range(3) for i in range(40))
+    cache.close()
+
+
+def test_the_engine_is_asked_for_again():
+    now = 0.0
+    identity = Identity(lambda: now)
+    assert identity.get() is None
+    identity.set("a")
+    now = IDENTITY_TTL_S
+    assert identity.get() == "a"
+    now += 0.1
+    assert identity.get() is None
+    identity.set("b")
+    identity.forget()
+    assert identity.get() is None

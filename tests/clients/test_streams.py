@@ -1,0 +1,178 @@
+"""Order, completeness, errors and cancels: the same on both protocols and in both clients."""
+
+from __future__ import annotations
+
+import pytest
+from clients.both import KINDS, PROTOCOLS, client_of
+from clients.fakes import Script, chunk, server_of, whole
+from gemma4_client import (
+    AccessDeniedError,
+    CancelledError,
+    DeadlineExceededError,
+    Gemma4Error,
+    InvalidRequestError,
+    ServerError,
+    StreamOrderError,
+    UnavailableError,
+)
+
+pytestmark = [
+    pytest.mark.parametrize("kind", KINDS),
+    pytest.mark.parametrize("protocol", PROTOCOLS),
+]
+ONCE = {"retry": None, "breaker": None}
+
+
+def test_a_whole_stream(kind, protocol):
+    with (
+        server_of(protocol, Script(whole())) as (url, seen),
+        client_of(kind, url, headers={"X-Team": "a"}) as client,
+    ):
+        stream = client.chat("hi", request_id="r1", headers={"X-Call": "b"}, max_tokens=4)
+        deltas = list(stream)
+        assert [d.text for d in deltas] == ["hello", "", "!"]
+        answer = stream.answer
+        assert (answer.text, answer.finish_reason, answer.usage.total_tokens) == (
+            "hello!",
+            "stop",
+            6,
+        )
+        assert answer.ids == [7, 8] * 3
+        assert answer.cum_log_prob == -1.5
+        assert answer.timings["queue"] == 0.1
+        assert 0 < answer.timings["ttft"] <= answer.timings["total"]
+        assert list(stream) == []
+        assert stream.result() == answer
+    assert seen.headers[0]["x-team"] == "a"
+    assert seen.headers[0]["x-call"] == "b"
+    body = seen.bodies[0]
+    assert (body.id if protocol == "grpc" else body["id"]) == "r1"
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [chunk(1)],
+        [chunk(0), chunk(2, "stop")],
+        [chunk(0), chunk(0)],
+        [chunk(0)],
+        [],
+        [chunk(0, "stop"), chunk(1)],
+    ],
+    ids=["late start", "gap", "doubled", "cut off", "nothing", "goes on"],
+)
+def test_disorder_is_an_error(kind, protocol, chunks):
+    with (
+        server_of(protocol, Script(chunks)) as (url, _),
+        client_of(kind, url, **ONCE) as client,
+        pytest.raises(StreamOrderError),
+    ):
+        client.chat("hi").result()
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("in ensemble 'gemma4', INVALID_ARGUMENT: top_k: -1", InvalidRequestError),
+        ("UNAVAILABLE: full", UnavailableError),
+        ("CANCELLED: gone", CancelledError),
+        ("in ensemble 'gemma4', DEADLINE_EXCEEDED: timeout_ms: 3", DeadlineExceededError),
+        ("INTERNAL: lost", ServerError),
+        ("what is this", ServerError),
+        ("Request for unknown model: 'gemma4' is not found", UnavailableError),
+    ],
+)
+@pytest.mark.parametrize("late", [False, True])
+def test_each_status_has_its_exception(kind, protocol, text, error, late):
+    script = Script([chunk(0)] if late else [], error=text)
+    with (
+        server_of(protocol, script) as (url, _),
+        client_of(kind, url, **ONCE) as client,
+        pytest.raises(Gemma4Error) as caught,
+    ):
+        client.chat("hi").result()
+    assert type(caught.value) is error
+    assert text.split(": ", 1)[-1] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("grpc_status", "http_status", "error"),
+    [
+        ("UNAUTHENTICATED", "401", AccessDeniedError),
+        ("PERMISSION_DENIED", "403", AccessDeniedError),
+        ("RESOURCE_EXHAUSTED", "429", UnavailableError),
+        ("UNAVAILABLE", "503", UnavailableError),
+        ("DEADLINE_EXCEEDED", "504", DeadlineExceededError),
+        ("UNIMPLEMENTED", "500", ServerError),
+    ],
+)
+def test_what_a_proxy_says(kind, protocol, grpc_status, http_status, error):
+    script = Script(status=grpc_status if protocol == "grpc" else http_status)
+    with (
+        server_of(protocol, script) as (url, _),
+        client_of(kind, url, **ONCE) as client,
+        pytest.raises(error),
+    ):
+        client.chat("hi").result()
+
+
+def test_a_lost_connection_is_unavailable(kind, protocol):
+    script = Script([chunk(0)], drop=True, status="UNAVAILABLE" if protocol == "grpc" else "")
+    with (
+        server_of(protocol, script) as (url, seen),
+        client_of(kind, url) as client,
+        pytest.raises(UnavailableError),
+    ):
+        client.chat("hi").result()
+    assert seen.count == 1  # a chunk came: not sent again
+
+
+def test_no_server(kind, protocol):
+    with client_of(kind, f"{protocol}://127.0.0.1:1") as client:
+        assert not client.ready(timeout=0.5)
+        with pytest.raises(UnavailableError):
+            client.chat("hi", timeout=5).result()
+
+
+def test_a_deadline_ends_a_silent_server(kind, protocol):
+    with (
+        server_of(protocol, Script([chunk(0)], hang=True)) as (url, seen),
+        client_of(kind, url) as client,
+    ):
+        with pytest.raises(DeadlineExceededError):
+            client.chat("hi", timeout=0.2).result()
+        if protocol == "http":
+            assert seen.bodies[0]["timeout_ms"] in range(150, 201)
+        else:
+            assert seen.gone.wait(2)
+
+
+def test_left_streams_stay_left(kind, protocol):
+    with (
+        server_of(protocol, Script([chunk(0)], hang=True)) as (url, _),
+        client_of(kind, url) as client,
+    ):
+        stream = client.chat("hi")
+        for _ in stream:
+            break
+        with pytest.raises(CancelledError, match="left before its end"):
+            stream.result()
+        assert stream.answer.text == "x"
+        with client.chat("hi") as stream:
+            stream.cancel()
+            stream.cancel()
+            with pytest.raises(CancelledError):
+                stream.result()
+
+
+def test_wrong_options_are_told_at_once(kind, protocol):
+    with client_of(kind, f"{protocol}://127.0.0.1:1") as client:
+        for options, says in (
+            ({"tempreature": 1}, "did you mean temperature"),
+            ({"max_tokens": "many"}, "max_tokens='many'"),
+            ({"stream": "no"}, "stream='no' must be True or False"),
+            ({"top_k": [1, 2]}, "top_k=.* one value"),
+            ({"timeout": 0}, "timeout=0"),
+        ):
+            with pytest.raises(ValueError, match=says):
+                client.chat("hi", **options)
