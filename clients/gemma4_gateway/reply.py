@@ -1,0 +1,107 @@
+"""An HTTP response whose making ends when the client leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gemma4_gateway.errors import ApiError
+from gemma4_gateway.lifecycle import Lifecycle
+from gemma4_gateway.record import record_of
+
+__all__ = ["EngineReply", "Out"]
+
+_STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class Out:
+    """Where a reply is written: once ``json``, or ``event`` bytes and ``end``."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+
+    async def json(self, value: Any) -> None:
+        body = orjson.dumps(value)
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        self.started = True
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def events(self, data: bytes) -> None:
+        """Whole server-sent events; b"" is nothing. Waits while the client does not read."""
+        if not self.started:
+            self.started = True
+            await self._send(
+                {"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS}
+            )
+        if data:
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self, data: bytes) -> None:
+        """The last events."""
+        await self.events(b"")
+        await self._send({"type": "http.response.body", "body": data})
+
+
+class EngineReply(Response):
+    """Runs ``work``. When the client goes, ``work`` is cancelled, which stops the engine. When it
+    fails, or the gateway stops, the client gets the error: as a status before the first byte,
+    as an event made by ``error_event`` after it."""
+
+    def __init__(
+        self,
+        work: Callable[[Out], Awaitable[None]],
+        *,
+        lifecycle: Lifecycle,
+        error_event: Callable[[ApiError], bytes],
+    ) -> None:
+        super().__init__()
+        self._work = work
+        self._lifecycle = lifecycle
+        self._error_event = error_event
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        out = Out(send)
+        record = record_of(scope)
+        work = asyncio.ensure_future(self._work(out))
+        watch = asyncio.ensure_future(_gone(receive))
+        aborted: list[ApiError] = []
+
+        def abort(error: ApiError) -> None:
+            aborted.append(error)
+            work.cancel()
+
+        try:
+            self._lifecycle.enter(abort)
+            await asyncio.wait((work, watch), return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                record.status, record.error = 499, "the client left"
+                return
+            if work.cancelled() and aborted:
+                raise aborted[0]
+            work.result()
+        except ApiError as error:
+            record.error = error.message
+            if not out.started:
+                raise
+            await out.end(self._error_event(error))
+        finally:
+            self._lifecycle.leave(abort)
+            watch.cancel()
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
