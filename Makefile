@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: setup serve chat gateway test lint format bench clean
+.PHONY: setup serve chat gateway test lint format bench bench-host clean
 .DEFAULT_GOAL := setup
 
 $(VENV)/.created:
@@ -64,6 +64,9 @@ $(RANDOM_ENGINE)/engine.json: | $(VENV)/.dev
 bench: $(VENV)/.dev $(ENGINE)/engine.json $(RANDOM_ENGINE)/engine.json
 	$(BIN)/python bench/engine.py --engine $(ENGINE) $(ARGS)
 	$(BIN)/python bench/engine.py --engine $(RANDOM_ENGINE) $(ARGS)
+
+bench-host: $(VENV)/.dev
+	$(BIN)/python bench/host.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis

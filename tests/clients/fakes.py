@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +13,6 @@ from typing import Any
 
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
-
-STRINGS = ("text_output", "reasoning_output", "tool_calls", "finish_reason", "timings")
 
 
 def chunk(index: int, finish: str = "", text: str = "x") -> dict[str, Any]:
@@ -44,15 +41,8 @@ def message(outputs: dict[str, Any]) -> service_pb2.ModelStreamInferResponse:
     """``outputs`` as gRPC sends them."""
     made = service_pb2.ModelStreamInferResponse()
     out = made.infer_response
-    for name, value in outputs.items():
-        if name in STRINGS:
-            datatype, data = "BYTES", struct.pack("<I", len(value.encode())) + value.encode()
-        else:
-            values = value if isinstance(value, list) else [value]
-            datatype, code = ("FP32", "f") if "log_probs" in name else ("INT32", "i")
-            data = struct.pack(f"<{len(values)}{code}", *values)
-        out.outputs.add(name=name, datatype=datatype)
-        out.raw_output_contents.append(data)
+    out.outputs.add(name="packed", datatype="UINT8")
+    out.raw_output_contents.append(json.dumps(outputs).encode())
     out.parameters["triton_final_response"].bool_param = bool(outputs.get("finish_reason"))
     return made
 

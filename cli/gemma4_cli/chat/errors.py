@@ -1,0 +1,21 @@
+"""What to tell a person when the server cannot answer."""
+
+from __future__ import annotations
+
+from gemma4_client import CircuitOpenError, Gemma4Error, InvalidRequestError, UnavailableError
+
+__all__ = ["exit_code", "explain"]
+
+
+def explain(error: Gemma4Error, url: str) -> str:
+    """The message, and what to do where no server was found."""
+    message = str(error)
+    lost = isinstance(error, UnavailableError) and not isinstance(error, CircuitOpenError)
+    if lost and "onnect" in message:
+        return f"no server at {url}; start one with `gemma4 serve`, or give its --url ({message})"
+    return message
+
+
+def exit_code(error: Gemma4Error) -> int:
+    """2 for a request that is wrong, 1 for everything else."""
+    return 2 if isinstance(error, InvalidRequestError) else 1

@@ -1,0 +1,100 @@
+"""An answer on the terminal as it comes: dimmed thoughts, then Markdown."""
+
+from __future__ import annotations
+
+import json
+from time import monotonic
+from typing import Any
+
+from gemma4_client import Answer, Delta
+from rich.console import Console
+from rich.live import Live
+from rich.markdown import Markdown
+
+from gemma4_cli.chat.blocks import cut
+
+__all__ = ["AnswerView", "stats_line"]
+
+_REDRAW_S = 0.06
+"""Markdown is parsed anew for each drawing; a 26B model gives a token each 10 to 30 ms."""
+
+
+class AnswerView:
+    """Use as a context manager; whole blocks of Markdown scroll away for good, and only the last
+    one is drawn again and again."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._thinking = False
+        self._text = ""
+        self._live: Live | None = None
+        self._drawn = 0.0
+
+    def __enter__(self) -> AnswerView:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end_thoughts()
+        if self._live is not None:
+            self._live.update(Markdown(self._text))
+            self._live.vertical_overflow = "visible"
+            self._live.stop()
+            self._live = None
+
+    def show(self, delta: Delta) -> None:
+        """The next chunk."""
+        if delta.reasoning:
+            self._thinking = True
+            self._console.print(
+                delta.reasoning, end="", style="dim italic", markup=False, soft_wrap=True
+            )
+        if delta.text:
+            self._end_thoughts()
+            self._add(delta.text)
+        for call in delta.tool_calls:
+            self._end_thoughts()
+            self._call(call)
+
+    def _end_thoughts(self) -> None:
+        if self._thinking:
+            self._thinking = False
+            self._console.print("\n")
+
+    def _add(self, text: str) -> None:
+        if self._live is None:
+            # No refresh thread: it could draw between the two steps of a cut, a block short.
+            self._live = Live(console=self._console, auto_refresh=False)
+            self._live.start()
+        self._text += text
+        whole = cut(self._text)
+        if whole:
+            done, self._text = self._text[:whole], self._text[whole:]
+            self._live.update(Markdown(self._text), refresh=True)
+            self._live.console.print(Markdown(done), "")  # draws the rest again, below it
+        elif monotonic() - self._drawn > _REDRAW_S:
+            self._live.update(Markdown(self._text), refresh=True)
+        else:
+            return
+        self._drawn = monotonic()
+
+    def _call(self, call: dict[str, Any]) -> None:
+        function = call["function"]
+        try:
+            arguments = json.dumps(json.loads(function["arguments"]), ensure_ascii=False)
+        except ValueError:
+            arguments = function["arguments"]
+        console = self._live.console if self._live is not None else self._console
+        console.print(f"{function['name']}({arguments})", style="cyan", markup=False)
+
+
+def stats_line(answer: Answer) -> str:
+    """One line: tokens, tokens/s of the decode (the server's clock), time to the first."""
+    parts = [f"{answer.completion_tokens} tokens"]
+    decode = answer.timings.get("decode", 0.0)
+    if decode > 0:
+        parts.append(f"{answer.completion_tokens / decode:.0f} tokens/s")
+    if "ttft" in answer.timings:
+        parts.append(f"first after {answer.timings['ttft'] * 1000:.0f} ms")
+    if answer.finish_reason not in ("stop", ""):
+        parts.append(f"ended by {answer.finish_reason}")
+    return ", ".join(parts)
