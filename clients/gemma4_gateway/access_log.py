@@ -13,6 +13,9 @@ from gemma4_gateway.record import Record
 
 __all__ = ["Log"]
 
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+"""A path or a message of a client must not forge lines or move the cursor."""
+
 
 class Log:
     """``json``: one object a line; ``text``: for people. Keys, prompts and answers are never
@@ -30,7 +33,7 @@ class Log:
             self._out.write(line.decode() + "\n")
         else:
             words = " ".join(f"{k}={v}" for k, v in fields.items() if v not in (None, "", []))
-            self._out.write(f"{now:%H:%M:%S} {event} {words}\n")
+            self._out.write(f"{now:%H:%M:%S} {event} {words.translate(_CONTROLS)}\n")
         self._out.flush()
 
     def request(self, record: Record) -> None:

@@ -48,7 +48,13 @@ class Gateway:
         self.health = HealthChecker(
             self.backends, interval=settings.health_interval, on_change=self._changed
         )
-        self.router = Router(self.backends, self.health, self.metrics, imbalance=settings.imbalance)
+        self.router = Router(
+            self.backends,
+            self.health,
+            self.metrics,
+            imbalance=settings.imbalance,
+            aliases=frozenset(settings.model_names),
+        )
         await self.health.first_round()
         for backend in self.backends:
             if not backend.ready:

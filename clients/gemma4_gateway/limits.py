@@ -38,6 +38,7 @@ class Bucket:
 @dataclass(slots=True)
 class _Usage:
     running: int = 0
+    rates: tuple[int, int] = (0, 0)
     requests: Bucket | None = None
     tokens: Bucket | None = None
 
@@ -93,14 +94,12 @@ class Gate:
         return _own(key.tokens_per_minute, self._limits.key_tokens_per_minute)
 
     def _usage_of(self, key: KeyEntry) -> _Usage:
-        usage = self._usage.get(key.name)
-        if usage is None:
-            requests, tokens = self._rate(key, "requests"), self._rate(key, "tokens")
+        usage = self._usage.setdefault(key.name, _Usage())
+        rates = self._rate(key, "requests"), self._rate(key, "tokens")
+        if rates != usage.rates:  # a new key, or its entry has changed
             now = self._now()
-            usage = self._usage[key.name] = _Usage(
-                requests=Bucket(requests, now) if requests else None,
-                tokens=Bucket(tokens, now) if tokens else None,
-            )
+            usage.rates = rates
+            usage.requests, usage.tokens = (Bucket(r, now) if r else None for r in rates)
         return usage
 
 

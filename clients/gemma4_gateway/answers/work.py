@@ -100,6 +100,7 @@ class Work:
         many = len(self.plan.calls) > 1
         answering = await self._router.begin(
             call,
+            model=self.plan.model,
             stream=self.plan.stream,
             affinity=self.plan.affinity,
             request_id=f"{self.record.request_id}-{index}" if many else self.record.request_id,
@@ -118,7 +119,7 @@ class Work:
         plan = self.plan
         marks = None
         if plan.calls[0].options.get("enable_thinking"):
-            tokens = self._router.any_ready().tokens
+            tokens = self._router.any_ready(plan.model).tokens
             try:
                 marks = await tokens.marks()
             except Gemma4Error as error:

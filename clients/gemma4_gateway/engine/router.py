@@ -70,7 +70,8 @@ class Answering:
 
 class Router:
     """Over ``backends``. ``imbalance``: how many requests more than the least busy back end the
-    preferred one may have."""
+    preferred one may have. ``aliases`` are names of the model that any back end serves; another
+    name is served by the back ends whose engine has it."""
 
     def __init__(
         self,
@@ -79,23 +80,34 @@ class Router:
         metrics: Metrics,
         *,
         imbalance: int,
+        aliases: frozenset[str] = frozenset(),
     ) -> None:
         self.backends = backends
         self._health = health
         self._metrics = metrics
         self._imbalance = imbalance
+        self._aliases = aliases
 
-    def pick(self, affinity: bytes, *, tried: frozenset[str] = frozenset()) -> Backend | None:
-        """A ready back end that is not in ``tried``; None when there is none."""
-        ready = [b for b in self.backends if b.ready and b.address not in tried]
+    def pick(
+        self, affinity: bytes, *, model: str, tried: frozenset[str] = frozenset()
+    ) -> Backend | None:
+        """A ready back end that serves ``model`` and is not in ``tried``; None without one."""
+        ready = [
+            b
+            for b in self.backends
+            if b.ready and b.address not in tried and self._serves(b, model)
+        ]
         if not ready:
             return None
         calm = [b for b in ready if not b.avoided]
         return choose(calm or ready, affinity, imbalance=self._imbalance)
 
-    def any_ready(self) -> Backend:
+    def _serves(self, backend: Backend, model: str) -> bool:
+        return model in self._aliases or (backend.info is not None and backend.info.model == model)
+
+    def any_ready(self, model: str) -> Backend:
         """503 when there is none."""
-        backend = self.pick(b"")
+        backend = self.pick(b"", model=model)
         if backend is None:
             raise self._none_ready()
         return backend
@@ -104,6 +116,7 @@ class Router:
         self,
         call: EngineCall,
         *,
+        model: str,
         stream: bool,
         affinity: bytes,
         request_id: str,
@@ -120,7 +133,7 @@ class Router:
         tried: frozenset[str] = frozenset()
         failure: UnavailableError | None = None
         overload = False
-        while (backend := self.pick(affinity, tried=tried)) is not None:
+        while (backend := self.pick(affinity, model=model, tried=tried)) is not None:
             tried |= {backend.address}
             try:
                 return await self._attempt(

@@ -23,8 +23,7 @@ router = APIRouter(tags=["tokens"], responses=ERRORS)
 async def tokenize(body: TokenizeRequest, request: Request, gateway: TheGateway) -> dict[str, Any]:
     """Token ids of a text or of a rendered chat."""
     name_route(request, "tokenize")
-    gateway.check_model(body.model)
-    backend = gateway.router.any_ready()
+    backend = gateway.router.any_ready(gateway.check_model(body.model))
     try:
         found = await _tokenized(backend.plain, body)
     except Gemma4Error as error:
@@ -57,11 +56,11 @@ async def detokenize(
 ) -> dict[str, Any]:
     """Text of token ids; control tokens as their names."""
     name_route(request, "detokenize")
-    gateway.check_model(body.model)
+    model = gateway.check_model(body.model)
     if any(not 0 <= token < 2**31 for token in body.tokens):
         raise ApiError(400, "tokens: an id is out of range", param="tokens")
     try:
-        found = await gateway.router.any_ready().plain.detokenize(body.tokens)
+        found = await gateway.router.any_ready(model).plain.detokenize(body.tokens)
     except Gemma4Error as error:
         raise _failure(error) from None
     return {"prompt": found.text}

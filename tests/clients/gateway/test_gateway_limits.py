@@ -77,6 +77,16 @@ def test_a_key_has_limits_of_its_own():
     assert refused(gate, mine).code == "requests_per_minute"
 
 
+def test_an_entry_that_changes_has_its_new_rate():
+    gate = Gate(Limits())
+    gate.enter(key(requests_per_minute=1))
+    refused(gate, key(requests_per_minute=1))
+    gate.enter(key(requests_per_minute=2))
+    gate.leave(key(requests_per_minute=0), tokens=9)
+    gate.enter(key(requests_per_minute=0))
+    assert gate.running == 2
+
+
 @given(st.integers(1, 1000), st.lists(st.floats(0, 30), max_size=50))
 def test_a_bucket_never_gives_more_than_its_rate(per_minute, gaps):
     clock, taken = 0.0, 0
