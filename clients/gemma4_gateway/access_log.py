@@ -7,8 +7,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
-import orjson
-
+from gemma4_gateway.jsons import dumps
 from gemma4_gateway.record import Record
 
 __all__ = ["Log"]
@@ -29,7 +28,7 @@ class Log:
         """``fields`` must be JSON."""
         now = datetime.now(UTC)
         if self._json:
-            line = orjson.dumps({"time": now.isoformat(), "level": level, "event": event} | fields)
+            line = dumps({"time": now.isoformat(), "level": level, "event": event} | fields)
             self._out.write(line.decode() + "\n")
         else:
             words = " ".join(f"{k}={v}" for k, v in fields.items() if v not in (None, "", []))

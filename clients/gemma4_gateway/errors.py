@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
+from gemma4_gateway.jsons import dumps
 
 __all__ = ["ApiError", "invalid", "not_found", "overloaded", "unavailable", "validation_error"]
 
@@ -36,7 +36,7 @@ class ApiError(Exception):
         return {"error": error}
 
     def json(self) -> bytes:
-        return orjson.dumps(self.body())
+        return dumps(self.body())
 
     def headers(self) -> dict[str, str]:
         found = {}

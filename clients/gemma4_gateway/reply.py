@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gemma4_gateway.errors import ApiError
+from gemma4_gateway.jsons import dumps
 from gemma4_gateway.lifecycle import Lifecycle
 from gemma4_gateway.record import record_of
 
@@ -35,7 +35,7 @@ class Out:
         self.started = False
 
     async def json(self, value: Any) -> None:
-        body = orjson.dumps(value)
+        body = dumps(value)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         self.started = True
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})

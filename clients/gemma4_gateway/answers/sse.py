@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from gemma4_gateway.errors import ApiError
+from gemma4_gateway.jsons import dumps
 
 __all__ = ["DONE", "error_event", "event", "named_event"]
 
@@ -15,7 +14,7 @@ DONE = b"data: [DONE]\n\n"
 
 def event(value: Any) -> bytes:
     """One event of JSON."""
-    return b"data: " + orjson.dumps(value) + b"\n\n"
+    return b"data: " + dumps(value) + b"\n\n"
 
 
 def named_event(name: str, value: Any) -> bytes:

@@ -21,7 +21,7 @@ from gemma4_gateway.engine.calls import OpenCalls
 from gemma4_gateway.engine.health import HealthChecker
 from gemma4_gateway.errors import ApiError, overloaded, unavailable
 from gemma4_gateway.metrics import Metrics
-from gemma4_gateway.translate.fields import engine_refusal
+from gemma4_gateway.translate.fields import engine_refusal, unsendable
 from gemma4_gateway.translate.plan import EngineCall
 
 __all__ = ["Answering", "Router"]
@@ -145,6 +145,8 @@ class Router:
                 self._metrics.retries.labels(backend.address).inc()
             except Gemma4Error as error:
                 raise _failure(error, names) from None
+            except ValueError as error:
+                raise unsendable(error) from None
         if failure is None:
             raise self._none_ready()
         if overload:

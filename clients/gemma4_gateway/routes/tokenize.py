@@ -11,7 +11,7 @@ from gemma4_gateway.engine.router import started_failure
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.routes.wiring import ERRORS, TheGateway, name_route
 from gemma4_gateway.schemas.tokenize import DetokenizeRequest, TokenizeRequest
-from gemma4_gateway.translate.fields import engine_refusal
+from gemma4_gateway.translate.fields import engine_refusal, unsendable
 from gemma4_gateway.translate.messages import engine_messages, engine_tools
 
 __all__ = ["router"]
@@ -28,6 +28,8 @@ async def tokenize(body: TokenizeRequest, request: Request, gateway: TheGateway)
         found = await _tokenized(backend.plain, body)
     except Gemma4Error as error:
         raise _failure(error) from None
+    except ValueError as error:
+        raise unsendable(error) from None
     strings = [data.decode("utf-8", "replace") for data in found.token_bytes]
     return {
         "count": len(found.ids),

@@ -6,9 +6,8 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from gemma4_gateway.errors import invalid
+from gemma4_gateway.jsons import dumps
 from gemma4_gateway.schemas.base import StructuredOutputs
 from gemma4_gateway.schemas.chat import ChatCompletionRequest
 from gemma4_gateway.schemas.tools import NamedTool, ResponseFormat, Tool
@@ -127,7 +126,7 @@ def affinity_of(
         head.append(message)
         if message["role"] == "user":
             break
-    return hashlib.blake2b(orjson.dumps([head, tools]), digest_size=8).digest()
+    return hashlib.blake2b(dumps([head, tools]), digest_size=8).digest()
 
 
 def _max_tokens(body: ChatCompletionRequest) -> int | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from gemma4_gateway.errors import ApiError
 
-__all__ = ["engine_refusal"]
+__all__ = ["engine_refusal", "unsendable"]
 
 _NAMES = {
     "text_input": "prompt",
@@ -38,3 +38,10 @@ def engine_refusal(message: str, names: Mapping[str, str]) -> ApiError:
         param = names.get(name, _NAMES.get(name, name)) + rest
     code = "context_length_exceeded" if "the engine takes prompts of" in text else None
     return ApiError(400, f"{param}: {text}", param=param, code=code)
+
+
+def unsendable(error: ValueError) -> ApiError:
+    """400 for what the client package cannot put into a request."""
+    if isinstance(error, UnicodeError):
+        return ApiError(400, "the request contains a lone surrogate such as \\ud800; remove it")
+    return ApiError(400, f"the request cannot be sent to the engine: {error}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from e2e.gateway.running import MODEL, chat
 from e2e.served import user
@@ -87,6 +89,32 @@ def test_refusal(http, path, body, status, param, says, stream):
     assert says in error["message"]
     assert error["type"] == "invalid_request_error"
     assert param is None or error["message"].startswith(param)
+
+
+TEXT_PART = {"type": "text", "text": "Hi"}
+BIG = 128851511050041098240
+SCHEMA_WITH_BIG = {"type": "object", "properties": {"a": {"type": "integer", "maximum": BIG}}}
+
+
+def test_numbers_of_any_size_are_json(http):
+    """Found by schemathesis: orjson refuses them."""
+    part = chat() | {"messages": [{"role": "user", "content": [TEXT_PART | {"x": BIG}]}]}
+    assert http.post(CHAT, json=part).status_code == 200
+    tool = {"type": "function", "name": "f", "parameters": SCHEMA_WITH_BIG}
+    body = {"model": MODEL, "input": "Hello", "tools": [tool], "temperature": 0}
+    whole = http.post("/v1/responses", json=body)
+    assert whole.json()["tools"][0]["parameters"] == SCHEMA_WITH_BIG
+    streamed = http.post("/v1/responses", json=body | {"stream": True})
+    assert "response.completed" in streamed.text and str(BIG) in streamed.text
+
+
+@pytest.mark.parametrize("path", [CHAT, "/tokenize"])
+def test_lone_surrogates_are_refused(http, path):
+    part = {"role": "user", "content": [{"type": "text", "text": "HERE"}]}
+    body = json.dumps({"model": MODEL, "messages": [part]}).replace("HERE", r"\ud800")
+    reply = http.post(path, content=body, headers={"content-type": "application/json"})
+    assert reply.status_code == 400
+    assert "surrogate" in reply.json()["error"]["message"]
 
 
 def test_nulls_stand_for_nothing(http):
