@@ -15,6 +15,19 @@ from typing import Any
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+ENGINE = json.dumps(
+    {
+        "id": "e1",
+        "model": "fake",
+        "runtime": "script",
+        "runtime_version": "1",
+        "precision": "none",
+        "max_prompt_tokens": 1,
+        "max_total_tokens": 2,
+        "vocab_size": 3,
+        "created": 4,
+    }
+).encode()
 STRINGS = ("text_output", "reasoning_output", "tool_calls", "finish_reason", "timings")
 
 
@@ -101,6 +114,19 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):
             yield service_pb2.ModelStreamInferResponse(error_message=script.error)
         if script.status:
             context.abort(grpc.StatusCode[script.status], "said the script")
+
+    def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """The tokenizer, asked which engine this is."""
+        made = service_pb2.ModelInferResponse()
+        for name, data in (
+            ("token_ids", b""),
+            ("text", struct.pack("<I", 0)),
+            ("token_bytes", b""),
+            ("engine", struct.pack("<I", len(ENGINE)) + ENGINE),
+        ):
+            made.outputs.add(name=name)
+            made.raw_output_contents.append(data)
+        return made
 
     def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802
         return service_pb2.ModelReadyResponse(ready=True)
