@@ -33,8 +33,6 @@ from gemma4_client.transport.base import AsyncTransport
 
 __all__ = ["AsyncClient"]
 
-_PLAIN_CALL_S = 30.0
-
 
 def _connect(address: Address, headers: Mapping[str, str] | None) -> AsyncTransport:
     if address.protocol == "http":
@@ -139,7 +137,7 @@ class AsyncClient:
         tools: Sequence[Mapping[str, Any]] | None = None,
         enable_thinking: bool | None = None,
         add_bos: bool | None = None,
-        timeout: float | None = _PLAIN_CALL_S,
+        timeout: float | None = 30.0,
     ) -> Tokens:
         """As :meth:`Client.tokenize`."""
         return await self._tokens(
@@ -149,13 +147,11 @@ class AsyncClient:
             timeout,
         )
 
-    async def detokenize(
-        self, ids: Sequence[int], *, timeout: float | None = _PLAIN_CALL_S
-    ) -> Tokens:
+    async def detokenize(self, ids: Sequence[int], *, timeout: float | None = 30.0) -> Tokens:
         """As :meth:`Client.detokenize`."""
         return await self._tokens(detokenize_inputs(ids), timeout)
 
-    async def server_info(self, *, timeout: float | None = _PLAIN_CALL_S) -> ServerInfo:
+    async def server_info(self, *, timeout: float | None = 30.0) -> ServerInfo:
         """As :meth:`Client.server_info`."""
         return (await self._tokens(detokenize_inputs([]), timeout)).server
 

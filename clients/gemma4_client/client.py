@@ -32,8 +32,6 @@ from gemma4_client.transport.base import Transport
 
 __all__ = ["Client"]
 
-_PLAIN_CALL_S = 30.0
-
 
 def _connect(address: Address, headers: Mapping[str, str] | None) -> Transport:
     if address.protocol == "http":
@@ -138,7 +136,7 @@ class Client:
         tools: Sequence[Mapping[str, Any]] | None = None,
         enable_thinking: bool | None = None,
         add_bos: bool | None = None,
-        timeout: float | None = _PLAIN_CALL_S,
+        timeout: float | None = 30.0,
     ) -> Tokens:
         """Token ids of a text as :meth:`generate` would send it, or with ``chat`` of messages as
         :meth:`chat` would, template included."""
@@ -149,11 +147,11 @@ class Client:
             timeout,
         )
 
-    def detokenize(self, ids: Sequence[int], *, timeout: float | None = _PLAIN_CALL_S) -> Tokens:
+    def detokenize(self, ids: Sequence[int], *, timeout: float | None = 30.0) -> Tokens:
         """The text and bytes of token ids."""
         return self._tokens(detokenize_inputs(ids), timeout)
 
-    def server_info(self, *, timeout: float | None = _PLAIN_CALL_S) -> ServerInfo:
+    def server_info(self, *, timeout: float | None = 30.0) -> ServerInfo:
         """Which engine answers."""
         return self._tokens(detokenize_inputs([]), timeout).server
 
