@@ -66,15 +66,25 @@ class AsyncClient:
 
             need_httpx()
         self._headers = headers
-        self._guard = Guard(retry, CircuitBreaker() if breaker == "default" else breaker)
         self._cache = cache
         self._identity = Identity()
+        self._guard = Guard(
+            retry, CircuitBreaker() if breaker == "default" else breaker, self._identity.forget
+        )
         self._connected: AsyncTransport | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
 
     @property
     def _transport(self) -> AsyncTransport:
+        loop = asyncio.get_running_loop()
+        if self._closed:
+            raise RuntimeError("this client is closed")
         if self._connected is None:
+            self._loop = loop
             self._connected = _connect(self._address, self._headers)
+        if self._loop is not loop:
+            raise RuntimeError("this AsyncClient belongs to another event loop; make one in each")
         return self._connected
 
     def chat(
@@ -161,6 +171,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """End the connection, and what runs on it."""
+        self._closed = True
         if self._connected is not None:
             await self._connected.close()
 

@@ -65,10 +65,19 @@ class Client:
     ) -> None:
         self.url = url
         address = parse_address(url, protocol, tls)
-        self._guard = Guard(retry, CircuitBreaker() if breaker == "default" else breaker)
         self._cache = cache
         self._identity = Identity()
-        self._transport = _connect(address, headers)
+        self._guard = Guard(
+            retry, CircuitBreaker() if breaker == "default" else breaker, self._identity.forget
+        )
+        self._connected = _connect(address, headers)
+        self._closed = False
+
+    @property
+    def _transport(self) -> Transport:
+        if self._closed:
+            raise RuntimeError("this client is closed")
+        return self._connected
 
     def chat(
         self,
@@ -161,7 +170,8 @@ class Client:
 
     def close(self) -> None:
         """End the connection, and what runs on it."""
-        self._transport.close()
+        self._closed = True
+        self._connected.close()
 
     def __enter__(self) -> Client:
         return self

@@ -108,7 +108,8 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):
         for outputs in script.chunks:
             yield message(outputs)
         if script.hang:
-            context.add_callback(self._seen.gone.set)
+            if not context.add_callback(self._seen.gone.set):
+                self._seen.gone.set()  # gone already
             self._seen.gone.wait(30)
         if script.error:
             yield service_pb2.ModelStreamInferResponse(error_message=script.error)

@@ -176,3 +176,14 @@ def test_wrong_options_are_told_at_once(kind, protocol):
         ):
             with pytest.raises(ValueError, match=says):
                 client.chat("hi", **options)
+
+
+def test_a_closed_client(kind, protocol):
+    with server_of(protocol, Script(whole())) as (url, _):
+        client = client_of(kind, url)
+        with client:
+            assert client.chat("hi").result().text == "hello!"
+            client.close()
+            client.close()
+            with pytest.raises(RuntimeError, match="this client is closed"):
+                client.chat("hi")

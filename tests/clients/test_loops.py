@@ -1,0 +1,38 @@
+"""AsyncClient and event loops."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from clients.fakes import Script, server_of, whole
+from gemma4_client import AsyncClient
+
+
+def test_made_outside_used_in_one_loop_refused_in_another():
+    async def ask():
+        return (await client.chat("hi").result()).text
+
+    with server_of("grpc", Script(whole())) as (url, _):
+        client = AsyncClient(url)
+        assert asyncio.run(ask()) == "hello!"
+        with pytest.raises(RuntimeError, match="another event loop"):
+            asyncio.run(ask())
+        with pytest.raises(RuntimeError, match="no running event loop"):
+            client.chat("hi")
+
+
+def test_a_stream_that_nobody_reads_ends_with_its_last_reference():
+    async def drop(client, seen):
+        stream = client.chat("hi")
+        while not seen.count:
+            await asyncio.sleep(0.005)
+        del stream
+        return await asyncio.to_thread(seen.gone.wait, 5)
+
+    async def main(url, seen):
+        async with AsyncClient(url) as client:
+            return await drop(client, seen)
+
+    with server_of("grpc", Script([], hang=True)) as (url, seen):
+        assert asyncio.run(main(url, seen))
