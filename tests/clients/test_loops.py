@@ -20,19 +20,3 @@ def test_made_outside_used_in_one_loop_refused_in_another():
             asyncio.run(ask())
         with pytest.raises(RuntimeError, match="no running event loop"):
             client.chat("hi")
-
-
-def test_a_stream_that_nobody_reads_ends_with_its_last_reference():
-    async def drop(client, seen):
-        stream = client.chat("hi")
-        while not seen.count:
-            await asyncio.sleep(0.005)
-        del stream
-        return await asyncio.to_thread(seen.gone.wait, 5)
-
-    async def main(url, seen):
-        async with AsyncClient(url) as client:
-            return await drop(client, seen)
-
-    with server_of("grpc", Script([], hang=True)) as (url, seen):
-        assert asyncio.run(main(url, seen))
