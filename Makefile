@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: setup serve chat test lint format bench bench-clients clean
+.PHONY: setup serve chat gateway test lint format bench bench-clients bench-host clean
 .DEFAULT_GOAL := setup
 
 $(VENV)/.created:
@@ -25,6 +25,10 @@ $(VENV)/.dev: $(VENV)/.serve
 
 setup: $(VENV)/.serve
 
+$(VENV)/.gateway: $(VENV)/.serve
+	$(PIP) install -c $(LOCK) -e '.[gateway]'
+	@touch $@
+
 $(ENGINE)/engine.json: | $(VENV)/.serve
 	$(BIN)/gemma4 build demo/checkpoint --out $(ENGINE) --precision f32 --slots 8 --max-total-tokens 2048
 
@@ -33,6 +37,9 @@ serve: $(VENV)/.serve $(ENGINE)/engine.json
 
 chat: $(VENV)/.serve
 	@exec $(BIN)/gemma4 chat $(ARGS)
+
+gateway: $(VENV)/.gateway
+	@exec $(BIN)/gemma4 gateway $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -60,6 +67,9 @@ bench-clients: $(VENV)/.dev
 bench: $(VENV)/.dev $(ENGINE)/engine.json $(RANDOM_ENGINE)/engine.json
 	$(BIN)/python bench/engine.py --engine $(ENGINE) $(ARGS)
 	$(BIN)/python bench/engine.py --engine $(RANDOM_ENGINE) $(ARGS)
+
+bench-host: $(VENV)/.dev
+	$(BIN)/python bench/host.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from gemma4_cli import build, chat, doctor, serve
+from gemma4_cli import build, chat, doctor, gateway, serve
 
 app = typer.Typer(
     name="gemma4",
@@ -17,3 +17,4 @@ app.command("build")(build.build)
 app.command("serve")(serve.serve)
 app.command("chat")(chat.chat)
 app.command("doctor")(doctor.doctor)
+app.add_typer(gateway.app, name="gateway")

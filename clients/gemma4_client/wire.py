@@ -1,4 +1,7 @@
-"""Requests and responses of the ``gemma4`` model in Triton's protobuf form."""
+"""Requests and responses in Triton's protobuf form.
+
+The SDK calls ``gemma4_packed``: the ensemble ``gemma4`` with the outputs of a chunk in one tensor.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ from typing import Any
 import numpy as np
 from tritonclient.grpc import service_pb2
 
-from gemma4_client.errors import ServerError
 from gemma4_client.results import Delta
 
 __all__ = [
     "INPUT_TYPES",
+    "MODEL",
     "build_infer",
     "build_request",
     "check_inputs",
@@ -23,6 +26,8 @@ __all__ = [
     "read_delta",
     "read_strings",
 ]
+
+MODEL = "gemma4_packed"
 
 INPUT_TYPES = {
     "text_input": "BYTES",
@@ -86,6 +91,9 @@ def _items(name: str, value: Any) -> Sequence[Any]:
     return value
 
 
+_length = struct.Struct("<I").pack
+
+
 def _pack(name: str, datatype: str, value: Any) -> bytes:
     """One element as it is in a raw tensor."""
     if datatype == "BYTES":
@@ -118,7 +126,7 @@ def raw_tensor(name: str, datatype: str, values: Sequence[Any]) -> bytes:
 
 
 def build_request(
-    inputs: Mapping[str, Any], *, request_id: str = "", model: str = "gemma4"
+    inputs: Mapping[str, Any], *, request_id: str = "", model: str = MODEL
 ) -> service_pb2.ModelInferRequest:
     """``inputs`` by tensor name; a list gives shape [1, n], anything else [1, 1]. None is left
     out. Raises :class:`ValueError` as :func:`check_inputs`."""
@@ -150,62 +158,24 @@ def read_strings(data: bytes) -> list[bytes]:
     return items
 
 
-_Layout = tuple[int, ...]
-_OUTPUTS = (
-    "text_output",
-    "reasoning_output",
-    "tool_calls",
-    "finish_reason",
-    "chunk_index",
-    "prompt_tokens",
-    "completion_tokens",
-    "output_ids",
-    "output_log_probs",
-    "timings",
-    "cum_log_probs",
-)
-_layouts: dict[tuple[str, ...], _Layout] = {}
-"""Where each of _OUTPUTS stands, by the order of the names in a response: a server has one."""
-_length = struct.Struct("<I").pack
-_int = struct.Struct("<i").unpack
-_float = struct.Struct("<f").unpack
-
-
-def _layout(names: tuple[str, ...]) -> _Layout:
-    missing = [name for name in _OUTPUTS if name not in names]
-    if missing:
-        raise ServerError(
-            f"the response lacks {', '.join(missing)}; the server's 'gemma4' is not of this version"
-        )
-    found = tuple(names.index(name) for name in _OUTPUTS)
-    if len(_layouts) < 64:
-        _layouts[names] = found
-    return found
-
-
 def read_delta(response: service_pb2.ModelInferResponse) -> Delta | None:
-    """The chunk in a response; None in an empty final one. A string tensor of one element is its
-    length in four bytes, then its UTF-8. Raises :class:`ServerError` when an output is missing."""
-    outputs = response.outputs
-    if not outputs:
+    """The chunk in a response of ``gemma4_packed``: its only tensor is a JSON object of the outputs
+    of ``gemma4``, where an empty or 0 one may be absent. None in a response without outputs: the
+    last one of some streams, and the server's own look whether the client is still there."""
+    if not response.outputs:
         return None
-    raw = [*response.raw_output_contents]
-    names = tuple([output.name for output in outputs])
-    text, reasoning, calls, finish, index, prompt, completion, ids, log_probs, timings, cum = (
-        _layouts.get(names) or _layout(names)
-    )
-    tokens, probs = raw[ids], raw[log_probs]
-    calls_json, timings_json = raw[calls][4:], raw[timings][4:]
+    get = json.loads(response.raw_output_contents[0].decode()).get
+    calls, timings = get("tool_calls"), get("timings")
     return Delta(
-        raw[text][4:].decode(),
-        raw[reasoning][4:].decode(),
-        json.loads(calls_json) if calls_json else [],
-        raw[finish][4:].decode(),
-        _int(raw[index])[0],
-        _int(raw[prompt])[0],
-        _int(raw[completion])[0],
-        [*struct.unpack(f"<{len(tokens) // 4}i", tokens)],
-        [*struct.unpack(f"<{len(probs) // 4}f", probs)] if probs else [],
-        json.loads(timings_json) if timings_json else None,
-        _float(raw[cum])[0],
+        get("text_output", ""),
+        get("reasoning_output", ""),
+        json.loads(calls) if calls else [],
+        get("finish_reason", ""),
+        get("chunk_index", 0),
+        get("prompt_tokens", 0),
+        get("completion_tokens", 0),
+        get("output_ids", []),
+        get("output_log_probs", []),
+        json.loads(timings) if timings else None,
+        get("cum_log_probs", 0.0),
     )

@@ -28,7 +28,6 @@ ENGINE = json.dumps(
         "created": 4,
     }
 ).encode()
-STRINGS = ("text_output", "reasoning_output", "tool_calls", "finish_reason", "timings")
 
 
 def chunk(index: int, finish: str = "", text: str = "x") -> dict[str, Any]:
@@ -57,15 +56,8 @@ def message(outputs: dict[str, Any]) -> service_pb2.ModelStreamInferResponse:
     """``outputs`` as gRPC sends them."""
     made = service_pb2.ModelStreamInferResponse()
     out = made.infer_response
-    for name, value in outputs.items():
-        if name in STRINGS:
-            datatype, data = "BYTES", struct.pack("<I", len(value.encode())) + value.encode()
-        else:
-            values = value if isinstance(value, list) else [value]
-            datatype, code = ("FP32", "f") if "log_probs" in name else ("INT32", "i")
-            data = struct.pack(f"<{len(values)}{code}", *values)
-        out.outputs.add(name=name, datatype=datatype)
-        out.raw_output_contents.append(data)
+    out.outputs.add(name="packed", datatype="UINT8")
+    out.raw_output_contents.append(json.dumps(outputs).encode())
     out.parameters["triton_final_response"].bool_param = bool(outputs.get("finish_reason"))
     return made
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import struct
-
 import pytest
-from gemma4_client import InvalidRequestError, StreamOrderError, UnavailableError
+from gemma4_client import Delta, InvalidRequestError, StreamOrderError, UnavailableError
 from gemma4_client.client import Client
 from gemma4_client.errors import from_wire
 from gemma4_client.retry import Guard
@@ -13,35 +11,18 @@ from gemma4_client.stream import Stream
 from gemma4_client.transport.grpc_sync import GrpcCall
 from gemma4_client.wire import INPUT_TYPES, build_request, read_delta
 from gemma4_runtime.input.tensors import INPUTS
+from gemma4_runtime.messages import Chunk, Segment, ToolCall
+from gemma4_runtime.output.render import pack, render
 from tritonclient.grpc import service_pb2
 
 
 def response(index, finish="", text="x"):
     message = service_pb2.ModelStreamInferResponse()
     out = message.infer_response
-
-    def add(name, datatype, data):
-        out.outputs.add(name=name, datatype=datatype)
-        out.raw_output_contents.append(data)
-
-    for name, value in (
-        ("text_output", text),
-        ("reasoning_output", ""),
-        ("tool_calls", ""),
-        ("finish_reason", finish),
-        ("timings", ""),
-    ):
-        data = value.encode()
-        add(name, "BYTES", struct.pack("<I", len(data)) + data)
-    for name, value in (
-        ("chunk_index", index),
-        ("prompt_tokens", 3),
-        ("completion_tokens", index + 1),
-    ):
-        add(name, "INT32", struct.pack("<i", value))
-    add("output_ids", "INT32", struct.pack("<2i", 7, 8))
-    add("output_log_probs", "FP32", b"")
-    add("cum_log_probs", "FP32", struct.pack("<f", -1.5))
+    out.outputs.add(name="packed", datatype="UINT8")
+    chunk = Chunk("k", index, [7, 8], [Segment("content", text.encode())], finish_reason=finish,
+                  prompt_tokens=3, completion_tokens=index + 1)  # fmt: skip
+    out.raw_output_contents.append(pack(render(chunk)))
     out.parameters["triton_final_response"].bool_param = bool(finish)
     return message
 
@@ -88,6 +69,25 @@ def test_delta():
         [7, 8],
         None,
     )
+
+
+def test_every_value_of_a_chunk_arrives():
+    chunk = Chunk(
+        "k", 5, [1, 2], [Segment("reasoning", b"hm"), Segment("content", b"\xe6\xff")],
+        [ToolCall("c", "f", {"a": "\u9f99"})], "tool_calls", 3, 9, [-0.5, -1.25], -1.75,
+        {"queue": 0.5},
+    )  # fmt: skip
+    message = service_pb2.ModelInferResponse(raw_output_contents=[pack(render(chunk))])
+    message.outputs.add(name="packed", datatype="UINT8")
+    call = {"name": "f", "arguments": '{"a": "\u9f99"}'}
+    assert read_delta(message) == Delta(
+        "\ufffd\ufffd", "hm", [{"id": "c", "type": "function", "function": call}], "tool_calls", 5, 3, 9,
+        [1, 2], [-0.5, -1.25], {"queue": 0.5}, -1.75,
+    )  # fmt: skip
+
+
+def test_a_response_without_outputs_is_no_chunk():
+    assert read_delta(service_pb2.ModelInferResponse()) is None
 
 
 def test_a_whole_stream():

@@ -33,7 +33,10 @@ def run(code_or_file, *arguments, **env):
 
 
 def test_every_example_is_run():
-    assert {p.name for p in (ROOT / "clients" / "examples").glob("*.py")} == set(SAYS)
+    """Those that go through the gateway: tests/e2e/gateway/test_gateway_examples.py."""
+    names = {p.name for p in (ROOT / "clients" / "examples").glob("*.py")}
+    others = {n for n in names if n.split("_")[0] in ("openai", "langchain", "litellm")}
+    assert names - others == set(SAYS)
 
 
 @pytest.mark.parametrize("name", SAYS)

@@ -23,7 +23,7 @@ from gemma4_client.transport.grpc_wire import (
     metadata,
     raw_outputs,
 )
-from gemma4_client.wire import build_infer, build_request
+from gemma4_client.wire import MODEL, build_infer, build_request
 
 __all__ = ["AsyncGrpcCall", "AsyncGrpcTransport"]
 
@@ -104,7 +104,7 @@ class AsyncGrpcTransport:
             raise from_rpc(error) from None
 
     async def ready(self, timeout: float) -> bool:
-        request = service_pb2.ModelReadyRequest(name="gemma4")
+        request = service_pb2.ModelReadyRequest(name=MODEL)
         try:
             reply = await self._stub.ModelReady(request, timeout=timeout, metadata=self._metadata)
         except grpc.aio.AioRpcError:

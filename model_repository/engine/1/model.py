@@ -41,6 +41,3 @@ class Transport:
             error.to_wire(), getattr(pb_utils.TritonError, error.triton_code)
         )
         self._sender.send(pb_utils.InferenceResponse([], triton_error), flags=FINAL)
-
-    def is_cancelled(self) -> bool:
-        return self._sender.is_cancelled()

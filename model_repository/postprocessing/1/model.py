@@ -4,6 +4,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.messages import decode_chunk
 from gemma4_runtime.output.render import ChunkText, render
+from gemma4_runtime.server.board import Field
 from gemma4_runtime.server.exit_door import ExitDoor
 from gemma4_runtime.settings import load_settings
 
@@ -12,7 +13,7 @@ FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
-        self._door = ExitDoor(load_settings())
+        self._door = ExitDoor(load_settings(), Field.CHUNKS_HANDLED)
 
     def execute(self, requests: list) -> None:
         for request in requests:

@@ -52,6 +52,7 @@ class SyntheticEngine:
         self._faults = faults or Faults()
         self._condition = Condition()
         self._stop = False
+        self._cancels = False  # some job may be cancelled
         self._queue = RequestQueue(info, on_submit=self._wake)
         self._thread = Thread(target=self._run, name="synthetic", daemon=True)
         self._thread.start()
@@ -65,6 +66,7 @@ class SyntheticEngine:
 
     def cancel(self, key: str) -> None:
         self._queue.cancel(key)
+        self._cancels = True
         self._wake()
 
     def stats(self) -> EngineStats:
@@ -76,6 +78,7 @@ class SyntheticEngine:
     def close(self) -> None:
         self._queue.drain()
         self._queue.cancel_all()
+        self._cancels = True
         self._wake()
         self._queue.close()
         with self._condition:
@@ -97,7 +100,8 @@ class SyntheticEngine:
                 order += 1
                 first = time.monotonic() + self._prefill * len(prompt) / 1000 + self._interval
                 heapq.heappush(due, (first, order, job, ids))
-            if any(entry[2].cancelled for entry in due):
+            if self._cancels:
+                self._cancels = False
                 for entry in due:
                     if entry[2].cancelled:
                         self._queue.finish(entry[2], "cancelled")

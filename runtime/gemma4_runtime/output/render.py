@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+
+import msgspec
 
 from gemma4_runtime.messages import Channel, Chunk, ToolCall
 
-__all__ = ["ChunkText", "render"]
+__all__ = ["ChunkText", "pack", "render"]
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkText:
+class ChunkText(msgspec.Struct, frozen=True, omit_defaults=True):
     """Values of the ensemble's outputs for one response; names as the tensors."""
 
-    text_output: str
-    reasoning_output: str
-    tool_calls: str
-    finish_reason: str
-    chunk_index: int
-    prompt_tokens: int
-    completion_tokens: int
-    output_ids: list[int]
-    output_log_probs: list[float]
-    cum_log_probs: float
-    timings: str
+    text_output: str = ""
+    reasoning_output: str = ""
+    tool_calls: str = ""
+    finish_reason: str = ""
+    chunk_index: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    output_ids: list[int] = []
+    output_log_probs: list[float] = []
+    cum_log_probs: float = 0.0
+    timings: str = ""
 
 
 def render(chunk: Chunk) -> ChunkText:
@@ -43,6 +43,14 @@ def render(chunk: Chunk) -> ChunkText:
         cum_log_probs=chunk.cum_log_prob,
         timings="" if chunk.timings is None else json.dumps(chunk.timings),
     )
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def pack(text: ChunkText) -> bytes:
+    """A JSON object, UTF-8; empty strings, empty lists and integers that are 0 are left out."""
+    return _encoder.encode(text)
 
 
 def _decode(chunk: Chunk, channel: Channel) -> str:

@@ -39,9 +39,13 @@ _HELD_TICK_S = 0.002
 _PACE_S = 0.008
 """Least time between two chunks of a stream: a faster engine gets several tokens into a chunk,
 which nobody sees and which saves most of the cost. The first and the last chunk never wait."""
-_HOLD_S = 0.05
-"""Longest that a lagging postprocessing can hold a stream back; past it, a chunk is sent anyway."""
-_SLACK_CHUNKS = 16
+_BACKLOG_CHUNKS = 16
+"""Chunks that postprocessing may have before it. With more, streams wait, first come first served,
+and their tokens share a chunk. So the lag of a slow reader does not grow; 16 are 5 to 15 ms of its
+work, enough to keep it busy between two looks at the board."""
+_STALL_S = 1.0
+"""Without a chunk handled for so long the count may be wrong (a step that Triton dropped), so it
+starts anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +86,11 @@ class Emitter:
         self._ready: SimpleQueue[Stream | None] = SimpleQueue()
         self._streams: dict[str, Stream] = {}
         self._lock = Lock()
-        self._held: set[Stream] = set()
+        self._held: dict[Stream, None] = {}  # in the order in which they began to wait
         self._failures: SimpleQueue[tuple[Stream, RequestError]] = SimpleQueue()
         self._sent = 0
         self._sent_base = 0
+        self._handled_seen = (0, 0.0)  # the last count, and when it changed
         self._thread = Thread(target=self._run, name="emitter", daemon=True)
         self._thread.start()
 
@@ -151,11 +156,8 @@ class Emitter:
                 return
             now = time.monotonic()
             self._apply_failures()
-            for stream in batch:
+            for stream in dict.fromkeys([*self._held, *batch]):
                 self._serve(stream, now)
-            if self._held:
-                for stream in list(self._held):
-                    self._serve(stream, now)
             if now >= next_tick:
                 next_tick = now + _TICK_S
                 self._tick(now)
@@ -187,6 +189,10 @@ class Emitter:
     def _serve(self, stream: Stream, now: float) -> None:
         if stream.closed:
             return
+        if not stream.ending and self._must_wait(stream, now):
+            self._held.setdefault(stream)
+            return
+        self._held.pop(stream, None)
         if stream.collect():
             self._engine.cancel(stream.request.key)
         if stream.first_token is None and stream.assembler.completion_tokens:
@@ -197,29 +203,32 @@ class Emitter:
         elif end is not None:
             self._finish(stream, end)
         elif stream.assembler.pending() and not stream.assembler.done:
-            self._send_or_hold(stream, now)
+            check = now - stream.last_check >= CHECK_S / 2
+            if check:
+                stream.last_check = now
+            self._send(stream, stream.assembler.take(check=check), final=False)
+            stream.last_sent = now
 
-    def _send_or_hold(self, stream: Stream, now: float) -> None:
-        if now < stream.last_sent + _PACE_S:
-            self._held.add(stream)
-            return
-        backlog = self._sent - self._sent_base - self._board[Field.CHUNKS_HANDLED]
-        if backlog > _SLACK_CHUNKS + len(self._streams):
-            if stream.held_since is None:
-                stream.held_since = now
-                self._held.add(stream)
-            if now - stream.held_since < _HOLD_S:
-                return
-        self._release(stream)
-        check = now - stream.last_check >= CHECK_S / 2
-        if check and self._gone(stream, now):
-            return
-        self._send(stream, stream.assembler.take(check=check), final=False)
-        stream.last_sent = now
+    def _must_wait(self, stream: Stream, now: float) -> bool:
+        """True while a further chunk would come too soon. The first chunk never waits."""
+        if not stream.assembler.next_index:
+            return False
+        return now < stream.last_sent + _PACE_S or self._lags(now)
 
-    def _release(self, stream: Stream) -> None:
-        stream.held_since = None
-        self._held.discard(stream)
+    def _lags(self, now: float) -> bool:
+        """True while postprocessing has enough before it."""
+        handled = self._handled()
+        if self._sent - self._sent_base - handled <= _BACKLOG_CHUNKS:
+            return False
+        if handled != self._handled_seen[0]:
+            self._handled_seen = (handled, now)
+        elif now - self._handled_seen[1] > _STALL_S:
+            self._sent_base = self._sent - handled
+            return False
+        return True
+
+    def _handled(self) -> int:
+        return self._board[Field.CHUNKS_HANDLED] + self._board[Field.PACKED_HANDLED]
 
     def _finish(self, stream: Stream, end: EngineFinish) -> None:
         assembler = stream.assembler
@@ -260,7 +269,7 @@ class Emitter:
 
     def _close(self, stream: Stream) -> None:
         stream.closed = True
-        self._release(stream)
+        self._held.pop(stream, None)
         self._forget(stream)
 
     def _forget(self, stream: Stream) -> None:
@@ -300,23 +309,13 @@ class Emitter:
                 self._probe(stream, now)
         if not streams:
             # Chunks of calls that went round postprocessing must not count as its backlog.
-            self._sent_base = self._sent - self._board[Field.CHUNKS_HANDLED]
+            self._sent_base = self._sent - self._handled()
         self._publish()
 
-    def _gone(self, stream: Stream, now: float) -> bool:
-        """Ask whether the caller of the engine step has gone, and end the stream if so. In an
-        ensemble that is never seen here; postprocessing sees it."""
-        stream.last_check = now
-        if not stream.transport.is_cancelled():
-            return False
-        self._engine.cancel(stream.request.key)
-        self._fail(stream, RequestError(Status.CANCELLED, "the client cancelled"))
-        return True
-
     def _probe(self, stream: Stream, now: float) -> None:
-        if not self._gone(stream, now):
-            probe = Chunk(key=stream.request.key, index=-1, probe=True, check=True)
-            self._send(stream, probe, final=False)
+        stream.last_check = now
+        probe = Chunk(key=stream.request.key, index=-1, probe=True, check=True)
+        self._send(stream, probe, final=False)
 
     def _publish(self) -> None:
         stats, board = self._engine.stats(), self._board

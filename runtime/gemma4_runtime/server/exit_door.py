@@ -10,9 +10,11 @@ __all__ = ["ExitDoor"]
 
 
 class ExitDoor:
-    """Used by one thread, that of postprocessing's only instance."""
+    """Used by one thread, that of the model's only instance. ``counter`` is the model's own word
+    of the board."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, counter: Field) -> None:
+        self._counter = counter
         self._run_dir = settings.run_dir
         self._control = ControlClient(settings.run_dir / CONTROL_NAME)
         self._board: Board | None = None
@@ -25,4 +27,4 @@ class ExitDoor:
         """One more chunk is through; the emitter paces itself by this count."""
         if self._board is None:
             self._board = Board(self._run_dir / BOARD_NAME)
-        self._board[Field.CHUNKS_HANDLED] = self._board[Field.CHUNKS_HANDLED] + 1
+        self._board[self._counter] = self._board[self._counter] + 1

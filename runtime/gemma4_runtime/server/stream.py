@@ -23,9 +23,6 @@ class Transport(Protocol):
     def fail(self, error: RequestError) -> None:
         """End the request with an error."""
 
-    def is_cancelled(self) -> bool:
-        """True when the caller of the engine step itself has gone. About 50 us."""
-
 
 class Stream:
     """A :class:`~gemma4_runtime.engines.base.TokenSink` that only stores; ``wake`` is called with
@@ -47,7 +44,6 @@ class Stream:
         self.last_sent = float("-inf")
         self.last_check = now
         self.first_token: float | None = None
-        self.held_since: float | None = None
         self.closed = False
         self.end: EngineFinish | RequestError | None = None
         self._wake = wake
@@ -77,6 +73,11 @@ class Stream:
                 return
             self._woken = True
         self._wake(self)
+
+    @property
+    def ending(self) -> bool:
+        """The engine has ended the request, and :meth:`collect` may not have seen it yet."""
+        return self._pending_end is not None
 
     def collect(self) -> bool:
         """Move the mail into the assembler (emitter thread). True when the assembler has just

@@ -72,8 +72,9 @@ def test_batches_are_refused(preparer):
         preparer.prepare({"text_input": two}, request_id="", key="k", now=0.0)
 
 
-def test_the_repository_declares_the_same_inputs():
-    text = (ROOT / "model_repository" / "gemma4" / "config.pbtxt").read_text()
+@pytest.mark.parametrize("model", ["gemma4", "gemma4_packed", "gemma4_unary", "preprocessing"])
+def test_the_repository_declares_the_same_inputs(model):
+    text = (ROOT / "model_repository" / model / "config.pbtxt").read_text()
     found = re.findall(r'name: "(\w+)" data_type: TYPE_(\w+) dims: \[ (-?1) \] optional', text)
     assert found == [(i.name, i.dtype, "-1" if i.many else "1") for i in INPUTS]
 

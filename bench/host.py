@@ -1,0 +1,225 @@
+"""Everything around the engine, without a model: ``make bench-host``.
+
+Four topologies in one run, one after another in every round, each on a server of its own: the
+engine alone (a null engine that is called directly, one response per token: what Triton's Python
+backend can carry), the reference ensemble in bench/reference (the usual kind: one Python step per
+token, transformers' tokenizer, no coalescing), our ensemble ``gemma4``, and ``gemma4_packed``, which
+our clients and the gateway call. The null engines keep to the same schedule. The load generator runs on
+the same cores; it checks order and completeness of every stream.
+
+Prints, per topology and number of streams, medians over the rounds: tokens/s; responses/s; median
+TTFT; p50 and p99 of the gaps between chunks; p99 of the lag behind the engine's schedule, for the
+first and second half of the streams (a lag that grows shows there); the slowest stream's tokens
+as a share of the fastest's when the first one ends; CPU milliseconds per 1,000 tokens, of the server and
+of the load generator; resident memory per stream.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import asdict
+from pathlib import Path
+
+import psutil
+from gemma4_build.pipeline import build_engine
+from gemma4_build.progress import SilentReporter
+from gemma4_build.request import BuildRequest
+from gemma4_serve.install import find_triton
+from gemma4_serve.ports import Ports, claim_ports
+from host_load import Job, Result
+
+ROOT = Path(__file__).parents[1]
+TOPOLOGIES = ("engine", "reference", "gemma4", "gemma4_packed")
+UNPACED = 1e6
+"""Tokens/s of a stream that no host path reaches."""
+HEAD = (
+    f"{'topology':14} {'streams':>7} {'tokens/s':>9} {'resp/s':>7} {'TTFT ms':>8} {'gap p50':>8} "
+    f"{'p99 ms':>8} {'lag p99 ms, halves':>19} {'slowest':>8} {'server ms/1k':>13} {'load':>6} "
+    f"{'KB/stream':>10}"
+)
+
+
+class Server:
+    """A server with a repository of its own, on free ports. ``process`` is its root."""
+
+    def __init__(self, command: list[str], env: dict[str, str], ports: Ports) -> None:
+        self.url = f"127.0.0.1:{ports.grpc}"
+        ready = f"http://127.0.0.1:{ports.http}/v2/health/ready"
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop
+        self.process = psutil.Popen(
+            command, env=os.environ | env, stdout=self._log, stderr=subprocess.STDOUT
+        )
+        end = time.monotonic() + 120
+        while time.monotonic() < end and self.process.is_running():
+            try:
+                with urllib.request.urlopen(ready, timeout=5):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        self._log.seek(0)
+        raise RuntimeError(self._log.read().decode()[-2000:])
+
+    def tree(self) -> list[psutil.Process]:
+        return [self.process, *self.process.children(recursive=True)]
+
+    def cpu(self) -> float:
+        return sum(t.user + t.system for t in (p.cpu_times() for p in self.tree()))
+
+    def memory(self) -> int:
+        return sum(p.memory_info().rss for p in self.tree())
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(60)
+        self._log.close()
+
+
+def reference_server(interval: float, scratch: Path) -> Server:
+    install = find_triton(scratch)
+    ports = claim_ports("127.0.0.1", Ports(0, 0, 0))
+    env = {
+        "BENCH_INTERVAL_S": str(interval),
+        "BENCH_TOKENIZER": str(ROOT / "demo" / "checkpoint"),
+        "HF_HUB_OFFLINE": "1",
+    }
+    command = [
+        str(install.binary), f"--model-repository={ROOT / 'bench' / 'reference'}",
+        f"--backend-directory={install.backends}", "--disable-auto-complete-config",
+        f"--backend-config=python,shm-region-prefix-name=bench_{os.getpid()}_",
+        "--http-address=127.0.0.1", "--grpc-address=127.0.0.1", "--metrics-address=127.0.0.1",
+        f"--http-port={ports.http}", f"--grpc-port={ports.grpc}",
+        f"--metrics-port={ports.metrics}",
+    ]  # fmt: skip
+    return Server(command, install.env | env, ports)
+
+
+def our_server(engine: Path, scratch: Path) -> Server:
+    ports = claim_ports("127.0.0.1", Ports(0, 0, 0))
+    command = [
+        str(Path(sys.executable).with_name("gemma4")), "serve", "--engine", str(engine),
+        "--run-dir", str(scratch / "run"), "--metrics-port", str(ports.metrics),
+        "--http-port", str(ports.http), "--grpc-port", str(ports.grpc),
+    ]  # fmt: skip
+    return Server(command, {}, ports)
+
+
+def build(scratch: Path, tokens_per_s: float, slots: int) -> Path:
+    """A synthetic engine whose first token comes at once."""
+    out = scratch / "engine"
+    request = BuildRequest(
+        checkpoint=ROOT / "demo" / "checkpoint",
+        out=out,
+        runtime="synthetic",
+        slots=slots,
+        max_total_tokens=4096,
+        decode_tokens_per_s=tokens_per_s,
+        prefill_tokens_per_s=1e9,
+    )
+    build_engine(request, SilentReporter())
+    return out
+
+
+class Measured:
+    """One run of the load against one server."""
+
+    def __init__(self, server: Server, job: Job) -> None:
+        idle, cpu = server.memory(), server.cpu()
+        peak = [idle]
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(0.2):
+                peak.append(server.memory())
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        ran = subprocess.run(
+            [sys.executable, str(Path(__file__).with_name("host_load.py")), json.dumps(asdict(job))],
+            check=False, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        over.set()
+        watcher.join()
+        if ran.returncode:
+            raise RuntimeError(f"{job.topology}, {job.streams} streams: {ran.stderr[-1500:]}")
+        self.load = Result(**json.loads(ran.stdout))
+        self.cpu = server.cpu() - cpu
+        self.bytes_per_stream = (max(peak) - idle) / job.streams
+
+
+def line(topology: str, streams: int, runs: list[Measured]) -> str:
+    def middle(values: list[float]) -> float:
+        return statistics.median(values)
+
+    loads = [run.load for run in runs]
+    per_1k = 1e6 / loads[0].tokens
+    low, high = (middle([load.progress[i] for load in loads]) for i in (0, 1))
+    halves = [
+        middle([getattr(load, f"lag_{half}_half_p99") * 1000 for load in loads])
+        for half in ("first", "second")
+    ]
+    return (
+        f"{topology:14} {streams:7} {middle([x.tokens / x.seconds for x in loads]):9.0f} "
+        f"{middle([x.responses / x.seconds for x in loads]):7.0f} "
+        f"{middle([statistics.median(x.ttft) * 1000 for x in loads]):8.1f} "
+        f"{middle([x.gap_p50 * 1000 for x in loads]):8.1f} "
+        f"{middle([x.gap_p99 * 1000 for x in loads]):8.1f} "
+        f"{halves[0]:9.0f} {halves[1]:9.0f} {low / high:8.0%} "
+        f"{middle([run.cpu * per_1k for run in runs]):13.1f} "
+        f"{middle([x.client_cpu * per_1k for x in loads]):6.1f} "
+        f"{middle([run.bytes_per_stream / 1000 for run in runs]):10.0f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--streams", default="1,16,64,256,512")
+    parser.add_argument("--tokens", type=int, default=200, help="of each stream")
+    parser.add_argument("--rate", type=float, default=50, help="tokens/s of a stream; 0: unpaced")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--topologies", default=",".join(TOPOLOGIES))
+    a = parser.parse_args()
+    levels = [int(n) for n in a.streams.split(",")]
+    topologies = a.topologies.split(",")
+    if unknown := set(topologies) - set(TOPOLOGIES):
+        parser.error(f"--topologies: {', '.join(unknown)}; there are {', '.join(TOPOLOGIES)}")
+    interval = 1 / a.rate if a.rate else 0.0
+    print(f"{a.tokens} tokens a stream, {f'{a.rate:g} tokens/s each' if a.rate else 'unpaced'}")
+    print(HEAD, flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        engine = build(scratch, a.rate or UNPACED, max(levels))
+        for streams in levels:
+            runs: dict[str, list[Measured]] = {name: [] for name in topologies}
+            for _ in range(a.rounds):
+                for names in (("engine", "reference"), ("gemma4", "gemma4_packed")):
+                    wanted = [name for name in names if name in topologies]
+                    if not wanted:
+                        continue
+                    theirs = "engine" in names
+                    server = (
+                        reference_server(interval, scratch)
+                        if theirs
+                        else our_server(engine, scratch)
+                    )
+                    for name in wanted:
+                        job = Job(
+                            name, server.url, streams, a.tokens, "Hello world this is", interval
+                        )
+                        runs[name].append(Measured(server, job))
+                    server.stop()
+            for name in topologies:
+                print(line(name, streams, runs[name]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

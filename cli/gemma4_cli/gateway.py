@@ -1,0 +1,131 @@
+"""``gemma4 gateway``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gemma4_cli.fail import fail
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="OpenAI-compatible gateway in front of Triton servers.", invoke_without_command=True
+)
+_KEY_VARIABLE = "GEMMA4_GATEWAY_API_KEY"
+
+
+@app.callback()
+def gateway(
+    context: typer.Context,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(help="host:port of a Triton server's gRPC service; may be repeated."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(envvar="GATEWAY_PORT", min=0, max=65535, help="0: any free one.")
+    ] = 8080,
+    served_model_name: Annotated[
+        list[str] | None,
+        typer.Option(help="Name of the model; may be repeated. Default: the engine's."),
+    ] = None,
+    api_keys_file: Annotated[
+        Path | None,
+        typer.Option(help=f"File made by `gemma4 gateway new-key`. {_KEY_VARIABLE} adds one key."),
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one answer.")] = 600.0,
+    max_running: Annotated[int, typer.Option(min=1, help="Requests at once.")] = 1024,
+    max_body_mib: Annotated[int, typer.Option(min=1, help="Size of a request.")] = 4,
+    key_requests_per_minute: Annotated[int, typer.Option(min=0, help="0: no limit.")] = 0,
+    key_tokens_per_minute: Annotated[int, typer.Option(min=0, help="0: no limit.")] = 0,
+    key_max_running: Annotated[int, typer.Option(min=0, help="0: no limit.")] = 0,
+    cors_origin: Annotated[
+        list[str] | None, typer.Option(help="Origin of a web page that may call; may be repeated.")
+    ] = None,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds that running answers get at the end.")
+    ] = 30.0,
+    drain_delay: Annotated[
+        float, typer.Option(min=0, help="Seconds to stay up, not ready, after SIGTERM.")
+    ] = 0.0,
+    health_interval: Annotated[
+        float, typer.Option(min=0.05, help="Seconds between two looks at a back end.")
+    ] = 1.0,
+    imbalance: Annotated[
+        int,
+        typer.Option(min=0, help="Requests that a back end may have more, to reuse its cache."),
+    ] = 8,
+    log_format: Annotated[
+        str, typer.Option(help="text, json, or auto: text on a terminal.")
+    ] = "auto",
+) -> None:
+    """Serve OpenAI's API until Ctrl-C or SIGTERM."""
+    if context.invoked_subcommand is not None:
+        return
+    try:
+        from gemma4_gateway.access_log import Log
+        from gemma4_gateway.gateway import Gateway
+        from gemma4_gateway.server import claim_socket, run
+        from gemma4_gateway.settings import (
+            KeySource,
+            Limits,
+            Settings,
+            SettingsError,
+            check_backend,
+        )
+    except ImportError as error:
+        fail(f"{error.name} is missing; `pip install 'gemma4-triton[gateway]'`", code=2)
+    if log_format not in ("auto", "text", "json"):
+        fail(f"--log-format {log_format}: use text, json or auto", code=2)
+    form = log_format if log_format != "auto" else "text" if sys.stderr.isatty() else "json"
+    addresses = backend or [f"127.0.0.1:{os.environ.get('GRPC_PORT', '8001')}"]
+    plain = os.environ.get(_KEY_VARIABLE, "").strip()
+    try:
+        settings = Settings(
+            backends=tuple(dict.fromkeys(check_backend(a) for a in addresses)),
+            host=host,
+            port=port,
+            model_names=tuple(served_model_name or ()),
+            keys=KeySource(api_keys_file, (plain,) if plain else ()),
+            limits=Limits(
+                max_body=max_body_mib * 1024 * 1024,
+                max_running=max_running,
+                timeout=timeout,
+                key_running=key_max_running,
+                key_requests_per_minute=key_requests_per_minute,
+                key_tokens_per_minute=key_tokens_per_minute,
+            ),
+            cors_origins=tuple(cors_origin or ()),
+            grace=grace,
+            drain_delay=drain_delay,
+            health_interval=health_interval,
+            imbalance=imbalance,
+        )
+        made = Gateway(settings, Log("json" if form == "json" else "text"))
+        run(made, claim_socket(host, port))
+    except SettingsError as error:
+        fail(str(error), code=2)
+
+
+@app.command("new-key")
+def new_key(
+    name: Annotated[str, typer.Option(help="Whose key it is; shown in the log.")],
+    api_keys_file: Annotated[Path, typer.Option(help="File to add its hash to.")],
+) -> None:
+    """Make an API key. It is printed once; the file keeps its SHA-256 only."""
+    try:
+        from gemma4_gateway.keys import add_key
+        from gemma4_gateway.settings import SettingsError
+    except ImportError as error:
+        fail(f"{error.name} is missing; `pip install 'gemma4-triton[gateway]'`", code=2)
+    try:
+        print(add_key(api_keys_file, name))
+    except SettingsError as error:
+        fail(str(error), code=2)
+    except OSError as error:
+        fail(f"--api-keys-file {api_keys_file}: {error.strerror}", code=2)

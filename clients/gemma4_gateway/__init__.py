@@ -1,0 +1,1 @@
+"""OpenAI-compatible gateway in front of Triton servers that serve the ``gemma4`` model."""

@@ -1,0 +1,1 @@
+"""Chunks of the engine -> bodies and events in OpenAI's forms."""

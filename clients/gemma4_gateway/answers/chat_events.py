@@ -1,0 +1,129 @@
+"""Events of a chat completion that is streamed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from gemma4_client import Delta
+
+from gemma4_gateway.answers.chat_whole import finish_reason
+from gemma4_gateway.answers.forced_calls import listed_calls, named_call
+from gemma4_gateway.answers.logprobs import TokenLogProb, chat_logprobs
+from gemma4_gateway.answers.sse import DONE
+from gemma4_gateway.answers.usage import UsageCount
+from gemma4_gateway.translate.plan import Plan
+
+__all__ = ["ChatEvents"]
+
+
+class _Choice:
+    __slots__ = ("begun", "calls", "text")
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.calls = 0
+        self.text: list[str] = []
+
+
+class ChatEvents:
+    """What does not change in an event is serialized once: ``_head`` to the choices, ``_tail``
+    after them."""
+
+    def __init__(self, plan: Plan, *, answer_id: str, created: int) -> None:
+        self._plan = plan
+        envelope = orjson.dumps(
+            {
+                "id": answer_id,
+                "object": "chat.completion.chunk",
+                "created": created,
+                "model": plan.model,
+                "system_fingerprint": None,
+            }
+        )
+        self._head = b"data: " + envelope[:-1] + b',"choices":['
+        self._tail = (b'],"usage":null}\n\n') if plan.include_usage else b"]}\n\n"
+        self._choices = [_Choice() for _ in plan.calls]
+        self._open = [b'{"index":%d,"delta":{"content":' % i for i in range(len(plan.calls))]
+        self._close = b'},"logprobs":null,"finish_reason":null}' + self._tail
+
+    def chunk(self, index: int, delta: Delta, log_probs: list[TokenLogProb] | None) -> bytes:
+        """Events for one chunk of the engine; b"" when it shows nothing."""
+        choice = self._choices[index]
+        simple = (
+            choice.begun
+            and log_probs is None
+            and not (delta.reasoning or delta.tool_calls or delta.finish_reason)
+            and self._plan.tool_mode in ("none", "native")
+        )
+        if simple:
+            if not delta.text:
+                return b""
+            return self._head + self._open[index] + orjson.dumps(delta.text) + self._close
+        events = b"" if choice.begun else self._begin(index, choice)
+        for part in self._parts(choice, delta):
+            events += self._event(index, part, log_probs if "content" in part else None, None)
+            log_probs = [] if log_probs is not None else None
+        if log_probs:
+            events += self._event(index, {"content": ""}, log_probs, None)
+        if delta.finish_reason:
+            finish = finish_reason(delta.finish_reason, called=choice.calls > 0)
+            events += self._event(index, {}, None, finish)
+        return events
+
+    def end(self, usage: UsageCount) -> bytes:
+        """The last events, with ``usage`` if it was asked for."""
+        if not self._plan.include_usage:
+            return DONE
+        return self._head + b'],"usage":' + orjson.dumps(usage.body()) + b"}\n\n" + DONE
+
+    def _begin(self, index: int, choice: _Choice) -> bytes:
+        choice.begun = True
+        return self._event(index, {"role": "assistant", "content": ""}, None, None)
+
+    def _parts(self, choice: _Choice, delta: Delta) -> list[dict[str, Any]]:
+        parts: list[dict[str, Any]] = []
+        if delta.reasoning:
+            parts.append({"reasoning_content": delta.reasoning})
+        mode = self._plan.tool_mode
+        if mode == "named":
+            return parts + self._named(choice, delta)
+        if mode == "required":
+            choice.text.append(delta.text)
+            calls = listed_calls("".join(choice.text)) if delta.finish_reason else []
+            return parts + self._calls(choice, calls)
+        if delta.text:
+            parts.append({"content": delta.text})
+        return parts + (self._calls(choice, delta.tool_calls) if mode == "native" else [])
+
+    def _named(self, choice: _Choice, delta: Delta) -> list[dict[str, Any]]:
+        if not choice.calls:
+            choice.calls = 1
+            return [{"tool_calls": [{"index": 0} | named_call(self._plan.tool_name, delta.text)]}]
+        if not delta.text:
+            return []
+        return [{"tool_calls": [{"index": 0, "function": {"arguments": delta.text}}]}]
+
+    def _calls(self, choice: _Choice, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        parts = []
+        for call in calls:
+            if self._plan.one_tool_call and choice.calls:
+                break
+            parts.append({"tool_calls": [{"index": choice.calls} | call]})
+            choice.calls += 1
+        return parts
+
+    def _event(
+        self,
+        index: int,
+        delta: dict[str, Any],
+        log_probs: list[TokenLogProb] | None,
+        finish: str | None,
+    ) -> bytes:
+        choice = {
+            "index": index,
+            "delta": delta,
+            "logprobs": None if log_probs is None else chat_logprobs(log_probs),
+            "finish_reason": finish,
+        }
+        return self._head + orjson.dumps(choice) + self._tail

@@ -1,0 +1,77 @@
+"""Body of a chat completion that is not streamed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gemma4_client import Delta
+
+from gemma4_gateway.answers.forced_calls import listed_calls, named_call
+from gemma4_gateway.answers.logprobs import TokenLogProb, chat_logprobs
+from gemma4_gateway.answers.usage import UsageCount
+from gemma4_gateway.translate.plan import Plan
+
+__all__ = ["chat_body", "chat_choice", "finish_reason"]
+
+
+def chat_body(
+    plan: Plan,
+    answers: list[Delta],
+    log_probs: list[list[TokenLogProb]] | None,
+    *,
+    answer_id: str,
+    created: int,
+    usage: UsageCount,
+) -> dict[str, Any]:
+    """``answers`` are whole, one for each choice."""
+    return {
+        "id": answer_id,
+        "object": "chat.completion",
+        "created": created,
+        "model": plan.model,
+        "choices": [
+            chat_choice(plan, i, answer, log_probs[i] if log_probs is not None else None)
+            for i, answer in enumerate(answers)
+        ],
+        "usage": usage.body(),
+        "system_fingerprint": None,
+    }
+
+
+def chat_choice(
+    plan: Plan, index: int, answer: Delta, log_probs: list[TokenLogProb] | None
+) -> dict[str, Any]:
+    text, calls = _content(plan, answer)
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": text if text or not calls else None,
+        "refusal": None,
+    }
+    if answer.reasoning:
+        message["reasoning_content"] = answer.reasoning
+    if calls:
+        message["tool_calls"] = calls
+    return {
+        "index": index,
+        "message": message,
+        "logprobs": None if log_probs is None else chat_logprobs(log_probs),
+        "finish_reason": finish_reason(answer.finish_reason, called=bool(calls)),
+    }
+
+
+def _content(plan: Plan, answer: Delta) -> tuple[str, list[dict[str, Any]]]:
+    most = 1 if plan.one_tool_call else None
+    if plan.tool_mode == "named":
+        return "", [named_call(plan.tool_name, answer.text)]
+    if plan.tool_mode == "required":
+        return "", listed_calls(answer.text)[:most]
+    if plan.tool_mode == "native":
+        return answer.text, answer.tool_calls[:most]
+    return answer.text, []
+
+
+def finish_reason(engine: str, *, called: bool) -> str:
+    """A guided call ends with the engine's "stop"; calls that nobody may see do not count."""
+    if engine == "length":
+        return "length"
+    return "tool_calls" if called else "stop"

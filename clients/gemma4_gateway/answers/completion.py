@@ -1,0 +1,85 @@
+"""Body and events of /v1/completions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from gemma4_client import Delta
+
+from gemma4_gateway.answers.logprobs import TokenLogProb, completion_logprobs
+from gemma4_gateway.answers.sse import DONE
+from gemma4_gateway.answers.usage import UsageCount
+from gemma4_gateway.translate.plan import Plan
+
+__all__ = ["CompletionEvents", "completion_body"]
+
+
+def _choice(
+    index: int, text: str, log_probs: list[TokenLogProb] | None, first: int, finish: str | None
+) -> dict[str, Any]:
+    shown = None if log_probs is None else completion_logprobs(log_probs, first=first)
+    return {"index": index, "text": text, "logprobs": shown, "finish_reason": finish}
+
+
+def completion_body(
+    plan: Plan,
+    answers: list[Delta],
+    log_probs: list[list[TokenLogProb]] | None,
+    *,
+    answer_id: str,
+    created: int,
+    usage: UsageCount,
+) -> dict[str, Any]:
+    """``answers`` are whole, one for each choice."""
+    return {
+        "id": answer_id,
+        "object": "text_completion",
+        "created": created,
+        "model": plan.model,
+        "choices": [
+            _choice(i, a.text, None if log_probs is None else log_probs[i], 0, a.finish_reason)
+            for i, a in enumerate(answers)
+        ],
+        "usage": usage.body(),
+        "system_fingerprint": None,
+    }
+
+
+class CompletionEvents:
+    """As :class:`~gemma4_gateway.answers.chat_events.ChatEvents`."""
+
+    def __init__(self, plan: Plan, *, answer_id: str, created: int) -> None:
+        self._plan = plan
+        envelope = orjson.dumps(
+            {
+                "id": answer_id,
+                "object": "text_completion",
+                "created": created,
+                "model": plan.model,
+                "system_fingerprint": None,
+            }
+        )
+        self._head = b"data: " + envelope[:-1] + b',"choices":['
+        self._tail = b'],"usage":null}\n\n' if plan.include_usage else b"]}\n\n"
+        self._open = [b'{"index":%d,"text":' % i for i in range(len(plan.calls))]
+        self._close = b',"logprobs":null,"finish_reason":null}' + self._tail
+        self._length = [0] * len(plan.calls)
+
+    def chunk(self, index: int, delta: Delta, log_probs: list[TokenLogProb] | None) -> bytes:
+        """Events for one chunk of the engine; b"" when it shows nothing."""
+        if log_probs is None and not delta.finish_reason:
+            if not delta.text:
+                return b""
+            return self._head + self._open[index] + orjson.dumps(delta.text) + self._close
+        first = self._length[index]
+        if log_probs:
+            self._length[index] += sum(len(t.data.decode("utf-8", "replace")) for t in log_probs)
+        choice = _choice(index, delta.text, log_probs, first, delta.finish_reason or None)
+        return self._head + orjson.dumps(choice) + self._tail
+
+    def end(self, usage: UsageCount) -> bytes:
+        """The last events, with ``usage`` if it was asked for."""
+        if not self._plan.include_usage:
+            return DONE
+        return self._head + b'],"usage":' + orjson.dumps(usage.body()) + b"}\n\n" + DONE

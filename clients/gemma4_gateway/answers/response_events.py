@@ -1,0 +1,208 @@
+"""Events and body of /v1/responses. Both come out of one machine, so they cannot differ."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from gemma4_client import Delta
+
+from gemma4_gateway.answers.forced_calls import listed_calls, named_call
+from gemma4_gateway.answers.logprobs import TokenLogProb, chat_logprobs
+from gemma4_gateway.answers.sse import named_event
+from gemma4_gateway.answers.usage import UsageCount
+from gemma4_gateway.errors import ApiError
+from gemma4_gateway.translate.plan import Plan
+
+__all__ = ["ResponseEvents"]
+
+
+class ResponseEvents:
+    """Feed it the chunks of the answer with ``chunk``; then ``end`` for the last events, or
+    ``body`` for the whole. ``echo`` is what the response repeats of the request."""
+
+    def __init__(self, plan: Plan, echo: dict[str, Any], *, answer_id: str, created: int) -> None:
+        self._plan = plan
+        self._echo = echo
+        self._id = answer_id
+        self._created = created
+        self._sequence = 0
+        self._begun = False
+        self._items: list[dict[str, Any]] = []
+        self._open: dict[str, Any] | None = None
+        self._pieces: list[str] = []
+        self._guided: list[str] = []
+        self._calls = 0
+        self._finish = ""
+        self._out: list[bytes] = []
+
+    def chunk(self, index: int, delta: Delta, log_probs: list[TokenLogProb] | None) -> bytes:
+        """Events for one chunk of the engine."""
+        self._begin()
+        if delta.reasoning:
+            self._reasoning(delta.reasoning)
+        self._output(delta, log_probs)
+        if delta.finish_reason:
+            self._finish = delta.finish_reason
+            self._close()
+        return self._flush()
+
+    def end(self, usage: UsageCount) -> bytes:
+        """The last events."""
+        self._begin()
+        body = self.body(usage)
+        self._event(f"response.{body['status']}", response=body)
+        return self._flush()
+
+    def error(self, error: ApiError) -> bytes:
+        """The last event of an answer that failed. ``error`` is there twice: flat as OpenAI's
+        event has it, and as an object, which OpenAI's package raises as an exception."""
+        self._event("error", **error.body(), code=error.code, message=error.message,
+                    param=error.param)  # fmt: skip
+        return self._flush()
+
+    def body(self, usage: UsageCount) -> dict[str, Any]:
+        """The whole response."""
+        cut = self._finish == "length"
+        found = self._body("incomplete" if cut else "completed")
+        found["incomplete_details"] = {"reason": "max_output_tokens"} if cut else None
+        found["usage"] = usage.response_body()
+        return found
+
+    def _body(self, status: str) -> dict[str, Any]:
+        return {
+            "id": self._id,
+            "object": "response",
+            "created_at": self._created,
+            "status": status,
+            "error": None,
+            "incomplete_details": None,
+            "model": self._plan.model,
+            "output": self._items,
+            "usage": None,
+        } | self._echo
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._event("response.created", response=self._body("in_progress"))
+            self._event("response.in_progress", response=self._body("in_progress"))
+
+    def _output(self, delta: Delta, log_probs: list[TokenLogProb] | None) -> None:
+        mode = self._plan.tool_mode
+        if mode == "named":
+            if not self._calls:
+                self._start_call(named_call(self._plan.tool_name, ""))
+            if delta.text:
+                self._arguments(delta.text)
+            return
+        if mode == "required":
+            self._guided.append(delta.text)
+            calls = listed_calls("".join(self._guided)) if delta.finish_reason else []
+        else:
+            if delta.text or log_probs:
+                self._text(delta.text, log_probs)
+            calls = delta.tool_calls if mode == "native" else []
+        for call in calls:
+            if not (self._plan.one_tool_call and self._calls):
+                self._start_call(call)
+                self._arguments(call["function"]["arguments"])
+
+    def _reasoning(self, text: str) -> None:
+        item = self._opened("reasoning")
+        self._pieces.append(text)
+        self._item_event("response.reasoning_text.delta", item, content_index=0, delta=text)
+
+    def _text(self, text: str, log_probs: list[TokenLogProb] | None) -> None:
+        item = self._opened("message")
+        self._pieces.append(text)
+        shown = chat_logprobs(log_probs)["content"] if log_probs else []
+        item["content"][0]["logprobs"] += shown
+        self._item_event(
+            "response.output_text.delta", item, content_index=0, delta=text, logprobs=shown
+        )
+
+    def _opened(self, kind: str) -> dict[str, Any]:
+        """The item at the end, if it is of this kind and open; else a new one."""
+        if self._open is not None and self._open["type"] == kind:
+            return self._open
+        self._close()
+        part: dict[str, Any]
+        item: dict[str, Any]
+        if kind == "message":
+            part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+            item = {"id": _new_id("msg"), "type": "message", "role": "assistant"}
+        else:
+            part = {"type": "reasoning_text", "text": ""}
+            item = {"id": _new_id("rs"), "type": "reasoning", "summary": []}
+        item |= {"status": "in_progress", "content": []}
+        self._add(item)
+        self._item_event("response.content_part.added", item, content_index=0, part=part)
+        item["content"] = [part]
+        return item
+
+    def _start_call(self, call: dict[str, Any]) -> None:
+        self._close()
+        self._calls += 1
+        self._add(
+            {
+                "id": _new_id("fc"),
+                "type": "function_call",
+                "call_id": call["id"],
+                "name": call["function"]["name"],
+                "arguments": "",
+                "status": "in_progress",
+            }
+        )
+
+    def _arguments(self, text: str) -> None:
+        assert self._open is not None
+        self._pieces.append(text)
+        self._item_event("response.function_call_arguments.delta", self._open, delta=text)
+
+    def _add(self, item: dict[str, Any]) -> None:
+        self._items.append(item)
+        self._open = item
+        self._event("response.output_item.added", output_index=len(self._items) - 1, item=item)
+
+    def _close(self) -> None:
+        item, self._open = self._open, None
+        if item is None:
+            return
+        text = "".join(self._pieces)
+        self._pieces.clear()
+        if item["type"] == "function_call":
+            item["arguments"] = text
+            self._item_event(
+                "response.function_call_arguments.done", item, name=item["name"], arguments=text
+            )
+        else:
+            part = item["content"][0]
+            part["text"] = text
+            done = {"content_index": 0, "text": text}
+            if item["type"] == "message":
+                done["logprobs"] = part["logprobs"]
+                self._item_event("response.output_text.done", item, **done)
+            else:
+                self._item_event("response.reasoning_text.done", item, **done)
+            self._item_event("response.content_part.done", item, content_index=0, part=part)
+        item["status"] = "incomplete" if self._finish == "length" else "completed"
+        self._event("response.output_item.done", output_index=len(self._items) - 1, item=item)
+
+    def _item_event(self, kind: str, item: dict[str, Any], **fields: Any) -> None:
+        self._event(kind, item_id=item["id"], output_index=len(self._items) - 1, **fields)
+
+    def _event(self, kind: str, **fields: Any) -> None:
+        self._out.append(
+            named_event(kind, {"type": kind, "sequence_number": self._sequence} | fields)
+        )
+        self._sequence += 1
+
+    def _flush(self) -> bytes:
+        events = b"".join(self._out)
+        self._out.clear()
+        return events
+
+
+def _new_id(prefix: str) -> str:
+    return f"{prefix}_{uuid.uuid4().hex}"

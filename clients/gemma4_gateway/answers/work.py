@@ -1,0 +1,136 @@
+"""Carry out a plan: ask the engine, write the answer."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import aclosing
+from functools import partial
+from typing import Any, Protocol
+
+from gemma4_client import Delta, Gemma4Error
+
+from gemma4_gateway.answers.logprobs import TokenLogProb, TokenLogProbs
+from gemma4_gateway.answers.merge import Begin, chunks_of, gathered
+from gemma4_gateway.answers.usage import UsageCount
+from gemma4_gateway.engine.calls import OpenCalls
+from gemma4_gateway.engine.router import Answering, Router, started_failure
+from gemma4_gateway.record import Record
+from gemma4_gateway.reply import Out
+from gemma4_gateway.translate.plan import EngineCall, Plan
+
+__all__ = ["Body", "Events", "Work"]
+
+
+class Events(Protocol):
+    """Makes the events of one stream."""
+
+    def chunk(self, index: int, delta: Delta, log_probs: list[TokenLogProb] | None, /) -> bytes: ...
+
+    def end(self, usage: UsageCount, /) -> bytes: ...
+
+
+Body = Callable[..., dict[str, Any]]
+
+
+class Work:
+    """One request. ``prefix`` starts the answer's id."""
+
+    def __init__(
+        self, plan: Plan, router: Router, record: Record, *, timeout: float, prefix: str
+    ) -> None:
+        self.plan = plan
+        self._router = router
+        self.record = record
+        self._timeout = timeout
+        self.calls = OpenCalls()
+        self.answer_id = f"{prefix}-{uuid.uuid4().hex}"
+        self.created = int(time.time())
+        self._trackers = [TokenLogProbs() for _ in plan.calls] if plan.log_probs else None
+        self._backends: dict[int, Answering] = {}
+        record.model, record.streamed = plan.model, plan.stream
+
+    async def stream(self, out: Out, events: Events) -> None:
+        """Write events until the answer is whole."""
+        usage = await self.usage()
+        async with aclosing(chunks_of(self.begins())) as chunks:
+            async for index, delta in chunks:
+                self.note(index, delta, usage)
+                log_probs = await self.log_probs(index, delta) if self._trackers else None
+                await out.events(events.chunk(index, delta, log_probs))
+        await out.end(events.end(usage))
+
+    async def whole(self, out: Out, body: Body) -> None:
+        """Write one JSON object."""
+        answers = await self.answers()
+        usage = await self.usage()
+        for index, answer in enumerate(answers):
+            self.note(index, answer, usage)
+        log_probs = None
+        if self._trackers:
+            log_probs = [await self.log_probs(i, answer) for i, answer in enumerate(answers)]
+        await out.json(
+            body(
+                self.plan,
+                answers,
+                log_probs,
+                answer_id=self.answer_id,
+                created=self.created,
+                usage=usage,
+            )
+        )
+
+    async def answers(self) -> list[Delta]:
+        """The whole answer of every choice."""
+        return await gathered(self.begins())
+
+    def begins(self) -> list[Begin]:
+        """One for each choice."""
+        return [partial(self._begin, i, call) for i, call in enumerate(self.plan.calls)]
+
+    async def _begin(self, index: int, call: EngineCall) -> Answering:
+        many = len(self.plan.calls) > 1
+        answering = await self._router.begin(
+            call,
+            stream=self.plan.stream,
+            affinity=self.plan.affinity,
+            request_id=f"{self.record.request_id}-{index}" if many else self.record.request_id,
+            timeout=self._timeout,
+            names=self.plan.names,
+            calls=self.calls,
+        )
+        if self.record.first_token is None:
+            self.record.first_token = time.perf_counter()
+        self._backends[index] = answering
+        self.record.backends.append(answering.backend.address)
+        return answering
+
+    async def usage(self) -> UsageCount:
+        """A counter. Knows the marks of a thought when there may be one."""
+        plan = self.plan
+        marks = None
+        if plan.calls[0].options.get("enable_thinking"):
+            tokens = self._router.any_ready().tokens
+            try:
+                marks = await tokens.marks()
+            except Gemma4Error as error:
+                raise started_failure(error) from None
+        return UsageCount(len(plan.calls), per_prompt=plan.per_prompt, marks=marks)
+
+    def note(self, index: int, delta: Delta, usage: UsageCount) -> None:
+        """Count a chunk."""
+        usage.add(index, delta)
+        if delta.finish_reason:
+            self.record.finish = delta.finish_reason
+        self.record.prompt_tokens = usage.prompt
+        self.record.completion_tokens = usage.completion
+
+    async def log_probs(self, index: int, delta: Delta) -> list[TokenLogProb]:
+        """Of the tokens whose text has come with this chunk."""
+        assert self._trackers is not None
+        try:
+            tokens = await self._backends[index].backend.tokens.bytes_of(delta.ids)
+        except Gemma4Error as error:
+            raise started_failure(error) from None
+        return self._trackers[index].add(tokens, delta.log_probs, delta.text)

@@ -1,0 +1,137 @@
+"""The FastAPI application, and the ASGI application around it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from gemma4_gateway.access_log import Log
+from gemma4_gateway.door import Door
+from gemma4_gateway.errors import ApiError, validation_error
+from gemma4_gateway.gateway import Gateway
+from gemma4_gateway.record import record_of
+from gemma4_gateway.routes import chat, health, models, responses, tokenize
+from gemma4_gateway.schemas.chat import ChatCompletionRequest
+from gemma4_gateway.schemas.completions import CompletionRequest
+from gemma4_gateway.schemas.responses import ResponsesRequest
+from gemma4_gateway.schemas.tokenize import DetokenizeRequest, TokenizeRequest
+from gemma4_gateway.settings import Settings
+
+__all__ = ["create_app", "create_door", "openapi"]
+
+_REFUSED = {
+    "/v1/chat/completions": ChatCompletionRequest.refused,
+    "/v1/completions": CompletionRequest.refused,
+    "/v1/responses": ResponsesRequest.refused,
+    "/tokenize": TokenizeRequest.refused,
+    "/detokenize": DetokenizeRequest.refused,
+}
+
+
+def create_app(gateway: Gateway) -> FastAPI:
+    """Routes and errors, without keys and limits: those are the door's."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await gateway.start()
+        try:
+            yield
+        finally:
+            await gateway.stop()
+
+    app = FastAPI(
+        title="Gemma 4 gateway",
+        version="1",
+        description="OpenAI's API in front of Triton servers that serve Gemma 4.",
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.state.gateway = gateway
+    for module in (chat, responses, models, tokenize, health):
+        app.include_router(module.router)
+    app.add_exception_handler(ApiError, _on_api_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_fault)
+    return app
+
+
+def create_door(gateway: Gateway, app: FastAPI | None = None) -> ASGIApp:
+    """What the server runs."""
+    settings: Settings = gateway.settings
+    door: ASGIApp = Door(
+        app or create_app(gateway),
+        ring=gateway.ring,
+        gate=gateway.gate,
+        lifecycle=gateway.lifecycle,
+        metrics=gateway.metrics,
+        log=gateway.log,
+        max_body=settings.limits.max_body,
+    )
+    if settings.cors_origins:
+        door = CORSMiddleware(
+            door,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type", "x-request-id"],
+            expose_headers=["x-request-id", "retry-after"],
+        )
+    return door
+
+
+def _respond(request: Request, error: ApiError) -> Response:
+    record_of(request.scope).error = error.message
+    return Response(error.json(), error.status, error.headers(), "application/json")
+
+
+async def _on_api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return _respond(request, error)
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    refused = _REFUSED.get(request.url.path, {})
+    content_type = request.headers.get("content-type", "")
+    return _respond(request, validation_error(error.errors(), refused, content_type=content_type))
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    path = f"{request.method} {request.url.path}"
+    message: Any = {
+        404: f"{path}: there is no such path; see /docs",
+        405: f"{path}: this path does not take {request.method}; see /docs",
+        400: f"the body could not be read: {error.detail}",
+    }.get(error.status_code, str(error.detail))
+    codes = {404: "unknown_url", 405: "method_not_allowed", 413: "body_too_large"}
+    response = _respond(
+        request, ApiError(error.status_code, message, code=codes.get(error.status_code))
+    )
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _on_fault(request: Request, error: Exception) -> Response:
+    """A fault of this software: the client hears that, the log hears what."""
+    gateway: Gateway = request.app.state.gateway
+    gateway.log.event(
+        "fault", level="error", request_id=record_of(request.scope).request_id,
+        error="".join(traceback.format_exception(error)),
+    )  # fmt: skip
+    text = "the gateway failed; its log says how, under this x-request-id"
+    return _respond(request, ApiError(500, text, kind="server_error", code="gateway_error"))
+
+
+def openapi() -> dict[str, Any]:
+    """The OpenAPI document, without a server."""
+    return create_app(Gateway(Settings(), Log("json"))).openapi()

@@ -1,0 +1,176 @@
+"""The outermost layer: request ids, keys, limits, sizes, log and metrics. Plain ASGI, since a
+middleware with its own tasks would stand in the way of every chunk."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gemma4_gateway.access_log import Log
+from gemma4_gateway.errors import ApiError
+from gemma4_gateway.keys import ANONYMOUS, KeyEntry, KeyRing
+from gemma4_gateway.lifecycle import Lifecycle
+from gemma4_gateway.limits import Gate
+from gemma4_gateway.metrics import Metrics
+from gemma4_gateway.record import Record
+
+__all__ = ["Door"]
+
+_ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}\Z")
+_OPEN = ("/health/", "/metrics", "/docs", "/openapi.json", "/redoc")
+_QUIET = ("/health/", "/metrics")
+_BODY_TIMEOUT_S = 30.0
+
+
+class Door:
+    """Around the application. ``ring`` may be replaced while it runs."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        ring: KeyRing,
+        gate: Gate,
+        lifecycle: Lifecycle,
+        metrics: Metrics,
+        log: Log,
+        max_body: int,
+    ) -> None:
+        self._app = app
+        self.ring = ring
+        self._gate = gate
+        self._lifecycle = lifecycle
+        self._metrics = metrics
+        self._log = log
+        self._max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        record = Record(_request_id(headers), scope["method"], scope["path"])
+        record.put_into(scope)
+        id_header = (b"x-request-id", record.request_id.encode())
+
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                record.status = message["status"]
+                message["headers"] = [*message.get("headers", ()), id_header]
+            await send(message)
+
+        try:
+            await self._pass(scope, headers, _Body(receive, self._max_body), tell, record)
+        except ApiError as error:
+            record.error = error.message
+            await _send_error(error, tell)
+        except Exception as error:  # noqa: BLE001 - the last layer: a fault must not end the server
+            record.error = f"{type(error).__name__}: {error}"
+            record.status = record.status if record.status >= 400 else 500
+        finally:
+            self._note(record)
+
+    async def _pass(
+        self, scope: Scope, headers: Headers, body: _Body, send: Send, record: Record
+    ) -> None:
+        if record.path.startswith(_OPEN):
+            await self._app(scope, body.receive, send)
+            return
+        record.key = self._authenticate(headers)
+        if record.method != "POST":
+            await self._app(scope, body.receive, send)
+            return
+        self._lifecycle.check()
+        self._check_length(headers)
+        try:
+            self._gate.enter(record.key)
+        except ApiError as error:
+            self._metrics.limited.labels(error.code).inc()
+            raise
+        self._metrics.running.set(self._gate.running)
+        try:
+            await self._app(scope, body.receive, send)
+        finally:
+            tokens = record.prompt_tokens + record.completion_tokens
+            self._gate.leave(record.key, tokens=tokens)
+            self._metrics.running.set(self._gate.running)
+
+    def _authenticate(self, headers: Headers) -> KeyEntry:
+        if self.ring.open:
+            return ANONYMOUS
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not key.strip():
+            raise ApiError(
+                401, "no API key; send it as `Authorization: Bearer KEY`",
+                kind="authentication_error", code="missing_api_key",
+            )  # fmt: skip
+        entry = self.ring.find(key.strip())
+        if entry is None:
+            raise ApiError(
+                401, "this API key is unknown", kind="authentication_error", code="invalid_api_key"
+            )
+        return entry
+
+    def _check_length(self, headers: Headers) -> None:
+        length = headers.get("content-length", "0")
+        if length.isdigit() and int(length) > self._max_body:
+            raise ApiError(
+                413, f"the body has {length} bytes; at most {self._max_body}", code="body_too_large"
+            )
+
+    def _note(self, record: Record) -> None:
+        metrics = self._metrics
+        metrics.requests.labels(record.route, str(record.status)).inc()
+        if record.route != "other":
+            metrics.duration.labels(record.route).observe(time.perf_counter() - record.started)
+        if record.first_token is not None:
+            metrics.ttft.labels(record.route).observe(record.first_token - record.started)
+            metrics.prompt_tokens.labels(record.key.name).inc(record.prompt_tokens)
+            metrics.completion_tokens.labels(record.key.name).inc(record.completion_tokens)
+        if not record.path.startswith(_QUIET):
+            self._log.request(record)
+
+
+class _Body:
+    """``receive`` that counts, and waits for a slow sender only so long."""
+
+    def __init__(self, receive: Receive, most: int) -> None:
+        self._receive = receive
+        self._most = most
+        self._size = 0
+        self._whole = False
+
+    async def receive(self) -> Message:
+        if self._whole:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(_BODY_TIMEOUT_S):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(408, f"no body within {_BODY_TIMEOUT_S:.0f} s") from None
+        self._whole = not message.get("more_body", False)
+        self._size += len(message.get("body", b""))
+        if self._size > self._most:
+            raise HTTPException(413, f"the body has more than {self._most} bytes")
+        return message
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
+    return given if _ID.match(given) else f"req_{uuid.uuid4().hex}"
+
+
+async def _send_error(error: ApiError, send: Send) -> None:
+    body = error.json()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    headers += [(k.encode(), v.encode()) for k, v in error.headers().items()]
+    if error.status in (413, 503):
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,205 @@
+"""Send a call to a back end; before its first token, to another one when that fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+from gemma4_client import (
+    AsyncStream,
+    CancelledError,
+    DeadlineExceededError,
+    Delta,
+    Gemma4Error,
+    InvalidRequestError,
+    UnavailableError,
+)
+
+from gemma4_gateway.engine.affinity import choose
+from gemma4_gateway.engine.backend import Backend, Lease
+from gemma4_gateway.engine.calls import OpenCalls
+from gemma4_gateway.engine.health import HealthChecker
+from gemma4_gateway.errors import ApiError, overloaded, unavailable
+from gemma4_gateway.metrics import Metrics
+from gemma4_gateway.translate.fields import engine_refusal
+from gemma4_gateway.translate.plan import EngineCall
+
+__all__ = ["Answering", "Router"]
+
+_OVERLOAD = "which is all this server takes"
+"""In the engine's message when its slots and queue are full."""
+_PAUSE_S = 1.0
+_OVERLOAD_PAUSE_S = 0.1
+
+
+class Answering:
+    """An answer that has begun: ``first`` is its first chunk, iterating gives those after it.
+    ``close`` at the end, always: it stops the engine's work if there is any left."""
+
+    __slots__ = ("_calls", "_chunks", "_lease", "_stream", "first")
+
+    def __init__(
+        self,
+        stream: AsyncStream,
+        chunks: AsyncIterator[Delta],
+        first: Delta,
+        lease: Lease,
+        calls: OpenCalls,
+    ) -> None:
+        self._stream = stream
+        self._chunks = chunks
+        self._lease = lease
+        self._calls = calls
+        self.first = first
+
+    @property
+    def backend(self) -> Backend:
+        return self._lease.backend
+
+    async def __aiter__(self) -> AsyncIterator[Delta]:
+        try:
+            async for delta in self._chunks:
+                yield delta
+        except Gemma4Error as error:
+            raise started_failure(error) from None
+
+    def close(self) -> None:
+        self._calls.remove(self._stream)
+        self._lease.release()
+
+
+class Router:
+    """Over ``backends``. ``imbalance``: how many requests more than the least busy back end the
+    preferred one may have."""
+
+    def __init__(
+        self,
+        backends: Sequence[Backend],
+        health: HealthChecker,
+        metrics: Metrics,
+        *,
+        imbalance: int,
+    ) -> None:
+        self.backends = backends
+        self._health = health
+        self._metrics = metrics
+        self._imbalance = imbalance
+
+    def pick(self, affinity: bytes, *, tried: frozenset[str] = frozenset()) -> Backend | None:
+        """A ready back end that is not in ``tried``; None when there is none."""
+        ready = [b for b in self.backends if b.ready and b.address not in tried]
+        if not ready:
+            return None
+        calm = [b for b in ready if not b.avoided]
+        return choose(calm or ready, affinity, imbalance=self._imbalance)
+
+    def any_ready(self) -> Backend:
+        """503 when there is none."""
+        backend = self.pick(b"")
+        if backend is None:
+            raise self._none_ready()
+        return backend
+
+    async def begin(
+        self,
+        call: EngineCall,
+        *,
+        stream: bool,
+        affinity: bytes,
+        request_id: str,
+        timeout: float,
+        names: dict[str, str],
+        calls: OpenCalls,
+    ) -> Answering:
+        """Returns with the first chunk. Each back end is tried at most once, and none after a
+        first chunk has come. ``timeout`` is seconds for the whole answer, all attempts together.
+        ``calls`` gets what was opened.
+        Raises :class:`~gemma4_gateway.errors.ApiError`."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        tried: frozenset[str] = frozenset()
+        failure: UnavailableError | None = None
+        overload = False
+        while (backend := self.pick(affinity, tried=tried)) is not None:
+            tried |= {backend.address}
+            try:
+                return await self._attempt(
+                    backend, call, stream, request_id, deadline - loop.time(), calls
+                )
+            except UnavailableError as error:
+                failure = error
+                overload |= self._note(backend, error)
+                self._metrics.retries.labels(backend.address).inc()
+            except Gemma4Error as error:
+                raise _failure(error, names) from None
+        if failure is None:
+            raise self._none_ready()
+        if overload:
+            raise overloaded(f"every back end is full: {failure}", code="overloaded", retry_after=1)
+        raise unavailable(f"no back end could take the request: {failure}")
+
+    async def _attempt(
+        self,
+        backend: Backend,
+        call: EngineCall,
+        stream: bool,
+        request_id: str,
+        timeout: float,
+        calls: OpenCalls,
+    ) -> Answering:
+        lease = backend.lease()
+        opened = None
+        try:
+            opened = _open(lease, call, stream, request_id, timeout)
+            calls.add(opened)
+            chunks = aiter(opened)
+            first = await anext(chunks)
+        except BaseException:
+            if opened is not None:
+                calls.remove(opened)
+            lease.release()
+            raise
+        backend.succeeded()
+        return Answering(opened, chunks, first, lease, calls)
+
+    def _note(self, backend: Backend, error: UnavailableError) -> bool:
+        """True for overload, which is no fault of the back end."""
+        full = _OVERLOAD in str(error)
+        backend.failed(str(error), pause=_OVERLOAD_PAUSE_S if full else _PAUSE_S)
+        if not full:
+            self._health.check_now(backend)
+        return full
+
+    def _none_ready(self) -> ApiError:
+        reasons = "; ".join(f"{b.address}: {b.reason}" for b in self.backends if not b.ready)
+        return unavailable(f"no back end is ready ({reasons})", retry_after=2)
+
+
+def _open(
+    lease: Lease, call: EngineCall, stream: bool, request_id: str, timeout: float
+) -> AsyncStream:
+    options = call.options | {"stream": stream}
+    if call.messages is not None:
+        return lease.client.chat(
+            call.messages, tools=call.tools, timeout=timeout, request_id=request_id, **options
+        )
+    return lease.client.generate(call.text or "", timeout=timeout, request_id=request_id, **options)
+
+
+def _failure(error: Gemma4Error, names: dict[str, str]) -> ApiError:
+    if isinstance(error, InvalidRequestError):
+        return engine_refusal(str(error), names)
+    return started_failure(error)
+
+
+def started_failure(error: Gemma4Error) -> ApiError:
+    """For an answer that has begun, or one that no other back end would do better."""
+    if isinstance(error, DeadlineExceededError):
+        return ApiError(504, f"the time allowed was not enough: {error}", kind="timeout_error",
+                        code="timeout")  # fmt: skip
+    if isinstance(error, CancelledError):
+        return ApiError(499, "cancelled", kind="server_error", code="cancelled")
+    if isinstance(error, UnavailableError):
+        return ApiError(503, f"the back end was lost: {error}", kind="server_error",
+                        code="backend_lost", retry_after=1)  # fmt: skip
+    return ApiError(500, str(error), kind="server_error", code="engine_error")

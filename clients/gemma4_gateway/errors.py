@@ -1,0 +1,114 @@
+"""Errors in OpenAI's form: ``{"error": {"message", "type", "param", "code"}}``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+__all__ = ["ApiError", "invalid", "not_found", "overloaded", "unavailable", "validation_error"]
+
+
+class ApiError(Exception):
+    """A request ends with this. ``retry_after`` is seconds, for the header of that name."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        kind: str = "invalid_request_error",
+        param: str | None = None,
+        code: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.kind = kind
+        self.param = param
+        self.code = code
+        self.retry_after = retry_after
+
+    def body(self) -> dict[str, Any]:
+        error = {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
+        return {"error": error}
+
+    def json(self) -> bytes:
+        return orjson.dumps(self.body())
+
+    def headers(self) -> dict[str, str]:
+        found = {}
+        if self.retry_after is not None:
+            found["retry-after"] = str(max(1, round(self.retry_after)))
+        if self.status == 401:
+            found["www-authenticate"] = "Bearer"
+        return found
+
+
+def invalid(param: str, message: str, *, code: str | None = None) -> ApiError:
+    """400 that names the parameter."""
+    return ApiError(400, f"{param}: {message}", param=param, code=code)
+
+
+def not_found(message: str, *, param: str | None = None, code: str | None = None) -> ApiError:
+    """404."""
+    return ApiError(404, message, param=param, code=code)
+
+
+def overloaded(message: str, *, code: str, retry_after: float) -> ApiError:
+    """429: own limits, or every back end is full."""
+    return ApiError(429, message, kind="rate_limit_error", code=code, retry_after=retry_after)
+
+
+def unavailable(message: str, *, code: str = "unavailable", retry_after: float = 1.0) -> ApiError:
+    """503: draining, or no back end is ready."""
+    return ApiError(503, message, kind="server_error", code=code, retry_after=retry_after)
+
+
+def validation_error(
+    errors: Sequence[Any], refused: dict[str, str], *, content_type: str
+) -> ApiError:
+    """400 for pydantic's errors (those of FastAPI, whose places start with "body")."""
+    first = errors[0]
+    place = [part for part in first["loc"] if part not in ("body", "query", "path")]
+    if first["type"] == "json_invalid":
+        reason = first.get("ctx", {}).get("error", first["msg"])
+        return ApiError(400, f"the body is not JSON: {reason}", code="invalid_json")
+    if not place:
+        if "json" not in content_type:
+            hint = f"content-type is {content_type or 'missing'}; send application/json"
+            return ApiError(400, hint, code="invalid_json")
+        text = first["msg"].removeprefix("Value error, ")
+        return ApiError(400, f"the body: {text}", code="invalid_body")
+    param = _path(place)
+    name = str(place[0])
+    if first["type"] == "extra_forbidden":
+        reason = refused.get(name) if len(place) == 1 else None
+        if reason is not None:
+            return invalid(param, f"not supported: {reason}", code="unsupported_parameter")
+        return invalid(param, "no such parameter", code="unknown_parameter")
+    message = first["msg"].removeprefix("Value error, ")
+    shown = repr(first.get("input"))
+    if first["type"] != "missing" and len(shown) <= 100:
+        message = f"{shown}: {message}"
+    if name == "top_logprobs" or (name == "logprobs" and first["type"] == "less_than_equal"):
+        message += "; the engines give the log-prob of the chosen token only"
+    return invalid(param, message)
+
+
+def _path(place: Sequence[Any]) -> str:
+    """``messages[0].content``; pydantic's names of union members are left out."""
+    text = ""
+    for part in place:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif text and (part[:1].isupper() or "[" in part or part in _UNION_TAGS):
+            continue
+        else:
+            text += f".{part}" if text else str(part)
+    return text
+
+
+_UNION_TAGS = {"str", "int", "none", "literal", "text", "json_object"}

@@ -1,0 +1,143 @@
+"""The parts of one gateway, put together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+
+from gemma4_gateway.access_log import Log
+from gemma4_gateway.answers.sse import error_event
+from gemma4_gateway.answers.work import Work
+from gemma4_gateway.engine.backend import Backend
+from gemma4_gateway.engine.health import HealthChecker
+from gemma4_gateway.engine.router import Router
+from gemma4_gateway.errors import ApiError, not_found, unavailable
+from gemma4_gateway.keys import load_keys
+from gemma4_gateway.lifecycle import Lifecycle
+from gemma4_gateway.limits import Gate
+from gemma4_gateway.metrics import Metrics
+from gemma4_gateway.record import record_of
+from gemma4_gateway.reply import EngineReply, Out
+from gemma4_gateway.settings import Settings, SettingsError
+from gemma4_gateway.translate.plan import Plan
+
+__all__ = ["Gateway"]
+
+
+class Gateway:
+    """``start`` and ``stop`` in the event loop that it serves in. Raises
+    :class:`~gemma4_gateway.settings.SettingsError` for a bad file of keys."""
+
+    def __init__(self, settings: Settings, log: Log) -> None:
+        self.settings = settings
+        self.log = log
+        file = settings.keys.file
+        self._keys_changed = file.stat().st_mtime_ns if file and file.exists() else 0
+        self.ring = load_keys(settings.keys)
+        self.metrics = Metrics()
+        self.gate = Gate(settings.limits)
+        self.lifecycle = Lifecycle()
+        self.backends: list[Backend] = []
+
+    async def start(self) -> None:
+        """Connect, and look at every back end once."""
+        settings = self.settings
+        self.backends = [Backend(address) for address in settings.backends]
+        self.health = HealthChecker(
+            self.backends, interval=settings.health_interval, on_change=self._changed
+        )
+        self.router = Router(self.backends, self.health, self.metrics, imbalance=settings.imbalance)
+        await self.health.first_round()
+        for backend in self.backends:
+            if not backend.ready:
+                self._changed(backend)
+        self.health.start()
+
+    async def stop(self) -> None:
+        await self.health.stop()
+        await asyncio.gather(*(backend.close() for backend in self.backends))
+
+    def reload_keys(self) -> None:
+        """Read the file of keys again when it has changed. A file that is wrong changes nothing."""
+        file = self.settings.keys.file
+        if file is None:
+            return
+        changed = file.stat().st_mtime_ns if file.exists() else 0
+        if changed == self._keys_changed:
+            return
+        self._keys_changed = changed
+        try:
+            self.ring.replace(load_keys(self.settings.keys))
+        except SettingsError as error:
+            self.log.event("keys_kept", level="error", error=str(error))
+        else:
+            self.log.event("keys_read", keys=len(self.ring))
+
+    @property
+    def ready(self) -> bool:
+        return not self.lifecycle.draining and any(b.ready for b in self.backends)
+
+    def model_names(self) -> list[str]:
+        """The names under which the model is served; 503 while they are unknown."""
+        if self.settings.model_names:
+            return list(self.settings.model_names)
+        names = {b.info.model: None for b in self.backends if b.info is not None}
+        if not names:
+            reasons = "; ".join(f"{b.address}: {b.reason}" for b in self.backends)
+            raise unavailable(f"no back end is ready ({reasons})", retry_after=2)
+        return list(names)
+
+    def check_model(self, name: str | None) -> str:
+        """The name itself, the first for None. 404 for another."""
+        names = self.model_names()
+        if name is None:
+            return names[0]
+        if name not in names:
+            raise not_found(
+                f"model: there is no {name!r}; there is {', '.join(names)}",
+                param="model",
+                code="model_not_found",
+            )
+        return name
+
+    def work(self, request: Request, plan: Plan, *, prefix: str) -> Work:
+        """The work of one request."""
+        return Work(
+            plan,
+            self.router,
+            record_of(request.scope),
+            timeout=self.settings.limits.timeout,
+            prefix=prefix,
+        )
+
+    def reply(
+        self,
+        work: Work,
+        write: Callable[[Out], Awaitable[None]],
+        *,
+        on_error: Callable[[ApiError], bytes] = error_event,
+    ) -> EngineReply:
+        """The response that runs ``write``, which does the work."""
+        return EngineReply(
+            write, stop=work.calls.cancel, lifecycle=self.lifecycle, error_event=on_error
+        )
+
+    def refresh_metrics(self) -> None:
+        """Gauges that are read off when somebody asks."""
+        for backend in self.backends:
+            self.metrics.ready.labels(backend.address).set(backend.ready)
+            self.metrics.outstanding.labels(backend.address).set(backend.outstanding)
+            self.metrics.ejections.labels(backend.address).set(backend.ejections)
+        self.metrics.draining.set(self.lifecycle.draining)
+
+    def _changed(self, backend: Backend) -> None:
+        self.log.event(
+            "backend_ready" if backend.ready else "backend_not_ready",
+            level="info" if backend.ready else "warning",
+            backend=backend.address,
+            model=backend.info.model if backend.info else None,
+            engine=backend.info.id[:12] if backend.info else None,
+            reason=backend.reason or None,
+        )

@@ -1,0 +1,113 @@
+"""Rates and concurrency of API keys. Pure but for the clock it is given."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gemma4_gateway.errors import ApiError, overloaded
+from gemma4_gateway.keys import KeyEntry
+from gemma4_gateway.settings import Limits
+
+__all__ = ["Bucket", "Gate"]
+
+
+class Bucket:
+    """Token bucket: holds a minute's worth, refills evenly. It may be overdrawn by ``spend``, for
+    costs that are known only afterwards."""
+
+    def __init__(self, per_minute: int, now: float) -> None:
+        self._per_minute = per_minute
+        self._level = float(per_minute)
+        self._at = now
+
+    def wait(self, now: float, *, need: float = 1.0) -> float:
+        """Seconds until ``need`` is there; 0 when it is."""
+        self._level = min(
+            self._per_minute, self._level + (now - self._at) * self._per_minute / 60.0
+        )
+        self._at = now
+        return max(0.0, (need - self._level) * 60.0 / self._per_minute)
+
+    def spend(self, amount: float) -> None:
+        self._level -= amount
+
+
+@dataclass(slots=True)
+class _Usage:
+    running: int = 0
+    requests: Bucket | None = None
+    tokens: Bucket | None = None
+
+
+class Gate:
+    """``enter`` before the work, ``leave`` after it, always."""
+
+    def __init__(self, limits: Limits, now: Callable[[], float] = time.monotonic) -> None:
+        self._limits = limits
+        self._now = now
+        self._running = 0
+        self._usage: dict[str, _Usage] = {}
+
+    @property
+    def running(self) -> int:
+        return self._running
+
+    def enter(self, key: KeyEntry) -> None:
+        """Raises :class:`~gemma4_gateway.errors.ApiError` 429, and then nothing was entered."""
+        if self._running >= self._limits.max_running:
+            raise overloaded(
+                f"{self._running} requests run, which is all this gateway takes; retry later",
+                code="gateway_full",
+                retry_after=1,
+            )
+        usage = self._usage_of(key)
+        most = _own(key.max_running, self._limits.key_running)
+        if most and usage.running >= most:
+            raise _limited("max_running", f"{most} requests of this key run already", 1)
+        now = self._now()
+        for bucket, unit in ((usage.requests, "requests"), (usage.tokens, "tokens")):
+            wait = bucket.wait(now) if bucket else 0.0
+            if wait:
+                rate = self._rate(key, unit)
+                raise _limited(f"{unit}_per_minute", f"{rate} {unit} a minute are used up", wait)
+        if usage.requests:
+            usage.requests.spend(1)
+        usage.running += 1
+        self._running += 1
+
+    def leave(self, key: KeyEntry, *, tokens: int) -> None:
+        """``tokens``: prompt and completion."""
+        usage = self._usage_of(key)
+        usage.running -= 1
+        self._running -= 1
+        if usage.tokens:
+            usage.tokens.wait(self._now())
+            usage.tokens.spend(tokens)
+
+    def _rate(self, key: KeyEntry, unit: str) -> int:
+        if unit == "requests":
+            return _own(key.requests_per_minute, self._limits.key_requests_per_minute)
+        return _own(key.tokens_per_minute, self._limits.key_tokens_per_minute)
+
+    def _usage_of(self, key: KeyEntry) -> _Usage:
+        usage = self._usage.get(key.name)
+        if usage is None:
+            requests, tokens = self._rate(key, "requests"), self._rate(key, "tokens")
+            now = self._now()
+            usage = self._usage[key.name] = _Usage(
+                requests=Bucket(requests, now) if requests else None,
+                tokens=Bucket(tokens, now) if tokens else None,
+            )
+        return usage
+
+
+def _own(of_key: int | None, default: int) -> int:
+    return default if of_key is None else of_key
+
+
+def _limited(limit: str, what: str, wait: float) -> ApiError:
+    seconds = math.ceil(wait)
+    return overloaded(f"{what}; retry in {seconds} s", code=limit, retry_after=seconds)

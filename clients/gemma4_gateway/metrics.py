@@ -1,0 +1,46 @@
+"""Prometheus metrics of one gateway."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+__all__ = ["Metrics"]
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+class Metrics:
+    """Names start with ``gemma4_gateway_``. ``key`` is the name of an API key, never the key."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = self._counter("requests", "Requests answered", "route", "status")
+        self.duration = self._histogram("request_seconds", "Request to last byte", "route")
+        self.ttft = self._histogram("ttft_seconds", "Request to first token", "route")
+        self.prompt_tokens = self._counter("prompt_tokens", "Prompt tokens", "key")
+        self.completion_tokens = self._counter("completion_tokens", "Generated tokens", "key")
+        self.limited = self._counter("limited", "Requests refused by own limits", "limit")
+        self.disconnects = self._counter("disconnects", "Clients that left before the end")
+        self.retries = self._counter(
+            "backend_refusals", "Requests that a back end did not take", "backend"
+        )
+        self.running = self._gauge("running_requests", "Requests in flight")
+        self.ready = self._gauge("backend_ready", "1: takes requests", "backend")
+        self.outstanding = self._gauge("backend_requests", "Requests in flight", "backend")
+        self.ejections = self._gauge("backend_ejections", "Times it went away", "backend")
+        self.draining = self._gauge("draining", "1: the gateway is stopping")
+
+    def render(self) -> bytes:
+        """Text exposition format."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
+        return Counter(f"gemma4_gateway_{name}", help_text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, help_text: str, *labels: str) -> Gauge:
+        return Gauge(f"gemma4_gateway_{name}", help_text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, help_text: str, *labels: str) -> Histogram:
+        return Histogram(
+            f"gemma4_gateway_{name}", help_text, labels, registry=self.registry, buckets=_SECONDS
+        )

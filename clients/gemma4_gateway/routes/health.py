@@ -1,0 +1,51 @@
+"""/health and /metrics. No API key is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import JSONResponse, Response
+
+from gemma4_gateway.routes.wiring import TheGateway, name_route
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/health/live")
+async def live(request: Request) -> dict[str, str]:
+    """200 while the process answers."""
+    name_route(request, "health")
+    return {"status": "live"}
+
+
+@router.get("/health/ready", responses={503: {"description": "Not ready; `backends` says why."}})
+async def ready(request: Request, gateway: TheGateway) -> Response:
+    """200 when it takes requests and at least one back end is ready."""
+    name_route(request, "health")
+    lifecycle = gateway.lifecycle
+    status = "draining" if lifecycle.draining else "ready" if gateway.ready else "not ready"
+    body: dict[str, Any] = {
+        "status": status,
+        "backends": [
+            {
+                "address": b.address,
+                "ready": b.ready,
+                "outstanding": b.outstanding,
+                "reason": b.reason or None,
+            }
+            for b in gateway.backends
+        ],
+    }
+    return JSONResponse(body, 200 if gateway.ready else 503)
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(request: Request, gateway: TheGateway) -> Response:
+    """Prometheus."""
+    name_route(request, "metrics")
+    gateway.refresh_metrics()
+    return Response(gateway.metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,44 @@
+"""/v1/models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from gemma4_gateway.gateway import Gateway
+from gemma4_gateway.routes.wiring import ERRORS, TheGateway, name_route
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["OpenAI"], responses=ERRORS)
+
+
+@router.get("/v1/models")
+async def list_models(request: Request, gateway: TheGateway) -> dict[str, Any]:
+    """The names to use as `model`."""
+    name_route(request, "models")
+    return {"object": "list", "data": [_model(gateway, n) for n in gateway.model_names()]}
+
+
+@router.get("/v1/models/{model:path}")
+async def retrieve_model(model: str, request: Request, gateway: TheGateway) -> dict[str, Any]:
+    """One of them."""
+    name_route(request, "models")
+    return _model(gateway, gateway.check_model(model))
+
+
+def _model(gateway: Gateway, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": "google"}
+    infos = [b.info for b in gateway.backends if b.info is not None]
+    same = [info for info in infos if info.model == name] or infos
+    if same:
+        info = same[0]
+        found |= {
+            "created": info.created,
+            "root": info.model,
+            "max_model_len": info.max_total_tokens,
+            "runtime": f"{info.runtime} {info.runtime_version}",
+            "precision": info.precision,
+        }
+    return found

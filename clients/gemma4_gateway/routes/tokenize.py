@@ -1,0 +1,73 @@
+"""/tokenize and /detokenize, as vLLM has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from gemma4_client import AsyncClient, Gemma4Error, InvalidRequestError, Tokens
+
+from gemma4_gateway.engine.router import started_failure
+from gemma4_gateway.errors import ApiError
+from gemma4_gateway.routes.wiring import ERRORS, TheGateway, name_route
+from gemma4_gateway.schemas.tokenize import DetokenizeRequest, TokenizeRequest
+from gemma4_gateway.translate.fields import engine_refusal
+from gemma4_gateway.translate.messages import engine_messages, engine_tools
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["tokens"], responses=ERRORS)
+
+
+@router.post("/tokenize")
+async def tokenize(body: TokenizeRequest, request: Request, gateway: TheGateway) -> dict[str, Any]:
+    """Token ids of a text or of a rendered chat."""
+    name_route(request, "tokenize")
+    gateway.check_model(body.model)
+    backend = gateway.router.any_ready()
+    try:
+        found = await _tokenized(backend.plain, body)
+    except Gemma4Error as error:
+        raise _failure(error) from None
+    strings = [data.decode("utf-8", "replace") for data in found.token_bytes]
+    return {
+        "count": len(found.ids),
+        "max_model_len": found.server.max_total_tokens,
+        "tokens": found.ids,
+        "token_strs": strings if body.return_token_strs else None,
+    }
+
+
+async def _tokenized(client: AsyncClient, body: TokenizeRequest) -> Tokens:
+    if body.messages is None:
+        add_bos = body.add_special_tokens is not False
+        return await client.tokenize(body.prompt or "", add_bos=add_bos)
+    template = body.chat_template_kwargs
+    return await client.tokenize(
+        engine_messages(body.messages),
+        chat=True,
+        tools=engine_tools(body.tools),
+        enable_thinking=bool(template and template.enable_thinking),
+    )
+
+
+@router.post("/detokenize")
+async def detokenize(
+    body: DetokenizeRequest, request: Request, gateway: TheGateway
+) -> dict[str, Any]:
+    """Text of token ids; control tokens as their names."""
+    name_route(request, "detokenize")
+    gateway.check_model(body.model)
+    if any(not 0 <= token < 2**31 for token in body.tokens):
+        raise ApiError(400, "tokens: an id is out of range", param="tokens")
+    try:
+        found = await gateway.router.any_ready().plain.detokenize(body.tokens)
+    except Gemma4Error as error:
+        raise _failure(error) from None
+    return {"prompt": found.text}
+
+
+def _failure(error: Gemma4Error) -> ApiError:
+    if isinstance(error, InvalidRequestError):
+        return engine_refusal(str(error), {})
+    return started_failure(error)

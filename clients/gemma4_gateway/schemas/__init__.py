@@ -1,0 +1,1 @@
+"""The bodies of requests. Unknown and unsupported parameters are refused by name."""

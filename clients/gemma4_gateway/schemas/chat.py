@@ -1,0 +1,112 @@
+"""Body of /v1/chat/completions."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from gemma4_gateway.schemas.base import ApiModel, Sampling
+from gemma4_gateway.schemas.tools import NamedTool, ResponseFormat, Tool
+
+__all__ = ["CHAT_REFUSED", "Caller", "ChatCompletionRequest", "ChatMessage", "TemplateOptions"]
+
+_GUIDES = "use response_format or structured_outputs"
+SAMPLING_REFUSED = {
+    "logit_bias": "the engines take no bias for single tokens; bad_words bans words",
+    "best_of": "use n and choose yourself",
+    "use_beam_search": "the engines sample only",
+    "length_penalty": "it belongs to beam search, and the engines sample only",
+    "stop_token_ids": "the end tokens are the checkpoint's; use stop",
+    "include_stop_str_in_output": "a stop string is never part of the output",
+    "skip_special_tokens": "control tokens are never part of the output",
+    "spaces_between_special_tokens": "control tokens are never part of the output",
+    "truncate_prompt_tokens": "a prompt that is too long is refused; shorten it",
+    "prompt_logprobs": "the engines give log-probs of generated tokens only",
+    "allowed_token_ids": "use structured_outputs",
+    "guided_json": _GUIDES,
+    "guided_regex": _GUIDES,
+    "guided_choice": _GUIDES,
+    "guided_grammar": _GUIDES,
+    "guided_decoding_backend": _GUIDES,
+    "logits_processors": "no code is taken from clients",
+    "priority": "requests are served in the order of arrival",
+}
+CHAT_REFUSED = SAMPLING_REFUSED | {
+    "audio": "text only",
+    "modalities": "text only; leave it out",
+    "prediction": "predicted outputs are not supported",
+    "moderation": "there is no moderation model",
+    "web_search_options": "there is no web search",
+    "functions": "deprecated; use tools",
+    "function_call": "deprecated; use tool_choice",
+    "verbosity": "the model has no such setting; say it in the system message",
+    "prompt_cache_options": "the engine's prompt cache needs no options",
+    "prompt_cache_retention": "the engine's prompt cache has no retention time",
+    "echo": "a chat is not echoed",
+    "add_generation_prompt": "the prompt always ends with the model's turn",
+    "continue_final_message": "the last message must be from user or tool",
+    "add_special_tokens": "the chat template has its own",
+    "documents": "put them into a message",
+    "chat_template": "the template is the checkpoint's",
+    "mm_processor_kwargs": "text only",
+}
+
+
+class CalledFunction(ApiModel):
+    name: str
+    arguments: str = Field(description="JSON object as text.")
+
+
+class Caller(ApiModel):
+    """A tool call of an earlier answer."""
+
+    id: str | None = None
+    type: Literal["function"] = "function"
+    function: CalledFunction
+    index: int | None = None
+
+
+class ChatMessage(ApiModel):
+    """As clients keep them: null fields of an answer may come back."""
+
+    refused: ClassVar[dict[str, str]] = {
+        "audio": "text only",
+        "function_call": "deprecated; use tool_calls",
+    }
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[dict[str, Any]] | None = Field(
+        None, description='Text, or parts {"type": "text", "text": ...}.'
+    )
+    name: str | None = None
+    tool_calls: list[Caller] | None = None
+    tool_call_id: str | None = None
+    reasoning_content: str | None = Field(None, description="Thoughts of an earlier answer.")
+    reasoning: str | None = Field(None, description="The same under vLLM's name.")
+    refusal: str | None = None
+    annotations: list[dict[str, Any]] | None = Field(None, max_length=0)
+    parsed: Any = Field(None, description="Added by the openai package's parse(); no effect.")
+    provider_specific_fields: Any = Field(None, description="Added by LiteLLM; no effect.")
+
+
+class TemplateOptions(ApiModel):
+    enable_thinking: bool | None = None
+
+
+class ChatCompletionRequest(Sampling):
+    refused: ClassVar[dict[str, str]] = CHAT_REFUSED
+
+    messages: list[ChatMessage] = Field(min_length=1)
+    max_completion_tokens: int | None = Field(None, ge=1, lt=2**31, description="As max_tokens.")
+    tools: list[Tool] | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = Field(
+        None, description="Default auto with tools, else none."
+    )
+    parallel_tool_calls: bool | None = Field(None, description="false: at most one call.")
+    response_format: ResponseFormat | None = None
+    logprobs: bool | None = Field(None, description="Log-probs of the chosen tokens.")
+    top_logprobs: int | None = Field(None, ge=0, le=0, description="Only 0: chosen tokens.")
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = Field(
+        None, description="none: no thinking; anything else: thinking."
+    )
+    chat_template_kwargs: TemplateOptions | None = None

@@ -1,0 +1,53 @@
+"""Bodies of /tokenize and /detokenize, in vLLM's form."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field, model_validator
+
+from gemma4_gateway.schemas.base import ApiModel
+from gemma4_gateway.schemas.chat import ChatMessage, TemplateOptions
+from gemma4_gateway.schemas.tools import Tool
+
+__all__ = ["DetokenizeRequest", "TokenizeRequest"]
+
+TOKENIZE_REFUSED = {
+    "chat_template": "the template is the checkpoint's",
+    "continue_final_message": "the last message must be from user or tool",
+    "mm_processor_kwargs": "text only",
+}
+
+
+class TokenizeRequest(ApiModel):
+    """``prompt``, or ``messages`` with ``tools``."""
+
+    refused: ClassVar[dict[str, str]] = TOKENIZE_REFUSED
+
+    model: str | None = None
+    prompt: str | None = Field(None, min_length=1)
+    messages: list[ChatMessage] | None = Field(None, min_length=1)
+    tools: list[Tool] | None = None
+    chat_template_kwargs: TemplateOptions | None = None
+    add_special_tokens: bool | None = Field(
+        None, description="With prompt: BOS first (default true)."
+    )
+    add_generation_prompt: bool | None = Field(None, description="Only true (default).")
+    return_token_strs: bool | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> TokenizeRequest:
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("give exactly one of prompt and messages")
+        if self.prompt is not None and (self.tools or self.chat_template_kwargs):
+            raise ValueError("tools and chat_template_kwargs need messages")
+        if self.messages is not None and self.add_special_tokens:
+            raise ValueError("add_special_tokens needs prompt: the chat template has its own")
+        if self.add_generation_prompt is False:
+            raise ValueError("add_generation_prompt false: the prompt ends with the model's turn")
+        return self
+
+
+class DetokenizeRequest(ApiModel):
+    model: str | None = None
+    tokens: list[int]

@@ -1,0 +1,94 @@
+"""uvicorn, with an end that lets running answers finish."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from types import FrameType
+
+import uvicorn
+
+from gemma4_gateway.app import create_door
+from gemma4_gateway.banner import banner
+from gemma4_gateway.gateway import Gateway
+from gemma4_gateway.settings import SettingsError
+
+__all__ = ["GatewayServer", "claim_socket", "run"]
+
+_AT_ONCE = 130
+
+
+def claim_socket(host: str, port: int) -> socket.socket:
+    """A bound socket; port 0 takes a free one. Raises :class:`SettingsError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"--host {host} --port {port}: {error.strerror or error}; choose another port"
+        ) from None
+    return listener
+
+
+class GatewayServer(uvicorn.Server):
+    """The first signal drains: not ready, new requests get 503, running answers finish within
+    ``grace`` seconds; then it ends with 0. A second signal ends the process at once, with 130."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+        self._asked: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        host, port = (sockets or [self.servers[0].sockets[0]])[0].getsockname()[:2]
+        print(banner(self._gateway, host, port), flush=True)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._asked is not None:
+            os._exit(_AT_ONCE)
+        self._asked = time.monotonic()
+        self._gateway.lifecycle.draining = True
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._asked is None:
+            if counter % 10 == 0:
+                self._gateway.reload_keys()
+            return await super().on_tick(counter)
+        lifecycle, settings = self._gateway.lifecycle, self._gateway.settings
+        waited = time.monotonic() - self._asked
+        if waited < settings.drain_delay:
+            return False
+        if lifecycle.running and waited < settings.grace:
+            return False
+        cut = lifecycle.abort_all()
+        if cut:
+            await asyncio.wait_for(lifecycle.idle.wait(), 5)
+        self._gateway.log.event("stopped", signal=signal.Signals.SIGTERM.name, cut_off=cut)
+        return True
+
+
+def run(gateway: Gateway, listener: socket.socket) -> None:
+    """Serve until a signal, then return."""
+    config = uvicorn.Config(
+        create_door(gateway),
+        http="httptools",
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=65,
+        timeout_graceful_shutdown=5,
+        backlog=1024,
+    )
+    GatewayServer(config, gateway).run(sockets=[listener])

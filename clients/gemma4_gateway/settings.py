@@ -1,0 +1,76 @@
+"""What a gateway is told at its start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["KeySource", "Limits", "Settings", "SettingsError", "check_backend"]
+
+_MIB = 1024 * 1024
+
+
+class SettingsError(ValueError):
+    """A flag or file is wrong; the message says which, and the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``max_body`` bytes of a request; ``max_running`` requests at once, the rest gets 429;
+    ``timeout`` seconds for one answer. The other three hold for every API key that does not have
+    its own; 0 is no limit."""
+
+    max_body: int = 4 * _MIB
+    max_running: int = 1024
+    timeout: float = 600.0
+    key_running: int = 0
+    key_requests_per_minute: int = 0
+    key_tokens_per_minute: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """API keys: a file of hashes, keys themselves (from the environment), or neither: no key is
+    asked for."""
+
+    file: Path | None = None
+    plain: tuple[str, ...] = ()
+
+    @property
+    def any(self) -> bool:
+        return self.file is not None or bool(self.plain)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``backends``: ``host:port`` of gRPC services. ``model_names``: the names the model is served
+    under; empty: the engine's own. ``cors_origins``: empty: no CORS headers. ``grace``: seconds
+    that running answers get at the end. ``drain_delay``: seconds that it stays up, not ready,
+    after SIGTERM, for a load balancer to notice."""
+
+    backends: tuple[str, ...] = ("127.0.0.1:8001",)
+    host: str = "127.0.0.1"
+    port: int = 8080
+    model_names: tuple[str, ...] = ()
+    keys: KeySource = field(default_factory=KeySource)
+    limits: Limits = field(default_factory=Limits)
+    cors_origins: tuple[str, ...] = ()
+    grace: float = 30.0
+    drain_delay: float = 0.0
+    health_interval: float = 1.0
+    imbalance: int = 8
+
+
+def check_backend(address: str) -> str:
+    """``host:port`` itself. Raises :class:`SettingsError`."""
+    host, colon, port = address.rpartition(":")
+    if "//" in address:
+        raise SettingsError(
+            f"--backend {address}: is a URL; give host:port of Triton's gRPC service"
+        )
+    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise SettingsError(
+            f"--backend {address}: must be host:port of Triton's gRPC service, such as "
+            "127.0.0.1:8001"
+        )
+    return address

@@ -1,0 +1,1 @@
+"""OpenAI's parameters -> the inputs of the ``gemma4`` model. Pure."""

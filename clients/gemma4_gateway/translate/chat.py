@@ -1,0 +1,169 @@
+"""/v1/chat/completions -> plan; the part that /v1/responses shares."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from gemma4_gateway.errors import invalid
+from gemma4_gateway.schemas.base import StructuredOutputs
+from gemma4_gateway.schemas.chat import ChatCompletionRequest
+from gemma4_gateway.schemas.tools import NamedTool, ResponseFormat, Tool
+from gemma4_gateway.translate.guides import (
+    Guide,
+    format_guide,
+    named_tool_schema,
+    pick_guide,
+    required_tools_schema,
+)
+from gemma4_gateway.translate.messages import engine_messages, engine_tools
+from gemma4_gateway.translate.options import sampling_options, seeded
+from gemma4_gateway.translate.plan import EngineCall, Plan, ToolMode
+
+__all__ = ["ChatParts", "affinity_of", "plan_chat", "plan_parts"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatParts:
+    """A chat request in this package's words. ``options`` are tensors; ``thinking`` is the
+    parameter that asks for it, None for no thinking; ``names`` maps parameters of
+    /v1/chat/completions, and tensors, to those of the API that was called."""
+
+    model: str
+    messages: list[dict[str, Any]]
+    options: dict[str, Any]
+    tools: list[Tool]
+    tool_choice: str | NamedTool | None
+    one_tool_call: bool
+    response_format: ResponseFormat | None
+    thinking: str | None
+    log_probs: bool
+    stream: bool
+    seed: int | None
+    cache_key: str | None
+    structured_outputs: StructuredOutputs | None = None
+    choices: int = 1
+    include_usage: bool = False
+    names: dict[str, str] = field(default_factory=dict)
+
+
+def plan_chat(body: ChatCompletionRequest) -> Plan:
+    """Raises :class:`~gemma4_gateway.errors.ApiError` 400 for parameters that contradict."""
+    return plan_parts(
+        ChatParts(
+            model=body.model,
+            messages=engine_messages(body.messages),
+            options=sampling_options(body, max_tokens=_max_tokens(body)),
+            tools=body.tools or [],
+            tool_choice=body.tool_choice,
+            one_tool_call=body.parallel_tool_calls is False,
+            response_format=body.response_format,
+            structured_outputs=body.structured_outputs,
+            thinking=_thinking(body),
+            log_probs=bool(body.logprobs),
+            stream=bool(body.stream),
+            seed=body.seed,
+            cache_key=body.prompt_cache_key,
+            choices=body.n or 1,
+            include_usage=bool(body.stream_options and body.stream_options.include_usage),
+            names={"max_tokens": "max_completion_tokens"} if body.max_completion_tokens else {},
+        )
+    )
+
+
+def plan_parts(parts: ChatParts) -> Plan:
+    """As :func:`plan_chat`."""
+    options = dict(parts.options)
+    names = dict(parts.names)
+    mode, tool_name, tool_guide = _tool_mode(parts)
+    form_name = names.get("response_format", "response_format")
+    form = format_guide(parts.response_format, parts.structured_outputs, source=form_name)
+    guide = pick_guide(form, tool_guide)
+    if guide is not None:
+        options |= guide.options()
+        for tensor in ("guided_decoding_guide", "guided_decoding_guide_type"):
+            names[tensor] = guide.source
+    if parts.thinking is not None:
+        if guide is not None:
+            raise invalid(
+                parts.thinking,
+                f"{guide.source} forces the output from its first token; leave one of them out",
+            )
+        options["enable_thinking"] = True
+    if parts.log_probs:
+        options["return_log_probs"] = True
+    tools = None if mode == "none" else engine_tools(parts.tools)
+    return Plan(
+        model=parts.model,
+        calls=[
+            EngineCall(parts.messages, None, tools, seeded(options, parts.seed, choice))
+            for choice in range(parts.choices)
+        ],
+        stream=parts.stream,
+        affinity=affinity_of(parts.cache_key, parts.messages, tools),
+        include_usage=parts.include_usage,
+        log_probs=parts.log_probs,
+        tool_mode=mode,
+        tool_name=tool_name,
+        one_tool_call=parts.one_tool_call,
+        per_prompt=parts.choices,
+        names=names,
+    )
+
+
+def affinity_of(
+    cache_key: str | None,
+    messages: list[dict[str, Any]],
+    tools: list[dict[str, Any]] | None,
+) -> bytes:
+    """Equal for the turns of one conversation: tools, and messages up to the first user's."""
+    if cache_key:
+        return hashlib.blake2b(cache_key.encode(), digest_size=8).digest()
+    head = []
+    for message in messages:
+        head.append(message)
+        if message["role"] == "user":
+            break
+    return hashlib.blake2b(orjson.dumps([head, tools]), digest_size=8).digest()
+
+
+def _max_tokens(body: ChatCompletionRequest) -> int | None:
+    if body.max_tokens and body.max_completion_tokens:
+        raise invalid("max_completion_tokens", "max_tokens is given too; send one of them")
+    return body.max_completion_tokens or body.max_tokens
+
+
+def _tool_mode(parts: ChatParts) -> tuple[ToolMode, str, Guide | None]:
+    choice, tools = parts.tool_choice, parts.tools
+    if not tools:
+        if choice not in (None, "none", "auto"):
+            raise invalid("tool_choice", "needs tools")
+        return "none", "", None
+    if choice in (None, "auto"):
+        return "native", "", None
+    if isinstance(choice, NamedTool):
+        named = [t for t in tools if t.function.name == choice.function.name]
+        if not named:
+            declared = ", ".join(t.function.name for t in tools)
+            raise invalid(
+                "tool_choice", f"{choice.function.name!r} is not among the tools: {declared}"
+            )
+        guide = Guide("json_schema", named_tool_schema(named[0]), "tool_choice")
+        return "named", choice.function.name, guide
+    if choice == "required":
+        schema = required_tools_schema(tools, one=parts.one_tool_call)
+        return "required", "", Guide("json_schema", schema, "tool_choice")
+    return "none", "", None
+
+
+def _thinking(body: ChatCompletionRequest) -> str | None:
+    template = body.chat_template_kwargs and body.chat_template_kwargs.enable_thinking
+    effort = None if body.reasoning_effort is None else body.reasoning_effort != "none"
+    if template is not None and effort is not None and template != effort:
+        raise invalid("reasoning_effort", "contradicts chat_template_kwargs.enable_thinking")
+    if template:
+        return "chat_template_kwargs.enable_thinking"
+    return "reasoning_effort" if effort else None

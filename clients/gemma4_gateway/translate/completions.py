@@ -1,0 +1,51 @@
+"""/v1/completions -> plan."""
+
+from __future__ import annotations
+
+import hashlib
+
+from gemma4_gateway.errors import invalid
+from gemma4_gateway.schemas.completions import CompletionRequest
+from gemma4_gateway.translate.guides import format_guide
+from gemma4_gateway.translate.options import sampling_options, seeded
+from gemma4_gateway.translate.plan import EngineCall, Plan
+
+__all__ = ["plan_completion"]
+
+_MOST_PROMPTS = 64
+_HEAD_CHARS = 2048
+
+
+def plan_completion(body: CompletionRequest) -> Plan:
+    """Choices are numbered as OpenAI does: all of the first prompt, then of the second. Raises
+    :class:`~gemma4_gateway.errors.ApiError` 400."""
+    prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
+    if len(prompts) > _MOST_PROMPTS:
+        raise invalid("prompt", f"{len(prompts)} prompts; at most {_MOST_PROMPTS}")
+    options = sampling_options(body, max_tokens=body.max_tokens)
+    guide = format_guide(body.response_format, body.structured_outputs, source="response_format")
+    names = {}
+    if guide is not None:
+        options |= guide.options()
+        names = dict.fromkeys(("guided_decoding_guide", "guided_decoding_guide_type"), guide.source)
+    if body.echo:
+        if body.logprobs is not None:
+            raise invalid("echo", "with logprobs: the engines give none for the prompt")
+        options["exclude_input_in_output"] = False
+    if body.logprobs is not None:
+        options["return_log_probs"] = True
+    head = body.prompt_cache_key or prompts[0][:_HEAD_CHARS]
+    return Plan(
+        model=body.model,
+        calls=[
+            EngineCall(None, prompt, None, seeded(options, body.seed, choice))
+            for prompt in prompts
+            for choice in range(body.n or 1)
+        ],
+        stream=bool(body.stream),
+        affinity=hashlib.blake2b(head.encode(), digest_size=8).digest(),
+        include_usage=bool(body.stream_options and body.stream_options.include_usage),
+        log_probs=body.logprobs is not None,
+        per_prompt=body.n or 1,
+        names=names,
+    )

@@ -1,0 +1,48 @@
+"""Messages and tools as the engine takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gemma4_gateway.schemas.chat import ChatMessage
+from gemma4_gateway.schemas.tools import Tool
+
+__all__ = ["engine_messages", "engine_tools"]
+
+
+def engine_messages(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
+    """Without nulls and without what clients add to a message of their own accord."""
+    return [_message(message) for message in messages]
+
+
+def _message(message: ChatMessage) -> dict[str, Any]:
+    found: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.name is not None:
+        found["name"] = message.name
+    if message.tool_call_id is not None:
+        found["tool_call_id"] = message.tool_call_id
+    if message.reasoning_content is not None:
+        found["reasoning_content"] = message.reasoning_content
+    elif message.reasoning is not None:
+        found["reasoning_content"] = message.reasoning
+    if message.tool_calls:
+        found["tool_calls"] = [
+            call.model_dump(exclude={"index"}, exclude_none=True) for call in message.tool_calls
+        ]
+    if message.role == "assistant" and message.content is None and not message.tool_calls:
+        found["content"] = message.refusal or ""
+    return found
+
+
+def engine_tools(tools: Sequence[Tool] | None) -> list[dict[str, Any]] | None:
+    """Declarations without ``strict``; None for none."""
+    if not tools:
+        return None
+    return [
+        {
+            "type": "function",
+            "function": tool.function.model_dump(exclude={"strict"}, exclude_none=True),
+        }
+        for tool in tools
+    ]

@@ -1,0 +1,44 @@
+"""Sampling parameters -> tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gemma4_gateway.errors import invalid
+from gemma4_gateway.schemas.base import Sampling
+
+__all__ = ["sampling_options", "seeded"]
+
+_SAME = (
+    "temperature", "top_p", "min_p", "repetition_penalty", "presence_penalty",
+    "frequency_penalty", "bad_words", "min_tokens",
+)  # fmt: skip
+
+
+def sampling_options(body: Sampling, *, max_tokens: int | None) -> dict[str, Any]:
+    """Without the seed. Nothing that was left out is set."""
+    options: dict[str, Any] = {
+        name: value for name in _SAME if (value := getattr(body, name)) is not None
+    }
+    if body.bad_words == []:
+        del options["bad_words"]
+    if body.top_k is not None:
+        options["top_k"] = max(body.top_k, 0)
+    if max_tokens is not None:
+        options["max_tokens"] = max_tokens
+    if body.stop:
+        options["stop_words"] = [body.stop] if isinstance(body.stop, str) else body.stop
+    if body.ignore_eos:
+        if max_tokens is None:
+            raise invalid("ignore_eos", "needs max_tokens")
+        options["min_tokens"] = max_tokens
+    if body.stream_options is not None and not body.stream:
+        raise invalid("stream_options", "needs stream: true")
+    return options
+
+
+def seeded(options: dict[str, Any], seed: int | None, choice: int) -> dict[str, Any]:
+    """For one of several choices: seed + i, modulo 2^64 since the engine's is unsigned."""
+    if seed is None:
+        return options
+    return options | {"random_seed": (seed + choice) % 2**64}

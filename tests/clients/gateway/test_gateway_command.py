@@ -1,0 +1,31 @@
+"""Starts of `gemma4 gateway` that cannot work say which flag, and the way out."""
+
+from __future__ import annotations
+
+import pytest
+from gemma4_cli.main import app
+from typer.testing import CliRunner
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--backend", "http://localhost:8001"], "is a URL; give host:port"),
+        (["--backend", "localhost"], "must be host:port"),
+        (["--backend", "localhost:99999"], "must be host:port"),
+        (["--backend", ":8001"], "must be host:port"),
+        (["--api-keys-file", "/nowhere.json"], "No such file"),
+        (["--log-format", "xml"], "use text, json or auto"),
+        (["--host", "192.0.2.1"], "choose another"),
+        (["--port", "70000"], "--port"),
+        (["--timeout", "0"], "--timeout"),
+        (["new-key", "--name", "a", "--api-keys-file", "/nowhere/keys.json"], "No such file"),
+        (["new-key", "--name", "a b", "--api-keys-file", "{tmp}/keys.json"], "A-Z"),
+    ],
+)
+def test_a_start_that_cannot_work(args, says, tmp_path):
+    args = [arg.format(tmp=tmp_path) for arg in args]
+    ran = CliRunner().invoke(app, ["gateway", *args], env={"COLUMNS": "200"})
+    assert ran.exit_code == 2, ran.output
+    assert says in ran.stderr
+    assert "Traceback" not in ran.output

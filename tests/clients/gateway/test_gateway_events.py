@@ -1,0 +1,196 @@
+"""Stream law: events say what the whole body says, for any answer and any cut into chunks."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+from gemma4_client import Delta
+from gemma4_gateway.answers.chat_events import ChatEvents
+from gemma4_gateway.answers.chat_whole import chat_body
+from gemma4_gateway.answers.completion import CompletionEvents, completion_body
+from gemma4_gateway.answers.logprobs import TokenLogProbs, chat_logprobs
+from gemma4_gateway.answers.merge import whole
+from gemma4_gateway.answers.usage import UsageCount
+from gemma4_gateway.translate.plan import EngineCall, Plan
+from hypothesis import given
+from hypothesis import strategies as st
+
+CALL = EngineCall([], None, None, {})
+NATIVE = [
+    {"id": f"call_{i}", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+    for i in range(3)
+]
+LISTED = '[{"name": "f", "arguments": {"a": "é"}}, {"name": "g", "arguments": {}}]'
+
+
+def delta(text="", *, reasoning="", calls=(), finish="", index=0, ids=(), log_probs=()):
+    return Delta(text, reasoning, list(calls), finish, index, 7, index + 1, list(ids),
+                 list(log_probs), {"cached_tokens": 3.0} if finish else None)  # fmt: skip
+
+
+@st.composite
+def answers(draw):
+    texts = st.text(max_size=12)
+    pieces = draw(st.lists(st.tuples(texts, texts, st.integers(0, 2)), min_size=1, max_size=8))
+    finish = draw(st.sampled_from(["stop", "length", "tool_calls"]))
+    return [
+        delta(t, reasoning=r, calls=NATIVE[:c], finish=finish if i == len(pieces) - 1 else "", index=i)
+        for i, (t, r, c) in enumerate(pieces)
+    ]  # fmt: skip
+
+
+def plan(**more):
+    return Plan("m", [CALL], True, b"", **more)
+
+
+def parse(data: bytes) -> list:
+    events = data.decode().split("\n\n")
+    assert events.pop() == ""
+    assert all(e.startswith("data: ") and "\n" not in e for e in events)
+    assert events[-1] == "data: [DONE]"
+    return [json.loads(e[6:]) for e in events[:-1]]
+
+
+def joined(chunks) -> tuple:
+    deltas = [c["choices"][0]["delta"] for c in chunks if c["choices"]]
+    calls: dict[int, dict] = {}
+    for part in (p for d in deltas for p in d.get("tool_calls", [])):
+        call = calls.setdefault(part["index"], {"arguments": ""})
+        call["name"] = part["function"].get("name", call.get("name"))
+        call["arguments"] += part["function"]["arguments"]
+    return (
+        "".join(d.get("content", "") for d in deltas),
+        "".join(d.get("reasoning_content", "") for d in deltas),
+        [calls[i] for i in sorted(calls)],
+        [c["choices"][0]["finish_reason"] for c in chunks if c["choices"]][-1],
+    )
+
+
+def said(body) -> tuple:
+    choice = body["choices"][0]
+    message = choice["message"]
+    calls = [
+        {"arguments": c["function"]["arguments"], "name": c["function"]["name"]}
+        for c in message.get("tool_calls", [])
+    ]
+    return (
+        message["content"] or "", message.get("reasoning_content", ""), calls,
+        choice["finish_reason"],
+    )  # fmt: skip
+
+
+def streamed(made, deltas) -> list:
+    events = ChatEvents(made, answer_id="a", created=1)
+    data = b"".join(events.chunk(0, d, None) for d in deltas)
+    usage = UsageCount(1, per_prompt=1, marks=None)
+    usage.add(0, deltas[-1])
+    return parse(data + events.end(usage))
+
+
+def body(made, deltas):
+    return chat_body(
+        made,
+        [whole(deltas)],
+        None,
+        answer_id="a",
+        created=1,
+        usage=UsageCount(1, per_prompt=1, marks=None),
+    )
+
+
+@given(answers(), st.sampled_from(["none", "native"]), st.booleans(), st.booleans())
+def test_chat(deltas, mode, one, usage):
+    made = plan(tool_mode=mode, one_tool_call=one, include_usage=usage)
+    chunks = streamed(made, deltas)
+    assert joined(chunks) == said(body(made, deltas))
+    assert (chunks[-1].get("usage") is not None) == usage
+    assert {c["id"] for c in chunks} == {"a"}
+
+
+def cuts(text):
+    return st.lists(st.integers(0, len(text)), max_size=5).map(
+        lambda at: [text[a:b] for a, b in zip([0, *sorted(at)], [*sorted(at), None], strict=True)]
+    )
+
+
+@given(cuts(LISTED), st.booleans(), st.integers(0, len(LISTED)))
+def test_required_calls(pieces, one, most):
+    text = "".join(pieces)[:most]
+    deltas = (
+        [delta(p, index=i) for i, p in enumerate(pieces)] if most == len(LISTED) else [delta(text)]
+    )
+    deltas.append(delta(finish="stop", index=len(deltas)))
+    made = plan(tool_mode="required", one_tool_call=one and most == len(LISTED))
+    assert joined(streamed(made, deltas)) == said(body(made, deltas))
+
+
+@given(cuts('{"city": "Zürich"}'))
+def test_named_call(pieces):
+    deltas = [delta(p, index=i) for i, p in enumerate(pieces)]
+    deltas.append(delta(finish="stop", index=len(deltas)))
+    made = plan(tool_mode="named", tool_name="f")
+    chunks = streamed(made, deltas)
+    assert joined(chunks) == said(body(made, deltas))
+    assert joined(chunks)[2] == [{"name": "f", "arguments": '{"city": "Zürich"}'}]
+
+
+@given(answers())
+def test_completion(deltas):
+    made = plan()
+    events = CompletionEvents(made, answer_id="a", created=1)
+    chunks = parse(
+        b"".join(events.chunk(0, d, None) for d in deltas)
+        + events.end(UsageCount(1, per_prompt=1, marks=None))
+    )
+    choice = completion_body(
+        made,
+        [whole(deltas)],
+        None,
+        answer_id="a",
+        created=1,
+        usage=UsageCount(1, per_prompt=1, marks=None),
+    )["choices"][0]
+    assert "".join(c["choices"][0]["text"] for c in chunks) == choice["text"]
+    assert chunks[-1]["choices"][0]["finish_reason"] == choice["finish_reason"]
+
+
+TOKENS = [b"<|channel>", b"think", b"<channel|>", b"He", b"llo", b"\xc3", b"\xa9", b"!", b"<turn|>"]
+
+
+@given(
+    st.lists(st.integers(1, len(TOKENS) - 1), max_size=4).map(
+        lambda c: sorted({0, *c, len(TOKENS)})
+    )
+)
+def test_log_probs_follow_the_text(cut):
+    """Whatever the chunks, the same tokens: those of the text, no control token, no thought."""
+    tracker = TokenLogProbs()
+    found, shown, data = [], 0, b""
+    for start, end in pairwise(cut):
+        tokens = TOKENS[start:end]
+        data += b"".join(t for t in tokens if t[:1] not in b"<" and t != b"think")
+        text = data.decode("utf-8", "ignore")
+        found += tracker.add(tokens, [-float(TOKENS.index(t)) for t in tokens], text[shown:])
+        shown = len(text)
+    shown_tokens = chat_logprobs(found)["content"]
+    assert [bytes(t["bytes"]) for t in shown_tokens] == [b"He", b"llo", b"\xc3", b"\xa9", b"!"]
+    assert [t["logprob"] for t in shown_tokens] == [-3.0, -4.0, -5.0, -6.0, -7.0]
+
+
+def test_a_stop_string_takes_its_tokens_along():
+    tracker = TokenLogProbs()
+    first = tracker.add([b"a", b" b"], [-1.0, -2.0], "a")
+    last = tracker.add([b" c", b" d"], [-3.0, -4.0], " b")
+    assert [t.data for t in first + last] == [b"a", b" b"]
+
+
+def test_usage_counts_a_shared_prompt_once():
+    usage = UsageCount(4, per_prompt=2, marks=(100, 101))
+    for i in range(4):
+        usage.add(i, delta("x", ids=[100, 5, 101, 6], finish="stop", index=3))
+    assert usage.body() == {
+        "prompt_tokens": 14, "completion_tokens": 16, "total_tokens": 30,
+        "prompt_tokens_details": {"cached_tokens": 6},
+        "completion_tokens_details": {"reasoning_tokens": 12},
+    }  # fmt: skip

@@ -1,0 +1,206 @@
+"""Parameters -> the engine's inputs."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+from gemma4_client.wire import build_request
+from gemma4_gateway.answers.forced_calls import listed_calls
+from gemma4_gateway.errors import ApiError
+from gemma4_gateway.schemas.chat import ChatCompletionRequest
+from gemma4_gateway.schemas.completions import CompletionRequest
+from gemma4_gateway.schemas.tools import Tool
+from gemma4_gateway.translate.chat import plan_chat
+from gemma4_gateway.translate.completions import plan_completion
+from gemma4_gateway.translate.fields import engine_refusal
+from gemma4_gateway.translate.guides import required_tools_schema
+from llguidance import LLMatcher
+
+USER = {"role": "user", "content": "Hi"}
+
+
+def plan(**more):
+    body = {"model": "m", "messages": [USER], **more}
+    return plan_chat(ChatCompletionRequest.model_validate(body))
+
+
+def options(**more):
+    return plan(**more).calls[0].options
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {}),
+        ({"temperature": 0}, {"temperature": 0.0}),
+        ({"top_k": -1}, {"top_k": 0}),
+        ({"stop": "x"}, {"stop_words": ["x"]}),
+        ({"stop": []}, {}),
+        ({"seed": -1}, {"random_seed": 2**64 - 1}),
+        ({"max_completion_tokens": 5}, {"max_tokens": 5}),
+        ({"max_tokens": 5, "ignore_eos": True}, {"max_tokens": 5, "min_tokens": 5}),
+        ({"logprobs": True}, {"return_log_probs": True}),
+        ({"logprobs": False}, {}),
+        ({"reasoning_effort": "none"}, {}),
+        ({"reasoning_effort": "low"}, {"enable_thinking": True}),
+        ({"chat_template_kwargs": {"enable_thinking": True}}, {"enable_thinking": True}),
+        ({"bad_words": ["x"], "min_p": 0.1}, {"bad_words": ["x"], "min_p": 0.1}),
+        ({"bad_words": []}, {}),
+        (
+            {"structured_outputs": {"choice": ["a.b", "c"]}},
+            {"guided_decoding_guide_type": "regex", "guided_decoding_guide": r"a\.b|c"},
+        ),
+        ({"response_format": {"type": "json_object"}}, {"guided_decoding_guide_type": "json"}),
+        ({"response_format": {"type": "text"}}, {}),
+    ],
+)
+def test_options(given, expected):
+    found = options(**given)
+    assert found == expected
+    build_request(found)
+
+
+def test_seeds_of_choices():
+    calls = plan(seed=2**63 - 1, n=3).calls
+    assert [c.options["random_seed"] - 2**63 for c in calls] == [-1, 0, 1]
+
+
+def test_affinity_is_that_of_the_head():
+    system = {"role": "system", "content": "s"}
+    first = plan(messages=[system, USER]).affinity
+    more = [system, USER, {"role": "assistant", "content": "a"}, USER]
+    assert plan(messages=more).affinity == first != plan().affinity
+    assert plan(prompt_cache_key="k").affinity == plan(messages=more, prompt_cache_key="k").affinity
+
+
+def test_messages_come_back_as_clients_keep_them():
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    kept = {
+        "role": "assistant", "content": None, "tool_calls": [call | {"index": 0}], "refusal": None,
+        "annotations": [], "audio": None, "function_call": None, "reasoning": "hm", "parsed": None,
+    }  # fmt: skip
+    result = {"role": "tool", "tool_call_id": "c", "content": "1", "name": "f"}
+    sent = plan(messages=[USER, kept, result]).calls[0].messages
+    assert sent[1] == {
+        "role": "assistant", "content": None, "tool_calls": [call], "reasoning_content": "hm",
+    }  # fmt: skip
+    assert sent[2] == result
+
+
+def tool(name, **parameters):
+    return {"type": "function", "function": {"name": name, "parameters": parameters}}
+
+
+CITY = tool(
+    "weather",
+    type="object",
+    properties={"city": {"$ref": "#/$defs/City"}, "self": {"$ref": "#"}},
+    required=["city"],
+    **{"$defs": {"City": {"enum": ["Rome", "Oslo"]}}},
+)
+BARE = {"type": "function", "function": {"name": "stop"}}
+
+
+@pytest.mark.parametrize(
+    ("output", "fits"),
+    [
+        ([{"name": "weather", "arguments": {"city": "Rome"}}], True),
+        ([{"name": "weather", "arguments": {"city": "Rome", "self": {"city": "Oslo"}}}], True),
+        ([{"name": "stop", "arguments": {}}], True),
+        ([{"name": "stop", "arguments": {}}, {"name": "weather", "arguments": {"city": "Oslo"}}], True),
+        ([{"name": "weather", "arguments": {"city": "Paris"}}], False),
+        ([{"name": "weather", "arguments": {}}], False),
+        ([{"name": "weather", "arguments": {"city": "Rome", "x": 1}}], False),
+        ([{"name": "stop", "arguments": {"x": 1}}], False),
+        ([{"name": "other", "arguments": {}}], False),
+        ([], False),
+    ],
+)  # fmt: skip
+def test_the_schema_of_required_calls(output, fits):
+    tools = [Tool.model_validate(t) for t in (CITY, BARE)]
+    schema = json.loads(required_tools_schema(tools, one=False))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert jsonschema.Draft202012Validator(schema).is_valid(output) == fits
+    one = json.loads(required_tools_schema(tools, one=True))
+    assert jsonschema.Draft202012Validator(one).is_valid(output) == (fits and len(output) == 1)
+    assert not LLMatcher.validate_grammar("%llguidance {}\nstart: %json " + json.dumps(schema))
+
+
+def test_tool_modes():
+    both = {"tools": [CITY, BARE]}
+    assert plan(**both).tool_mode == "native"
+    none = plan(**both, tool_choice="none")
+    assert (none.tool_mode, none.calls[0].tools) == ("none", None)
+    named = plan(**both, tool_choice={"type": "function", "function": {"name": "weather"}})
+    assert (named.tool_mode, named.tool_name) == ("named", "weather")
+    schema = json.loads(named.calls[0].options["guided_decoding_guide"])
+    assert schema["additionalProperties"] is False
+    assert plan(tools=[], tool_choice="auto").tool_mode == "none"
+    strict = {"type": "function", "function": {"name": "f", "strict": True}}
+    assert plan(tools=[strict]).calls[0].tools == [{"type": "function", "function": {"name": "f"}}]
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"reasoning_effort": "low", "chat_template_kwargs": {"enable_thinking": False}}, "reasoning_effort"),
+        ({"tools": [BARE], "tool_choice": "required", "reasoning_effort": "high"}, "reasoning_effort"),
+        ({"structured_outputs": {"regex": "a"}, "response_format": {"type": "json_object"}}, "structured_outputs"),
+        ({"stream_options": {}}, "stream_options"),
+    ],
+)  # fmt: skip
+def test_contradictions(more, param):
+    with pytest.raises(ApiError) as caught:
+        plan(**more)
+    assert caught.value.param == param
+
+
+def test_completion_choices_are_in_order():
+    body = {"model": "m", "prompt": ["a", "b"], "n": 2, "seed": 5, "echo": True}
+    made = plan_completion(CompletionRequest.model_validate(body))
+    assert [(c.text, c.options["random_seed"]) for c in made.calls] == [
+        ("a", 5), ("a", 6), ("b", 5), ("b", 6),
+    ]  # fmt: skip
+    assert made.per_prompt == 2
+    assert made.calls[0].options["exclude_input_in_output"] is False
+
+
+@pytest.mark.parametrize(
+    ("message", "param"),
+    [
+        ("stop_words[0]: is empty", "stop[0]"),
+        (
+            "messages[1].tool_calls[0].function.name: None",
+            "messages[1].tool_calls[0].function.name",
+        ),
+        ("max_tokens: 0 must be", "max_completion_tokens"),
+        ("guided_decoding_guide: is no schema", "response_format"),
+        ("random_seed: x", "seed"),
+        ("messages[2].content: x", "input[5].content"),
+        ("messages[1].content: x", "messages[1].content"),
+        ("something else", None),
+    ],
+)
+def test_the_engines_refusals_name_parameters(message, param):
+    names = {"max_tokens": "max_completion_tokens", "messages[2]": "input[5]"}
+    error = engine_refusal(message, names)
+    assert error.param == param
+    assert error.message.startswith(param or "something else")
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        ('[{"name": "f", "arguments": {"a": [1, {"b": "}"}]}}]', [("f", '{"a": [1, {"b": "}"}]}')]),
+        ('[{"name":"f","arguments":{}}, {"name":"g","arguments":{"x":1}}]', [("f", "{}"), ("g", '{"x": 1}')]),
+        ('[{"name": "f", "arguments": {}}, {"name": "g", "arguments": {"x": "ab', [("f", "{}"), ("g", '{"x": "ab')]),
+        ('[{"name": "f", "argu', []),
+        ("[", []),
+    ],
+)  # fmt: skip
+def test_listed_calls(text, calls):
+    assert [
+        (c["function"]["name"], c["function"]["arguments"]) for c in listed_calls(text)
+    ] == calls

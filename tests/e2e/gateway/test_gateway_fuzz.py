@@ -1,0 +1,78 @@
+"""schemathesis against the gateway's own OpenAPI: no 5xx, no hang, errors in OpenAI's form."""
+
+from __future__ import annotations
+
+import pytest
+import schemathesis
+from e2e.gateway.running import MODEL
+from e2e.served import user
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+
+LENGTHS = {
+    "/v1/chat/completions": "max_tokens",
+    "/v1/completions": "max_tokens",
+    "/v1/responses": "max_output_tokens",
+}
+HANG_S = 20
+
+
+OPERATIONS = ["POST /v1/chat/completions", "POST /v1/completions", "POST /v1/responses",
+              "GET /v1/models", "GET /v1/models/{model}", "POST /tokenize", "POST /detokenize",
+              "GET /health/live", "GET /health/ready", "GET /metrics"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def operations(gateway):
+    schema = schemathesis.openapi.from_url(gateway.url + "/openapi.json")
+    return {o.label: o for o in (result.ok() for result in schema.get_all_operations())}
+
+
+def aim(case) -> None:
+    """Requests that are right shall reach the engine, and end soon."""
+    body = case.body
+    if not isinstance(body, dict):
+        return
+    if isinstance(body.get("model"), str):
+        body["model"] = MODEL
+    messages = body.get("messages")
+    if isinstance(messages, list) and len(messages) % 2:
+        body["messages"] = user("Hi")
+        for name in ("tools", "tool_choice", "structured_outputs"):
+            body.pop(name, None)
+    if case.path in LENGTHS:
+        for name in ("min_tokens", "ignore_eos", "max_completion_tokens"):
+            body.pop(name, None)
+        if body.get(LENGTHS[case.path]) is None or body[LENGTHS[case.path]] is not False:
+            body[LENGTHS[case.path]] = 3
+
+
+def test_every_path_is_here(operations):
+    assert set(operations) == set(OPERATIONS)
+
+
+POSITIVE, NEGATIVE = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
+CASES = [(label, POSITIVE) for label in OPERATIONS]
+CASES += [(label, NEGATIVE) for label in OPERATIONS if label.startswith("POST")]
+
+
+@pytest.mark.parametrize(("label", "mode"), CASES)
+def test_no_request_breaks_it(operations, label, mode):
+    """Positive: requests that fit the schema, of which some are answered; negative: that do
+    not."""
+    statuses = set()
+
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
+    @given(case=operations[label].as_strategy(generation_mode=mode))
+    def run(case):
+        aim(case)
+        reply = case.call(timeout=HANG_S)
+        statuses.add(reply.status_code)
+        case.validate_response(reply, checks=[not_a_server_error])
+        if reply.status_code >= 400:
+            assert set(reply.json()["error"]) == {"message", "type", "param", "code"}
+
+    run()
+    if mode is POSITIVE and "{" not in label:
+        assert 200 in statuses

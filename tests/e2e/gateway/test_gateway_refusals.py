@@ -1,0 +1,136 @@
+"""Every refusal names the parameter, in OpenAI's form, from the gateway or from the engine."""
+
+from __future__ import annotations
+
+import pytest
+from e2e.gateway.running import MODEL, chat
+from e2e.served import user
+
+CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+NAMED = {"type": "function", "function": {"name": "g"}}
+PROMPT = {"model": MODEL, "prompt": "x"}
+
+BAD = [
+    (CHAT, chat(logit_bias={"1": 5}), 400, "logit_bias", "not supported"),
+    (CHAT, chat(functions=[]), 400, "functions", "use tools"),
+    (CHAT, chat(audio={}), 400, "audio", "text only"),
+    (CHAT, chat(top_logprobs=3, logprobs=True), 400, "top_logprobs", "chosen token only"),
+    (CHAT, chat(temprature=1), 400, "temprature", "no such parameter"),
+    (CHAT, chat(store=True), 400, "store", "False"),
+    (CHAT, chat(service_tier="priority"), 400, "service_tier", "auto"),
+    (CHAT, chat() | {"temperature": "hot"}, 400, "temperature", "valid number"),
+    (CHAT, chat(top_p=1.5), 400, "top_p", "1.5"),
+    (CHAT, chat(n=17), 400, "n", "16"),
+    (CHAT, chat(max_tokens=5, max_completion_tokens=5), 400, "max_completion_tokens", "too"),
+    (CHAT, chat(max_completion_tokens=9999), 400, "max_completion_tokens", "ask for at most"),
+    (CHAT, chat(stop=[""]), 400, "stop[0]", "is empty"),
+    (CHAT, chat(min_tokens=5, max_tokens=4), 400, "min_tokens", "more than max_tokens"),
+    (CHAT, chat(stream_options={"include_usage": True}), 400, "stream_options", "stream"),
+    (CHAT, chat(tool_choice="required"), 400, "tool_choice", "needs tools"),
+    (CHAT, chat(tools=[TOOL], tool_choice=NAMED), 400, "tool_choice", "'g' is not among"),
+    (CHAT, chat(tools=[TOOL, TOOL]), 400, "tools[1].function.name", "declared twice"),
+    (CHAT, chat(tools=[{"type": "retrieval"}]), 400, "tools[0].type", "function"),
+    (CHAT, chat(ignore_eos=True), 400, "ignore_eos", "max_tokens"),
+    (CHAT, chat(structured_outputs={"regex": "("}), 400, "structured_outputs", "regular"),
+    (CHAT, chat(structured_outputs={}), 400, "structured_outputs", "exactly one"),
+    (CHAT, chat(response_format={"type": "xml"}), 400, "response_format", "json_schema"),
+    (
+        CHAT,
+        chat(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nope"}}}),
+        400, "response_format", "is not a JSON schema",
+    ),
+    (
+        CHAT,
+        chat(response_format={"type": "json_object"}, reasoning_effort="high"),
+        400, "reasoning_effort", "first token",
+    ),
+    (
+        CHAT,
+        chat(response_format={"type": "json_object"}, tools=[TOOL], tool_choice="required"),
+        400, "tool_choice", "response_format is given too",
+    ),
+    (CHAT, chat() | {"messages": []}, 400, "messages", "at least 1"),
+    (CHAT, chat() | {"messages": user("x") * 1025}, 400, "messages", "1025 messages"),
+    (CHAT, chat() | {"messages": [{"role": "root", "content": "x"}]}, 400, "messages[0].role", "'root'"),
+    (
+        CHAT,
+        chat() | {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
+        400, "messages[0].content[0].type", "text parts",
+    ),
+    (CHAT, chat() | {"messages": [{"role": "assistant", "content": "x"}]}, 400, "messages[0].role", "last"),
+    (CHAT, chat("1 2 3 " * 4000), 400, "messages", "shorten it"),
+    (CHAT, chat() | {"model": "gpt-5"}, 404, "model", MODEL),
+    (CHAT, {"model": MODEL}, 400, "messages", "required"),
+    (TEXT, PROMPT | {"prompt": [1, 2]}, 400, "prompt", "token ids are not taken"),
+    (TEXT, PROMPT | {"prompt": ""}, 400, "prompt", "at least 1"),
+    (TEXT, PROMPT | {"prompt": ["x"] * 65}, 400, "prompt", "65 prompts"),
+    (TEXT, PROMPT | {"prompt": "<|image|>"}, 400, "prompt", "placeholder"),
+    (TEXT, PROMPT | {"suffix": "y"}, 400, "suffix", "middle"),
+    (TEXT, PROMPT | {"logprobs": 3}, 400, "logprobs", "chosen token only"),
+    (TEXT, PROMPT | {"echo": True, "logprobs": 0}, 400, "echo", "prompt"),
+    ("/tokenize", {"prompt": "x", "messages": user("x")}, 400, None, "exactly one"),
+    ("/tokenize", {"prompt": "x", "chat_template": "y"}, 400, "chat_template", "checkpoint's"),
+    ("/detokenize", {"tokens": [-1]}, 400, "tokens", "out of range"),
+    ("/detokenize", {"tokens": [10**6]}, 400, "tokens", "1000000 is not in 0"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "body", "status", "param", "says"), BAD)
+@pytest.mark.parametrize("stream", [False, True])
+def test_refusal(http, path, body, status, param, says, stream):
+    if stream and path in (CHAT, TEXT) and param != "stream_options":
+        body = body | {"stream": True}
+    reply = http.post(path, json=body)
+    error = reply.json()["error"]
+    assert (reply.status_code, error["param"]) == (status, param), error
+    assert says in error["message"]
+    assert error["type"] == "invalid_request_error"
+    assert param is None or error["message"].startswith(param)
+
+
+def test_nulls_stand_for_nothing(http):
+    body = chat(logit_bias=None, functions=None, audio=None, n=None, tools=None, stop=None)
+    assert http.post(CHAT, json=body).status_code == 200
+
+
+def test_what_has_no_effect_is_taken(http):
+    body = chat(user="u", metadata={"a": "b"}, store=False, service_tier="auto",
+                safety_identifier="s", prompt_cache_key="k", modalities=None)  # fmt: skip
+    assert http.post(CHAT, json=body).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "says"),
+    [
+        (b"{nope", {"content-type": "application/json"}, "not JSON"),
+        (b"", {"content-type": "application/json"}, "body"),
+        (b"[1]", {"content-type": "application/json"}, "body"),
+        (b"{}", {"content-type": "application/x-www-form-urlencoded"}, "send application/json"),
+        (b'{"a":' * 100_000, {"content-type": "application/json"}, "body"),
+        (b'"\xff"', {"content-type": "application/json"}, "body"),
+    ],
+)
+def test_bodies_that_are_none(http, content, headers, says):
+    reply = http.post(CHAT, content=content, headers=headers)
+    assert reply.status_code == 400
+    assert says in reply.json()["error"]["message"]
+
+
+def test_paths_and_methods(http):
+    for method, path, status in (("GET", "/v1/nope", 404), ("GET", CHAT, 405), ("PUT", CHAT, 405)):
+        reply = http.request(method, path)
+        assert reply.status_code == status
+        assert path in reply.json()["error"]["message"]
+
+
+def test_a_body_that_is_too_large(http):
+    reply = http.post(CHAT, json=chat("x" * (5 << 20)))
+    assert (reply.status_code, reply.json()["error"]["code"]) == (413, "body_too_large")
+
+    def pieces():
+        for _ in range(6):
+            yield b"x" * (1 << 20)
+
+    reply = http.post(CHAT, content=pieces(), headers={"content-type": "application/json"})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (413, "body_too_large")

@@ -1,0 +1,178 @@
+"""Two Triton servers. One is lost in the middle of load, and comes back."""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+from e2e.gateway.running import MODEL, RunningGateway
+from e2e.served import Served, wait_until
+from gemma4_runtime.server.board import Field
+
+SLOTS, QUEUED, TOKENS = 4, 4, 200
+ARGS = ("--slots", str(SLOTS), "--max-queued", str(QUEUED))
+
+
+@pytest.fixture(scope="module")
+def pair(engines, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pair")
+    with ThreadPoolExecutor(2) as pool:
+        both = list(
+            pool.map(lambda n: Served(engines / "synthetic", folder / n, *ARGS), ("a", "b"))
+        )
+    yield both
+    for served in both:
+        kill(served)
+
+
+@pytest.fixture(scope="module")
+def gateway(pair):
+    ports = [served.grpc for served in pair]
+    running = RunningGateway(*ports, args=("--imbalance", "0", "--health-interval", "0.2"))
+    yield running
+    assert running.stop() == 0
+    assert "Traceback" not in running.text
+
+
+def kill(served) -> None:
+    """As a machine that loses power: every process at once."""
+    if served.process.poll() is None:
+        parent = psutil.Process(served.process.pid)
+        for process in [parent, *parent.children(recursive=True)]:
+            process.kill()
+        served.process.wait()
+
+
+def body(i: int, **more) -> dict:
+    messages = [{"role": "user", "content": f"conversation {i}"}]
+    return {"model": MODEL, "messages": messages, "max_tokens": TOKENS, "stream": True, **more}
+
+
+class Caller:
+    """One streamed request; ``events`` is what it got, ``status`` the HTTP status."""
+
+    def __init__(self, gateway: RunningGateway, i: int, **more) -> None:
+        self.events: list[str] = []
+        self.status = 0
+        self._gateway = gateway
+        self._body = body(i, **more)
+
+    def run(self) -> Caller:
+        path = "/v1/chat/completions"
+        with self._gateway.http() as http, http.stream("POST", path, json=self._body) as reply:
+            self.status = reply.status_code
+            for line in reply.iter_lines():
+                if line:
+                    self.events.append(line.removeprefix("data: "))
+        return self
+
+    @property
+    def errors(self) -> list[dict]:
+        return [json.loads(e)["error"] for e in self.events if '"error"' in e]
+
+    @property
+    def whole(self) -> bool:
+        finish = [e for e in self.events if '"finish_reason":"length"' in e]
+        return self.events[-1:] == ["[DONE]"] and len(finish) == 1 and not self.errors
+
+
+def busy(served) -> tuple[int, int]:
+    board = served.board()
+    return board[Field.ACTIVE], board[Field.QUEUED]
+
+
+def accepted(served) -> int:
+    """Requests that the engine has taken so far; waits for its next beat."""
+    board, now = served.board(), time.monotonic_ns()
+    wait_until(lambda: board[Field.BEAT_NS] > now, 5)
+    return board[Field.ACCEPTED]
+
+
+def test_a_conversation_stays_where_its_prefix_is(pair, gateway):
+    before = [accepted(served) for served in pair]
+    for _ in range(6):
+        assert Caller(gateway, 1, max_tokens=1).run().whole
+
+    def gained():
+        return sorted(accepted(served) - b for served, b in zip(pair, before, strict=True))
+
+    wait_until(lambda: gained() == [0, 6], 2)
+
+
+def test_overload_of_all_is_429_and_passes(pair, gateway):
+    room = 2 * (SLOTS + QUEUED)
+    with ThreadPoolExecutor(room) as pool:
+        callers = [Caller(gateway, i) for i in range(room)]
+        running = [pool.submit(c.run) for c in callers]
+        wait_until(lambda: [busy(s) for s in pair] == [(SLOTS, QUEUED)] * 2, 10)
+        late = Caller(gateway, 99).run()
+        assert late.status == 429
+        with gateway.http() as http:
+            reply = http.post("/v1/chat/completions", json=body(100, stream=False))
+        assert reply.status_code == 429
+        assert reply.json()["error"]["code"] == "overloaded"
+        assert reply.headers["retry-after"] == "1"
+        assert all(future.result().whole for future in running)
+    assert Caller(gateway, 1, max_tokens=1).run().whole
+
+
+def test_a_lost_back_end(pair, gateway, engines, tmp_path):
+    """Requests without a first token are answered by the other one, once; streams that have begun
+    get one error."""
+    lost, kept = pair
+    before = accepted(kept)
+    with ThreadPoolExecutor(SLOTS * 3) as pool:
+        callers = [Caller(gateway, i) for i in range(SLOTS * 3)]
+        running = [pool.submit(c.run) for c in callers]
+        wait_until(lambda: sum(q for _, q in map(busy, pair)) == SLOTS, 10)
+        wait_until(lambda: sum(len(c.events) > 1 for c in callers) == 2 * SLOTS, 10)
+        kill(lost)
+        for future in running:
+            future.result()
+    broken = [c for c in callers if not c.whole]
+    assert len(broken) == SLOTS
+    for caller in broken:
+        assert caller.status == 200
+        assert [e["code"] for e in caller.errors] == ["backend_lost"], caller.events[-2:]
+        assert json.loads(caller.events[-1])["error"] == caller.errors[0]
+    assert accepted(kept) - before == 2 * SLOTS
+    for caller in callers:
+        assert caller.events[0].count('"role":"assistant"') == 1
+        assert sum('"role"' in e for e in caller.events) == 1
+    with gateway.http() as http:
+        wait_until(lambda: 'backend_not_ready"' in gateway.text, 5)
+        ready = http.get("/health/ready").json()
+        assert [b["ready"] for b in ready["backends"]] == [False, True]
+        assert all(Caller(gateway, i, max_tokens=1).run().whole for i in range(8))
+    port = ("--grpc-port", str(lost.grpc))
+    again = Served(engines / "synthetic", tmp_path / "again", *ARGS, *port)
+    try:
+        gateway.wait_for('"backend_ready"', times=3)
+        assert all(Caller(gateway, i, max_tokens=1).run().whole for i in range(8))
+        assert accepted(again) > 1
+        running_whole(gateway, again, kept)
+    finally:
+        kill(again)
+
+
+def running_whole(gateway, lost, kept):
+    """Answers that are not streamed have no first token until they are whole: those on the lost
+    back end are answered by the other one."""
+    before = accepted(kept)
+
+    def ask(i):
+        with gateway.http() as http:
+            return http.post("/v1/chat/completions", json=body(i, stream=False))
+
+    with ThreadPoolExecutor(SLOTS) as pool:
+        replies = [pool.submit(ask, i) for i in range(SLOTS)]
+        wait_until(lambda: [busy(s)[0] for s in (lost, kept)] == [SLOTS // 2] * 2, 10)
+        kill(lost)
+        for reply in replies:
+            answer = reply.result().json()
+            assert answer["usage"]["completion_tokens"] == TOKENS
+            assert len(answer["choices"]) == 1
+    assert accepted(kept) - before == SLOTS

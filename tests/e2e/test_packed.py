@@ -1,0 +1,80 @@
+"""gemma4_packed, which our client calls, beside the ensemble gemma4: equal answers, equal laws."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import grpc
+import pytest
+from e2e.served import user, wait_until
+from gemma4_client.wire import build_request, read_delta
+from gemma4_runtime.output.render import ChunkText
+from gemma4_runtime.server.board import Field
+from tritonclient.grpc import service_pb2_grpc
+
+CANCEL_S = 0.5
+LONG = {"min_tokens": 1900, "max_tokens": 1900}
+
+
+@pytest.fixture
+def stub(server):
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
+        yield service_pb2_grpc.GRPCInferenceServiceStub(channel)
+
+
+def chat(text, **options):
+    return {"messages": json.dumps(user(text)), "temperature": 0.0, **options}
+
+
+def responses(stub, model, inputs):
+    for message in stub.ModelStreamInfer(iter([build_request(inputs, model=model)]), timeout=60):
+        assert not message.error_message, message.error_message
+        yield message.infer_response
+
+
+def by_tensor(response):
+    """Values of a response of gemma4, as gemma4_packed names them."""
+    kinds = {"INT32": "i", "FP32": "f"}
+    values = {}
+    for output, data in zip(response.outputs, response.raw_output_contents, strict=True):
+        if output.datatype == "BYTES":
+            values[output.name] = data[4:].decode()
+        else:
+            many = struct.unpack(f"<{len(data) // 4}{kinds[output.datatype]}", data)
+            values[output.name] = list(many) if output.name.startswith("output_") else many[0]
+    return values
+
+
+@pytest.mark.parametrize("more", [{"enable_thinking": True}, {"return_log_probs": True}])
+def test_the_same_values_in_one_tensor(stub, more):
+    inputs = chat("What is the capital of Italy?", **more)
+    (plain,) = [by_tensor(r) for r in responses(stub, "gemma4", inputs)]
+    (packed,) = [json.loads(r.raw_output_contents[0]) for r in responses(stub, "gemma4_packed", inputs) if r.outputs]  # fmt: skip
+    assert set(plain) == set(ChunkText.__struct_fields__)
+    told = {name for name, value in plain.items() if value not in ("", 0, 0.0, [])}
+    assert told <= set(packed) <= set(plain)
+    for name in set(packed) - {"timings", "output_log_probs", "cum_log_probs"}:
+        assert packed[name] == plain[name]
+    for name in ("output_log_probs", "cum_log_probs"):
+        assert packed.get(name, plain[name]) == pytest.approx(plain[name], rel=1e-6)
+
+
+@pytest.mark.parametrize("model", ["gemma4", "gemma4_packed"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_cancel_frees_the_slot(server, stub, model, stream):
+    request = build_request(chat("Count", stream=stream, **LONG), model=model)
+    call = stub.ModelStreamInfer(iter([request]), timeout=60)
+    if stream:
+        next(iter(call))
+    wait_until(lambda: server.board()[Field.ACTIVE] == 1, 5)
+    call.cancel()
+    wait_until(server.idle, CANCEL_S)
+
+
+def test_probes_are_responses_without_outputs(stub):
+    """1900 tokens take more than a second and are sent at once, so probes go out before."""
+    found = list(responses(stub, "gemma4_packed", chat("Count", **LONG)))
+    whole = [read_delta(response) for response in found if response.outputs]
+    assert len(found) - len(whole) >= 2
+    assert [d.completion_tokens for d in whole] == [1900]
