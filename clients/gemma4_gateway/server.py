@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -47,6 +48,9 @@ class GatewayServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        # What is imported by now lives to the end: the garbage collector need not walk it again.
+        gc.collect()
+        gc.freeze()
         host, port = (sockets or [self.servers[0].sockets[0]])[0].getsockname()[:2]
         print(banner(self._gateway, host, port), flush=True)
 

@@ -54,12 +54,19 @@ class Work:
     async def stream(self, out: Out, events: Events) -> None:
         """Write events until the answer is whole."""
         usage = await self.usage()
+        still_open = len(self.plan.calls)
+        last = b""
         async with aclosing(chunks_of(self.begins())) as chunks:
             async for index, delta in chunks:
                 self.note(index, delta, usage)
                 log_probs = await self.log_probs(index, delta) if self._trackers else None
-                await out.events(events.chunk(index, delta, log_probs))
-        await out.end(events.end(usage))
+                data = events.chunk(index, delta, log_probs)
+                still_open -= bool(delta.finish_reason)
+                if still_open:
+                    await out.events(data)
+                else:  # goes out with the end: a write costs as much as everything else here
+                    last += data
+        await out.end(last + events.end(usage))
 
     async def whole(self, out: Out, body: Body) -> None:
         """Write one JSON object."""

@@ -63,7 +63,7 @@ def test_no_request_breaks_it(operations, label, mode):
     not."""
     statuses = set()
 
-    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=40, suppress_health_check=list(HealthCheck))
     @given(case=operations[label].as_strategy(generation_mode=mode))
     def run(case):
         aim(case)
