@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: setup serve chat gateway test lint format bench bench-host clean
+.PHONY: setup serve chat gateway test lint format bench bench-clients bench-host clean
 .DEFAULT_GOAL := setup
 
 $(VENV)/.created:
@@ -60,6 +60,9 @@ $(RANDOM_ENGINE)/engine.json: | $(VENV)/.dev
 	  $(RANDOM_ENGINE)-checkpoint
 	$(BIN)/gemma4 build $(RANDOM_ENGINE)-checkpoint --out $(RANDOM_ENGINE) --precision bf16 \
 	  --slots 32 --max-total-tokens 512 --skip-verify
+
+bench-clients: $(VENV)/.dev
+	$(BIN)/python bench/clients.py $(ARGS)
 
 bench: $(VENV)/.dev $(ENGINE)/engine.json $(RANDOM_ENGINE)/engine.json
 	$(BIN)/python bench/engine.py --engine $(ENGINE) $(ARGS)

@@ -189,10 +189,10 @@ class Side:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", default="1,32,128")
-    parser.add_argument("--tokens", type=int, default=200)
+    parser.add_argument("--tokens", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rate", type=float, default=100_000.0, help="tokens/s of one stream")
+    parser.add_argument("--rate", type=float, default=1000.0, help="tokens/s of one stream")
     a = parser.parse_args()
     levels = [int(n) for n in a.streams.split(",")]
     sys.path.insert(0, str(ROOT / "tests"))

@@ -33,8 +33,6 @@ from gemma4_client.transport.base import AsyncTransport
 
 __all__ = ["AsyncClient"]
 
-_PLAIN_CALL_S = 30.0
-
 
 def _connect(address: Address, headers: Mapping[str, str] | None) -> AsyncTransport:
     if address.protocol == "http":
@@ -68,15 +66,25 @@ class AsyncClient:
 
             need_httpx()
         self._headers = headers
-        self._guard = Guard(retry, CircuitBreaker() if breaker == "default" else breaker)
         self._cache = cache
         self._identity = Identity()
+        self._guard = Guard(
+            retry, CircuitBreaker() if breaker == "default" else breaker, self._identity.forget
+        )
         self._connected: AsyncTransport | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
 
     @property
     def _transport(self) -> AsyncTransport:
+        loop = asyncio.get_running_loop()
+        if self._closed:
+            raise RuntimeError("this client is closed")
         if self._connected is None:
+            self._loop = loop
             self._connected = _connect(self._address, self._headers)
+        if self._loop is not loop:
+            raise RuntimeError("this AsyncClient belongs to another event loop; make one in each")
         return self._connected
 
     def chat(
@@ -139,7 +147,7 @@ class AsyncClient:
         tools: Sequence[Mapping[str, Any]] | None = None,
         enable_thinking: bool | None = None,
         add_bos: bool | None = None,
-        timeout: float | None = _PLAIN_CALL_S,
+        timeout: float | None = 30.0,
     ) -> Tokens:
         """As :meth:`Client.tokenize`."""
         return await self._tokens(
@@ -149,13 +157,11 @@ class AsyncClient:
             timeout,
         )
 
-    async def detokenize(
-        self, ids: Sequence[int], *, timeout: float | None = _PLAIN_CALL_S
-    ) -> Tokens:
+    async def detokenize(self, ids: Sequence[int], *, timeout: float | None = 30.0) -> Tokens:
         """As :meth:`Client.detokenize`."""
         return await self._tokens(detokenize_inputs(ids), timeout)
 
-    async def server_info(self, *, timeout: float | None = _PLAIN_CALL_S) -> ServerInfo:
+    async def server_info(self, *, timeout: float | None = 30.0) -> ServerInfo:
         """As :meth:`Client.server_info`."""
         return (await self._tokens(detokenize_inputs([]), timeout)).server
 
@@ -165,6 +171,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """End the connection, and what runs on it."""
+        self._closed = True
         if self._connected is not None:
             await self._connected.close()
 

@@ -32,8 +32,6 @@ from gemma4_client.transport.base import Transport
 
 __all__ = ["Client"]
 
-_PLAIN_CALL_S = 30.0
-
 
 def _connect(address: Address, headers: Mapping[str, str] | None) -> Transport:
     if address.protocol == "http":
@@ -67,10 +65,19 @@ class Client:
     ) -> None:
         self.url = url
         address = parse_address(url, protocol, tls)
-        self._guard = Guard(retry, CircuitBreaker() if breaker == "default" else breaker)
         self._cache = cache
         self._identity = Identity()
-        self._transport = _connect(address, headers)
+        self._guard = Guard(
+            retry, CircuitBreaker() if breaker == "default" else breaker, self._identity.forget
+        )
+        self._connected = _connect(address, headers)
+        self._closed = False
+
+    @property
+    def _transport(self) -> Transport:
+        if self._closed:
+            raise RuntimeError("this client is closed")
+        return self._connected
 
     def chat(
         self,
@@ -138,7 +145,7 @@ class Client:
         tools: Sequence[Mapping[str, Any]] | None = None,
         enable_thinking: bool | None = None,
         add_bos: bool | None = None,
-        timeout: float | None = _PLAIN_CALL_S,
+        timeout: float | None = 30.0,
     ) -> Tokens:
         """Token ids of a text as :meth:`generate` would send it, or with ``chat`` of messages as
         :meth:`chat` would, template included."""
@@ -149,11 +156,11 @@ class Client:
             timeout,
         )
 
-    def detokenize(self, ids: Sequence[int], *, timeout: float | None = _PLAIN_CALL_S) -> Tokens:
+    def detokenize(self, ids: Sequence[int], *, timeout: float | None = 30.0) -> Tokens:
         """The text and bytes of token ids."""
         return self._tokens(detokenize_inputs(ids), timeout)
 
-    def server_info(self, *, timeout: float | None = _PLAIN_CALL_S) -> ServerInfo:
+    def server_info(self, *, timeout: float | None = 30.0) -> ServerInfo:
         """Which engine answers."""
         return self._tokens(detokenize_inputs([]), timeout).server
 
@@ -163,7 +170,8 @@ class Client:
 
     def close(self) -> None:
         """End the connection, and what runs on it."""
-        self._transport.close()
+        self._closed = True
+        self._connected.close()
 
     def __enter__(self) -> Client:
         return self

@@ -68,8 +68,14 @@ def _repeatable(error: BaseException) -> bool:
 class Guard:
     """The retries and the breaker of one client. Thread-safe."""
 
-    def __init__(self, policy: RetryPolicy | None, breaker: CircuitBreaker | None) -> None:
+    def __init__(
+        self,
+        policy: RetryPolicy | None,
+        breaker: CircuitBreaker | None,
+        on_unavailable: Callable[[], None] = lambda: None,
+    ) -> None:
         self._policy = policy or RetryPolicy(attempts=1)
+        self._on_unavailable = on_unavailable
         self._breaker = breaker
         self._budget = RetryBudget(self._policy.budget_ratio, self._policy.budget_reserve)
 
@@ -100,6 +106,8 @@ class Guard:
 
     def failed(self, error: Gemma4Error) -> None:
         """Another status than UNAVAILABLE is an answer: the server is there."""
+        if _repeatable(error):
+            self._on_unavailable()
         if self._breaker is None:
             return
         if _repeatable(error):

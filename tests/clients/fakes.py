@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,20 @@ from typing import Any
 
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+ENGINE = json.dumps(
+    {
+        "id": "e1",
+        "model": "fake",
+        "runtime": "script",
+        "runtime_version": "1",
+        "precision": "none",
+        "max_prompt_tokens": 1,
+        "max_total_tokens": 2,
+        "vocab_size": 3,
+        "created": 4,
+    }
+).encode()
 
 
 def chunk(index: int, finish: str = "", text: str = "x") -> dict[str, Any]:
@@ -85,12 +100,26 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):
         for outputs in script.chunks:
             yield message(outputs)
         if script.hang:
-            context.add_callback(self._seen.gone.set)
+            if not context.add_callback(self._seen.gone.set):
+                self._seen.gone.set()  # gone already
             self._seen.gone.wait(30)
         if script.error:
             yield service_pb2.ModelStreamInferResponse(error_message=script.error)
         if script.status:
             context.abort(grpc.StatusCode[script.status], "said the script")
+
+    def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """The tokenizer, asked which engine this is."""
+        made = service_pb2.ModelInferResponse()
+        for name, data in (
+            ("token_ids", b""),
+            ("text", struct.pack("<I", 0)),
+            ("token_bytes", b""),
+            ("engine", struct.pack("<I", len(ENGINE)) + ENGINE),
+        ):
+            made.outputs.add(name=name)
+            made.raw_output_contents.append(data)
+        return made
 
     def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802
         return service_pb2.ModelReadyResponse(ready=True)

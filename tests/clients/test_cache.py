@@ -149,3 +149,29 @@ def test_the_engine_is_asked_for_again():
     identity.set("b")
     identity.forget()
     assert identity.get() is None
+
+
+def test_a_lost_server_is_asked_again_who_it_is(tmp_path):
+    """The chat is refused, so the identity is forgotten; the retry is of the same request."""
+    from clients.fakes import Script, server_of, whole
+    from gemma4_client import Client
+
+    cache = Cache(tmp_path)
+    with (
+        server_of("grpc", Script(error="UNAVAILABLE: draining"), Script(whole())) as (url, _),
+        Client(url, cache=cache) as client,
+    ):
+        assert client.chat("hi", top_k=1).result().text == "hello!"
+        assert client._identity.get() is None
+        again = client.chat("hi", top_k=1).result()
+        assert again.cached and client._identity.get() == "e1"
+    cache.close()
+
+
+def test_no_server_is_an_error_when_the_stream_is_read(tmp_path):
+    from gemma4_client import Client, UnavailableError
+
+    with Client("127.0.0.1:1", cache=Cache(tmp_path), retry=None) as client:
+        stream = client.chat("hi", top_k=1)
+        with pytest.raises(UnavailableError):
+            stream.result()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import psutil
 import pytest
 from clients.both import KINDS, PROTOCOLS, client_of
 from clients.fakes import Script, chunk, server_of, whole
+from e2e.served import wait_until
 from gemma4_client import (
     AccessDeniedError,
     CancelledError,
@@ -176,3 +178,37 @@ def test_wrong_options_are_told_at_once(kind, protocol):
         ):
             with pytest.raises(ValueError, match=says):
                 client.chat("hi", **options)
+
+
+def test_a_closed_client(kind, protocol):
+    with server_of(protocol, Script(whole())) as (url, _):
+        client = client_of(kind, url)
+        with client:
+            assert client.chat("hi").result().text == "hello!"
+            client.close()
+            client.close()
+            with pytest.raises(RuntimeError, match="this client is closed"):
+                client.chat("hi")
+
+
+def test_a_stream_that_nobody_reads_ends_with_its_last_reference(kind, protocol):
+    with (
+        server_of(protocol, Script([chunk(0)], hang=True)) as (url, seen),
+        client_of(kind, url) as client,
+    ):
+        stream = client.chat("hi")
+        wait_until(lambda: seen.count == 1, 5)
+        del stream
+        if protocol == "grpc":
+            assert seen.gone.wait(5)
+        else:
+            wait_until(lambda: no_connection_to(url), 5)
+
+
+def no_connection_to(url):
+    """True when this process has one end of no connection there; the fake server has the other."""
+    port = int(url.rpartition(":")[2])
+    open_ones = psutil.Process().net_connections("tcp")
+    return not any(
+        c.raddr and c.raddr.port == port and c.status == "ESTABLISHED" for c in open_ones
+    )

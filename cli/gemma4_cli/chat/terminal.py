@@ -31,16 +31,14 @@ class Terminal:
         with Lines(history_path(), COMMANDS) as lines:
             while True:
                 try:
-                    line = lines.read("> ")
+                    if not self._handle(lines.read("> ")):
+                        return
                 except EOFError:
                     self._console.print()
                     return
                 except KeyboardInterrupt:
                     self._console.print()
                     self._note("Ctrl-D or /quit leaves")
-                    continue
-                if not self._handle(line):
-                    return
 
     def _handle(self, line: str) -> bool:
         """False to leave."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -58,6 +59,12 @@ class AsyncGrpcCall:
     def cancel(self) -> None:
         self._cancelled = True
         self._call.cancel()
+
+    def __del__(self) -> None:
+        # A call whose first message has not come is held by its own task, so that grpc.aio's
+        # finalizer would wait for it.
+        with contextlib.suppress(RuntimeError):  # the loop may be closed
+            self._call.cancel()
 
 
 class AsyncGrpcTransport:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from weakref import WeakSet
@@ -39,8 +40,10 @@ class _Call:
         self._items.put_nowait(CancelledError(own_cancel()))  # for a task that never began
 
     def __del__(self) -> None:
-        if not self._task.done() and not self._task.get_loop().is_closed():
-            self._task.cancel()
+        if not self._task.done():
+            with contextlib.suppress(RuntimeError):  # the loop may be closed
+                # The last reference may go in another thread.
+                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
 
 
 class AsyncHttpTransport:

@@ -98,7 +98,7 @@ def test_a_slow_reader_gets_everything(gateway, server):
 
 
 def test_the_time_for_an_answer(server):
-    running = RunningGateway(server.grpc, args=("--timeout", "0.4"))
+    running = RunningGateway(server.grpc, args=("--timeout", "0.8"))
     with running.http() as http:
         started = time.monotonic()
         whole = http.post(CHAT, json=chat("x", **LONG))
