@@ -62,12 +62,16 @@ PRESETS = {
     "4gb": Preset(
         None, 1408, 12, 5, 8, 4, 1, 128, 256, 2112, 704, 64, 8, 512, 8192, _SMALL_VISION, 2 << 30
     ),
+    "26b-12": Preset(
+        262144, 2816, 12, 5, 16, 8, 2, 256, 512, 2112, 704, 128, 8, 1024, 262144,
+        (1152, 4304, 27, 16, 72, 16, 10240), 5 << 30,
+    ),
     "26b": Preset(
         262144, 2816, 30, 5, 16, 8, 2, 256, 512, 2112, 704, 128, 8, 1024, 262144,
         (1152, 4304, 27, 16, 72, 16, 10240), 49_900_000_000,
     ),
 }  # fmt: skip
-"""``vocab`` None is the tokenizer's own size."""
+"""``vocab`` None is the tokenizer's own size. "26b-12" is 26B-A4B with 12 of its 30 layers."""
 
 
 def config_for(preset: Preset, vocab: int) -> dict[str, Any]:

@@ -45,9 +45,12 @@ def _saver(layer: int, shard: Path) -> Callable[..., None]:
 
     def save(folder: Path, *, state_dict: dict[str, torch.Tensor], **unused: object) -> None:
         del unused
-        save_file(_renamed(state_dict, layer), shard, metadata={"format": "pt"})
+        config = Path(folder) / "config.json"
         # The export adds its quantization_config to it.
-        (Path(folder) / "config.json").write_text(json.dumps({}))
+        config.write_text(json.dumps({}))
+        save_file(_renamed(state_dict, layer), shard, metadata={"format": "pt"})
+        # The library lets nobody else read its files.
+        shutil.copymode(config, shard)
 
     return save
 
