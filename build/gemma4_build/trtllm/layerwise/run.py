@@ -16,6 +16,7 @@ import modelopt.torch.quantization as mtq
 import torch
 import transformers
 from modelopt.recipe import load_recipe
+from modelopt.torch.quantization.nn import TensorQuantizer
 
 from gemma4_build.checkpoint import Checkpoint, open_checkpoint
 from gemma4_build.shards import open_shard
@@ -63,6 +64,8 @@ class _Run:
         self.layers = checkpoint.spec.layers
         recipe: Any = load_recipe(job.recipe)
         self.config: dict[str, Any] = recipe.quantize.model_dump()
+        algorithm = self.config["algorithm"]
+        self.max_only = algorithm == "max" or algorithm["method"] == "max"
         self.digest = job.digest(
             modelopt.__version__, torch.__version__, transformers.__version__
         )
@@ -103,6 +106,8 @@ class _Run:
 
         def calibrate(quantized: Any) -> None:
             first_pass = not after
+            if self.max_only:
+                _keep_weight_ranges(quantized)
             with torch.inference_mode():
                 for number, state in enumerate(states, start=1):
                     output = forward_layer(quantized, state.to(self.job.device))
@@ -139,3 +144,11 @@ class _Run:
         write_json(
             self.job.folder / INDEX, {"metadata": {"total_size": size}, "weight_map": weights}
         )
+
+
+def _keep_weight_ranges(model: Any) -> None:
+    """ModelOpt's max_calibrate looks at every weight before it runs the texts, and would at each
+    text again, which takes longer than the rest (256 matrices of experts in a layer)."""
+    for name, module in model.named_modules():
+        if isinstance(module, TensorQuantizer) and "weight_quantizer" in name:
+            module.disable_calib()
