@@ -208,14 +208,13 @@ class _Build:
         target = work.folder / CHECKPOINT
         if self._stage(work) == "exported":
             self.reporter.say("Going on after the quantizing of an interrupted build")
+        elif base is None or self.source.scheme is None:
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir()
+            self._bring(base, target)
         else:
-            if base is None or self.source.scheme is None:
-                shutil.rmtree(target, ignore_errors=True)
-                target.mkdir()
-                self._bring(base, target)
-            else:
-                self._quantize(base, target)
-                self._note(work, "exported")
+            self._quantize(base, target)
+            self._note(work, "exported")
         folder = self.source.folder if base is None else base.folder
         mend_config(folder, target, self.source)
 

@@ -39,6 +39,7 @@ COMPUTE_BYTES = 4 << 30
 BLOCK_TOKENS = 32
 """Tokens of a KV cache block (TensorRT-LLM's default)."""
 
+
 @dataclass(frozen=True, slots=True)
 class RankPlan:
     """Of one GPU, in bytes. ``weights`` is all; the rest are its parts."""

@@ -27,7 +27,9 @@ def test_outside_is_copied_bit_for_bit(sharded: Path, tmp_path: Path) -> None:
     with open_checkpoint(sharded) as checkpoint:
         copy_outside(checkpoint, tmp_path / "outside.safetensors")
         copied = open_shard(tmp_path / "outside.safetensors").tensors
-        wanted = {n: t for n, t in checkpoint.tensors.items() if ".layers." not in n or "vision" in n}
+        wanted = {
+            n: t for n, t in checkpoint.tensors.items() if ".layers." not in n or "vision" in n
+        }
         assert EMBEDDING in wanted and any("vision_tower.encoder.layers." in n for n in wanted)
         assert set(copied) == set(wanted)
         for name, tensor in wanted.items():
@@ -83,7 +85,12 @@ def test_quantization_configs_become_one() -> None:
     router = "model.language_model.layers.{}.router*"
     first = layer_config("FP8", "lm_head", router.format(0))
     whole = merge([first, first, first], VISION)
-    wanted = ["lm_head", "model.embed_vision*", *map(router.format, range(3)), "model.vision_tower*"]
+    wanted = [
+        "lm_head",
+        "model.embed_vision*",
+        *map(router.format, range(3)),
+        "model.vision_tower*",
+    ]
     assert whole.details["quantization"]["exclude_modules"] == wanted
     assert whole.summary == {"quant_algo": "FP8", "ignore": wanted}
     assert whole.details["producer"] == {"name": "modelopt"}
@@ -92,7 +99,7 @@ def test_quantization_configs_become_one() -> None:
 
 def test_layers_that_were_quantized_differently() -> None:
     fp8, other = layer_config("FP8"), layer_config("NVFP4")
-    with pytest.raises(ValueError, match="layer 2 was quantized as .*NVFP4.*, layer 0 as .*FP8"):
+    with pytest.raises(ValueError, match=r"layer 2 was quantized as .*NVFP4.*, layer 0 as .*FP8"):
         merge([fp8, fp8, other], [])
 
 
@@ -188,5 +195,7 @@ def test_an_export_with_something_else_in_it(tmp_path: Path) -> None:
     ours = stat.S_IMODE((tmp_path / "config.json").stat().st_mode)
     assert stat.S_IMODE((tmp_path / "shard.safetensors").stat().st_mode) == ours
     tensors["model.vision_tower.x"] = shared
-    with pytest.raises(RuntimeError, match=r"model\.vision_tower\.x, which is no tensor of layer 7"):
+    with pytest.raises(
+        RuntimeError, match=r"model\.vision_tower\.x, which is no tensor of layer 7"
+    ):
         save(tmp_path, state_dict=tensors)

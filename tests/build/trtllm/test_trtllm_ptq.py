@@ -43,28 +43,7 @@ def build(source: Path, out: Path, precision: str, **options: Any) -> BuildResul
 
 
 @pytest.fixture(scope="module")
-def built(
-    demo_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], BuildResult]:
-    """Engine folders by precision, made once. Do not change them."""
-    found: dict[str, BuildResult] = {}
-
-    def get(name: str) -> BuildResult:
-        if name not in found:
-            precision, _, quantize = name.partition("-")
-            found[name] = build(
-                demo_checkpoint, tmp_path_factory.mktemp(name) / "engine", precision,
-                quantize=quantize or None, calibration_samples=SAMPLES,
-            )  # fmt: skip
-        return found[name]
-
-    return get
-
-
-@pytest.fixture(scope="module")
-def one_file(
-    built: Callable[[str], BuildResult], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def one_file(built: Callable[[str], BuildResult], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The fp8 checkpoint in one shard, without an index."""
     source, folder = built("fp8").path / "checkpoint", tmp_path_factory.mktemp("one") / "fp8"
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns("*.safetensors*"))

@@ -66,9 +66,7 @@ class _Run:
         self.config: dict[str, Any] = recipe.quantize.model_dump()
         algorithm = self.config["algorithm"]
         self.max_only = algorithm == "max" or algorithm["method"] == "max"
-        self.digest = job.digest(
-            modelopt.__version__, torch.__version__, transformers.__version__
-        )
+        self.digest = job.digest(modelopt.__version__, torch.__version__, transformers.__version__)
 
     def all_layers(self) -> None:
         states, first = self._start()
@@ -113,9 +111,7 @@ class _Run:
                     output = forward_layer(quantized, state.to(self.job.device))
                     if first_pass:
                         after.append(output.cpu())
-                    self.send(
-                        layer=layer, layers=self.layers, sample=number, samples=len(states)
-                    )
+                    self.send(layer=layer, layers=self.layers, sample=number, samples=len(states))
 
         model = mtq.quantize(model, self.config, calibrate)
         config = export_layer(model, layer, self._shard(layer), self.job.scratch / "export")

@@ -40,8 +40,7 @@ def embed(checkpoint: Checkpoint, samples: list[list[int]]) -> States:
 
 
 def save_states(states: States, path: Path, *, layer: int, digest: str) -> None:
-    """``layer`` is the next one. The file replaces an older one at once. Raises :class:`OSError`.
-    """
+    """``layer`` is the next one. An older file is replaced at once. Raises :class:`OSError`."""
     fresh = path.with_suffix(".part")
     tensors = {str(number): state.contiguous() for number, state in enumerate(states)}
     save_file(tensors, fresh, metadata={"layer": str(layer), "digest": digest})
