@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gemma4_build.model_spec import ModelSpec, parse_config
+from gemma4_build.safetensors_file import header
 from gemma4_build.tensor_table import EMBEDDING, PREFIX, TensorRule, checkpoint_tensors
 
 __all__ = ["PRESETS", "Preset", "config_for", "main", "write_checkpoint"]
@@ -61,12 +62,16 @@ PRESETS = {
     "4gb": Preset(
         None, 1408, 12, 5, 8, 4, 1, 128, 256, 2112, 704, 64, 8, 512, 8192, _SMALL_VISION, 2 << 30
     ),
+    "26b-12": Preset(
+        262144, 2816, 12, 5, 16, 8, 2, 256, 512, 2112, 704, 128, 8, 1024, 262144,
+        (1152, 4304, 27, 16, 72, 16, 10240), 5 << 30,
+    ),
     "26b": Preset(
         262144, 2816, 30, 5, 16, 8, 2, 256, 512, 2112, 704, 128, 8, 1024, 262144,
         (1152, 4304, 27, 16, 72, 16, 10240), 49_900_000_000,
     ),
 }  # fmt: skip
-"""``vocab`` None is the tokenizer's own size."""
+"""``vocab`` None is the tokenizer's own size. "26b-12" is 26B-A4B with 12 of its 30 layers."""
 
 
 def config_for(preset: Preset, vocab: int) -> dict[str, Any]:
@@ -172,16 +177,8 @@ def _group(rules: tuple[TensorRule, ...], shard_bytes: int) -> list[list[TensorR
 
 
 def _write_shard(path: Path, rules: list[TensorRule], *, seed: int, layers: int) -> None:
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    at = 0
-    for rule in rules:
-        end = at + _nbytes(rule)
-        header[rule.name] = {"dtype": "BF16", "shape": rule.shape, "data_offsets": [at, end]}
-        at = end
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
     with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
+        file.write(header((rule.name, "BF16", rule.shape, _nbytes(rule)) for rule in rules))
         for rule in rules:
             for part in _values(rule, seed, layers):
                 file.write(_to_bf16(part).data)

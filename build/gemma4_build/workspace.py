@@ -41,6 +41,10 @@ class Workspace:
             else:
                 path.unlink()
 
+    def size(self) -> int:
+        """Bytes of the files in the folder."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+
     def publish(self, *, scratch: tuple[str, ...] = ()) -> None:
         """Make the folder the target, replacing an older one; then remove the ``scratch`` files,
         which up to here let an interrupted build go on. Raises :class:`OSError`."""

@@ -1,4 +1,4 @@
-"""Where quantizing can run: it holds the whole model, in host or in GPU memory."""
+"""Where quantizing can run: a layer at a time has to fit, into host or into GPU memory."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from gemma4_runtime.machine import available_memory
 from gemma4_runtime.trtllm.nvml import read_driver
 
 from gemma4_build.errors import TooLittleMemoryError
+from gemma4_build.trtllm.layerwise.need import QuantizeNeed
 
 __all__ = ["choose_device", "free_gpu_memory"]
+
+_WAY_OUT = (
+    "use fewer or shorter texts (--calibration-samples, --calibration-length), a machine with more "
+    "memory, or a checkpoint that is quantized already (nvidia/Gemma-4-26B-A4B-NVFP4)"
+)
 
 
 def free_gpu_memory() -> list[int]:
@@ -21,26 +27,33 @@ def free_gpu_memory() -> list[int]:
     return [device.memory_free for device in driver.visible(os.environ)]
 
 
-def choose_device(asked: str, needed: int) -> str:
-    """ "cuda:N" or "cpu" with ``needed`` bytes free. ``asked`` is auto, cpu or cuda; auto takes a
-    GPU that is large enough. Raises :class:`TooLittleMemoryError` with the numbers."""
+def choose_device(asked: str, need: QuantizeNeed) -> str:
+    """ "cuda:N" or "cpu" with as many bytes free as it takes. ``asked`` is auto, cpu or cuda; auto
+    takes a GPU that is large enough. Raises :class:`TooLittleMemoryError` with the numbers."""
     gpus = [] if asked == "cpu" else free_gpu_memory()
     best = max(range(len(gpus)), key=gpus.__getitem__, default=None)
-    if best is not None and gpus[best] >= needed:
+    free = available_memory()
+    if best is not None and gpus[best] >= need.gpu and free >= need.beside_gpu:
         return f"cuda:{best}"
     if asked == "cuda":
         found = f"{_gib(gpus[best])} is free on the best one" if best is not None else "none found"
         raise TooLittleMemoryError(
-            f"--device cuda: quantizing needs {_gib(needed)} of GPU memory, {found}; use a machine "
-            "with an H200 or B200, --device cpu, or a checkpoint that is quantized already"
+            f"--device cuda: quantizing needs {_gib(need.gpu)} of GPU memory{_parts(need)}, "
+            f"{found}, and {_gib(need.beside_gpu)} of host memory, {_gib(free)} is free; use "
+            f"--device cpu, or {_WAY_OUT}"
         )
-    free = available_memory()
-    if free >= needed:
+    if free >= need.host:
         return "cpu"
     raise TooLittleMemoryError(
-        f"quantizing needs {_gib(needed)} of memory, {_gib(free)} is free here and no GPU has "
-        "enough; use a machine with more memory or with an H200 or B200 (--device cuda), or build "
-        "from a checkpoint that is quantized already (nvidia/Gemma-4-26B-A4B-NVFP4)"
+        f"quantizing needs {_gib(need.host)} of memory{_parts(need)}, {_gib(free)} is free here "
+        f"and no GPU has enough; {_WAY_OUT}"
+    )
+
+
+def _parts(need: QuantizeNeed) -> str:
+    return (
+        f" (a layer {_gib(need.layer)}, activations {_gib(need.states)}, attention over the "
+        f"longest text {_gib(need.attention)})"
     )
 
 

@@ -11,7 +11,9 @@ from gemma4_runtime.trtllm.setup import PRECISIONS
 
 from gemma4_build.errors import BadOptionError
 
-__all__ = ["DEVICES", "NO_GPU_OPTIONS", "GpuOptions"]
+__all__ = [
+    "CALIBRATION_LENGTH", "CALIBRATION_SAMPLES", "DEVICES", "NO_GPU_OPTIONS", "GpuOptions",
+]  # fmt: skip
 
 DEVICES = ("auto", "cpu", "cuda")
 _QUANTIZE = ("experts", "mlp")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from gemma4_build.checkpoint import Checkpoint
 from gemma4_build.progress import Reporter
+from gemma4_build.safetensors_file import header
 from gemma4_build.shards import Shard, StoredTensor
 from gemma4_build.tensor_table import PREFIX
 from gemma4_build.trtllm.hf_config import old_style, read_json, write_json
@@ -36,7 +35,7 @@ def write_padded(checkpoint: Checkpoint, to: Widths, out: Path, reporter: Report
     with reporter.bytes("Padding", total=total) as tick:
         for shard in checkpoint.shards:
             with (out / shard.path.name).open("wb") as file:
-                _write_header(shard, to, file)
+                file.write(_header(shard, to))
                 for tensor in _by_offset(shard):
                     for piece in _pieces(tensor, to):
                         file.write(piece.data)
@@ -74,17 +73,9 @@ def _size(tensor: StoredTensor, to: Widths) -> int:
     return int(np.prod(_shape(tensor, to))) * item
 
 
-def _write_header(shard: Shard, to: Widths, file: BinaryIO) -> None:
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    at = 0
-    for tensor in _by_offset(shard):
-        end = at + _size(tensor, to)
-        shape = list(_shape(tensor, to))
-        header[tensor.name] = {"dtype": tensor.dtype, "shape": shape, "data_offsets": [at, end]}
-        at = end
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    file.write(len(text).to_bytes(8, "little") + text)
+def _header(shard: Shard, to: Widths) -> bytes:
+    tensors = _by_offset(shard)
+    return header((t.name, t.dtype, _shape(t, to), _size(t, to)) for t in tensors)
 
 
 def _pieces(tensor: StoredTensor, to: Widths) -> Iterator[Bytes]:

@@ -34,7 +34,7 @@ from gemma4_build.trtllm.hf_config import check_quant_config, quantization_of
 from gemma4_build.trtllm.manifest import Proof, build_key, compose
 from gemma4_build.trtllm.memory import choose_device
 from gemma4_build.trtllm.pad import write_padded
-from gemma4_build.trtllm.plan import build_need
+from gemma4_build.trtllm.plan import BuildNeed, build_need
 from gemma4_build.trtllm.prepare import calibration_samples, widths_to_build
 from gemma4_build.trtllm.proof import check_stored
 from gemma4_build.trtllm.ptq import RECIPES, quantize
@@ -55,7 +55,7 @@ def build_tensorrt_llm(request: BuildRequest, reporter: Reporter) -> BuildResult
 
     Raises the kinds of :class:`gemma4_build.errors.BuildError`; then nothing is left behind. An
     interrupt leaves a hidden folder next to the target, from which the same request goes on after
-    the last whole stage (padding, quantizing).
+    the last whole stage (padding, quantizing) or quantized layer.
     """
     started = time.monotonic()
     options = request.trtllm
@@ -149,15 +149,20 @@ class _Build:
         key_file.write_text(self.key)
 
     def _check_machine(self, work: Workspace) -> None:
-        need = build_need(
+        need, stage = self._need(), self._stage(work)
+        if stage != "exported" and not self._links(work):
+            wanted = need.output_bytes + need.scratch_bytes - work.size()
+            check_space(work, max(0, wanted))
+        if need.quantize and self.source.quantization is None and stage != "exported":
+            choose_device(self.request.trtllm.device or "auto", need.quantize)
+
+    def _need(self) -> BuildNeed:
+        lengths = [len(sample) for sample in self.samples]
+        return build_need(
             self.source.spec, self.request.precision,
             quantize=self.request.trtllm.scheme_name, to=self.to,
+            tokens=sum(lengths), longest=max(lengths, default=0),
         )  # fmt: skip
-        stage = self._stage(work)
-        if not stage and not self._links(work):
-            check_space(work, need.output_bytes + need.scratch_bytes)
-        if need.memory_bytes and self.source.quantization is None and stage != "exported":
-            choose_device(self.request.trtllm.device or "auto", need.memory_bytes)
 
     def _links(self, work: Workspace) -> bool:
         """Whether the source's shards need no space of their own."""
@@ -203,14 +208,13 @@ class _Build:
         target = work.folder / CHECKPOINT
         if self._stage(work) == "exported":
             self.reporter.say("Going on after the quantizing of an interrupted build")
-        else:
+        elif base is None or self.source.scheme is None:
             shutil.rmtree(target, ignore_errors=True)
             target.mkdir()
-            if base is None or self.source.scheme is None:
-                self._bring(base, target)
-            else:
-                self._quantize(base, target)
-                self._note(work, "exported")
+            self._bring(base, target)
+        else:
+            self._quantize(base, target)
+            self._note(work, "exported")
         folder = self.source.folder if base is None else base.folder
         mend_config(folder, target, self.source)
 
@@ -225,8 +229,9 @@ class _Build:
 
     def _quantize(self, base: Checkpoint, target: Path) -> None:
         options, scheme = self.request.trtllm, self.request.trtllm.scheme_name
-        need = build_need(self.source.spec, self.request.precision, to=self.to)
-        device = choose_device(options.device or "auto", need.memory_bytes)
+        need = self._need().quantize
+        assert need is not None
+        device = choose_device(options.device or "auto", need)
         recipe = RECIPES[self.request.precision, scheme]
         self.reporter.say(
             f"Quantizing on {device} with ModelOpt, recipe {recipe}, {len(self.samples)} texts"
@@ -239,6 +244,7 @@ class _Build:
         self.reporter.say(
             f"Quantized by ModelOpt {done.modelopt}: {done.tokens} tokens of calibration, "
             f"{done.seconds:.0f} s, {done.peak_bytes / 1e9:.2f} GB of memory at most"
+            + (f", {done.gpu_peak_bytes / 1e9:.2f} GB on the GPU" if done.gpu_peak_bytes else "")
         )
 
     def _prove(self, work: Workspace, exact: Checkpoint | None) -> None:

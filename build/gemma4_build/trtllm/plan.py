@@ -24,6 +24,8 @@ from gemma4_build.trtllm.formats import (
     linears,
     total_bytes,
 )
+from gemma4_build.trtllm.layerwise.need import QuantizeNeed, quantize_need
+from gemma4_build.trtllm.options import CALIBRATION_LENGTH, CALIBRATION_SAMPLES
 from gemma4_build.trtllm.widths import Widths, padded, widths
 
 __all__ = ["BuildNeed", "RankPlan", "build_need", "plan_rank", "scheme_for"]
@@ -36,13 +38,6 @@ COMPUTE_BYTES = 4 << 30
 
 BLOCK_TOKENS = 32
 """Tokens of a KV cache block (TensorRT-LLM's default)."""
-
-QUANTIZE_FACTOR = 1.7
-"""Peak memory of quantizing over the bf16 weights: the model, and its quantized copy while it is
-written. Measured in docs/build.md."""
-
-QUANTIZE_FIXED = 2 << 30
-"""torch, transformers, ModelOpt and activations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +62,11 @@ class RankPlan:
 @dataclass(frozen=True, slots=True)
 class BuildNeed:
     """``output_bytes`` are new bytes of the engine folder, ``scratch_bytes`` those that go away
-    before the end, ``memory_bytes`` what quantizing holds at once (0: a few hundred MB)."""
+    before the end, ``quantize`` what quantizing holds at once (None: a few hundred MB)."""
 
     output_bytes: int
     scratch_bytes: int
-    memory_bytes: int
+    quantize: QuantizeNeed | None
 
 
 def scheme_for(precision: str, quantize: str = "experts") -> Scheme | None:
@@ -125,19 +120,28 @@ def plan_rank(
 
 
 def build_need(
-    spec: ModelSpec, precision: str, *, quantize: str = "experts", to: Widths | None = None
+    spec: ModelSpec,
+    precision: str,
+    *,
+    quantize: str = "experts",
+    to: Widths | None = None,
+    tokens: int = CALIBRATION_SAMPLES * CALIBRATION_LENGTH,
+    longest: int = CALIBRATION_LENGTH,
 ) -> BuildNeed:
-    """``to`` are the padded widths, if any. bf16 files are linked, not copied, where the file
-    system can; the need counts a copy."""
+    """``to`` are the padded widths, if any; ``tokens`` are those of all calibration texts,
+    ``longest`` those of the longest. bf16 files are linked, not copied, where the file system can;
+    the need counts a copy."""
     wide = spec if to is None else to.apply(spec)
     scheme = scheme_for(precision, quantize)
     if scheme is None:
-        return BuildNeed(total_bytes(wide, None), 0, 0)
-    source = total_bytes(wide, None)
+        return BuildNeed(total_bytes(wide, None), 0, None)
+    need = quantize_need(wide, precision, tokens=tokens, longest=longest)
+    padding = 0 if to in (None, widths(spec)) else total_bytes(wide, None)
     return BuildNeed(
         output_bytes=total_bytes(wide, scheme),
-        scratch_bytes=0 if to in (None, widths(spec)) else source,
-        memory_bytes=int(QUANTIZE_FACTOR * source) + QUANTIZE_FIXED,
+        # The activations are kept on disk too, and written anew beside the old ones.
+        scratch_bytes=padding + need.states,
+        quantize=need,
     )
 
 

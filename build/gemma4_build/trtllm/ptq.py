@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import IO, Any
 
 from gemma4_build.errors import BuildError, QuantizationError
 from gemma4_build.progress import Reporter
+from gemma4_build.trtllm.layerwise.job import Job
 
 __all__ = ["RECIPES", "Quantized", "quantize", "require_modelopt"]
 
@@ -24,17 +27,21 @@ RECIPES = {
 }
 """ModelOpt's own recipes, by precision and what is quantized."""
 
+_LINE_EVERY_S = 10.0
+
 _NEEDED = ("modelopt", "torch", "transformers", "jinja2", "jsonschema")
 
 
 @dataclass(frozen=True, slots=True)
 class Quantized:
-    """What the child says of its work. ``peak_bytes`` is resident host memory."""
+    """What the child says of its work. ``peak_bytes`` is resident host memory, ``gpu_peak_bytes``
+    what torch allocated on the GPU (0 without one)."""
 
     modelopt: str
     samples: int
     tokens: int
     peak_bytes: int
+    gpu_peak_bytes: int
     seconds: float
 
 
@@ -59,20 +66,22 @@ def quantize(
     threads: int | None = None,
 ) -> Quantized:
     """Quantize ``checkpoint`` with ``recipe`` and write a unified Hugging Face checkpoint to
-    ``export``. ``samples`` are token ids. Raises :class:`QuantizationError` with the last words.
-    """
-    export.mkdir(parents=True, exist_ok=True)
-    job_file, log = export / ".job.json", export / ".log"
-    job = {
-        "checkpoint": str(checkpoint),
-        "export": str(export),
-        "recipe": recipe,
-        "samples": samples,
-        "device": device,
-        "split_experts": "awq" in recipe,
-        "threads": threads or len(os.sched_getaffinity(0)),
-    }
-    job_file.write_text(json.dumps(job))
+    ``export``, layer by layer. ``samples`` are token ids.
+
+    What an interrupted call left in ``export`` is used: the layers that were done stay. Raises
+    :class:`QuantizationError` with the child's last words."""
+    job = Job(
+        checkpoint=str(checkpoint),
+        export=str(export),
+        recipe=recipe,
+        samples=samples,
+        device=device,
+        split_experts="awq" in recipe,
+        threads=threads or len(os.sched_getaffinity(0)),
+    )
+    job.scratch.mkdir(parents=True, exist_ok=True)
+    job_file, log = job.scratch / "job.json", job.scratch / "log"
+    job.write(job_file)
     command = [sys.executable, "-m", "gemma4_build.trtllm.ptq_child", str(job_file)]
     with (
         log.open("wb") as errors,
@@ -94,24 +103,45 @@ def quantize(
             child.kill()
     if status != 0 or result is None:
         raise QuantizationError(f"ModelOpt failed ({_reason(status)}): {_last_words(log)}")
-    job_file.unlink()
-    log.unlink()
+    shutil.rmtree(job.scratch)
     return Quantized(**result)
 
 
 def _listen(lines: IO[str], reporter: Reporter) -> dict[str, Any] | None:
     """Show progress until the child ends; its result, if it came."""
-    title, result = "", None
+    result, progress = None, _Progress(reporter)
     for line in lines:
         message = json.loads(line)
         if "result" in message:
             result = message["result"]
-            continue
-        done, total = message["done"], message["total"]
-        if message["title"] != title or done == total or done % max(1, total // 8) == 0:
-            title = message["title"]
-            reporter.say(f"{title}: {done} of {total}" if total > 1 else f"{title} ...")
+        else:
+            progress.show(**message)
     return result
+
+
+class _Progress:
+    """A line when a layer begins, and now and then while it calibrates."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._started = self._spoken = time.monotonic()
+        self._first: int | None = None
+
+    def show(self, layer: int, layers: int, sample: int = 0, samples: int = 0) -> None:
+        """``layer`` counts from 0."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first, self._started = layer, now
+        if sample and now - self._spoken < _LINE_EVERY_S:
+            return
+        self._spoken = now
+        text = f"Layer {layer + 1} of {layers}"
+        if sample:
+            text += f": calibrating, {sample} of {samples} texts"
+        elif layer > self._first:
+            rate = (now - self._started) / (layer - self._first)
+            text += f", {rate * (layers - layer):.0f} s left"
+        self._reporter.say(text)
 
 
 def _reason(status: int) -> str:

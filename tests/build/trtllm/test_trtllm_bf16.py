@@ -263,26 +263,3 @@ def test_bad_options(options: dict[str, Any], words: tuple[str, ...], tiny: Path
 def test_options_of_another_runtime(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(errors.BadOptionError, match="tensorrt_llm only"):
         BuildRequest(checkpoint=tiny, out=tmp_path / "o", trtllm=GpuOptions(tp=2))
-
-
-@pytest.mark.parametrize(("asked", "words"), [("auto", "here and no GPU"), ("cuda", "none found")])
-def test_too_little_memory_is_seen_first(
-    asked: str, words: str, demo_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from gemma4_build.trtllm import memory
-
-    monkeypatch.setattr(memory, "available_memory", lambda: 1 << 30)
-    monkeypatch.setattr(memory, "free_gpu_memory", list)
-    with pytest.raises(errors.TooLittleMemoryError, match=r"2\.0 GiB.*" + words):
-        build(demo_checkpoint, tmp_path / "engine", precision="fp8", device=asked)
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_large_gpu_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gemma4_build.trtllm import memory
-
-    monkeypatch.setattr(memory, "free_gpu_memory", lambda: [10 << 30, 140 << 30])
-    assert memory.choose_device("auto", 90 << 30) == "cuda:1"
-    assert memory.choose_device("cpu", 1) == "cpu"
-    with pytest.raises(errors.TooLittleMemoryError, match=r"140\.0 GiB is free"):
-        memory.choose_device("cuda", 150 << 30)

@@ -122,9 +122,12 @@ def test_padded_widths(spec: ModelSpec) -> None:
 
 def test_needs_of_a_build(spec: ModelSpec) -> None:
     plain, fp8 = build_need(spec, "bf16"), build_need(spec, "fp8")
-    assert (plain.output_bytes, plain.memory_bytes) == (51_611_872_412, 0)
+    assert (plain.output_bytes, plain.quantize) == (51_611_872_412, None)
     assert fp8.output_bytes == total_bytes(spec, FP8)
-    assert fp8.scratch_bytes == 0
-    assert 80e9 < fp8.memory_bytes < 100e9
+    assert fp8.quantize is not None
+    assert fp8.scratch_bytes == fp8.quantize.states == 2 * 2 * 64 * 512 * 2816
+    assert 4e9 < fp8.quantize.gpu < fp8.quantize.host < 8e9
     int4 = build_need(spec, "int4", to=Widths(768, 2176))
-    assert int4.scratch_bytes == total_bytes(Widths(768, 2176).apply(spec), None)
+    assert int4.quantize is not None
+    padding = total_bytes(Widths(768, 2176).apply(spec), None)
+    assert int4.scratch_bytes == padding + int4.quantize.states

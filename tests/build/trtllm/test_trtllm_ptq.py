@@ -19,6 +19,7 @@ from gemma4_build.progress import SilentReporter
 from gemma4_build.random_checkpoint import PRESETS, write_checkpoint
 from gemma4_build.request import BuildRequest
 from gemma4_build.result import BuildResult
+from gemma4_build.safetensors_file import header
 from gemma4_build.trtllm import pipeline
 from gemma4_build.trtllm.formats import FP8, NVFP4_EXPERTS, total_bytes
 from gemma4_build.trtllm.options import GpuOptions
@@ -42,29 +43,21 @@ def build(source: Path, out: Path, precision: str, **options: Any) -> BuildResul
 
 
 @pytest.fixture(scope="module")
-def built(
-    demo_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], BuildResult]:
-    """Engine folders by precision, made once. Do not change them."""
-    found: dict[str, BuildResult] = {}
-
-    def get(name: str) -> BuildResult:
-        if name not in found:
-            precision, _, quantize = name.partition("-")
-            found[name] = build(
-                demo_checkpoint, tmp_path_factory.mktemp(name) / "engine", precision,
-                quantize=quantize or None, calibration_samples=SAMPLES,
-            )  # fmt: skip
-        return found[name]
-
-    return get
+def one_file(built: Callable[[str], BuildResult], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The fp8 checkpoint in one shard, without an index."""
+    source, folder = built("fp8").path / "checkpoint", tmp_path_factory.mktemp("one") / "fp8"
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("*.safetensors*"))
+    with open_tensors(source) as (stored, _), weights(folder).open("wb") as file:
+        file.write(header((t.name, t.dtype, t.shape, t.read_size) for t in stored.values()))
+        for tensor in stored.values():
+            file.write(tensor.read().data)
+    return folder
 
 
 @pytest.fixture
-def fp8(built: Callable[[str], BuildResult], tmp_path: Path) -> Path:
+def fp8(one_file: Path, tmp_path: Path) -> Path:
     """A quantized checkpoint to change."""
-    source = built("fp8").path / "checkpoint"
-    return Path(shutil.copytree(source, tmp_path / "source" / "fp8"))
+    return Path(shutil.copytree(one_file, tmp_path / "source" / "fp8"))
 
 
 @pytest.mark.parametrize("name", ["fp8", "nvfp4", "nvfp4-mlp"])
@@ -218,7 +211,7 @@ def fake_export(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], list[int]]:
         def quantize(checkpoint: Path, export: Path, **options: Any) -> Quantized:
             calls.append(len(options["samples"]))
             shutil.copytree(folder, export, dirs_exist_ok=True)
-            return Quantized("0.47.0", 1, 1, 1, 1.0)
+            return Quantized("0.47.0", 1, 1, 1, 0, 1.0)
 
         monkeypatch.setattr(pipeline, "quantize", quantize)
         return calls

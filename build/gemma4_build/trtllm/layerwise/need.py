@@ -1,0 +1,63 @@
+"""What quantizing holds at once, from the model's sizes and the calibration texts alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from gemma4_build.model_spec import ModelSpec
+from gemma4_build.tensor_table import checkpoint_tensors
+from gemma4_build.trtllm.layerwise.names import LAYERS
+
+__all__ = ["QuantizeNeed", "quantize_need"]
+
+LAYER_FACTOR = {"fp8": 1.9, "nvfp4": 1.9, "int4": 2.6}
+"""Peak over the bf16 bytes of a layer: the layer, ModelOpt's packed copy, what packing needs; for
+int4 also the experts as linear layers. Measured in docs/build.md."""
+
+ATTENTION_ITEM = 12
+"""Bytes of a value of eager attention: bf16 scores, masked scores, float32 softmax and its bf16
+copy."""
+
+FIXED = 3 << 29
+"""torch, transformers and ModelOpt; on a GPU its context and workspaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizeNeed:
+    """In bytes. ``layer`` is the largest decoder layer with all that is made of it, ``states`` the
+    activations before and after it, ``attention`` those inside it for the longest text."""
+
+    layer: int
+    states: int
+    attention: int
+
+    @property
+    def host(self) -> int:
+        """Of host memory, to do it on the CPU."""
+        return self.layer + self.states + self.attention + FIXED
+
+    @property
+    def gpu(self) -> int:
+        """Of GPU memory, to do it there."""
+        return self.layer + self.attention + FIXED
+
+    @property
+    def beside_gpu(self) -> int:
+        """Of host memory, to do it on a GPU: the layer passes through."""
+        return self.layer + self.states + FIXED
+
+
+def quantize_need(spec: ModelSpec, precision: str, *, tokens: int, longest: int) -> QuantizeNeed:
+    """``spec`` has the widths to quantize; ``tokens`` are those of all calibration texts,
+    ``longest`` those of the longest one."""
+    layers = [0] * spec.layers
+    for rule in checkpoint_tensors(spec):
+        if rule.name.startswith(LAYERS):
+            number = int(rule.name.removeprefix(LAYERS).partition(".")[0])
+            layers[number] += 2 * prod(rule.shape)
+    return QuantizeNeed(
+        layer=int(LAYER_FACTOR[precision] * max(layers)),
+        states=2 * 2 * tokens * spec.hidden,
+        attention=ATTENTION_ITEM * spec.heads * longest * longest,
+    )
