@@ -216,13 +216,18 @@ def load_server(
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.api_keys = [secrets.token_hex(32)]
-    params.endpoint_slots = params.endpoint_props = params.endpoint_metrics = False
+    params.endpoint_slots = params.endpoint_props = False
+    params.endpoint_metrics = True  # for the call below; the HTTP door stays shut
     params.cache_type_k = params.cache_type_v = _KV_TYPES[options.kv_type]
     if not options.flash_attention:
         # On CPU it casts K and V to float16; parity needs neither.
         params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     try:
-        return xllamacpp.Server(params)
+        server = xllamacpp.Server(params)
+        # Answered by the server's loop, so the loop runs: destroyed before that, a server waits for
+        # its thread for ever.
+        server.handle_metrics()
+        return server
     except RuntimeError as error:
         raise RuntimeError(
             f"llama.cpp cannot load {model}: {error} (its reason is in the log above)"
