@@ -134,9 +134,10 @@ def linear_parts(linear: Linear, scheme: Scheme) -> tuple[Part, ...]:
             second,
             *one,
         )
+    block = scheme.block or INT4_BLOCK
     packed = (
         Part(f"{name}.weight", "U8", (out // 2, inner)),
-        Part(f"{name}.weight_scale", "F32", (out, inner // INT4_BLOCK)),
+        Part(f"{name}.weight_scale", "F32", (out, inner // block)),
         second,
         *one,
     )

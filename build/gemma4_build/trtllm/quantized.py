@@ -45,7 +45,7 @@ def decode_linear(linear: Linear, scheme: Scheme, stored: Stored) -> Array:
         second = scalar(stored[f"{linear.name}.weight_scale_2"])
         return decode_nvfp4(weight.read(), scale.read(), second, inner=linear.inner)
     values = decode_int4(
-        weight.read(), scale.read_float32(), inner=linear.inner, block=INT4_BLOCK
+        weight.read(), scale.read_float32(), inner=linear.inner, block=scheme.block or INT4_BLOCK
     ).reshape(linear.out, linear.inner)
     if folded_norm(linear) is None:
         values *= stored[f"{linear.name}.pre_quant_scale"].read_float32()

@@ -86,6 +86,8 @@ def _config(whole: dict[str, Any], spec: ModelSpec, layer: int) -> Any:
         "num_global_key_value_heads": spec.layer_kv_heads(layer),
         "vocab_size": VOCABULARY,
         "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 1,
     }
     result = Gemma4Config.from_dict(config)
     kind = "sliding_attention" if spec.sliding[layer] else "full_attention"
