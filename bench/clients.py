@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import queue
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -27,12 +26,9 @@ from typing import Any
 import numpy as np
 import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
-from gemma4_build.pipeline import build_engine
-from gemma4_build.progress import SilentReporter
-from gemma4_build.request import BuildRequest
 from gemma4_client import AsyncClient, Client
+from servers import Served, synthetic_engine
 
-ROOT = Path(__file__).parents[1]
 PROMPT = "Count from one to one hundred, please."
 
 
@@ -195,17 +191,10 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1000.0, help="tokens/s of one stream")
     a = parser.parse_args()
     levels = [int(n) for n in a.streams.split(",")]
-    sys.path.insert(0, str(ROOT / "tests"))
-    from e2e.served import Served
-
     with tempfile.TemporaryDirectory() as folder:
-        engine = Path(folder) / "engine"
-        build_engine(
-            BuildRequest(
-                checkpoint=ROOT / "demo" / "checkpoint", out=engine, runtime="synthetic",
-                slots=max(levels), max_total_tokens=4096, decode_tokens_per_s=a.rate,
-            ),
-            SilentReporter(),
+        engine = synthetic_engine(
+            Path(folder) / "engine", tokens_per_s=a.rate, slots=max(levels),
+            prefill_tokens_per_s=20_000,
         )  # fmt: skip
         served = Served(engine, Path(folder) / "run")
         url = f"127.0.0.1:{served.grpc}"

@@ -28,15 +28,15 @@ import grpc
 import orjson
 import psutil
 from gemma4_client.wire import build_request
-from gemma4_runtime.engine_folder import read_manifest
 from gemma4_runtime.engines.base import EngineInfo
 from gemma4_runtime.engines.llama_cpp import load_server
 from gemma4_runtime.engines.llama_payload import payload
+from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
 from gemma4_runtime.server.board import Field
+from servers import Served
 from tritonclient.grpc import service_pb2_grpc
 
-ROOT = Path(__file__).parents[1]
 Result = tuple[int, float]
 """Tokens and TTFT (seconds) of one stream."""
 
@@ -162,8 +162,6 @@ class Triton:
     """The same engine under ``gemma4 serve``."""
 
     def __init__(self, options: argparse.Namespace, slots: int) -> None:
-        sys.path.insert(0, str(ROOT / "tests"))
-        from e2e.served import Served
         from gemma4_runtime.output.vocab import load_token_table
 
         pieces = load_token_table(options.engine / "tokenizer.json").pieces

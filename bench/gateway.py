@@ -19,63 +19,20 @@ import asyncio
 import json
 import re
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Thread
 
 import psutil
 import uvloop
-from gemma4_build.pipeline import build_engine
-from gemma4_build.progress import SilentReporter
-from gemma4_build.request import BuildRequest
 from gemma4_client import AsyncClient
+from servers import MODEL, UNPACED, Command, RunningGateway, Served, synthetic_engine
 
-ROOT = Path(__file__).parents[1]
-GEMMA4 = Path(sys.executable).with_name("gemma4")
 STREAMS_PER_CONNECTION = 50
 Result = tuple[int, float]
 """Tokens and TTFT (seconds) of one answer."""
-
-
-class Process:
-    """A ``gemma4`` command that has printed ``until``."""
-
-    def __init__(self, *args: str, until: str = "Ctrl-C stops") -> None:
-        self.text = ""
-        self.popen = subprocess.Popen(
-            [GEMMA4, *args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        Thread(target=self._read, daemon=True).start()
-        deadline = time.monotonic() + 120
-        while until not in self.text:
-            if self.popen.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"gemma4 {args[0]} did not start:\n{self.text}")
-            time.sleep(0.05)
-
-    def _read(self) -> None:
-        assert self.popen.stdout is not None
-        for line in self.popen.stdout:
-            self.text += line
-
-    def port(self, label: str) -> int:
-        found = re.search(label + r" +(?:http://)?[\d.]+:(\d+)", self.text)
-        assert found is not None, self.text
-        return int(found[1])
-
-    def cpu(self) -> float:
-        """Seconds so far, children included."""
-        parent = psutil.Process(self.popen.pid)
-        times = [p.cpu_times() for p in [parent, *parent.children(recursive=True)]]
-        return sum(t.user + t.system for t in times)
-
-    def stop(self) -> None:
-        self.popen.terminate()
-        self.popen.wait(60)
 
 
 def messages(index: int) -> list[dict[str, str]]:
@@ -213,7 +170,7 @@ async def turns(sides: dict[str, Ask], requests: int, tokens: int) -> dict[str, 
 
 async def rounds(
     sides: dict[str, Ask],
-    processes: dict[str, Process],
+    processes: dict[str, Command],
     streams: int,
     options: argparse.Namespace,
 ) -> dict[str, Measured]:
@@ -255,10 +212,10 @@ def show(streams: int, found: dict[str, Measured]) -> None:
     print(f"     gateway / direct {middle(ratios):.2f}, added TTFT {added:+.2f} ms")
 
 
-async def bench(options: argparse.Namespace, server: Process, gateway: Process) -> None:
+async def bench(options: argparse.Namespace, server: Served, gateway: RunningGateway) -> None:
     most = max(options.streams)
-    direct = Direct(server.port("gRPC"), most)
-    through = Gateway(gateway.port("URL"), "bench")
+    direct = Direct(server.grpc, most)
+    through = Gateway(gateway.port, MODEL)
     sides: dict[str, Ask] = {"direct": direct.ask, "gateway": through.ask}
     for streams in options.streams:
         if streams == 1:
@@ -267,23 +224,6 @@ async def bench(options: argparse.Namespace, server: Process, gateway: Process) 
             processes = {"server": server, "gateway": gateway}
             show(streams, await rounds(sides, processes, streams, options))
     await direct.close()
-
-
-def synthetic_engine(folder: Path, *, pace: float) -> Path:
-    """An engine folder; ``pace`` is tokens/s of a stream."""
-    build_engine(
-        BuildRequest(
-            checkpoint=ROOT / "demo" / "checkpoint",
-            out=folder,
-            runtime="synthetic",
-            slots=256,
-            max_total_tokens=4096,
-            decode_tokens_per_s=pace,
-            prefill_tokens_per_s=1e9,
-        ),
-        SilentReporter(),
-    )
-    return folder
 
 
 def main() -> None:
@@ -296,15 +236,10 @@ def main() -> None:
     parser.add_argument("--pace", type=float, default=0.0, help="tokens/s of a stream; 0: no pace")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        engine = synthetic_engine(Path(folder) / "engine", pace=options.pace or 1e9)
-        server = Process(
-            "serve", "--engine", str(engine), "--http-port", "0", "--grpc-port", "0",
-            "--metrics-port", "0",
-        )  # fmt: skip
-        gateway = Process(
-            "gateway", "--port", "0", "--served-model-name", "bench",
-            "--backend", f"127.0.0.1:{server.port('gRPC')}",
-        )  # fmt: skip
+        pace = options.pace or UNPACED
+        engine = synthetic_engine(Path(folder) / "engine", tokens_per_s=pace, slots=256)
+        server = Served(engine, Path(folder) / "run")
+        gateway = RunningGateway(server.grpc)
         try:
             uvloop.run(bench(options, server, gateway))
         finally:

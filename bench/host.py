@@ -24,24 +24,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-import urllib.error
-import urllib.request
 from dataclasses import asdict
 from pathlib import Path
 
-import psutil
-from gemma4_build.pipeline import build_engine
-from gemma4_build.progress import SilentReporter
-from gemma4_build.request import BuildRequest
 from gemma4_serve.install import find_triton
 from gemma4_serve.ports import Ports, claim_ports
 from host_load import Job, Result
+from servers import ROOT, UNPACED, Command, Served, synthetic_engine
 
-ROOT = Path(__file__).parents[1]
 TOPOLOGIES = ("engine", "reference", "gemma4", "gemma4_packed")
-UNPACED = 1e6
-"""Tokens/s of a stream that no host path reaches."""
 HEAD = (
     f"{'topology':14} {'streams':>7} {'tokens/s':>9} {'resp/s':>7} {'TTFT ms':>8} {'gap p50':>8} "
     f"{'p99 ms':>8} {'lag p99 ms, halves':>19} {'slowest':>8} {'server ms/1k':>13} {'load':>6} "
@@ -49,90 +40,33 @@ HEAD = (
 )
 
 
-class Server:
-    """A server with a repository of its own, on free ports. ``process`` is its root."""
+class Reference(Command):
+    """bench/reference on a Triton server; its null engine keeps to ``interval`` seconds a token."""
 
-    def __init__(self, command: list[str], env: dict[str, str], ports: Ports) -> None:
-        self.url = f"127.0.0.1:{ports.grpc}"
-        ready = f"http://127.0.0.1:{ports.http}/v2/health/ready"
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop
-        self.process = psutil.Popen(
-            command, env=os.environ | env, stdout=self._log, stderr=subprocess.STDOUT
-        )
-        end = time.monotonic() + 120
-        while time.monotonic() < end and self.process.is_running():
-            try:
-                with urllib.request.urlopen(ready, timeout=5):
-                    return
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
-        self._log.seek(0)
-        raise RuntimeError(self._log.read().decode()[-2000:])
-
-    def tree(self) -> list[psutil.Process]:
-        return [self.process, *self.process.children(recursive=True)]
-
-    def cpu(self) -> float:
-        return sum(t.user + t.system for t in (p.cpu_times() for p in self.tree()))
-
-    def memory(self) -> int:
-        return sum(p.memory_info().rss for p in self.tree())
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(60)
-        self._log.close()
-
-
-def reference_server(interval: float, scratch: Path) -> Server:
-    install = find_triton(scratch)
-    ports = claim_ports("127.0.0.1", Ports(0, 0, 0))
-    env = {
-        "BENCH_INTERVAL_S": str(interval),
-        "BENCH_TOKENIZER": str(ROOT / "demo" / "checkpoint"),
-        "HF_HUB_OFFLINE": "1",
-    }
-    command = [
-        str(install.binary), f"--model-repository={ROOT / 'bench' / 'reference'}",
-        f"--backend-directory={install.backends}", "--disable-auto-complete-config",
-        f"--backend-config=python,shm-region-prefix-name=bench_{os.getpid()}_",
-        "--http-address=127.0.0.1", "--grpc-address=127.0.0.1", "--metrics-address=127.0.0.1",
-        f"--http-port={ports.http}", f"--grpc-port={ports.grpc}",
-        f"--metrics-port={ports.metrics}",
-    ]  # fmt: skip
-    return Server(command, install.env | env, ports)
-
-
-def our_server(engine: Path, scratch: Path) -> Server:
-    ports = claim_ports("127.0.0.1", Ports(0, 0, 0))
-    command = [
-        str(Path(sys.executable).with_name("gemma4")), "serve", "--engine", str(engine),
-        "--run-dir", str(scratch / "run"), "--metrics-port", str(ports.metrics),
-        "--http-port", str(ports.http), "--grpc-port", str(ports.grpc),
-    ]  # fmt: skip
-    return Server(command, {}, ports)
-
-
-def build(scratch: Path, tokens_per_s: float, slots: int) -> Path:
-    """A synthetic engine whose first token comes at once."""
-    out = scratch / "engine"
-    request = BuildRequest(
-        checkpoint=ROOT / "demo" / "checkpoint",
-        out=out,
-        runtime="synthetic",
-        slots=slots,
-        max_total_tokens=4096,
-        decode_tokens_per_s=tokens_per_s,
-        prefill_tokens_per_s=1e9,
-    )
-    build_engine(request, SilentReporter())
-    return out
+    def __init__(self, interval: float, scratch: Path) -> None:
+        install = find_triton(scratch)
+        ports = claim_ports("127.0.0.1", Ports(0, 0, 0))
+        self.grpc = ports.grpc
+        env = {
+            "BENCH_INTERVAL_S": str(interval),
+            "BENCH_TOKENIZER": str(ROOT / "demo" / "checkpoint"),
+            "HF_HUB_OFFLINE": "1",
+        }
+        super().__init__(
+            f"--model-repository={ROOT / 'bench' / 'reference'}",
+            f"--backend-directory={install.backends}", "--disable-auto-complete-config",
+            f"--backend-config=python,shm-region-prefix-name=bench_{os.getpid()}_",
+            "--http-address=127.0.0.1", "--grpc-address=127.0.0.1", "--metrics-address=127.0.0.1",
+            f"--http-port={ports.http}", f"--grpc-port={ports.grpc}",
+            f"--metrics-port={ports.metrics}",
+            env=install.env | env, program=install.binary, until="Started Metrics Service",
+        )  # fmt: skip
 
 
 class Measured:
     """One run of the load against one server."""
 
-    def __init__(self, server: Server, job: Job) -> None:
+    def __init__(self, server: Command, job: Job) -> None:
         idle, cpu = server.memory(), server.cpu()
         peak = [idle]
         over = threading.Event()
@@ -197,7 +131,9 @@ def main() -> None:
     print(HEAD, flush=True)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        engine = build(scratch, a.rate or UNPACED, max(levels))
+        engine = synthetic_engine(
+            scratch / "engine", tokens_per_s=a.rate or UNPACED, slots=max(levels)
+        )
         for streams in levels:
             runs: dict[str, list[Measured]] = {name: [] for name in topologies}
             for _ in range(a.rounds):
@@ -205,15 +141,19 @@ def main() -> None:
                     wanted = [name for name in names if name in topologies]
                     if not wanted:
                         continue
-                    theirs = "engine" in names
                     server = (
-                        reference_server(interval, scratch)
-                        if theirs
-                        else our_server(engine, scratch)
+                        Reference(interval, scratch)
+                        if "engine" in names
+                        else Served(engine, scratch / "run")
                     )
                     for name in wanted:
                         job = Job(
-                            name, server.url, streams, a.tokens, "Hello world this is", interval
+                            name,
+                            f"127.0.0.1:{server.grpc}",
+                            streams,
+                            a.tokens,
+                            "Hello world this is",
+                            interval,
                         )
                         runs[name].append(Measured(server, job))
                     server.stop()

@@ -10,7 +10,7 @@ from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
 from gemma4_build.trtllm.options import GpuOptions
-from gemma4_runtime.engine_folder import read_manifest
+from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.trtllm import llm_args
 from gemma4_runtime.trtllm.api import VERSION
 

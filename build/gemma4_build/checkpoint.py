@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gemma4_runtime.engine_folder import SourceFile
+from gemma4_runtime.manifest import SourceFile
 
 from gemma4_build.errors import (
     BadIndexError,

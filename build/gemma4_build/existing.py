@@ -5,13 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gemma4_runtime.engine_folder import (
-    MANIFEST_NAME,
-    EngineFolderError,
-    Manifest,
-    check_files,
-    read_manifest,
-)
+from gemma4_runtime.engine_folder import check_files
+from gemma4_runtime.manifest import MANIFEST_NAME, EngineFolderError, Manifest, read_manifest
 
 from gemma4_build.errors import ExistingFolderError
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from gemma4_runtime.engine_folder import (
+from gemma4_runtime.engine_hashes import sha256_file
+from gemma4_runtime.manifest import (
     MANIFEST_NAME,
     SCHEMA_VERSION,
     FileEntry,
@@ -22,7 +23,6 @@ from gemma4_runtime.engine_folder import (
     Source,
     SourceFile,
 )
-from gemma4_runtime.engine_hashes import sha256_file
 
 from gemma4_build.model_spec import ARCHITECTURE, ModelSpec
 from gemma4_build.precision import PRECISIONS

@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gemma4_runtime.engine_folder import FileEntry, Manifest, SourceFile
 from gemma4_runtime.machine import available_memory
+from gemma4_runtime.manifest import FileEntry, Manifest, SourceFile
 
 from gemma4_build.checkpoint import TEXT_FILES, Checkpoint, open_checkpoint, source_files
 from gemma4_build.convert import convert_tensors, resume_point

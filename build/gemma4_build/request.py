@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gemma4_runtime.engine_folder import ManifestLimits, SyntheticPace
+from gemma4_runtime.manifest import ManifestLimits, SyntheticPace
 
 from gemma4_build.errors import BadOptionError
 from gemma4_build.model_spec import ModelSpec

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from gemma4_runtime.engine_folder import Manifest
+from gemma4_runtime.manifest import Manifest
 
 __all__ = ["BuildResult"]
 

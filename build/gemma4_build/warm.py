@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 
-from gemma4_runtime.engine_folder import Manifest, WarmUp
 from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.errors import RequestError
+from gemma4_runtime.manifest import Manifest, WarmUp
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
 from gemma4_runtime.trtllm.gpu_sets import first_gpu_name
 

@@ -49,7 +49,8 @@ def serve(
 ) -> None:
     """Start the server and keep it running until Ctrl-C or SIGTERM."""
     try:
-        from gemma4_runtime.engine_folder import EngineFolderError, load_engine_folder
+        from gemma4_runtime.engine_folder import load_engine_folder
+        from gemma4_runtime.manifest import EngineFolderError
         from gemma4_serve.checks import check_runtime
         from gemma4_serve.errors import ServeError
         from gemma4_serve.install import find_repository

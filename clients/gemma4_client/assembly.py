@@ -22,10 +22,6 @@ class Assembly:
         self._ended: float | None = None
 
     @property
-    def chunks(self) -> int:
-        return len(self._deltas)
-
-    @property
     def finished(self) -> bool:
         return self._ended is not None
 
@@ -33,10 +29,6 @@ class Assembly:
     def deltas(self) -> list[Delta]:
         """Every chunk so far."""
         return self._deltas
-
-    def restart(self) -> None:
-        """The request is sent again; the clock goes on."""
-        self._deltas.clear()
 
     def add(self, delta: Delta) -> Delta:
         """The chunk itself. Raises :class:`StreamOrderError` for one that is not the next."""

@@ -6,7 +6,7 @@ import re
 from typing import Any, ClassVar
 
 import grpc
-from gemma4_runtime.errors import Status, parse_wire
+from gemma4_runtime.errors import OVERLOADED, Status, parse_wire
 
 __all__ = [
     "AccessDeniedError",
@@ -41,6 +41,11 @@ class UnavailableError(Gemma4Error):
     """UNAVAILABLE: overload, draining, or no connection; retry later."""
 
     status = "UNAVAILABLE"
+
+    @property
+    def overloaded(self) -> bool:
+        """True when the server answered that its slots and its queue are full."""
+        return OVERLOADED in str(self)
 
 
 class CircuitOpenError(UnavailableError):

@@ -22,6 +22,7 @@ __all__ = [
     "build_infer",
     "build_request",
     "check_inputs",
+    "delta_of",
     "raw_tensor",
     "read_delta",
     "read_strings",
@@ -158,24 +159,44 @@ def read_strings(data: bytes) -> list[bytes]:
     return items
 
 
+_ABSENT = {
+    "text_output": "",
+    "reasoning_output": "",
+    "tool_calls": "",
+    "finish_reason": "",
+    "chunk_index": 0,
+    "prompt_tokens": 0,
+    "completion_tokens": 0,
+    "output_ids": [],
+    "output_log_probs": [],
+    "timings": "",
+    "cum_log_probs": 0.0,
+}
+"""What an output that ``gemma4_packed`` leaves out stands for."""
+
+
 def read_delta(response: service_pb2.ModelInferResponse) -> Delta | None:
     """The chunk in a response of ``gemma4_packed``: its only tensor is a JSON object of the outputs
     of ``gemma4``, where an empty or 0 one may be absent. None in a response without outputs: the
     last one of some streams, and the server's own look whether the client is still there."""
     if not response.outputs:
         return None
-    get = json.loads(response.raw_output_contents[0].decode()).get
-    calls, timings = get("tool_calls"), get("timings")
+    return delta_of(_ABSENT | json.loads(response.raw_output_contents[0].decode()))
+
+
+def delta_of(outputs: Mapping[str, Any]) -> Delta:
+    """The chunk with these outputs of ``gemma4``. Raises :class:`KeyError` for one that lacks."""
+    calls, timings = outputs["tool_calls"], outputs["timings"]
     return Delta(
-        get("text_output", ""),
-        get("reasoning_output", ""),
+        outputs["text_output"],
+        outputs["reasoning_output"],
         json.loads(calls) if calls else [],
-        get("finish_reason", ""),
-        get("chunk_index", 0),
-        get("prompt_tokens", 0),
-        get("completion_tokens", 0),
-        get("output_ids", []),
-        get("output_log_probs", []),
+        outputs["finish_reason"],
+        outputs["chunk_index"],
+        outputs["prompt_tokens"],
+        outputs["completion_tokens"],
+        [*outputs["output_ids"]],
+        [*outputs["output_log_probs"]],
         json.loads(timings) if timings else None,
-        get("cum_log_probs", 0.0),
+        outputs["cum_log_probs"],
     )

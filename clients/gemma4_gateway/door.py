@@ -129,6 +129,8 @@ class Door:
         metrics.requests.labels(record.route, str(record.status)).inc()
         if record.route != "other":
             metrics.duration.labels(record.route).observe(time.perf_counter() - record.started)
+        if record.status == 499:
+            metrics.disconnects.inc()
         if record.first_token is not None:
             metrics.ttft.labels(record.route).observe(record.first_token - record.started)
             metrics.prompt_tokens.labels(record.key.name).inc(record.prompt_tokens)

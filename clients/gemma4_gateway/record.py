@@ -12,6 +12,17 @@ from gemma4_gateway.keys import ANONYMOUS, KeyEntry
 __all__ = ["Record", "record_of"]
 
 _SCOPE_KEY = "gemma4_gateway.record"
+_ROUTES = {
+    "/v1/chat/completions": "chat",
+    "/v1/completions": "completions",
+    "/v1/responses": "responses",
+    "/v1/models": "models",
+    "/tokenize": "tokenize",
+    "/detokenize": "detokenize",
+    "/health/live": "health",
+    "/health/ready": "health",
+    "/metrics": "metrics",
+}
 
 
 @dataclass(slots=True)
@@ -25,7 +36,6 @@ class Record:
     started: float = field(default_factory=time.perf_counter)
     first_token: float | None = None
     status: int = 0
-    route: str = "other"
     model: str = ""
     streamed: bool = False
     backends: list[str] = field(default_factory=list)
@@ -33,6 +43,14 @@ class Record:
     completion_tokens: int = 0
     finish: str = ""
     error: str = ""
+
+    @property
+    def route(self) -> str:
+        """For the metrics: what was asked for, whatever came of it. Few values, so "other" for
+        every path that does not exist."""
+        if self.path.startswith("/v1/models/"):
+            return "models"
+        return _ROUTES.get(self.path, "other")
 
     def put_into(self, scope: Scope) -> None:
         scope[_SCOPE_KEY] = self

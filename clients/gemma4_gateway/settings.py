@@ -36,10 +36,6 @@ class KeySource:
     file: Path | None = None
     plain: tuple[str, ...] = ()
 
-    @property
-    def any(self) -> bool:
-        return self.file is not None or bool(self.plain)
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:

@@ -1,82 +1,21 @@
-"""The engine folder: its manifest ``engine.json`` and the check that a start makes.
-
-``gemma4 build`` writes the folder, ``gemma4 serve`` and the runtime load it.
-"""
+"""The check of an engine folder that a start makes: its manifest, its files, this machine."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gemma4_runtime.engine_hashes import HashCache
 from gemma4_runtime.machine import available_memory
+from gemma4_runtime.manifest import EngineFolderError, Manifest, read_manifest
 
 __all__ = [
-    "MANIFEST_NAME",
-    "SCHEMA_VERSION",
-    "BadManifestError",
     "EngineFolder",
-    "EngineFolderError",
-    "FileEntry",
-    "FirstTokens",
-    "LlamaCppOptions",
     "MachineTooSmallError",
-    "Manifest",
-    "ManifestLimits",
-    "MemoryNeed",
-    "ModelFacts",
-    "NoManifestError",
-    "NoSuchFolderError",
-    "Quality",
-    "SchemaVersionError",
-    "Source",
-    "SourceFile",
-    "SyntheticPace",
     "TamperedFileError",
-    "TensorRtLlmOptions",
-    "UnknownRuntimeError",
-    "WarmUp",
     "check_files",
     "load_engine_folder",
-    "read_manifest",
 ]
-
-MANIFEST_NAME = "engine.json"
-SCHEMA_VERSION = 1
-RUNTIMES = ("llama_cpp", "tensorrt_llm", "synthetic")
-
-Positive = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class EngineFolderError(Exception):
-    """The folder cannot be served; the text says why and what to do."""
-
-
-class NoSuchFolderError(EngineFolderError):
-    """The path is not a folder."""
-
-
-class NoManifestError(EngineFolderError):
-    """The folder has no engine.json."""
-
-
-class BadManifestError(EngineFolderError):
-    """engine.json is no manifest."""
-
-
-class SchemaVersionError(EngineFolderError):
-    """engine.json was written by a version that this one does not read."""
-
-
-class UnknownRuntimeError(EngineFolderError):
-    """engine.json names a runtime that does not exist here."""
 
 
 class TamperedFileError(EngineFolderError):
@@ -94,194 +33,6 @@ class MachineTooSmallError(EngineFolderError):
         super().__init__(message)
         self.needed = needed
         self.available = available
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SourceFile(_Model):
-    """A file of the checkpoint. ``sampled``: the hash covers size, header and samples only."""
-
-    name: str
-    size: Count
-    sha256: Sha256
-    sampled: bool
-
-
-class Source(_Model):
-    """The checkpoint that the engine was built from."""
-
-    name: str
-    architecture: str
-    files: list[SourceFile]
-
-
-class ManifestLimits(_Model):
-    """What the engine was planned for. ``max_total_tokens`` is prompt plus output of one
-    request; ``slots`` requests run at once and ``max_queued`` wait."""
-
-    max_total_tokens: Positive
-    max_prompt_tokens: Positive
-    slots: Positive
-    max_queued: Count
-
-
-class ModelFacts(_Model):
-    """What the runtime and the tools need to know of the model."""
-
-    layers: Positive
-    sliding_layers: Count
-    hidden_size: Positive
-    vocab_size: Positive
-    bos_id: Count
-    eos_ids: list[Count]
-    pad_id: Count
-    sliding_window: Positive
-    context_length: Positive
-    experts: Count
-    experts_per_token: Count
-
-
-class MemoryNeed(_Model):
-    """Estimated resident bytes. KV bytes are per token, summed over the layers of the kind.
-
-    llama.cpp keeps, per slot, ``max_total_tokens`` cells for full layers and the window plus one
-    micro batch, padded to 256, for sliding layers (llama-kv-cache-iswa.cpp).
-    """
-
-    weight_bytes: Count
-    kv_bytes_per_token_sliding: Count
-    kv_bytes_per_token_full: Count
-    sliding_cells: Count
-    compute_bytes: Count
-
-    def total(self, *, slots: int, max_total_tokens: int) -> int:
-        """Bytes for ``slots`` requests of ``max_total_tokens`` each."""
-        sliding = min(self.sliding_cells, max_total_tokens) * self.kv_bytes_per_token_sliding
-        full = max_total_tokens * self.kv_bytes_per_token_full
-        return self.weight_bytes + self.compute_bytes + slots * (sliding + full)
-
-    def fitting_slots(self, *, available: int, max_total_tokens: int) -> int:
-        """Most slots that fit into ``available`` bytes; 0 when not even one does."""
-        fixed = self.total(slots=0, max_total_tokens=max_total_tokens)
-        each = self.total(slots=1, max_total_tokens=max_total_tokens) - fixed
-        return max(0, (available - fixed) // max(1, each))
-
-
-class Quality(_Model):
-    """How the built engine compares with a float32 reference of the checkpoint.
-
-    Positions are generated tokens. ``mean_kl`` is in nats, over the engine's ``top_k`` most
-    probable tokens and one bucket for the rest (``top_k`` the whole vocabulary: exact).
-    ``max_abs_delta_logprob`` is of the tokens that the engine chose. ``top1_agreement`` is a
-    fraction of positions. The perplexities are of the same held-out text, of the engine and of
-    the reference.
-    """
-
-    prompts: Positive
-    positions: Positive
-    top_k: Positive
-    mean_kl: float
-    p99_kl: float
-    top1_agreement: float
-    max_abs_delta_logprob: float
-    reference: str
-    thresholds: dict[str, float]
-    perplexity: float | None = None
-    reference_perplexity: float | None = None
-
-
-class LlamaCppOptions(_Model):
-    """How the runtime must load the file. ``byte_tokens`` "literal": byte tokens have normal
-    type, so that llama.cpp streams their ids one by one (its text is not used)."""
-
-    kv_type: Literal["f32", "f16", "q8_0"]
-    flash_attention: bool
-    byte_tokens: Literal["literal", "byte"]
-    micro_batch: Positive
-
-
-class WarmUp(_Model):
-    """What ``gemma4 build --warm`` measured on the machine that built: seconds, and generated
-    tokens/s of whole batches by their size, prefill included. ``gpu`` is the device's name, ""
-    for a CPU."""
-
-    gpu: str
-    seconds: float
-    prompt_tokens: Positive
-    answer_tokens: Positive
-    ttft_s: float
-    tokens_per_s: dict[Positive, float]
-
-
-class SyntheticPace(_Model):
-    """Pace of the synthetic runtime, per request."""
-
-    prefill_tokens_per_s: Annotated[float, Field(gt=0)]
-    decode_tokens_per_s: Annotated[float, Field(gt=0)]
-
-
-class TensorRtLlmOptions(_Model):
-    """How TensorRT-LLM runs the folder. ``checkpoint`` is the Hugging Face folder and ``llm_args``
-    the arguments of its LLM API, both inside the engine folder."""
-
-    preset: Literal["latency", "throughput", "long-context"]
-    checkpoint: str = "checkpoint"
-    llm_args: str = "llm_args.yaml"
-
-
-class FirstTokens(_Model):
-    """What the source checkpoint answers greedily to the raw prompt ``text`` (BOS is added).
-
-    ``margins`` are the gaps (nats) between the best and the second token: where one is smaller
-    than the engine's rounding, either may come."""
-
-    text: str
-    ids: list[Count]
-    margins: list[float] = []
-
-
-class FileEntry(_Model):
-    """Size in bytes and SHA-256 of a file of the folder."""
-
-    size: Count
-    sha256: Sha256
-
-
-class Manifest(_Model):
-    """engine.json. ``verified`` false: ``quality`` is None and ``unverified_reason`` says why.
-
-    ``first_tokens`` lets a machine that can run the engine check it against the source.
-    ``experimental`` says why the engine may not work; empty for what is known to.
-
-    ``build_key`` identifies what the files were made from; equal keys mean equal files.
-    """
-
-    schema_version: Literal[1]
-    runtime: Literal["llama_cpp", "tensorrt_llm", "synthetic"]
-    runtime_version: str
-    source: Source
-    precision: str
-    tensor_parallel: Positive = 1
-    expert_parallel: Positive = 1
-    gpu_arch: str | None = None
-    limits: ManifestLimits
-    model: ModelFacts
-    memory: MemoryNeed
-    llama_cpp: LlamaCppOptions | None = None
-    synthetic: SyntheticPace | None = None
-    tensorrt_llm: TensorRtLlmOptions | None = None
-    warm: WarmUp | None = None
-    verified: bool
-    unverified_reason: str = ""
-    quality: Quality | None = None
-    first_tokens: list[FirstTokens] = []
-    experimental: str = ""
-    build_key: Sha256
-    tool_version: str
-    created_at: datetime
-    files: dict[str, FileEntry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,44 +56,6 @@ class EngineFolder:
     @property
     def chat_template(self) -> Path:
         return self.path / "chat_template.jinja"
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Parse ``path/engine.json`` without looking at the other files.
-
-    Raises :class:`NoSuchFolderError`, :class:`NoManifestError`, :class:`BadManifestError`,
-    :class:`SchemaVersionError`, :class:`UnknownRuntimeError`.
-    """
-    if not path.is_dir():
-        raise NoSuchFolderError(f"{path}: no such folder; make one with `gemma4 build`")
-    file = path / MANIFEST_NAME
-    try:
-        data = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        raise NoManifestError(
-            f"{file}: not found; {path} is no engine folder, make one with `gemma4 build`"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise BadManifestError(f"{file}: cannot be read ({error}); build again") from None
-    if not isinstance(data, dict):
-        raise BadManifestError(f"{file}: not a JSON object; build again")
-    version = data.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise SchemaVersionError(
-            f"{file}: schema_version is {version!r}, this version reads {SCHEMA_VERSION}; "
-            "build again with this version"
-        )
-    if data.get("runtime") not in RUNTIMES:
-        raise UnknownRuntimeError(
-            f"{file}: runtime is {data.get('runtime')!r}, known are {', '.join(RUNTIMES)}; "
-            "build again with one of them"
-        )
-    try:
-        return Manifest.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise BadManifestError(f"{file}: {field}: {first['msg']}; build again") from None
 
 
 def load_engine_folder(

@@ -11,7 +11,19 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-__all__ = ["RequestError", "Status", "internal", "invalid", "parse_wire", "unavailable"]
+__all__ = [
+    "OVERLOADED",
+    "RequestError",
+    "Status",
+    "internal",
+    "invalid",
+    "overloaded",
+    "parse_wire",
+    "unavailable",
+]
+
+OVERLOADED = "which is all this server takes"
+"""In every message of :func:`overloaded`: how a client tells a full server from one that stops."""
 
 
 class Status(StrEnum):
@@ -63,6 +75,11 @@ def invalid(field: str, message: str) -> RequestError:
 def unavailable(message: str) -> RequestError:
     """UNAVAILABLE: overload or draining; the caller may retry later."""
     return RequestError(Status.UNAVAILABLE, message)
+
+
+def overloaded(busy: str, *, slots: int, max_queued: int) -> RequestError:
+    """UNAVAILABLE: all slots run and the queue is full. ``busy`` says how many do what."""
+    return unavailable(f"{busy}, {OVERLOADED} ({slots} slots, {max_queued} queued); retry later")
 
 
 def internal(message: str) -> RequestError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from gemma4_runtime.engine_folder import Manifest, ManifestLimits
+from gemma4_runtime.manifest import Manifest, ManifestLimits
 
 from gemma4_serve.process import ServerOptions
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gemma4_runtime.engine_folder import Manifest
+from gemma4_runtime.manifest import Manifest
 from gemma4_runtime.trtllm.gpu_sets import GpuError
 from gemma4_runtime.trtllm.llm_args import LlmArgsError
 from gemma4_runtime.trtllm.plan import make_plan

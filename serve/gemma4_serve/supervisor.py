@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from gemma4_runtime.engine_folder import Manifest
+from gemma4_runtime.manifest import Manifest
 from gemma4_runtime.server.access_log import log_event
 
 from gemma4_serve.banner import banner

@@ -11,7 +11,8 @@ from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
 from gemma4_build.result import BuildResult
-from gemma4_runtime.engine_folder import load_engine_folder, read_manifest
+from gemma4_runtime.engine_folder import load_engine_folder
+from gemma4_runtime.manifest import read_manifest
 
 
 def build(checkpoint: Path, out: Path, **options: Any) -> BuildResult:

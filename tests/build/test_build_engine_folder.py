@@ -13,6 +13,7 @@ from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
 from gemma4_runtime import engine_folder, engine_hashes, machine
+from gemma4_runtime import manifest as manifests
 from gemma4_runtime.engine_folder import load_engine_folder
 
 Edit = Callable[[Path, Callable[[dict[str, Any]], object]], None]
@@ -36,32 +37,32 @@ def test_a_good_folder(engine: Path) -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(engine_folder.NoSuchFolderError, match="gemma4 build"):
+    with pytest.raises(manifests.NoSuchFolderError, match="gemma4 build"):
         load_engine_folder(tmp_path / "nothing", verify_hashes=False)
 
 
 def test_no_manifest(tmp_path: Path) -> None:
-    with pytest.raises(engine_folder.NoManifestError, match=r"engine\.json"):
+    with pytest.raises(manifests.NoManifestError, match=r"engine\.json"):
         load_engine_folder(tmp_path, verify_hashes=False)
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None])
 def test_other_schema(version: object, engine: Path, edit_json: Edit) -> None:
     edit_json(engine / "engine.json", lambda m: m.update(schema_version=version))
-    with pytest.raises(engine_folder.SchemaVersionError, match="build again"):
+    with pytest.raises(manifests.SchemaVersionError, match="build again"):
         load_engine_folder(engine, verify_hashes=False)
 
 
 def test_other_runtime(engine: Path, edit_json: Edit) -> None:
     edit_json(engine / "engine.json", lambda m: m.update(runtime="vllm"))
-    with pytest.raises(engine_folder.UnknownRuntimeError, match="'vllm'"):
+    with pytest.raises(manifests.UnknownRuntimeError, match="'vllm'"):
         load_engine_folder(engine, verify_hashes=False)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "\xff"])
 def test_unreadable_manifest(text: str, engine: Path) -> None:
     (engine / "engine.json").write_text(text, encoding="latin-1")
-    with pytest.raises(engine_folder.BadManifestError):
+    with pytest.raises(manifests.BadManifestError):
         load_engine_folder(engine, verify_hashes=False)
 
 
@@ -78,7 +79,7 @@ def test_bad_manifest(
     change: Callable[[dict[str, Any]], object], field: str, engine: Path, edit_json: Edit
 ) -> None:
     edit_json(engine / "engine.json", change)
-    with pytest.raises(engine_folder.BadManifestError, match=field):
+    with pytest.raises(manifests.BadManifestError, match=field):
         load_engine_folder(engine, verify_hashes=False)
 
 
@@ -155,7 +156,7 @@ def test_memory_of_the_real_model() -> None:
     from gemma4_build.random_checkpoint import PRESETS, config_for
 
     spec = parse_config(config_for(PRESETS["26b"], 262144), where="26b")
-    options = engine_folder.LlamaCppOptions(
+    options = manifests.LlamaCppOptions(
         kv_type="f16", flash_attention=True, byte_tokens="literal", micro_batch=512
     )
     need = memory_need(spec, 0, options)

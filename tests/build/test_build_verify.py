@@ -21,7 +21,7 @@ from gemma4_build.verify import verify_gguf
 from gemma4_build.verify.engine_run import Generated, run_greedy
 from gemma4_build.verify.metrics import compare
 from gemma4_build.verify.prompts import load_prompts
-from gemma4_runtime.engine_folder import LlamaCppOptions
+from gemma4_runtime.manifest import LlamaCppOptions
 
 
 def request(checkpoint: Path, out: Path, precision: str, *, skip: bool = True) -> BuildRequest:

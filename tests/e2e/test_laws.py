@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Thread
 
 import grpc
 import psutil
 import pytest
+from e2e.command import GEMMA4
 from e2e.served import Served, user, wait_until
 from gemma4_client import (
     CancelledError,
@@ -28,7 +28,6 @@ from runtime.input.bad_inputs import BAD
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 CANCEL_S = 0.5
-GEMMA4 = Path(sys.executable).with_name("gemma4")
 LONG = {"min_tokens": 1900, "max_tokens": 1900}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
-from gemma4_runtime.engine_folder import MANIFEST_NAME, read_manifest
+from gemma4_runtime.manifest import MANIFEST_NAME, read_manifest
 from gemma4_serve.doctor.trial import run_trial
 
 TEXT = "<|turn>user\nWhat is 7 + 8?<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"

@@ -6,15 +6,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from e2e.command import GEMMA4
 from e2e.served import Served, user
-from gemma4_runtime.engine_folder import read_manifest
+from gemma4_runtime.manifest import read_manifest
 from trtllm_folder import double_env
-
-GEMMA4 = Path(sys.executable).with_name("gemma4")
 
 
 def gemma4(*args: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:

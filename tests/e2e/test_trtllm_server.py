@@ -6,19 +6,18 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
+from e2e.command import GEMMA4
 from e2e.served import Served, user, wait_until
 from gemma4_client import CancelledError, Gemma4Error, InvalidRequestError, UnavailableError
 from gemma4_runtime.server.board import Field
 from trtllm_folder import double_env, make_folder
 
 CANCEL_S = 0.5
-GEMMA4 = Path(sys.executable).with_name("gemma4")
 ASKED = ["What is the capital of France?", "Count from 1 to 20", "What is 7 + 8?", "🌊 Hello"]
 LONG = {"min_tokens": 1800, "max_tokens": 1800}
 

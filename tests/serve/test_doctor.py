@@ -13,7 +13,7 @@ from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
 from gemma4_cli.main import app
-from gemma4_runtime.engine_folder import MANIFEST_NAME
+from gemma4_runtime.manifest import MANIFEST_NAME
 from gemma4_runtime.trtllm.gpus import find_gpu
 from gemma4_runtime.trtllm.nvml import Driver, read_driver
 from gemma4_serve.doctor import machine

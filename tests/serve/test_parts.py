@@ -6,7 +6,7 @@ import json
 import socket
 
 import pytest
-from gemma4_runtime.engine_folder import read_manifest
+from gemma4_runtime.manifest import read_manifest
 from gemma4_serve.banner import banner
 from gemma4_serve.checks import check_runtime
 from gemma4_serve.errors import ServeError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gemma4_runtime.engine_folder import ManifestLimits
+from gemma4_runtime.manifest import ManifestLimits
 from gemma4_runtime.trtllm import llm_args
 
 from gemma4_build.errors import BadOptionError

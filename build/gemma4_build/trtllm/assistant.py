@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from gemma4_runtime.engine_folder import SourceFile
 from gemma4_runtime.engine_hashes import sha256_file
+from gemma4_runtime.manifest import SourceFile
 
 from gemma4_build.errors import BadCheckpointError, BadOptionError
 from gemma4_build.progress import Reporter

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gemma4_runtime.engine_folder import FirstTokens
+from gemma4_runtime.manifest import FirstTokens
 
 from gemma4_build.progress import Reporter, SilentReporter
 from gemma4_build.reference import final_states, project

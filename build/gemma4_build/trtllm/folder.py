@@ -6,8 +6,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from gemma4_runtime.engine_folder import MANIFEST_NAME, FileEntry
 from gemma4_runtime.engine_hashes import sha256_file
+from gemma4_runtime.manifest import MANIFEST_NAME, FileEntry
 from gemma4_runtime.trtllm.llm_args import FILE_NAME
 
 from gemma4_build.checkpoint import TEXT_FILES

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from gemma4_runtime.engine_folder import (
+from gemma4_runtime.manifest import (
     FileEntry,
     FirstTokens,
     Manifest,
@@ -16,9 +16,7 @@ from gemma4_runtime.engine_folder import (
     SourceFile,
     TensorRtLlmOptions,
 )
-from gemma4_runtime.engine_folder import (
-    Source as ManifestSource,
-)
+from gemma4_runtime.manifest import Source as ManifestSource
 from gemma4_runtime.trtllm.versions import PINNED
 
 from gemma4_build.manifest import model_facts, tool_version

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from gemma4_runtime.engine_folder import FileEntry, Manifest
+from gemma4_runtime.manifest import FileEntry, Manifest
 
 from gemma4_build.checkpoint import Checkpoint, open_checkpoint, open_tensors
 from gemma4_build.errors import BadOptionError, QuantizationError

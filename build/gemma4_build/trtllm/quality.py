@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from gemma4_runtime.engine_folder import Quality
+from gemma4_runtime.manifest import Quality
 from tokenizers import Tokenizer
 
 from gemma4_build.errors import QualityError

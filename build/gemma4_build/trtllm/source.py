@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gemma4_runtime.engine_folder import SourceFile
+from gemma4_runtime.manifest import SourceFile
 
 from gemma4_build.checkpoint import check_tensors, check_text_files, open_tensors, source_files
 from gemma4_build.errors import BadCheckpointError, BadOptionError, QuantizationError

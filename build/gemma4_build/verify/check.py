@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from gemma4_runtime.engine_folder import FirstTokens, LlamaCppOptions, Quality
+from gemma4_runtime.manifest import FirstTokens, LlamaCppOptions, Quality
 
 from gemma4_build.checkpoint import Checkpoint
 from gemma4_build.errors import QualityError

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gemma4_runtime.engine_folder import LlamaCppOptions
 from gemma4_runtime.machine import compute_threads
+from gemma4_runtime.manifest import LlamaCppOptions
 
 from gemma4_build.errors import EngineRunError
 

@@ -18,7 +18,7 @@ _REST = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Over all generated positions. See :class:`gemma4_runtime.engine_folder.Quality`."""
+    """Over all generated positions. See :class:`gemma4_runtime.manifest.Quality`."""
 
     positions: int
     mean_kl: float

@@ -9,7 +9,7 @@ from typing import Any
 from gemma4_client.errors import ServerError, from_wire
 from gemma4_client.request import Request
 from gemma4_client.results import Delta
-from gemma4_client.wire import raw_tensor
+from gemma4_client.wire import delta_of, raw_tensor
 
 __all__ = [
     "EventReader",
@@ -45,6 +45,9 @@ def error_text(body: bytes) -> str:
         return body[:300].decode("utf-8", "replace").strip()
 
 
+_LISTS = ("output_ids", "output_log_probs")
+
+
 def _many(value: Any) -> list[Any]:
     """Triton writes a tensor of one element as that element, an empty one as []."""
     return value if isinstance(value, list) else [value]
@@ -59,19 +62,7 @@ def read_json(data: bytes) -> Delta:
     if "error" in fields:
         raise from_wire(fields["error"])
     try:
-        return Delta(
-            text=fields["text_output"],
-            reasoning=fields["reasoning_output"],
-            tool_calls=json.loads(fields["tool_calls"] or "[]"),
-            finish_reason=fields["finish_reason"],
-            index=fields["chunk_index"],
-            prompt_tokens=fields["prompt_tokens"],
-            completion_tokens=fields["completion_tokens"],
-            ids=_many(fields["output_ids"]),
-            log_probs=_many(fields["output_log_probs"]),
-            timings=json.loads(fields["timings"] or "null"),
-            cum_log_prob=fields["cum_log_probs"],
-        )
+        return delta_of(fields | {name: _many(fields[name]) for name in _LISTS})
     except KeyError as error:
         raise ServerError(f"the server's 'gemma4' is not of this version: no {error}") from None
 

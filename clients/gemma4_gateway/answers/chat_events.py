@@ -8,9 +8,9 @@ import orjson
 from gemma4_client import Delta
 
 from gemma4_gateway.answers.chat_whole import finish_reason
+from gemma4_gateway.answers.envelope import Envelope
 from gemma4_gateway.answers.forced_calls import listed_calls, named_call
 from gemma4_gateway.answers.logprobs import TokenLogProb, chat_logprobs
-from gemma4_gateway.answers.sse import DONE
 from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.translate.plan import Plan
 
@@ -27,25 +27,18 @@ class _Choice:
 
 
 class ChatEvents:
-    """What does not change in an event is serialized once: ``_head`` to the choices, ``_tail``
-    after them."""
+    """One object for each stream."""
 
     def __init__(self, plan: Plan, *, answer_id: str, created: int) -> None:
         self._plan = plan
-        envelope = orjson.dumps(
-            {
-                "id": answer_id,
-                "object": "chat.completion.chunk",
-                "created": created,
-                "model": plan.model,
-                "system_fingerprint": None,
-            }
+        self._envelope = envelope = Envelope(
+            "chat.completion.chunk", plan, answer_id=answer_id, created=created
         )
-        self._head = b"data: " + envelope[:-1] + b',"choices":['
-        self._tail = (b'],"usage":null}\n\n') if plan.include_usage else b"]}\n\n"
         self._choices = [_Choice() for _ in plan.calls]
-        self._open = [b'{"index":%d,"delta":{"content":' % i for i in range(len(plan.calls))]
-        self._close = b'},"logprobs":null,"finish_reason":null}' + self._tail
+        self._open = [
+            envelope.head + b'{"index":%d,"delta":{"content":' % i for i in range(len(plan.calls))
+        ]
+        self._close = b'},"logprobs":null,"finish_reason":null}' + envelope.tail
 
     def chunk(self, index: int, delta: Delta, log_probs: list[TokenLogProb] | None) -> bytes:
         """Events for one chunk of the engine; b"" when it shows nothing."""
@@ -59,7 +52,7 @@ class ChatEvents:
         if simple:
             if not delta.text:
                 return b""
-            return self._head + self._open[index] + orjson.dumps(delta.text) + self._close
+            return self._open[index] + orjson.dumps(delta.text) + self._close
         events = b"" if choice.begun else self._begin(index, choice)
         for part in self._parts(choice, delta):
             events += self._event(index, part, log_probs if "content" in part else None, None)
@@ -73,9 +66,7 @@ class ChatEvents:
 
     def end(self, usage: UsageCount) -> bytes:
         """The last events, with ``usage`` if it was asked for."""
-        if not self._plan.include_usage:
-            return DONE
-        return self._head + b'],"usage":' + orjson.dumps(usage.body()) + b"}\n\n" + DONE
+        return self._envelope.end(usage)
 
     def _begin(self, index: int, choice: _Choice) -> bytes:
         choice.begun = True
@@ -120,10 +111,11 @@ class ChatEvents:
         log_probs: list[TokenLogProb] | None,
         finish: str | None,
     ) -> bytes:
-        choice = {
-            "index": index,
-            "delta": delta,
-            "logprobs": None if log_probs is None else chat_logprobs(log_probs),
-            "finish_reason": finish,
-        }
-        return self._head + orjson.dumps(choice) + self._tail
+        return self._envelope.event(
+            {
+                "index": index,
+                "delta": delta,
+                "logprobs": None if log_probs is None else chat_logprobs(log_probs),
+                "finish_reason": finish,
+            }
+        )

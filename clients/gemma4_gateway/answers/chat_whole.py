@@ -6,6 +6,7 @@ from typing import Any
 
 from gemma4_client import Delta
 
+from gemma4_gateway.answers.envelope import whole_body
 from gemma4_gateway.answers.forced_calls import listed_calls, named_call
 from gemma4_gateway.answers.logprobs import TokenLogProb, chat_logprobs
 from gemma4_gateway.answers.usage import UsageCount
@@ -24,18 +25,13 @@ def chat_body(
     usage: UsageCount,
 ) -> dict[str, Any]:
     """``answers`` are whole, one for each choice."""
-    return {
-        "id": answer_id,
-        "object": "chat.completion",
-        "created": created,
-        "model": plan.model,
-        "choices": [
-            chat_choice(plan, i, answer, log_probs[i] if log_probs is not None else None)
-            for i, answer in enumerate(answers)
-        ],
-        "usage": usage.body(),
-        "system_fingerprint": None,
-    }
+    choices = [
+        chat_choice(plan, i, answer, log_probs[i] if log_probs is not None else None)
+        for i, answer in enumerate(answers)
+    ]
+    return whole_body(
+        "chat.completion", plan, choices, answer_id=answer_id, created=created, usage=usage
+    )
 
 
 def chat_choice(

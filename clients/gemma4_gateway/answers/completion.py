@@ -7,12 +7,14 @@ from typing import Any
 import orjson
 from gemma4_client import Delta
 
+from gemma4_gateway.answers.envelope import Envelope, whole_body
 from gemma4_gateway.answers.logprobs import TokenLogProb, completion_logprobs
-from gemma4_gateway.answers.sse import DONE
 from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.translate.plan import Plan
 
 __all__ = ["CompletionEvents", "completion_body"]
+
+KIND = "text_completion"
 
 
 def _choice(
@@ -32,18 +34,11 @@ def completion_body(
     usage: UsageCount,
 ) -> dict[str, Any]:
     """``answers`` are whole, one for each choice."""
-    return {
-        "id": answer_id,
-        "object": "text_completion",
-        "created": created,
-        "model": plan.model,
-        "choices": [
-            _choice(i, a.text, None if log_probs is None else log_probs[i], 0, a.finish_reason)
-            for i, a in enumerate(answers)
-        ],
-        "usage": usage.body(),
-        "system_fingerprint": None,
-    }
+    choices = [
+        _choice(i, a.text, None if log_probs is None else log_probs[i], 0, a.finish_reason)
+        for i, a in enumerate(answers)
+    ]
+    return whole_body(KIND, plan, choices, answer_id=answer_id, created=created, usage=usage)
 
 
 class CompletionEvents:
@@ -51,19 +46,9 @@ class CompletionEvents:
 
     def __init__(self, plan: Plan, *, answer_id: str, created: int) -> None:
         self._plan = plan
-        envelope = orjson.dumps(
-            {
-                "id": answer_id,
-                "object": "text_completion",
-                "created": created,
-                "model": plan.model,
-                "system_fingerprint": None,
-            }
-        )
-        self._head = b"data: " + envelope[:-1] + b',"choices":['
-        self._tail = b'],"usage":null}\n\n' if plan.include_usage else b"]}\n\n"
-        self._open = [b'{"index":%d,"text":' % i for i in range(len(plan.calls))]
-        self._close = b',"logprobs":null,"finish_reason":null}' + self._tail
+        self._envelope = envelope = Envelope(KIND, plan, answer_id=answer_id, created=created)
+        self._open = [envelope.head + b'{"index":%d,"text":' % i for i in range(len(plan.calls))]
+        self._close = b',"logprobs":null,"finish_reason":null}' + envelope.tail
         self._length = [0] * len(plan.calls)
 
     def chunk(self, index: int, delta: Delta, log_probs: list[TokenLogProb] | None) -> bytes:
@@ -71,15 +56,13 @@ class CompletionEvents:
         if log_probs is None and not delta.finish_reason:
             if not delta.text:
                 return b""
-            return self._head + self._open[index] + orjson.dumps(delta.text) + self._close
+            return self._open[index] + orjson.dumps(delta.text) + self._close
         first = self._length[index]
         if log_probs:
             self._length[index] += sum(len(t.data.decode("utf-8", "replace")) for t in log_probs)
         choice = _choice(index, delta.text, log_probs, first, delta.finish_reason or None)
-        return self._head + orjson.dumps(choice) + self._tail
+        return self._envelope.event(choice)
 
     def end(self, usage: UsageCount) -> bytes:
         """The last events, with ``usage`` if it was asked for."""
-        if not self._plan.include_usage:
-            return DONE
-        return self._head + b'],"usage":' + orjson.dumps(usage.body()) + b"}\n\n" + DONE
+        return self._envelope.end(usage)

@@ -26,8 +26,6 @@ from gemma4_gateway.translate.plan import EngineCall
 
 __all__ = ["Answering", "Router"]
 
-_OVERLOAD = "which is all this server takes"
-"""In the engine's message when its slots and queue are full."""
 _PAUSE_S = 1.0
 _OVERLOAD_PAUSE_S = 0.1
 
@@ -179,7 +177,7 @@ class Router:
 
     def _note(self, backend: Backend, error: UnavailableError) -> bool:
         """True for overload, which is no fault of the back end."""
-        full = _OVERLOAD in str(error)
+        full = error.overloaded
         backend.failed(str(error), pause=_OVERLOAD_PAUSE_S if full else _PAUSE_S)
         if not full:
             self._health.check_now(backend)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from gemma4_gateway.answers.chat_events import ChatEvents
 from gemma4_gateway.answers.chat_whole import chat_body
 from gemma4_gateway.answers.completion import CompletionEvents, completion_body
-from gemma4_gateway.routes.wiring import ERRORS, STREAM, TheGateway, name_route
+from gemma4_gateway.routes.wiring import ERRORS, STREAM, TheGateway
 from gemma4_gateway.schemas.chat import ChatCompletionRequest
 from gemma4_gateway.schemas.completions import CompletionRequest
 from gemma4_gateway.translate.chat import plan_chat
@@ -33,7 +33,6 @@ async def create_chat_completion(
     body: ChatCompletionRequest, request: Request, gateway: TheGateway
 ) -> Response:
     """Answer a conversation."""
-    name_route(request, "chat")
     gateway.check_model(body.model)
     work = gateway.work(request, plan_chat(body), prefix="chatcmpl")
     if not body.stream:
@@ -47,7 +46,6 @@ async def create_completion(
     body: CompletionRequest, request: Request, gateway: TheGateway
 ) -> Response:
     """Continue a text."""
-    name_route(request, "completions")
     gateway.check_model(body.model)
     work = gateway.work(request, plan_completion(body), prefix="cmpl")
     if not body.stream:

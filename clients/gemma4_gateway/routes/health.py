@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 
-from gemma4_gateway.routes.wiring import TheGateway, name_route
+from gemma4_gateway.routes.wiring import TheGateway
 
 __all__ = ["router"]
 
@@ -16,16 +16,14 @@ router = APIRouter(tags=["operation"])
 
 
 @router.get("/health/live")
-async def live(request: Request) -> dict[str, str]:
+async def live() -> dict[str, str]:
     """200 while the process answers."""
-    name_route(request, "health")
     return {"status": "live"}
 
 
 @router.get("/health/ready", responses={503: {"description": "Not ready; `backends` says why."}})
-async def ready(request: Request, gateway: TheGateway) -> Response:
+async def ready(gateway: TheGateway) -> Response:
     """200 when it takes requests and at least one back end is ready."""
-    name_route(request, "health")
     lifecycle = gateway.lifecycle
     status = "draining" if lifecycle.draining else "ready" if gateway.ready else "not ready"
     body: dict[str, Any] = {
@@ -44,8 +42,7 @@ async def ready(request: Request, gateway: TheGateway) -> Response:
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics(request: Request, gateway: TheGateway) -> Response:
+async def metrics(gateway: TheGateway) -> Response:
     """Prometheus."""
-    name_route(request, "metrics")
     gateway.refresh_metrics()
     return Response(gateway.metrics.render(), media_type=CONTENT_TYPE_LATEST)

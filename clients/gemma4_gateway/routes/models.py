@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
 from gemma4_gateway.gateway import Gateway
-from gemma4_gateway.routes.wiring import ERRORS, TheGateway, name_route
+from gemma4_gateway.routes.wiring import ERRORS, TheGateway
 
 __all__ = ["router"]
 
@@ -15,16 +15,14 @@ router = APIRouter(tags=["OpenAI"], responses=ERRORS)
 
 
 @router.get("/v1/models")
-async def list_models(request: Request, gateway: TheGateway) -> dict[str, Any]:
+async def list_models(gateway: TheGateway) -> dict[str, Any]:
     """The names to use as `model`."""
-    name_route(request, "models")
     return {"object": "list", "data": [_model(gateway, n) for n in gateway.model_names()]}
 
 
 @router.get("/v1/models/{model:path}")
-async def retrieve_model(model: str, request: Request, gateway: TheGateway) -> dict[str, Any]:
+async def retrieve_model(model: str, gateway: TheGateway) -> dict[str, Any]:
     """One of them."""
-    name_route(request, "models")
     return _model(gateway, gateway.check_model(model))
 
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from gemma4_gateway.answers.logprobs import TokenLogProb
 from gemma4_gateway.answers.response_events import ResponseEvents
 from gemma4_gateway.answers.usage import UsageCount
-from gemma4_gateway.routes.wiring import ERRORS, STREAM, TheGateway, name_route
+from gemma4_gateway.routes.wiring import ERRORS, STREAM, TheGateway
 from gemma4_gateway.schemas.responses import ResponsesRequest
 from gemma4_gateway.translate.plan import Plan
 from gemma4_gateway.translate.responses import echo, plan_responses
@@ -34,7 +34,6 @@ async def create_response(
     body: ResponsesRequest, request: Request, gateway: TheGateway
 ) -> Response:
     """Answer items. Stateless: `input` is the whole conversation."""
-    name_route(request, "responses")
     gateway.check_model(body.model)
     work = gateway.work(request, plan_responses(body), prefix="resp")
     events = ResponseEvents(work.plan, echo(body), answer_id=work.answer_id, created=work.created)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from gemma4_client import AsyncClient, Gemma4Error, InvalidRequestError, Tokens
 
 from gemma4_gateway.engine.router import started_failure
 from gemma4_gateway.errors import ApiError
-from gemma4_gateway.routes.wiring import ERRORS, TheGateway, name_route
+from gemma4_gateway.routes.wiring import ERRORS, TheGateway
 from gemma4_gateway.schemas.tokenize import DetokenizeRequest, TokenizeRequest
 from gemma4_gateway.translate.fields import engine_refusal, unsendable
 from gemma4_gateway.translate.messages import engine_messages, engine_tools
@@ -20,9 +20,8 @@ router = APIRouter(tags=["tokens"], responses=ERRORS)
 
 
 @router.post("/tokenize")
-async def tokenize(body: TokenizeRequest, request: Request, gateway: TheGateway) -> dict[str, Any]:
+async def tokenize(body: TokenizeRequest, gateway: TheGateway) -> dict[str, Any]:
     """Token ids of a text or of a rendered chat."""
-    name_route(request, "tokenize")
     backend = gateway.router.any_ready(gateway.check_model(body.model))
     try:
         found = await _tokenized(backend.plain, body)
@@ -53,11 +52,8 @@ async def _tokenized(client: AsyncClient, body: TokenizeRequest) -> Tokens:
 
 
 @router.post("/detokenize")
-async def detokenize(
-    body: DetokenizeRequest, request: Request, gateway: TheGateway
-) -> dict[str, Any]:
+async def detokenize(body: DetokenizeRequest, gateway: TheGateway) -> dict[str, Any]:
     """Text of token ids; control tokens as their names."""
-    name_route(request, "detokenize")
     model = gateway.check_model(body.model)
     if any(not 0 <= token < 2**31 for token in body.tokens):
         raise ApiError(400, "tokens: an id is out of range", param="tokens")

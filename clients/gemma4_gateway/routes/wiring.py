@@ -7,9 +7,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from gemma4_gateway.gateway import Gateway
-from gemma4_gateway.record import record_of
 
-__all__ = ["ERRORS", "STREAM", "TheGateway", "name_route"]
+__all__ = ["ERRORS", "STREAM", "TheGateway"]
 
 
 async def _gateway(request: Request) -> Gateway:
@@ -57,8 +56,3 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 STREAM: dict[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}}
-
-
-def name_route(request: Request, route: str) -> None:
-    """For log and metrics."""
-    record_of(request.scope).route = route

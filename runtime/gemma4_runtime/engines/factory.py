@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gemma4_runtime.engine_folder import Manifest
 from gemma4_runtime.engines.base import Engine
+from gemma4_runtime.manifest import Manifest
 from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.settings import Settings
 

@@ -15,12 +15,12 @@ from typing import Any
 import orjson
 import xllamacpp
 
-from gemma4_runtime.engine_folder import LlamaCppOptions
 from gemma4_runtime.engines.base import EngineInfo, EngineStats, TokenSink
 from gemma4_runtime.engines.llama_payload import payload
 from gemma4_runtime.engines.queue import Job, RequestQueue
 from gemma4_runtime.errors import RequestError, Status, internal, invalid
 from gemma4_runtime.machine import compute_threads
+from gemma4_runtime.manifest import LlamaCppOptions
 from gemma4_runtime.messages import GenerationRequest
 
 __all__ = ["LlamaCppEngine", "load_server"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from threading import Condition
 
 from gemma4_runtime.engines.base import EngineFinish, EngineInfo, EngineStats, TokenSink
-from gemma4_runtime.errors import RequestError, internal, unavailable
+from gemma4_runtime.errors import RequestError, internal, overloaded, unavailable
 from gemma4_runtime.messages import GenerationRequest
 
 __all__ = ["Job", "RequestQueue"]
@@ -71,9 +71,10 @@ class RequestQueue:
             if self._draining or self._closed:
                 raise unavailable("the server is draining before it stops; use another one")
             if len(self._jobs) >= self.info.slots + self.info.max_queued:
-                raise unavailable(
-                    f"{self._running} requests run and {len(self._waiting)} wait, which is all "
-                    f"this server takes ({self.info.slots} + {self.info.max_queued}); retry later"
+                raise overloaded(
+                    f"{self._running} requests run and {len(self._waiting)} wait",
+                    slots=self.info.slots,
+                    max_queued=self.info.max_queued,
                 )
             if request.key in self._jobs:
                 raise internal(f"request key {request.key} is in use")

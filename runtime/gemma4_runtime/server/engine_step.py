@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 from threading import Event
 
-from gemma4_runtime.engine_folder import read_manifest
 from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.errors import RequestError, unavailable
+from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GenerationRequest, SamplingParams, decode_request
 from gemma4_runtime.output.vocab import load_token_table
 from gemma4_runtime.server.access_log import log_event, log_request
@@ -27,7 +27,7 @@ _WARM_UP_S = 300.0
 
 class EngineStep:
     """Ready when the constructor returns: the engine has then answered a request. Raises what
-    loading raises (:class:`~gemma4_runtime.engine_folder.EngineFolderError`, ...)."""
+    loading raises (:class:`~gemma4_runtime.manifest.EngineFolderError`, ...)."""
 
     def __init__(self, settings: Settings) -> None:
         folder = settings.engine_dir

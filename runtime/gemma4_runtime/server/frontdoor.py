@@ -9,10 +9,10 @@ from typing import Any
 import numpy.typing as npt
 
 from gemma4_runtime.capabilities import CAPABILITIES
-from gemma4_runtime.engine_folder import Manifest, read_manifest
-from gemma4_runtime.errors import unavailable
+from gemma4_runtime.errors import overloaded, unavailable
 from gemma4_runtime.input.prepare import Preparer
 from gemma4_runtime.limits import Limits
+from gemma4_runtime.manifest import Manifest, read_manifest
 from gemma4_runtime.messages import GenerationRequest
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.settings import Settings
@@ -59,7 +59,8 @@ class FrontDoor:
             raise unavailable("the server is draining before it stops; use another one")
         most = board[Field.SLOTS] + board[Field.MAX_QUEUED]
         if board[Field.IN_FLIGHT] >= most:
-            raise unavailable(
-                f"{board[Field.IN_FLIGHT]} requests run or wait, which is all this server takes "
-                f"({board[Field.SLOTS]} slots, {board[Field.MAX_QUEUED]} queued); retry later"
+            raise overloaded(
+                f"{board[Field.IN_FLIGHT]} requests run or wait",
+                slots=board[Field.SLOTS],
+                max_queued=board[Field.MAX_QUEUED],
             )

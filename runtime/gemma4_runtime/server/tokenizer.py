@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy.typing as npt
 
-from gemma4_runtime.engine_folder import MANIFEST_NAME, Manifest, read_manifest
 from gemma4_runtime.errors import invalid
 from gemma4_runtime.input.tensors import InputSpec, read_inputs
+from gemma4_runtime.manifest import MANIFEST_NAME, Manifest, read_manifest
 from gemma4_runtime.output.vocab import load_token_table
 from gemma4_runtime.server.frontdoor import preparer_of
 from gemma4_runtime.settings import Settings

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import cast
 
-from gemma4_runtime.engine_folder import EngineFolderError, Manifest, load_engine_folder
+from gemma4_runtime.engine_folder import load_engine_folder
+from gemma4_runtime.manifest import EngineFolderError, Manifest
 from gemma4_runtime.trtllm.compat import verdict
 from gemma4_runtime.trtllm.llm_args import CHECKPOINT
 from gemma4_runtime.trtllm.nvml import Driver

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gemma4_client import Client, Gemma4Error, InvalidRequestError, UnavailableError
-from gemma4_runtime.engine_folder import Manifest
+from gemma4_runtime.manifest import Manifest
 from gemma4_runtime.server.board import Field
 
 from gemma4_serve.doctor.report import Result

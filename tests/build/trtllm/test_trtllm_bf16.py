@@ -17,7 +17,8 @@ from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
 from gemma4_build.result import BuildResult
 from gemma4_build.trtllm.options import GpuOptions
-from gemma4_runtime.engine_folder import EngineFolderError, load_engine_folder, read_manifest
+from gemma4_runtime.engine_folder import load_engine_folder
+from gemma4_runtime.manifest import EngineFolderError, read_manifest
 from gemma4_runtime.trtllm import llm_args
 
 Edit = Callable[[Path, Callable[[dict[str, Any]], object]], None]

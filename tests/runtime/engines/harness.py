@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from threading import Event
 
 import pytest
-from gemma4_runtime.engine_folder import read_manifest
 from gemma4_runtime.engines.base import EngineFinish
 from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.errors import RequestError
+from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
 from gemma4_runtime.settings import Settings
 from trtllm_folder import double_env, make_folder

@@ -13,9 +13,9 @@ import pytest
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
-from gemma4_runtime.engine_folder import read_manifest
 from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GuidedDecoding
 from gemma4_runtime.settings import Settings
 from runtime.engines.harness import EOS, WAIT_S, ask, load_tensorrt_llm, refusal, run

@@ -11,8 +11,8 @@ import pytest
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
-from gemma4_runtime.engine_folder import read_manifest
 from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.server.frontdoor import preparer_of
 from gemma4_runtime.server.tokenizer import TOKENIZER_INPUTS, TokenizerService
 from gemma4_runtime.settings import Settings

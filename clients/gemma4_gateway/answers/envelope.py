@@ -1,0 +1,60 @@
+"""What chat completions and completions have around their choices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gemma4_gateway.answers.sse import DONE
+from gemma4_gateway.answers.usage import UsageCount
+from gemma4_gateway.jsons import dumps
+from gemma4_gateway.translate.plan import Plan
+
+__all__ = ["Envelope", "whole_body"]
+
+
+def whole_body(
+    kind: str,
+    plan: Plan,
+    choices: list[dict[str, Any]],
+    *,
+    answer_id: str,
+    created: int,
+    usage: UsageCount,
+) -> dict[str, Any]:
+    """``kind`` is the value of ``object``."""
+    return {
+        "id": answer_id,
+        "object": kind,
+        "created": created,
+        "model": plan.model,
+        "choices": choices,
+        "usage": usage.body(),
+        "system_fingerprint": None,
+    }
+
+
+class Envelope:
+    """Of events. It does not change while they come, so it is serialized once: an event is
+    ``head``, the JSON of a choice, ``tail``."""
+
+    def __init__(self, kind: str, plan: Plan, *, answer_id: str, created: int) -> None:
+        fields = {
+            "id": answer_id,
+            "object": kind,
+            "created": created,
+            "model": plan.model,
+            "system_fingerprint": None,
+        }
+        self._include_usage = plan.include_usage
+        self.head = b"data: " + dumps(fields)[:-1] + b',"choices":['
+        self.tail = b'],"usage":null}\n\n' if plan.include_usage else b"]}\n\n"
+
+    def event(self, choice: dict[str, Any]) -> bytes:
+        """One event."""
+        return self.head + dumps(choice) + self.tail
+
+    def end(self, usage: UsageCount) -> bytes:
+        """The last events, with ``usage`` if it was asked for."""
+        if not self._include_usage:
+            return DONE
+        return self.head + b'],"usage":' + dumps(usage.body()) + b"}\n\n" + DONE

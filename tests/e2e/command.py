@@ -1,0 +1,86 @@
+"""A server process that runs until it is told to stop. For tests and benchmarks."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from threading import Thread
+
+import psutil
+
+GEMMA4 = Path(sys.executable).with_name("gemma4")
+
+
+class Command:
+    """Returns when it has printed ``until``, of `gemma4` the last line of the banner. ``output`` is
+    everything it printed so far. ``start_s`` and ``stop_s`` bound how long it may take."""
+
+    start_s = 120
+    stop_s = 60
+
+    def __init__(
+        self,
+        *args: str,
+        env: dict[str, str] | None = None,
+        program: str | Path = GEMMA4,
+        until: str = "Ctrl-C stops",
+    ):
+        self.output: list[str] = []
+        self.process = subprocess.Popen(
+            [program, *args],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | (env or {}),
+        )
+        Thread(target=self._read, daemon=True).start()
+        self.wait_for(until)
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            self.output.append(line)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.output)
+
+    def banner_port(self, label: str) -> int:
+        """Of the banner's line that starts with ``label``."""
+        return int(re.search(label + r" +(?:http://)?[\d.]+:(\d+)", self.text)[1])
+
+    def wait_for(self, text: str, *, times: int = 1) -> None:
+        wait_until(
+            lambda: self.text.count(text) >= times or self.process.poll() is not None, self.start_s
+        )
+        assert self.text.count(text) >= times, self.text[-3000:]
+
+    def _processes(self) -> list[psutil.Process]:
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def cpu(self) -> float:
+        """Seconds of user and system time so far, children included."""
+        return sum(t.user + t.system for t in (p.cpu_times() for p in self._processes()))
+
+    def memory(self) -> int:
+        """Resident bytes, children included."""
+        return sum(p.memory_info().rss for p in self._processes())
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(self.stop_s)
+
+
+def wait_until(condition, timeout: float) -> float:
+    """Poll every 5 ms; seconds until true. Fails the test when it never is."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < timeout, f"not within {timeout} s"
+        time.sleep(0.005)
+    return time.monotonic() - started
