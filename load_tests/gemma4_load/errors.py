@@ -1,0 +1,25 @@
+"""What can go wrong before or around a run; a failed request is a record, not one of these."""
+
+from __future__ import annotations
+
+__all__ = ["LoadError", "OptionError", "ResultsError", "TargetError"]
+
+
+class LoadError(Exception):
+    """Base of all; the message says what to do."""
+
+
+class OptionError(LoadError):
+    """An option, a trace or a report that cannot be used; the message names it."""
+
+
+class ResultsError(LoadError):
+    """Results cannot be written."""
+
+
+class TargetError(LoadError):
+    """A request that failed. ``status`` is gRPC's name of the status."""
+
+    def __init__(self, status: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
