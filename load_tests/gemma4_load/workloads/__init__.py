@@ -1,0 +1,1 @@
+"""Where the requests of a load test come from."""

@@ -1,0 +1,59 @@
+"""Lengths in tokens, fixed or drawn."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from gemma4_load.errors import OptionError
+
+__all__ = ["Length", "parse_length"]
+
+_FORMS = "N, uniform:LOW:HIGH, normal:MEAN:STD or lognormal:MEDIAN:SIGMA"
+_KINDS = ("fixed", "uniform", "normal", "lognormal")
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """``kind`` is fixed (``a``), uniform (``a`` to ``b``, both included), normal (mean ``a``, standard
+    deviation ``b``) or lognormal (median ``a``, ``b`` the sigma of the logarithm)."""
+
+    kind: str
+    a: float
+    b: float = 0.0
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """At least 1."""
+        if self.kind == "uniform":
+            return int(rng.integers(int(self.a), int(self.b) + 1))
+        if self.kind == "normal":
+            return max(1, round(rng.normal(self.a, self.b)))
+        if self.kind == "lognormal":
+            return max(1, round(self.a * math.exp(rng.normal(0.0, self.b))))
+        return int(self.a)
+
+
+def parse_length(option: str, text: str) -> Length:
+    """``text`` as the command line has it. Raises :class:`OptionError`, which names ``option``."""
+
+    def refuse(why: str) -> OptionError:
+        return OptionError(f"{option} {text}: {why}; use {_FORMS}")
+
+    kind, *rest = text.split(":") if ":" in text else ("fixed", text)
+    if kind not in _KINDS:
+        raise refuse(f"{kind!r} is no distribution")
+    try:
+        values = [float(value) for value in rest]
+    except ValueError:
+        raise refuse("not a number") from None
+    if len(values) != (1 if kind == "fixed" else 2) or not all(map(math.isfinite, values)):
+        raise refuse("wrong count of numbers")
+    if values[0] < 1:
+        raise refuse("must be at least 1 token")
+    if kind == "uniform" and values[1] < values[0]:
+        raise refuse("HIGH is below LOW")
+    if values[-1] < 0:
+        raise refuse("must not be negative")
+    return Length(kind, *values)
