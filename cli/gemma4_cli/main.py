@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from gemma4_cli import build, chat, doctor, gateway, serve
+from gemma4_cli import build, chat, doctor, gateway, load, serve
 
 app = typer.Typer(
     name="gemma4",
@@ -18,3 +18,4 @@ app.command("serve")(serve.serve)
 app.command("chat")(chat.chat)
 app.command("doctor")(doctor.doctor)
 app.add_typer(gateway.app, name="gateway")
+app.add_typer(load.app, name="load")

@@ -12,8 +12,8 @@ __all__ = ["OutputThroughput"]
 
 
 class OutputThroughput(RunMetric):
-    """Output tokens that arrived in the window / its seconds. Tokens of requests that started before
-    it or end after it count for the part that arrived inside, so neither edge biases it."""
+    """Output tokens that arrived in the window / its seconds. Tokens of requests that started
+    before it or end after it count for the part that arrived inside, so neither edge biases it."""
 
     name: ClassVar[str] = "output_throughput"
     label: ClassVar[str] = "output throughput"

@@ -12,8 +12,8 @@ __all__ = ["SendLag"]
 
 
 class SendLag(RequestMetric):
-    """``sent - scheduled``: the load generator's own fault, 0 in a closed loop. It is inside TTFT and
-    latency; a run where it is large says that it is invalid."""
+    """``sent - scheduled``: the load generator's own fault, 0 in a closed loop. It is inside TTFT
+    and latency; a run where it is large says that it is invalid."""
 
     name: ClassVar[str] = "send_lag"
     label: ClassVar[str] = "send lag (this client's)"

@@ -21,5 +21,7 @@ class TotalThroughput(RunMetric):
     better: ClassVar[Literal["lower", "higher"] | None] = "higher"
 
     def value(self, records: list[Record], window: Window, slos: Sequence[Slo]) -> float | None:
-        prompts = sum(r.prompt_tokens for r in records if r.arrivals and window.holds(r.arrivals[0]))
+        prompts = sum(
+            r.prompt_tokens for r in records if r.arrivals and window.holds(r.arrivals[0])
+        )
         return (window.tokens(records) + prompts) / window.seconds

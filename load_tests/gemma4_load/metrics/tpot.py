@@ -12,8 +12,8 @@ __all__ = ["Tpot"]
 
 
 class Tpot(RequestMetric):
-    """``(end - scheduled) / output_tokens``: the first token's wait included (GuideLLM's definition;
-    vLLM's TPOT leaves it out and is our ``itl``)."""
+    """``(end - scheduled) / output_tokens``: the first token's wait included (GuideLLM's
+    definition; vLLM's TPOT leaves it out and is our ``itl``)."""
 
     name: ClassVar[str] = "tpot"
     label: ClassVar[str] = "time per output token"

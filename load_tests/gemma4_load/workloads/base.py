@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,9 +23,6 @@ class Ask:
     tools: list[dict[str, Any]] | None = None
     leave_after: int | None = None
     at: float | None = None
-
-    def with_options(self, **options: Any) -> Ask:
-        return replace(self, options={**self.options, **options})
 
 
 @dataclass(slots=True)
@@ -48,8 +45,8 @@ class Reply:
 
 
 class Workload:
-    """Where requests come from. ``rng`` is seeded from the run's seed and the request's number, so a
-    run asks the same whatever the timing was."""
+    """Where requests come from. ``rng`` is seeded from the run's seed and the request's number, so a run
+    asks the same whatever the timing was."""
 
     name: ClassVar[str]
 

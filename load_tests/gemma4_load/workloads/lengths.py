@@ -17,8 +17,8 @@ _KINDS = ("fixed", "uniform", "normal", "lognormal")
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """``kind`` is fixed (``a``), uniform (``a`` to ``b``, both included), normal (mean ``a``, standard
-    deviation ``b``) or lognormal (median ``a``, ``b`` the sigma of the logarithm)."""
+    """``kind`` is fixed (``a``), uniform (``a`` to ``b``, both included), normal (mean ``a``,
+    standard deviation ``b``) or lognormal (median ``a``, ``b`` the sigma of the logarithm)."""
 
     kind: str
     a: float

@@ -26,7 +26,20 @@ TOOLS: list[dict[str, Any]] = [
         },
     }
 ]
-_CITIES = "Paris London Berlin Madrid Rome Tokyo Vienna Lisbon Athens Dublin Oslo Prague".split()
+_CITIES = [
+    "Paris",
+    "London",
+    "Berlin",
+    "Madrid",
+    "Rome",
+    "Tokyo",
+    "Vienna",
+    "Lisbon",
+    "Athens",
+    "Dublin",
+    "Oslo",
+    "Prague",
+]
 
 
 class Tools(Workload):

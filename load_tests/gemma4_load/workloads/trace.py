@@ -34,7 +34,9 @@ def _checked(line: Any, where: str, before: float) -> dict[str, Any]:
     if not isinstance(line, dict):
         raise OptionError(f"{where}: not a JSON object")
     if unknown := sorted(set(line) - _KNOWN):
-        raise OptionError(f"{where}: unknown field {unknown[0]!r}; known are {', '.join(sorted(_KNOWN))}")
+        raise OptionError(
+            f"{where}: unknown field {unknown[0]!r}; known are {', '.join(sorted(_KNOWN))}"
+        )
     checked = dict(line)
     checked["timestamp"] = _number(line, "timestamp", 0, where)
     if checked["timestamp"] < before:
@@ -90,7 +92,7 @@ class Trace(Workload):
         return len(self._lines)
 
     def asks(self, seed: int) -> Iterator[Ask]:
-        """In order; ``at`` counts from the first line. Made one at a time, since prompts are long."""
+        """In order; ``at`` counts from the first line. Made one by one: prompts are long."""
         first = self._lines[0]["timestamp"]
         for index, line in enumerate(self._lines):
             rng = np.random.default_rng([seed, index])

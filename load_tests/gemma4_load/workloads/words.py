@@ -13,14 +13,14 @@ __all__ = ["COMMON", "Words", "single_token_words", "user"]
 
 _WORD = re.compile(rb"\xe2\x96\x81[a-z]{2,12}| [a-z]{2,12}")
 COMMON = (
-    "time year people way day man thing woman life child world school state family student group "
-    "country problem hand part place case week company system program question work government "
-    "number night point home water room mother area money story fact month lot right study book eye "
-    "job word business issue side kind head house service friend father power hour game line end "
-    "member law car city community name president team minute idea body information back parent face "
-    "others level office door health person art war history party result change morning reason "
-    "research girl guy moment air teacher force education"
-).split()
+    "time year people way day man thing woman life child world school state family student "
+    "group country problem hand part place case week company system program question work "
+    "government number night point home water room mother area money story fact month lot right "
+    "study book eye job word business issue side kind head house service friend father power "
+    "hour game line end member law car city community name president team minute idea body "
+    "information back parent face others level office door health person art war history party "
+    "result change morning reason research girl guy moment air teacher force education"
+).split()  # noqa: SIM905
 """Words that most tokenizers have as one token, for a server that cannot be asked."""
 
 
@@ -30,14 +30,16 @@ def user(text: str) -> dict[str, Any]:
 
 def single_token_words(token_bytes: Sequence[bytes]) -> list[str]:
     """The words among a vocabulary's pieces: a space and a few ASCII letters."""
-    found = [piece.lstrip(b"\xe2\x96\x81 ").decode() for piece in token_bytes if _WORD.fullmatch(piece)]
+    found = [
+        piece.lstrip(b"\xe2\x96\x81 ").decode() for piece in token_bytes if _WORD.fullmatch(piece)
+    ]
     return sorted(set(found))
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """``per_word`` is tokens for a word; ``overhead`` what the chat template adds to one user message.
-    Both are measured on the server where it can be asked."""
+    """``per_word`` is tokens for a word; ``overhead`` what the chat template adds to one user
+    message. Both are measured on the server where it can be asked."""
 
     words: Sequence[str] = tuple(COMMON)
     per_word: float = 1.0

@@ -1,0 +1,230 @@
+"""``gemma4 load``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gemma4_cli.fail import fail
+
+if TYPE_CHECKING:
+    from gemma4_load.plan import Plan
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Measure a server under load.", invoke_without_command=True)
+_MISSING = "is missing; `pip install 'gemma4-triton[load]'`"
+
+
+@app.callback()
+def load(
+    context: typer.Context,
+    url: Annotated[
+        str,
+        typer.Option(
+            help="host:port (Triton, gRPC), http://host:port (Triton, generate_stream), or "
+            "http://host:port/v1 (the gateway, or another OpenAI server)."
+        ),
+    ] = "127.0.0.1:8001",
+    concurrency: Annotated[
+        str | None, typer.Option(help="Closed loop: users at once; 1,8,32 sweeps. Default 8.")
+    ] = None,
+    rate: Annotated[
+        list[str] | None,
+        typer.Option(help="Open loop: requests/s; 1,2,4 sweeps, 1:20 is a ramp."),
+    ] = None,
+    arrival: Annotated[
+        str, typer.Option(help="Open loop: constant, poisson or gamma.")
+    ] = "poisson",
+    burstiness: Annotated[
+        float, typer.Option(help="Shape of gamma; 1 is Poisson, below it comes in bursts.")
+    ] = 1.0,
+    search: Annotated[
+        str | None,
+        typer.Option(help="Find the highest concurrency, or rate, that meets every --slo."),
+    ] = None,
+    search_from: Annotated[float, typer.Option(help="Lowest load of --search.")] = 1.0,
+    search_to: Annotated[float, typer.Option(help="Highest load of --search.")] = 256.0,
+    attainment: Annotated[
+        float, typer.Option(min=0.01, max=1.0, help="Share of requests that must meet the SLOs.")
+    ] = 0.95,
+    slo: Annotated[
+        list[str] | None,
+        typer.Option(help="Such as ttft=500ms, itl=50ms, latency=10s; may be repeated."),
+    ] = None,
+    workload: Annotated[str, typer.Option(help="lengths, chat, tools or structured.")] = "lengths",
+    prompt_tokens: Annotated[
+        str, typer.Option(help="N, uniform:LOW:HIGH, normal:MEAN:STD or lognormal:MEDIAN:SIGMA.")
+    ] = "128",
+    output_tokens: Annotated[str, typer.Option(help="As --prompt-tokens.")] = "64",
+    system_tokens: Annotated[
+        int, typer.Option(min=0, help="chat: system prompt that all conversations share.")
+    ] = 200,
+    turns: Annotated[int, typer.Option(min=1, help="chat: user turns of a conversation.")] = 4,
+    cancel_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of requests that is left in the middle.")
+    ] = 0.0,
+    trace: Annotated[
+        Path | None, typer.Option(help="Replay a JSONL trace (Mooncake's form) at its times.")
+    ] = None,
+    trace_speed: Annotated[float, typer.Option(min=0.001, help="Times faster.")] = 1.0,
+    duration: Annotated[
+        float | None, typer.Option(min=0.1, help="Seconds of a level; default 30.")
+    ] = None,
+    requests: Annotated[
+        int | None, typer.Option(min=1, help="Requests of a level, instead of --duration.")
+    ] = None,
+    warmup: Annotated[
+        float, typer.Option(min=0.0, help="Seconds of every level that are not measured.")
+    ] = 2.0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one answer.")] = 120.0,
+    max_in_flight: Annotated[
+        int, typer.Option(min=1, help="Open loop: more than so many end the run.")
+    ] = 4096,
+    max_client_lag: Annotated[
+        float, typer.Option(min=0.1, help="Milliseconds (p99) beyond which a run is not valid.")
+    ] = 25.0,
+    model: Annotated[str, typer.Option(help="Of an OpenAI server; default: its first.")] = "",
+    metrics_url: Annotated[
+        str, typer.Option(help="Prometheus page to read beside, as http://127.0.0.1:8002/metrics.")
+    ] = "",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of results; default load-results/<time>.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write into a folder with files.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Send requests, and report what users would feel. Ctrl-C stops sending and keeps the results.
+
+    Exit status: 0 done, 1 a level was stopped or is not valid, 2 bad options, 130 interrupted.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    try:
+        from gemma4_load.drive.level import Level
+        from gemma4_load.errors import OptionError
+        from gemma4_load.plan import Plan, Search, parse_levels, parse_slo
+        from gemma4_load.workloads.lengths import parse_length
+        from gemma4_load.workloads.spec import WorkloadSpec
+    except ImportError as error:
+        fail(f"{error.name} {_MISSING}", code=2)
+    given = {"--concurrency": concurrency, "--rate": rate, "--trace": trace, "--search": search}
+    named = [name for name, value in given.items() if value]
+    try:
+        if len(named) > 1:
+            raise OptionError(f"{named[0]} and {named[1]} do not go together; leave one out")
+        if search is not None and search not in ("concurrency", "rate"):
+            raise OptionError(f"--search {search}: use concurrency or rate")
+        if search is not None and not slo:
+            raise OptionError("--search needs at least one --slo, such as --slo ttft=500ms")
+        if not 0 < search_from <= search_to:
+            raise OptionError(
+                f"--search-from {search_from} must be above 0 and at most --search-to"
+            )
+        if duration is not None and requests is not None:
+            raise OptionError("--duration and --requests do not go together; leave one out")
+        seconds = duration or (None if requests or trace else 30.0)
+        base = Level(
+            arrival=arrival, burstiness=burstiness, warmup=0.0 if trace else warmup,
+            seconds=seconds, requests=requests, seed=seed, max_in_flight=max_in_flight,
+        )  # fmt: skip
+        if trace is not None:
+            levels: tuple[Level, ...] = (base,)
+        else:
+            closed = concurrency if rate else concurrency or "8"
+            levels = parse_levels(base, closed, rate or ())
+        plan = Plan(
+            url=url,
+            out=out or Path("load-results") / datetime.now().strftime("%Y%m%d-%H%M%S"),
+            base=base,
+            levels=levels,
+            search=Search(search, search_from, search_to, attainment) if search else None,
+            workload=WorkloadSpec(
+                workload, parse_length("--prompt-tokens", prompt_tokens),
+                parse_length("--output-tokens", output_tokens), system_tokens, turns,
+                cancel_share, trace, trace_speed,
+            ),
+            slos=tuple(parse_slo(text) for text in slo or ()),
+            model=model, metrics_url=metrics_url, timeout=timeout,
+            max_client_lag=max_client_lag / 1000, force=force,
+        )  # fmt: skip
+        report = _run(plan, quiet=as_json)
+    except OptionError as error:
+        fail(str(error), code=2)
+    if as_json:
+        print(json.dumps(report))
+    elif report.get("search"):
+        found = report["search"]
+        print(f"highest {found['over']} that meets the SLOs: {found['highest'] or 'none'}")
+    print(f"results: {plan.out}/report.html, report.json, requests.csv", file=sys.stderr)
+    stopped = [level["stopped"] for level in report["levels"] if level["stopped"]]
+    if any(why.startswith("interrupted") for why in stopped):
+        raise typer.Exit(130)
+    if stopped or not all(level["valid"] for level in report["levels"]):
+        raise typer.Exit(1)
+
+
+def _run(plan: Plan, *, quiet: bool) -> dict[str, Any]:
+    """Until it is done, or Ctrl-C. A second Ctrl-C ends at once."""
+    import uvloop
+    from gemma4_load.errors import LoadError, OptionError
+    from gemma4_load.report.terminal import Terminal
+    from gemma4_load.session import Session
+
+    terminal = Terminal(quiet=quiet)
+    session = Session(plan, watch=terminal.watch, told=terminal.level)
+
+    async def go() -> dict[str, Any]:
+        loop = asyncio.get_running_loop()
+
+        def interrupted() -> None:
+            session.stop("interrupted; waiting for the requests under way")
+            loop.remove_signal_handler(signal.SIGINT)
+
+        loop.add_signal_handler(signal.SIGINT, interrupted)
+        return await session.run()
+
+    try:
+        return uvloop.run(go())
+    except OptionError:
+        raise
+    except LoadError as error:
+        fail(str(error), code=1)
+    except KeyboardInterrupt:
+        fail(f"interrupted; the requests so far are in {plan.out}/requests.csv", code=130)
+
+
+@app.command("compare")
+def compare(
+    a: Annotated[Path, typer.Argument(help="Folder of results: the baseline.")],
+    b: Annotated[Path, typer.Argument(help="Folder of results to judge.")],
+    threshold: Annotated[
+        float, typer.Option(min=0.0, help="Percent by which B may be worse.")
+    ] = 5.0,
+) -> None:
+    """Compare two runs level by level. Exit status: 0 not worse, 1 worse, 2 cannot compare.
+
+    B is worse in a metric when its whole 95 % confidence interval lies beyond the threshold.
+    """
+    try:
+        from gemma4_load.errors import OptionError
+        from gemma4_load.report.compare import compare as compared
+        from gemma4_load.report.terminal import Terminal
+    except ImportError as error:
+        fail(f"{error.name} {_MISSING}", code=2)
+    try:
+        found = compared(a, b, threshold=threshold / 100)
+    except OptionError as error:
+        fail(str(error), code=2)
+    Terminal().differences(found)
+    worse = [item for item in found if item.verdict == "worse"]
+    print(f"{len(worse)} of {len(found)} figures are worse by more than {threshold:g} %")
+    raise typer.Exit(1 if worse else 0)

@@ -1,0 +1,97 @@
+"""What one invocation of ``gemma4 load`` does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from gemma4_load.drive.arrivals import ARRIVALS, Rate, parse_rate
+from gemma4_load.drive.level import Level
+from gemma4_load.errors import OptionError
+from gemma4_load.metrics import REQUEST_METRICS, Slo
+from gemma4_load.workloads.spec import WorkloadSpec
+
+__all__ = ["Plan", "Search", "parse_levels", "parse_slo"]
+
+_BOUND = re.compile(r"([a-z_]+)=([0-9.]+)(ms|s|)")
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Over ``concurrency`` or ``rate``; ``attainment``: the share of requests that has to keep the
+    SLOs."""
+
+    over: str
+    lowest: float
+    limit: float
+    attainment: float
+
+    def level(self, base: Level, load: float) -> Level:
+        if self.over == "concurrency":
+            return replace(base, concurrency=int(load), rate=None)
+        return replace(base, concurrency=None, rate=Rate(load, load))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``levels`` one after another, or ``search`` from ``base``. Seconds throughout."""
+
+    url: str
+    out: Path
+    base: Level
+    levels: tuple[Level, ...] = ()
+    search: Search | None = None
+    workload: WorkloadSpec = field(default_factory=WorkloadSpec)
+    slos: tuple[Slo, ...] = ()
+    model: str = ""
+    metrics_url: str = ""
+    timeout: float = 120.0
+    max_client_lag: float = 0.025
+    force: bool = False
+
+    @property
+    def most_at_once(self) -> int:
+        loads = [level.concurrency or 256 for level in self.levels]
+        if self.search is not None:
+            loads.append(int(self.search.limit) if self.search.over == "concurrency" else 256)
+        return max(loads)
+
+
+def parse_slo(text: str) -> Slo:
+    """``METRIC=LIMIT``; a time is in ms unless it says s. Raises :class:`OptionError`."""
+    known = [m.name for m in REQUEST_METRICS.values() if m.better and m.name != "send_lag"]
+    found = _BOUND.fullmatch(text.strip())
+    if not found or found[1] not in known:
+        raise OptionError(
+            f"--slo {text}: use METRIC=LIMIT such as ttft=500ms; metrics are {', '.join(known)}"
+        )
+    metric = REQUEST_METRICS[found[1]]
+    try:
+        limit = float(found[2])
+    except ValueError:
+        raise OptionError(f"--slo {text}: {found[2]} is no number") from None
+    if metric.unit == "s":
+        return Slo(metric, limit if found[3] == "s" else limit / 1000)
+    if found[3]:
+        raise OptionError(f"--slo {text}: {metric.name} is in {metric.unit}, without {found[3]}")
+    return Slo(metric, limit)
+
+
+def parse_levels(base: Level, concurrency: str | None, rates: Sequence[str]) -> tuple[Level, ...]:
+    """Levels of ``--concurrency 1,8`` or ``--rate 1,2`` (a ramp is FROM:TO). Raises
+    :class:`OptionError`."""
+    if base.arrival not in ARRIVALS:
+        raise OptionError(f"--arrival {base.arrival}: known are {', '.join(ARRIVALS)}")
+    if not base.burstiness > 0:
+        raise OptionError(f"--burstiness {base.burstiness}: must be more than 0")
+    if concurrency is None:
+        texts = [part for text in rates for part in text.split(",")]
+        return tuple(replace(base, rate=parse_rate(text)) for text in texts)
+    levels = []
+    for text in concurrency.split(","):
+        if not text.strip().isdecimal() or int(text) < 1:
+            raise OptionError(f"--concurrency {text}: must be a whole number of at least 1")
+        levels.append(replace(base, concurrency=int(text)))
+    return tuple(levels)

@@ -1,0 +1,124 @@
+"""Is B worse than A? With confidence intervals, for a person and for CI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import bootstrap
+
+from gemma4_load.errors import OptionError
+from gemma4_load.metrics import REQUEST_METRICS
+from gemma4_load.report.files import read_report, read_requests
+
+__all__ = ["COMPARED", "Difference", "compare"]
+
+COMPARED = {"ttft": (50, 99), "itl": (50, 99), "latency": (50, 99)}
+"""Metrics of the requests, and the percentiles of each."""
+Floats = NDArray[np.float64]
+_RESAMPLES = 2000
+_LEAST = 8
+_BLOCKS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """``ratio`` is B / A with a 95 % interval; ``verdict`` is worse, better or same: the whole
+    interval is beyond the threshold, or not. Units are those of the metric."""
+
+    level: str
+    metric: str
+    a: float
+    b: float
+    ratio: float
+    low: float
+    high: float
+    verdict: str
+
+
+def _verdict(low: float, high: float, better: str, threshold: float) -> str:
+    if better == "higher":
+        low, high = 1 / high if high else np.inf, 1 / low if low else np.inf
+    if low > 1 + threshold:
+        return "worse"
+    return "better" if high < 1 / (1 + threshold) else "same"
+
+
+def _ratio(
+    a: Floats, b: Floats, percentile: float | None, seed: int
+) -> tuple[float, float, float, float, float]:
+    """B / A of a percentile, or of the mean; with the percentile bootstrap's 95 % interval
+    (Efron 1979; scipy)."""
+
+    def of(data: Floats, axis: int = -1) -> Any:
+        if percentile is None:
+            return np.mean(data, axis=axis)
+        return np.percentile(data, percentile, axis=axis)
+
+    def statistic(x: Floats, y: Floats, axis: int = -1) -> Any:
+        return of(y, axis) / np.maximum(of(x, axis), 1e-12)
+
+    found = bootstrap(
+        (a, b), statistic, n_resamples=_RESAMPLES, method="percentile", vectorized=True,
+        batch=200, rng=np.random.default_rng(seed),
+    )  # fmt: skip
+    low, high = found.confidence_interval
+    return float(of(a)), float(of(b)), float(statistic(a, b)), float(low), float(high)
+
+
+def _values(rows: list[dict[str, str]], level: str, metric: str) -> Floats:
+    return np.array(
+        [
+            float(r[metric])
+            for r in rows
+            if r["level"] == level and r["measured"] == "1" and r[metric]
+        ]
+    )
+
+
+def _blocks(level: dict[str, Any]) -> Floats:
+    """Output tokens/s in up to twenty blocks of whole seconds of the window."""
+    begin, end = level["window"]["begin"], level["window"]["end"]
+    inside = level["timeline"]["output_tokens"][int(np.ceil(begin)) : int(end)]
+    parts = np.array_split(np.array(inside, dtype=float), min(_BLOCKS, max(1, len(inside))))
+    return np.array([part.mean() for part in parts if len(part)])
+
+
+def compare(a: Path, b: Path, *, threshold: float) -> list[Difference]:
+    """Every metric of every level that both have. ``threshold``: share by which B may be worse.
+    Raises :class:`OptionError` when there is nothing to compare."""
+    reports, rows = [read_report(a), read_report(b)], [read_requests(a), read_requests(b)]
+    levels = [{level["label"]: level for level in report["levels"]} for report in reports]
+    common = [label for label in levels[0] if label in levels[1]]
+    if not common:
+        raise OptionError(
+            f"no level in common: {a} has {', '.join(levels[0]) or 'none'}; "
+            f"{b} has {', '.join(levels[1]) or 'none'}"
+        )
+    for side, path in zip(levels, (a, b), strict=True):
+        for label in common:
+            if not side[label]["valid"]:
+                why = side[label]["invalid_reasons"] or [side[label]["stopped"]]
+                raise OptionError(f"{path}, {label}: the run is not valid: {'; '.join(why)}")
+    found: list[Difference] = []
+    for label in common:
+        for name, percentiles in COMPARED.items():
+            values = [_values(side, label, name) for side in rows]
+            if min(map(len, values)) < _LEAST:
+                continue
+            for percentile in percentiles:
+                figures = _ratio(values[0], values[1], percentile, seed=len(found))
+                better = REQUEST_METRICS[name].better or "lower"
+                verdict = _verdict(figures[3], figures[4], better, threshold)
+                found.append(Difference(label, f"{name} p{percentile}", *figures, verdict))
+        blocks = [_blocks(side[label]) for side in levels]
+        if min(map(len, blocks)) >= _LEAST:
+            figures = _ratio(blocks[0], blocks[1], None, seed=len(found))
+            verdict = _verdict(figures[3], figures[4], "higher", threshold)
+            found.append(Difference(label, "output_throughput", *figures, verdict))
+    if not found:
+        raise OptionError(f"too few requests to compare: at least {_LEAST} on each side are needed")
+    return found

@@ -1,0 +1,109 @@
+"""A server of OpenAI's API: our gateway, or another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+import numpy as np
+import orjson
+
+from gemma4_load.errors import TargetError
+from gemma4_load.targets.base import Seen
+from gemma4_load.targets.openai_body import chat_body, failure, take_event
+from gemma4_load.workloads.base import Ask, Reply
+from gemma4_load.workloads.words import Words, user
+
+__all__ = ["OpenAITarget"]
+
+_DATA = b"data: "
+
+
+class OpenAITarget:
+    """``url`` ends in /v1. Without ``model``, the first that the server lists."""
+
+    def __init__(self, url: str, *, timeout: float, model: str = "", api_key: str = "") -> None:
+        self.url = url.rstrip("/")
+        self._model = model
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        # limit=0: as many connections as there are requests; read_bufsize: an event is one line.
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=10),
+            headers=headers,
+            read_bufsize=2**20,
+        )
+
+    async def ask(self, ask: Ask, seen: Seen) -> Reply:
+        reply = Reply()
+        data = orjson.dumps(chat_body(ask, self._model))
+        try:
+            async with self._session.post(
+                f"{self.url}/chat/completions",
+                data=data,
+                headers={"Content-Type": "application/json"},
+            ) as response:
+                if response.status != 200:
+                    raise failure(response.status, await response.text())
+                done = False
+                async for line in response.content:
+                    if not line.startswith(_DATA):
+                        continue
+                    if line.startswith(b"data: [DONE]"):
+                        done = True
+                        continue
+                    if take_event(reply, orjson.loads(line[6:])) and not seen(0):
+                        response.close()
+                        return reply
+                if not done:
+                    raise TargetError("DATA_LOSS", "the stream ended without [DONE]")
+        except TimeoutError:
+            raise TargetError("DEADLINE_EXCEEDED", "no whole answer in time") from None
+        except aiohttp.ClientError as error:
+            raise TargetError("UNAVAILABLE", f"{type(error).__name__}: {error}") from None
+        return reply
+
+    async def ready(self) -> bool:
+        try:
+            return bool(await self._models())
+        except TargetError:
+            return False
+
+    async def words(self) -> Words:
+        """Measured by two requests of one token each, from the ``usage`` in the answers."""
+        rng = np.random.default_rng(1)
+        words = Words()
+        counts = []
+        for size in (100, 300):
+            text = words.text(rng, size)
+            reply = await self.ask(Ask("probe", [user(text)], {"max_tokens": 1}), lambda _: True)
+            counts.append(reply.prompt_tokens)
+        per_word = max((counts[1] - counts[0]) / 200, 0.1)
+        return Words(words.words, per_word, max(0, round(counts[0] - 100 * per_word)))
+
+    async def describe(self) -> dict[str, Any]:
+        models = await self._models()
+        if not models:
+            raise TargetError("UNAVAILABLE", "the server lists no model")
+        if not self._model:
+            self._model = models[0]
+        if self._model not in models:
+            raise TargetError(
+                "INVALID_ARGUMENT",
+                f"model {self._model!r} is not there; it has {', '.join(models)}",
+            )
+        return {"model": self._model}
+
+    async def _models(self) -> list[str]:
+        try:
+            async with self._session.get(f"{self.url}/models") as response:
+                if response.status != 200:
+                    raise failure(response.status, await response.text())
+                return [str(entry["id"]) for entry in orjson.loads(await response.read())["data"]]
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise TargetError("UNAVAILABLE", f"{type(error).__name__}: {error}") from None
+        except (KeyError, TypeError, orjson.JSONDecodeError):
+            raise TargetError("INTERNAL", "/models is not OpenAI's") from None
+
+    async def close(self) -> None:
+        await self._session.close()
