@@ -29,8 +29,8 @@ _SCHEMA = 1
 
 
 class Session:
-    """``watch`` is given every level's run as it starts, and what it returns is cancelled at its end;
-    ``told`` every level's summary. :attr:`report` holds what has been measured so far."""
+    """``watch`` is given every level's run as it starts, and what it returns is cancelled at its
+    end; ``told`` every level's summary. :attr:`report` holds what has been measured so far."""
 
     def __init__(
         self,

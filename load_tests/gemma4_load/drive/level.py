@@ -14,9 +14,9 @@ __all__ = ["Level", "LevelResult"]
 @dataclass(frozen=True, slots=True)
 class Level:
     """``concurrency``: a closed loop of so many users, each asking again when it is
-    answered. ``rate``: an open loop. Neither: the times are the trace's. ``seconds`` and ``requests`` are
-    counted after the ``warmup`` seconds; the first that is reached ends it. ``max_in_flight`` bounds
-    an open loop whose server falls behind."""
+    answered. ``rate``: an open loop. Neither: the times are the trace's. ``seconds`` and
+    ``requests`` are counted after the ``warmup`` seconds; the first that is reached ends it.
+    ``max_in_flight`` bounds an open loop whose server falls behind."""
 
     concurrency: int | None = None
     rate: Rate | None = None

@@ -13,8 +13,8 @@ __all__ = ["Itl"]
 
 class Itl(RequestMetric):
     """``(end - arrivals[0]) / (output_tokens - 1)``, needs two tokens (AIPerf: "inter token
-    latency"; vLLM calls it TPOT). The mean over the answer, so it does not depend on how the tokens were cut
-    into chunks; the gaps themselves are ``inter_chunk``."""
+    latency"; vLLM calls it TPOT). The mean over the answer, so it does not
+    depend on how the tokens were cut into chunks; the gaps themselves are ``inter_chunk``."""
 
     name: ClassVar[str] = "itl"
     label: ClassVar[str] = "inter-token latency"

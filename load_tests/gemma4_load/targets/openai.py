@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import aiohttp
-import numpy as np
 import orjson
 
 from gemma4_load.errors import TargetError
 from gemma4_load.targets.base import Seen
 from gemma4_load.targets.openai_body import chat_body, failure, take_event
 from gemma4_load.workloads.base import Ask, Reply
-from gemma4_load.workloads.words import Words, user
+from gemma4_load.workloads.words import Words
 
 __all__ = ["OpenAITarget"]
 
@@ -71,15 +70,11 @@ class OpenAITarget:
 
     async def words(self) -> Words:
         """Measured by two requests of one token each, from the ``usage`` in the answers."""
-        rng = np.random.default_rng(1)
-        words = Words()
         counts = []
-        for size in (100, 300):
-            text = words.text(rng, size)
-            reply = await self.ask(Ask("probe", [user(text)], {"max_tokens": 1}), lambda _: True)
+        for message in Words.probes():
+            reply = await self.ask(Ask("probe", [message], {"max_tokens": 1}), lambda _: True)
             counts.append(reply.prompt_tokens)
-        per_word = max((counts[1] - counts[0]) / 200, 0.1)
-        return Words(words.words, per_word, max(0, round(counts[0] - 100 * per_word)))
+        return Words.measured(counts)
 
     async def describe(self) -> dict[str, Any]:
         models = await self._models()

@@ -45,8 +45,8 @@ class Reply:
 
 
 class Workload:
-    """Where requests come from. ``rng`` is seeded from the run's seed and the request's number, so a run
-    asks the same whatever the timing was."""
+    """Where requests come from. ``rng`` is seeded from the run's seed and the request's number, so
+    a run asks the same whatever the timing was."""
 
     name: ClassVar[str]
 

@@ -11,16 +11,17 @@ import numpy as np
 
 __all__ = ["COMMON", "Words", "single_token_words", "user"]
 
+_PROBES = (100, 300)
 _WORD = re.compile(rb"\xe2\x96\x81[a-z]{2,12}| [a-z]{2,12}")
-COMMON = (
-    "time year people way day man thing woman life child world school state family student "
-    "group country problem hand part place case week company system program question work "
-    "government number night point home water room mother area money story fact month lot right "
-    "study book eye job word business issue side kind head house service friend father power "
-    "hour game line end member law car city community name president team minute idea body "
-    "information back parent face others level office door health person art war history party "
-    "result change morning reason research girl guy moment air teacher force education"
-).split()  # noqa: SIM905
+COMMON = """
+time year people way day man thing woman life child world school state family student group
+country problem hand part place case week company system program question work government
+number night point home water room mother area money story fact month lot right study book
+eye job word business issue side kind head house service friend father power hour game line
+end member law car city community name president team minute idea body information back
+parent face others level office door health person art war history party result change
+morning reason research girl guy moment air teacher force education
+""".split()
 """Words that most tokenizers have as one token, for a server that cannot be asked."""
 
 
@@ -44,6 +45,18 @@ class Words:
     words: Sequence[str] = tuple(COMMON)
     per_word: float = 1.0
     overhead: int = 0
+
+    @classmethod
+    def probes(cls) -> list[dict[str, Any]]:
+        """Two messages whose prompt tokens :meth:`measured` wants."""
+        return [user(cls().text(np.random.default_rng(1), size)) for size in _PROBES]
+
+    @classmethod
+    def measured(cls, counts: Sequence[int]) -> Words:
+        """From what a server said of :meth:`probes`, for one that cannot be asked otherwise."""
+        short, long = _PROBES
+        per_word = max((counts[1] - counts[0]) / (long - short), 0.1)
+        return cls(tuple(COMMON), per_word, max(0, round(counts[0] - short * per_word)))
 
     def text(self, rng: np.random.Generator, tokens: int) -> str:
         """About ``tokens`` tokens, at least one word."""

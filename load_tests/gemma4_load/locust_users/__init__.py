@@ -1,0 +1,1 @@
+"""Users for locust. ``load_tests/locustfile.py`` is what ``locust -f`` is given."""

@@ -1,0 +1,89 @@
+"""Our metrics in locust: gathered on every worker, summed on the master, shown in its web page."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import Any
+
+from flask import Response, request
+from locust.env import Environment
+from locust.runners import MasterRunner, WorkerRunner
+
+from gemma4_load.metrics import REQUEST_METRICS
+from gemma4_load.metrics.distribution import distribution
+from gemma4_load.record import Record
+from gemma4_load.report.numbers import show
+
+__all__ = ["Collector"]
+
+_SHOWN = ("ttft", "itl", "inter_chunk", "tpot", "latency", "queue_time", "output_tokens")
+_COLUMNS = ("count", "mean", "p50", "p90", "p95", "p99", "max")
+_KEY = "gemma4_values"
+_TAB = "gemma4-latency"
+
+
+class Collector:
+    """Values of whole answers since the test began. In a distributed run the workers send theirs to
+    the master with locust's own reports."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.values: dict[str, list[float]] = defaultdict(list)
+        events = environment.events
+        events.test_start.add_listener(lambda **_: self.values.clear())
+        events.reset_stats.add_listener(lambda **_: self.values.clear())
+        if isinstance(environment.runner, WorkerRunner):
+            events.report_to_master.add_listener(self._send)
+        if isinstance(environment.runner, MasterRunner):
+            events.worker_report.add_listener(self._receive)
+        if environment.web_ui is not None:
+            self._extend(environment.web_ui)
+
+    def add(self, record: Record) -> None:
+        if record.whole:
+            for name in _SHOWN:
+                self.values[name] += REQUEST_METRICS[name].values(record)
+
+    def rows(self) -> list[dict[str, str]]:
+        """The table: times in milliseconds."""
+        found = []
+        for name in _SHOWN:
+            metric, values = REQUEST_METRICS[name], distribution(self.values[name])
+            if values is None:
+                continue
+            cells = {c: show(getattr(values, c), metric.unit) for c in _COLUMNS[1:]}
+            unit = "ms" if metric.unit == "s" else metric.unit
+            found.append({"metric": f"{metric.label}, {unit}", "count": str(values.count)} | cells)
+        return found
+
+    def table(self) -> str:
+        """For a terminal."""
+        lines = [f"{'':34}" + "".join(f"{name:>10}" for name in _COLUMNS)]
+        for row in self.rows():
+            lines.append(f"{row['metric']:34}" + "".join(f"{row[name]:>10}" for name in _COLUMNS))
+        return "\n".join(lines)
+
+    def _send(self, data: dict[str, Any], **_: Any) -> None:
+        data[_KEY] = {name: list(values) for name, values in self.values.items()}
+        self.values.clear()
+
+    def _receive(self, data: dict[str, Any], **_: Any) -> None:
+        for name, values in data.get(_KEY, {}).items():
+            self.values[name] += values
+
+    def _extend(self, web: Any) -> None:
+        """A tab of locust's page (its ``extended_tabs``), fed through ``/stats/requests``."""
+        titles = {"metric": "Metric"} | {name: name for name in _COLUMNS}
+        structure = [{"key": key, "title": title} for key, title in titles.items()]
+        web.template_args |= {
+            "extended_tabs": [{"title": "Streaming latency", "key": _TAB}],
+            "extended_tables": [{"key": _TAB, "structure": structure}],
+        }
+
+        @web.app.after_request  # type: ignore[untyped-decorator]
+        def extend(response: Response) -> Response:
+            if request.path == "/stats/requests" and response.is_json:
+                body = response.get_json()
+                body["extended_stats"] = [{"key": _TAB, "data": self.rows()}]
+                response.set_data(json.dumps(body))
+            return response

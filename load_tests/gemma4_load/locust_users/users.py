@@ -1,0 +1,156 @@
+"""One user class for each protocol."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from itertools import count
+from typing import Any, ClassVar
+
+import numpy as np
+from locust import User, constant, task
+from locust.exception import StopUser
+
+from gemma4_load.errors import LoadError, TargetError
+from gemma4_load.locust_users.collect import Collector
+from gemma4_load.record import Record
+from gemma4_load.targets import API_KEY
+from gemma4_load.targets.blocking import (
+    BlockingGrpc,
+    BlockingHttp,
+    BlockingOpenAI,
+    BlockingTarget,
+    measure_words,
+)
+from gemma4_load.workloads.base import Ask, Reply, Workload
+from gemma4_load.workloads.lengths import parse_length
+from gemma4_load.workloads.spec import WorkloadSpec
+from gemma4_load.workloads.words import Words
+
+__all__ = ["GrpcUser", "HttpStreamUser", "OpenAIUser", "add_arguments"]
+
+_numbers = count()
+_words: dict[str, Words] = {}
+"""Measured once for each server."""
+
+
+def add_arguments(parser: Any) -> None:
+    """Options of the workload, also in locust's start form."""
+    group = parser.add_argument_group("Gemma 4")
+    group.add_argument("--workload", default="lengths", help="lengths, chat, tools or structured")
+    group.add_argument("--prompt-tokens", default="128", help="N or a distribution")
+    group.add_argument("--output-tokens", default="64", help="N or a distribution")
+    group.add_argument("--cancel-share", type=float, default=0.0, help="0 to 1")
+    group.add_argument("--seed", type=int, default=0)
+    group.add_argument("--answer-timeout", type=float, default=120.0, help="seconds")
+    group.add_argument("--openai-model", default="", help="default: the server's first")
+
+
+class _StreamUser(User):  # type: ignore[misc]
+    """Asks again as soon as it is answered: locust's number of users is the concurrency."""
+
+    abstract = True
+    wait_time = constant(0)
+    protocol: ClassVar[str]
+
+    def connect(self) -> BlockingTarget:
+        raise NotImplementedError
+
+    def on_start(self) -> None:
+        options = self.environment.parsed_options
+        spec = WorkloadSpec(
+            kind=options.workload,
+            prompt=parse_length("--prompt-tokens", options.prompt_tokens),
+            output=parse_length("--output-tokens", options.output_tokens),
+            cancel_share=options.cancel_share,
+        )
+        self._target = self.connect()
+        try:
+            if self.host not in _words:
+                _words[self.host] = measure_words(self._target)
+            self._workload: Workload = spec.make(_words[self.host])
+        except LoadError as error:
+            print(f"{type(self).__name__}, {self.host}: {error}", file=sys.stderr)
+            self.environment.process_exit_code = 1
+            self.environment.runner.quit()
+            raise StopUser from None
+        self._next: Ask | None = None
+
+    def on_stop(self) -> None:
+        self._target.close()
+
+    @task  # type: ignore[untyped-decorator]
+    def request(self) -> None:
+        number = next(_numbers)
+        rng = np.random.default_rng(
+            [self.environment.parsed_options.seed, id(self) % 2**32, number]
+        )
+        ask = self._next or self._workload.first(rng)
+        began = time.perf_counter()
+        record, reply, failure = Record(number, ask.workload, 0.0, 0.0), Reply(), None
+        total = 0
+
+        def seen(tokens: int) -> bool:
+            nonlocal total
+            record.arrivals.append(time.perf_counter() - began)
+            record.tokens.append(tokens)
+            total += tokens or 1
+            record.left = ask.leave_after is not None and total >= ask.leave_after
+            return not record.left
+
+        try:
+            reply = self._target.ask(ask, seen)
+            record.left = record.left and not reply.finish_reason
+        except TargetError as error:
+            record.status, record.error, failure = error.status, str(error), error
+        record.end = time.perf_counter() - began
+        record.prompt_tokens, record.output_tokens = reply.prompt_tokens, reply.output_tokens
+        record.queue = reply.timings.get("queue")
+        self._next = self._workload.follow(ask, reply, rng) if record.whole else None
+        collector: Collector = self.environment.gemma4_collector
+        collector.add(record)
+        self.environment.events.request.fire(
+            request_type=self.protocol,
+            name=f"{ask.workload}, left" if record.left else ask.workload,
+            response_time=record.end * 1000,
+            response_length=len(reply.text.encode()),
+            exception=failure,
+            context={},
+        )
+
+
+class GrpcUser(_StreamUser):
+    """Triton's gRPC streams."""
+
+    host = "127.0.0.1:8001"
+    protocol = "gRPC"
+
+    def connect(self) -> BlockingTarget:
+        return BlockingGrpc(self.host, timeout=self.environment.parsed_options.answer_timeout)
+
+
+class HttpStreamUser(_StreamUser):
+    """Triton's HTTP ``generate_stream``."""
+
+    host = "http://127.0.0.1:8000"
+    protocol = "HTTP"
+
+    def connect(self) -> BlockingTarget:
+        return BlockingHttp(self.host, timeout=self.environment.parsed_options.answer_timeout)
+
+
+class OpenAIUser(_StreamUser):
+    """The gateway, or another OpenAI server."""
+
+    host = "http://127.0.0.1:8080/v1"
+    protocol = "OpenAI"
+
+    def connect(self) -> BlockingTarget:
+        options = self.environment.parsed_options
+        return BlockingOpenAI(
+            self.host,
+            timeout=options.answer_timeout,
+            model=options.openai_model,
+            api_key=os.environ.get(API_KEY, ""),
+        )

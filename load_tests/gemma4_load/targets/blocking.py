@@ -1,0 +1,156 @@
+"""The targets for threads and greenlets: what locust's users ask."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Protocol
+
+import httpx
+from gemma4_client import Client, Delta, Gemma4Error
+from gemma4_client.assembly import Assembly
+from gemma4_client.errors import from_http
+from gemma4_client.request import chat_request
+from gemma4_client.transport.http_wire import EventReader, error_text, generate_body, read_json
+
+from gemma4_load.errors import TargetError
+from gemma4_load.targets.base import Seen, take
+from gemma4_load.targets.openai_body import chat_body, failure, take_event
+from gemma4_load.workloads.base import Ask, Reply
+from gemma4_load.workloads.words import Words
+
+__all__ = ["BlockingGrpc", "BlockingHttp", "BlockingOpenAI", "BlockingTarget", "measure_words"]
+
+
+class BlockingTarget(Protocol):
+    def ask(self, ask: Ask, seen: Seen) -> Reply:
+        """As :meth:`gemma4_load.targets.Target.ask`."""
+
+    def close(self) -> None: ...
+
+
+def measure_words(target: BlockingTarget) -> Words:
+    """By two requests of one token each. Raises :class:`TargetError`."""
+    asks = [Ask("probe", [message], {"max_tokens": 1}) for message in Words.probes()]
+    return Words.measured([target.ask(ask, lambda _: True).prompt_tokens for ask in asks])
+
+
+class BlockingGrpc:
+    """Triton's gRPC, through the SDK."""
+
+    def __init__(self, url: str, *, timeout: float) -> None:
+        self._client = Client(url, retry=None, breaker=None)
+        self._timeout = timeout
+
+    def ask(self, ask: Ask, seen: Seen) -> Reply:
+        reply, held = Reply(), 0
+        try:
+            stream = self._client.chat(
+                ask.messages, tools=ask.tools, timeout=self._timeout, **ask.options
+            )
+            for delta in stream:
+                held, visible = take(reply, delta, held)
+                if visible:
+                    tokens, held = held, 0
+                    if not seen(tokens) and not delta.finish_reason:
+                        stream.cancel()
+                        break
+        except Gemma4Error as error:
+            raise TargetError(error.status, str(error)) from None
+        except ValueError as error:
+            raise TargetError("INVALID_ARGUMENT", str(error)) from None
+        return reply
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class BlockingHttp:
+    """Triton's ``generate_stream``, with the SDK's reader of chunks and its checks of order and
+    completeness; its transport has an event loop in a thread, which greenlets would block."""
+
+    def __init__(self, url: str, *, timeout: float) -> None:
+        self._http = httpx.Client(base_url=url, timeout=timeout)
+        self._timeout = timeout
+
+    def ask(self, ask: Ask, seen: Seen) -> Reply:
+        reply, held, chunks = Reply(), 0, Assembly()
+        try:
+            for delta in self._deltas(ask):
+                held, visible = take(reply, chunks.add(delta), held)
+                if visible:
+                    tokens, held = held, 0
+                    if not seen(tokens) and not delta.finish_reason:
+                        return reply
+            chunks.close()
+        except Gemma4Error as error:
+            raise TargetError(error.status, str(error)) from None
+        except ValueError as error:
+            raise TargetError("INVALID_ARGUMENT", str(error)) from None
+        except httpx.TimeoutException:
+            raise TargetError("DEADLINE_EXCEEDED", "no answer in time") from None
+        except httpx.HTTPError as error:
+            raise TargetError("UNAVAILABLE", f"{type(error).__name__}: {error}") from None
+        return reply
+
+    def _deltas(self, ask: Ask) -> Iterator[Delta]:
+        request = chat_request(ask.messages, ask.options, tools=ask.tools)
+        body, events = generate_body(request, self._timeout), EventReader()
+        path = "/v2/models/gemma4/generate_stream"
+        with self._http.stream("POST", path, content=body) as response:
+            if response.status_code != 200:
+                raise from_http(response.status_code, error_text(response.read()))
+            for data in response.iter_raw():
+                for event in events.feed(data):
+                    yield read_json(event)
+        if events.rest:
+            yield read_json(events.rest.removeprefix(b"data:"))
+
+    def close(self) -> None:
+        self._http.close()
+
+
+class BlockingOpenAI:
+    """An OpenAI server; ``url`` ends in /v1."""
+
+    def __init__(self, url: str, *, timeout: float, model: str = "", api_key: str = "") -> None:
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._http = httpx.Client(base_url=url, timeout=timeout, headers=headers)
+        self._model = model
+
+    def ask(self, ask: Ask, seen: Seen) -> Reply:
+        reply = Reply()
+        try:
+            body = chat_body(ask, self._named())
+            with self._http.stream("POST", "chat/completions", json=body) as response:
+                if response.status_code != 200:
+                    response.read()
+                    raise failure(response.status_code, response.text)
+                done = False
+                for line in response.iter_lines():
+                    if line == "data: [DONE]":
+                        done = True
+                    elif (
+                        line.startswith("data: ")
+                        and take_event(reply, json.loads(line[6:]))
+                        and not seen(0)
+                    ):
+                        return reply
+                if not done:
+                    raise TargetError("DATA_LOSS", "the stream ended without [DONE]")
+        except httpx.TimeoutException:
+            raise TargetError("DEADLINE_EXCEEDED", "no answer in time") from None
+        except httpx.HTTPError as error:
+            raise TargetError("UNAVAILABLE", f"{type(error).__name__}: {error}") from None
+        return reply
+
+    def _named(self) -> str:
+        if not self._model:
+            response = self._http.get("models")
+            if response.status_code != 200:
+                raise failure(response.status_code, response.text)
+            self._model = str(response.json()["data"][0]["id"])
+        return self._model
+
+    def close(self) -> None:
+        self._http.close()
