@@ -116,21 +116,17 @@ def load(
         from gemma4_load.workloads.spec import WorkloadSpec
     except ImportError as error:
         fail(f"{error.name} {_MISSING}", code=2)
-    given = {"--concurrency": concurrency, "--rate": rate, "--trace": trace, "--search": search}
-    named = [name for name, value in given.items() if value]
     try:
-        if len(named) > 1:
-            raise OptionError(f"{named[0]} and {named[1]} do not go together; leave one out")
+        _check_options(
+            {"--concurrency": concurrency, "--rate": rate, "--trace": trace, "--search": search},
+            {"--duration": duration, "--requests": requests},
+        )
         if search is not None and search not in ("concurrency", "rate"):
             raise OptionError(f"--search {search}: use concurrency or rate")
         if search is not None and not slo:
             raise OptionError("--search needs at least one --slo, such as --slo ttft=500ms")
         if not 0 < search_from <= search_to:
-            raise OptionError(
-                f"--search-from {search_from} must be above 0 and at most --search-to"
-            )
-        if duration is not None and requests is not None:
-            raise OptionError("--duration and --requests do not go together; leave one out")
+            raise OptionError(f"--search-from {search_from}: must be above 0, at most --search-to")
         seconds = duration or (None if requests or trace else 30.0)
         base = Level(
             arrival=arrival, burstiness=burstiness, warmup=0.0 if trace else warmup,
@@ -170,6 +166,16 @@ def load(
         raise typer.Exit(130)
     if stopped or not all(level["valid"] for level in report["levels"]):
         raise typer.Exit(1)
+
+
+def _check_options(*exclusive: dict[str, Any]) -> None:
+    """At most one option of each set may be given."""
+    from gemma4_load.errors import OptionError
+
+    for options in exclusive:
+        named = [name for name, value in options.items() if value]
+        if len(named) > 1:
+            raise OptionError(f"{named[0]} and {named[1]} do not go together; leave one out")
 
 
 def _run(plan: Plan, *, quiet: bool) -> dict[str, Any]:

@@ -11,8 +11,12 @@ __all__ = ["figures"]
 _COLORS = (
     "#3f7d20", "#1f6f8b", "#b5541c", "#7a4fa3", "#9a7d0a", "#8b1e3f", "#4a5a6a", "#2f9e8f",
 )  # fmt: skip
-_LATENCIES = (("ttft", "time to first token"), ("itl", "inter-token latency"),
-              ("inter_chunk", "inter-chunk latency"), ("latency", "end-to-end latency"))  # fmt: skip
+_LATENCIES = (
+    ("ttft", "time to first token"),
+    ("itl", "inter-token latency"),
+    ("inter_chunk", "inter-chunk latency"),
+    ("latency", "end-to-end latency"),
+)
 
 
 def _figure(title: str, x: str, y: str, **axes: Any) -> go.Figure:

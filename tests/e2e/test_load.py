@@ -1,0 +1,351 @@
+"""`gemma4 load` and locust against real servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from e2e.command import GEMMA4
+from e2e.gateway.running import RunningGateway
+from e2e.served import Served, wait_until
+from gemma4_build.pipeline import build_engine
+from gemma4_build.progress import SilentReporter
+from gemma4_build.request import BuildRequest
+from gemma4_load.report.files import read_report, read_requests
+
+LOCUSTFILE = Path(__file__).parents[2] / "load_tests" / "locustfile.py"
+PACE_S, PREFILL_S = 0.02, 1 / 1000
+"""Seconds a token of the ``paced`` engine."""
+
+
+@pytest.fixture(scope="module")
+def paced(tmp_path_factory, checkpoint):
+    """A server whose pace is known, and its gateway."""
+    folder = tmp_path_factory.mktemp("paced")
+    build_engine(
+        BuildRequest(
+            checkpoint=checkpoint, out=folder / "engine", runtime="synthetic", slots=64,
+            max_total_tokens=4096, decode_tokens_per_s=1 / PACE_S,
+            prefill_tokens_per_s=1 / PREFILL_S,
+        ),
+        SilentReporter(),
+    )  # fmt: skip
+    served = Served(folder / "engine", folder / "run")
+    gateway = RunningGateway(served.grpc)
+    yield served, gateway
+    gateway.stop()
+    served.stop()
+
+
+def url(paced, protocol: str) -> str:
+    served, gateway = paced
+    return {
+        "grpc": f"127.0.0.1:{served.grpc}",
+        "http": f"http://127.0.0.1:{served.http}",
+        "openai": f"{gateway.url}/v1",
+    }[protocol]
+
+
+def load(*args: str, limit: str = "", **more) -> subprocess.CompletedProcess[str]:
+    command = [str(GEMMA4), "load", *args]
+    if limit:
+        command = ["bash", "-c", f'ulimit -f {limit}; exec "$@"', "load", *command]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **more)
+
+
+def level(folder: Path, at: int = 0):
+    return read_report(folder)["levels"][at]
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http", "openai"])
+def test_the_meter_reads_the_engines_pace(paced, tmp_path, protocol):
+    ran = load(
+        "--url", url(paced, protocol), "--concurrency", "4", "--requests", "24", "--warmup", "0",
+        "--prompt-tokens", "100", "--output-tokens", "25", "--out", str(tmp_path / "a"),
+        "--max-client-lag", "500",
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    found = level(tmp_path / "a")["requests"]
+    assert found["itl"]["p50"] == pytest.approx(PACE_S, rel=0.02, abs=0.001)
+    prompt = found["prompt_tokens"]["p50"]
+    assert prompt == pytest.approx(100, rel=0.05)
+    bare = prompt * PREFILL_S + PACE_S
+    assert bare - 0.001 < found["ttft"]["p50"] < bare + 0.03
+    assert found["output_tokens"]["min"] == found["output_tokens"]["max"] == 25
+    assert "time to first token" in ran.stdout
+    assert len(read_requests(tmp_path / "a")) == 24
+
+
+def test_an_open_loop_counts_from_the_plan(paced, tmp_path):
+    ran = load(
+        "--url", url(paced, "grpc"), "--rate", "20", "--arrival", "constant", "--duration", "3",
+        "--warmup", "1", "--output-tokens", "10", "--slo", "ttft=1s", "--out", str(tmp_path / "a"),
+        "--max-client-lag", "500", "--metrics-url", f"http://127.0.0.1:{metrics_port(paced[0])}/metrics",
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    rows = [float(row["scheduled"]) for row in read_requests(tmp_path / "a")]
+    assert sorted(rows) == pytest.approx([0.05 * i for i in range(1, 80)])
+    found = level(tmp_path / "a")
+    assert found["run"]["attainment"] == 1.0
+    assert found["run"]["request_throughput"] == pytest.approx(20, rel=0.1)
+    assert any(name.startswith("nv_inference_count") for name in found["server"]["counters"])
+
+
+def metrics_port(served: Served) -> int:
+    return (
+        served.banner_port("metrics") if "metrics" in served.text else served.banner_port("Metrics")
+    )
+
+
+def test_workloads_of_the_demo_model(server, tmp_path):
+    at = f"127.0.0.1:{server.grpc}"
+    common = ("--url", at, "--concurrency", "2", "--warmup", "0", "--max-client-lag", "2000")
+    for kind, reason in (("tools", "tool_calls"), ("structured", ""), ("chat", "")):
+        out = tmp_path / kind
+        ran = load(
+            *common, "--workload", kind, "--requests", "8", "--prompt-tokens", "20",
+            "--output-tokens", "12", "--system-tokens", "30", "--out", str(out),
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr + ran.stdout
+        rows = read_requests(out)
+        assert {row["status"] for row in rows} == {"OK"}
+        assert not reason or reason in {row["finish_reason"] for row in rows}
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http", "openai"])
+def test_clients_that_leave(paced, tmp_path, protocol):
+    out = tmp_path / "a"
+    ran = load(
+        "--url", url(paced, protocol), "--concurrency", "4", "--requests", "16", "--warmup", "0",
+        "--cancel-share", "0.5", "--output-tokens", "30", "--out", str(out),
+        "--max-client-lag", "500",
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    counts = level(out)["counts"]
+    assert counts["failed"] == 0
+    assert 2 <= counts["left"] <= 14
+    assert counts["left"] + counts["whole"] == 16
+    wait_until(paced[0].idle, 2)
+
+
+def test_a_trace_is_replayed_at_its_times(paced, tmp_path):
+    lines = [
+        {"timestamp": 500 + at, "input_length": 60, "output_length": 4, "hash_ids": [1]}
+        for at in (0, 100, 100, 700)
+    ]
+    path = tmp_path / "trace.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    ran = load(
+        "--url", url(paced, "grpc"), "--trace", str(path), "--trace-speed", "2", "--out",
+        str(tmp_path / "a"), "--max-client-lag", "500",
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    rows = sorted(float(row["scheduled"]) for row in read_requests(tmp_path / "a"))
+    assert rows == pytest.approx([0, 0.05, 0.05, 0.35])
+
+
+def test_the_highest_load_that_meets_the_slos(tmp_path, checkpoint):
+    """Four slots: a fifth user waits for an answer of 0.3 s, so TTFT within 200 ms allows 4."""
+    build_engine(
+        BuildRequest(
+            checkpoint=checkpoint, out=tmp_path / "engine", runtime="synthetic", slots=4,
+            max_total_tokens=1024, decode_tokens_per_s=50, prefill_tokens_per_s=1e6,
+        ),
+        SilentReporter(),
+    )  # fmt: skip
+    served = Served(tmp_path / "engine", tmp_path / "run")
+    ran = load(
+        "--url", f"127.0.0.1:{served.grpc}", "--search", "concurrency", "--search-to", "16",
+        "--slo", "ttft=200ms", "--attainment", "0.9", "--duration", "2", "--warmup", "1",
+        "--output-tokens", "15", "--out", str(tmp_path / "a"), "--max-client-lag", "500",
+    )  # fmt: skip
+    served.stop()
+    assert ran.returncode == 0, ran.stderr
+    assert read_report(tmp_path / "a")["search"]["highest"] == 4.0
+    assert "highest concurrency that meets the SLOs: 4" in ran.stdout
+
+
+def test_compare_passes_and_fails_by_its_exit_code(paced, tmp_path):
+    outs = [tmp_path / name for name in "abc"]
+    for out, prompt in zip(outs, ("60", "60", "160"), strict=True):
+        ran = load(
+            "--url", url(paced, "grpc"), "--concurrency", "4", "--requests", "40", "--warmup", "0",
+            "--prompt-tokens", prompt, "--output-tokens", "10", "--out", str(out),
+            "--max-client-lag", "500",
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+    same = load("compare", str(outs[0]), str(outs[1]), "--threshold", "25")
+    assert same.returncode == 0, same.stdout
+    slower = load("compare", str(outs[0]), str(outs[2]), "--threshold", "25")
+    assert slower.returncode == 1, slower.stdout
+    assert "worse" in slower.stdout
+
+
+def test_a_server_that_dies_ends_the_run_and_keeps_the_results(engines, tmp_path):
+    served = Served(engines / "synthetic", tmp_path / "run")
+    out = tmp_path / "a"
+    process = subprocess.Popen(
+        [GEMMA4, "load", "--url", f"127.0.0.1:{served.grpc}", "--concurrency", "8", "--duration",
+         "60", "--output-tokens", "20", "--warmup", "0", "--out", str(out)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_until(lambda: (out / "requests.csv").exists() and len(read_requests(out)) > 20, 20)
+    for child in served._processes()[::-1]:
+        child.kill()
+    printed, errors = process.communicate(timeout=30)
+    assert process.returncode == 1, errors
+    assert re.search(r"stopped: the server stopped answering at [\d.]+ s", printed)
+    assert "UNAVAILABLE" in printed
+    report = read_report(out)
+    assert not report["complete"]
+    assert report["levels"][0]["counts"]["whole"] > 10
+    assert (out / "report.html").stat().st_size > 1e6
+
+
+def test_ctrl_c_keeps_the_results(paced, tmp_path):
+    out = tmp_path / "a"
+    process = subprocess.Popen(
+        [GEMMA4, "load", "--url", url(paced, "grpc"), "--concurrency", "4", "--duration", "60",
+         "--output-tokens", "10", "--warmup", "0", "--out", str(out)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_until(lambda: (out / "requests.csv").exists() and len(read_requests(out)) > 10, 20)
+    process.send_signal(signal.SIGINT)
+    printed, errors = process.communicate(timeout=20)
+    assert process.returncode == 130, errors
+    assert "interrupted" in printed
+    assert level(out)["counts"]["failed"] == 0
+
+
+def test_a_full_disk(paced, tmp_path):
+    """The size of files is limited to 4 KiB, so requests.csv cannot grow on."""
+    out = tmp_path / "a"
+    ran = load(
+        "--url", url(paced, "grpc"), "--concurrency", "8", "--duration", "20", "--warmup", "0",
+        "--output-tokens", "4", "--prompt-tokens", "20", "--out", str(out), limit="4",
+    )  # fmt: skip
+    assert ran.returncode == 1, ran.stdout
+    kept = re.search(
+        r"cannot write .*requests.csv: File too large; (\d+) requests are kept", ran.stderr
+    )
+    assert kept, ran.stderr
+    assert len((out / "requests.csv").read_text().splitlines()) >= int(kept[1])
+
+
+BAD = {
+    "unreachable": (["--url", "127.0.0.1:9"], 1, "Connection refused"),
+    "unreachable gateway": (["--url", "http://127.0.0.1:9/v1"], 1, "Cannot connect"),
+    "no such url": (["--url", "ftp://x"], 2, "--url ftp://x"),
+    "model": (["--model", "x"], 2, "--model x: only an OpenAI server"),
+    "two loads": (["--rate", "1", "--concurrency", "2"], 2, "do not go together"),
+    "two ends": (["--requests", "1", "--duration", "2"], 2, "do not go together"),
+    "impossible rate": (["--rate", "1e9"], 2, "at most 100000"),
+    "no rate": (["--rate", "0"], 2, "more than 0"),
+    "search without slo": (["--search", "rate"], 2, "needs at least one --slo"),
+    "search of what": (["--search", "memory", "--slo", "ttft=1"], 2, "use concurrency or rate"),
+    "slo": (["--slo", "speed=3"], 2, "--slo speed=3"),
+    "length": (["--prompt-tokens", "many"], 2, "--prompt-tokens many"),
+    "trace": (["--trace", "/nonexistent"], 2, "--trace /nonexistent"),
+    "workload": (["--workload", "poems"], 2, "--workload poems"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_options(paced, tmp_path, name):
+    args, code, said = BAD[name]
+    at = () if "--url" in args else ("--url", url(paced, "grpc"))
+    ran = load(*at, *args, "--out", str(tmp_path / "a"))
+    assert ran.returncode == code, ran.stderr
+    assert said in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not (tmp_path / "a" / "report.json").exists()
+
+
+def test_a_model_that_the_gateway_does_not_have(paced, tmp_path):
+    ran = load("--url", url(paced, "openai"), "--model", "gpt", "--out", str(tmp_path / "a"))
+    assert (ran.returncode, "model 'gpt' is not there" in ran.stderr) == (1, True), ran.stderr
+
+
+def locust(*args: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless"]
+    return subprocess.run([*command, *args], capture_output=True, text=True, timeout=90)
+
+
+def median_of(text: str, label: str) -> float:
+    """The p50 column of our table."""
+    return float(re.search(label + r"\D+\d+ +[\d.,]+ +([\d.,]+)", text)[1].replace(",", ""))
+
+
+@pytest.mark.parametrize(
+    ("user", "protocol"),
+    [("GrpcUser", "grpc"), ("HttpStreamUser", "http"), ("OpenAIUser", "openai")],
+)
+def test_locust_agrees_with_gemma4_load(paced, tmp_path, user, protocol):
+    lengths = ("--prompt-tokens", "100", "--output-tokens", "25")
+    theirs = locust(
+        user, "--host", url(paced, protocol), "-u", "4", "-r", "50", "-t", "6s", *lengths
+    )
+    assert theirs.returncode == 0, theirs.stderr
+    ours = load(
+        "--url", url(paced, protocol), "--concurrency", "4", "--duration", "5", "--warmup", "1",
+        *lengths, "--out", str(tmp_path / "a"), "--max-client-lag", "500",
+    )  # fmt: skip
+    assert ours.returncode == 0, ours.stderr
+    found = level(tmp_path / "a")["requests"]
+    for metric, label in (("ttft", "time to first token"), ("itl", "inter-token latency")):
+        mine = found[metric]["p50"] * 1000
+        assert median_of(theirs.stdout, label) == pytest.approx(mine, rel=0.1), label
+
+
+def test_locust_in_several_processes(paced):
+    """The master shows what its workers saw."""
+    ran = locust(
+        "GrpcUser", "--host", url(paced, "grpc"), "-u", "4", "-r", "50", "-t", "6s", "--processes",
+        "2", "--output-tokens", "10",
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    tables = [line for line in ran.stdout.splitlines() if line.startswith("inter-token")]
+    assert any(line.split()[3:4] and float(line.split()[3]) > 20 for line in tables), ran.stdout
+
+
+def test_locusts_page_has_our_metrics(paced):
+    import httpx
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "GrpcUser", "--host",
+         url(paced, "grpc"), "-u", "2", "-r", "2", "-t", "30s", "--autostart", "--web-port",
+         "18089", "--web-host", "127.0.0.1", "--output-tokens", "5"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    rows: list[dict] = []
+
+    def shown() -> bool:
+        try:
+            body = httpx.get("http://127.0.0.1:18089/stats/requests", timeout=5).json()
+        except httpx.HTTPError:
+            time.sleep(0.1)
+            return False
+        rows[:] = body["extended_stats"][0]["data"]
+        return bool(rows)
+
+    try:
+        wait_until(shown, 30)
+        assert rows[0]["metric"] == "time to first token, ms"
+        assert float(rows[0]["p50"]) > 20
+        assert "Streaming latency" in httpx.get("http://127.0.0.1:18089/").text
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_locust_says_when_the_server_is_not_there():
+    ran = locust("GrpcUser", "--host", "127.0.0.1:9", "-u", "1", "-t", "5s")
+    assert ran.returncode != 0
+    assert "Connection refused" in ran.stderr
