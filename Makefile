@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: setup serve chat gateway test lint format bench bench-clients bench-host clean
+.PHONY: setup serve chat gateway load test lint format bench bench-clients bench-host clean
 .DEFAULT_GOAL := setup
 
 $(VENV)/.created:
@@ -40,6 +40,13 @@ chat: $(VENV)/.serve
 
 gateway: $(VENV)/.gateway
 	@exec $(BIN)/gemma4 gateway $(ARGS)
+
+$(VENV)/.load: $(VENV)/.serve
+	$(PIP) install -c $(LOCK) -e '.[load]'
+	@touch $@
+
+load: $(VENV)/.load
+	@exec $(BIN)/gemma4 load $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
