@@ -6,7 +6,7 @@ import asyncio
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -86,7 +86,7 @@ class Session:
 
     def _head(self, server: dict[str, Any]) -> dict[str, Any]:
         plan = self._plan
-        spec = {k: _plain(v) for k, v in asdict(plan.workload).items()}
+        spec = {f.name: _plain(getattr(plan.workload, f.name)) for f in fields(plan.workload)}
         return {
             "tool": "gemma4 load",
             "schema": _SCHEMA,
@@ -168,4 +168,4 @@ def _first(group: BaseExceptionGroup[LoadError]) -> LoadError:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | dict) or value is None else str(value)
+    return value if isinstance(value, str | int | float) or value is None else str(value)

@@ -33,6 +33,7 @@ def size(message) -> int:
 )
 def test_lengths(text, low, high, mean):
     random, length = rng(), parse_length("--x", text)
+    assert str(length) == text
     drawn = [length.draw(random) for _ in range(4000)]
     assert low <= min(drawn) and max(drawn) <= high
     assert np.mean(drawn) == pytest.approx(mean, rel=0.05)

@@ -24,7 +24,11 @@ def _environment() -> jinja2.Environment:
 def page(report: dict[str, Any]) -> str:
     """HTML of a report; plotly.js is inside (about 4.6 MB), so it opens without a network."""
     plots = [
-        figure.to_html(full_html=False, include_plotlyjs=at == 0, config={"displaylogo": False})
+        figure.to_html(
+            full_html=False,
+            include_plotlyjs=at == 0,
+            config={"displaylogo": False, "responsive": True},
+        )
         for at, figure in enumerate(figures(report["levels"]))
     ]
     return _environment().get_template("page.html.jinja").render(

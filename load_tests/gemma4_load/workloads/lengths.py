@@ -24,6 +24,12 @@ class Length:
     a: float
     b: float = 0.0
 
+    def __str__(self) -> str:
+        """As the command line has it."""
+        if self.kind == "fixed":
+            return f"{self.a:g}"
+        return f"{self.kind}:{self.a:g}:{self.b:g}"
+
     def draw(self, rng: np.random.Generator) -> int:
         """At least 1."""
         if self.kind == "uniform":
