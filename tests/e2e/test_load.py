@@ -98,6 +98,16 @@ def test_an_open_loop_counts_from_the_plan(paced, tmp_path):
     assert any(name.startswith("nv_inference_count") for name in found["server"]["counters"])
 
 
+def test_a_server_that_falls_behind_ends_an_open_loop(paced, tmp_path):
+    ran = load(
+        "--url", url(paced, "grpc"), "--rate", "40", "--arrival", "constant", "--duration", "5",
+        "--max-in-flight", "3", "--warmup", "0", "--out", str(tmp_path / "a"),
+    )  # fmt: skip
+    assert ran.returncode == 1, ran.stderr
+    assert "stopped: the server fell behind: 3 requests in flight; lower the rate" in ran.stdout
+    assert level(tmp_path / "a")["counts"]["whole"] == 3
+
+
 def metrics_port(served: Served) -> int:
     return (
         served.banner_port("metrics") if "metrics" in served.text else served.banner_port("Metrics")
