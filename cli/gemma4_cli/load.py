@@ -109,6 +109,8 @@ def load(
     if context.invoked_subcommand is not None:
         return
     try:
+        import uvloop  # noqa: F401 - _run needs them
+        from gemma4_load import session  # noqa: F401
         from gemma4_load.drive.level import Level
         from gemma4_load.errors import OptionError
         from gemma4_load.plan import Plan, Search, parse_levels, parse_slo
@@ -121,6 +123,7 @@ def load(
             {"--concurrency": concurrency, "--rate": rate, "--trace": trace, "--search": search},
             {"--duration": duration, "--requests": requests},
         )
+        _refuse_idle(context)
         if search is not None and search not in ("concurrency", "rate"):
             raise OptionError(f"--search {search}: use concurrency or rate")
         if search is not None and not slo:
@@ -176,6 +179,40 @@ def _check_options(*exclusive: dict[str, Any]) -> None:
         named = [name for name, value in options.items() if value]
         if len(named) > 1:
             raise OptionError(f"{named[0]} and {named[1]} do not go together; leave one out")
+
+
+def _refuse_idle(context: typer.Context) -> None:
+    """An option that was given and would change nothing is an error."""
+    from gemma4_load.errors import OptionError
+
+    given = {name for name in context.params if _typed(context, name)}
+    values = context.params
+    open_loop = bool(values["rate"]) or values["search"] == "rate"
+    sized = values["trace"] is None and values["workload"] in ("lengths", "chat")
+    chat = values["trace"] is None and values["workload"] == "chat"
+    idle = (
+        (("arrival",), open_loop, "--rate or --search rate"),
+        (("burstiness",), open_loop and values["arrival"] == "gamma", "--arrival gamma"),
+        (("max_in_flight",), open_loop or values["trace"] is not None, "--rate or --trace"),
+        (("search_from", "search_to", "attainment"), values["search"] is not None, "--search"),
+        (("trace_speed",), values["trace"] is not None, "--trace"),
+        (("warmup", "workload", "cancel_share"), values["trace"] is None, "a run without --trace"),
+        (("prompt_tokens", "output_tokens"), sized, "--workload lengths or chat"),
+        (("system_tokens", "turns"), chat, "--workload chat"),
+    )
+    for names, used, where in idle:
+        for name in names:
+            if name in given and not used:
+                option = name.replace("_", "-")
+                raise OptionError(f"--{option} {values[name]}: is for {where} only; leave it out")
+    ramp = any(":" in text for text in values["rate"] or ())
+    if ramp and values["requests"]:
+        raise OptionError("--requests: a ramp has its --duration instead")
+
+
+def _typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _run(plan: Plan, *, quiet: bool) -> dict[str, Any]:

@@ -18,8 +18,7 @@ class Record:
     reasoning or a tool call), ``tokens`` what each brought, counted by the server (a token that
     shows nothing yet counts with the next chunk). ``end`` is the arrival of the last response, or
     of the error. ``status`` is OK or gRPC's name of a status. ``left`` means that this client left
-    on purpose. ``queue``, ``prefill`` and ``decode`` are the server's own seconds, None where it
-    does not tell."""
+    on purpose. ``queue`` is the server's own seconds, None where it does not tell."""
 
     index: int
     workload: str
@@ -34,8 +33,6 @@ class Record:
     error: str = ""
     finish_reason: str = ""
     queue: float | None = None
-    prefill: float | None = None
-    decode: float | None = None
     left: bool = False
 
     @property

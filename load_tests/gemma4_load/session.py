@@ -6,7 +6,7 @@ import asyncio
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -141,7 +141,7 @@ class Session:
         load = next(trial)
         try:
             while True:
-                level = search.level(replace(plan.base, seed=plan.base.seed), load)
+                level = search.level(plan.base, load)
                 summary = await self._level(target, workload, level)
                 if summary["stopped"].startswith("interrupted"):
                     return

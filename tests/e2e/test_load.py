@@ -117,12 +117,12 @@ def metrics_port(served: Served) -> int:
 def test_workloads_of_the_demo_model(server, tmp_path):
     at = f"127.0.0.1:{server.grpc}"
     common = ("--url", at, "--concurrency", "2", "--warmup", "0", "--max-client-lag", "2000")
-    for kind, reason in (("tools", "tool_calls"), ("structured", ""), ("chat", "")):
+    lengths = ("--prompt-tokens", "20", "--output-tokens", "12", "--system-tokens", "30")
+    for kind, reason, more in (
+        ("tools", "tool_calls", ()), ("structured", "", ()), ("chat", "", lengths),
+    ):  # fmt: skip
         out = tmp_path / kind
-        ran = load(
-            *common, "--workload", kind, "--requests", "8", "--prompt-tokens", "20",
-            "--output-tokens", "12", "--system-tokens", "30", "--out", str(out),
-        )  # fmt: skip
+        ran = load(*common, "--workload", kind, "--requests", "8", *more, "--out", str(out))
         assert ran.returncode == 0, ran.stderr + ran.stdout
         rows = read_requests(out)
         assert {row["status"] for row in rows} == {"OK"}
@@ -250,6 +250,20 @@ def test_a_full_disk(paced, tmp_path):
 
 
 BAD = {
+    "idle cancels": (["--trace", "t", "--cancel-share", "0.5"], 2, "--cancel-share 0.5: is for"),
+    "idle warm-up": (["--trace", "t", "--warmup", "3"], 2, "--warmup 3.0: is for a run without"),
+    "idle arrival": (["--arrival", "constant"], 2, "--arrival constant: is for --rate"),
+    "idle burstiness": (["--rate", "1", "--burstiness", "2"], 2, "is for --arrival gamma only"),
+    "idle bound": (["--max-in-flight", "3"], 2, "--max-in-flight 3: is for --rate or --trace"),
+    "idle search": (["--attainment", "0.9"], 2, "--attainment 0.9: is for --search only"),
+    "idle speed": (["--trace-speed", "2"], 2, "--trace-speed 2.0: is for --trace only"),
+    "idle length": (
+        ["--workload", "tools", "--output-tokens", "9"],
+        2,
+        "--output-tokens 9: is for",
+    ),
+    "idle turns": (["--turns", "2"], 2, "--turns 2: is for --workload chat only"),
+    "ramp of requests": (["--rate", "1:5", "--requests", "9"], 2, "a ramp has its --duration"),
     "unreachable": (["--url", "127.0.0.1:9"], 1, "Connection refused"),
     "unreachable gateway": (["--url", "http://127.0.0.1:9/v1"], 1, "Cannot connect"),
     "no such url": (["--url", "ftp://x"], 2, "--url ftp://x"),
@@ -353,6 +367,15 @@ def test_locusts_page_has_our_metrics(paced):
     finally:
         process.terminate()
         process.wait(20)
+
+
+def test_locust_says_which_option_is_wrong(paced):
+    ran = locust(
+        "GrpcUser", "--host", url(paced, "grpc"), "-u", "1", "-t", "5s", "--prompt-tokens", "many"
+    )
+    assert ran.returncode != 0
+    assert "--prompt-tokens many: not a number" in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def test_locust_says_when_the_server_is_not_there():

@@ -169,6 +169,3 @@ def test_traces_that_hold_nothing(tmp_path):
     (tmp_path / "bytes").write_bytes(b"\xff\xfe{}")
     with pytest.raises(OptionError, match="not UTF-8"):
         read_trace(tmp_path / "bytes")
-    spec = WorkloadSpec(trace=trace(tmp_path, json.dumps(LINE)), cancel_share=0.5)
-    with pytest.raises(OptionError, match="--cancel-share"):
-        spec.make(Words())

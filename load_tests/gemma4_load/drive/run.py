@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -13,6 +14,7 @@ from gemma4_load.drive.arrivals import arrivals
 from gemma4_load.drive.lag import LagWatch
 from gemma4_load.drive.level import Level, LevelResult
 from gemma4_load.errors import TargetError
+from gemma4_load.observe import Observation
 from gemma4_load.record import Record, Window
 from gemma4_load.targets.base import Target
 from gemma4_load.workloads.base import Ask, Reply, Workload
@@ -37,11 +39,13 @@ class LevelRun:
         self.active = 0
         self.records: list[Record] = []
         self.tokens = 0.0
+        self.failed = 0
         self._target = target
         self._workload = workload
         self._done = done
         self._numbers = count()
         self._followups: list[Ask] = []
+        self._begun = 0  # after the warm-up
         self._failed_in_a_row = 0
         self._stopped = ""
         self._stop = asyncio.Event()
@@ -73,6 +77,11 @@ class LevelRun:
     def _rng(self, number: int) -> np.random.Generator:
         return np.random.default_rng([self.level.seed, 0, number])
 
+    def _following(
+        self, record: Record, ask: Ask, reply: Reply, rng: np.random.Generator
+    ) -> Ask | None:
+        return self._workload.follow(ask, reply, rng) if record.whole else None
+
     # closed loop
 
     async def _closed(self, users: int) -> None:
@@ -86,13 +95,7 @@ class LevelRun:
             return True
         if level.seconds is not None and self.now() >= level.warmup + level.seconds:
             return True
-        if level.requests is None:
-            return False
-        begun = sum(record.scheduled >= level.warmup for record in self.records)
-        return begun + self._fresh_active >= level.requests
-
-    _fresh_active = 0
-    """Requests under way that were sent after the warm-up."""
+        return level.requests is not None and self._begun >= level.requests
 
     async def _user(self) -> None:
         following: Ask | None = None
@@ -100,8 +103,8 @@ class LevelRun:
             number = next(self._numbers)
             rng = self._rng(number)
             ask = following or self._workload.first(rng)
-            record, reply = await self._one(number, ask, self.now())
-            following = self._workload.follow(ask, reply, rng) if record.whole else None
+            record, reply = await self._one(number, ask, None)
+            following = self._following(record, ask, reply, rng)
             if record.failed:
                 await asyncio.sleep(_OVERLOAD_PAUSE_S)
         if self._idle_from is None:
@@ -112,7 +115,7 @@ class LevelRun:
     def _planned(self) -> Iterator[tuple[float, Ask | None]]:
         level = self.level
         assert level.rate is not None
-        seconds = level.warmup + (level.seconds or 3600.0)
+        seconds = math.inf if level.seconds is None else level.warmup + level.seconds
         after = 0
         for due in arrivals(
             level.rate, seconds, kind=level.arrival, burstiness=level.burstiness, seed=level.seed
@@ -150,7 +153,7 @@ class LevelRun:
 
     async def _free(self, number: int, ask: Ask, due: float, rng: np.random.Generator) -> None:
         record, reply = await self._one(number, ask, due)
-        following = self._workload.follow(ask, reply, rng) if record.whole else None
+        following = self._following(record, ask, reply, rng)
         if following is not None:
             self._followups.append(following)
 
@@ -165,53 +168,30 @@ class LevelRun:
 
     # one request
 
-    async def _one(self, number: int, ask: Ask, due: float) -> tuple[Record, Reply]:
-        sent = self.now()
-        closed = self.level.concurrency is not None
-        record = Record(number, ask.workload, sent if closed else due, sent)
-        fresh = record.scheduled >= self.level.warmup
-        reply = Reply()
-        seen_tokens = 0
+    async def _one(self, number: int, ask: Ask, due: float | None) -> tuple[Record, Reply]:
+        observed = Observation(number, ask, self.now, due=due)
+        record, reply = observed.record, Reply()
+        self._begun += record.scheduled >= self.level.warmup
 
         def seen(tokens: int) -> bool:
-            nonlocal seen_tokens
-            record.arrivals.append(self.now())
-            record.tokens.append(tokens)
-            seen_tokens += tokens or 1
             self.tokens += tokens or 1
-            record.left = ask.leave_after is not None and seen_tokens >= ask.leave_after
-            return not record.left
+            return observed.seen(tokens)
 
         self.active += 1
-        self._fresh_active += fresh
         try:
             reply = await self._target.ask(ask, seen)
-            record.left = record.left and not reply.finish_reason
+            observed.answered(reply)
             self._failed_in_a_row = 0
         except TargetError as error:
-            record.status, record.error, record.left = error.status, str(error), False
+            observed.failed(error)
+            self.failed += 1
         finally:
-            record.end = self.now()
             self.active -= 1
-            self._fresh_active -= fresh
-        self._fill(record, reply)
         self.records.append(record)
         self._done(record)
         if record.failed:
             await self._after_failure(record)
         return record, reply
-
-    @staticmethod
-    def _fill(record: Record, reply: Reply) -> None:
-        record.prompt_tokens = reply.prompt_tokens
-        record.output_tokens = reply.output_tokens
-        record.finish_reason = reply.finish_reason
-        record.queue = reply.timings.get("queue")
-        record.prefill = reply.timings.get("prefill")
-        record.decode = reply.timings.get("decode")
-        record.spread_tokens()
-        if record.left:
-            record.output_tokens = round(sum(record.tokens))
 
     async def _after_failure(self, record: Record) -> None:
         """A server that has gone ends the run; one that refuses for overload does not."""

@@ -14,7 +14,7 @@ from locust.exception import StopUser
 
 from gemma4_load.errors import LoadError, TargetError
 from gemma4_load.locust_users.collect import Collector
-from gemma4_load.record import Record
+from gemma4_load.observe import Observation
 from gemma4_load.targets import API_KEY
 from gemma4_load.targets.blocking import (
     BlockingGrpc,
@@ -59,14 +59,14 @@ class _StreamUser(User):  # type: ignore[misc]
 
     def on_start(self) -> None:
         options = self.environment.parsed_options
-        spec = WorkloadSpec(
-            kind=options.workload,
-            prompt=parse_length("--prompt-tokens", options.prompt_tokens),
-            output=parse_length("--output-tokens", options.output_tokens),
-            cancel_share=options.cancel_share,
-        )
         self._target = self.connect()
         try:
+            spec = WorkloadSpec(
+                kind=options.workload,
+                prompt=parse_length("--prompt-tokens", options.prompt_tokens),
+                output=parse_length("--output-tokens", options.output_tokens),
+                cancel_share=options.cancel_share,
+            )
             if self.host not in _words:
                 _words[self.host] = measure_words(self._target)
             self._workload: Workload = spec.make(_words[self.host])
@@ -82,31 +82,18 @@ class _StreamUser(User):  # type: ignore[misc]
 
     @task  # type: ignore[untyped-decorator]
     def request(self) -> None:
-        number = next(_numbers)
-        rng = np.random.default_rng(
-            [self.environment.parsed_options.seed, id(self) % 2**32, number]
-        )
+        number, worker = next(_numbers), getattr(self.environment.runner, "worker_index", 0)
+        rng = np.random.default_rng([self.environment.parsed_options.seed, worker, number])
         ask = self._next or self._workload.first(rng)
         began = time.perf_counter()
-        record, reply, failure = Record(number, ask.workload, 0.0, 0.0), Reply(), None
-        total = 0
-
-        def seen(tokens: int) -> bool:
-            nonlocal total
-            record.arrivals.append(time.perf_counter() - began)
-            record.tokens.append(tokens)
-            total += tokens or 1
-            record.left = ask.leave_after is not None and total >= ask.leave_after
-            return not record.left
-
+        observed = Observation(number, ask, lambda: time.perf_counter() - began)
+        record, reply, failure = observed.record, Reply(), None
         try:
-            reply = self._target.ask(ask, seen)
-            record.left = record.left and not reply.finish_reason
+            reply = self._target.ask(ask, observed.seen)
+            observed.answered(reply)
         except TargetError as error:
-            record.status, record.error, failure = error.status, str(error), error
-        record.end = time.perf_counter() - began
-        record.prompt_tokens, record.output_tokens = reply.prompt_tokens, reply.output_tokens
-        record.queue = reply.timings.get("queue")
+            observed.failed(error)
+            failure = error
         self._next = self._workload.follow(ask, reply, rng) if record.whole else None
         collector: Collector = self.environment.gemma4_collector
         collector.add(record)

@@ -39,8 +39,7 @@ class Terminal:
             while True:
                 await asyncio.sleep(_EVERY_S)
                 rate, before = (run.tokens - before) / _EVERY_S, run.tokens
-                failed = sum(record.failed for record in run.records)
-                errors = f", [red]{failed} failed[/]" if failed else ""
+                errors = f", [red]{run.failed} failed[/]" if run.failed else ""
                 status.update(
                     f"{run.level.label}: {run.now():.0f} s, {run.active} in flight, "
                     f"{len(run.records)} done{errors}, {rate:,.0f} tokens/s"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
-from gemma4_client import Delta
+from gemma4_client import Delta, Gemma4Error
 
+from gemma4_load.errors import TargetError
 from gemma4_load.workloads.base import Ask, Reply
 from gemma4_load.workloads.words import Words
 
-__all__ = ["Seen", "Target", "take"]
+__all__ = ["Intake", "Seen", "Target", "sdk_errors"]
 
 Seen = Callable[[int], bool]
 """Told of every chunk that shows something, with its tokens (0: the server does not say); False
@@ -34,13 +36,37 @@ class Target(Protocol):
     async def close(self) -> None: ...
 
 
-def take(reply: Reply, delta: Delta, held: int) -> tuple[int, bool]:
-    """Put a chunk of the SDK into ``reply``. Returns its tokens, with those ``held`` from chunks
-    that showed nothing, and whether it shows something."""
-    reply.text += delta.text
-    reply.tool_calls += delta.tool_calls
-    reply.prompt_tokens = delta.prompt_tokens
-    reply.output_tokens = delta.completion_tokens
-    reply.finish_reason = delta.finish_reason
-    reply.timings = delta.timings or {}
-    return held + len(delta.ids), bool(delta.text or delta.reasoning or delta.tool_calls)
+class Intake:
+    """Puts the chunks of the SDK into :attr:`reply`, and tells ``seen``."""
+
+    def __init__(self, seen: Seen) -> None:
+        self.reply = Reply()
+        self._seen = seen
+        self._held = 0
+
+    def add(self, delta: Delta) -> bool:
+        """False when the client leaves before the end. A token that shows nothing yet counts with
+        the next chunk that does."""
+        reply = self.reply
+        reply.text += delta.text
+        reply.tool_calls += delta.tool_calls
+        reply.prompt_tokens = delta.prompt_tokens
+        reply.output_tokens = delta.completion_tokens
+        reply.finish_reason = delta.finish_reason
+        reply.timings = delta.timings or {}
+        self._held += len(delta.ids)
+        if not (delta.text or delta.reasoning or delta.tool_calls):
+            return True
+        tokens, self._held = self._held, 0
+        return self._seen(tokens) or bool(delta.finish_reason)
+
+
+@contextmanager
+def sdk_errors() -> Iterator[None]:
+    """The SDK's errors as :class:`~gemma4_load.errors.TargetError`."""
+    try:
+        yield
+    except Gemma4Error as error:
+        raise TargetError(error.status, str(error)) from None
+    except ValueError as error:
+        raise TargetError("INVALID_ARGUMENT", str(error)) from None

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import httpx
-from gemma4_client import Client, Delta, Gemma4Error
+from gemma4_client import Client, Delta
 from gemma4_client.assembly import Assembly
 from gemma4_client.errors import from_http
 from gemma4_client.request import chat_request
 from gemma4_client.transport.http_wire import EventReader, error_text, generate_body, read_json
 
 from gemma4_load.errors import TargetError
-from gemma4_load.targets.base import Seen, take
+from gemma4_load.targets.base import Intake, Seen, sdk_errors
 from gemma4_load.targets.openai_body import chat_body, failure, take_event
 from gemma4_load.workloads.base import Ask, Reply
 from gemma4_load.workloads.words import Words
@@ -35,6 +36,17 @@ def measure_words(target: BlockingTarget) -> Words:
     return Words.measured([target.ask(ask, lambda _: True).prompt_tokens for ask in asks])
 
 
+@contextmanager
+def httpx_errors() -> Iterator[None]:
+    """httpx's errors as :class:`TargetError`."""
+    try:
+        yield
+    except httpx.TimeoutException:
+        raise TargetError("DEADLINE_EXCEEDED", "no answer in time") from None
+    except httpx.HTTPError as error:
+        raise TargetError("UNAVAILABLE", f"{type(error).__name__}: {error}") from None
+
+
 class BlockingGrpc:
     """Triton's gRPC, through the SDK."""
 
@@ -43,23 +55,16 @@ class BlockingGrpc:
         self._timeout = timeout
 
     def ask(self, ask: Ask, seen: Seen) -> Reply:
-        reply, held = Reply(), 0
-        try:
+        intake = Intake(seen)
+        with sdk_errors():
             stream = self._client.chat(
                 ask.messages, tools=ask.tools, timeout=self._timeout, **ask.options
             )
             for delta in stream:
-                held, visible = take(reply, delta, held)
-                if visible:
-                    tokens, held = held, 0
-                    if not seen(tokens) and not delta.finish_reason:
-                        stream.cancel()
-                        break
-        except Gemma4Error as error:
-            raise TargetError(error.status, str(error)) from None
-        except ValueError as error:
-            raise TargetError("INVALID_ARGUMENT", str(error)) from None
-        return reply
+                if not intake.add(delta):
+                    stream.cancel()
+                    break
+        return intake.reply
 
     def close(self) -> None:
         self._client.close()
@@ -74,24 +79,13 @@ class BlockingHttp:
         self._timeout = timeout
 
     def ask(self, ask: Ask, seen: Seen) -> Reply:
-        reply, held, chunks = Reply(), 0, Assembly()
-        try:
+        intake, chunks = Intake(seen), Assembly()
+        with sdk_errors(), httpx_errors():
             for delta in self._deltas(ask):
-                held, visible = take(reply, chunks.add(delta), held)
-                if visible:
-                    tokens, held = held, 0
-                    if not seen(tokens) and not delta.finish_reason:
-                        return reply
+                if not intake.add(chunks.add(delta)):
+                    return intake.reply
             chunks.close()
-        except Gemma4Error as error:
-            raise TargetError(error.status, str(error)) from None
-        except ValueError as error:
-            raise TargetError("INVALID_ARGUMENT", str(error)) from None
-        except httpx.TimeoutException:
-            raise TargetError("DEADLINE_EXCEEDED", "no answer in time") from None
-        except httpx.HTTPError as error:
-            raise TargetError("UNAVAILABLE", f"{type(error).__name__}: {error}") from None
-        return reply
+        return intake.reply
 
     def _deltas(self, ask: Ask) -> Iterator[Delta]:
         request = chat_request(ask.messages, ask.options, tools=ask.tools)
@@ -120,7 +114,7 @@ class BlockingOpenAI:
 
     def ask(self, ask: Ask, seen: Seen) -> Reply:
         reply = Reply()
-        try:
+        with httpx_errors():
             body = chat_body(ask, self._named())
             with self._http.stream("POST", "chat/completions", json=body) as response:
                 if response.status_code != 200:
@@ -138,10 +132,6 @@ class BlockingOpenAI:
                         return reply
                 if not done:
                     raise TargetError("DATA_LOSS", "the stream ended without [DONE]")
-        except httpx.TimeoutException:
-            raise TargetError("DEADLINE_EXCEEDED", "no answer in time") from None
-        except httpx.HTTPError as error:
-            raise TargetError("UNAVAILABLE", f"{type(error).__name__}: {error}") from None
         return reply
 
     def _named(self) -> str:

@@ -7,10 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from gemma4_client import AsyncClient, Gemma4Error
+from gemma4_client import AsyncClient
 
-from gemma4_load.errors import TargetError
-from gemma4_load.targets.base import Seen, take
+from gemma4_load.targets.base import Intake, Seen, sdk_errors
 from gemma4_load.workloads.base import Ask, Reply
 from gemma4_load.workloads.words import Words, single_token_words, user
 
@@ -21,7 +20,7 @@ _STREAMS_PER_CONNECTION = 64
 
 
 class TritonTarget:
-    """``connections``: how many share the requests. Nothing is retried."""
+    """A connection for every 64 of ``concurrency``. Nothing is retried."""
 
     def __init__(self, url: str, *, timeout: float, concurrency: int = 1) -> None:
         self.url = url
@@ -33,23 +32,16 @@ class TritonTarget:
     async def ask(self, ask: Ask, seen: Seen) -> Reply:
         self._next = (self._next + 1) % len(self._clients)
         client = self._clients[self._next]
-        reply, held = Reply(), 0
-        try:
+        intake = Intake(seen)
+        with sdk_errors():
             stream = client.chat(
                 ask.messages, tools=ask.tools, timeout=self._timeout, **ask.options
             )
             async for delta in stream:
-                held, visible = take(reply, delta, held)
-                if visible:
-                    tokens, held = held, 0
-                    if not seen(tokens) and not delta.finish_reason:
-                        stream.cancel()
-                        break
-        except Gemma4Error as error:
-            raise TargetError(error.status, str(error)) from None
-        except ValueError as error:
-            raise TargetError("INVALID_ARGUMENT", str(error)) from None
-        return reply
+                if not intake.add(delta):
+                    stream.cancel()
+                    break
+        return intake.reply
 
     async def ready(self) -> bool:
         return await self._clients[0].ready()
@@ -57,7 +49,7 @@ class TritonTarget:
     async def words(self) -> Words:
         """Words that are one token each, and what the template adds, asked from the server."""
         client = self._clients[0]
-        try:
+        with sdk_errors():
             info = await client.server_info()
             span = range(min(info.vocab_size, 300_000))
             ids = np.random.default_rng(0).permutation(np.array(span))[:_PROBED_IDS]
@@ -66,15 +58,11 @@ class TritonTarget:
             text = words.text(np.random.default_rng(1), 400)
             plain = len(await client.tokenize(text, add_bos=False))
             whole = len(await client.tokenize([user(text)], chat=True))
-        except Gemma4Error as error:
-            raise TargetError(error.status, str(error)) from None
         return Words(words.words, plain / len(text.split()), whole - plain)
 
     async def describe(self) -> dict[str, Any]:
-        try:
+        with sdk_errors():
             return asdict(await self._clients[0].server_info())
-        except Gemma4Error as error:
-            raise TargetError(error.status, str(error)) from None
 
     async def close(self) -> None:
         for client in self._clients:

@@ -40,8 +40,6 @@ class WorkloadSpec:
     def make(self, words: Words) -> Workload:
         """Raises :class:`OptionError`."""
         if self.trace is not None:
-            if self.cancel_share:
-                raise OptionError("--cancel-share: a trace has no share of cancels")
             return Trace(read_trace(self.trace), words, speed=self.trace_speed)
         if self.kind not in KINDS:
             raise OptionError(f"--workload {self.kind}: known are {', '.join(KINDS)}")
