@@ -27,12 +27,14 @@ from pathlib import Path
 import grpc
 import orjson
 import psutil
+import tokenizers
 from gemma4_client.wire import build_request
 from gemma4_runtime.engines.base import EngineInfo
 from gemma4_runtime.engines.llama_cpp import load_server
 from gemma4_runtime.engines.llama_payload import payload
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
+from gemma4_runtime.output.vocab import load_token_table
 from gemma4_runtime.server.board import Field
 from servers import Served
 from tritonclient.grpc import service_pb2_grpc
@@ -41,9 +43,25 @@ Result = tuple[int, float]
 """Tokens and TTFT (seconds) of one stream."""
 
 
-def prompt(index: int, length: int, first: int = 600, span: int = 900) -> list[int]:
-    """Token ids without a shared prefix, so that no prompt cache helps either side."""
-    return [2] + [first + (index * 131 + i * 17) % span for i in range(length)]
+class Prompts:
+    """Texts without a shared prefix, so that no prompt cache helps either side. Both sides get the
+    same tokens: Triton's the text, raw llama.cpp what the text is encoded to (joined pieces are
+    not encoded to the same pieces again, and a tenth more tokens would count as Triton's loss)."""
+
+    _FIRST, _SPAN = 600, 900
+
+    def __init__(self, engine: Path, length: int) -> None:
+        path = engine / "tokenizer.json"
+        self._pieces = [piece.decode(errors="replace") for piece in load_token_table(path).pieces]
+        self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        self._length = length
+
+    def text(self, index: int) -> str:
+        ids = ((index * 131 + i * 17) % self._SPAN for i in range(self._length))
+        return "".join(self._pieces[self._FIRST + i] for i in ids)
+
+    def ids(self, index: int) -> list[int]:
+        return [2, *self._tokenizer.encode(self.text(index), add_special_tokens=False).ids]
 
 
 def measure(
@@ -67,7 +85,7 @@ def budget(index: int, tokens: int) -> int:
     return tokens // 2 + index * 37 % tokens
 
 
-def raw_worker(engine: Path, slots: int, threads: int, tokens: int, length: int) -> None:
+def raw_worker(engine: Path, slots: int, threads: int, tokens: int, prompts: Prompts) -> None:
     """A process that holds llama.cpp alone and measures on request (lines on stdin)."""
     manifest = read_manifest(engine)
     assert manifest.llama_cpp is not None
@@ -79,7 +97,7 @@ def raw_worker(engine: Path, slots: int, threads: int, tokens: int, length: int)
     def ask(index: int) -> Result:
         count_wanted = budget(index, tokens)
         sampling = SamplingParams(max_tokens=count_wanted, temperature=0.0)
-        ids = prompt(index, length)
+        ids = prompts.ids(index)
         body = payload(
             GenerationRequest(key="", input_ids=ids, sampling=sampling),
             prompt=ids, max_tokens=count_wanted, banned=(1, 50, 106), byte_ids=frozenset(), window=64,
@@ -103,17 +121,14 @@ def raw_worker(engine: Path, slots: int, threads: int, tokens: int, length: int)
         print(json.dumps(measure(ask, streams, requests, base)), flush=True)
 
 
-def through_triton(
-    port: int, tokens: int, length: int, table: list[str]
-) -> Callable[[int], Result]:
+def through_triton(port: int, tokens: int, prompts: Prompts) -> Callable[[int], Result]:
     stub = service_pb2_grpc.GRPCInferenceServiceStub(grpc.insecure_channel(f"127.0.0.1:{port}"))
 
     def ask(index: int) -> Result:
-        text = "".join(table[i] for i in prompt(index, length)[1:])
         wanted = budget(index, tokens)
         request = build_request(
             {
-                "text_input": text,
+                "text_input": prompts.text(index),
                 "max_tokens": wanted,
                 "min_tokens": wanted,
                 "temperature": 0.0,
@@ -161,17 +176,13 @@ class Raw:
 class Triton:
     """The same engine under ``gemma4 serve``."""
 
-    def __init__(self, options: argparse.Namespace, slots: int) -> None:
-        from gemma4_runtime.output.vocab import load_token_table
-
-        pieces = load_token_table(options.engine / "tokenizer.json").pieces
-        table = [piece.decode(errors="replace") for piece in pieces]
+    def __init__(self, options: argparse.Namespace, slots: int, prompts: Prompts) -> None:
         self._folder = tempfile.TemporaryDirectory()
         threads = ["--threads", str(options.threads)] if options.threads else []
         self._served = Served(
             options.engine, Path(self._folder.name), "--slots", str(slots), *threads
         )
-        self._ask = through_triton(self._served.grpc, options.tokens, options.prompt, table)
+        self._ask = through_triton(self._served.grpc, options.tokens, prompts)
 
     def measure(self, streams: int, requests: int, base: int) -> tuple[float, float]:
         return measure(self._ask, streams, requests, base)
@@ -221,14 +232,15 @@ def main() -> None:
     a = parser.parse_args()
     levels = [int(n) for n in a.streams.split(",")]
     slots = max(levels)
+    prompts = Prompts(a.engine, a.prompt)
     if a.raw_worker:
-        raw_worker(a.engine, slots, a.threads or len(os.sched_getaffinity(0)), a.tokens, a.prompt)
+        raw_worker(a.engine, slots, a.threads or len(os.sched_getaffinity(0)), a.tokens, prompts)
         return
     print(f"{a.engine}, {a.prompt} prompt tokens, {a.tokens} answered", flush=True)
     rows = {streams: Row() for streams in levels}
     for turn in range(a.rounds):
         for name in ("raw", "ours") if turn % 2 == 0 else ("ours", "raw"):
-            side = Raw() if name == "raw" else Triton(a, slots)
+            side = Raw() if name == "raw" else Triton(a, slots, prompts)
             for level, streams in enumerate(levels):
                 base = (turn * len(levels) + level + 1) * 1000
                 if isinstance(side, Raw):
