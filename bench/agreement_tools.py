@@ -137,13 +137,16 @@ def write_prompts(path: Path, load: Load, *, count: int = 1000) -> None:
 
 def _run(tool: str, command: list[Any], load: Load) -> _Ran:
     """In a process group, which does not outlive it. Raises :class:`NotComparableError` for a tool
-    that does not end."""
+    that cannot start or does not end."""
     limit = load.warmup + load.duration + _SPARE_S
-    process = subprocess.Popen(
-        [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={name: value for name, value in os.environ.items() if name not in _OFFLINE},
-        start_new_session=True,
-    )  # fmt: skip
+    try:
+        process = subprocess.Popen(
+            [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={name: value for name, value in os.environ.items() if name not in _OFFLINE},
+            start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise NotComparableError(f"{tool}: {error}") from None
     try:
         out, errors = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
