@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: setup serve chat gateway load test lint format bench bench-clients bench-host clean
+.PHONY: setup serve chat gateway load test lint format bench bench-clients bench-host bench-agreement clean
 .DEFAULT_GOAL := setup
 
 $(VENV)/.created:
@@ -78,5 +78,16 @@ bench: $(VENV)/.dev $(ENGINE)/engine.json $(RANDOM_ENGINE)/engine.json
 bench-host: $(VENV)/.dev
 	$(BIN)/python bench/host.py $(ARGS)
 
+# AIPerf brings more than a hundred packages: they get an environment of their own.
+AIPERF := 0.13.0
+AIPERF_VENV := .venv-aiperf
+$(AIPERF_VENV)/.$(AIPERF): | $(VENV)/.created
+	$(BIN)/python -m venv --clear $(AIPERF_VENV)
+	$(AIPERF_VENV)/bin/python -m pip --disable-pip-version-check --quiet install aiperf==$(AIPERF)
+	@touch $@
+
+bench-agreement: $(VENV)/.dev $(AIPERF_VENV)/.$(AIPERF)
+	$(BIN)/python bench/agreement.py $(ARGS)
+
 clean:
-	rm -rf $(VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(AIPERF_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,11 +12,13 @@ from gemma4_build.request import BuildRequest
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from e2e.command import Command  # noqa: E402 - importable by the line above
+from e2e.command import GEMMA4, Command  # noqa: E402 - importable by the line above
 from e2e.gateway.running import MODEL, RunningGateway  # noqa: E402 - importable by the line above
 from e2e.served import Served  # noqa: E402 - importable by the line above
 
-__all__ = ["MODEL", "ROOT", "UNPACED", "Command", "RunningGateway", "Served", "synthetic_engine"]
+__all__ = [
+    "GEMMA4", "MODEL", "ROOT", "UNPACED", "Command", "RunningGateway", "Served", "synthetic_engine",
+]  # fmt: skip
 
 UNPACED = 1e9
 """Tokens/s that no host path reaches."""

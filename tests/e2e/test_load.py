@@ -328,6 +328,21 @@ def test_locust_agrees_with_gemma4_load(paced, tmp_path, user, protocol):
         assert median_of(theirs.stdout, label) == pytest.approx(mine, rel=0.1), label
 
 
+def test_locusts_warmup_does_not_count(paced, tmp_path):
+    """Three seconds of six: at 0.3 s a request, what two users were answered in the other three. locust
+    counts the two requests that were under way too; our table leaves them out."""
+    ran = locust(
+        "OpenAIUser", "--host", url(paced, "openai"), "-u", "2", "-r", "2", "-t", "6s", "--warmup",
+        "3", "--prompt-tokens", "50", "--output-tokens", "12", "--json-file", str(tmp_path / "a"),
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    entry = json.loads((tmp_path / "a.json").read_text())[0]
+    assert 2 < entry["last_request_timestamp"] - entry["start_time"] < 3.1
+    assert 0 < entry["num_requests"] <= 2 * 3 / 0.29
+    counted = int(re.search(r"end-to-end latency\D+(\d+)", ran.stdout)[1])
+    assert counted == entry["num_requests"] - 2
+
+
 def test_locust_in_several_processes(paced):
     """The master shows what its workers saw."""
     ran = locust(

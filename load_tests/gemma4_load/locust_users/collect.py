@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from typing import Any
 
+import gevent
 from flask import Response, request
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
@@ -17,21 +19,28 @@ from gemma4_load.report.numbers import show
 
 __all__ = ["Collector"]
 
-_SHOWN = ("ttft", "itl", "inter_chunk", "tpot", "latency", "queue_time", "output_tokens")
+_SHOWN = (
+    "ttft", "itl", "inter_chunk", "tpot", "latency", "queue_time", "prompt_tokens", "output_tokens",
+)  # fmt: skip
 _COLUMNS = ("count", "mean", "p50", "p90", "p95", "p99", "max")
 _KEY = "gemma4_values"
 _TAB = "gemma4-latency"
 
 
 class Collector:
-    """Values of whole answers since the test began. In a distributed run the workers send theirs to
-    the master with locust's own reports."""
+    """Values of whole answers to requests that were sent after the warm-up, or after the last
+    "Reset stats". In a distributed run the workers send theirs to the master with locust's own
+    reports."""
 
     def __init__(self, environment: Environment) -> None:
         self.values: dict[str, list[float]] = defaultdict(list)
+        self._environment = environment
+        self._since = 0.0
+        self._warmup: Any = None
         events = environment.events
-        events.test_start.add_listener(lambda **_: self.values.clear())
-        events.reset_stats.add_listener(lambda **_: self.values.clear())
+        events.test_start.add_listener(self._begin)
+        events.test_stop.add_listener(self._end)
+        events.reset_stats.add_listener(self._reset)
         if isinstance(environment.runner, WorkerRunner):
             events.report_to_master.add_listener(self._send)
         if isinstance(environment.runner, MasterRunner):
@@ -39,8 +48,9 @@ class Collector:
         if environment.web_ui is not None:
             self._extend(environment.web_ui)
 
-    def add(self, record: Record) -> None:
-        if record.whole:
+    def add(self, record: Record, sent: float) -> None:
+        """``sent`` is when, on ``time.perf_counter``."""
+        if record.whole and sent >= self._since:
             for name in _SHOWN:
                 self.values[name] += REQUEST_METRICS[name].values(record)
 
@@ -62,6 +72,25 @@ class Collector:
         for row in self.rows():
             lines.append(f"{row['metric']:34}" + "".join(f"{row[name]:>10}" for name in _COLUMNS))
         return "\n".join(lines)
+
+    def _begin(self, **_: Any) -> None:
+        self._reset()
+        seconds = self._environment.parsed_options.warmup
+        if seconds:
+            self._warmup = gevent.spawn_later(seconds, self._warm)
+
+    def _end(self, **_: Any) -> None:
+        if self._warmup is not None:
+            self._warmup.kill()
+
+    def _warm(self) -> None:
+        """As the page's "Reset stats": locust's own figures begin anew, and ours."""
+        self._environment.events.reset_stats.fire()
+        self._environment.stats.reset_all()
+
+    def _reset(self, **_: Any) -> None:
+        self.values.clear()
+        self._since = time.perf_counter()
 
     def _send(self, data: dict[str, Any], **_: Any) -> None:
         data[_KEY] = {name: list(values) for name, values in self.values.items()}

@@ -43,6 +43,7 @@ def add_arguments(parser: Any) -> None:
     group.add_argument("--output-tokens", default="64", help="N or a distribution")
     group.add_argument("--cancel-share", type=float, default=0.0, help="0 to 1")
     group.add_argument("--seed", type=int, default=0)
+    group.add_argument("--warmup", type=float, default=0.0, help="seconds that do not count")
     group.add_argument("--answer-timeout", type=float, default=120.0, help="seconds")
     group.add_argument("--openai-model", default="", help="default: the server's first")
 
@@ -96,7 +97,7 @@ class _StreamUser(User):  # type: ignore[misc]
             failure = error
         self._next = self._workload.follow(ask, reply, rng) if record.whole else None
         collector: Collector = self.environment.gemma4_collector
-        collector.add(record)
+        collector.add(record, began)
         self.environment.events.request.fire(
             request_type=self.protocol,
             name=f"{ask.workload}, left" if record.left else ask.workload,
