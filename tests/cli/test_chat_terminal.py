@@ -85,6 +85,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(terminal):
         assert seen.gone.wait(2)
         child.sendline("again")
         child.expect("hello!")
+        child.expect("first after.*> ")  # before the prompt, nothing reads a Ctrl-D
         child.sendeof()
         child.expect(pexpect.EOF)
         child.wait()
