@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 from e2e.served import Served, wait_until
-from gemma4_build.pipeline import build_engine
-from gemma4_build.progress import SilentReporter
-from gemma4_build.request import BuildRequest
+from e2e.synthetic import synthetic_engine
 from gemma4_runtime.server.board import Field
 
 SCRIPT = Path(__file__).parents[2] / "bench" / "leaks.py"
@@ -20,16 +18,10 @@ REQUESTS = 4_000  # bench/leaks.py itself asks 10,000 times
 
 
 @pytest.fixture(scope="module")
-def fast(tmp_path_factory, checkpoint):
+def fast(tmp_path_factory):
     """The synthetic engine, as fast as it can."""
     folder = tmp_path_factory.mktemp("fast")
-    build_engine(
-        BuildRequest(
-            checkpoint=checkpoint, out=folder / "engine", runtime="synthetic", slots=64,
-            max_total_tokens=4096, decode_tokens_per_s=100_000.0,
-        ),
-        SilentReporter(),
-    )  # fmt: skip
+    synthetic_engine(folder / "engine", tokens_per_s=100_000.0, slots=64)
     served = Served(folder / "engine", folder / "run")
     yield served
     assert served.stop() == 0

@@ -15,9 +15,7 @@ import pytest
 from e2e.command import GEMMA4
 from e2e.gateway.running import RunningGateway
 from e2e.served import Served, wait_until
-from gemma4_build.pipeline import build_engine
-from gemma4_build.progress import SilentReporter
-from gemma4_build.request import BuildRequest
+from e2e.synthetic import synthetic_engine
 from gemma4_load.report.files import read_report, read_requests
 
 LOCUSTFILE = Path(__file__).parents[2] / "load_tests" / "locustfile.py"
@@ -26,17 +24,12 @@ PACE_S, PREFILL_S = 0.02, 1 / 1000
 
 
 @pytest.fixture(scope="module")
-def paced(tmp_path_factory, checkpoint):
+def paced(tmp_path_factory):
     """A server whose pace is known, and its gateway."""
     folder = tmp_path_factory.mktemp("paced")
-    build_engine(
-        BuildRequest(
-            checkpoint=checkpoint, out=folder / "engine", runtime="synthetic", slots=64,
-            max_total_tokens=4096, decode_tokens_per_s=1 / PACE_S,
-            prefill_tokens_per_s=1 / PREFILL_S,
-        ),
-        SilentReporter(),
-    )  # fmt: skip
+    synthetic_engine(
+        folder / "engine", tokens_per_s=1 / PACE_S, slots=64, prefill_tokens_per_s=1 / PREFILL_S
+    )
     served = Served(folder / "engine", folder / "run")
     gateway = RunningGateway(served.grpc)
     yield served, gateway
@@ -161,15 +154,9 @@ def test_a_trace_is_replayed_at_its_times(paced, tmp_path):
     assert rows == pytest.approx([0, 0.05, 0.05, 0.35])
 
 
-def test_the_highest_load_that_meets_the_slos(tmp_path, checkpoint):
+def test_the_highest_load_that_meets_the_slos(tmp_path):
     """Four slots: a fifth user waits for an answer of 0.3 s, so TTFT within 200 ms allows 4."""
-    build_engine(
-        BuildRequest(
-            checkpoint=checkpoint, out=tmp_path / "engine", runtime="synthetic", slots=4,
-            max_total_tokens=1024, decode_tokens_per_s=50, prefill_tokens_per_s=1e6,
-        ),
-        SilentReporter(),
-    )  # fmt: skip
+    synthetic_engine(tmp_path / "engine", tokens_per_s=50, slots=4)
     served = Served(tmp_path / "engine", tmp_path / "run")
     ran = load(
         "--url", f"127.0.0.1:{served.grpc}", "--search", "concurrency", "--search-to", "16",
@@ -391,6 +378,18 @@ def test_locust_says_which_option_is_wrong(paced):
     assert ran.returncode != 0
     assert "--prompt-tokens many: not a number" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_locust_says_when_the_warmup_is_impossible(paced):
+    at = ("GrpcUser", "--host", url(paced, "grpc"), "-u", "1")
+    for value in ("-1", "nan"):
+        ran = locust(*at, "-t", "5s", "--warmup", value)
+        assert ran.returncode != 0
+        assert f"--warmup {float(value)}: must be 0 or more seconds" in ran.stderr
+        assert "Traceback" not in ran.stderr
+    ran = locust(*at, "-t", "4s", "--warmup", "60")
+    assert ran.returncode != 0
+    assert "ended within its warm-up of 60 s" in ran.stderr
 
 
 def test_locust_says_when_the_server_is_not_there():

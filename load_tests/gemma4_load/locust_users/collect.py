@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 import time
 from collections import defaultdict
 from typing import Any
@@ -76,12 +78,18 @@ class Collector:
     def _begin(self, **_: Any) -> None:
         self._reset()
         seconds = self._environment.parsed_options.warmup
-        if seconds:
+        self._warmup = None
+        if 0 < seconds < math.inf:  # the users refuse anything else than that and 0
             self._warmup = gevent.spawn_later(seconds, self._warm)
 
     def _end(self, **_: Any) -> None:
-        if self._warmup is not None:
-            self._warmup.kill()
+        if self._warmup is None or self._warmup.ready():
+            return
+        self._warmup.kill()
+        seconds = self._environment.parsed_options.warmup
+        print(f"the run ended within its warm-up of {seconds:g} s: no figures", file=sys.stderr)
+        self._reset()
+        self._environment.process_exit_code = 1
 
     def _warm(self) -> None:
         """As the page's "Reset stats": locust's own figures begin anew, and ours."""

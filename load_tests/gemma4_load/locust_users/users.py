@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -12,7 +13,7 @@ import numpy as np
 from locust import User, constant, task
 from locust.exception import StopUser
 
-from gemma4_load.errors import LoadError, TargetError
+from gemma4_load.errors import LoadError, OptionError, TargetError
 from gemma4_load.locust_users.collect import Collector
 from gemma4_load.observe import Observation
 from gemma4_load.targets import API_KEY
@@ -62,6 +63,8 @@ class _StreamUser(User):  # type: ignore[misc]
         options = self.environment.parsed_options
         self._target = self.connect()
         try:
+            if not 0 <= options.warmup < math.inf:
+                raise OptionError(f"--warmup {options.warmup}: must be 0 or more seconds")
             spec = WorkloadSpec(
                 kind=options.workload,
                 prompt=parse_length("--prompt-tokens", options.prompt_tokens),

@@ -1,0 +1,32 @@
+"""Engines of a known pace, for tests and benches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gemma4_build.pipeline import build_engine
+from gemma4_build.progress import SilentReporter
+from gemma4_build.request import BuildRequest
+
+__all__ = ["UNPACED", "synthetic_engine"]
+
+CHECKPOINT = Path(__file__).parents[2] / "demo" / "checkpoint"
+UNPACED = 1e9
+"""Tokens/s that no host path reaches."""
+
+
+def synthetic_engine(
+    folder: Path, *, tokens_per_s: float, slots: int, prefill_tokens_per_s: float = UNPACED
+) -> Path:
+    """An engine folder without a model, made in ``folder``; the pace is of each stream."""
+    request = BuildRequest(
+        checkpoint=CHECKPOINT,
+        out=folder,
+        runtime="synthetic",
+        slots=slots,
+        max_total_tokens=4096,
+        decode_tokens_per_s=tokens_per_s,
+        prefill_tokens_per_s=prefill_tokens_per_s,
+    )
+    build_engine(request, SilentReporter())
+    return folder
