@@ -2,8 +2,8 @@
 
 Closed loop: each of N streams asks ``--requests`` times, one after another, for about ``--tokens``
 tokens each. A round starts one side, measures it at every number of streams, ends it, and does the
-same with the other, in alternating order; never both at once, so the model needs to fit the memory
-only once. Both consumers only count: the raw one finds a mark in each event, Triton's one counts
+same with the other, in alternating order, after a request that does not count; never both at once,
+so the model needs to fit the memory only once. Both consumers only count: the raw one finds a mark in each event, Triton's one counts
 ``output_ids``. Prints tokens/s, median TTFT, the ratio of the medians over the rounds, and,
 for Triton's side, CPU seconds per 1,000 tokens outside the engine's process (Triton,
 postprocessing, this client).
@@ -241,6 +241,7 @@ def main() -> None:
     for turn in range(a.rounds):
         for name in ("raw", "ours") if turn % 2 == 0 else ("ours", "raw"):
             side = Raw() if name == "raw" else Triton(a, slots, prompts)
+            side.measure(1, 1, turn + 1)  # the first one reads the model from disk
             for level, streams in enumerate(levels):
                 base = (turn * len(levels) + level + 1) * 1000
                 if isinstance(side, Raw):

@@ -1,10 +1,10 @@
 """Everything around the engine, without a model: ``make bench-host``.
 
-Four topologies in one run, one after another in every round, each on a server of its own: the
-engine alone (a null engine that is called directly, one response per token: what Triton's Python
-backend can carry), the reference ensemble in bench/reference (the usual kind: one Python step per
-token, transformers' tokenizer, no coalescing), our ensemble ``gemma4``, and ``gemma4_packed``, which
-our clients and the gateway call. The null engines keep to the same schedule. The load generator runs on
+Four topologies in one run, one after another in every round: ``null`` (a null engine that is called
+directly, one response per token: what Triton's Python backend can carry), the reference ensemble in
+bench/reference (the usual kind: one Python step per token, transformers' tokenizer, no coalescing),
+our ensemble ``gemma4``, and our ``engine`` called directly, as our clients and the gateway do. The
+null engines keep to the same schedule. The load generator runs on
 the same cores; it checks order and completeness of every stream.
 
 Prints, per topology and number of streams, medians over the rounds: tokens/s; responses/s; median
@@ -32,7 +32,7 @@ from gemma4_serve.ports import Ports, claim_ports
 from host_load import Job, Result
 from servers import ROOT, UNPACED, Command, Served, synthetic_engine
 
-TOPOLOGIES = ("engine", "reference", "gemma4", "gemma4_packed")
+TOPOLOGIES = ("null", "reference", "gemma4", "engine")
 HEAD = (
     f"{'topology':14} {'streams':>7} {'tokens/s':>9} {'resp/s':>7} {'TTFT ms':>8} {'gap p50':>8} "
     f"{'p99 ms':>8} {'lag p99 ms, halves':>19} {'slowest':>8} {'server ms/1k':>13} {'load':>6} "
@@ -137,13 +137,13 @@ def main() -> None:
         for streams in levels:
             runs: dict[str, list[Measured]] = {name: [] for name in topologies}
             for _ in range(a.rounds):
-                for names in (("engine", "reference"), ("gemma4", "gemma4_packed")):
+                for names in (("null", "reference"), ("gemma4", "engine")):
                     wanted = [name for name in names if name in topologies]
                     if not wanted:
                         continue
                     server = (
                         Reference(interval, scratch)
-                        if "engine" in names
+                        if "null" in names
                         else Served(engine, scratch / "run")
                     )
                     for name in wanted:

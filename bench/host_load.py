@@ -66,7 +66,7 @@ class Stream:
 
 
 def _reference_request(job: Job) -> service_pb2.ModelInferRequest:
-    model = "engine" if job.topology == "engine" else "ensemble"
+    model = "engine" if job.topology == "null" else "ensemble"
     request = service_pb2.ModelInferRequest(model_name=model)
     if model == "engine":
         request.inputs.add(name="input_ids", datatype="INT32", shape=[1, 4])
@@ -81,7 +81,7 @@ def _reference_request(job: Job) -> service_pb2.ModelInferRequest:
 
 
 def _request(job: Job) -> service_pb2.ModelInferRequest:
-    if job.topology in ("engine", "reference"):
+    if job.topology in ("null", "reference"):
         return _reference_request(job)
     inputs = {"text_input": job.prompt, "max_tokens": job.tokens, "stream": True}
     return build_request(inputs, model=job.topology)
@@ -91,7 +91,7 @@ def _read(topology: str, response: service_pb2.ModelInferResponse) -> tuple[int,
     """Index and tokens of a chunk. The reference has one token per chunk and counts from 1."""
     if not response.outputs:
         return None
-    if topology == "gemma4_packed":
+    if topology == "engine":
         values = orjson.loads(response.raw_output_contents[0])
         return values.get("chunk_index", 0), len(values.get("output_ids", ()))
     index = tokens = 0

@@ -1,6 +1,7 @@
 """Requests and responses in Triton's protobuf form.
 
-The SDK calls ``gemma4_packed``: the ensemble ``gemma4`` with the outputs of a chunk in one tensor.
+The SDK calls the model ``engine``, with the inputs of the ensemble ``gemma4``: its outputs come in
+one tensor, past the steps of the ensemble that each response costs.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ __all__ = [
     "read_strings",
 ]
 
-MODEL = "gemma4_packed"
+MODEL = "engine"
 
 INPUT_TYPES = {
     "text_input": "BYTES",
@@ -172,13 +173,13 @@ _ABSENT = {
     "timings": "",
     "cum_log_probs": 0.0,
 }
-"""What an output that ``gemma4_packed`` leaves out stands for."""
+"""What an output that ``engine`` leaves out stands for."""
 
 
 def read_delta(response: service_pb2.ModelInferResponse) -> Delta | None:
-    """The chunk in a response of ``gemma4_packed``: its only tensor is a JSON object of the outputs
-    of ``gemma4``, where an empty or 0 one may be absent. None in a response without outputs: the
-    last one of some streams, and the server's own look whether the client is still there."""
+    """The chunk in a response of ``engine``: its only tensor is a JSON object of the outputs of
+    ``gemma4``, where an empty or 0 one may be absent. None in a response without outputs: the last
+    one of some streams."""
     if not response.outputs:
         return None
     return delta_of(_ABSENT | json.loads(response.raw_output_contents[0].decode()))

@@ -17,7 +17,9 @@ __all__ = ["Engine", "EngineFinish", "EngineInfo", "EngineStats", "TokenSink"]
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What was loaded. ``max_total_tokens`` is prompt plus output of one request."""
+    """What was loaded. ``max_total_tokens`` is prompt plus output of one request.
+    ``chunk_interval_s`` is the least time (seconds) between two chunks of a stream: tokens of a
+    faster engine share a chunk, which nobody sees and which saves most of a chunk's cost."""
 
     runtime: str
     version: str
@@ -26,6 +28,7 @@ class EngineInfo:
     max_queued: int
     max_total_tokens: int
     vocab_size: int
+    chunk_interval_s: float = 0.008
 
 
 @dataclass(frozen=True, slots=True)

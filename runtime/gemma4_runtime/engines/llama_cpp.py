@@ -32,6 +32,8 @@ _KV_TYPES = {
 }
 _CELLS = 256
 """llama.cpp pads a context to whole 256 cells."""
+_CHUNK_INTERVAL_S = 0.02
+"""What sends a chunk takes its time from the cores that compute."""
 _CONTEXT_SLACK = 8
 """llama.cpp ends an answer one token before its context is full."""
 
@@ -60,6 +62,7 @@ class LlamaCppEngine:
             max_queued=max_queued,
             max_total_tokens=max_total_tokens,
             vocab_size=vocab_size,
+            chunk_interval_s=_CHUNK_INTERVAL_S,
         )
         self._queue = RequestQueue(info)
         self._byte_ids = byte_ids

@@ -12,7 +12,7 @@ __all__ = ["ChunkText", "pack", "render"]
 
 
 class ChunkText(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Values of the ensemble's outputs for one response; names as the tensors."""
+    """Values of gemma4's outputs for one response; names as the tensors."""
 
     text_output: str = ""
     reasoning_output: str = ""

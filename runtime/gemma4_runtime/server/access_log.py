@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import asdict
 
-from gemma4_runtime.server.emitter import RequestRecord
+from gemma4_runtime.server.record import RequestRecord
 
 __all__ = ["log_event", "log_request"]
 

@@ -47,8 +47,6 @@ class Field(IntEnum):
     """Of the engine's paged KV cache; 0 where it has none, or has not said yet."""
     CHUNKS_HANDLED = 32
     """Written by postprocessing."""
-    PACKED_HANDLED = 33
-    """Written by postprocessing_packed."""
 
 
 class Board:

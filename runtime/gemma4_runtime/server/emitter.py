@@ -3,69 +3,41 @@
 Engine threads only drop tokens into mailboxes. While the emitter, or postprocessing behind it,
 is busy, tokens pile up there and leave together in the next chunk: one token per chunk while the
 consumer keeps up, several when it lags, in turn for every stream, with no queue that can grow.
-The same thread watches deadlines and sends the probes by which a cancel is noticed.
+The same thread watches deadlines and clients. About a direct client it asks the server; through
+postprocessing it sends probes, by which that notices a cancel.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 
 from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.errors import RequestError, Status, internal
-from gemma4_runtime.messages import Chunk, GenerationRequest, encode
+from gemma4_runtime.messages import Chunk, GenerationRequest
 from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.output.vocab import TokenTable
+from gemma4_runtime.server.backlog import Backlog
 from gemma4_runtime.server.board import Board, Field
+from gemma4_runtime.server.record import RequestRecord, record_of
 from gemma4_runtime.server.stream import Stream, Transport
 
-__all__ = ["CHECK_S", "Emitter", "RequestRecord"]
+__all__ = ["CHECK_S", "Emitter"]
 
 CHECK_S = 0.2
 """How often a stream is asked whether its client is still there (seconds). The cancel law allows
-0.5 s; one check costs about 50 us in postprocessing, a chunk for nothing but the check 1 ms. So a
-chunk that goes out anyway asks from half that time on."""
+0.5 s; one check costs about 50 us, behind postprocessing a chunk for nothing but the check 1 ms. So
+there a chunk that goes out anyway asks from half that time on."""
 
 _FIRST_CHECK_S = 0.1
 """The same before the first token, while few wait for one: a prefill ends its batch first (8
 tokens of a 26B model on two cores: 0.3 to 0.45 s), which must fit into the 0.5 s too."""
 _FEW = 8
 
-_TICK_S = 0.02
+_TICK_S = 0.05
 _HELD_TICK_S = 0.002
-_PACE_S = 0.008
-"""Least time between two chunks of a stream: a faster engine gets several tokens into a chunk,
-which nobody sees and which saves most of the cost. The first and the last chunk never wait."""
-_BACKLOG_CHUNKS = 16
-"""Chunks that postprocessing may have before it. With more, streams wait, first come first served,
-and their tokens share a chunk. So the lag of a slow reader does not grow; 16 are 5 to 15 ms of its
-work, enough to keep it busy between two looks at the board."""
-_STALL_S = 1.0
-"""Without a chunk handled for so long the count may be wrong (a step that Triton dropped), so it
-starts anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
-    """How one request ended, for the access log. Times are seconds."""
-
-    request_id: str
-    key: str
-    status: str
-    finish_reason: str
-    message: str
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    chunks: int
-    queue_s: float
-    prefill_s: float
-    decode_s: float
-    ttft_s: float
-    total_s: float
 
 
 class Emitter:
@@ -80,6 +52,7 @@ class Emitter:
         on_end: Callable[[RequestRecord], None] = lambda record: None,
     ) -> None:
         self._engine = engine
+        self._pace_s = engine.info.chunk_interval_s
         self._table = table
         self._board = board
         self._on_end = on_end
@@ -89,8 +62,7 @@ class Emitter:
         self._held: dict[Stream, None] = {}  # in the order in which they began to wait
         self._failures: SimpleQueue[tuple[Stream, RequestError]] = SimpleQueue()
         self._sent = 0
-        self._sent_base = 0
-        self._handled_seen = (0, 0.0)  # the last count, and when it changed
+        self._backlog = Backlog(board)
         self._thread = Thread(target=self._run, name="emitter", daemon=True)
         self._thread.start()
 
@@ -126,7 +98,7 @@ class Emitter:
         with self._lock:
             stream = self._streams.get(key)
         if stream is not None:
-            self._fail_soon(stream, RequestError(Status.CANCELLED, "the client cancelled"))
+            self._fail_soon(stream, _client_cancelled())
 
     def abort_all(self, error: RequestError) -> None:
         """End every open stream with ``error``."""
@@ -166,7 +138,7 @@ class Emitter:
         """Seconds until a held stream may be due."""
         if not self._held:
             return _TICK_S
-        paced = min(s.last_sent for s in self._held) + _PACE_S - time.monotonic()
+        paced = min(s.last_sent for s in self._held) + self._pace_s - time.monotonic()
         return paced if paced > 0 else _HELD_TICK_S
 
     def _wait(self, timeout: float) -> list[Stream] | None:
@@ -203,32 +175,19 @@ class Emitter:
         elif end is not None:
             self._finish(stream, end)
         elif stream.assembler.pending() and not stream.assembler.done:
-            check = now - stream.last_check >= CHECK_S / 2
+            check = not stream.transport.direct and now - stream.last_check >= CHECK_S / 2
             if check:
                 stream.last_check = now
             self._send(stream, stream.assembler.take(check=check), final=False)
             stream.last_sent = now
 
     def _must_wait(self, stream: Stream, now: float) -> bool:
-        """True while a further chunk would come too soon. The first chunk never waits."""
+        """True while a further chunk would come too soon. The first and the last never wait."""
         if not stream.assembler.next_index:
             return False
-        return now < stream.last_sent + _PACE_S or self._lags(now)
-
-    def _lags(self, now: float) -> bool:
-        """True while postprocessing has enough before it."""
-        handled = self._handled()
-        if self._sent - self._sent_base - handled <= _BACKLOG_CHUNKS:
-            return False
-        if handled != self._handled_seen[0]:
-            self._handled_seen = (handled, now)
-        elif now - self._handled_seen[1] > _STALL_S:
-            self._sent_base = self._sent - handled
-            return False
-        return True
-
-    def _handled(self) -> int:
-        return self._board[Field.CHUNKS_HANDLED] + self._board[Field.PACKED_HANDLED]
+        if now < stream.last_sent + self._pace_s:
+            return True
+        return not stream.transport.direct and self._backlog.full(now)
 
     def _finish(self, stream: Stream, end: EngineFinish) -> None:
         assembler = stream.assembler
@@ -250,12 +209,18 @@ class Emitter:
     def _send(self, stream: Stream, chunk: Chunk, *, final: bool) -> None:
         self._sent += 1
         self._board[Field.CHUNKS_SENT] = self._sent
+        if not stream.transport.direct:
+            self._backlog.add()
         try:
-            stream.transport.send(encode(chunk), final=final)
+            stream.transport.send(chunk, final=final)
         except Exception as error:  # noqa: BLE001 - one broken stream must not end the others
-            self._engine.cancel(stream.request.key)
-            self._close(stream)
-            self._report(stream, internal(f"sending to the server failed: {error}"))
+            self._break(stream, f"sending to the server failed: {error}")
+
+    def _break(self, stream: Stream, why: str) -> None:
+        """End a stream whose way to the server is broken, so that no error can be sent either."""
+        self._engine.cancel(stream.request.key)
+        self._close(stream)
+        self._report(stream, internal(why))
 
     def _fail(self, stream: Stream, error: RequestError) -> None:
         if stream.closed:
@@ -306,14 +271,25 @@ class Emitter:
             elif now - stream.last_check >= (
                 _FIRST_CHECK_S if few and stream.first_token is None else CHECK_S
             ):
-                self._probe(stream, now)
+                self._check(stream, now)
         if not streams:
-            # Chunks of calls that went round postprocessing must not count as its backlog.
-            self._sent_base = self._sent - self._handled()
+            self._backlog.reset()
         self._publish()
 
-    def _probe(self, stream: Stream, now: float) -> None:
+    def _check(self, stream: Stream, now: float) -> None:
+        """Find out whether the client is still there; of one behind postprocessing that is told
+        later, to :meth:`cancel`."""
         stream.last_check = now
+        if stream.transport.direct:
+            try:
+                gone = stream.transport.client_gone()
+            except Exception as error:  # noqa: BLE001 - as in _send
+                self._break(stream, f"asking the server for the client failed: {error}")
+                return
+            if gone:
+                self._engine.cancel(stream.request.key)
+                self._fail(stream, _client_cancelled())
+            return
         probe = Chunk(key=stream.request.key, index=-1, probe=True, check=True)
         self._send(stream, probe, final=False)
 
@@ -334,24 +310,8 @@ class Emitter:
         board[Field.BEAT_NS] = time.monotonic_ns()
 
     def _report(self, stream: Stream, error: RequestError | None) -> None:
-        now, end = time.monotonic(), stream.end
-        timed = end if isinstance(end, EngineFinish) else None
-        assembler = stream.assembler
-        self._on_end(
-            RequestRecord(
-                request_id=stream.request.request_id,
-                key=stream.request.key,
-                status="OK" if error is None else error.status.value,
-                finish_reason="" if error is not None else assembler.finish_reason,
-                message="" if error is None else error.message,
-                prompt_tokens=len(stream.request.input_ids),
-                completion_tokens=assembler.completion_tokens,
-                cached_tokens=timed.cached_tokens if timed else 0,
-                chunks=assembler.next_index,
-                queue_s=timed.queue_s if timed else 0.0,
-                prefill_s=timed.prefill_s if timed else 0.0,
-                decode_s=timed.decode_s if timed else 0.0,
-                ttft_s=0.0 if stream.first_token is None else stream.first_token - stream.opened,
-                total_s=now - stream.opened,
-            )
-        )
+        self._on_end(record_of(stream, error, time.monotonic()))
+
+
+def _client_cancelled() -> RequestError:
+    return RequestError(Status.CANCELLED, "the client cancelled")

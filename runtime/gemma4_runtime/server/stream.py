@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gemma4_runtime.engines.base import EngineFinish
 from gemma4_runtime.errors import RequestError
-from gemma4_runtime.messages import GenerationRequest
+from gemma4_runtime.messages import Chunk, GenerationRequest
 from gemma4_runtime.output.assembler import StreamAssembler
 
 __all__ = ["Stream", "Transport"]
@@ -18,10 +18,17 @@ class Transport(Protocol):
     """Where chunks of one request go. Used by the emitter thread only: Triton's response sender
     crashed the server when a second thread touched it."""
 
-    def send(self, chunk: bytes, *, final: bool) -> None: ...
+    direct: bool
+    """True when chunks go straight to the client; False when postprocessing is behind, which sees a
+    cancelled client where the engine's step cannot."""
+
+    def send(self, chunk: Chunk, *, final: bool) -> None: ...
 
     def fail(self, error: RequestError) -> None:
         """End the request with an error."""
+
+    def client_gone(self) -> bool:
+        """Whether the client has cancelled or left. Only a ``direct`` transport can tell."""
 
 
 class Stream:

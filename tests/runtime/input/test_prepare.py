@@ -72,10 +72,12 @@ def test_batches_are_refused(preparer):
         preparer.prepare({"text_input": two}, request_id="", key="k", now=0.0)
 
 
-@pytest.mark.parametrize("model", ["gemma4", "gemma4_packed", "gemma4_unary", "preprocessing"])
+@pytest.mark.parametrize("model", ["gemma4", "engine", "gemma4_unary", "preprocessing"])
 def test_the_repository_declares_the_same_inputs(model):
     text = (ROOT / "model_repository" / model / "config.pbtxt").read_text()
     found = re.findall(r'name: "(\w+)" data_type: TYPE_(\w+) dims: \[ (-?1) \] optional', text)
+    if model == "engine":
+        assert found.pop(0) == ("request", "UINT8", "-1")  # from preprocessing
     assert found == [(i.name, i.dtype, "-1" if i.many else "1") for i in INPUTS]
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from threading import Event
 
-import gemma4_runtime.server.emitter as emitter_module
 import pytest
 from gemma4_runtime.engines.synthetic import SyntheticEngine
 from gemma4_runtime.errors import RequestError, Status
-from gemma4_runtime.messages import GenerationRequest, SamplingParams, decode_chunk
+from gemma4_runtime.messages import GenerationRequest, SamplingParams
 from gemma4_runtime.server.board import Board, Field
 from gemma4_runtime.server.emitter import Emitter
 
@@ -17,18 +16,28 @@ WAIT_S = 10
 
 
 class Recorder:
-    """A client behind postprocessing that handles every chunk at once, unless ``stuck``."""
+    """A client behind postprocessing that handles every chunk at once, unless ``stuck``; or one
+    that is called ``direct``."""
 
-    def __init__(self, board=None, *, stuck=False, broken=False):
+    def __init__(self, board=None, *, stuck=False, broken=False, direct=False):
         self.chunks, self.error, self.over = [], None, Event()
-        self.board, self.stuck, self.broken = board, stuck, broken
+        self.board, self.stuck, self.broken, self.direct = board, stuck, broken, direct
+        self.gone, self.asked = False, 0
 
-    def send(self, data, *, final):
+    def client_gone(self):
+        assert self.direct
+        assert not self.over.is_set()
+        self.asked += 1
+        if self.gone == "broken":
+            raise RuntimeError("no such client")
+        return self.gone
+
+    def send(self, chunk, *, final):
         if self.broken:
             raise RuntimeError("no such request")
         assert not self.over.is_set()
-        self.chunks.append(decode_chunk(data))
-        if not self.stuck:
+        self.chunks.append(chunk)
+        if not self.stuck and not self.direct:
             self.board[Field.CHUNKS_HANDLED] += 1
         if final:
             self.over.set()
@@ -89,11 +98,11 @@ def test_a_stream_is_whole_and_ordered(stack):
     assert board[Field.IN_FLIGHT] == 0
 
 
-def test_chunks_of_a_stream_keep_their_pace(stack, monkeypatch):
+def test_chunks_of_a_stream_keep_their_pace(stack):
     """The first token goes out at once; those that follow within the pace share a chunk, and the
     look for a client that has gone rides on one of them."""
-    monkeypatch.setattr(emitter_module, "_PACE_S", 0.15)
     emitter, _, board, records = stack(interval_s=0.004)
+    emitter._pace_s = 0.15
     out = Recorder(board)
     emitter.open(request(max_tokens=100), out)
     assert out.over.wait(WAIT_S)
@@ -188,6 +197,60 @@ def test_probes_while_nothing_comes(stack):
     emitter.open(request(max_tokens=1), out)
     assert out.over.wait(WAIT_S)
     assert sum(c.probe and c.check for c in out.chunks) >= 2
+
+
+def test_a_direct_client_is_asked_and_gets_no_probe(stack):
+    """Neither in a wait nor on chunks."""
+    emitter, _, board, records = stack(interval_s=0.3)
+    out = Recorder(board, direct=True)
+    emitter.open(request(max_tokens=4), out)
+    assert out.over.wait(WAIT_S)
+    assert 3 <= out.asked <= records[0].total_s / 0.1
+    assert not any(c.probe or c.check for c in out.chunks)
+    assert [i for c in out.chunks for i in c.ids] == [600, 601, 602, 600]
+
+
+@pytest.mark.parametrize("interval_s", [0.002, 30.0])
+def test_a_direct_client_that_leaves_frees_the_slot(stack, interval_s):
+    emitter, engine, board, records = stack(interval_s=interval_s)
+    out = Recorder(board, direct=True)
+    emitter.open(request(max_tokens=100_000), out)
+    out.gone = True
+    assert out.over.wait(0.5)
+    assert out.error.status is Status.CANCELLED
+    end = time.monotonic() + WAIT_S
+    while engine.stats().active and time.monotonic() < end:
+        time.sleep(0.001)
+    assert engine.stats().cancelled == 1
+    assert records[0].status == "CANCELLED"
+
+
+def test_a_client_that_cannot_be_asked_ends_its_stream_only(stack):
+    emitter, engine, board, records = stack(interval_s=0.005)
+    bad, good = Recorder(board, direct=True), Recorder(board, direct=True)
+    emitter.open(request("bad", max_tokens=100_000), bad)
+    emitter.open(request("good", max_tokens=100), good)
+    bad.gone = "broken"
+    assert good.over.wait(WAIT_S)
+    assert good.error is None
+    end = time.monotonic() + WAIT_S
+    while len(records) < 2 and time.monotonic() < end:
+        time.sleep(0.001)
+    (record,) = (r for r in records if r.key == "bad")
+    assert record.status == "INTERNAL" and "no such client" in record.message
+    assert engine.stats().active == 0
+
+
+def test_postprocessing_holds_no_direct_stream_back(stack):
+    emitter, _, board, _ = stack(interval_s=0.002)
+    stuck, direct = Recorder(board, stuck=True), Recorder(board, direct=True)
+    emitter.open(request("stuck", max_tokens=100_000), stuck)
+    end = time.monotonic() + WAIT_S
+    while len(stuck.chunks) < 17 and time.monotonic() < end:
+        time.sleep(0.001)
+    emitter.open(request("direct", max_tokens=100), direct)
+    assert direct.over.wait(WAIT_S)
+    assert len(direct.chunks) > 12
 
 
 def test_a_stop_string_ends_the_engines_work(stack, table):

@@ -1,4 +1,5 @@
-"""gemma4_packed, which our client calls, beside the ensemble gemma4: equal answers, equal laws."""
+"""The engine called directly, as our client does, beside the ensemble gemma4: equal answers, equal
+laws."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ def responses(stub, model, inputs):
 
 
 def by_tensor(response):
-    """Values of a response of gemma4, as gemma4_packed names them."""
+    """Values of a response of gemma4, as the packed one names them."""
     kinds = {"INT32": "i", "FP32": "f"}
     values = {}
     for output, data in zip(response.outputs, response.raw_output_contents, strict=True):
@@ -50,7 +51,7 @@ def by_tensor(response):
 def test_the_same_values_in_one_tensor(stub, more):
     inputs = chat("What is the capital of Italy?", **more)
     (plain,) = [by_tensor(r) for r in responses(stub, "gemma4", inputs)]
-    (packed,) = [json.loads(r.raw_output_contents[0]) for r in responses(stub, "gemma4_packed", inputs) if r.outputs]  # fmt: skip
+    (packed,) = [json.loads(r.raw_output_contents[0]) for r in responses(stub, "engine", inputs) if r.outputs]  # fmt: skip
     assert set(plain) == set(ChunkText.__struct_fields__)
     told = {name for name, value in plain.items() if value not in ("", 0, 0.0, [])}
     assert told <= set(packed) <= set(plain)
@@ -60,7 +61,7 @@ def test_the_same_values_in_one_tensor(stub, more):
         assert packed.get(name, plain[name]) == pytest.approx(plain[name], rel=1e-6)
 
 
-@pytest.mark.parametrize("model", ["gemma4", "gemma4_packed"])
+@pytest.mark.parametrize("model", ["gemma4", "engine"])
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_cancel_frees_the_slot(server, stub, model, stream):
     request = build_request(chat("Count", stream=stream, **LONG), model=model)
@@ -72,9 +73,40 @@ def test_a_cancel_frees_the_slot(server, stub, model, stream):
     wait_until(server.idle, CANCEL_S)
 
 
-def test_probes_are_responses_without_outputs(stub):
-    """1900 tokens take more than a second and are sent at once, so probes go out before."""
-    found = list(responses(stub, "gemma4_packed", chat("Count", **LONG)))
-    whole = [read_delta(response) for response in found if response.outputs]
-    assert len(found) - len(whole) >= 2
-    assert [d.completion_tokens for d in whole] == [1900]
+def test_no_response_is_a_probe(stub):
+    """1900 tokens take more than a second and are sent at once: gemma4 sends probes before."""
+    found = list(responses(stub, "engine", chat("Count", **LONG)))
+    deltas = [read_delta(response) for response in found if response.outputs]
+    assert [d.completion_tokens for d in deltas] == [1900]
+    assert len(found) - len(deltas) <= 1  # the final flag may come alone
+
+
+def wrong(stub, model, inputs):
+    """The error of a request, without the name of the ensemble."""
+    (message,) = stub.ModelStreamInfer(iter([build_request(inputs, model=model)]), timeout=60)
+    return message.error_message.removeprefix("in ensemble 'gemma4', ")
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"messages": "[]"},
+        {"text_input": "x", "messages": json.dumps(user("x"))},
+        {"text_input": "x", "max_tokens": 0},
+        {"text_input": "x", "temperature": float("nan")},
+        {"max_tokens": 4},
+    ],
+)
+def test_the_same_refusals(stub, inputs):
+    direct = wrong(stub, "engine", inputs)
+    assert direct.startswith("INVALID_ARGUMENT: ")
+    assert direct == wrong(stub, "gemma4", inputs)
+
+
+def test_the_id_of_a_direct_request_is_logged(server, stub):
+    request = build_request(
+        {"text_input": "x", "max_tokens": 2}, model="engine", request_id="dir-7"
+    )
+    (*_, last) = stub.ModelStreamInfer(iter([request]), timeout=60)
+    assert not last.error_message
+    wait_until(lambda: '"dir-7"' in server.text, 5)

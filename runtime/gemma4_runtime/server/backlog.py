@@ -1,0 +1,46 @@
+"""How many chunks wait before postprocessing."""
+
+from __future__ import annotations
+
+from gemma4_runtime.server.board import Board, Field
+
+__all__ = ["Backlog"]
+
+_MOST = 16
+"""Chunks that postprocessing may have before it. With more, streams wait, first come first served,
+and their tokens share a chunk. So the lag of a slow reader does not grow; 16 are 5 to 15 ms of its
+work, enough to keep it busy between two looks at the board."""
+_STALL_S = 1.0
+"""Without a chunk handled for so long the count may be wrong (a step that Triton dropped), so it
+starts anew."""
+
+
+class Backlog:
+    """Chunks sent less those that postprocessing has handled, by its word on the board. For one
+    thread."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._sent = 0
+        self._base = 0  # of the sent, how many not to count any more
+        self._seen = (0, 0.0)  # the last count of the board, and when it changed
+
+    def add(self) -> None:
+        """One more chunk is sent."""
+        self._sent += 1
+
+    def full(self, now: float) -> bool:
+        """True while postprocessing has enough before it. ``now``: :func:`time.monotonic`."""
+        handled = self._board[Field.CHUNKS_HANDLED]
+        if self._sent - self._base - handled <= _MOST:
+            return False
+        if handled != self._seen[0]:
+            self._seen = (handled, now)
+        elif now - self._seen[1] > _STALL_S:
+            self._base = self._sent - handled
+            return False
+        return True
+
+    def reset(self) -> None:
+        """Nothing is open: what was not handled never will be."""
+        self._base = self._sent - self._board[Field.CHUNKS_HANDLED]
