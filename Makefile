@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: setup serve chat gateway load test lint format bench bench-clients bench-host bench-agreement clean
+.PHONY: setup serve chat gateway load test lint format bench bench-clients bench-host bench-agreement bench-host-ttft bench-meter clean
 .DEFAULT_GOAL := setup
 
 $(VENV)/.created:
@@ -88,6 +88,12 @@ $(AIPERF_VENV)/.$(AIPERF): | $(VENV)/.created
 
 bench-agreement: $(VENV)/.dev $(AIPERF_VENV)/.$(AIPERF)
 	$(BIN)/python bench/agreement.py $(ARGS)
+
+bench-host-ttft: $(VENV)/.dev
+	$(BIN)/python bench/host_ttft.py $(ARGS)
+
+bench-meter: $(VENV)/.dev
+	$(BIN)/python bench/meter.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) $(AIPERF_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,15 +3,16 @@
 Four topologies in one run, one after another in every round: ``null`` (a null engine that is called
 directly, one response per token: what Triton's Python backend can carry), the reference ensemble in
 bench/reference (the usual kind: one Python step per token, transformers' tokenizer, no coalescing),
-our ensemble ``gemma4``, and our ``engine`` called directly, as our clients and the gateway do. The
-null engines keep to the same schedule. The load generator runs on
+our ensemble ``gemma4``, our ``engine`` called directly, as our clients do, and the ``gateway`` in
+front of it, read as server-sent events. With ``--rate 500`` about 4 tokens share a chunk, with 1000
+about 8. The null engines keep to the same schedule. The load generator runs on
 the same cores; it checks order and completeness of every stream.
 
 Prints, per topology and number of streams, medians over the rounds: tokens/s; responses/s; median
 TTFT; p50 and p99 of the gaps between chunks; p99 of the lag behind the engine's schedule, for the
 first and second half of the streams (a lag that grows shows there); the slowest stream's tokens
-as a share of the fastest's when the first one ends; CPU milliseconds per 1,000 tokens, of the server and
-of the load generator; resident memory per stream.
+as a share of the fastest's when the first one ends; CPU milliseconds per 1,000 tokens, of the servers (below by
+process) and of the load generator; resident memory per stream.
 """
 
 from __future__ import annotations
@@ -19,20 +20,25 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import psutil
+from gemma4_runtime.output.vocab import load_token_table
 from gemma4_serve.install import find_triton
 from gemma4_serve.ports import Ports, claim_ports
 from host_load import Job, Result
-from servers import ROOT, UNPACED, Command, Served, synthetic_engine
+from servers import MODEL, ROOT, UNPACED, Command, RunningGateway, Served, synthetic_engine
 
-TOPOLOGIES = ("null", "reference", "gemma4", "engine")
+TOPOLOGIES = ("null", "reference", "gemma4", "engine", "gateway")
+PROMPT = "Hello world this is"
 HEAD = (
     f"{'topology':14} {'streams':>7} {'tokens/s':>9} {'resp/s':>7} {'TTFT ms':>8} {'gap p50':>8} "
     f"{'p99 ms':>8} {'lag p99 ms, halves':>19} {'slowest':>8} {'server ms/1k':>13} {'load':>6} "
@@ -64,16 +70,19 @@ class Reference(Command):
 
 
 class Measured:
-    """One run of the load against one server."""
+    """One run of the load against ``servers``: one, or Triton and the gateway before it."""
 
-    def __init__(self, server: Command, job: Job) -> None:
-        idle, cpu = server.memory(), server.cpu()
+    def __init__(self, servers: Sequence[Command], job: Job) -> None:
+        def memory() -> int:
+            return sum(server.memory() for server in servers)
+
+        idle, cpu = memory(), cpu_by_process(servers)
         peak = [idle]
         over = threading.Event()
 
         def watch() -> None:
             while not over.wait(0.2):
-                peak.append(server.memory())
+                peak.append(memory())
 
         watcher = threading.Thread(target=watch)
         watcher.start()
@@ -86,8 +95,22 @@ class Measured:
         if ran.returncode:
             raise RuntimeError(f"{job.topology}, {job.streams} streams: {ran.stderr[-1500:]}")
         self.load = Result(**json.loads(ran.stdout))
-        self.cpu = server.cpu() - cpu
+        after = cpu_by_process(servers)
+        self.cpu = {name: spent - cpu.get(name, 0.0) for name, spent in after.items()}
         self.bytes_per_stream = (max(peak) - idle) / job.streams
+
+
+def cpu_by_process(servers: Sequence[Command]) -> dict[str, float]:
+    """Seconds so far. A process is named by what it runs; a Python model by its name."""
+    found: dict[str, float] = {}
+    for server in servers:
+        parent = psutil.Process(server.process.pid)
+        for process in [parent, *parent.children(recursive=True)]:
+            model = re.search(r"/(\w+)/1/model\.py", " ".join(process.cmdline()))
+            name = model[1] if model else process.name()
+            times = process.cpu_times()
+            found[name] = found.get(name, 0.0) + times.user + times.system
+    return found
 
 
 def line(topology: str, streams: int, runs: list[Measured]) -> str:
@@ -108,10 +131,93 @@ def line(topology: str, streams: int, runs: list[Measured]) -> str:
         f"{middle([x.gap_p50 * 1000 for x in loads]):8.1f} "
         f"{middle([x.gap_p99 * 1000 for x in loads]):8.1f} "
         f"{halves[0]:9.0f} {halves[1]:9.0f} {low / high:8.0%} "
-        f"{middle([run.cpu * per_1k for run in runs]):13.1f} "
+        f"{middle([sum(run.cpu.values()) * per_1k for run in runs]):13.1f} "
         f"{middle([x.client_cpu * per_1k for x in loads]):6.1f} "
         f"{middle([run.bytes_per_stream / 1000 for run in runs]):10.0f}"
     )
+
+
+def processes(runs: list[Measured]) -> str:
+    """Where the server's CPU time went: milliseconds for 1,000 tokens, from 1 % on."""
+    per_1k = 1e6 / runs[0].load.tokens
+    names = {name for run in runs for name in run.cpu}
+    spent = {n: statistics.median(run.cpu.get(n, 0.0) for run in runs) * per_1k for n in names}
+    shown = sorted(
+        (n for n in names if spent[n] >= sum(spent.values()) / 100), key=spent.__getitem__
+    )
+    return "               " + ", ".join(f"{name} {spent[name]:.1f}" for name in reversed(shown))
+
+
+class Ours:
+    """Our server, with the gateway before it if ``gateway``."""
+
+    def __init__(self, engine: Path, scratch: Path, *, gateway: bool) -> None:
+        self._served = Served(engine, scratch / "run")
+        self.gateway = RunningGateway(self._served.grpc) if gateway else None
+        with self._served.client() as client:
+            tokens = client.tokenize([{"role": "user", "content": PROMPT}], chat=True)
+        table = load_token_table(engine / "tokenizer.json")
+        pairs = zip(tokens.ids, tokens.token_bytes, strict=True)
+        self._token_bytes = tuple(len(data) for i, data in pairs if i not in table.special)
+
+    def measure(self, topology: str, streams: int, tokens: int, interval: float) -> Measured:
+        job = Job(topology, f"127.0.0.1:{self._served.grpc}", streams, tokens, PROMPT, interval)
+        if topology != "gateway":
+            return Measured([self._served], job)
+        assert self.gateway is not None
+        job = replace(
+            job,
+            url=f"127.0.0.1:{self.gateway.port}",
+            model=MODEL,
+            token_bytes=self._token_bytes,
+        )
+        return Measured([self._served, self.gateway], job)
+
+    def stop(self) -> None:
+        if self.gateway is not None:
+            self.gateway.stop()
+        self._served.stop()
+
+
+class Theirs:
+    """The null engine and the reference ensemble."""
+
+    def __init__(self, interval: float, scratch: Path) -> None:
+        self._server = Reference(interval, scratch)
+
+    def measure(self, topology: str, streams: int, tokens: int, interval: float) -> Measured:
+        url = f"127.0.0.1:{self._server.grpc}"
+        return Measured([self._server], Job(topology, url, streams, tokens, PROMPT, interval))
+
+    def stop(self) -> None:
+        self._server.stop()
+
+
+def measure(
+    topologies: Sequence[str],
+    streams: int,
+    tokens: int,
+    interval: float,
+    engine: Path,
+    scratch: Path,
+) -> dict[str, Measured]:
+    """One round: each topology once."""
+    found = {}
+    for names in (("null", "reference"), ("gemma4", "engine", "gateway")):
+        wanted = [name for name in names if name in topologies]
+        if not wanted:
+            continue
+        server = (
+            Theirs(interval, scratch)
+            if "null" in names
+            else Ours(engine, scratch, gateway="gateway" in wanted)
+        )
+        try:
+            for name in wanted:
+                found[name] = server.measure(name, streams, tokens, interval)
+        finally:
+            server.stop()
+    return found
 
 
 def main() -> None:
@@ -135,30 +241,13 @@ def main() -> None:
             scratch / "engine", tokens_per_s=a.rate or UNPACED, slots=max(levels)
         )
         for streams in levels:
-            runs: dict[str, list[Measured]] = {name: [] for name in topologies}
-            for _ in range(a.rounds):
-                for names in (("null", "reference"), ("gemma4", "engine")):
-                    wanted = [name for name in names if name in topologies]
-                    if not wanted:
-                        continue
-                    server = (
-                        Reference(interval, scratch)
-                        if "null" in names
-                        else Served(engine, scratch / "run")
-                    )
-                    for name in wanted:
-                        job = Job(
-                            name,
-                            f"127.0.0.1:{server.grpc}",
-                            streams,
-                            a.tokens,
-                            "Hello world this is",
-                            interval,
-                        )
-                        runs[name].append(Measured(server, job))
-                    server.stop()
+            rounds = [
+                measure(topologies, streams, a.tokens, interval, engine, scratch)
+                for _ in range(a.rounds)
+            ]
             for name in topologies:
-                print(line(name, streams, runs[name]), flush=True)
+                print(line(name, streams, [found[name] for found in rounds]))
+                print(processes([found[name] for found in rounds]), flush=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import json
 import struct
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 import orjson
 import psutil
 from gemma4_client.wire import build_request
+from host_sse import gateway_chunks
 from tritonclient.grpc import service_pb2
 
 METHOD = "/inference.GRPCInferenceService/ModelStreamInfer"
@@ -24,8 +25,8 @@ METHOD = "/inference.GRPCInferenceService/ModelStreamInfer"
 
 @dataclass(frozen=True)
 class Job:
-    """``interval_s`` is the engine's pace, for the lag. ``url`` is host:port of gRPC, or the
-    gateway's http address."""
+    """``interval_s`` is the engine's pace, for the lag. ``url`` is host:port, of gRPC or of the
+    gateway. ``model`` and ``token_bytes`` are for the gateway: see :func:`gateway_chunks`."""
 
     topology: str
     url: str
@@ -33,6 +34,8 @@ class Job:
     tokens: int
     prompt: str
     interval_s: float
+    model: str = ""
+    token_bytes: tuple[int, ...] = ()
 
 
 @dataclass
@@ -105,41 +108,61 @@ def _read(topology: str, response: service_pb2.ModelInferResponse) -> tuple[int,
     return index, tokens
 
 
-async def _grpc_stream(call: Any, job: Job, stream: Stream) -> None:
-    async def one() -> AsyncIterator[service_pb2.ModelInferRequest]:
-        yield request
+Call = Callable[[AsyncIterator[service_pb2.ModelInferRequest]], Any]
 
-    request, expected, started = _request(job), 0, time.monotonic()
+
+async def _grpc_chunks(call: Call, job: Job) -> AsyncIterator[tuple[int, int]]:
+    async def one() -> AsyncIterator[service_pb2.ModelInferRequest]:
+        yield _request(job)
+
     async for message in call(one()):
         if message.error_message:
             raise RuntimeError(message.error_message)
         read = _read(job.topology, message.infer_response)
-        if read is None:
-            continue
+        if read is not None:
+            yield read
+
+
+async def _follow(chunks: AsyncIterator[tuple[int, int]], stream: Stream) -> None:
+    expected, started = 0, time.monotonic()
+    async for index, tokens in chunks:
         now = time.monotonic()
-        if read[0] != expected:
-            raise RuntimeError(f"chunk {read[0]} arrived where {expected} was due")
+        if index != expected:
+            raise RuntimeError(f"chunk {index} arrived where {expected} was due")
         expected += 1
         stream.ttft = stream.ttft or now - started
         stream.times.append(now)
-        stream.counts.append(read[1])
-        stream.total += read[1]
+        stream.counts.append(tokens)
+        stream.total += tokens
 
 
 async def _run(job: Job) -> tuple[list[Stream], tuple[int, int]]:
     streams = [Stream() for _ in range(job.streams)]
-    channel = grpc.aio.insecure_channel(job.url, options=[("grpc.max_receive_message_length", -1)])
-    call = channel.stream_stream(
-        METHOD,
-        request_serializer=service_pb2.ModelInferRequest.SerializeToString,
-        response_deserializer=service_pb2.ModelStreamInferResponse.FromString,
-    )
-    await asyncio.wait_for(channel.channel_ready(), 10)
-    tasks = [asyncio.create_task(_grpc_stream(call, job, stream)) for stream in streams]
+    channel = None
+    if job.topology == "gateway":
+
+        def chunks() -> AsyncIterator[tuple[int, int]]:
+            return gateway_chunks(job.url, job.model, job.prompt, job.tokens, job.token_bytes)
+
+    else:
+        options = [("grpc.max_receive_message_length", -1)]
+        channel = grpc.aio.insecure_channel(job.url, options=options)
+        call = channel.stream_stream(
+            METHOD,
+            request_serializer=service_pb2.ModelInferRequest.SerializeToString,
+            response_deserializer=service_pb2.ModelStreamInferResponse.FromString,
+        )
+        await asyncio.wait_for(channel.channel_ready(), 10)
+
+        def chunks() -> AsyncIterator[tuple[int, int]]:
+            return _grpc_chunks(call, job)
+
+    tasks = [asyncio.create_task(_follow(chunks(), stream)) for stream in streams]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     totals = [stream.total for stream in streams]
     await asyncio.gather(*tasks)
-    await channel.close()
+    if channel is not None:
+        await channel.close()
     short = [stream.total for stream in streams if stream.total != job.tokens]
     if short:
         raise RuntimeError(f"{len(short)} streams are not whole: {short[:5]} of {job.tokens}")

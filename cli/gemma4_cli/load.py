@@ -71,6 +71,10 @@ def load(
     cancel_share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of requests that is left in the middle.")
     ] = 0.0,
+    sampling: Annotated[
+        list[str] | None,
+        typer.Option(help="Such as temperature=0.7, of every request; may be repeated."),
+    ] = None,
     trace: Annotated[
         Path | None, typer.Option(help="Replay a JSONL trace (Mooncake's form) at its times.")
     ] = None,
@@ -115,6 +119,7 @@ def load(
         from gemma4_load.errors import OptionError
         from gemma4_load.plan import Plan, Search, parse_levels, parse_slo
         from gemma4_load.workloads.lengths import parse_length
+        from gemma4_load.workloads.sampled import parse_sampling
         from gemma4_load.workloads.spec import WorkloadSpec
     except ImportError as error:
         fail(f"{error.name} {_MISSING}", code=2)
@@ -149,7 +154,7 @@ def load(
             workload=WorkloadSpec(
                 workload, parse_length("--prompt-tokens", prompt_tokens),
                 parse_length("--output-tokens", output_tokens), system_tokens, turns,
-                cancel_share, trace, trace_speed,
+                cancel_share, trace, trace_speed, parse_sampling(sampling or ()),
             ),
             slos=tuple(parse_slo(text) for text in slo or ()),
             model=model, metrics_url=metrics_url, timeout=timeout,
@@ -252,6 +257,9 @@ def compare(
     threshold: Annotated[
         float, typer.Option(min=0.0, help="Percent by which B may be worse.")
     ] = 5.0,
+    any_workload: Annotated[
+        bool, typer.Option("--any-workload", help="Compare although they asked different things.")
+    ] = False,
 ) -> None:
     """Compare two runs level by level. Exit status: 0 not worse, 1 worse, 2 cannot compare.
 
@@ -264,7 +272,7 @@ def compare(
     except ImportError as error:
         fail(f"{error.name} {_MISSING}", code=2)
     try:
-        found = compared(a, b, threshold=threshold / 100)
+        found = compared(a, b, threshold=threshold / 100, any_workload=any_workload)
     except OptionError as error:
         fail(str(error), code=2)
     Terminal().differences(found)

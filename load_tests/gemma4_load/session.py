@@ -168,4 +168,4 @@ def _first(group: BaseExceptionGroup[LoadError]) -> LoadError:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float) or value is None else str(value)
+    return value if isinstance(value, str | int | float | dict) or value is None else str(value)

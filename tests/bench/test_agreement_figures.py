@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from bench.loaded import module_of_the_bench
 from gemma4_load.drive.level import Level
 from gemma4_load.report.summary import summarize
 from load.made import finished, record
 
-PATH = Path(__file__).parents[2] / "bench" / "agreement_figures.py"
-
-
-def module_of_the_bench():
-    spec = importlib.util.spec_from_file_location(PATH.stem, PATH)
-    module = sys.modules[PATH.stem] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-agreement = module_of_the_bench()
+agreement = module_of_the_bench("agreement_figures")
 FIGURES = agreement.Figures(
     prompt_tokens=10, output_tokens=6, ttft_mean=1000, ttft_p50=1000, ttft_p90=1000, itl_mean=400,
     tokens_per_s=0.6, requests_per_s=0.1,

@@ -16,7 +16,12 @@ UNPACED = 1e9
 
 
 def synthetic_engine(
-    folder: Path, *, tokens_per_s: float, slots: int, prefill_tokens_per_s: float = UNPACED
+    folder: Path,
+    *,
+    tokens_per_s: float,
+    slots: int,
+    prefill_tokens_per_s: float = UNPACED,
+    max_total_tokens: int = 4096,
 ) -> Path:
     """An engine folder without a model, made in ``folder``; the pace is of each stream."""
     request = BuildRequest(
@@ -24,7 +29,7 @@ def synthetic_engine(
         out=folder,
         runtime="synthetic",
         slots=slots,
-        max_total_tokens=4096,
+        max_total_tokens=max_total_tokens,
         decode_tokens_per_s=tokens_per_s,
         prefill_tokens_per_s=prefill_tokens_per_s,
     )

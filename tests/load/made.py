@@ -28,13 +28,17 @@ def finished(
     return LevelResult(level or Level(concurrency=2), records, Window(0.0, seconds), client)
 
 
-def report_folder(folder: Path, records: list[Record], **more) -> Path:
+def report_folder(
+    folder: Path, records: list[Record], *, workload: dict | None = None, **more
+) -> Path:
     """A folder as ``gemma4 load`` leaves it."""
     result = finished(records, **more)
     results = Results(folder)
     for item in records:
         results.add(result.level.label, item, warmup=0.0)
     summary = summarize(result, (), max_client_lag=0.025, server={})
-    results.report({"tool": "gemma4 load", "levels": [summary], "complete": True})
+    results.report(
+        {"tool": "gemma4 load", "workload": workload or {}, "levels": [summary], "complete": True}
+    )
     results.close()
     return folder

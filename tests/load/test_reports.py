@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gemma4_load.drive.arrivals import parse_rate
 from gemma4_load.drive.level import Level
 from gemma4_load.errors import OptionError, ResultsError
 from gemma4_load.report.compare import compare
@@ -118,6 +119,22 @@ def test_compare_refuses(tmp_path):
     (tmp_path / "e" / "report.json").write_text("{}")
     with pytest.raises(OptionError, match="is no report"):
         compare(a, tmp_path / "e", threshold=0.05)
+
+
+def test_compare_asks_for_equal_workloads(tmp_path):
+    of = {"kind": "lengths", "prompt": "128", "output": "64"}
+    a = report_folder(tmp_path / "a", many(seed=1), workload=of)
+    b = report_folder(tmp_path / "b", many(seed=2), workload=of | {"output": "128"})
+    with pytest.raises(OptionError, match=r"output is 64 in A and 128 in B.*--any-workload"):
+        compare(a, b, threshold=0.05)
+    assert compare(a, b, threshold=0.05, any_workload=True)
+    rate = {"rate": parse_rate("4"), "requests": 100}
+    poisson = report_folder(tmp_path / "c", many(seed=1), level=Level(**rate))
+    gamma = report_folder(
+        tmp_path / "d", many(seed=2), level=Level(**rate, arrival="gamma", burstiness=0.5)
+    )
+    with pytest.raises(OptionError, match="arrival is poisson in A and gamma in B"):
+        compare(poisson, gamma, threshold=0.05)
 
 
 def test_prometheus_text():

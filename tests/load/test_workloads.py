@@ -9,6 +9,7 @@ import pytest
 from gemma4_load.errors import OptionError
 from gemma4_load.workloads.base import Reply
 from gemma4_load.workloads.lengths import Length, parse_length
+from gemma4_load.workloads.sampled import parse_sampling
 from gemma4_load.workloads.spec import WorkloadSpec
 from gemma4_load.workloads.trace import Trace, read_trace
 from gemma4_load.workloads.words import COMMON, Words, single_token_words
@@ -169,3 +170,33 @@ def test_traces_that_hold_nothing(tmp_path):
     (tmp_path / "bytes").write_bytes(b"\xff\xfe{}")
     with pytest.raises(OptionError, match="not UTF-8"):
         read_trace(tmp_path / "bytes")
+
+
+def test_sampling_is_of_every_request():
+    """Of the next turns of a chat too; what the workload set stays."""
+    sampling = parse_sampling(["temperature=0.7", "top_k=40"])
+    assert sampling == {"temperature": 0.7, "top_k": 40} and isinstance(sampling["top_k"], int)
+    workload = WorkloadSpec(kind="chat", turns=2, sampling=sampling).make(Words())
+    ask = workload.first(rng())
+    for _ in range(2):
+        assert ask.options["temperature"] == 0.7 and ask.options["top_k"] == 40
+        assert ask.options["max_tokens"] == 64
+        ask = workload.follow(ask, Reply("yes"), rng())
+    assert ask is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [
+        (["heat=1"], "use NAME=VALUE; names are temperature, top_k"),
+        (["temperature"], "use NAME=VALUE"),
+        (["temperature=hot"], "'hot' is no number"),
+        (["top_k=1.5"], "'1.5' is no whole number"),
+        (["top_p=nan"], "must be finite"),
+        (["top_p=0.5", "top_p=0.6"], "top_p is given twice"),
+    ],
+)
+def test_bad_sampling(texts, says):
+    with pytest.raises(OptionError, match="--sampling") as caught:
+        parse_sampling(texts)
+    assert says in str(caught.value)

@@ -26,6 +26,7 @@ from gemma4_load.targets.blocking import (
 )
 from gemma4_load.workloads.base import Ask, Reply, Workload
 from gemma4_load.workloads.lengths import parse_length
+from gemma4_load.workloads.sampled import parse_sampling
 from gemma4_load.workloads.spec import WorkloadSpec
 from gemma4_load.workloads.words import Words
 
@@ -43,6 +44,7 @@ def add_arguments(parser: Any) -> None:
     group.add_argument("--prompt-tokens", default="128", help="N or a distribution")
     group.add_argument("--output-tokens", default="64", help="N or a distribution")
     group.add_argument("--cancel-share", type=float, default=0.0, help="0 to 1")
+    group.add_argument("--sampling", default="", help="such as temperature=0.7,top_p=0.9")
     group.add_argument("--seed", type=int, default=0)
     group.add_argument("--warmup", type=float, default=0.0, help="seconds that do not count")
     group.add_argument("--answer-timeout", type=float, default=120.0, help="seconds")
@@ -70,6 +72,7 @@ class _StreamUser(User):  # type: ignore[misc]
                 prompt=parse_length("--prompt-tokens", options.prompt_tokens),
                 output=parse_length("--output-tokens", options.output_tokens),
                 cancel_share=options.cancel_share,
+                sampling=parse_sampling(options.sampling.split(",") if options.sampling else ()),
             )
             if self.host not in _words:
                 _words[self.host] = measure_words(self._target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ Floats = NDArray[np.float64]
 _RESAMPLES = 2000
 _LEAST = 8
 _BLOCKS = 20
+_ARRIVALS = ("arrival", "burstiness")
+"""Of a level, what its label does not say and makes it another load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +90,34 @@ def _blocks(level: dict[str, Any]) -> Floats:
     return np.array([part.mean() for part in parts if len(part)])
 
 
-def compare(a: Path, b: Path, *, threshold: float) -> list[Difference]:
+def _unlike(a: Mapping[str, Any], b: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    return [
+        f"{name} is {a.get(name)} in A and {b.get(name)} in B"
+        for name in names
+        if a.get(name) != b.get(name)
+    ]
+
+
+def _same_work(
+    reports: Sequence[Mapping[str, Any]], levels: Sequence[Any], common: Iterable[str]
+) -> None:
+    """Raises :class:`OptionError` when A and B were asked for different things."""
+    a, b = (report.get("workload", {}) for report in reports)
+    found = _unlike(a, b, sorted({*a, *b}))
+    for label in common:
+        a, b = (side[label].get("level", {}) for side in levels)
+        found += [f"{label}: {line}" for line in _unlike(a, b, _ARRIVALS)]
+    if found:
+        raise OptionError(
+            f"the workloads differ: {'; '.join(found)}. Repeat one of the runs, or add "
+            "--any-workload if this is what you compare"
+        )
+
+
+def compare(a: Path, b: Path, *, threshold: float, any_workload: bool = False) -> list[Difference]:
     """Every metric of every level that both have. ``threshold``: share by which B may be worse.
-    Raises :class:`OptionError` when there is nothing to compare."""
+    Raises :class:`OptionError` when there is nothing to compare, or when the workloads differ and
+    ``any_workload`` is not set."""
     reports, rows = [read_report(a), read_report(b)], [read_requests(a), read_requests(b)]
     levels = [{level["label"]: level for level in report["levels"]} for report in reports]
     common = [label for label in levels[0] if label in levels[1]]
@@ -98,6 +126,8 @@ def compare(a: Path, b: Path, *, threshold: float) -> list[Difference]:
             f"no level in common: {a} has {', '.join(levels[0]) or 'none'}; "
             f"{b} has {', '.join(levels[1]) or 'none'}"
         )
+    if not any_workload:
+        _same_work(reports, levels, common)
     for side, path in zip(levels, (a, b), strict=True):
         for label in common:
             if not side[label]["valid"]:

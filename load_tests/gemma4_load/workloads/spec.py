@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from gemma4_load.workloads.cancels import Cancels
 from gemma4_load.workloads.chat import Chat
 from gemma4_load.workloads.lengths import Length
 from gemma4_load.workloads.lengthy import Lengthy
+from gemma4_load.workloads.sampled import Sampled
 from gemma4_load.workloads.structured import Structured
 from gemma4_load.workloads.tools import Tools
 from gemma4_load.workloads.trace import Trace, read_trace
@@ -26,7 +28,8 @@ _ANSWER = 256
 @dataclass(frozen=True, slots=True)
 class WorkloadSpec:
     """``trace`` replaces ``kind``. ``prompt`` and ``output`` are lengths in tokens (of a turn, in
-    chat); ``cancel_share`` of the requests is left in the middle."""
+    chat); ``cancel_share`` of the requests is left in the middle; ``sampling`` are options of every
+    request."""
 
     kind: str = "lengths"
     prompt: Length = field(default_factory=lambda: Length("fixed", 128))
@@ -36,9 +39,14 @@ class WorkloadSpec:
     cancel_share: float = 0.0
     trace: Path | None = None
     trace_speed: float = 1.0
+    sampling: Mapping[str, float] = field(default_factory=dict)
 
     def make(self, words: Words) -> Workload:
         """Raises :class:`OptionError`."""
+        made = self._unsampled(words)
+        return Sampled(made, self.sampling) if self.sampling else made
+
+    def _unsampled(self, words: Words) -> Workload:
         if self.trace is not None:
             return Trace(read_trace(self.trace), words, speed=self.trace_speed)
         if self.kind not in KINDS:
