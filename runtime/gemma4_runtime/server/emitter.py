@@ -30,7 +30,8 @@ CHECK_S = 0.2
 """How often a stream is asked whether its client is still there (seconds). The cancel law allows
 0.5 s; one check costs about 50 us, behind postprocessing a chunk for nothing but the check 1 ms. So
 there a chunk that goes out anyway asks from half that time on."""
-
+_MANY_CHECK_S = 0.3
+"""The same while more than a few streams are open: the checks add up."""
 _FIRST_CHECK_S = 0.1
 """The same before the first token, while few wait for one: a prefill ends its batch first (8
 tokens of a 26B model on two cores: 0.3 to 0.45 s), which must fit into the 0.5 s too."""
@@ -254,7 +255,9 @@ class Emitter:
         with self._lock:
             streams = list(self._streams.values())
         wall = time.time()
-        few = sum(stream.first_token is None for stream in streams) <= _FEW
+        usual = CHECK_S if len(streams) <= _FEW else _MANY_CHECK_S
+        waiting = sum(stream.first_token is None for stream in streams)
+        at_first = _FIRST_CHECK_S if waiting <= _FEW else usual
         for stream in streams:
             deadline = stream.request.deadline
             if deadline is not None and wall >= deadline:
@@ -268,9 +271,7 @@ class Emitter:
                         "ask for fewer tokens or allow more time",
                     ),
                 )
-            elif now - stream.last_check >= (
-                _FIRST_CHECK_S if few and stream.first_token is None else CHECK_S
-            ):
+            elif now - stream.last_check >= (usual if stream.first_token else at_first):
                 self._check(stream, now)
         if not streams:
             self._backlog.reset()
