@@ -10,6 +10,7 @@ import grpc
 import pytest
 from e2e.served import user, wait_until
 from gemma4_client.wire import build_request, read_delta
+from gemma4_runtime.messages import GenerationRequest, SamplingParams, encode
 from gemma4_runtime.output.render import ChunkText
 from gemma4_runtime.server.board import Field
 from tritonclient.grpc import service_pb2_grpc
@@ -101,6 +102,21 @@ def test_the_same_refusals(stub, inputs):
     direct = wrong(stub, "engine", inputs)
     assert direct.startswith("INVALID_ARGUMENT: ")
     assert direct == wrong(stub, "gemma4", inputs)
+
+
+@pytest.mark.parametrize("start", [b"", b"\0" * 8])
+def test_a_request_that_preprocessing_did_not_make(server, stub, start):
+    """Its ids could be beyond the vocabulary."""
+    made = GenerationRequest(
+        key="mine", input_ids=[2**31 - 1], sampling=SamplingParams(max_tokens=4)
+    )
+    request = build_request({}, model="engine")
+    data = start + encode(made)
+    request.inputs.add(name="request", datatype="UINT8", shape=[1, len(data)])
+    request.raw_input_contents.append(data)
+    (message,) = stub.ModelStreamInfer(iter([request]), timeout=60)
+    assert message.error_message.startswith("INVALID_ARGUMENT: request: is what preprocessing")
+    wait_until(server.idle, 1)
 
 
 def test_the_id_of_a_direct_request_is_logged(server, stub):

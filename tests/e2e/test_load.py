@@ -180,7 +180,10 @@ def test_compare_passes_and_fails_by_its_exit_code(paced, tmp_path):
         assert ran.returncode == 0, ran.stderr
     same = load("compare", str(outs[0]), str(outs[1]), "--threshold", "25")
     assert same.returncode == 0, same.stdout
-    slower = load("compare", str(outs[0]), str(outs[2]), "--threshold", "25")
+    unlike = load("compare", str(outs[0]), str(outs[2]), "--threshold", "25")
+    assert unlike.returncode == 2
+    assert "prompt is 60 in A and 160 in B" in unlike.stderr
+    slower = load("compare", str(outs[0]), str(outs[2]), "--threshold", "25", "--any-workload")
     assert slower.returncode == 1, slower.stdout
     assert "worse" in slower.stdout
 

@@ -7,7 +7,7 @@ import uuid
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
-from gemma4_runtime.messages import KEY_PARAMETER, encode
+from gemma4_runtime.messages import KEY_PARAMETER
 from gemma4_runtime.server.frontdoor import FrontDoor
 from gemma4_runtime.settings import load_settings
 
@@ -22,12 +22,12 @@ class TritonPythonModel:
     def _answer(self, request: object) -> object:
         inputs = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
         try:
-            prepared = self._door.admit(
+            made = self._door.admit(
                 inputs, request_id=request.request_id(), key=_key(request), now=time.time()
             )
         except RequestError as error:
             return pb_utils.InferenceResponse([], _triton_error(error))
-        data = np.frombuffer(encode(prepared), np.uint8)[np.newaxis]
+        data = np.frombuffer(made, np.uint8)[np.newaxis]
         return pb_utils.InferenceResponse([pb_utils.Tensor("request", data)])
 
 

@@ -45,6 +45,8 @@ class Field(IntEnum):
     KV_BLOCKS_USED = 17
     KV_BLOCKS = 18
     """Of the engine's paged KV cache; 0 where it has none, or has not said yet."""
+    SEAL = 19
+    """Random, of this run: see :mod:`gemma4_runtime.server.seal`."""
     CHUNKS_HANDLED = 32
     """Written by postprocessing."""
 
@@ -75,8 +77,9 @@ class Board:
         self._words[field] = value
 
     def snapshot(self) -> dict[str, int]:
-        """All fields by lower-case name."""
-        return {field.name.lower(): self[field] for field in Field if field is not Field.MAGIC}
+        """The counts by lower-case name."""
+        hidden = (Field.MAGIC, Field.SEAL)
+        return {field.name.lower(): self[field] for field in Field if field not in hidden}
 
     def close(self) -> None:
         self._words.release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Sequence
 from threading import Event
 
@@ -10,13 +11,14 @@ from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.errors import RequestError, unavailable
 from gemma4_runtime.manifest import read_manifest
-from gemma4_runtime.messages import GenerationRequest, SamplingParams, decode_request
+from gemma4_runtime.messages import GenerationRequest, SamplingParams
 from gemma4_runtime.output.vocab import load_token_table
 from gemma4_runtime.server.access_log import log_event, log_request
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.control import CONTROL_NAME, ControlServer
 from gemma4_runtime.server.emitter import Emitter
 from gemma4_runtime.server.loss import LossWatch
+from gemma4_runtime.server.seal import unseal
 from gemma4_runtime.server.stream import Transport
 from gemma4_runtime.settings import Settings
 
@@ -39,6 +41,7 @@ class EngineStep:
         self._board[Field.SLOTS] = self._engine.info.slots
         self._board[Field.MAX_QUEUED] = self._engine.info.max_queued
         self._board[Field.ENGINE_PID] = os.getpid()
+        self._board[Field.SEAL] = secrets.randbits(64)
         self._emitter = Emitter(self._engine, table, self._board, on_end=log_request)
         self._loss = LossWatch(self._engine, self._board, abort=self._emitter.abort_all)
         self._control = ControlServer(settings.run_dir / CONTROL_NAME, self._command)
@@ -46,8 +49,9 @@ class EngineStep:
         log_event("engine_ready", runtime=info.runtime, version=info.version, slots=info.slots)
 
     def submit(self, data: bytes, transport: Transport) -> None:
-        """Start one request, msgpack as preprocessing made it."""
-        self._emitter.open(decode_request(data), transport)
+        """Start one request as preprocessing made it. Raises
+        :class:`~gemma4_runtime.errors.RequestError` for one that it did not make."""
+        self._emitter.open(unseal(data, self._board[Field.SEAL]), transport)
 
     def close(self) -> None:
         """Orderly end; open streams are failed as UNAVAILABLE."""

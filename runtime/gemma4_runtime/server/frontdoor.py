@@ -13,8 +13,8 @@ from gemma4_runtime.errors import overloaded, unavailable
 from gemma4_runtime.input.prepare import Preparer
 from gemma4_runtime.limits import Limits
 from gemma4_runtime.manifest import Manifest, read_manifest
-from gemma4_runtime.messages import GenerationRequest
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
+from gemma4_runtime.server.seal import seal
 from gemma4_runtime.settings import Settings
 
 __all__ = ["FrontDoor", "preparer_of"]
@@ -43,18 +43,24 @@ class FrontDoor:
 
     def admit(
         self, tensors: Mapping[str, npt.NDArray[Any]], *, request_id: str, key: str, now: float
-    ) -> GenerationRequest:
-        """Raises :class:`~gemma4_runtime.errors.RequestError`: UNAVAILABLE, INVALID_ARGUMENT."""
-        self._check_load()
-        return self._preparer.prepare(tensors, request_id=request_id, key=key, now=now)
+    ) -> bytes:
+        """A request for the engine step. Raises :class:`~gemma4_runtime.errors.RequestError`:
+        UNAVAILABLE, INVALID_ARGUMENT."""
+        board = self._open_board()
+        self._check_load(board)
+        request = self._preparer.prepare(tensors, request_id=request_id, key=key, now=now)
+        return seal(request, board[Field.SEAL])
 
-    def _check_load(self) -> None:
+    def _open_board(self) -> Board:
         if self._board is None:
             try:
                 self._board = Board(self._board_path)
             except FileNotFoundError:
                 raise unavailable("the engine is not ready yet; retry later") from None
-        board = self._board
+        return self._board
+
+    @staticmethod
+    def _check_load(board: Board) -> None:
         if board[Field.DRAINING]:
             raise unavailable("the server is draining before it stops; use another one")
         most = board[Field.SLOTS] + board[Field.MAX_QUEUED]
