@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Lock
+
 from gemma4_runtime.server.board import Board, Field
 
 __all__ = ["Backlog"]
@@ -16,31 +18,35 @@ starts anew."""
 
 
 class Backlog:
-    """Chunks sent less those that postprocessing has handled, by its word on the board. For one
-    thread."""
+    """Chunks sent less those that postprocessing has handled, by its word on the board.
+    Thread-safe."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
+        self._lock = Lock()
         self._sent = 0
         self._base = 0  # of the sent, how many not to count any more
         self._seen = (0, 0.0)  # the last count of the board, and when it changed
 
     def add(self) -> None:
         """One more chunk is sent."""
-        self._sent += 1
+        with self._lock:
+            self._sent += 1
 
     def full(self, now: float) -> bool:
         """True while postprocessing has enough before it. ``now``: :func:`time.monotonic`."""
-        handled = self._board[Field.CHUNKS_HANDLED]
-        if self._sent - self._base - handled <= _MOST:
-            return False
-        if handled != self._seen[0]:
-            self._seen = (handled, now)
-        elif now - self._seen[1] > _STALL_S:
-            self._base = self._sent - handled
-            return False
-        return True
+        with self._lock:
+            handled = self._board[Field.CHUNKS_HANDLED]
+            if self._sent - self._base - handled <= _MOST:
+                return False
+            if handled != self._seen[0]:
+                self._seen = (handled, now)
+            elif now - self._seen[1] > _STALL_S:
+                self._base = self._sent - handled
+                return False
+            return True
 
     def reset(self) -> None:
         """Nothing is open: what was not handled never will be."""
-        self._base = self._sent - self._board[Field.CHUNKS_HANDLED]
+        with self._lock:
+            self._base = self._sent - self._board[Field.CHUNKS_HANDLED]

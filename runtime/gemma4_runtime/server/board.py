@@ -39,7 +39,6 @@ class Field(IntEnum):
     PROMPT_TOKENS = 12
     CACHED_TOKENS = 13
     GENERATED_TOKENS = 14
-    CHUNKS_SENT = 15
     BEAT_NS = 16
     """time.monotonic_ns() of the emitter's last turn; the clock is the machine's."""
     KV_BLOCKS_USED = 17

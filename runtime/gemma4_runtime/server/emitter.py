@@ -1,4 +1,4 @@
-"""The emitter: one thread that turns tokens of all streams into chunks and sends them.
+"""An emitter: one thread that turns tokens of streams into chunks and sends them.
 
 Engine threads only drop tokens into mailboxes. While the emitter, or postprocessing behind it,
 is busy, tokens pile up there and leave together in the next chunk: one token per chunk while the
@@ -20,7 +20,6 @@ from gemma4_runtime.messages import Chunk, GenerationRequest
 from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.server.backlog import Backlog
-from gemma4_runtime.server.board import Board, Field
 from gemma4_runtime.server.record import RequestRecord, record_of
 from gemma4_runtime.server.stream import Stream, Transport
 
@@ -42,28 +41,32 @@ _HELD_TICK_S = 0.002
 
 
 class Emitter:
-    """Owns every open stream of an engine. Thread-safe; see the module docstring."""
+    """Owns streams of an engine. Thread-safe; see the module docstring. ``in_flight`` is told how
+    many streams more or less are open; ``on_tick`` is called every :data:`_TICK_S` seconds in the
+    emitter's thread, without streams too."""
 
     def __init__(
         self,
         engine: Engine,
         table: TokenTable,
-        board: Board,
         *,
-        on_end: Callable[[RequestRecord], None] = lambda record: None,
+        backlog: Backlog,
+        in_flight: Callable[[int], None],
+        on_end: Callable[[RequestRecord], None],
+        on_tick: Callable[[], None] | None,
     ) -> None:
         self._engine = engine
         self._pace_s = engine.info.chunk_interval_s
         self._table = table
-        self._board = board
+        self._backlog = backlog
+        self._in_flight = in_flight
         self._on_end = on_end
+        self._on_tick = on_tick
         self._ready: SimpleQueue[Stream | None] = SimpleQueue()
         self._streams: dict[str, Stream] = {}
         self._lock = Lock()
         self._held: dict[Stream, None] = {}  # in the order in which they began to wait
         self._failures: SimpleQueue[tuple[Stream, RequestError]] = SimpleQueue()
-        self._sent = 0
-        self._backlog = Backlog(board)
         self._thread = Thread(target=self._run, name="emitter", daemon=True)
         self._thread.start()
 
@@ -80,8 +83,9 @@ class Emitter:
             else:
                 refusal = None
                 self._streams[request.key] = stream
-                self._board[Field.IN_FLIGHT] = len(self._streams)
         if refusal is None:
+            self._in_flight(1)
+            self._ready.put(stream)  # from now on there is something to watch
             try:
                 self._engine.submit(request, stream)
                 return
@@ -135,14 +139,14 @@ class Emitter:
                 next_tick = now + _TICK_S
                 self._tick(now)
 
-    def _patience(self) -> float:
-        """Seconds until a held stream may be due."""
+    def _patience(self) -> float | None:
+        """Seconds until there is something to do unasked; None for never."""
         if not self._held:
-            return _TICK_S
+            return _TICK_S if self._streams or self._on_tick is not None else None
         paced = min(s.last_sent for s in self._held) + self._pace_s - time.monotonic()
         return paced if paced > 0 else _HELD_TICK_S
 
-    def _wait(self, timeout: float) -> list[Stream] | None:
+    def _wait(self, timeout: float | None) -> list[Stream] | None:
         """Streams with news, each once; None to stop."""
         try:
             first = self._ready.get(timeout=timeout)
@@ -208,8 +212,6 @@ class Emitter:
         self._report(stream, None)
 
     def _send(self, stream: Stream, chunk: Chunk, *, final: bool) -> None:
-        self._sent += 1
-        self._board[Field.CHUNKS_SENT] = self._sent
         if not stream.transport.direct:
             self._backlog.add()
         try:
@@ -240,8 +242,9 @@ class Emitter:
 
     def _forget(self, stream: Stream) -> None:
         with self._lock:
-            self._streams.pop(stream.request.key, None)
-            self._board[Field.IN_FLIGHT] = len(self._streams)
+            known = self._streams.pop(stream.request.key, None) is not None
+        if known:
+            self._in_flight(-1)
 
     def _apply_failures(self) -> None:
         while True:
@@ -273,9 +276,8 @@ class Emitter:
                 )
             elif now - stream.last_check >= (usual if stream.first_token else at_first):
                 self._check(stream, now)
-        if not streams:
-            self._backlog.reset()
-        self._publish()
+        if self._on_tick is not None:
+            self._on_tick()
 
     def _check(self, stream: Stream, now: float) -> None:
         """Find out whether the client is still there; of one behind postprocessing that is told
@@ -293,22 +295,6 @@ class Emitter:
             return
         probe = Chunk(key=stream.request.key, index=-1, probe=True, check=True)
         self._send(stream, probe, final=False)
-
-    def _publish(self) -> None:
-        stats, board = self._engine.stats(), self._board
-        board[Field.ACTIVE] = stats.active
-        board[Field.QUEUED] = stats.queued
-        board[Field.DRAINING] = int(stats.draining)
-        board[Field.ACCEPTED] = stats.submitted
-        board[Field.FINISHED] = stats.finished
-        board[Field.CANCELLED] = stats.cancelled
-        board[Field.FAILED] = stats.failed
-        board[Field.PROMPT_TOKENS] = stats.prompt_tokens
-        board[Field.CACHED_TOKENS] = stats.cached_tokens
-        board[Field.GENERATED_TOKENS] = stats.generated_tokens
-        board[Field.KV_BLOCKS_USED] = stats.kv_blocks_used
-        board[Field.KV_BLOCKS] = stats.kv_blocks
-        board[Field.BEAT_NS] = time.monotonic_ns()
 
     def _report(self, stream: Stream, error: RequestError | None) -> None:
         self._on_end(record_of(stream, error, time.monotonic()))

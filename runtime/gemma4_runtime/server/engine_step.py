@@ -16,7 +16,7 @@ from gemma4_runtime.output.vocab import load_token_table
 from gemma4_runtime.server.access_log import log_event, log_request
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.control import CONTROL_NAME, ControlServer
-from gemma4_runtime.server.emitter import Emitter
+from gemma4_runtime.server.emitters import Emitters
 from gemma4_runtime.server.loss import LossWatch
 from gemma4_runtime.server.seal import unseal
 from gemma4_runtime.server.stream import Transport
@@ -42,8 +42,8 @@ class EngineStep:
         self._board[Field.MAX_QUEUED] = self._engine.info.max_queued
         self._board[Field.ENGINE_PID] = os.getpid()
         self._board[Field.SEAL] = secrets.randbits(64)
-        self._emitter = Emitter(self._engine, table, self._board, on_end=log_request)
-        self._loss = LossWatch(self._engine, self._board, abort=self._emitter.abort_all)
+        self._emitters = Emitters(self._engine, table, self._board, on_end=log_request)
+        self._loss = LossWatch(self._engine, self._board, abort=self._emitters.abort_all)
         self._control = ControlServer(settings.run_dir / CONTROL_NAME, self._command)
         info = self._engine.info
         log_event("engine_ready", runtime=info.runtime, version=info.version, slots=info.slots)
@@ -51,26 +51,26 @@ class EngineStep:
     def submit(self, data: bytes, transport: Transport) -> None:
         """Start one request as preprocessing made it. Raises
         :class:`~gemma4_runtime.errors.RequestError` for one that it did not make."""
-        self._emitter.open(unseal(data, self._board[Field.SEAL]), transport)
+        self._emitters.open(unseal(data, self._board[Field.SEAL]), transport)
 
     def close(self) -> None:
         """Orderly end; open streams are failed as UNAVAILABLE."""
         self._control.close()
         self._loss.close()
         self._engine.drain()
-        self._emitter.close()
+        self._emitters.close()
         self._engine.close()
         self._board.close()
 
     def _command(self, verb: str, argument: str) -> None:
         if verb == "cancel":
-            self._emitter.cancel(argument)
+            self._emitters.cancel(argument)
         elif verb == "drain":
             self._engine.drain()
             self._board[Field.DRAINING] = 1
         elif verb == "abort":
             self._engine.drain()
-            self._emitter.abort_all(unavailable("the server stopped before the answer was whole"))
+            self._emitters.abort_all(unavailable("the server stopped before the answer was whole"))
         else:
             log_event("unknown_command", level="warning", verb=verb)
 

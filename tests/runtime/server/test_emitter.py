@@ -10,7 +10,7 @@ from gemma4_runtime.engines.synthetic import SyntheticEngine
 from gemma4_runtime.errors import RequestError, Status
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
 from gemma4_runtime.server.board import Board, Field
-from gemma4_runtime.server.emitter import Emitter
+from gemma4_runtime.server.emitters import Emitters
 
 WAIT_S = 10
 
@@ -68,7 +68,7 @@ def stack(tmp_path, table):
             )
         )
         records = []
-        emitter = Emitter(engine, table, board, on_end=records.append)
+        emitter = Emitters(engine, table, board, on_end=records.append)
         made.append((emitter, engine))
         return emitter, engine, board, records
 
@@ -102,7 +102,8 @@ def test_chunks_of_a_stream_keep_their_pace(stack):
     """The first token goes out at once; those that follow within the pace share a chunk, and the
     look for a client that has gone rides on one of them."""
     emitter, _, board, records = stack(interval_s=0.004)
-    emitter._pace_s = 0.15
+    for one in emitter._emitters:
+        one._pace_s = 0.15
     out = Recorder(board)
     emitter.open(request(max_tokens=100), out)
     assert out.over.wait(WAIT_S)
