@@ -36,6 +36,18 @@ def text_of(tokens: int, seed: int, tokenizer: tokenizers.Tokenizer) -> str:
     return f"{seed} " + str(tokenizer.decode(ids[: tokens - TURN_TOKENS]))
 
 
+def long_context(folder: Path, tokens: int) -> Path:
+    """The demo checkpoint, said to have so long a context: the synthetic engine has no model."""
+    folder.mkdir()
+    for file in CHECKPOINT.iterdir():
+        (folder / file.name).symlink_to(file)
+    config = json.loads((CHECKPOINT / "config.json").read_text())
+    config["text_config"]["max_position_embeddings"] = tokens
+    (folder / "config.json").unlink()
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
 Ask = Callable[[str], float]
 """A message to the seconds until its first token."""
 
@@ -100,7 +112,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         engine = synthetic_engine(
-            scratch / "engine", tokens_per_s=UNPACED, slots=4, max_total_tokens=2 * max(lengths)
+            scratch / "engine",
+            tokens_per_s=UNPACED,
+            slots=4,
+            checkpoint=long_context(scratch / "checkpoint", 2 * max(lengths)),
+            max_total_tokens=2 * max(lengths),
         )
         server = Served(engine, scratch / "run")
         gateway = RunningGateway(server.grpc)

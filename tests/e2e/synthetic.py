@@ -22,10 +22,11 @@ def synthetic_engine(
     slots: int,
     prefill_tokens_per_s: float = UNPACED,
     max_total_tokens: int = 4096,
+    checkpoint: Path = CHECKPOINT,
 ) -> Path:
     """An engine folder without a model, made in ``folder``; the pace is of each stream."""
     request = BuildRequest(
-        checkpoint=CHECKPOINT,
+        checkpoint=checkpoint,
         out=folder,
         runtime="synthetic",
         slots=slots,

@@ -334,12 +334,15 @@ def test_locusts_warmup_does_not_count(paced, tmp_path):
 
 
 def test_locust_in_several_processes(paced):
-    """The master shows what its workers saw."""
+    """The master shows what its workers saw after the warm-up: 4 users, 4 s, at least 0.25 s for an
+    answer. With the warm-up they would be more than 100."""
     ran = locust(
-        "GrpcUser", "--host", url(paced, "grpc"), "-u", "4", "-r", "50", "-t", "6s", "--processes",
-        "2", "--output-tokens", "10",
+        "GrpcUser", "--host", url(paced, "grpc"), "-u", "4", "-r", "50", "-t", "7s", "--warmup", "3",
+        "--processes", "2", "--output-tokens", "10",
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
+    counts = [int(n) for n in re.findall(r"end-to-end latency\D+(\d+)", ran.stdout)]
+    assert 20 < max(counts) <= 4 * 4 / 0.25 + 8, ran.stdout
     tables = [line for line in ran.stdout.splitlines() if line.startswith("inter-token")]
     assert any(line.split()[3:4] and float(line.split()[3]) > 20 for line in tables), ran.stdout
 
