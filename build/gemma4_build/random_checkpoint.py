@@ -1,17 +1,20 @@
 """Write a random checkpoint with true names and shapes, for tests and measurements.
 
-``python -m gemma4_build.random_checkpoint --preset {tiny,1gb,26b} --tokenizer FOLDER OUT``
+``python -m gemma4_build.random_checkpoint --preset 26b --tokenizer FOLDER OUT``
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import math
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -130,10 +133,12 @@ def write_checkpoint(
     seed: int = 0,
     shard_bytes: int | None = None,
     vision: bool = True,
+    threads: int = 1,
 ) -> ModelSpec:
     """Write config, tokenizer files (from the folder ``tokenizer``) and bf16 shards to ``out``.
 
-    Memory stays at a few dozen MB. Same arguments give the same bytes.
+    Memory stays at a few dozen MB for each of ``threads``. Same arguments give the same bytes,
+    however many threads.
     """
     out.mkdir(parents=True)
     vocab = _write_tokenizer(tokenizer, out, preset.vocab)
@@ -151,7 +156,7 @@ def write_checkpoint(
             if len(groups) == 1
             else f"model-{number:05d}-of-{len(groups):05d}.safetensors"
         )
-        _write_shard(out / name, group, seed=seed, layers=spec.layers)
+        _write_shard(out / name, group, seed=seed, layers=spec.layers, threads=threads)
         weight_map |= {rule.name: name for rule in group}
     if len(groups) > 1:
         total = sum(_nbytes(rule) for rule in rules)
@@ -176,12 +181,25 @@ def _group(rules: tuple[TensorRule, ...], shard_bytes: int) -> list[list[TensorR
     return groups
 
 
-def _write_shard(path: Path, rules: list[TensorRule], *, seed: int, layers: int) -> None:
-    with path.open("wb") as file:
-        file.write(header((rule.name, "BF16", rule.shape, _nbytes(rule)) for rule in rules))
-        for rule in rules:
+def _write_shard(
+    path: Path, rules: list[TensorRule], *, seed: int, layers: int, threads: int
+) -> None:
+    head = header((rule.name, "BF16", rule.shape, _nbytes(rule)) for rule in rules)
+    ends = list(accumulate((_nbytes(rule) for rule in rules), initial=len(head)))
+    with path.open("wb") as file, ThreadPoolExecutor(threads) as pool:
+        file.write(head)
+        file.flush()
+        file.truncate(ends[-1])
+
+        def write(rule: TensorRule, at: int) -> None:
             for part in _values(rule, seed, layers):
-                file.write(_to_bf16(part).data)
+                data = _to_bf16(part).data
+                if os.pwrite(file.fileno(), data, at) != data.nbytes:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+                at += data.nbytes
+
+        for done in [pool.submit(write, *task) for task in zip(rules, ends, strict=False)]:
+            done.result()
 
 
 def _values(rule: TensorRule, seed: int, layers: int) -> Iterator[npt.NDArray[np.float32]]:
@@ -255,12 +273,24 @@ def main() -> None:
     parser.add_argument("--preset", choices=sorted(PRESETS), required=True)
     parser.add_argument("--tokenizer", type=Path, default=Path("demo/checkpoint"))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--layers", type=int, help="instead of the preset's")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
     if options.out.exists():
         parser.error(f"{options.out} exists")
+    preset = PRESETS[options.preset]
+    least = preset.pattern + 1
+    if options.layers is not None and options.layers < least:
+        parser.error(f"--layers {options.layers}: {options.preset} needs {least} for both kinds")
+    if options.threads < 1:
+        parser.error(f"--threads {options.threads}: must be 1 or more")
     write_checkpoint(
-        options.out, PRESETS[options.preset], tokenizer=options.tokenizer, seed=options.seed
+        options.out,
+        replace(preset, layers=options.layers or preset.layers),
+        tokenizer=options.tokenizer,
+        seed=options.seed,
+        threads=options.threads,
     )
     size = sum(os.path.getsize(path) for path in options.out.iterdir())  # noqa: PTH202
     print(f"{options.out}: {size:,} bytes")
