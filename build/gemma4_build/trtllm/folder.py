@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,7 +63,9 @@ def mend_config(base: Path, target: Path, source: Source) -> None:
     copy_text_files(source.folder, target, config=False)
 
 
-def hash_files(folder: Path, reporter: Reporter) -> dict[str, FileEntry]:
+def hash_files(
+    folder: Path, reporter: Reporter, threads: int | None = None
+) -> dict[str, FileEntry]:
     """Size and SHA-256 of every visible file below ``folder`` but the manifest and llm_args.yaml,
     which a user may edit and every start checks."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -69,10 +73,12 @@ def hash_files(folder: Path, reporter: Reporter) -> dict[str, FileEntry]:
     free = (MANIFEST_NAME, FILE_NAME)
     wanted = {n: p for n, p in wanted.items() if not n.startswith(".") and n not in free}
     entries = {}
-    with reporter.bytes("Hashing", total=sum(p.stat().st_size for p in wanted.values())) as tick:
-        for name, path in wanted.items():
-            entries[name] = hash_file(path)
-            tick(entries[name].size)
+    total = sum(path.stat().st_size for path in wanted.values())
+    threads = threads or len(os.sched_getaffinity(0))
+    with reporter.bytes("Hashing", total=total) as tick, ThreadPoolExecutor(threads) as pool:
+        for name, entry in zip(wanted, pool.map(hash_file, wanted.values()), strict=True):
+            entries[name] = entry
+            tick(entry.size)
     return entries
 
 

@@ -106,7 +106,7 @@ class _Build:
             bring_assistant(self.request.trtllm.assistant, work.folder, self.reporter)
             proof = self._verify(work.folder / CHECKPOINT)
             self._write_arguments(work.folder)
-            files = hash_files(work.folder, self.reporter)
+            files = hash_files(work.folder, self.reporter, self.request.threads)
             manifest = self._manifest(files, proof)
             write_manifest(work.folder, manifest)
             stack.close()
@@ -263,7 +263,7 @@ class _Build:
         check_quant_config(quantization, self.spec, scheme)
         self.reporter.say(f"Proven: every tensor of {scheme.name}, {size / 1e9:.2f} GB")
         if exact is not None:
-            worst = prove_close(exact, scheme, folder, self.reporter)
+            worst = prove_close(exact, scheme, folder, self.reporter, self.request.threads)
             self.reporter.say(f"Largest relative error of a matrix: {worst:.3f}")
 
     def _verify(self, folder: Path) -> Proof:

@@ -10,23 +10,15 @@ import numpy as np
 
 from gemma4_build.errors import QuantizationError
 from gemma4_build.model_spec import ModelSpec
-from gemma4_build.progress import Reporter
-from gemma4_build.reference.weights import Weights
 from gemma4_build.shards import StoredTensor
 from gemma4_build.trtllm.decode import decode_e4m3
-from gemma4_build.trtllm.formats import Format, Part, Scheme, checkpoint_parts, folded_norm, linears
-from gemma4_build.trtllm.quantized import Stored, decode_linear
+from gemma4_build.trtllm.formats import Part, Scheme, checkpoint_parts, linears
+from gemma4_build.trtllm.quantized import Stored
 
-__all__ = ["check_against_source", "check_stored"]
+__all__ = ["check_stored"]
 
 CACHE_SCALES = ("self_attn.k_proj.k_scale", "self_attn.v_proj.v_scale")
 """Scales of an FP8 KV cache, which a calibrated checkpoint has and a cast one has not."""
-
-MOST_ERROR: dict[Format, float] = {"fp8": 0.04, "nvfp4": 0.14, "w4a8": 0.25}
-"""Most relative RMS error of one matrix. Rounding of normally distributed values gives 0.026 (E4M3,
-3 bits of mantissa), 0.095 (E2M1 in blocks of 16) and 0.11 (int4 in blocks of 128, before AWQ)."""
-
-_STEP = 8 << 20
 
 
 def check_stored(spec: ModelSpec, scheme: Scheme, stored: Stored) -> int:
@@ -100,55 +92,3 @@ def _check_scale(tensor: StoredTensor, dtype: str, shape: tuple[int, ...]) -> No
     low = values.min() >= 0 if tensor.size > 1 else values.min() > 0
     if not (low and np.isfinite(values).all()):
         raise QuantizationError(f"{tensor.name} has a scale that is not finite and above 0")
-
-
-def check_against_source(
-    source: Weights, original: Stored, scheme: Scheme, stored: Stored, reporter: Reporter
-) -> float:
-    """What is not quantized is bit for bit the source's, and every quantized matrix is the source's
-    within rounding. Returns the largest relative RMS error. Raises :class:`QuantizationError`."""
-    spec, worst = source.spec, 0.0
-    folded = set()
-    if scheme.format == "w4a8":
-        folded = {folded_norm(linear) for linear in linears(spec)}
-    with reporter.bytes("Comparing", total=sum(t.read_size for t in original.values())) as tick:
-        for part in checkpoint_parts(spec, None):
-            tensor = stored.get(part.name)
-            if part.name in folded:
-                continue
-            if tensor is not None and tensor.dtype == "BF16":
-                _same_bits(original[part.name], tensor)
-                tick(tensor.read_size)
-        for linear in linears(spec):
-            if linear.kind not in scheme.kinds:
-                continue
-            exact = source.tensors[linear.source].read_float32(linear.first, linear.size)
-            found = decode_linear(linear, scheme, stored)
-            norm_name = folded_norm(linear) if scheme.format == "w4a8" else None
-            if norm_name is not None:
-                scaling = stored[norm_name].read_float32() / original[norm_name].read_float32()
-                found = (found.reshape(-1, linear.inner) * scaling).reshape(-1)
-            error = found - exact
-            norm = float(np.sqrt(np.mean(np.square(exact))))
-            relative = float(np.sqrt(np.mean(np.square(error)))) / max(norm, 1e-30)
-            worst = max(worst, relative)
-            # Written so that NaN fails.
-            if not relative <= MOST_ERROR[scheme.format]:
-                raise QuantizationError(
-                    f"{linear.name} differs from the source by {relative:.3g} of its size, more "
-                    f"than {scheme.name} may ({MOST_ERROR[scheme.format]:g})"
-                )
-            tick(2 * linear.size)
-    return worst
-
-
-def _same_bits(original: StoredTensor, tensor: StoredTensor) -> None:
-    for first in range(0, original.size, _STEP):
-        count = min(_STEP, original.size - first)
-        same = original.dtype == tensor.dtype and np.array_equal(
-            original.read(first, count), tensor.read(first, count)
-        )
-        if not same and not np.array_equal(
-            original.read_float32(first, count), tensor.read_float32(first, count)
-        ):
-            raise QuantizationError(f"{tensor.name} is not quantized, yet not the source's")

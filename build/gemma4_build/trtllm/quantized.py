@@ -10,7 +10,7 @@ import numpy as np
 
 from gemma4_build.model_spec import ModelSpec
 from gemma4_build.reference.ops import Array
-from gemma4_build.reference.weights import Tensor
+from gemma4_build.reference.weights import EXACT, Tensor
 from gemma4_build.shards import StoredTensor
 from gemma4_build.tensor_table import TensorRule, checkpoint_tensors
 from gemma4_build.trtllm.decode import (
@@ -114,6 +114,14 @@ class EngineRounding:
         if scale is None:
             return x
         return round_fp8(x, scale) if self._scheme.format == "fp8" else round_nvfp4(x, scale)
+
+    def product(self, name: str, x: Array, matrix: Array) -> Array:
+        """In float32, of the decoded numbers."""
+        return EXACT.product(name, x, matrix)
+
+    def scale(self, name: str) -> float | None:
+        """By which the inputs of ``name`` are divided; None where they are not rounded."""
+        return self._scales.get(name)
 
     def cache(self, x: Array) -> Array:
         return round_fp8(x, 1.0) if self._fp8_cache else x

@@ -11,10 +11,10 @@ from gemma4_build.errors import BadOptionError
 from gemma4_build.model_spec import ModelSpec
 from gemma4_build.progress import Reporter
 from gemma4_build.reference.weights import EXACT, Rounding, Weights
+from gemma4_build.trtllm.closeness import check_against_source
 from gemma4_build.trtllm.first_tokens import first_tokens
 from gemma4_build.trtllm.formats import Scheme
 from gemma4_build.trtllm.manifest import Proof
-from gemma4_build.trtllm.proof import check_against_source
 from gemma4_build.trtllm.quality import compare_weights, held_out
 from gemma4_build.trtllm.quantized import EngineRounding, QuantizedWeights
 from gemma4_build.trtllm.source import Source
@@ -54,10 +54,12 @@ def open_reference(folder: Path | None, spec: ModelSpec) -> Iterator[Checkpoint 
         yield checkpoint
 
 
-def prove_close(exact: Checkpoint, scheme: Scheme, folder: Path, reporter: Reporter) -> float:
+def prove_close(
+    exact: Checkpoint, scheme: Scheme, folder: Path, reporter: Reporter, threads: int | None
+) -> float:
     """Every matrix of ``folder`` is ``exact``'s within rounding; the largest relative error."""
     with open_tensors(folder) as (stored, _):
-        return check_against_source(exact, exact.tensors, scheme, stored, reporter)
+        return check_against_source(exact, exact.tensors, scheme, stored, reporter, threads)
 
 
 def verify(

@@ -21,9 +21,10 @@ from gemma4_build.request import BuildRequest
 from gemma4_build.result import BuildResult
 from gemma4_build.safetensors_file import header
 from gemma4_build.trtllm import pipeline
+from gemma4_build.trtllm.closeness import check_against_source
 from gemma4_build.trtllm.formats import FP8, NVFP4_EXPERTS, total_bytes
 from gemma4_build.trtllm.options import GpuOptions
-from gemma4_build.trtllm.proof import check_against_source, check_stored
+from gemma4_build.trtllm.proof import check_stored
 from gemma4_build.trtllm.ptq import Quantized
 from gemma4_runtime.engine_folder import load_engine_folder
 
