@@ -53,8 +53,8 @@ class Layer:
         return stored.read_float32().reshape(stored.shape)
 
     def _linear(self, x: Array, name: str) -> Array:
-        result: Array = self._rounding.inputs(self._stored(name), x) @ self._weight(name).T
-        return result
+        stored, rounding = self._stored(name), self._rounding
+        return rounding.product(stored, rounding.inputs(stored, x), self._weight(name))
 
     def _norm(self, x: Array, name: str) -> Array:
         return rms_norm(x, self._spec.eps, self._weight(name))
@@ -108,13 +108,14 @@ class Layer:
         down = self._expert_reader("experts.down_proj")
         out = np.zeros_like(x)
         rounding, down_name = self._rounding, self._stored("experts.down_proj")
-        seen = rounding.inputs(self._stored("experts.gate_up_proj"), x)
+        gate_up_name = self._stored("experts.gate_up_proj")
+        seen = rounding.inputs(gate_up_name, x)
         for expert in np.unique(chosen):
             rows, places = np.nonzero(chosen == expert)
-            both = seen[rows] @ gate_up(int(expert)).T
+            both = rounding.product(gate_up_name, seen[rows], gate_up(int(expert)))
             gate, up = np.split(both, 2, axis=-1)
             mixed = rounding.inputs(down_name, gelu_tanh(gate) * up)
-            result = mixed @ down(int(expert)).T
+            result = rounding.product(down_name, mixed, down(int(expert)))
             out[rows] += result * shares[rows, places, None]
         return out
 

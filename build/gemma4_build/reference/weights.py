@@ -36,10 +36,13 @@ class Weights(Protocol):
 
 
 class Rounding(Protocol):
-    """What a quantized engine does to activations."""
+    """What a quantized engine does to activations, and how it multiplies."""
 
     def inputs(self, name: str, x: Array) -> Array:
         """``x`` is the input of the linear layer (or all experts) with the weight ``name``."""
+
+    def product(self, name: str, x: Array, matrix: Array) -> Array:
+        """``x`` [rows, in], rounded, times the transposed ``matrix`` [out, in] of ``name``."""
 
     def cache(self, x: Array) -> Array:
         """Keys (after RoPE) or values, as the KV cache keeps them."""
@@ -51,6 +54,11 @@ class _Exact:
     def inputs(self, name: str, x: Array) -> Array:
         del name
         return x
+
+    def product(self, name: str, x: Array, matrix: Array) -> Array:
+        del name
+        result: Array = x @ matrix.T
+        return result
 
     def cache(self, x: Array) -> Array:
         return x
