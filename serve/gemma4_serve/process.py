@@ -18,6 +18,7 @@ from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
 
 from gemma4_serve.errors import ServeError
+from gemma4_serve.group import end_group
 from gemma4_serve.install import TritonInstall
 from gemma4_serve.logs import LogPump
 from gemma4_serve.ports import Ports
@@ -26,6 +27,7 @@ __all__ = ["ServerOptions", "TritonProcess"]
 
 _POLL_S = 0.05
 _KILL_S = 10.0
+_GROUP_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +154,14 @@ class TritonProcess:
         return False
 
     def stop(self) -> int:
-        """SIGTERM, then SIGKILL; returns the exit status."""
+        """SIGTERM, then SIGKILL; returns the exit status. None of its processes is left then."""
         if self.running():
             self._process.terminate()
             try:
                 self._process.wait(_KILL_S)
             except subprocess.TimeoutExpired:
                 self.kill()
+        end_group(self._process.pid, _GROUP_S)
         self._clean_up()
         return self._process.returncode
 
@@ -169,6 +172,7 @@ class TritonProcess:
         except ProcessLookupError:
             pass
         self._process.wait()
+        end_group(self._process.pid, 0)
         self._clean_up()
 
     def _clean_up(self) -> None:
