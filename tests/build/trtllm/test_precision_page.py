@@ -25,10 +25,11 @@ Made from the compatibility table (`gemma4_runtime.trtllm.compat`) and the size 
 
 How sure each line is: **ci** NVIDIA tests it itself; **docs** documented; **code** read in
 TensorRT-LLM's source; **thread** an issue or pull request; **derived** concluded from these. **Nothing
-on this page was run on a GPU by this project.** What ran here, on a CPU: FP8, NVFP4 and INT4
-quantization with ModelOpt, export and proof of the files on the demo checkpoint
-([build.md](build.md)); every start, request and failure of the adapter against a test double of
-TensorRT-LLM ([tensorrt_llm.md](tensorrt_llm.md)); the sizes below, from the shapes of the published
+here was loaded into TensorRT-LLM by this project.** What ran, on a CPU: FP8, NVFP4 and INT4
+quantization with ModelOpt, export and proof of the files on the demo checkpoint; on an H200: FP8 and
+NVFP4 of the 26B's own layer shapes (6 layers), and FP8 products on its tensor cores
+([build.md](build.md)); against a test double of TensorRT-LLM: every start, request and failure of the
+adapter ([tensorrt_llm.md](tensorrt_llm.md)); the sizes below come from the shapes of the published
 checkpoint.
 
 "experimental" builds and starts, and says so; "no" is refused before anything is read.

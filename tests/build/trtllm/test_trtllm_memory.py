@@ -51,7 +51,7 @@ def test_choice(
         (8, (7,), "cpu", "a layer 4.0 GiB, activations 1.0 GiB, attention .* 2.0 GiB"),
         (8, (), "cuda", "none found"),
         (9, (7,), "cuda", "7.5 GiB of GPU memory.* 7.0 GiB is free on the best one"),
-        (6, (24,), "cuda", "6.5 GiB of host memory, 6.0 GiB is free"),
+        (6, (24,), "cuda", "7.0 GiB of host memory, 6.0 GiB is free"),
         (6, (24,), "auto", "--calibration-samples"),
     ],
 )
