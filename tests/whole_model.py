@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 
 def quantize_whole(checkpoint: Path, export: Path, recipe: str, samples: list[list[int]]) -> None:
-    """As ModelOpt's own examples do it. Imports torch into this process."""
+    """As ModelOpt's own examples do it, but for the packing. Imports torch into this process."""
     import modelopt.torch.quantization as mtq
     import torch
+    from gemma4_build.trtllm.layerwise.packing import (
+        PACK_TOKENS,
+        attention_masks,
+        pack,
+        positions,
+    )
     from gemma4_build.trtllm.layerwise.split_experts import split_experts, without_block_sync
     from modelopt.recipe import load_recipe
     from modelopt.torch.export import export_hf_checkpoint, unified_export_hf
@@ -32,8 +39,16 @@ def quantize_whole(checkpoint: Path, export: Path, recipe: str, samples: list[li
 
     def forward(quantized: Any) -> None:
         with torch.inference_mode():
-            for sample in samples:
-                quantized(input_ids=torch.tensor([sample]), use_cache=False)
+            texts = iter(samples)
+            for lengths in pack(map(len, samples), PACK_TOKENS["cpu"]):
+                together = list(chain(*islice(texts, len(lengths))))
+                window = model.config.text_config.sliding_window
+                quantized(
+                    input_ids=torch.tensor([together]),
+                    position_ids=positions(lengths),
+                    attention_mask=attention_masks(lengths, window, "cpu"),
+                    use_cache=False,
+                )
 
     model = mtq.quantize(model, loaded.quantize.model_dump(), forward)
     try:

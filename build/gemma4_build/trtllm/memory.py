@@ -38,22 +38,22 @@ def choose_device(asked: str, need: QuantizeNeed) -> str:
     if asked == "cuda":
         found = f"{_gib(gpus[best])} is free on the best one" if best is not None else "none found"
         raise TooLittleMemoryError(
-            f"--device cuda: quantizing needs {_gib(need.gpu)} of GPU memory{_parts(need)}, "
-            f"{found}, and {_gib(need.beside_gpu)} of host memory, {_gib(free)} is free; use "
-            f"--device cpu, or {_WAY_OUT}"
+            f"--device cuda: quantizing needs {_gib(need.gpu)} of GPU memory"
+            f"{_parts(need, need.gpu_attention)}, {found}, and {_gib(need.beside_gpu)} of host "
+            f"memory, {_gib(free)} is free; use --device cpu, or {_WAY_OUT}"
         )
     if free >= need.host:
         return "cpu"
     raise TooLittleMemoryError(
-        f"quantizing needs {_gib(need.host)} of memory{_parts(need)}, {_gib(free)} is free here "
-        f"and no GPU has enough; {_WAY_OUT}"
+        f"quantizing needs {_gib(need.host)} of memory{_parts(need, need.attention)}, "
+        f"{_gib(free)} is free here and no GPU has enough; {_WAY_OUT}"
     )
 
 
-def _parts(need: QuantizeNeed) -> str:
+def _parts(need: QuantizeNeed, attention: int) -> str:
     return (
         f" (a layer {_gib(need.layer)}, activations {_gib(need.states)}, attention over the "
-        f"longest text {_gib(need.attention)})"
+        f"longest sequence of texts {_gib(attention)})"
     )
 
 

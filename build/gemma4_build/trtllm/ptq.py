@@ -16,6 +16,7 @@ from typing import IO, Any
 from gemma4_build.errors import BuildError, QuantizationError
 from gemma4_build.progress import Reporter
 from gemma4_build.trtllm.layerwise.job import Job
+from gemma4_build.trtllm.layerwise.packing import PACK_TOKENS
 
 __all__ = ["RECIPES", "Quantized", "quantize", "require_modelopt"]
 
@@ -77,6 +78,7 @@ def quantize(
         samples=samples,
         device=device,
         split_experts="awq" in recipe,
+        pack_tokens=PACK_TOKENS[device.partition(":")[0]],
         threads=threads or len(os.sched_getaffinity(0)),
     )
     job.scratch.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from gemma4_build.trtllm.layerwise.job import Job
 from gemma4_build.trtllm.layerwise.names import shard_name
 from gemma4_build.trtllm.layerwise.need import quantize_need
 from gemma4_build.trtllm.layerwise.outside import copy_outside, outside_modules
+from gemma4_build.trtllm.layerwise.packing import PACK_TOKENS, attention_masks, pack, positions
 from gemma4_build.trtllm.layerwise.quant_config import LayerConfig, merge
 
 VISION = ["model.embed_vision", "model.vision_tower"]
@@ -109,15 +110,16 @@ def test_names_of_the_shards() -> None:
 
 
 def test_a_job_and_what_decides_its_result(tmp_path: Path) -> None:
-    job = Job("in", "out", "recipe", [[2, 3]], "cuda:0", False, 2)
+    job = Job("in", "out", "recipe", [[2, 3]], "cuda:0", False, 64, 2)
     job.write(tmp_path / "job.json")
     assert Job.read(tmp_path / "job.json") == job
-    same = Job("in", "elsewhere", "recipe", [[2, 3]], "cuda:1", False, 8)
+    same = Job("in", "elsewhere", "recipe", [[2, 3]], "cuda:1", False, 64, 8)
     assert same.digest("1") == job.digest("1") != job.digest("2")
     for other in (
-        Job("in", "out", "other", [[2, 3]], "cuda:0", False, 2),
-        Job("in", "out", "recipe", [[2, 4]], "cuda:0", False, 2),
-        Job("in", "out", "recipe", [[2, 3]], "cpu", False, 2),
+        Job("in", "out", "other", [[2, 3]], "cuda:0", False, 64, 2),
+        Job("in", "out", "recipe", [[2, 4]], "cuda:0", False, 64, 2),
+        Job("in", "out", "recipe", [[2, 3]], "cpu", False, 64, 2),
+        Job("in", "out", "recipe", [[2, 3]], "cuda:0", False, 65, 2),
     ):
         assert other.digest("1") != job.digest("1")
 
@@ -132,13 +134,20 @@ def test_need(checkpoint: Checkpoint) -> None:
     spec = checkpoint.spec
     need = quantize_need(spec, "fp8", tokens=1000, longest=100)
     assert need.states == 2 * 1000 * spec.hidden * 2
-    assert quantize_need(spec, "fp8", tokens=1000, longest=200).attention == 4 * need.attention
+    assert need.attention == need.gpu_attention
+    # Texts share a sequence up to a limit, and a longer one has its own.
+    many = quantize_need(spec, "fp8", tokens=10_000, longest=100)
+    assert many.attention == need.attention * PACK_TOKENS["cpu"] ** 2 // 1000**2
+    assert many.gpu_attention == many.attention * (PACK_TOKENS["cuda"] // PACK_TOKENS["cpu"]) ** 2
+    long = quantize_need(spec, "fp8", tokens=10_000, longest=5000)
+    assert long.attention == long.gpu_attention == 25 * need.attention
     layer = sum(
         tensor.read_size for name, tensor in checkpoint.tensors.items()
         if name.startswith("model.language_model.layers.3.")
     )  # fmt: skip
     assert need.layer > 1.5 * layer
     assert need.gpu + need.states == need.host
+    assert many.beside_gpu == need.beside_gpu + many.states - need.states
     assert quantize_need(spec, "int4", tokens=1, longest=1).layer > need.layer
 
 
@@ -157,6 +166,49 @@ def test_states_of_the_embedding(checkpoint: Checkpoint) -> None:
     scale = torch.tensor(spec.hidden**0.5).bfloat16()
     assert torch.equal(one[0], table[[2, 70, 2]] * scale)
     assert torch.equal(two[0], table[[70, spec.pad_id, spec.pad_id]] * scale)
+
+
+def test_texts_share_a_sequence_in_their_order() -> None:
+    assert pack([], 10) == []
+    assert pack([3, 4, 3, 1, 9, 2], 10) == [[3, 4, 3], [1, 9], [2]]
+    assert pack([30, 2, 30], 10) == [[30], [2], [30]]
+
+
+def test_no_text_sees_another() -> None:
+    """Two texts of 3 and 2 tokens, a window of 2."""
+    masks = attention_masks([3, 2], 2, "cpu")
+    full = masks["full_attention"][0, 0] == 0
+    assert full.tolist() == [
+        [True, False, False, False, False],
+        [True, True, False, False, False],
+        [True, True, True, False, False],
+        [False, False, False, True, False],
+        [False, False, False, True, True],
+    ]
+    sliding = masks["sliding_attention"][0, 0] == 0
+    assert (full ^ sliding).nonzero().tolist() == [[2, 0]]
+    assert positions([3, 2]).tolist() == [[0, 1, 2, 0, 1]]
+
+
+@pytest.mark.parametrize("layer", [0, 5])
+def test_together_as_alone(layer: int, checkpoint: Checkpoint) -> None:
+    """Layer 0 is a sliding one, layer 5 a full one; the first text is longer than the window."""
+    import torch
+    from gemma4_build.trtllm.layerwise.layer_model import build_layer, forward_layer
+
+    spec = checkpoint.spec
+    assert [spec.sliding[n] for n in (0, 5)] == [True, False]
+    model = build_layer(checkpoint, layer, "cpu")
+    lengths = [spec.window + 20, 1, 33]
+    generator = torch.Generator().manual_seed(3)
+    texts = [torch.randn(1, n, spec.hidden, generator=generator).bfloat16() for n in lengths]
+    with torch.inference_mode():
+        together = forward_layer(model, torch.cat(texts, dim=1), lengths)[0].float()
+        own = model.model.language_model
+        alone = [own(inputs_embeds=text, use_cache=False).last_hidden_state[0] for text in texts]
+    difference = (together - torch.cat(alone).float()).abs()
+    # bf16, and sums in another order; an expert may flip at a token or two.
+    assert float(difference.mean(dim=1).quantile(0.98)) < 0.01 * float(together.abs().mean())
 
 
 def test_states_are_kept_for_the_same_run_only(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ SCRATCH = ".quantizing"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """``samples`` are token ids. ``recipe`` is a name that ModelOpt knows, or a file. ``device`` is
-    torch's name of where the layers compute, ``threads`` how many the CPU gives.
+    """``samples`` are token ids, of which at most ``pack_tokens`` go through a layer at once (a
+    longer one alone). ``recipe`` is a name that ModelOpt knows, or a file. ``device`` is torch's
+    name of where the layers compute, ``threads`` how many the CPU gives.
 
     ``split_experts``: the recipe needs every expert's matrices as linear layers."""
 
@@ -26,6 +27,7 @@ class Job:
     samples: list[list[int]]
     device: str
     split_experts: bool
+    pack_tokens: int
     threads: int
 
     @property
@@ -38,7 +40,8 @@ class Job:
 
     def digest(self, *versions: str) -> str:
         """SHA-256 of what decides the result; ``versions`` are those of the software."""
-        parts = [self.recipe, self.samples, self.device.partition(":")[0], *versions]
+        device = self.device.partition(":")[0]
+        parts = [self.recipe, self.samples, self.pack_tokens, device, *versions]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def write(self, path: Path) -> None:

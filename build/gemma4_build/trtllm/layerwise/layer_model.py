@@ -8,6 +8,7 @@ out and the vocabulary is two tokens.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from gemma4_build.shards import StoredTensor
 from gemma4_build.tensor_table import EMBEDDING, PREFIX
 from gemma4_build.trtllm.hf_config import old_style, read_json
 from gemma4_build.trtllm.layerwise.names import layer_prefix
+from gemma4_build.trtllm.layerwise.packing import attention_masks, positions
 
 __all__ = ["VOCABULARY", "build_layer", "forward_layer", "read_bf16"]
 
@@ -67,10 +69,16 @@ def build_layer(checkpoint: Checkpoint, layer: int, device: str) -> Any:
     return model.eval().to(device)
 
 
-def forward_layer(model: Any, states: torch.Tensor) -> torch.Tensor:
-    """The layer's output for ``states`` [1, tokens, hidden] on its device."""
+def forward_layer(model: Any, states: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    """The layer's output for ``states`` [1, tokens, hidden] on its device, of texts of ``lengths``
+    one after another."""
     text = model.model.language_model
-    result: torch.Tensor = text(inputs_embeds=states, use_cache=False).last_hidden_state
+    result: torch.Tensor = text(
+        inputs_embeds=states,
+        position_ids=positions(lengths).to(states.device),
+        attention_mask=attention_masks(lengths, text.config.sliding_window, states.device),
+        use_cache=False,
+    ).last_hidden_state
     return result
 
 

@@ -8,6 +8,7 @@ from math import prod
 from gemma4_build.model_spec import ModelSpec
 from gemma4_build.tensor_table import checkpoint_tensors
 from gemma4_build.trtllm.layerwise.names import LAYERS
+from gemma4_build.trtllm.layerwise.packing import PACK_TOKENS
 
 __all__ = ["QuantizeNeed", "quantize_need"]
 
@@ -23,17 +24,19 @@ FIXED = 3 << 29
 """torch, transformers and ModelOpt; on a GPU its context and workspaces."""
 
 BESIDE_GPU = 1 << 31
-"""The same in host memory with CUDA's libraries. Measured with the demo model on an H200: 1.96 GB."""
+"""The same in host memory, with CUDA's libraries. Measured, demo model on an H200: 1.96 GB."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuantizeNeed:
     """In bytes. ``layer`` is the largest decoder layer with all that is made of it, ``states`` the
-    activations before and after it, ``attention`` those inside it for the longest text."""
+    activations before and after it, ``attention`` those inside it for the longest sequence of
+    texts, ``gpu_attention`` the same on a GPU, where more texts go into one."""
 
     layer: int
     states: int
     attention: int
+    gpu_attention: int
 
     @property
     def host(self) -> int:
@@ -43,7 +46,7 @@ class QuantizeNeed:
     @property
     def gpu(self) -> int:
         """Of GPU memory, to do it there."""
-        return self.layer + self.attention + FIXED
+        return self.layer + self.gpu_attention + FIXED
 
     @property
     def beside_gpu(self) -> int:
@@ -59,8 +62,14 @@ def quantize_need(spec: ModelSpec, precision: str, *, tokens: int, longest: int)
         if rule.name.startswith(LAYERS):
             number = int(rule.name.removeprefix(LAYERS).partition(".")[0])
             layers[number] += 2 * prod(rule.shape)
+
+    def attention(device: str) -> int:
+        sequence = max(longest, min(tokens, PACK_TOKENS[device]))
+        return ATTENTION_ITEM * spec.heads * sequence * sequence
+
     return QuantizeNeed(
         layer=int(LAYER_FACTOR[precision] * max(layers)),
         states=2 * 2 * tokens * spec.hidden,
-        attention=ATTENTION_ITEM * spec.heads * longest * longest,
+        attention=attention("cpu"),
+        gpu_attention=attention("cuda"),
     )

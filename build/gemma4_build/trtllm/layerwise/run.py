@@ -8,6 +8,7 @@ import resource
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from gemma4_build.trtllm.layerwise.job import Job
 from gemma4_build.trtllm.layerwise.layer_model import build_layer, forward_layer
 from gemma4_build.trtllm.layerwise.names import shard_name
 from gemma4_build.trtllm.layerwise.outside import copy_outside, outside_modules
+from gemma4_build.trtllm.layerwise.packing import pack
 from gemma4_build.trtllm.layerwise.quant_config import LayerConfig, merge
 from gemma4_build.trtllm.layerwise.split_experts import split_experts, without_block_sync
 from gemma4_build.trtllm.layerwise.states import States, embed, load_states, save_states
@@ -66,6 +68,7 @@ class _Run:
         self.config: dict[str, Any] = recipe.quantize.model_dump()
         algorithm = self.config["algorithm"]
         self.max_only = algorithm == "max" or algorithm["method"] == "max"
+        self.packs = pack(map(len, job.samples), job.pack_tokens)
         self.digest = job.digest(modelopt.__version__, torch.__version__, transformers.__version__)
 
     def all_layers(self) -> None:
@@ -91,7 +94,9 @@ class _Run:
         if found is not None:
             return found
         copy_outside(self.checkpoint, self._shard(None))
-        states = embed(self.checkpoint, self.job.samples)
+        texts = iter(self.job.samples)
+        sequences = [list(chain(*islice(texts, len(lengths)))) for lengths in self.packs]
+        states = embed(self.checkpoint, sequences)
         save_states(states, self._states_file, layer=0, digest=self.digest)
         return states, 0
 
@@ -107,11 +112,13 @@ class _Run:
             if self.max_only:
                 _keep_weight_ranges(quantized)
             with torch.inference_mode():
-                for number, state in enumerate(states, start=1):
-                    output = forward_layer(quantized, state.to(self.job.device))
+                done, samples = 0, len(self.job.samples)
+                for lengths, state in zip(self.packs, states, strict=True):
+                    output = forward_layer(quantized, state.to(self.job.device), lengths)
                     if first_pass:
                         after.append(output.cpu())
-                    self.send(layer=layer, layers=self.layers, sample=number, samples=len(states))
+                    done += len(lengths)
+                    self.send(layer=layer, layers=self.layers, sample=done, samples=samples)
 
         model = mtq.quantize(model, self.config, calibrate)
         config = export_layer(model, layer, self._shard(layer), self.job.scratch / "export")

@@ -1,5 +1,5 @@
-"""The hidden states between two layers: one tensor a sample, [1, tokens, hidden] bf16, in host
-memory. Needs torch."""
+"""The hidden states between two layers: one tensor a sequence of texts, [1, tokens, hidden] bf16,
+in host memory. Needs torch."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ States = list[torch.Tensor]
 _PLACEHOLDERS = ("image_token_id", "video_token_id", "audio_token_id")
 
 
-def embed(checkpoint: Checkpoint, samples: list[list[int]]) -> States:
+def embed(checkpoint: Checkpoint, sequences: list[list[int]]) -> States:
     """What reaches layer 0. Only the rows of the embedding that occur are read.
 
     Placeholders of images and sounds are embedded as padding, as Gemma4Model does."""
     spec, config = checkpoint.spec, read_json(checkpoint.folder / "config.json")
     placeholders = {config.get(name) for name in _PLACEHOLDERS}
-    texts = [[spec.pad_id if i in placeholders else i for i in sample] for sample in samples]
+    texts = [[spec.pad_id if i in placeholders else i for i in sequence] for sequence in sequences]
     used = sorted({token for text in texts for token in text})
     stored, hidden = checkpoint.tensors[EMBEDDING], spec.hidden
     rows = torch.stack([read_bf16(stored, token * hidden, hidden) for token in used])
