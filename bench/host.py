@@ -4,9 +4,10 @@ Four topologies in one run, one after another in every round: ``null`` (a null e
 directly, one response per token: what Triton's Python backend can carry), the reference ensemble in
 bench/reference (the usual kind: one Python step per token, transformers' tokenizer, no coalescing),
 our ensemble ``gemma4``, our ``engine`` called directly, as our clients do, and the ``gateway`` in
-front of it, read as server-sent events. With ``--rate 500`` about 4 tokens share a chunk, with 1000
-about 8. The null engines keep to the same schedule. The load generator runs on
-the same cores; it checks order and completeness of every stream.
+front of it, read as server-sent events. With ``--per-step 4`` our engine gives 4 tokens at once, as one
+with speculative decoding does; faster ones (``--rate``) come together in a chunk anyway. The null
+engines keep to the same schedule, a token at a time. The load generator runs on the same cores; it
+checks order and completeness of every stream.
 
 Prints, per topology and number of streams, medians over the rounds: tokens/s; responses/s; median
 TTFT; p50 and p99 of the gaps between chunks; p99 of the lag behind the engine's schedule, for the
@@ -225,6 +226,9 @@ def main() -> None:
     parser.add_argument("--streams", default="1,16,64,256,512")
     parser.add_argument("--tokens", type=int, default=200, help="of each stream")
     parser.add_argument("--rate", type=float, default=50, help="tokens/s of a stream; 0: unpaced")
+    parser.add_argument(
+        "--per-step", type=int, default=1, help="tokens that our engine gives at once"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--topologies", default=",".join(TOPOLOGIES))
     a = parser.parse_args()
@@ -233,12 +237,16 @@ def main() -> None:
     if unknown := set(topologies) - set(TOPOLOGIES):
         parser.error(f"--topologies: {', '.join(unknown)}; there are {', '.join(TOPOLOGIES)}")
     interval = 1 / a.rate if a.rate else 0.0
-    print(f"{a.tokens} tokens a stream, {f'{a.rate:g} tokens/s each' if a.rate else 'unpaced'}")
+    pace = f"{a.rate:g} tokens/s each" if a.rate else "unpaced"
+    print(f"{a.tokens} tokens a stream, {pace}, {a.per_step} at once")
     print(HEAD, flush=True)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         engine = synthetic_engine(
-            scratch / "engine", tokens_per_s=a.rate or UNPACED, slots=max(levels)
+            scratch / "engine",
+            tokens_per_s=a.rate or UNPACED,
+            tokens_per_step=a.per_step,
+            slots=max(levels),
         )
         for streams in levels:
             rounds = [

@@ -43,6 +43,7 @@ class BuildRequest:
     literal_bytes: bool = True
     prefill_tokens_per_s: float | None = None
     decode_tokens_per_s: float | None = None
+    tokens_per_step: int | None = None
     threads: int | None = None
     trtllm: GpuOptions = NO_GPU_OPTIONS
 
@@ -72,6 +73,9 @@ class BuildRequest:
                 raise BadOptionError(f"{option}: is for --runtime synthetic only")
             if pace is not None and not 0 < pace < float("inf"):
                 raise BadOptionError(f"{option} {pace}: must be above 0")
+        if self.tokens_per_step is not None and self.runtime != "synthetic":
+            raise BadOptionError("--tokens-per-step: is for --runtime synthetic only")
+        _least("--tokens-per-step", self.tokens_per_step, 1)
         checkpoint, out = self.checkpoint.resolve(), self.out.resolve()
         if out == checkpoint or out in checkpoint.parents or checkpoint in out.parents:
             raise BadOptionError(f"--out {self.out}: must lie apart from the checkpoint")
@@ -91,6 +95,7 @@ def synthetic_pace(request: BuildRequest) -> SyntheticPace:
     return SyntheticPace(
         prefill_tokens_per_s=request.prefill_tokens_per_s or 20_000.0,
         decode_tokens_per_s=request.decode_tokens_per_s or 200.0,
+        tokens_per_step=request.tokens_per_step or 1,
     )
 
 

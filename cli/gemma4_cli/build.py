@@ -56,6 +56,9 @@ def build(
     decode_tokens_per_s: Annotated[
         float | None, typer.Option(help="Pace of the synthetic runtime; default 200.")
     ] = None,
+    tokens_per_step: Annotated[
+        int | None, typer.Option(help="Tokens that the synthetic runtime gives at once; default 1.")
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(help="Converting threads; default 4 at most.")
     ] = None,
@@ -149,6 +152,7 @@ def build(
             literal_bytes=byte_tokens != "byte",
             prefill_tokens_per_s=prefill_tokens_per_s,
             decode_tokens_per_s=decode_tokens_per_s,
+            tokens_per_step=tokens_per_step,
             threads=threads,
             trtllm=GpuOptions(**gpu_options),
         )

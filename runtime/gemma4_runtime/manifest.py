@@ -187,10 +187,12 @@ class WarmUp(_Model):
 
 
 class SyntheticPace(_Model):
-    """Pace of the synthetic runtime, per request."""
+    """Pace of the synthetic runtime, per request. ``tokens_per_step`` tokens come at once, as from
+    an engine with speculative decoding."""
 
     prefill_tokens_per_s: Annotated[float, Field(gt=0)]
     decode_tokens_per_s: Annotated[float, Field(gt=0)]
+    tokens_per_step: Positive = 1
 
 
 class TensorRtLlmOptions(_Model):

@@ -143,5 +143,9 @@ def test_synthetic_needs_no_weights(tiny: Path, tmp_path: Path) -> None:
     folder = load_engine_folder(tmp_path / "engine", verify_hashes=True)
     assert folder.weights is None
     assert folder.tokenizer.exists()
+    assert result.manifest.synthetic.tokens_per_step == 1
     changed = build(tiny, tmp_path / "engine", runtime="synthetic", decode_tokens_per_s=60.0)
     assert changed.status == "updated"
+    changed = build(tiny, tmp_path / "engine", runtime="synthetic", tokens_per_step=4)
+    assert changed.status == "updated" and changed.manifest.synthetic is not None
+    assert changed.manifest.synthetic.tokens_per_step == 4

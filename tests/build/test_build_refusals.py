@@ -222,6 +222,8 @@ def test_other_tokenizer(tiny: Path, edit_json: Edit) -> None:
         ({"max_total_tokens": 1}, "--max-total-tokens 1"),
         ({"decode_tokens_per_s": 5.0}, "--decode-tokens-per-s"),
         ({"runtime": "synthetic", "decode_tokens_per_s": 0.0}, "--decode-tokens-per-s 0"),
+        ({"tokens_per_step": 2}, "--tokens-per-step: is for --runtime synthetic"),
+        ({"runtime": "synthetic", "tokens_per_step": 0}, "--tokens-per-step 0"),
     ],
 )
 def test_bad_options(options: dict[str, Any], word: str, tmp_path: Path) -> None:

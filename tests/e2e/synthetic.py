@@ -20,6 +20,7 @@ def synthetic_engine(
     *,
     tokens_per_s: float,
     slots: int,
+    tokens_per_step: int = 1,
     prefill_tokens_per_s: float = UNPACED,
     max_total_tokens: int = 4096,
     checkpoint: Path = CHECKPOINT,
@@ -32,6 +33,7 @@ def synthetic_engine(
         slots=slots,
         max_total_tokens=max_total_tokens,
         decode_tokens_per_s=tokens_per_s,
+        tokens_per_step=tokens_per_step,
         prefill_tokens_per_s=prefill_tokens_per_s,
     )
     build_engine(request, SilentReporter())

@@ -32,6 +32,7 @@ def create_engine(
             vocab_size=manifest.model.vocab_size,
             special_ids=table.special,
             interval_s=1 / pace.decode_tokens_per_s,
+            tokens_per_step=pace.tokens_per_step,
             prefill_s_per_1k=1000 / pace.prefill_tokens_per_s,
             faults=Faults(**settings.faults),
         )

@@ -30,8 +30,9 @@ class Faults:
 
 class SyntheticEngine:
     """``interval_s`` is the time between tokens of one stream, 0 for as fast as can be;
-    ``prefill_s_per_1k`` the time before the first, for 1,000 prompt tokens. The pace is that of a
-    schedule: a late token does not delay the next."""
+    ``tokens_per_step`` of them come at once, in that many intervals; ``prefill_s_per_1k`` is the
+    time before the first step, for 1,000 prompt tokens. The pace is that of a schedule: a late
+    token does not delay the next."""
 
     def __init__(
         self,
@@ -42,12 +43,14 @@ class SyntheticEngine:
         vocab_size: int,
         special_ids: frozenset[int],
         interval_s: float = 0.0,
+        tokens_per_step: int = 1,
         prefill_s_per_1k: float = 0.0,
         faults: Faults | None = None,
     ) -> None:
         info = EngineInfo("synthetic", "1", "none", slots, max_queued, max_total_tokens, vocab_size)
         self._special = special_ids
-        self._interval = interval_s
+        self._interval = interval_s * tokens_per_step
+        self._per_step = tokens_per_step
         self._prefill = prefill_s_per_1k
         self._faults = faults or Faults()
         self._condition = Condition()
@@ -121,8 +124,9 @@ class SyntheticEngine:
                 heapq.heappush(due, (at + self._interval, order, job, ids))
 
     def _step(self, job: Job, ids: list[int]) -> bool:
-        """One token; False when the job ended."""
-        faults, count = self._faults, job.generated + 1
+        """The tokens of one step; False when the job ended."""
+        limit = job.request.sampling.max_tokens
+        faults, count = self._faults, min(job.generated + self._per_step, limit)
         if faults.stall_at and count >= faults.stall_at:
             return True
         if faults.kill_at and count >= faults.kill_at:
@@ -130,8 +134,8 @@ class SyntheticEngine:
         if faults.fail_at and count >= faults.fail_at:
             self._queue.end(job, internal(f"synthetic fault at token {count}"))
             return False
-        job.deliver([ids[job.generated % len(ids)]], None)
-        if job.generated < job.request.sampling.max_tokens:
+        job.deliver([ids[i % len(ids)] for i in range(job.generated, count)], None)
+        if job.generated < limit:
             return True
         self._queue.finish(job, "length")
         return False

@@ -21,11 +21,13 @@ WAIT_S = 30
 class Sink:
     def __init__(self):
         self.ids, self.log_probs, self.ends = [], [], []
+        self.sizes: list[int] = []
         self.first, self.over = Event(), Event()
 
     def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
         assert not self.ends, "tokens after the end"
         self.ids += ids
+        self.sizes.append(len(ids))
         self.log_probs += log_probs or []
         self.first.set()
 

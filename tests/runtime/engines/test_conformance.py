@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 
 import jsonschema
 import pytest
@@ -273,4 +274,23 @@ def test_synthetic_faults(table):
     sink = ask(engine, [300], max_tokens=10)
     assert isinstance(sink.wait(), RequestError)
     assert len(sink.ids) == 3
+    engine.close()
+
+
+def test_synthetic_steps_of_several_tokens(table):
+    engine = SyntheticEngine(
+        slots=2,
+        max_queued=5,
+        max_total_tokens=5000,
+        vocab_size=500,
+        special_ids=table.special,
+        interval_s=0.02,
+        tokens_per_step=4,
+    )
+    started = time.monotonic()
+    sink = ask(engine, [300, 301, 302], max_tokens=10)
+    assert sink.wait().reason == "length"
+    assert time.monotonic() - started >= 3 * 4 * 0.02
+    assert sink.sizes == [4, 4, 2]
+    assert sink.ids == [300, 301, 302] * 3 + [300]
     engine.close()
