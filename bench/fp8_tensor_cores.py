@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import defaultdict
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +24,13 @@ from gemma4_build.progress import SilentReporter
 from gemma4_build.reference import final_states, project
 from gemma4_build.reference.ops import Array
 from gemma4_build.reference.weights import EXACT
+from gemma4_build.trtllm.closeness import relative_error
 from gemma4_build.trtllm.decode import E4M3_MAX
 from gemma4_build.trtllm.first_tokens import first_tokens
 from gemma4_build.trtllm.formats import FP8, linears
 from gemma4_build.trtllm.quantized import EngineRounding, QuantizedWeights, Stored, scalar
 from gemma4_build.verify.metrics import log_softmax
-from gemma4_build.verify.prompts import load_prompts
+from gemma4_build.verify.prompts import load_short_prompts
 
 LANES = 16
 """The tensor cores want the inner and the output width to be multiples of it."""
@@ -38,17 +38,6 @@ DEVICE = "cuda"
 
 WIDTHS = (704, 2112, 2816, 4096, 8192)
 """Inner widths of the 26B's matrices: experts, dense MLP, hidden states, attention outputs."""
-
-
-@dataclass
-class Differences:
-    """Relative RMS difference of each product from the float32 one."""
-
-    seen: list[float] = field(default_factory=list)
-
-    def add(self, ours: Array, exact: Array) -> None:
-        size = float(np.sqrt(np.mean(np.square(exact))))
-        self.seen.append(float(np.sqrt(np.mean(np.square(ours - exact)))) / max(size, 1e-30))
 
 
 class TensorCores(EngineRounding):
@@ -59,7 +48,8 @@ class TensorCores(EngineRounding):
 
     def __init__(self, spec: ModelSpec, stored: Stored) -> None:
         super().__init__(spec, FP8, stored, fp8_cache=True)
-        self.differences = Differences()
+        self.differences: list[float] = []
+        """Relative RMS difference of each product from the float32 one."""
         self._weight_scales: dict[str, set[float]] = defaultdict(set)
         for linear in linears(spec):
             found = scalar(stored[f"{linear.name}.weight_scale"])
@@ -67,13 +57,13 @@ class TensorCores(EngineRounding):
 
     def product(self, name: str, x: Array, matrix: Array) -> Array:
         exact = super().product(name, x, matrix)
-        scale = self.scale(name)
+        scale = self._scales.get(name)
         if scale is None:
             return exact
         # Gate and up of an expert lie in one matrix and have a scale each.
         halves = np.split(matrix, 2) if name.endswith("experts.gate_up_proj") else [matrix]
         found = np.concatenate([self._multiply(name, x, scale, half) for half in halves], axis=1)
-        self.differences.add(found, exact)
+        self.differences.append(relative_error(found, exact))
         return found
 
     def _multiply(self, name: str, x: Array, scale: float, matrix: Array) -> Array:
@@ -155,11 +145,7 @@ def main() -> None:
         open_tensors(options.engine / "checkpoint") as (stored, _),
     ):
         spec = source.spec
-        prompts = [
-            prompt
-            for prompt in load_prompts(options.checkpoint / "tokenizer.json", window=spec.window)
-            if not prompt.name.startswith("long")
-        ]
+        prompts = load_short_prompts(options.checkpoint / "tokenizer.json", window=spec.window)
         answers = first_tokens(source, prompts, SilentReporter(), stops=[])
         texts = [[*p.ids, *a.ids[:-1]] for p, a in zip(prompts, answers, strict=True)]
         last = [len(answer.ids) for answer in answers]
@@ -187,7 +173,7 @@ def main() -> None:
         if not isinstance(way, TensorCores):
             continue
         mean, most, same = divergence(simulated, found[name])
-        seen = way.differences.seen
+        seen = way.differences
         print(
             f"{name:12} against the simulation: KL mean {mean:.5f} max {most:.5f}, top-1 {same:.1%}; "
             f"{len(seen)} products, relative difference median {np.median(seen):.2e}, "

@@ -236,6 +236,8 @@ def main() -> None:
     topologies = a.topologies.split(",")
     if unknown := set(topologies) - set(TOPOLOGIES):
         parser.error(f"--topologies: {', '.join(unknown)}; there are {', '.join(TOPOLOGIES)}")
+    if a.per_step < 1:
+        parser.error(f"--per-step {a.per_step}: must be at least 1")
     interval = 1 / a.rate if a.rate else 0.0
     pace = f"{a.rate:g} tokens/s each" if a.rate else "unpaced"
     print(f"{a.tokens} tokens a stream, {pace}, {a.per_step} at once")

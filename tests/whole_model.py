@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,11 @@ def quantize_whole(checkpoint: Path, export: Path, recipe: str, samples: list[li
 
     def forward(quantized: Any) -> None:
         with torch.inference_mode():
-            texts = iter(samples)
-            for lengths in pack(map(len, samples), PACK_TOKENS["cpu"]):
-                together = list(chain(*islice(texts, len(lengths))))
+            for texts in pack(samples, PACK_TOKENS["cpu"]):
+                lengths = list(map(len, texts))
                 window = model.config.text_config.sliding_window
                 quantized(
-                    input_ids=torch.tensor([together]),
+                    input_ids=torch.tensor([list(chain(*texts))]),
                     position_ids=positions(lengths),
                     attention_mask=attention_masks(lengths, window, "cpu"),
                     use_cache=False,

@@ -60,7 +60,8 @@ def build(
         int | None, typer.Option(help="Tokens that the synthetic runtime gives at once; default 1.")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="Converting threads; default 4 at most.")
+        int | None,
+        typer.Option(help="For converting (default 4 at most) or quantizing."),
     ] = None,
     tp: Annotated[int | None, typer.Option(help="GPUs that share the model.")] = None,
     ep: Annotated[

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Thread
 
 from gemma4_runtime import settings as names
+from gemma4_runtime.server.access_log import log_event
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
 
@@ -161,7 +162,8 @@ class TritonProcess:
                 self._process.wait(_KILL_S)
             except subprocess.TimeoutExpired:
                 self.kill()
-        end_group(self._process.pid, _GROUP_S)
+        if not end_group(self._process.pid, _GROUP_S):
+            log_event("killed_what_the_server_left", level="warning", after_s=_GROUP_S)
         self._clean_up()
         return self._process.returncode
 

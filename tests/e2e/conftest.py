@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from e2e.gateway.running import RunningGateway
+from e2e.loads import PACE_S, PREFILL_S
 from e2e.served import Served
+from e2e.synthetic import synthetic_engine
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
@@ -51,4 +54,18 @@ def server(engines, tmp_path_factory):
 def synthetic(engines, tmp_path):
     served = Served(engines / "synthetic", tmp_path / "run")
     yield served
+    served.stop()
+
+
+@pytest.fixture(scope="module")
+def paced(tmp_path_factory):
+    """A server whose pace is known, and its gateway."""
+    folder = tmp_path_factory.mktemp("paced")
+    synthetic_engine(
+        folder / "engine", tokens_per_s=1 / PACE_S, slots=64, prefill_tokens_per_s=1 / PREFILL_S
+    )
+    served = Served(folder / "engine", folder / "run")
+    gateway = RunningGateway(served.grpc)
+    yield served, gateway
+    gateway.stop()
     served.stop()

@@ -1,60 +1,18 @@
-"""`gemma4 load` and locust against real servers."""
+"""`gemma4 load` against real servers."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 from e2e.command import GEMMA4
-from e2e.gateway.running import RunningGateway
+from e2e.loads import PACE_S, PREFILL_S, level, load, url
 from e2e.served import Served, wait_until
 from e2e.synthetic import synthetic_engine
 from gemma4_load.report.files import read_report, read_requests
-
-LOCUSTFILE = Path(__file__).parents[2] / "load_tests" / "locustfile.py"
-PACE_S, PREFILL_S = 0.02, 1 / 1000
-"""Seconds a token of the ``paced`` engine."""
-
-
-@pytest.fixture(scope="module")
-def paced(tmp_path_factory):
-    """A server whose pace is known, and its gateway."""
-    folder = tmp_path_factory.mktemp("paced")
-    synthetic_engine(
-        folder / "engine", tokens_per_s=1 / PACE_S, slots=64, prefill_tokens_per_s=1 / PREFILL_S
-    )
-    served = Served(folder / "engine", folder / "run")
-    gateway = RunningGateway(served.grpc)
-    yield served, gateway
-    gateway.stop()
-    served.stop()
-
-
-def url(paced, protocol: str) -> str:
-    served, gateway = paced
-    return {
-        "grpc": f"127.0.0.1:{served.grpc}",
-        "http": f"http://127.0.0.1:{served.http}",
-        "openai": f"{gateway.url}/v1",
-    }[protocol]
-
-
-def load(*args: str, limit: str = "", **more) -> subprocess.CompletedProcess[str]:
-    command = [str(GEMMA4), "load", *args]
-    if limit:
-        command = ["bash", "-c", f'ulimit -f {limit}; exec "$@"', "load", *command]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, **more)
-
-
-def level(folder: Path, at: int = 0):
-    return read_report(folder)["levels"][at]
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http", "openai"])
@@ -285,120 +243,3 @@ def test_bad_options(paced, tmp_path, name):
 def test_a_model_that_the_gateway_does_not_have(paced, tmp_path):
     ran = load("--url", url(paced, "openai"), "--model", "gpt", "--out", str(tmp_path / "a"))
     assert (ran.returncode, "model 'gpt' is not there" in ran.stderr) == (1, True), ran.stderr
-
-
-def locust(*args: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless"]
-    return subprocess.run([*command, *args], capture_output=True, text=True, timeout=90)
-
-
-def median_of(text: str, label: str) -> float:
-    """The p50 column of our table."""
-    return float(re.search(label + r"\D+\d+ +[\d.,]+ +([\d.,]+)", text)[1].replace(",", ""))
-
-
-@pytest.mark.parametrize(
-    ("user", "protocol"),
-    [("GrpcUser", "grpc"), ("HttpStreamUser", "http"), ("OpenAIUser", "openai")],
-)
-def test_locust_agrees_with_gemma4_load(paced, tmp_path, user, protocol):
-    lengths = ("--prompt-tokens", "100", "--output-tokens", "25")
-    theirs = locust(
-        user, "--host", url(paced, protocol), "-u", "4", "-r", "50", "-t", "6s", *lengths
-    )
-    assert theirs.returncode == 0, theirs.stderr
-    ours = load(
-        "--url", url(paced, protocol), "--concurrency", "4", "--duration", "5", "--warmup", "1",
-        *lengths, "--out", str(tmp_path / "a"), "--max-client-lag", "500",
-    )  # fmt: skip
-    assert ours.returncode == 0, ours.stderr
-    found = level(tmp_path / "a")["requests"]
-    for metric, label in (("ttft", "time to first token"), ("itl", "inter-token latency")):
-        mine = found[metric]["p50"] * 1000
-        assert median_of(theirs.stdout, label) == pytest.approx(mine, rel=0.1), label
-
-
-def test_locusts_warmup_does_not_count(paced, tmp_path):
-    """Three seconds of six: at 0.3 s a request, what two users were answered in the other three. locust
-    counts the two requests that were under way too; our table leaves them out."""
-    ran = locust(
-        "OpenAIUser", "--host", url(paced, "openai"), "-u", "2", "-r", "2", "-t", "6s", "--warmup",
-        "3", "--prompt-tokens", "50", "--output-tokens", "12", "--json-file", str(tmp_path / "a"),
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    entry = json.loads((tmp_path / "a.json").read_text())[0]
-    assert 2 < entry["last_request_timestamp"] - entry["start_time"] < 3.1
-    assert 0 < entry["num_requests"] <= 2 * 3 / 0.29
-    counted = int(re.search(r"end-to-end latency\D+(\d+)", ran.stdout)[1])
-    assert counted == entry["num_requests"] - 2
-
-
-def test_locust_in_several_processes(paced):
-    """The master shows what its workers saw after the warm-up: 4 users, 4 s, at least 0.25 s for an
-    answer. With the warm-up they would be more than 100."""
-    ran = locust(
-        "GrpcUser", "--host", url(paced, "grpc"), "-u", "4", "-r", "50", "-t", "7s", "--warmup", "3",
-        "--processes", "2", "--output-tokens", "10",
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    counts = [int(n) for n in re.findall(r"end-to-end latency\D+(\d+)", ran.stdout)]
-    assert 20 < max(counts) <= 4 * 4 / 0.25 + 8, ran.stdout
-    tables = [line for line in ran.stdout.splitlines() if line.startswith("inter-token")]
-    assert any(line.split()[3:4] and float(line.split()[3]) > 20 for line in tables), ran.stdout
-
-
-def test_locusts_page_has_our_metrics(paced):
-    import httpx
-
-    process = subprocess.Popen(
-        [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "GrpcUser", "--host",
-         url(paced, "grpc"), "-u", "2", "-r", "2", "-t", "30s", "--autostart", "--web-port",
-         "18089", "--web-host", "127.0.0.1", "--output-tokens", "5"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    rows: list[dict] = []
-
-    def shown() -> bool:
-        try:
-            body = httpx.get("http://127.0.0.1:18089/stats/requests", timeout=5).json()
-        except httpx.HTTPError:
-            time.sleep(0.1)
-            return False
-        rows[:] = body["extended_stats"][0]["data"]
-        return bool(rows)
-
-    try:
-        wait_until(shown, 30)
-        assert rows[0]["metric"] == "time to first token, ms"
-        assert float(rows[0]["p50"]) > 20
-        assert "Streaming latency" in httpx.get("http://127.0.0.1:18089/").text
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def test_locust_says_which_option_is_wrong(paced):
-    ran = locust(
-        "GrpcUser", "--host", url(paced, "grpc"), "-u", "1", "-t", "5s", "--prompt-tokens", "many"
-    )
-    assert ran.returncode != 0
-    assert "--prompt-tokens many: not a number" in ran.stderr
-    assert "Traceback" not in ran.stderr
-
-
-def test_locust_says_when_the_warmup_is_impossible(paced):
-    at = ("GrpcUser", "--host", url(paced, "grpc"), "-u", "1")
-    for value in ("-1", "nan"):
-        ran = locust(*at, "-t", "5s", "--warmup", value)
-        assert ran.returncode != 0
-        assert f"--warmup {float(value)}: must be 0 or more seconds" in ran.stderr
-        assert "Traceback" not in ran.stderr
-    ran = locust(*at, "-t", "4s", "--warmup", "60")
-    assert ran.returncode != 0
-    assert "ended within its warm-up of 60 s" in ran.stderr
-
-
-def test_locust_says_when_the_server_is_not_there():
-    ran = locust("GrpcUser", "--host", "127.0.0.1:9", "-u", "1", "-t", "5s")
-    assert ran.returncode != 0
-    assert "Connection refused" in ran.stderr

@@ -9,6 +9,7 @@ import numpy as np
 
 from gemma4_build.errors import QuantizationError
 from gemma4_build.progress import Reporter
+from gemma4_build.reference.ops import Array
 from gemma4_build.reference.weights import Weights
 from gemma4_build.shards import StoredTensor
 from gemma4_build.trtllm.formats import (
@@ -21,7 +22,7 @@ from gemma4_build.trtllm.formats import (
 )
 from gemma4_build.trtllm.quantized import Stored, decode_linear
 
-__all__ = ["check_against_source"]
+__all__ = ["check_against_source", "relative_error"]
 
 MOST_ERROR: dict[Format, float] = {"fp8": 0.04, "nvfp4": 0.14, "w4a8": 0.25}
 """Most relative RMS error of one matrix. Rounding of normally distributed values gives 0.026 (E4M3,
@@ -30,6 +31,12 @@ MOST_ERROR: dict[Format, float] = {"fp8": 0.04, "nvfp4": 0.14, "w4a8": 0.25}
 _STEP = 8 << 20
 _MOST_THREADS = 8
 """Each holds a matrix a few times over, 0.2 GB for the 26B's largest."""
+
+
+def relative_error(found: Array, exact: Array) -> float:
+    """RMS of the difference over RMS of ``exact``."""
+    size = float(np.sqrt(np.mean(np.square(exact))))
+    return float(np.sqrt(np.mean(np.square(found - exact)))) / max(size, 1e-30)
 
 
 def check_against_source(
@@ -41,7 +48,9 @@ def check_against_source(
     threads: int | None = None,
 ) -> float:
     """What is not quantized is bit for bit the source's, and every quantized matrix is the source's
-    within rounding. Returns the largest relative RMS error. Raises :class:`QuantizationError`."""
+    within rounding. Returns the largest relative RMS error. Raises :class:`QuantizationError`.
+
+    ``threads`` None: as many as there are cores, 8 at most."""
     spec = source.spec
     quantized = [linear for linear in linears(spec) if linear.kind in scheme.kinds]
     folded = set()
@@ -54,7 +63,7 @@ def check_against_source(
     ]
 
     def error_of(linear: Linear) -> float:
-        return _relative_error(linear, source, original, scheme, stored)
+        return _error(linear, source, original, scheme, stored)
 
     threads = threads or min(_MOST_THREADS, len(os.sched_getaffinity(0)))
     total = sum(stored[name].read_size for name in exact) + sum(2 * q.size for q in quantized)
@@ -78,19 +87,16 @@ def check_against_source(
     return worst
 
 
-def _relative_error(
+def _error(
     linear: Linear, source: Weights, original: Stored, scheme: Scheme, stored: Stored
 ) -> float:
-    """RMS of the difference over RMS of the source's matrix."""
     exact = source.tensors[linear.source].read_float32(linear.first, linear.size)
     found = decode_linear(linear, scheme, stored)
     norm_name = folded_norm(linear) if scheme.format == "w4a8" else None
     if norm_name is not None:
         scaling = stored[norm_name].read_float32() / original[norm_name].read_float32()
         found = (found.reshape(-1, linear.inner) * scaling).reshape(-1)
-    error = found - exact
-    norm = float(np.sqrt(np.mean(np.square(exact))))
-    return float(np.sqrt(np.mean(np.square(error)))) / max(norm, 1e-30)
+    return relative_error(found, exact)
 
 
 def _same_bits(original: StoredTensor, tensor: StoredTensor) -> None:

@@ -119,9 +119,5 @@ class EngineRounding:
         """In float32, of the decoded numbers."""
         return EXACT.product(name, x, matrix)
 
-    def scale(self, name: str) -> float | None:
-        """By which the inputs of ``name`` are divided; None where they are not rounded."""
-        return self._scales.get(name)
-
     def cache(self, x: Array) -> Array:
         return round_fp8(x, 1.0) if self._fp8_cache else x

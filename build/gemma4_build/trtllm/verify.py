@@ -18,7 +18,7 @@ from gemma4_build.trtllm.manifest import Proof
 from gemma4_build.trtllm.quality import compare_weights, held_out
 from gemma4_build.trtllm.quantized import EngineRounding, QuantizedWeights
 from gemma4_build.trtllm.source import Source
-from gemma4_build.verify.prompts import Prompt, load_prompts
+from gemma4_build.verify.prompts import load_short_prompts
 
 __all__ = ["open_reference", "prove_close", "verify"]
 
@@ -75,7 +75,8 @@ def verify(
 
     Raises :class:`gemma4_build.errors.QualityError`.
     """
-    prompts = _prompts(source)
+    # Those within the sliding window: every token of an answer takes a pass over all.
+    prompts = load_short_prompts(source.folder / "tokenizer.json", window=source.spec.window)
     scheme = source.scheme
     if scheme is None:
         assert exact is not None
@@ -103,10 +104,3 @@ def verify(
             reporter=reporter,
         )
     return Proof(quality, "", tokens)
-
-
-def _prompts(source: Source) -> list[Prompt]:
-    """Those within the sliding window: every token of an answer takes a pass over all."""
-    window = source.spec.window
-    found = load_prompts(source.folder / "tokenizer.json", window=window)
-    return [prompt for prompt in found if not prompt.name.startswith("long")]

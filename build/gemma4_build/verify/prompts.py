@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-__all__ = ["Prompt", "load_prompts"]
+__all__ = ["Prompt", "load_prompts", "load_short_prompts"]
 
 _BEYOND_WINDOW = 1.25
 """Long prompts have at least this many windows of tokens."""
@@ -33,6 +33,12 @@ def load_prompts(tokenizer_json: Path, *, window: int) -> list[Prompt]:
     tokenizer = Tokenizer.from_file(str(tokenizer_json))
     text = files("gemma4_build.verify").joinpath("prompts.json").read_text(encoding="utf-8")
     return [_prompt(tokenizer, entry, window) for entry in json.loads(text)]
+
+
+def load_short_prompts(tokenizer_json: Path, *, window: int) -> list[Prompt]:
+    """Those that fit into a sliding ``window``."""
+    found = load_prompts(tokenizer_json, window=window)
+    return [prompt for prompt in found if not prompt.name.startswith("long")]
 
 
 def _prompt(tokenizer: Tokenizer, entry: dict[str, str], window: int) -> Prompt:

@@ -169,9 +169,15 @@ def test_states_of_the_embedding(checkpoint: Checkpoint) -> None:
 
 
 def test_texts_share_a_sequence_in_their_order() -> None:
-    assert pack([], 10) == []
-    assert pack([3, 4, 3, 1, 9, 2], 10) == [[3, 4, 3], [1, 9], [2]]
-    assert pack([30, 2, 30], 10) == [[30], [2], [30]]
+    def packed(*lengths: int) -> list[list[int]]:
+        texts = [[n] * length for n, length in enumerate(lengths)]
+        packs = pack(texts, 10)
+        assert [text for together in packs for text in together] == texts
+        return [[len(text) for text in together] for together in packs]
+
+    assert packed() == []
+    assert packed(3, 4, 3, 1, 9, 2) == [[3, 4, 3], [1, 9], [2]]
+    assert packed(30, 2, 30) == [[30], [2], [30]]
 
 
 def test_no_text_sees_another() -> None:

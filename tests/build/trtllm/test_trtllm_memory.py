@@ -63,7 +63,9 @@ def test_refusals(
         memory.choose_device(asked, NEED)
 
 
-@pytest.mark.parametrize(("asked", "words"), [("auto", "here and no GPU"), ("cuda", "none found")])
+@pytest.mark.parametrize(
+    ("asked", "words"), [("auto", r"1\.6 GiB.*here and no GPU"), ("cuda", r"1\.7 GiB.*none found")]
+)
 def test_too_little_memory_is_seen_first(
     asked: str, words: str, demo_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,7 +74,7 @@ def test_too_little_memory_is_seen_first(
         checkpoint=demo_checkpoint, out=tmp_path / "engine", runtime="tensorrt_llm",
         precision="fp8", trtllm=GpuOptions(device=asked),
     )  # fmt: skip
-    with pytest.raises(errors.TooLittleMemoryError, match=r"1\.[67] GiB.*" + words):
+    with pytest.raises(errors.TooLittleMemoryError, match=words):
         build_engine(request, SilentReporter())
     assert not list(tmp_path.iterdir())
 

@@ -226,15 +226,19 @@ def test_guides_that_cannot_work(model, encode, guide):
     run(model, encode("Hello"), max_tokens=2)
 
 
-def test_drain_and_close(checkpoint, table):
-    engine = SyntheticEngine(
+def synthetic(table, **options):
+    return SyntheticEngine(
         slots=2,
         max_queued=5,
         max_total_tokens=5000,
         vocab_size=500,
         special_ids=table.special,
-        interval_s=0.001,
+        **options,
     )
+
+
+def test_drain_and_close(checkpoint, table):
+    engine = synthetic(table, interval_s=0.001)
     running = ask(engine, [300, 301], key="a", max_tokens=20)
     long = ask(engine, [300], key="b", max_tokens=4000)
     engine.drain()
@@ -263,14 +267,7 @@ def test_more_slots_than_the_prefill_batch(checkpoint, table, encode, tmp_path):
 
 
 def test_synthetic_faults(table):
-    engine = SyntheticEngine(
-        slots=2,
-        max_queued=5,
-        max_total_tokens=5000,
-        vocab_size=500,
-        special_ids=table.special,
-        faults=Faults(fail_at=4),
-    )
+    engine = synthetic(table, faults=Faults(fail_at=4))
     sink = ask(engine, [300], max_tokens=10)
     assert isinstance(sink.wait(), RequestError)
     assert len(sink.ids) == 3
@@ -278,15 +275,7 @@ def test_synthetic_faults(table):
 
 
 def test_synthetic_steps_of_several_tokens(table):
-    engine = SyntheticEngine(
-        slots=2,
-        max_queued=5,
-        max_total_tokens=5000,
-        vocab_size=500,
-        special_ids=table.special,
-        interval_s=0.02,
-        tokens_per_step=4,
-    )
+    engine = synthetic(table, interval_s=0.02, tokens_per_step=4)
     started = time.monotonic()
     sink = ask(engine, [300, 301, 302], max_tokens=10)
     assert sink.wait().reason == "length"

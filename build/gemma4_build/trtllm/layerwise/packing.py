@@ -18,15 +18,15 @@ PACK_TOKENS = {"cpu": 1024, "cuda": 2048}
 """Tokens in a sequence. Attention takes memory by the square of it: 0.2 and 0.8 GB for the 26B."""
 
 
-def pack(lengths: Iterable[int], limit: int) -> list[list[int]]:
-    """Group texts of these ``lengths``, in their order, into sequences of at most ``limit`` tokens;
-    a longer text is alone in one."""
-    packs: list[list[int]] = []
-    for length in lengths:
-        if packs and sum(packs[-1]) + length <= limit:
-            packs[-1].append(length)
+def pack(texts: Iterable[list[int]], limit: int) -> list[list[list[int]]]:
+    """Group ``texts`` (token ids), in their order, into sequences of at most ``limit`` tokens; a
+    longer text is alone in one."""
+    packs: list[list[list[int]]] = []
+    for text in texts:
+        if packs and sum(map(len, packs[-1])) + len(text) <= limit:
+            packs[-1].append(text)
         else:
-            packs.append([length])
+            packs.append([text])
     return packs
 
 

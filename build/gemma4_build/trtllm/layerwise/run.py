@@ -8,7 +8,7 @@ import resource
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ class _Run:
         self.config: dict[str, Any] = recipe.quantize.model_dump()
         algorithm = self.config["algorithm"]
         self.max_only = algorithm == "max" or algorithm["method"] == "max"
-        self.packs = pack(map(len, job.samples), job.pack_tokens)
+        self.packs = pack(job.samples, job.pack_tokens)
         self.digest = job.digest(modelopt.__version__, torch.__version__, transformers.__version__)
 
     def all_layers(self) -> None:
@@ -94,9 +94,7 @@ class _Run:
         if found is not None:
             return found
         copy_outside(self.checkpoint, self._shard(None))
-        texts = iter(self.job.samples)
-        sequences = [list(chain(*islice(texts, len(lengths)))) for lengths in self.packs]
-        states = embed(self.checkpoint, sequences)
+        states = embed(self.checkpoint, [list(chain(*texts)) for texts in self.packs])
         save_states(states, self._states_file, layer=0, digest=self.digest)
         return states, 0
 
@@ -113,11 +111,12 @@ class _Run:
                 _keep_weight_ranges(quantized)
             with torch.inference_mode():
                 done, samples = 0, len(self.job.samples)
-                for lengths, state in zip(self.packs, states, strict=True):
+                for texts, state in zip(self.packs, states, strict=True):
+                    lengths = list(map(len, texts))
                     output = forward_layer(quantized, state.to(self.job.device), lengths)
                     if first_pass:
                         after.append(output.cpu())
-                    done += len(lengths)
+                    done += len(texts)
                     self.send(layer=layer, layers=self.layers, sample=done, samples=samples)
 
         model = mtq.quantize(model, self.config, calibrate)
