@@ -1,10 +1,10 @@
 """Everything around the engine, without a model: ``make bench-host``.
 
-Four topologies in one run, one after another in every round: ``null`` (a null engine that is called
+Six topologies in one run, one after another in every round: ``null`` (a null engine that is called
 directly, one response per token: what Triton's Python backend can carry), the reference ensemble in
 bench/reference (the usual kind: one Python step per token, transformers' tokenizer, no coalescing),
-our ensemble ``gemma4``, our ``engine`` called directly, as our clients do, and the ``gateway`` in
-front of it, read as server-sent events. With ``--per-step 4`` our engine gives 4 tokens at once, as one
+our ensemble ``gemma4``, our ``engine`` called directly, a stream for each request, our ``client``
+(asyncio, whose streams share a feed), and the ``gateway``, which uses it, read as server-sent events. With ``--per-step 4`` our engine gives 4 tokens at once, as one
 with speculative decoding does; faster ones (``--rate``) come together in a chunk anyway. The null
 engines keep to the same schedule, a token at a time. The load generator runs on the same cores; it
 checks order and completeness of every stream.
@@ -38,7 +38,7 @@ from gemma4_serve.ports import Ports, claim_ports
 from host_load import Job, Result
 from servers import MODEL, ROOT, UNPACED, Command, RunningGateway, Served, synthetic_engine
 
-TOPOLOGIES = ("null", "reference", "gemma4", "engine", "gateway")
+TOPOLOGIES = ("null", "reference", "gemma4", "engine", "client", "gateway")
 PROMPT = "Hello world this is"
 HEAD = (
     f"{'topology':14} {'streams':>7} {'tokens/s':>9} {'resp/s':>7} {'TTFT ms':>8} {'gap p50':>8} "
@@ -204,7 +204,7 @@ def measure(
 ) -> dict[str, Measured]:
     """One round: each topology once."""
     found = {}
-    for names in (("null", "reference"), ("gemma4", "engine", "gateway")):
+    for names in (("null", "reference"), ("gemma4", "engine", "client", "gateway")):
         wanted = [name for name in names if name in topologies]
         if not wanted:
             continue

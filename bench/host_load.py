@@ -16,6 +16,7 @@ import grpc
 import numpy as np
 import orjson
 import psutil
+from gemma4_client import AsyncClient
 from gemma4_client.wire import build_request
 from host_sse import gateway_chunks
 from tritonclient.grpc import service_pb2
@@ -123,6 +124,11 @@ async def _grpc_chunks(call: Call, job: Job) -> AsyncIterator[tuple[int, int]]:
             yield read
 
 
+async def _client_chunks(client: AsyncClient, job: Job) -> AsyncIterator[tuple[int, int]]:
+    async for delta in client.generate(job.prompt, max_tokens=job.tokens):
+        yield delta.index, len(delta.ids)
+
+
 async def _follow(chunks: AsyncIterator[tuple[int, int]], stream: Stream) -> None:
     expected, started = 0, time.monotonic()
     async for index, tokens in chunks:
@@ -138,11 +144,19 @@ async def _follow(chunks: AsyncIterator[tuple[int, int]], stream: Stream) -> Non
 
 async def _run(job: Job) -> tuple[list[Stream], tuple[int, int]]:
     streams = [Stream() for _ in range(job.streams)]
-    channel = None
+    channel = client = None
     if job.topology == "gateway":
 
         def chunks() -> AsyncIterator[tuple[int, int]]:
             return gateway_chunks(job.url, job.model, job.prompt, job.tokens, job.token_bytes)
+
+    elif job.topology == "client":
+        client = AsyncClient(job.url, retry=None)
+        if not await client.ready():
+            raise RuntimeError("the server is not ready")
+
+        def chunks() -> AsyncIterator[tuple[int, int]]:
+            return _client_chunks(client, job)
 
     else:
         options = [("grpc.max_receive_message_length", -1)]
@@ -163,6 +177,8 @@ async def _run(job: Job) -> tuple[list[Stream], tuple[int, int]]:
     await asyncio.gather(*tasks)
     if channel is not None:
         await channel.close()
+    if client is not None:
+        await client.close()
     short = [stream.total for stream in streams if stream.total != job.tokens]
     if short:
         raise RuntimeError(f"{len(short)} streams are not whole: {short[:5]} of {job.tokens}")

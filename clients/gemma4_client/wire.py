@@ -21,10 +21,12 @@ __all__ = [
     "INPUT_TYPES",
     "MODEL",
     "build_infer",
+    "build_poll",
     "build_request",
     "check_inputs",
     "delta_of",
     "raw_tensor",
+    "read_bundle",
     "read_delta",
     "read_strings",
 ]
@@ -128,16 +130,24 @@ def raw_tensor(name: str, datatype: str, values: Sequence[Any]) -> bytes:
 
 
 def build_request(
-    inputs: Mapping[str, Any], *, request_id: str = "", model: str = MODEL
+    inputs: Mapping[str, Any], *, request_id: str = "", model: str = MODEL, feed: str = ""
 ) -> service_pb2.ModelInferRequest:
     """``inputs`` by tensor name; a list gives shape [1, n], anything else [1, 1]. None is left
-    out. Raises :class:`ValueError` as :func:`check_inputs`."""
+    out. ``feed`` is KEY/NUMBER of a feed that shall carry the chunks. Raises :class:`ValueError` as
+    :func:`check_inputs`."""
     request = service_pb2.ModelInferRequest(model_name=model, id=request_id)
     for name, value in check_inputs(inputs).items():
         _add_tensor(request, name, INPUT_TYPES[name], _items(name, value))
     # Without this the end of a stream that failed late could not be told from its middle.
     request.parameters["triton_enable_empty_final_response"].bool_param = True
+    if feed:
+        request.parameters["gemma4_feed"].string_param = feed
     return request
+
+
+def build_poll(key: str) -> service_pb2.ModelInferRequest:
+    """Asks ``engine`` for the next bundle of the feed ``key``."""
+    return build_infer(MODEL, {"feed": ("BYTES", [key])})
 
 
 def build_infer(
@@ -183,6 +193,12 @@ def read_delta(response: service_pb2.ModelInferResponse) -> Delta | None:
     if not response.outputs:
         return None
     return delta_of(_ABSENT | json.loads(response.raw_output_contents[0].decode()))
+
+
+def read_bundle(response: service_pb2.ModelInferResponse) -> list[tuple[int, Delta]]:
+    """The answer to a poll: chunks with the numbers of their streams; none: the feed has ended."""
+    bundle = json.loads(response.raw_output_contents[0].decode())
+    return [(number, delta_of(_ABSENT | outputs)) for number, outputs in bundle]
 
 
 def delta_of(outputs: Mapping[str, Any]) -> Delta:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 __all__ = [
+    "FEED_PARAMETER",
     "KEY_PARAMETER",
     "Channel",
     "Chunk",
@@ -28,6 +29,10 @@ __all__ = [
 
 KEY_PARAMETER = "gemma4_key"
 """Request parameter by which gemma4_unary names the key that it will cancel by."""
+
+FEED_PARAMETER = "gemma4_feed"
+"""Request parameter by which a client of the engine step says where it wants the chunks: KEY/NUMBER
+of a feed (:mod:`gemma4_runtime.server.feed`)."""
 
 Channel = Literal["content", "reasoning"]
 FinishReason = Literal["stop", "length", "tool_calls"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from time import monotonic
 from typing import Any
 
 import grpc
@@ -15,10 +16,11 @@ from gemma4_client.address import Address
 from gemma4_client.errors import CancelledError, from_rpc
 from gemma4_client.request import Request
 from gemma4_client.results import Delta
-from gemma4_client.transport.base import own_cancel
+from gemma4_client.transport.base import AsyncCall, own_cancel
+from gemma4_client.transport.grpc_feed import Feed, FeedCall
+from gemma4_client.transport.grpc_pool import Pool
 from gemma4_client.transport.grpc_wire import (
     CHANNEL_OPTIONS,
-    STREAM_METHOD,
     message_delta,
     metadata,
     raw_outputs,
@@ -26,6 +28,11 @@ from gemma4_client.transport.grpc_wire import (
 from gemma4_client.wire import MODEL, build_infer, build_request
 
 __all__ = ["AsyncGrpcCall", "AsyncGrpcTransport"]
+
+_FEED_FROM = 4
+"""Open streams from which on a further one shares a feed: fewer cost no more by themselves."""
+_FEED_PAUSE_S = 5.0
+"""After the server has refused one."""
 
 
 class AsyncGrpcCall:
@@ -71,26 +78,36 @@ class AsyncGrpcTransport:
     """See :class:`~gemma4_client.transport.base.AsyncTransport`."""
 
     def __init__(self, address: Address, headers: Mapping[str, str] | None) -> None:
-        tls = address.tls
-        if tls is None:
-            self._channel = grpc.aio.insecure_channel(address.target, options=CHANNEL_OPTIONS)
-        else:
-            self._channel = grpc.aio.secure_channel(
-                address.target,
-                tls.grpc_credentials(),
-                options=(*CHANNEL_OPTIONS, *tls.grpc_options()),
-            )
+        self._pool = Pool(lambda: _connect(address), _when_over)
         self._metadata = metadata(headers)
-        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
-        self._infer = self._channel.unary_stream(**STREAM_METHOD)
+        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._pool.first)
+        self._feed: Feed | None = None
+        self._no_feed_before = 0.0
 
-    def start(self, request: Request, timeout: float | None) -> AsyncGrpcCall:
-        message = build_request(request.inputs, request_id=request.request_id)
-        return AsyncGrpcCall(
-            self._infer(
-                message, timeout=timeout, metadata=self._metadata + metadata(request.headers)
-            )
-        )
+    def start(self, request: Request, timeout: float | None) -> AsyncCall:
+        options: dict[str, Any] = {
+            "timeout": timeout,
+            "metadata": self._metadata + metadata(request.headers),
+        }
+        feed = self._feed_for(request)
+        if feed is None:
+            message = build_request(request.inputs, request_id=request.request_id)
+            return AsyncGrpcCall(self._pool.start(message, **options))
+        place, number, inbox = feed.join()
+        message = build_request(request.inputs, request_id=request.request_id, feed=place)
+        return FeedCall(self._pool.start(message, **options), feed, number, inbox)
+
+    def _feed_for(self, request: Request) -> Feed | None:
+        """One for a streamed answer beside others; None where it would save nothing."""
+        if not request.streamed or self._pool.streams < _FEED_FROM:
+            return None
+        if self._feed is not None and self._feed.over:
+            if self._feed.refused:
+                self._no_feed_before = monotonic() + _FEED_PAUSE_S
+            self._feed = None
+        if self._feed is None and monotonic() >= self._no_feed_before:
+            self._feed = Feed(self._pool.first, self._metadata)
+        return self._feed
 
     async def infer(
         self, model: str, inputs: Mapping[str, Any], timeout: float | None
@@ -112,4 +129,20 @@ class AsyncGrpcTransport:
         return bool(reply.ready)
 
     async def close(self) -> None:
-        await self._channel.close()
+        if self._feed is not None:
+            self._feed.close()
+        for channel in self._pool.channels:
+            await channel.close()
+
+
+def _connect(address: Address) -> grpc.aio.Channel:
+    tls = address.tls
+    if tls is None:
+        return grpc.aio.insecure_channel(address.target, options=CHANNEL_OPTIONS)
+    return grpc.aio.secure_channel(
+        address.target, tls.grpc_credentials(), options=(*CHANNEL_OPTIONS, *tls.grpc_options())
+    )
+
+
+def _when_over(call: Any, then: Callable[[], None]) -> None:
+    call.add_done_callback(lambda _: then())

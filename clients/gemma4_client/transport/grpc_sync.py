@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import grpc
@@ -13,9 +13,9 @@ from gemma4_client.errors import CancelledError, from_rpc
 from gemma4_client.request import Request
 from gemma4_client.results import Delta
 from gemma4_client.transport.base import own_cancel
+from gemma4_client.transport.grpc_pool import Pool
 from gemma4_client.transport.grpc_wire import (
     CHANNEL_OPTIONS,
-    STREAM_METHOD,
     message_delta,
     metadata,
     raw_outputs,
@@ -58,23 +58,14 @@ class GrpcTransport:
     """See :class:`~gemma4_client.transport.base.Transport`."""
 
     def __init__(self, address: Address, headers: Mapping[str, str] | None) -> None:
-        tls = address.tls
-        if tls is None:
-            self._channel = grpc.insecure_channel(address.target, options=CHANNEL_OPTIONS)
-        else:
-            self._channel = grpc.secure_channel(
-                address.target,
-                tls.grpc_credentials(),
-                options=(*CHANNEL_OPTIONS, *tls.grpc_options()),
-            )
+        self._pool = Pool(lambda: _connect(address), _when_over)
         self._metadata = metadata(headers)
-        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
-        self._infer = self._channel.unary_stream(**STREAM_METHOD)
+        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._pool.first)
 
     def start(self, request: Request, timeout: float | None) -> GrpcCall:
         message = build_request(request.inputs, request_id=request.request_id)
         return GrpcCall(
-            self._infer(
+            self._pool.start(
                 message, timeout=timeout, metadata=self._metadata + metadata(request.headers)
             )
         )
@@ -99,4 +90,19 @@ class GrpcTransport:
         return bool(reply.ready)
 
     def close(self) -> None:
-        self._channel.close()
+        for channel in self._pool.channels:
+            channel.close()
+
+
+def _connect(address: Address) -> grpc.Channel:
+    tls = address.tls
+    if tls is None:
+        return grpc.insecure_channel(address.target, options=CHANNEL_OPTIONS)
+    return grpc.secure_channel(
+        address.target, tls.grpc_credentials(), options=(*CHANNEL_OPTIONS, *tls.grpc_options())
+    )
+
+
+def _when_over(call: Any, then: Callable[[], None]) -> None:
+    if not call.add_callback(then):
+        then()

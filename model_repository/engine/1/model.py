@@ -5,7 +5,7 @@ import json
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError, internal, parse_wire
-from gemma4_runtime.messages import KEY_PARAMETER, Chunk, encode
+from gemma4_runtime.messages import FEED_PARAMETER, KEY_PARAMETER, Chunk, encode
 from gemma4_runtime.output.render import pack, render
 from gemma4_runtime.server.engine_step import EngineStep
 from gemma4_runtime.settings import load_settings
@@ -19,12 +19,19 @@ class TritonPythonModel:
 
     def execute(self, requests: list) -> None:
         for request in requests:
-            data = pb_utils.get_input_tensor_by_name(request, "request")
-            kind = ToClient if data is None else ToEnsemble
+            inputs = {tensor.name(): tensor for tensor in request.inputs()}
+            kind = ToEnsemble if "request" in inputs else ToClient
             transport = kind(request.get_response_sender())
             try:
-                prepared = _prepared(request) if data is None else data
-                self._step.submit(prepared.as_numpy().tobytes(), transport)
+                if "feed" in inputs:
+                    self._step.poll(inputs["feed"].as_numpy().flat[0].decode(), transport)
+                elif "request" in inputs:
+                    self._step.submit(inputs["request"].as_numpy().tobytes(), transport)
+                else:
+                    parameters = json.loads(request.parameters() or "{}")
+                    prepared = _prepared(request, parameters.get(KEY_PARAMETER, ""))
+                    place = str(parameters.get(FEED_PARAMETER, ""))
+                    self._step.submit(prepared.as_numpy().tobytes(), transport, place)
             except RequestError as error:
                 transport.fail(error)
             except Exception as error:
@@ -34,14 +41,14 @@ class TritonPythonModel:
         self._step.close()
 
 
-def _prepared(request: object) -> object:
+def _prepared(request: object, key: str) -> object:
     """What preprocessing makes of the inputs of a direct call."""
     call = pb_utils.InferenceRequest(
         model_name="preprocessing",
         inputs=request.inputs(),
         requested_output_names=["request"],
         request_id=request.request_id(),
-        parameters={KEY_PARAMETER: json.loads(request.parameters() or "{}").get(KEY_PARAMETER, "")},
+        parameters={KEY_PARAMETER: key},
     )
     response = call.exec()
     if response.has_error():
@@ -56,8 +63,14 @@ class Transport:
         self._sender = sender
 
     def send(self, chunk: Chunk, *, final: bool) -> None:
-        data = np.frombuffer(self.encode(chunk), np.uint8)[np.newaxis]
-        response = pb_utils.InferenceResponse([pb_utils.Tensor(self.output, data)])
+        self._send(self.encode(chunk), final=final)
+
+    def end(self) -> None:
+        self._sender.send(flags=FINAL)
+
+    def _send(self, data: bytes, *, final: bool) -> None:
+        tensor = pb_utils.Tensor(self.output, np.frombuffer(data, np.uint8)[np.newaxis])
+        response = pb_utils.InferenceResponse([tensor])
         self._sender.send(response, flags=FINAL if final else 0)
 
     def fail(self, error: RequestError) -> None:
@@ -81,9 +94,12 @@ class ToEnsemble(Transport):
 
 
 class ToClient(Transport):
-    """For a client that called the engine itself."""
+    """For a client that called the engine itself; gemma4_runtime.server.feed.Poll as well."""
 
     direct, output = True, "packed"
+
+    def answer(self, data: bytes) -> None:
+        self._send(data, final=True)
 
     @staticmethod
     def encode(chunk: Chunk) -> bytes:

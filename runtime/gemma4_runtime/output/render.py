@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import msgspec
 
 from gemma4_runtime.messages import Channel, Chunk, ToolCall
 
-__all__ = ["ChunkText", "pack", "render"]
+__all__ = ["ChunkText", "pack", "pack_many", "render"]
 
 
 class ChunkText(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -51,6 +52,11 @@ _encoder = msgspec.json.Encoder()
 def pack(text: ChunkText) -> bytes:
     """A JSON object, UTF-8; empty strings, empty lists and integers that are 0 are left out."""
     return _encoder.encode(text)
+
+
+def pack_many(texts: Sequence[tuple[int, ChunkText]]) -> bytes:
+    """A JSON array of ``[number, object]``, each object as that of :func:`pack`."""
+    return _encoder.encode(texts)
 
 
 def _decode(chunk: Chunk, channel: Channel) -> str:

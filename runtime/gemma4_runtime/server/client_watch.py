@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Event, Thread
 
-from gemma4_runtime.server.emitter import CHECK_S
+from gemma4_runtime.server.watch import CHECK_S
 
 __all__ = ["ClientWatch"]
 

@@ -3,6 +3,7 @@
 Engine threads only drop tokens into mailboxes. While the emitter, or postprocessing behind it,
 is busy, tokens pile up there and leave together in the next chunk: one token per chunk while the
 consumer keeps up, several when it lags, in turn for every stream, with no queue that can grow.
+Streams that name a feed which their client polls wait for a poll, and share the response to it.
 The same thread watches deadlines and clients. About a direct client it asks the server; through
 postprocessing it sends probes, by which that notices a cancel.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from enum import Enum
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 
@@ -18,26 +20,25 @@ from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.errors import RequestError, Status, internal
 from gemma4_runtime.messages import Chunk, GenerationRequest
 from gemma4_runtime.output.assembler import StreamAssembler
+from gemma4_runtime.output.render import render
 from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.server.backlog import Backlog
+from gemma4_runtime.server.feed import Feeds, Poll
 from gemma4_runtime.server.record import RequestRecord, record_of
-from gemma4_runtime.server.stream import Stream, Transport
+from gemma4_runtime.server.stream import Place, Stream, Transport
+from gemma4_runtime.server.watch import CHECK_S, expiry, to_check
 
-__all__ = ["CHECK_S", "Emitter"]
-
-CHECK_S = 0.2
-"""How often a stream is asked whether its client is still there (seconds). The cancel law allows
-0.5 s; one check costs about 50 us, behind postprocessing a chunk for nothing but the check 1 ms. So
-there a chunk that goes out anyway asks from half that time on."""
-_MANY_CHECK_S = 0.3
-"""The same while more than a few streams are open: the checks add up."""
-_FIRST_CHECK_S = 0.1
-"""The same before the first token, while few wait for one: a prefill ends its batch first (8
-tokens of a 26B model on two cores: 0.3 to 0.45 s), which must fit into the 0.5 s too."""
-_FEW = 8
+__all__ = ["Emitter"]
 
 _TICK_S = 0.05
 _HELD_TICK_S = 0.002
+
+
+class _Signal(Enum):
+    """To the thread: look again; end."""
+
+    WAKE = 0
+    STOP = 1
 
 
 class Emitter:
@@ -62,7 +63,8 @@ class Emitter:
         self._in_flight = in_flight
         self._on_end = on_end
         self._on_tick = on_tick
-        self._ready: SimpleQueue[Stream | None] = SimpleQueue()
+        self._ready: SimpleQueue[Stream | _Signal] = SimpleQueue()
+        self._feeds = Feeds(lambda: self._ready.put(_Signal.WAKE))
         self._streams: dict[str, Stream] = {}
         self._lock = Lock()
         self._held: dict[Stream, None] = {}  # in the order in which they began to wait
@@ -72,11 +74,17 @@ class Emitter:
 
     # -- called from any thread -----------------------------------------------------------------
 
-    def open(self, request: GenerationRequest, transport: Transport) -> None:
-        """Submit a request. What the engine refuses goes to ``transport.fail`` in this thread,
-        before the emitter has seen the transport."""
+    def open(
+        self, request: GenerationRequest, transport: Transport, place: Place | None = None
+    ) -> None:
+        """Submit a request; its chunks go to ``place`` while that feed is polled. What the engine
+        refuses goes to ``transport.fail`` in this thread, before the emitter has seen the
+        transport."""
         assembler = StreamAssembler(request, self._table, prompt_tokens=len(request.input_ids))
-        stream = Stream(request, transport, assembler, wake=self._ready.put, now=time.monotonic())
+        stream = Stream(
+            request, transport, assembler,
+            wake=self._ready.put, now=time.monotonic(), place=place if request.stream else None,
+        )  # fmt: skip
         with self._lock:
             if request.key in self._streams:
                 refusal: RequestError | None = internal(f"request key {request.key} is in use")
@@ -98,6 +106,14 @@ class Emitter:
         transport.fail(refusal)
         self._report(stream, refusal)
 
+    def poll(self, feed: str, poll: Poll) -> None:
+        """As :meth:`Feeds.poll`."""
+        self._feeds.poll(feed, poll, time.monotonic())
+
+    def drain(self) -> None:
+        """From now on, end feeds that have no stream."""
+        self._feeds.drain()
+
     def cancel(self, key: str) -> None:
         """The client of ``key`` has gone. Unknown keys are ignored."""
         with self._lock:
@@ -115,7 +131,7 @@ class Emitter:
     def close(self) -> None:
         """Stop the thread. Streams still open are failed as UNAVAILABLE."""
         self.abort_all(RequestError(Status.UNAVAILABLE, "the server is stopping"))
-        self._ready.put(None)
+        self._ready.put(_Signal.STOP)
         self._thread.join()
 
     def _fail_soon(self, stream: Stream, error: RequestError) -> None:
@@ -130,21 +146,29 @@ class Emitter:
         while True:
             batch = self._wait(self._patience())
             if batch is None:
+                self._feeds.close()
                 return
             now = time.monotonic()
             self._apply_failures()
-            for stream in dict.fromkeys([*self._held, *batch]):
+            for stream in dict.fromkeys([*self._held, *self._feeds.due(now), *batch]):
                 self._serve(stream, now)
+            for stream in self._feeds.flush(now):
+                self._break(stream, "sending a feed's response to the server failed")
             if now >= next_tick:
                 next_tick = now + _TICK_S
                 self._tick(now)
 
     def _patience(self) -> float | None:
         """Seconds until there is something to do unasked; None for never."""
-        if not self._held:
-            return _TICK_S if self._streams or self._on_tick is not None else None
-        paced = min(s.last_sent for s in self._held) + self._pace_s - time.monotonic()
-        return paced if paced > 0 else _HELD_TICK_S
+        now = time.monotonic()
+        waits = [_TICK_S] if self._streams or self._feeds or self._on_tick is not None else []
+        if self._held:
+            paced = min(s.last_sent for s in self._held) + self._pace_s - now
+            waits.append(paced if paced > 0 else _HELD_TICK_S)
+        feed = self._feeds.patience(now)
+        if feed is not None:
+            waits.append(feed)
+        return min(waits, default=None)
 
     def _wait(self, timeout: float | None) -> list[Stream] | None:
         """Streams with news, each once; None to stop."""
@@ -158,10 +182,10 @@ class Emitter:
                 batch[self._ready.get_nowait()] = None
             except Empty:
                 break
-        if None in batch:
+        if _Signal.STOP in batch:
             self._apply_failures()
             return None
-        return [stream for stream in batch if stream is not None]
+        return [stream for stream in batch if isinstance(stream, Stream)]
 
     def _serve(self, stream: Stream, now: float) -> None:
         if stream.closed:
@@ -170,6 +194,10 @@ class Emitter:
             self._held.setdefault(stream)
             return
         self._held.pop(stream, None)
+        feed = self._feeds.of(stream)
+        if feed is not None and not stream.failing and not feed.open(now):
+            feed.waiting.setdefault(stream)
+            return
         if stream.collect():
             self._engine.cancel(stream.request.key)
         if stream.first_token is None and stream.assembler.completion_tokens:
@@ -214,8 +242,14 @@ class Emitter:
     def _send(self, stream: Stream, chunk: Chunk, *, final: bool) -> None:
         if not stream.transport.direct:
             self._backlog.add()
+        feed = self._feeds.of(stream)
         try:
-            stream.transport.send(chunk, final=final)
+            if feed is None:
+                stream.transport.send(chunk, final=final)
+            else:
+                feed.add(stream, render(chunk))
+                if final:
+                    stream.transport.end()
         except Exception as error:  # noqa: BLE001 - one broken stream must not end the others
             self._break(stream, f"sending to the server failed: {error}")
 
@@ -238,6 +272,7 @@ class Emitter:
     def _close(self, stream: Stream) -> None:
         stream.closed = True
         self._held.pop(stream, None)
+        self._feeds.forget(stream)
         self._forget(stream)
 
     def _forget(self, stream: Stream) -> None:
@@ -258,24 +293,16 @@ class Emitter:
         with self._lock:
             streams = list(self._streams.values())
         wall = time.time()
-        usual = CHECK_S if len(streams) <= _FEW else _MANY_CHECK_S
-        waiting = sum(stream.first_token is None for stream in streams)
-        at_first = _FIRST_CHECK_S if waiting <= _FEW else usual
         for stream in streams:
-            deadline = stream.request.deadline
-            if deadline is not None and wall >= deadline:
+            error = expiry(stream, wall)
+            if error is not None:
                 self._engine.cancel(stream.request.key)
-                self._fail(
-                    stream,
-                    RequestError(
-                        Status.DEADLINE_EXCEEDED,
-                        f"timeout_ms: the answer was not complete after "
-                        f"{(wall - stream.request.arrival) * 1000:.0f} ms; "
-                        "ask for fewer tokens or allow more time",
-                    ),
-                )
-            elif now - stream.last_check >= (usual if stream.first_token else at_first):
+                self._fail(stream, error)
+        for stream in list(to_check(streams, now)):
+            if not stream.closed:
                 self._check(stream, now)
+        for stream in self._feeds.tick(now, streams):
+            self._ready.put(stream)
         if self._on_tick is not None:
             self._on_tick()
 

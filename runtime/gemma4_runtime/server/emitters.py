@@ -14,8 +14,9 @@ from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.server.backlog import Backlog
 from gemma4_runtime.server.board import Board, Field
 from gemma4_runtime.server.emitter import Emitter
+from gemma4_runtime.server.feed import Poll
 from gemma4_runtime.server.record import RequestRecord
-from gemma4_runtime.server.stream import Transport
+from gemma4_runtime.server.stream import Place, Transport
 
 __all__ = ["Emitters"]
 
@@ -40,7 +41,7 @@ class _InFlight:
 
 
 class Emitters:
-    """Every stream belongs to one of the emitters, by its key. Thread-safe."""
+    """Every stream belongs to one of the emitters, by its feed or its key. Thread-safe."""
 
     def __init__(
         self,
@@ -62,13 +63,25 @@ class Emitters:
             for number in range(_COUNT)
         ]  # fmt: skip
 
-    def open(self, request: GenerationRequest, transport: Transport) -> None:
+    def open(
+        self, request: GenerationRequest, transport: Transport, place: Place | None = None
+    ) -> None:
         """As :meth:`Emitter.open`."""
-        self._of(request.key).open(request, transport)
+        self._of(request.key if place is None else place.feed).open(request, transport, place)
+
+    def poll(self, feed: str, poll: Poll) -> None:
+        """As :meth:`Emitter.poll`."""
+        self._of(feed).poll(feed, poll)
 
     def cancel(self, key: str) -> None:
         """The client of ``key`` has gone. Unknown keys are ignored."""
-        self._of(key).cancel(key)
+        for emitter in self._emitters:
+            emitter.cancel(key)
+
+    def drain(self) -> None:
+        """As :meth:`Emitter.drain`."""
+        for emitter in self._emitters:
+            emitter.drain()
 
     def abort_all(self, error: RequestError) -> None:
         """End every open stream with ``error``."""

@@ -17,6 +17,7 @@ from gemma4_runtime.server.access_log import log_event, log_request
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.control import CONTROL_NAME, ControlServer
 from gemma4_runtime.server.emitters import Emitters
+from gemma4_runtime.server.feed import Poll, check_key, parse_place
 from gemma4_runtime.server.loss import LossWatch
 from gemma4_runtime.server.seal import unseal
 from gemma4_runtime.server.stream import Transport
@@ -48,10 +49,15 @@ class EngineStep:
         info = self._engine.info
         log_event("engine_ready", runtime=info.runtime, version=info.version, slots=info.slots)
 
-    def submit(self, data: bytes, transport: Transport) -> None:
-        """Start one request as preprocessing made it. Raises
+    def submit(self, data: bytes, transport: Transport, place: str = "") -> None:
+        """Start one request as preprocessing made it; ``place`` is KEY/NUMBER of a feed. Raises
         :class:`~gemma4_runtime.errors.RequestError` for one that it did not make."""
-        self._emitters.open(unseal(data, self._board[Field.SEAL]), transport)
+        self._emitters.open(unseal(data, self._board[Field.SEAL]), transport, parse_place(place))
+
+    def poll(self, feed: str, poll: Poll) -> None:
+        """Answer ``poll`` when there is something in ``feed``. Raises
+        :class:`~gemma4_runtime.errors.RequestError`."""
+        self._emitters.poll(check_key(feed), poll)
 
     def close(self) -> None:
         """Orderly end; open streams are failed as UNAVAILABLE."""
@@ -66,13 +72,17 @@ class EngineStep:
         if verb == "cancel":
             self._emitters.cancel(argument)
         elif verb == "drain":
-            self._engine.drain()
+            self._drain()
             self._board[Field.DRAINING] = 1
         elif verb == "abort":
-            self._engine.drain()
+            self._drain()
             self._emitters.abort_all(unavailable("the server stopped before the answer was whole"))
         else:
             log_event("unknown_command", level="warning", verb=verb)
+
+    def _drain(self) -> None:
+        self._engine.drain()
+        self._emitters.drain()
 
 
 class _WarmUp:

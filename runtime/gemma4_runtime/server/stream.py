@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
@@ -11,7 +12,15 @@ from gemma4_runtime.errors import RequestError
 from gemma4_runtime.messages import Chunk, GenerationRequest
 from gemma4_runtime.output.assembler import StreamAssembler
 
-__all__ = ["Stream", "Transport"]
+__all__ = ["Place", "Stream", "Transport"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A stream's number in a feed: see :mod:`gemma4_runtime.server.feed`."""
+
+    feed: str
+    number: int
 
 
 class Transport(Protocol):
@@ -23,6 +32,9 @@ class Transport(Protocol):
     cancelled client where the engine's step cannot."""
 
     def send(self, chunk: Chunk, *, final: bool) -> None: ...
+
+    def end(self) -> None:
+        """The last chunk went by a feed."""
 
     def fail(self, error: RequestError) -> None:
         """End the request with an error."""
@@ -43,10 +55,12 @@ class Stream:
         *,
         wake: Callable[[Stream], None],
         now: float,
+        place: Place | None = None,
     ) -> None:
         self.request = request
         self.transport = transport
         self.assembler = assembler
+        self.place = place
         self.opened = now
         self.last_sent = float("-inf")
         self.last_check = now
@@ -85,6 +99,11 @@ class Stream:
     def ending(self) -> bool:
         """The engine has ended the request, and :meth:`collect` may not have seen it yet."""
         return self._pending_end is not None
+
+    @property
+    def failing(self) -> bool:
+        """The same, with an error."""
+        return isinstance(self._pending_end, RequestError)
 
     def collect(self) -> bool:
         """Move the mail into the assembler (emitter thread). True when the assembler has just

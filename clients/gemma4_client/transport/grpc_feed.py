@@ -1,0 +1,155 @@
+"""Many streams of a client in one: a response of the server carries chunks of all of them.
+
+A gRPC message costs Triton and this process about the same with one chunk in it as with a hundred.
+So from a few streams on the client polls a feed, and each of its requests names it. Polls go out as
+answers have been read: a client that is busy gets more tokens at a time, not later ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from gemma4_client.errors import CancelledError, Gemma4Error, from_rpc
+from gemma4_client.results import Delta
+from gemma4_client.transport.base import own_cancel
+from gemma4_client.transport.grpc_wire import FEED_METHOD, message_delta
+from gemma4_client.transport.inbox import Inbox
+from gemma4_client.wire import build_poll, read_bundle
+
+__all__ = ["Feed", "FeedCall"]
+
+_POLLS = 4
+"""That wait at the server at once. While it prepares a request it takes none (2 ms)."""
+_LINGER_S = 1.0
+"""How long an unused feed is polled."""
+
+
+class Feed:
+    """Polls from now on, in the running event loop. ``over``: it has ended, its streams go on by
+    themselves; ``refused``: because the server has no feeds, or ended this one."""
+
+    def __init__(self, channel: grpc.aio.Channel, metadata: Any) -> None:
+        self._key = uuid.uuid4().hex
+        self._numbers = itertools.count()
+        self._inboxes: dict[int, Inbox] = {}
+        self._call = channel.stream_stream(**FEED_METHOD)(metadata=metadata)
+        self._loop = asyncio.get_running_loop()
+        self._linger: asyncio.TimerHandle | None = None
+        self.over = self.refused = False
+        self._task = self._loop.create_task(self._run(), name="gemma4 feed")
+
+    def join(self) -> tuple[str, int, Inbox]:
+        """A place for a request: what it names, its number, and where its chunks go."""
+        number, inbox = next(self._numbers), Inbox()
+        self._inboxes[number] = inbox
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+        return f"{self._key}/{number}", number, inbox
+
+    def leave(self, number: int) -> None:
+        self._inboxes.pop(number, None)
+        if not self._inboxes and not self.over and not self._loop.is_closed():
+            if self._linger is not None:
+                self._linger.cancel()
+            self._linger = self._loop.call_later(_LINGER_S, self.close)
+
+    def close(self) -> None:
+        """Stop polling."""
+        self.over = True
+        self._call.cancel()
+
+    async def _run(self) -> None:
+        poll = build_poll(self._key)
+        try:
+            for _ in range(_POLLS):
+                await self._call.write(poll)
+            while await self._turn():
+                await asyncio.sleep(0)  # whoever got a chunk reads it first
+                await self._call.write(poll)
+            self.refused = True
+        except grpc.aio.AioRpcError:
+            self.refused = True
+        except asyncio.InvalidStateError:
+            pass  # written to a stream that has just ended
+        except asyncio.CancelledError:
+            if not self.over:
+                raise
+        finally:
+            self.close()
+            for inbox in self._inboxes.values():
+                inbox.ended("feed")
+
+    async def _turn(self) -> bool:
+        """One answer; False when it was the last."""
+        message = await self._call.read()
+        if message is grpc.aio.EOF or message.error_message:
+            return False
+        bundle = read_bundle(message.infer_response)
+        for number, delta in bundle:
+            inbox = self._inboxes.get(number)
+            if inbox is not None:
+                inbox.put(delta)
+        return bool(bundle)
+
+
+class FeedCall:
+    """See :class:`~gemma4_client.transport.base.AsyncCall`: a ``call`` whose chunks may come by
+    ``feed``."""
+
+    def __init__(self, call: Any, feed: Feed, number: int, inbox: Inbox) -> None:
+        self._call = call
+        self._feed = feed
+        self._number = number
+        self._inbox = inbox
+        self._reader = asyncio.get_running_loop().create_task(_read(call, inbox))
+
+    async def __aiter__(self) -> AsyncIterator[Delta]:
+        try:
+            while (delta := await self._inbox.get()) is not None:
+                yield delta
+                if delta.finish_reason:
+                    return
+        finally:
+            self._end()
+
+    def cancel(self) -> None:
+        self._inbox.fail(CancelledError(own_cancel()))
+        self._end()
+
+    def _end(self) -> None:
+        if not self._inbox.whole:  # else the end of the call is on its way
+            self._call.cancel()
+        self._inbox.close()
+        self._feed.leave(self._number)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop may be closed
+            self._end()
+
+
+async def _read(call: Any, inbox: Inbox) -> None:
+    """The call's own stream: an error, the end, and the chunks that no feed took."""
+    try:
+        async for message in call:
+            delta = message_delta(message)
+            if delta is not None:
+                inbox.put(delta)
+        inbox.ended("call")
+    except grpc.aio.AioRpcError as error:
+        inbox.fail(from_rpc(error))
+    except Gemma4Error as error:
+        inbox.fail(error)
+    except asyncio.CancelledError:
+        inbox.fail(CancelledError(own_cancel()))
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise

@@ -1,0 +1,75 @@
+"""The chunks of one call that come on two ways, put in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from gemma4_client.errors import Gemma4Error, UnavailableError
+from gemma4_client.results import Delta
+
+__all__ = ["Inbox"]
+
+_SILENCE_S = 10.0
+"""What is on its way when the call's own stream has ended comes within this time, or never."""
+
+
+class Inbox:
+    """Of one event loop. Chunks come by the call's own stream and by a feed, whichever the server
+    takes; the reader gets them by their index. It ends when both ways have."""
+
+    def __init__(self) -> None:
+        self._ready: deque[Delta] = deque()
+        self._early: dict[int, Delta] = {}
+        self._next = 0
+        self._ways = {"call", "feed"}
+        self._error: Gemma4Error | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._silence: asyncio.TimerHandle | None = None
+        self.whole = False
+
+    def put(self, delta: Delta) -> None:
+        self.whole = self.whole or delta.finish_reason != ""
+        if delta.index < self._next:
+            self._ready.append(delta)  # a second one, which the reader will refuse
+        else:
+            self._early[delta.index] = delta
+            while (due := self._early.pop(self._next, None)) is not None:
+                self._ready.append(due)
+                self._next += 1
+        self._wake()
+
+    def ended(self, way: str) -> None:
+        """Nothing more comes by ``way``: "call" or "feed"."""
+        self._ways.discard(way)
+        if self._ways == {"feed"} and not self.whole:
+            loop = asyncio.get_running_loop()
+            lost = UnavailableError("the call has ended, and the feed did not bring its last chunk")
+            self._silence = loop.call_later(_SILENCE_S, self.fail, lost)
+        self._wake()
+
+    def fail(self, error: Gemma4Error) -> None:
+        """Told to the reader when it has read what came before."""
+        if not self.whole:
+            self._error = self._error or error
+        self._wake()
+
+    async def get(self) -> Delta | None:
+        """The next chunk; None at the end."""
+        while not self._ready:
+            if self._error is not None:
+                raise self._error
+            if not self._ways:
+                return None
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._ready.popleft()
+
+    def close(self) -> None:
+        """Nobody reads any more."""
+        if self._silence is not None:
+            self._silence.cancel()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

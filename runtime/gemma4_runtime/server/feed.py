@@ -1,0 +1,207 @@
+"""Feeds: the chunks of many streams of one client in one response.
+
+A response costs Triton and the client about the same with one chunk in it as with a hundred
+(docs/performance.md), and Triton's gRPC keeps what it sent until the request ends. So a client with
+many streams polls a feed: each poll is a request of its own that is answered once, with what all
+its streams have by then. It polls again when it has read that. A client that lags gets more tokens
+at a time, and nothing piles up on the way to it.
+
+A stream names its feed and a number in it. While nobody polls that feed (no poll came yet, they
+went to another server, the client is gone), the stream's chunks go their own way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from threading import Lock
+from typing import Protocol
+
+from gemma4_runtime.errors import invalid, unavailable
+from gemma4_runtime.output.render import ChunkText, pack_many
+from gemma4_runtime.server.stream import Place, Stream
+
+__all__ = ["Feeds", "Poll", "check_key", "parse_place"]
+
+PACE_S = 0.004
+"""Between two responses of a feed, so that chunks of several streams come to share one. The first
+after a pause does not wait."""
+_GONE_S = 2.0
+"""Without a poll for so long a feed has ended."""
+_CHECK_S = 0.4
+_MOST_POLLS = 16
+_MOST_FEEDS = 1000
+
+_KEY = re.compile(r"[0-9a-f]{32,64}")
+
+
+def check_key(key: str) -> str:
+    """Raises :class:`~gemma4_runtime.errors.RequestError`: a key that could be guessed would show a
+    client the answers of another."""
+    if not _KEY.fullmatch(key):
+        raise invalid("feed", f"{key[:80]!r} must be 32 to 64 hexadecimal digits, random ones")
+    return key
+
+
+def parse_place(text: str) -> Place | None:
+    """KEY/NUMBER; None for "". Raises :class:`~gemma4_runtime.errors.RequestError`."""
+    if not text:
+        return None
+    key, _, number = text.partition("/")
+    if not number.isdecimal() or len(number) > 15:
+        raise invalid("gemma4_feed", f"{text[:80]!r} must be a feed's key, a slash and a number")
+    return Place(check_key(key), int(number))
+
+
+class Poll(Protocol):
+    """A request that waits for the feed's next response. Used by one thread."""
+
+    def answer(self, data: bytes) -> None:
+        """Its only response."""
+
+    def client_gone(self) -> bool: ...
+
+
+class Feed:
+    """Of the emitter's thread, but for ``polls``, to which any may append."""
+
+    def __init__(self, now: float) -> None:
+        self.polls: deque[Poll] = deque()
+        self.waiting: dict[Stream, None] = {}
+        self.polled = now
+        self._bundle: list[tuple[Stream, int, ChunkText]] = []
+        self._last_sent = float("-inf")
+        self._last_check = now
+
+    def patience(self, now: float) -> float:
+        """Seconds until it may send."""
+        return max(self._last_sent + PACE_S - now, 0.0)
+
+    def open(self, now: float) -> bool:
+        """Whether chunks that are added now will be sent in this turn."""
+        return bool(self.polls) and now >= self._last_sent + PACE_S
+
+    def add(self, stream: Stream, text: ChunkText) -> None:
+        """``stream`` names this feed."""
+        assert stream.place is not None
+        self._bundle.append((stream, stream.place.number, text))
+
+    def flush(self, now: float) -> list[Stream]:
+        """Send what was added. Returns the streams that have lost a chunk by that."""
+        if not self._bundle:
+            return []
+        bundle, self._bundle = self._bundle, []
+        self._last_sent = now
+        try:
+            self.polls.popleft().answer(pack_many([(number, text) for _, number, text in bundle]))
+        except Exception:  # noqa: BLE001 - one broken client must not end the others
+            return [stream for stream, _, _ in bundle]
+        return []
+
+    def gone(self, now: float) -> bool:
+        """Whether the client has left. Asks the server now and then."""
+        if not self.polls:
+            return now - max(self.polled, self._last_sent) >= _GONE_S
+        if now - self._last_check < _CHECK_S:
+            return False
+        self._last_check = now
+        try:
+            return self.polls[0].client_gone()
+        except Exception:  # noqa: BLE001 - a poll that cannot be asked cannot be answered
+            return True
+
+    def close(self) -> None:
+        """Answer what still waits with an empty bundle."""
+        while self.polls:
+            with suppress(Exception):  # the client is gone
+                self.polls.popleft().answer(pack_many([]))
+
+
+class Feeds:
+    """The feeds of one emitter. ``wake`` is called when a poll comes, in the thread it came in."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._lock = Lock()
+        self._feeds: dict[str, Feed] = {}
+        self._draining = False
+
+    # -- called from any thread -----------------------------------------------------------------
+
+    def poll(self, key: str, poll: Poll, now: float) -> None:
+        """Raises :class:`~gemma4_runtime.errors.RequestError`."""
+        with self._lock:
+            feed = self._feeds.get(key)
+            if feed is None:
+                if len(self._feeds) >= _MOST_FEEDS:
+                    raise unavailable(f"{_MOST_FEEDS} clients poll feeds already; retry later")
+                feed = self._feeds[key] = Feed(now)
+            if len(feed.polls) >= _MOST_POLLS:
+                raise invalid("feed", f"{_MOST_POLLS} polls of it wait already; wait for an answer")
+            feed.polled = now
+            feed.polls.append(poll)
+        self._wake()
+
+    def drain(self) -> None:
+        """From now on, end a feed when it has no stream."""
+        self._draining = True
+
+    def __bool__(self) -> bool:
+        return bool(self._feeds)
+
+    # -- the emitter thread ---------------------------------------------------------------------
+
+    def of(self, stream: Stream) -> Feed | None:
+        """The feed that carries ``stream`` now."""
+        place = stream.place
+        return None if place is None else self._feeds.get(place.feed)
+
+    def due(self, now: float) -> list[Stream]:
+        """Streams that have waited for a feed that can send now."""
+        found: list[Stream] = []
+        for feed in self._all():
+            if feed.waiting and feed.open(now):
+                found += feed.waiting
+                feed.waiting.clear()
+        return found
+
+    def patience(self, now: float) -> float | None:
+        """Seconds until :meth:`due` has something; None when only a poll can change that."""
+        waits = [feed.patience(now) for feed in self._all() if feed.waiting and feed.polls]
+        return min(waits, default=None)
+
+    def flush(self, now: float) -> list[Stream]:
+        """Send what this turn has added. Returns the streams that have lost a chunk by that."""
+        return [stream for feed in self._all() for stream in feed.flush(now)]
+
+    def forget(self, stream: Stream) -> None:
+        """``stream`` has ended."""
+        feed = self.of(stream)
+        if feed is not None:
+            feed.waiting.pop(stream, None)
+
+    def tick(self, now: float, streams: Iterable[Stream]) -> list[Stream]:
+        """End the feeds whose client has gone, and idle ones in a drain. ``streams`` are all that
+        are open. Returns those that waited for such a feed."""
+        freed: list[Stream] = []
+        used = {s.place.feed for s in streams if s.place} if self._draining else set()
+        for key, feed in list(self._feeds.items()):
+            if feed.gone(now) or (self._draining and key not in used):
+                self._end(key)
+                freed += feed.waiting
+        return freed
+
+    def close(self) -> None:
+        """End all."""
+        for key in list(self._feeds):
+            self._end(key)
+
+    def _all(self) -> list[Feed]:
+        return list(self._feeds.values())
+
+    def _end(self, key: str) -> None:
+        with self._lock:
+            feed = self._feeds.pop(key)
+        feed.close()

@@ -1,0 +1,44 @@
+"""When to look at a stream: is its time over, is its client still there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.server.stream import Stream
+
+__all__ = ["CHECK_S", "expiry", "to_check"]
+
+CHECK_S = 0.2
+"""How often a stream is asked whether its client is still there (seconds). The cancel law allows
+0.5 s; one check costs about 50 us, behind postprocessing a chunk for nothing but the check 1 ms. So
+there a chunk that goes out anyway asks from half that time on."""
+_MANY_CHECK_S = 0.3
+"""The same while more than a few streams are open: the checks add up."""
+_FIRST_CHECK_S = 0.1
+"""The same before the first token, while few wait for one: a prefill ends its batch first (8
+tokens of a 26B model on two cores: 0.3 to 0.45 s), which must fit into the 0.5 s too."""
+_FEW = 8
+
+
+def to_check(streams: Sequence[Stream], now: float) -> Iterator[Stream]:
+    """Those of all open ``streams`` whose client is to be asked for. ``now``:
+    :func:`time.monotonic`."""
+    usual = CHECK_S if len(streams) <= _FEW else _MANY_CHECK_S
+    waiting = sum(stream.first_token is None for stream in streams)
+    at_first = _FIRST_CHECK_S if waiting <= _FEW else usual
+    for stream in streams:
+        if now - stream.last_check >= (usual if stream.first_token else at_first):
+            yield stream
+
+
+def expiry(stream: Stream, wall: float) -> RequestError | None:
+    """DEADLINE_EXCEEDED when the stream's time is over. ``wall``: :func:`time.time`."""
+    request = stream.request
+    if request.deadline is None or wall < request.deadline:
+        return None
+    return RequestError(
+        Status.DEADLINE_EXCEEDED,
+        f"timeout_ms: the answer was not complete after {(wall - request.arrival) * 1000:.0f} ms; "
+        "ask for fewer tokens or allow more time",
+    )
