@@ -49,7 +49,7 @@ class AsyncStream:
         self._model = model
         self._lookup = lookup
         self._cached = False
-        self._assembly = Assembly()
+        self._assembly = Assembly(keep=lookup is not None)
         self._cancelled = False
         self._read = False
         self._waiting: asyncio.Event | None = None

@@ -50,7 +50,7 @@ class Stream:
         self._model = model
         self._lookup = lookup
         self._cached = False
-        self._assembly = Assembly()
+        self._assembly = Assembly(keep=lookup is not None)
         self._stop = Event()
         self._read = False
         self._call: Call | None = None

@@ -69,6 +69,7 @@ class Emitter:
         self._lock = Lock()
         self._held: dict[Stream, None] = {}  # in the order in which they began to wait
         self._failures: SimpleQueue[tuple[Stream, RequestError]] = SimpleQueue()
+        self._last_tick = time.monotonic()
         self._thread = Thread(target=self._run, name="emitter", daemon=True)
         self._thread.start()
 
@@ -83,7 +84,7 @@ class Emitter:
         assembler = StreamAssembler(request, self._table, prompt_tokens=len(request.input_ids))
         stream = Stream(
             request, transport, assembler,
-            wake=self._ready.put, now=time.monotonic(), place=place if request.stream else None,
+            wake=self._woken, now=time.monotonic(), place=place if request.stream else None,
         )  # fmt: skip
         with self._lock:
             if request.key in self._streams:
@@ -133,6 +134,10 @@ class Emitter:
         self.abort_all(RequestError(Status.UNAVAILABLE, "the server is stopping"))
         self._ready.put(_Signal.STOP)
         self._thread.join()
+
+    def _woken(self, stream: Stream) -> None:
+        if not self._feeds.news(stream):
+            self._ready.put(stream)
 
     def _fail_soon(self, stream: Stream, error: RequestError) -> None:
         self._failures.put((stream, error))  # before the engine's own "cancelled" can arrive
@@ -298,7 +303,8 @@ class Emitter:
             if error is not None:
                 self._engine.cancel(stream.request.key)
                 self._fail(stream, error)
-        for stream in list(to_check(streams, now)):
+        elapsed, self._last_tick = now - self._last_tick, now
+        for stream in to_check(streams, now, elapsed=elapsed):
             if not stream.closed:
                 self._check(stream, now)
         for stream in self._feeds.tick(now, streams):
