@@ -30,7 +30,6 @@ import uvloop
 from gemma4_client import AsyncClient
 from servers import MODEL, UNPACED, Command, RunningGateway, Served, synthetic_engine
 
-STREAMS_PER_CONNECTION = 50
 Result = tuple[int, float]
 """Tokens and TTFT (seconds) of one answer."""
 
@@ -40,27 +39,22 @@ def messages(index: int) -> list[dict[str, str]]:
 
 
 class Direct:
-    """Over gRPC, as many connections as the gateway has."""
+    """Over gRPC."""
 
-    def __init__(self, port: int, streams: int) -> None:
-        self._clients = [
-            AsyncClient(f"127.0.0.1:{port}", retry=None, breaker=None)
-            for _ in range(-(-streams // STREAMS_PER_CONNECTION))
-        ]
+    def __init__(self, port: int) -> None:
+        self._client = AsyncClient(f"127.0.0.1:{port}", retry=None, breaker=None)
 
     async def ask(self, index: int, tokens: int) -> Result:
-        client = self._clients[index % len(self._clients)]
         started = time.perf_counter()
         first = 0.0
         count = 0
-        async for delta in client.chat(messages(index), max_tokens=tokens, stream=True):
+        async for delta in self._client.chat(messages(index), max_tokens=tokens, stream=True):
             first = first or time.perf_counter()
             count = delta.completion_tokens
         return count, first - started
 
     async def close(self) -> None:
-        for client in self._clients:
-            await client.close()
+        await self._client.close()
 
 
 class _Reader(asyncio.Protocol):
@@ -213,8 +207,7 @@ def show(streams: int, found: dict[str, Measured]) -> None:
 
 
 async def bench(options: argparse.Namespace, server: Served, gateway: RunningGateway) -> None:
-    most = max(options.streams)
-    direct = Direct(server.grpc, most)
+    direct = Direct(server.grpc)
     through = Gateway(gateway.port, MODEL)
     sides: dict[str, Ask] = {"direct": direct.ask, "gateway": through.ask}
     for streams in options.streams:

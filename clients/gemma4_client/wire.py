@@ -145,9 +145,9 @@ def build_request(
     return request
 
 
-def build_poll(key: str) -> service_pb2.ModelInferRequest:
-    """Asks ``engine`` for the next bundle of the feed ``key``."""
-    return build_infer(MODEL, {"feed": ("BYTES", [key])})
+def build_poll(key: str, responses: int) -> service_pb2.ModelInferRequest:
+    """Asks ``engine`` for the next bundles of the feed ``key``, so many."""
+    return build_infer(MODEL, {"feed": ("BYTES", [f"{key}/{responses}"])})
 
 
 def build_infer(
@@ -196,7 +196,7 @@ def read_delta(response: service_pb2.ModelInferResponse) -> Delta | None:
 
 
 def read_bundle(response: service_pb2.ModelInferResponse) -> list[tuple[int, Delta]]:
-    """The answer to a poll: chunks with the numbers of their streams; none: the feed has ended."""
+    """A response to a poll: chunks with the numbers of their streams; none: the feed has ended."""
     bundle = json.loads(response.raw_output_contents[0].decode())
     return [(number, delta_of(_ABSENT | outputs)) for number, outputs in bundle]
 

@@ -51,13 +51,6 @@ class Plan:
     max_client_lag: float = 0.025
     force: bool = False
 
-    @property
-    def most_at_once(self) -> int:
-        loads = [level.concurrency or 256 for level in self.levels]
-        if self.search is not None:
-            loads.append(int(self.search.limit) if self.search.over == "concurrency" else 256)
-        return max(loads)
-
 
 def parse_slo(text: str) -> Slo:
     """``METRIC=LIMIT``; a time is in ms unless it says s. Raises :class:`OptionError`."""

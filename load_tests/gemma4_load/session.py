@@ -49,9 +49,7 @@ class Session:
     async def run(self) -> dict[str, Any]:
         """Raises :class:`LoadError` when it cannot begin, or when results cannot be written."""
         plan = self._plan
-        target = connect(
-            plan.url, timeout=plan.timeout, model=plan.model, concurrency=plan.most_at_once
-        )
+        target = connect(plan.url, timeout=plan.timeout, model=plan.model)
         try:
             server, workload = await self._begin(target)
             self._results = Results(plan.out, force=plan.force)

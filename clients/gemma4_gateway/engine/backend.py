@@ -1,10 +1,9 @@
-"""One Triton server: its connections, how busy it is, whether it answers."""
+"""One Triton server: how busy it is, whether it answers."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from gemma4_client import AsyncClient, ServerInfo
 
@@ -12,47 +11,31 @@ from gemma4_gateway.engine.tokenizer import TokenTable
 
 __all__ = ["Backend", "Lease"]
 
-STREAMS_PER_CONNECTION = 50
-"""Triton's gRPC server takes 100 streams on one connection; the rest would wait unseen."""
-MOST_CONNECTIONS = 64
-
 
 def _connect(address: str) -> AsyncClient:
     """Without retries of its own: the router knows the other back ends."""
     return AsyncClient(address, retry=None, breaker=None)
 
 
-@dataclass(slots=True)
-class _Connection:
-    client: AsyncClient
-    streams: int = 0
-
-
 class Lease:
     """One request on one back end. ``release`` once; it is safe to call again."""
 
-    __slots__ = ("_connection", "_released", "backend")
+    __slots__ = ("_released", "backend")
 
-    def __init__(self, backend: Backend, connection: _Connection) -> None:
+    def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self._connection = connection
         self._released = False
-
-    @property
-    def client(self) -> AsyncClient:
-        return self._connection.client
 
     def release(self) -> None:
         if not self._released:
             self._released = True
-            self._connection.streams -= 1
             self.backend.outstanding -= 1
 
 
 class Backend:
     """``ready``: the last health check passed. ``avoid_until``: seconds of ``now``; before it,
     other back ends are preferred. ``info`` stays None until the engine has named itself.
-    ``plain`` is for calls that are no answers: health, tokens."""
+    ``client`` is for answers, ``plain`` for what must not wait behind them: health, tokens."""
 
     def __init__(self, address: str, now: Callable[[], float] = time.monotonic) -> None:
         self.address = address
@@ -64,7 +47,7 @@ class Backend:
         self.avoid_until = 0.0
         self.info: ServerInfo | None = None
         self._now = now
-        self._connections: list[_Connection] = [_Connection(_connect(address))]
+        self.client = _connect(address)
         self.plain = _connect(address)
         self.tokens = TokenTable(self.plain)
 
@@ -73,16 +56,9 @@ class Backend:
         return self._now() < self.avoid_until
 
     def lease(self) -> Lease:
-        """Counts until it is released. Takes the least used connection; opens one when all have
-        their share of streams."""
-        connection = min(self._connections, key=lambda c: c.streams)
-        full = connection.streams >= STREAMS_PER_CONNECTION
-        if full and len(self._connections) < MOST_CONNECTIONS:
-            connection = _Connection(_connect(self.address))
-            self._connections.append(connection)
-        connection.streams += 1
+        """Counts until it is released."""
         self.outstanding += 1
-        return Lease(self, connection)
+        return Lease(self)
 
     async def answers(self, *, timeout: float) -> bool:
         """Ask the server whether it is ready."""
@@ -113,6 +89,5 @@ class Backend:
         return changed
 
     async def close(self) -> None:
-        for connection in self._connections:
-            await connection.client.close()
+        await self.client.close()
         await self.plain.close()

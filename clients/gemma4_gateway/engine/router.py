@@ -163,7 +163,7 @@ class Router:
         lease = backend.lease()
         opened = None
         try:
-            opened = _open(lease, call, stream, request_id, timeout)
+            opened = _open(backend, call, stream, request_id, timeout)
             calls.add(opened)
             chunks = aiter(opened)
             first = await anext(chunks)
@@ -189,14 +189,16 @@ class Router:
 
 
 def _open(
-    lease: Lease, call: EngineCall, stream: bool, request_id: str, timeout: float
+    backend: Backend, call: EngineCall, stream: bool, request_id: str, timeout: float
 ) -> AsyncStream:
     options = call.options | {"stream": stream}
     if call.messages is not None:
-        return lease.client.chat(
+        return backend.client.chat(
             call.messages, tools=call.tools, timeout=timeout, request_id=request_id, **options
         )
-    return lease.client.generate(call.text or "", timeout=timeout, request_id=request_id, **options)
+    return backend.client.generate(
+        call.text or "", timeout=timeout, request_id=request_id, **options
+    )
 
 
 def _failure(error: Gemma4Error, names: dict[str, str]) -> ApiError:

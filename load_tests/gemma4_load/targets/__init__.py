@@ -14,7 +14,7 @@ API_KEY = "GEMMA4_LOAD_API_KEY"
 """Environment variable with the key of an OpenAI server."""
 
 
-def connect(url: str, *, timeout: float, model: str = "", concurrency: int = 1) -> Target:
+def connect(url: str, *, timeout: float, model: str = "") -> Target:
     """By the URL: host:port or grpc:// is Triton's gRPC, http:// Triton's HTTP, http://.../v1 an
     OpenAI server. Call it in the event loop. Raises :class:`OptionError`."""
     parts = urlsplit(url if "://" in url else f"grpc://{url}")
@@ -32,6 +32,6 @@ def connect(url: str, *, timeout: float, model: str = "", concurrency: int = 1) 
     from gemma4_load.targets.triton import TritonTarget
 
     try:
-        return TritonTarget(url, timeout=timeout, concurrency=concurrency)
+        return TritonTarget(url, timeout=timeout)
     except ValueError as error:
         raise OptionError(f"--url {url}: {error}") from None

@@ -16,25 +16,20 @@ from gemma4_load.workloads.words import Words, single_token_words, user
 __all__ = ["TritonTarget"]
 
 _PROBED_IDS = 4096
-_STREAMS_PER_CONNECTION = 64
 
 
 class TritonTarget:
-    """A connection for every 64 of ``concurrency``. Nothing is retried."""
+    """Nothing is retried."""
 
-    def __init__(self, url: str, *, timeout: float, concurrency: int = 1) -> None:
+    def __init__(self, url: str, *, timeout: float) -> None:
         self.url = url
         self._timeout = timeout
-        count = max(1, -(-concurrency // _STREAMS_PER_CONNECTION))
-        self._clients = [AsyncClient(url, retry=None, breaker=None) for _ in range(count)]
-        self._next = 0
+        self._client = AsyncClient(url, retry=None, breaker=None)
 
     async def ask(self, ask: Ask, seen: Seen) -> Reply:
-        self._next = (self._next + 1) % len(self._clients)
-        client = self._clients[self._next]
         intake = Intake(seen)
         with sdk_errors():
-            stream = client.chat(
+            stream = self._client.chat(
                 ask.messages, tools=ask.tools, timeout=self._timeout, **ask.options
             )
             async for delta in stream:
@@ -44,11 +39,11 @@ class TritonTarget:
         return intake.reply
 
     async def ready(self) -> bool:
-        return await self._clients[0].ready()
+        return await self._client.ready()
 
     async def words(self) -> Words:
         """Words that are one token each, and what the template adds, asked from the server."""
-        client = self._clients[0]
+        client = self._client
         with sdk_errors():
             info = await client.server_info()
             span = range(min(info.vocab_size, 300_000))
@@ -62,8 +57,7 @@ class TritonTarget:
 
     async def describe(self) -> dict[str, Any]:
         with sdk_errors():
-            return asdict(await self._clients[0].server_info())
+            return asdict(await self._client.server_info())
 
     async def close(self) -> None:
-        for client in self._clients:
-            await client.close()
+        await self._client.close()

@@ -98,8 +98,8 @@ class ToClient(Transport):
 
     direct, output = True, "packed"
 
-    def answer(self, data: bytes) -> None:
-        self._send(data, final=True)
+    def answer(self, data: bytes, *, final: bool) -> None:
+        self._send(data, final=final)
 
     @staticmethod
     def encode(chunk: Chunk) -> bytes:

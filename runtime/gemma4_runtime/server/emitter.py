@@ -107,9 +107,9 @@ class Emitter:
         transport.fail(refusal)
         self._report(stream, refusal)
 
-    def poll(self, feed: str, poll: Poll) -> None:
+    def poll(self, feed: str, poll: Poll, responses: int) -> None:
         """As :meth:`Feeds.poll`."""
-        self._feeds.poll(feed, poll, time.monotonic())
+        self._feeds.poll(feed, poll, responses, time.monotonic())
 
     def drain(self) -> None:
         """From now on, end feeds that have no stream."""

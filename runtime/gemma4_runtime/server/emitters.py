@@ -69,9 +69,9 @@ class Emitters:
         """As :meth:`Emitter.open`."""
         self._of(request.key if place is None else place.feed).open(request, transport, place)
 
-    def poll(self, feed: str, poll: Poll) -> None:
+    def poll(self, feed: str, poll: Poll, responses: int) -> None:
         """As :meth:`Emitter.poll`."""
-        self._of(feed).poll(feed, poll)
+        self._of(feed).poll(feed, poll, responses)
 
     def cancel(self, key: str) -> None:
         """The client of ``key`` has gone. Unknown keys are ignored."""

@@ -11,13 +11,13 @@ from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.errors import RequestError, unavailable
 from gemma4_runtime.manifest import read_manifest
-from gemma4_runtime.messages import GenerationRequest, SamplingParams
+from gemma4_runtime.messages import FEED_PARAMETER, GenerationRequest, SamplingParams
 from gemma4_runtime.output.vocab import load_token_table
 from gemma4_runtime.server.access_log import log_event, log_request
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.control import CONTROL_NAME, ControlServer
 from gemma4_runtime.server.emitters import Emitters
-from gemma4_runtime.server.feed import Poll, check_key, parse_place
+from gemma4_runtime.server.feed import Poll, parse_place
 from gemma4_runtime.server.loss import LossWatch
 from gemma4_runtime.server.seal import unseal
 from gemma4_runtime.server.stream import Transport
@@ -52,12 +52,15 @@ class EngineStep:
     def submit(self, data: bytes, transport: Transport, place: str = "") -> None:
         """Start one request as preprocessing made it; ``place`` is KEY/NUMBER of a feed. Raises
         :class:`~gemma4_runtime.errors.RequestError` for one that it did not make."""
-        self._emitters.open(unseal(data, self._board[Field.SEAL]), transport, parse_place(place))
+        request = unseal(data, self._board[Field.SEAL])
+        named = parse_place(place, field=FEED_PARAMETER) if place else None
+        self._emitters.open(request, transport, named)
 
     def poll(self, feed: str, poll: Poll) -> None:
-        """Answer ``poll`` when there is something in ``feed``. Raises
-        :class:`~gemma4_runtime.errors.RequestError`."""
-        self._emitters.poll(check_key(feed), poll)
+        """Answer ``poll`` with what comes into ``feed``: its key, a slash, and how many responses
+        the poll takes. Raises :class:`~gemma4_runtime.errors.RequestError`."""
+        asked = parse_place(feed, field="feed")
+        self._emitters.poll(asked.feed, poll, asked.number)
 
     def close(self) -> None:
         """Orderly end; open streams are failed as UNAVAILABLE."""

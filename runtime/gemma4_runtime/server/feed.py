@@ -2,9 +2,9 @@
 
 A response costs Triton and the client about the same with one chunk in it as with a hundred
 (docs/performance.md), and Triton's gRPC keeps what it sent until the request ends. So a client with
-many streams polls a feed: each poll is a request of its own that is answered once, with what all
-its streams have by then. It polls again when it has read that. A client that lags gets more tokens
-at a time, and nothing piles up on the way to it.
+many streams polls a feed: a poll is a request of its own, with so many responses as it asks for,
+each of what all the streams have by then. The client polls again when it has read them. So one that
+lags gets more tokens at a time, and nothing piles up on the way to it.
 
 A stream names its feed and a number in it. While nobody polls that feed (no poll came yet, they
 went to another server, the client is gone), the stream's chunks go their own way.
@@ -23,7 +23,7 @@ from gemma4_runtime.errors import invalid, unavailable
 from gemma4_runtime.output.render import ChunkText, pack_many
 from gemma4_runtime.server.stream import Place, Stream
 
-__all__ = ["Feeds", "Poll", "check_key", "parse_place"]
+__all__ = ["Feeds", "Poll", "parse_place"]
 
 PACE_S = 0.004
 """Between two responses of a feed, so that chunks of several streams come to share one. The first
@@ -34,32 +34,26 @@ _CHECK_S = 0.4
 _MOST_POLLS = 16
 _MOST_FEEDS = 1000
 
-_KEY = re.compile(r"[0-9a-f]{32,64}")
+_MOST_RESPONSES = 64
+
+_PLACE = re.compile(r"([0-9a-f]{32,64})/([0-9]{1,15})")
 
 
-def check_key(key: str) -> str:
-    """Raises :class:`~gemma4_runtime.errors.RequestError`: a key that could be guessed would show a
-    client the answers of another."""
-    if not _KEY.fullmatch(key):
-        raise invalid("feed", f"{key[:80]!r} must be 32 to 64 hexadecimal digits, random ones")
-    return key
-
-
-def parse_place(text: str) -> Place | None:
-    """KEY/NUMBER; None for "". Raises :class:`~gemma4_runtime.errors.RequestError`."""
-    if not text:
-        return None
-    key, _, number = text.partition("/")
-    if not number.isdecimal() or len(number) > 15:
-        raise invalid("gemma4_feed", f"{text[:80]!r} must be a feed's key, a slash and a number")
-    return Place(check_key(key), int(number))
+def parse_place(text: str, *, field: str) -> Place:
+    """KEY/NUMBER. Raises :class:`~gemma4_runtime.errors.RequestError` that names ``field``. A key
+    that could be guessed would show a client the answers of another."""
+    found = _PLACE.fullmatch(text)
+    if found is None:
+        raise invalid(
+            field, f"{text[:80]!r} must be 32 to 64 random hexadecimal digits, a slash and a number"
+        )
+    return Place(found[1], int(found[2]))
 
 
 class Poll(Protocol):
-    """A request that waits for the feed's next response. Used by one thread."""
+    """A request that waits for the feed's next responses. Used by one thread."""
 
-    def answer(self, data: bytes) -> None:
-        """Its only response."""
+    def answer(self, data: bytes, *, final: bool) -> None: ...
 
     def client_gone(self) -> bool: ...
 
@@ -72,7 +66,7 @@ class Feed:
     of 50 tokens/s that is 250 turns a second and not 12,800."""
 
     def __init__(self, now: float) -> None:
-        self.polls: deque[Poll] = deque()
+        self.polls: deque[tuple[Poll, int]] = deque()  # and how many responses it takes
         self.news: deque[Stream] = deque()
         self.waiting: dict[Stream, None] = {}
         self.armed = False
@@ -113,7 +107,13 @@ class Feed:
         self._last_sent = now
         self.armed = True
         try:
-            self.polls.popleft().answer(pack_many([(number, text) for _, number, text in bundle]))
+            data = pack_many([(number, text) for _, number, text in bundle])
+            poll, left = self.polls[0]
+            if left == 1:
+                self.polls.popleft()
+            else:
+                self.polls[0] = poll, left - 1
+            poll.answer(data, final=left == 1)
         except Exception:  # noqa: BLE001 - one broken client must not end the others
             return [stream for stream, _, _ in bundle]
         return []
@@ -126,7 +126,7 @@ class Feed:
             return False
         self._last_check = now
         try:
-            return self.polls[0].client_gone()
+            return self.polls[0][0].client_gone()
         except Exception:  # noqa: BLE001 - a poll that cannot be asked cannot be answered
             return True
 
@@ -134,7 +134,7 @@ class Feed:
         """Answer what still waits with an empty bundle."""
         while self.polls:
             with suppress(Exception):  # the client is gone
-                self.polls.popleft().answer(pack_many([]))
+                self.polls.popleft()[0].answer(pack_many([]), final=True)
 
 
 class Feeds:
@@ -148,8 +148,11 @@ class Feeds:
 
     # -- called from any thread -----------------------------------------------------------------
 
-    def poll(self, key: str, poll: Poll, now: float) -> None:
-        """Raises :class:`~gemma4_runtime.errors.RequestError`."""
+    def poll(self, key: str, poll: Poll, responses: int, now: float) -> None:
+        """``poll`` takes so many responses. Raises
+        :class:`~gemma4_runtime.errors.RequestError`."""
+        if not 1 <= responses <= _MOST_RESPONSES:
+            raise invalid("feed", f"{responses} responses must be 1 to {_MOST_RESPONSES}")
         with self._lock:
             feed = self._feeds.get(key)
             if feed is None:
@@ -159,7 +162,7 @@ class Feeds:
             if len(feed.polls) >= _MOST_POLLS:
                 raise invalid("feed", f"{_MOST_POLLS} polls of it wait already; wait for an answer")
             feed.polled = now
-            feed.polls.append(poll)
+            feed.polls.append((poll, responses))
         self._wake()
 
     def drain(self) -> None:

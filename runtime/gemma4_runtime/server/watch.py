@@ -21,7 +21,7 @@ _FIRST_CHECK_S = 0.1
 tokens of a 26B model on two cores: 0.3 to 0.45 s), which must fit into the 0.5 s too."""
 _FEW = 8
 _HASTE = 1.3
-"""Streams that are asked, of those that would be if all were spread evenly: so none falls behind."""
+"""How many are asked at most, as a share of those due if all were spread evenly."""
 
 
 def to_check(streams: Sequence[Stream], now: float, *, elapsed: float) -> list[Stream]:
