@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import wraps
 
 import pytest
 from e2e.served import user, wait_until
@@ -14,18 +13,11 @@ from gemma4_client import (
     InvalidRequestError,
 )
 from gemma4_runtime.server.board import Field
+from loops import in_loop
 
 CANCEL_S = 0.5
 LONG = {"min_tokens": 1900, "max_tokens": 1900}
 ASK = "What is the capital of France?"
-
-
-def in_loop(test):
-    @wraps(test)
-    def run(*args, **kwargs):
-        asyncio.run(asyncio.wait_for(test(*args, **kwargs), 60))
-
-    return run
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from gemma4_client.wire import MODEL, build_infer, build_request
 
 __all__ = ["AsyncGrpcCall", "AsyncGrpcTransport"]
 
-_FEED_FROM = 4
+_FEED_FROM = 8
 """Open streams from which on a further one shares a feed: fewer cost no more by themselves."""
 _FEED_PAUSE_S = 5.0
 """After the server has refused one."""

@@ -304,30 +304,33 @@ class Emitter:
                 self._engine.cancel(stream.request.key)
                 self._fail(stream, error)
         elapsed, self._last_tick = now - self._last_tick, now
-        for stream in to_check(streams, now, elapsed=elapsed):
-            if not stream.closed:
-                self._check(stream, now)
+        oldest, due = to_check([s for s in streams if not s.closed], now, elapsed=elapsed)
+        for stream in oldest:
+            if not due:
+                break
+            due -= self._check(stream, now)
         for stream in self._feeds.tick(now, streams):
             self._ready.put(stream)
         if self._on_tick is not None:
             self._on_tick()
 
-    def _check(self, stream: Stream, now: float) -> None:
+    def _check(self, stream: Stream, now: float) -> bool:
         """Find out whether the client is still there; of one behind postprocessing that is told
         later, to :meth:`cancel`."""
         stream.last_check = now
-        if stream.transport.direct:
-            try:
-                gone = stream.transport.client_gone()
-            except Exception as error:  # noqa: BLE001 - as in _send
-                self._break(stream, f"asking the server for the client failed: {error}")
-                return
-            if gone:
-                self._engine.cancel(stream.request.key)
-                self._fail(stream, _client_cancelled())
-            return
-        probe = Chunk(key=stream.request.key, index=-1, probe=True, check=True)
-        self._send(stream, probe, final=False)
+        if not stream.transport.direct:
+            probe = Chunk(key=stream.request.key, index=-1, probe=True, check=True)
+            self._send(stream, probe, final=False)
+            return True
+        try:
+            if not stream.transport.client_gone():
+                return True
+        except Exception as error:  # noqa: BLE001 - as in _send
+            self._break(stream, f"asking the server for the client failed: {error}")
+            return False
+        self._engine.cancel(stream.request.key)
+        self._fail(stream, _client_cancelled())
+        return False
 
     def _report(self, stream: Stream, error: RequestError | None) -> None:
         self._on_end(record_of(stream, error, time.monotonic()))

@@ -3,85 +3,11 @@
 from __future__ import annotations
 
 import time
-from threading import Event
 
 import pytest
-from gemma4_runtime.engines.synthetic import SyntheticEngine
 from gemma4_runtime.errors import RequestError, Status
-from gemma4_runtime.messages import GenerationRequest, SamplingParams
-from gemma4_runtime.server.board import Board, Field
-from gemma4_runtime.server.emitters import Emitters
-
-WAIT_S = 10
-
-
-class Recorder:
-    """A client behind postprocessing that handles every chunk at once, unless ``stuck``; or one
-    that is called ``direct``."""
-
-    def __init__(self, board=None, *, stuck=False, broken=False, direct=False):
-        self.chunks, self.error, self.over = [], None, Event()
-        self.board, self.stuck, self.broken, self.direct = board, stuck, broken, direct
-        self.gone, self.asked = False, 0
-
-    def client_gone(self):
-        assert self.direct
-        assert not self.over.is_set()
-        self.asked += 1
-        if self.gone == "broken":
-            raise RuntimeError("no such client")
-        return self.gone
-
-    def send(self, chunk, *, final):
-        if self.broken:
-            raise RuntimeError("no such request")
-        assert not self.over.is_set()
-        self.chunks.append(chunk)
-        if not self.stuck and not self.direct:
-            self.board[Field.CHUNKS_HANDLED] += 1
-        if final:
-            self.over.set()
-
-    def fail(self, error):
-        assert not self.over.is_set()
-        self.error = error
-        self.over.set()
-
-
-@pytest.fixture
-def stack(tmp_path, table):
-    made = []
-
-    def build(**options):
-        board = Board(tmp_path / "board", create=True)
-        engine = SyntheticEngine(
-            **(
-                {
-                    "slots": 8,
-                    "max_queued": 8,
-                    "max_total_tokens": 10**6,
-                    "vocab_size": 2000,
-                    "special_ids": table.special,
-                    "interval_s": 0.001,
-                }
-                | options
-            )
-        )
-        records = []
-        emitter = Emitters(engine, table, board, on_end=records.append)
-        made.append((emitter, engine))
-        return emitter, engine, board, records
-
-    yield build
-    for emitter, engine in made:
-        emitter.close()
-        engine.close()
-
-
-def request(key="k", **options):
-    fields = {n: options.pop(n) for n in ("stream", "deadline", "arrival") if n in options}
-    sampling = SamplingParams(**({"max_tokens": 50} | options))
-    return GenerationRequest(key=key, input_ids=[600, 601, 602], sampling=sampling, **fields)
+from gemma4_runtime.server.board import Field
+from runtime.server.recorder import WAIT_S, Recorder, request
 
 
 def test_a_stream_is_whole_and_ordered(stack):

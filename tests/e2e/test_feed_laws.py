@@ -1,0 +1,228 @@
+"""Streams that share a feed, on a real server: the laws hold as for streams of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import grpc
+import pytest
+from e2e.served import Served, user, wait_until
+from gemma4_client import AsyncClient, CancelledError, Gemma4Error
+from gemma4_client.wire import build_poll, build_request, read_bundle
+from gemma4_runtime.server.board import Field
+from loops import in_loop
+from tritonclient.grpc import service_pb2_grpc
+
+CANCEL_S = 0.5
+KEY = "0123456789abcdef" * 2
+
+
+@pytest.fixture(scope="module")
+def synthetic(engines, tmp_path_factory):
+    served = Served(engines / "synthetic", tmp_path_factory.mktemp("run"))
+    yield served
+    assert served.stop() == 0, "".join(served.output[-30:])
+
+
+def client_of(served):
+    return AsyncClient(f"127.0.0.1:{served.grpc}", retry=None, breaker=None)
+
+
+def feed_of(client):
+    return client._connected._feed
+
+
+async def running(client, count, **options):
+    """Streams that have begun, most of them by a feed."""
+    streams = [client.chat(user("one two three four"), **options) for _ in range(count)]
+    parts = [aiter(stream) for stream in streams]
+    for part in parts:
+        await anext(part)
+    assert feed_of(client) is not None and not feed_of(client).over
+    return streams, parts
+
+
+async def until(true, seconds):
+    await asyncio.to_thread(wait_until, true, seconds)
+
+
+@in_loop
+async def test_the_answers_are_those_of_streams_of_their_own(server):
+    asks = [f"What is the capital of {land}?" for land in ("France", "Italy", "Spain", "Japan")] * 8
+    options = {"top_k": 1, "enable_thinking": True, "return_log_probs": True}
+    async with client_of(server) as client:
+        alone = {ask: await client.chat(user(ask), **options).result() for ask in set(asks)}
+        assert feed_of(client) is None
+        streams = [client.chat(user(ask), **options) for ask in asks]
+        answers = await asyncio.gather(*(stream.result() for stream in streams))
+        assert feed_of(client) is not None
+    for ask, answer in zip(asks, answers, strict=True):
+        expected = alone[ask]
+        assert (answer.text, answer.reasoning) == (expected.text, expected.reasoning)
+        assert (answer.ids, answer.usage) == (expected.ids, expected.usage)
+        assert answer.finish_reason == expected.finish_reason
+        assert len(answer.log_probs) == len(answer.ids)
+        assert answer.timings.keys() >= {"queue", "prefill", "decode", "ttft", "total"}
+
+
+@in_loop
+async def test_order_and_completeness_of_many(synthetic):
+    async with client_of(synthetic) as client:
+        streams = [client.generate("a b c", max_tokens=100 + n) for n in range(60)]
+        answers = await asyncio.gather(*(stream.result() for stream in streams))
+        assert feed_of(client) is not None
+    assert [answer.completion_tokens for answer in answers] == [100 + n for n in range(60)]
+    assert all(len(answer.ids) == answer.completion_tokens for answer in answers)
+
+
+@in_loop
+async def test_cancel_frees_one_slot(synthetic):
+    async with client_of(synthetic) as client:
+        streams, parts = await running(client, 16, max_tokens=3000)
+        await until(lambda: synthetic.board()[Field.ACTIVE] == 16, 5)
+        streams[-1].cancel()
+        await until(lambda: synthetic.board()[Field.ACTIVE] == 15, CANCEL_S)
+        with pytest.raises(CancelledError):
+            while True:
+                await anext(parts[-1])
+        await anext(parts[-2])
+        for stream in streams:
+            stream.cancel()
+        await until(synthetic.idle, CANCEL_S)
+
+
+def test_a_killed_client_frees_all_slots(synthetic):
+    code = (
+        "import asyncio, sys; from gemma4_client import AsyncClient\n"
+        "async def main():\n"
+        "    client = AsyncClient(sys.argv[1])\n"
+        "    parts = [aiter(client.generate('x', max_tokens=3000)) for _ in range(20)]\n"
+        "    for part in parts: await anext(part)\n"
+        "    print('x', flush=True)\n"
+        "    await asyncio.gather(*(anext(part) for part in parts for _ in range(1)))\n"
+        "    await asyncio.sleep(60)\n"
+        "asyncio.run(main())\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, f"127.0.0.1:{synthetic.grpc}"], stdout=subprocess.PIPE
+    )
+    assert child.stdout.read(1) == b"x"
+    wait_until(lambda: synthetic.board()[Field.ACTIVE] == 20, 1)
+    child.kill()
+    wait_until(synthetic.idle, CANCEL_S)
+    child.wait()
+
+
+@in_loop
+async def test_a_deadline_ends_one_stream(synthetic):
+    async with client_of(synthetic) as client:
+        streams, _ = await running(client, 12, max_tokens=3000)
+        with pytest.raises(Gemma4Error, match="timeout_ms"):
+            await client.generate("x", max_tokens=3000, timeout_ms=200).result()
+        await until(lambda: synthetic.board()[Field.ACTIVE] == 12, CANCEL_S)
+        for stream in streams:
+            stream.cancel()
+        await until(synthetic.idle, CANCEL_S)
+
+
+@in_loop
+async def test_a_refusal_is_told(synthetic):
+    async with client_of(synthetic) as client:
+        streams, _ = await running(client, 12, max_tokens=3000)
+        with pytest.raises(Gemma4Error, match="max_tokens"):
+            await client.generate("x", max_tokens=10**6).result()
+        for stream in streams:
+            stream.cancel()
+        await until(synthetic.idle, CANCEL_S)
+
+
+@in_loop
+async def test_a_drain_lets_streams_end(engines, tmp_path):
+    served = Served(engines / "synthetic", tmp_path / "run")
+    async with client_of(served) as client:
+        streams, parts = await running(client, 16, max_tokens=150)
+        served.process.send_signal(signal.SIGTERM)
+        for part in parts:
+            async for _ in part:
+                pass
+        assert {stream.answer.completion_tokens for stream in streams} == {150}
+        assert await asyncio.to_thread(served.process.wait, 15) == 0
+
+
+@in_loop
+async def test_a_killed_engine_ends_all_streams(engines, tmp_path):
+    served = Served(engines / "synthetic", tmp_path / "run")
+    async with client_of(served) as client:
+        _, parts = await running(client, 16, max_tokens=3000)
+        os.kill(served.board()[Field.ENGINE_PID], signal.SIGKILL)
+
+        async def rest(part):
+            async for _ in part:
+                pass
+
+        ends = await asyncio.wait_for(
+            asyncio.gather(*(rest(part) for part in parts), return_exceptions=True), 3
+        )
+        assert all(isinstance(end, Gemma4Error) for end in ends)
+        await asyncio.to_thread(served.wait_for, "Ctrl-C stops", times=2)
+        answers = await asyncio.gather(*(client.generate("x", max_tokens=3).result() for _ in range(16)))  # fmt: skip
+        assert {answer.completion_tokens for answer in answers} == {3}
+    assert served.stop() == 0
+
+
+@pytest.fixture
+def stub(synthetic):
+    with grpc.insecure_channel(f"127.0.0.1:{synthetic.grpc}") as channel:
+        yield service_pb2_grpc.GRPCInferenceServiceStub(channel)
+
+
+def asked(feed):
+    """As a client that is not ours."""
+    return build_request({"text_input": "a b c", "max_tokens": 40, "stream": True}, feed=feed)
+
+
+def test_by_hand(stub, synthetic):
+    """One poll with five responses, then another: 40 chunks by the feed, and by the stream itself
+    its end."""
+    polls = stub.ModelStreamInfer(iter([build_poll(KEY, 5), build_poll(KEY, 60)]), timeout=30)
+    own = list(stub.ModelStreamInfer(iter([asked(f"{KEY}/7")]), timeout=30))
+    assert [len(message.infer_response.outputs) for message in own] == [0]
+    bundles, finals = [], []
+    for message in polls:
+        bundles.append(read_bundle(message.infer_response))
+        finals.append(message.infer_response.parameters["triton_final_response"].bool_param)
+        if bundles[-1][-1][1].finish_reason:
+            break
+    polls.cancel()
+    assert {number for bundle in bundles for number, _ in bundle} == {7}
+    deltas = [delta for bundle in bundles for _, delta in bundle]
+    assert [delta.index for delta in deltas] == list(range(len(deltas)))
+    assert sum(len(delta.ids) for delta in deltas) == 40
+    assert finals[:6] == [False] * 4 + [True, False]
+
+
+def test_without_polls_the_stream_has_it_all(stub):
+    own = list(stub.ModelStreamInfer(iter([asked(f"{'f' * 32}/7")]), timeout=30))
+    ids = [i for m in own if m.infer_response.outputs
+           for i in json.loads(m.infer_response.raw_output_contents[0]).get("output_ids", [])]  # fmt: skip
+    assert len(ids) == 40
+
+
+@pytest.mark.parametrize(
+    ("request_of", "says"),
+    [
+        (lambda: build_poll("guess", 1), "feed: 'guess/1' must be 32 to 64 random hex"),
+        (lambda: build_poll(KEY, 0), "feed: 0 responses must be 1 to 64"),
+        (lambda: asked("guess/1"), "gemma4_feed: 'guess/1' must be 32 to 64 random hex"),
+        (lambda: asked(KEY), f"gemma4_feed: '{KEY}' must be"),
+    ],
+)
+def test_wrong_keys(stub, synthetic, request_of, says):
+    (message,) = stub.ModelStreamInfer(iter([request_of()]), timeout=30)
+    assert message.error_message.startswith(f"INVALID_ARGUMENT: {says}")
+    wait_until(synthetic.idle, 1)

@@ -1,0 +1,38 @@
+"""An engine with its emitters."""
+
+from __future__ import annotations
+
+import pytest
+from gemma4_runtime.engines.synthetic import SyntheticEngine
+from gemma4_runtime.server.board import Board
+from gemma4_runtime.server.emitters import Emitters
+
+
+@pytest.fixture
+def stack(tmp_path, table):
+    made = []
+
+    def build(**options):
+        board = Board(tmp_path / "board", create=True)
+        engine = SyntheticEngine(
+            **(
+                {
+                    "slots": 8,
+                    "max_queued": 8,
+                    "max_total_tokens": 10**6,
+                    "vocab_size": 2000,
+                    "special_ids": table.special,
+                    "interval_s": 0.001,
+                }
+                | options
+            )
+        )
+        records = []
+        emitter = Emitters(engine, table, board, on_end=records.append)
+        made.append((emitter, engine))
+        return emitter, engine, board, records
+
+    yield build
+    for emitter, engine in made:
+        emitter.close()
+        engine.close()
