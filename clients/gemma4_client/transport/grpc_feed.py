@@ -17,6 +17,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from tritonclient.grpc import service_pb2
 
 from gemma4_client.errors import CancelledError, Gemma4Error, from_rpc
 from gemma4_client.results import Delta
@@ -72,17 +73,12 @@ class Feed:
         self._call.cancel()
 
     async def _run(self) -> None:
-        poll = build_poll(self._key, _RESPONSES)
         try:
-            for _ in range(_POLLS):
-                await self._call.write(poll)
-            for count in itertools.count(1):
-                if not await self._turn():
-                    break
-                await asyncio.sleep(0)  # whoever got a chunk reads it first
-                if count % _RESPONSES == 0:
-                    await self._call.write(poll)
-            self.refused = True
+            await self._poll()
+            self.over = self.refused = True
+            await self._call.done_writing()
+            while (message := await self._call.read()) is not grpc.aio.EOF:
+                self._deliver(message)  # what other polls still bring
         except grpc.aio.AioRpcError:
             self.refused = True
         except asyncio.InvalidStateError:
@@ -95,10 +91,22 @@ class Feed:
             for inbox in self._inboxes.values():
                 inbox.ended("feed")
 
-    async def _turn(self) -> bool:
-        """One response; False when it was the last."""
-        message = await self._call.read()
-        if message is grpc.aio.EOF or message.error_message:
+    async def _poll(self) -> None:
+        """Until the server refuses a poll, or ends the feed."""
+        poll = build_poll(self._key, _RESPONSES)
+        for _ in range(_POLLS):
+            await self._call.write(poll)
+        for count in itertools.count(1):
+            message = await self._call.read()
+            if message is grpc.aio.EOF or not self._deliver(message):
+                return
+            await asyncio.sleep(0)  # whoever got a chunk reads it first
+            if count % _RESPONSES == 0:
+                await self._call.write(poll)
+
+    def _deliver(self, message: service_pb2.ModelStreamInferResponse) -> bool:
+        """False for a message without chunks."""
+        if message.error_message:
             return False
         bundle = read_bundle(message.infer_response)
         for number, delta in bundle:

@@ -28,7 +28,7 @@ __all__ = ["Feeds", "Poll", "parse_place"]
 PACE_S = 0.004
 """Between two responses of a feed, so that chunks of several streams come to share one. The first
 after a pause does not wait."""
-_GONE_S = 2.0
+_GONE_S = 1.0
 """Without a poll for so long a feed has ended."""
 _CHECK_S = 0.4
 _MOST_POLLS = 16
