@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Answer", "Delta", "Usage"]
+__all__ = ["Answer", "Delta", "Usage", "merged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,24 @@ class Delta:
     log_probs: list[float]
     timings: dict[str, float] | None
     cum_log_prob: float = 0.0
+
+
+def merged(deltas: Sequence[Delta], *, index: int) -> Delta:
+    """Chunks in order, at least one, as one with this index."""
+    last = deltas[-1]
+    return Delta(
+        text="".join([d.text for d in deltas]),
+        reasoning="".join([d.reasoning for d in deltas]),
+        tool_calls=[call for d in deltas for call in d.tool_calls],
+        finish_reason=last.finish_reason,
+        index=index,
+        prompt_tokens=last.prompt_tokens,
+        completion_tokens=last.completion_tokens,
+        ids=[token for d in deltas for token in d.ids],
+        log_probs=[value for d in deltas for value in d.log_probs],
+        timings=last.timings,
+        cum_log_prob=last.cum_log_prob,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from itertools import permutations
 
 import pytest
 from clients.fakes import chunk
-from gemma4_client.errors import ServerError, UnavailableError
+from gemma4_client.errors import ServerError, StreamOrderError, UnavailableError
 from gemma4_client.transport import inbox as module
 from gemma4_client.transport.inbox import Inbox
 from gemma4_client.wire import delta_of
@@ -49,13 +49,41 @@ async def test_a_reader_waits_for_both_ways():
 
 
 @in_loop
-async def test_a_chunk_that_lacks_or_comes_twice_is_left_to_the_check_of_the_order():
+async def test_a_chunk_that_comes_twice_is_an_error():
     inbox = Inbox()
-    for index in (0, 0, 2):
-        inbox.put(delta(index))
+    inbox.put(delta(0))
+    inbox.put(delta(0))
+    assert (await inbox.get()).index == 0
+    with pytest.raises(StreamOrderError, match="chunk 0 arrived twice"):
+        await inbox.get()
+
+
+@in_loop
+async def test_a_chunk_that_lacks_ends_the_answer_before_it():
+    inbox = Inbox()
+    for index in (0, 2):
+        inbox.put(delta(index, "stop" if index == 2 else ""))
     inbox.ended("call")
     inbox.ended("feed")
-    assert await rest(inbox) == [0, 0]
+    assert await rest(inbox) == [0]
+    assert not inbox.whole
+
+
+@in_loop
+async def test_chunks_of_a_reader_that_lags_are_put_together():
+    inbox = Inbox()
+    inbox.put(delta(0))
+    assert (await inbox.get()).ids == [7, 8]
+    for index in range(1, 1000):
+        inbox.put(delta_of(chunk(index, "stop" if index == 999 else "", text=f"{index} ")))
+        assert len(inbox._ready) <= 32
+    found = []
+    while not found or not found[-1].finish_reason:
+        found.append(await inbox.get())
+    assert [one.index for one in found] == list(range(1, len(found) + 1))
+    assert "".join(one.text for one in found) == "".join(f"{n} " for n in range(1, 1000))
+    assert sum(len(one.ids) for one in found) == 2 * 999
+    assert found[-1].completion_tokens == 1000 and found[-1].timings == {"queue": 0.1}
 
 
 @in_loop
@@ -86,6 +114,17 @@ async def test_a_feed_that_never_brings_the_end_is_an_error(monkeypatch):
     inbox.put(delta(0))
     inbox.ended("call")
     assert (await inbox.get()).index == 0
+    with pytest.raises(UnavailableError, match="did not bring its last chunk"):
+        await inbox.get()
+
+
+@in_loop
+async def test_a_gap_is_silence_too(monkeypatch):
+    """The last chunk is there, one before it is not."""
+    monkeypatch.setattr(module, "_SILENCE_S", 0.02)
+    inbox = Inbox()
+    inbox.put(delta(1, "stop"))
+    inbox.ended("call")
     with pytest.raises(UnavailableError, match="did not bring its last chunk"):
         await inbox.get()
 

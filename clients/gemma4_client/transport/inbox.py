@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from dataclasses import replace
 
-from gemma4_client.errors import Gemma4Error, UnavailableError
-from gemma4_client.results import Delta
+from gemma4_client.errors import Gemma4Error, StreamOrderError, UnavailableError
+from gemma4_client.results import Delta, merged
 
 __all__ = ["Inbox"]
 
 _SILENCE_S = 10.0
 """What is on its way when the call's own stream has ended comes within this time, or never."""
 
+_MOST = 32
+"""Chunks that wait for a reader."""
+
 
 class Inbox:
     """Of one event loop. Chunks come by the call's own stream and by a feed, whichever the server
-    takes; the reader gets them by their index. It ends when both ways have."""
+    takes; the reader gets them in order. Those of a reader that lags are put together, so that it
+    keeps their text and not a chunk for each token, and counted anew. It ends when both ways
+    have."""
 
     def __init__(self) -> None:
-        self._ready: deque[Delta] = deque()
+        self._ready: list[Delta] = []
         self._early: dict[int, Delta] = {}
-        self._next = 0
+        self._next = self._given = 0
         self._ways = {"call", "feed"}
         self._error: Gemma4Error | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -29,14 +34,16 @@ class Inbox:
         self.whole = False
 
     def put(self, delta: Delta) -> None:
-        self.whole = self.whole or delta.finish_reason != ""
         if delta.index < self._next:
-            self._ready.append(delta)  # a second one, which the reader will refuse
-        else:
-            self._early[delta.index] = delta
-            while (due := self._early.pop(self._next, None)) is not None:
-                self._ready.append(due)
-                self._next += 1
+            self.fail(StreamOrderError(f"chunk {delta.index} arrived twice"))
+            return
+        self._early[delta.index] = delta
+        while (due := self._early.pop(self._next, None)) is not None:
+            self._next += 1
+            self._ready.append(due)
+            self.whole = due.finish_reason != ""
+        if len(self._ready) > _MOST:
+            self._ready = [merged(self._ready, index=0)]
         self._wake()
 
     def ended(self, way: str) -> None:
@@ -63,7 +70,11 @@ class Inbox:
                 return None
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
-        return self._ready.popleft()
+        delta = self._ready.pop(0)
+        if delta.index != self._given:
+            delta = replace(delta, index=self._given)
+        self._given += 1
+        return delta
 
     def close(self) -> None:
         """Nobody reads any more."""

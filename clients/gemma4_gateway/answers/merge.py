@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 
 from gemma4_client import Delta
+from gemma4_client.results import merged
 
 from gemma4_gateway.engine.router import Answering
 
@@ -68,19 +69,4 @@ async def gathered(begins: Sequence[Begin]) -> list[Delta]:
 
 def whole(deltas: Sequence[Delta]) -> Delta:
     """Chunks in order, as one."""
-    if len(deltas) == 1:
-        return deltas[0]
-    last = deltas[-1]
-    return Delta(
-        text="".join(d.text for d in deltas),
-        reasoning="".join(d.reasoning for d in deltas),
-        tool_calls=[call for d in deltas for call in d.tool_calls],
-        finish_reason=last.finish_reason,
-        index=0,
-        prompt_tokens=last.prompt_tokens,
-        completion_tokens=last.completion_tokens,
-        ids=[token for d in deltas for token in d.ids],
-        log_probs=[value for d in deltas for value in d.log_probs],
-        timings=last.timings,
-        cum_log_prob=last.cum_log_prob,
-    )
+    return deltas[0] if len(deltas) == 1 else merged(deltas, index=0)
