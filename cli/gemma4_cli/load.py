@@ -52,6 +52,9 @@ def load(
     ] = None,
     search_from: Annotated[float, typer.Option(help="Lowest load of --search.")] = 1.0,
     search_to: Annotated[float, typer.Option(help="Highest load of --search.")] = 256.0,
+    search_runs: Annotated[
+        int, typer.Option(min=1, max=9, help="Runs of each load, most of which must meet the SLOs.")
+    ] = 1,
     attainment: Annotated[
         float, typer.Option(min=0.01, max=1.0, help="Share of requests that must meet the SLOs.")
     ] = 0.95,
@@ -150,7 +153,9 @@ def load(
             out=out or Path("load-results") / datetime.now().strftime("%Y%m%d-%H%M%S"),
             base=base,
             levels=levels,
-            search=Search(search, search_from, search_to, attainment) if search else None,
+            search=Search(search, search_from, search_to, attainment, search_runs)
+            if search
+            else None,
             workload=WorkloadSpec(
                 workload, parse_length("--prompt-tokens", prompt_tokens),
                 parse_length("--output-tokens", output_tokens), system_tokens, turns,
@@ -199,7 +204,11 @@ def _refuse_idle(context: typer.Context) -> None:
         (("arrival",), open_loop, "--rate or --search rate"),
         (("burstiness",), open_loop and values["arrival"] == "gamma", "--arrival gamma"),
         (("max_in_flight",), open_loop or values["trace"] is not None, "--rate or --trace"),
-        (("search_from", "search_to", "attainment"), values["search"] is not None, "--search"),
+        (
+            ("search_from", "search_to", "search_runs", "attainment"),
+            values["search"] is not None,
+            "--search",
+        ),
         (("trace_speed",), values["trace"] is not None, "--trace"),
         (("warmup", "workload", "cancel_share"), values["trace"] is None, "a run without --trace"),
         (("prompt_tokens", "output_tokens"), sized, "--workload lengths or chat"),

@@ -21,14 +21,17 @@ _BOUND = re.compile(r"([a-z_]+)=([0-9.]+)(ms|s|)")
 @dataclass(frozen=True, slots=True)
 class Search:
     """Over ``concurrency`` or ``rate``; ``attainment``: the share of requests that has to keep the
-    SLOs."""
+    SLOs; ``runs``: of each load, more than half of which have to."""
 
     over: str
     lowest: float
     limit: float
     attainment: float
+    runs: int = 1
 
-    def level(self, base: Level, load: float) -> Level:
+    def level(self, base: Level, load: float, run: int) -> Level:
+        """Each run has other prompts."""
+        base = replace(base, run=run, seed=base.seed + run)
         if self.over == "concurrency":
             return replace(base, concurrency=int(load), rate=None)
         return replace(base, concurrency=None, rate=Rate(load, load))

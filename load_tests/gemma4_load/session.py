@@ -13,7 +13,7 @@ from typing import Any
 
 from gemma4_load.drive.level import Level, LevelResult
 from gemma4_load.drive.run import LevelRun
-from gemma4_load.drive.search import highest
+from gemma4_load.drive.search import highest, voted
 from gemma4_load.errors import LoadError, TargetError
 from gemma4_load.plan import Plan
 from gemma4_load.report.files import Results
@@ -135,21 +135,24 @@ class Session:
     async def _search(self, target: Target, workload: Workload) -> None:
         plan, search = self._plan, self._plan.search
         assert search is not None
-        trial = highest(search.lowest, search.limit, whole=search.over == "concurrency")
-        load = next(trial)
+        trial = voted(
+            highest(search.lowest, search.limit, whole=search.over == "concurrency"), search.runs
+        )
+        load, run = next(trial)
         try:
             while True:
-                level = search.level(plan.base, load)
+                level = search.level(plan.base, load, run)
                 summary = await self._level(target, workload, level)
                 if summary["stopped"].startswith("interrupted"):
                     return
                 share = summary["run"]["attainment"]
                 kept = share is not None and share >= search.attainment and summary["valid"]
-                load = trial.send(kept)
+                load, run = trial.send(kept)
         except StopIteration as over:
             self.report["search"] = {
                 "over": search.over,
                 "attainment": search.attainment,
+                "runs": search.runs,
                 "highest": over.value,
             }
 

@@ -120,10 +120,14 @@ def test_the_highest_load_that_meets_the_slos(tmp_path):
         "--url", f"127.0.0.1:{served.grpc}", "--search", "concurrency", "--search-to", "16",
         "--slo", "ttft=200ms", "--attainment", "0.9", "--duration", "2", "--warmup", "1",
         "--output-tokens", "15", "--out", str(tmp_path / "a"), "--max-client-lag", "500",
+        "--search-from", "4", "--search-runs", "2",
     )  # fmt: skip
     served.stop()
     assert ran.returncode == 0, ran.stderr
-    assert read_report(tmp_path / "a")["search"]["highest"] == 4.0
+    report = read_report(tmp_path / "a")
+    assert report["search"]["highest"] == 4.0
+    labels = [level["label"] for level in report["levels"]]
+    assert labels[:3] == ["concurrency 4", "concurrency 4, run 2", "concurrency 8"]
     assert "highest concurrency that meets the SLOs: 4" in ran.stdout
 
 
@@ -204,6 +208,7 @@ BAD = {
     "idle burstiness": (["--rate", "1", "--burstiness", "2"], 2, "is for --arrival gamma only"),
     "idle bound": (["--max-in-flight", "3"], 2, "--max-in-flight 3: is for --rate or --trace"),
     "idle search": (["--attainment", "0.9"], 2, "--attainment 0.9: is for --search only"),
+    "idle runs": (["--search-runs", "3"], 2, "--search-runs 3: is for --search only"),
     "idle speed": (["--trace-speed", "2"], 2, "--trace-speed 2.0: is for --trace only"),
     "idle length": (
         ["--workload", "tools", "--output-tokens", "9"],

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from gemma4_load.drive.level import Level
-from gemma4_load.drive.search import highest
+from gemma4_load.drive.search import highest, voted
 from gemma4_load.errors import OptionError
-from gemma4_load.plan import parse_levels, parse_slo
+from gemma4_load.plan import Search, parse_levels, parse_slo
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +38,33 @@ def test_rate(capacity):
     load, tried = found(capacity, 0.5, 64, whole=False)
     assert load <= min(capacity, 64) <= load * 1.1001
     assert len(tried) <= 16
+
+
+@pytest.mark.parametrize(
+    ("runs", "met", "asked"),
+    [
+        (1, "y", 1), (1, "n", 1), (3, "yy", 2), (3, "nn", 2), (3, "yny", 3), (3, "nyn", 3),
+        (2, "yy", 2), (2, "n", 1), (5, "ynyny", 5), (4, "ynyy", 4), (4, "nn", 2),
+    ],
+)  # fmt: skip
+def test_most_runs_of_a_load_decide(runs, met, asked):
+    trial = voted(highest(3, 3, whole=True), runs)
+    said = [next(trial)]
+    answers = iter(met)
+    try:
+        while True:
+            said.append(trial.send(next(answers) == "y"))
+    except StopIteration as over:
+        verdict = over.value
+    assert said == [(3, run) for run in range(asked)]
+    assert verdict == (3 if met.count("y") * 2 > runs else None)
+
+
+def test_runs_are_told_apart():
+    search = Search("concurrency", 1, 8, 0.95, 3)
+    levels = [search.level(Level(seed=7), 4, run) for run in range(2)]
+    assert [level.label for level in levels] == ["concurrency 4", "concurrency 4, run 2"]
+    assert [level.seed for level in levels] == [7, 8]
 
 
 def test_none_meets():

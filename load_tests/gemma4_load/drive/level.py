@@ -16,7 +16,8 @@ class Level:
     """``concurrency``: a closed loop of so many users, each asking again when it is
     answered. ``rate``: an open loop. Neither: the times are the trace's. ``seconds`` and
     ``requests`` are counted after the ``warmup`` seconds; the first that is reached ends it.
-    ``max_in_flight`` bounds an open loop whose server falls behind."""
+    ``max_in_flight`` bounds an open loop whose server falls behind. ``run`` counts runs of one load
+    in a search, from 0."""
 
     concurrency: int | None = None
     rate: Rate | None = None
@@ -27,12 +28,14 @@ class Level:
     requests: int | None = None
     seed: int = 0
     max_in_flight: int = 4096
+    run: int = 0
 
     @property
     def label(self) -> str:
+        again = f", run {self.run + 1}" if self.run else ""
         if self.concurrency is not None:
-            return f"concurrency {self.concurrency}"
-        return self.rate.label if self.rate is not None else "trace"
+            return f"concurrency {self.concurrency}{again}"
+        return f"{self.rate.label}{again}" if self.rate is not None else "trace"
 
     @property
     def load(self) -> float:

@@ -158,7 +158,8 @@ class Emitter:
             for stream in dict.fromkeys([*self._held, *self._feeds.due(now), *batch]):
                 self._serve(stream, now)
             for stream in self._feeds.flush(now):
-                self._break(stream, "sending a feed's response to the server failed")
+                if not stream.closed:
+                    self._break(stream, "sending a feed's response to the server failed")
             if now >= next_tick:
                 next_tick = now + _TICK_S
                 self._tick(now)
