@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import grpc
+import psutil
 import pytest
 from e2e.served import Served, user, wait_until
 from gemma4_client import AsyncClient, CancelledError, Gemma4Error
@@ -116,6 +117,53 @@ def test_a_killed_client_frees_all_slots(synthetic):
     child.kill()
     wait_until(synthetic.idle, CANCEL_S)
     child.wait()
+
+
+LOOPS = """
+import asyncio, sys
+from gemma4_client import AsyncClient
+
+async def main():
+    client = AsyncClient(sys.argv[1])
+    answers = (client.generate("x", max_tokens=10).result() for _ in range(24))
+    await asyncio.gather(*answers)
+    if sys.argv[2] == "closed":
+        await client.close()
+
+for _ in range(20):
+    asyncio.run(asyncio.wait_for(main(), 20))
+"""
+
+
+@pytest.mark.parametrize("client", ["closed", "forgotten"])
+def test_nothing_is_left_for_the_next_loop(synthetic, client):
+    """An event of a loop that is closed would be an error in the next one, and stop its others."""
+    ran = subprocess.run(
+        [sys.executable, "-c", LOOPS, f"127.0.0.1:{synthetic.grpc}", client],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+@in_loop
+async def test_the_server_keeps_nothing_of_what_it_sent(synthetic):
+    """Triton keeps each response of a stream until that ends, 1.2 KB each: 58 MB here, without a
+    feed."""
+    triton = next(
+        child
+        for child in psutil.Process(synthetic.process.pid).children(recursive=True)
+        if child.name() == "tritonserver"
+    )
+    async with client_of(synthetic) as client:
+        _, parts = await running(client, 60, max_tokens=810)
+        before = triton.memory_info().rss
+        for part in parts:
+            while (await anext(part)).completion_tokens < 790:
+                pass
+        assert triton.memory_info().rss - before < 12e6
+        for part in parts:
+            async for _ in part:
+                pass
 
 
 @in_loop

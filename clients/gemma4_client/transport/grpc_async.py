@@ -129,10 +129,10 @@ class AsyncGrpcTransport:
         return bool(reply.ready)
 
     async def close(self) -> None:
-        if self._feed is not None:
-            self._feed.close()
         for channel in self._pool.channels:
             await channel.close()
+        if self._feed is not None:
+            await self._feed.aclose()
 
 
 def _connect(address: Address) -> grpc.aio.Channel:

@@ -33,6 +33,8 @@ _RESPONSES = 8
 """A poll costs as much as three responses. With two polls the server can always go on while the
 next is under way (it takes none while it prepares a request, 2 ms), and 16 responses at most, one
 each 4 ms, wait for a client that lags."""
+_CLOSE_S = 1.0
+_SETTLE_S = 0.03
 _LINGER_S = 1.0
 """How long an unused feed is polled."""
 
@@ -45,6 +47,7 @@ class Feed:
         self._key = uuid.uuid4().hex
         self._numbers = itertools.count()
         self._inboxes: dict[int, Inbox] = {}
+        self._readers: set[asyncio.Task[None]] = set()
         self._call = channel.stream_stream(**FEED_METHOD)(metadata=metadata)
         self._loop = asyncio.get_running_loop()
         self._linger: asyncio.TimerHandle | None = None
@@ -60,6 +63,12 @@ class Feed:
             self._linger = None
         return f"{self._key}/{number}", number, inbox
 
+    def read(self, call: Any, inbox: Inbox) -> None:
+        """Have the stream of a request read."""
+        reader = self._loop.create_task(_read(call, inbox))
+        self._readers.add(reader)
+        reader.add_done_callback(self._readers.discard)
+
     def leave(self, number: int) -> None:
         self._inboxes.pop(number, None)
         if not self._inboxes and not self.over and not self._loop.is_closed():
@@ -71,6 +80,11 @@ class Feed:
         """Stop polling."""
         self.over = True
         self._call.cancel()
+
+    async def aclose(self) -> None:
+        """The same, with its calls; returns when all has ended."""
+        self.close()
+        await asyncio.wait({self._task, *self._readers}, timeout=_CLOSE_S)
 
     async def _run(self) -> None:
         try:
@@ -84,7 +98,8 @@ class Feed:
         except asyncio.InvalidStateError:
             pass  # written to a stream that has just ended
         except asyncio.CancelledError:
-            if not self.over:
+            if not self.over:  # by the end of the loop
+                await _settle(self._call)
                 raise
         finally:
             self.close()
@@ -125,7 +140,7 @@ class FeedCall:
         self._feed = feed
         self._number = number
         self._inbox = inbox
-        self._reader = asyncio.get_running_loop().create_task(_read(call, inbox))
+        feed.read(call, inbox)
 
     async def __aiter__(self) -> AsyncIterator[Delta]:
         try:
@@ -166,5 +181,13 @@ async def _read(call: Any, inbox: Inbox) -> None:
     except asyncio.CancelledError:
         inbox.fail(CancelledError(own_cancel()))
         task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if task is not None and task.cancelling():  # by the end of the loop
+            await _settle(call)
             raise
+
+
+async def _settle(call: Any) -> None:
+    """End ``call`` in a loop that is about to close, where what it asked gRPC for has to come back:
+    later it would stop the events of the process's next loop. Nothing tells when it has."""
+    call.cancel()
+    await asyncio.sleep(_SETTLE_S)
