@@ -22,7 +22,7 @@ from tritonclient.grpc import service_pb2
 from gemma4_client.errors import CancelledError, Gemma4Error, from_rpc
 from gemma4_client.results import Delta
 from gemma4_client.transport.base import own_cancel
-from gemma4_client.transport.grpc_wire import FEED_METHOD, message_delta
+from gemma4_client.transport.grpc_wire import STREAM_METHOD, message_delta
 from gemma4_client.transport.inbox import Inbox
 from gemma4_client.wire import build_poll, read_bundle
 
@@ -30,13 +30,13 @@ __all__ = ["Feed", "FeedCall"]
 
 _POLLS = 2
 _RESPONSES = 8
-"""A poll costs as much as three responses. With two polls the server can always go on while the
-next is under way (it takes none while it prepares a request, 2 ms), and 16 responses at most, one
-each 4 ms, wait for a client that lags."""
-_CLOSE_S = 1.0
-_SETTLE_S = 0.03
+"""A poll is a request and costs about four responses. With two polls the server can always go on
+while the next is under way (it takes none while it prepares a request, 2 ms), and 16 responses at
+most, one each 4 ms, wait for a client that lags."""
 _LINGER_S = 1.0
 """How long an unused feed is polled."""
+_CLOSE_S = 1.0
+_SETTLE_S = 0.03
 
 
 class Feed:
@@ -48,7 +48,7 @@ class Feed:
         self._numbers = itertools.count()
         self._inboxes: dict[int, Inbox] = {}
         self._readers: set[asyncio.Task[None]] = set()
-        self._call = channel.stream_stream(**FEED_METHOD)(metadata=metadata)
+        self._call = channel.stream_stream(**STREAM_METHOD)(metadata=metadata)
         self._loop = asyncio.get_running_loop()
         self._linger: asyncio.TimerHandle | None = None
         self.over = self.refused = False

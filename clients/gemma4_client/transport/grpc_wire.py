@@ -13,7 +13,6 @@ from gemma4_client.wire import read_delta
 
 __all__ = [
     "CHANNEL_OPTIONS",
-    "FEED_METHOD",
     "STREAM_METHOD",
     "message_delta",
     "metadata",
@@ -28,9 +27,6 @@ STREAM_METHOD: dict[str, Any] = {
 }
 """Called with one request and a half-close, which the server's two-way stream takes as well: no
 request iterator, so no thread (sync) and no task (asyncio) to feed it."""
-
-FEED_METHOD = STREAM_METHOD
-"""The same, called with many requests."""
 
 _LARGEST_MESSAGE = 64 << 20
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
