@@ -78,6 +78,7 @@ def test_the_repository_declares_the_same_inputs(model):
     found = re.findall(r'name: "(\w+)" data_type: TYPE_(\w+) dims: \[ (-?1) \] optional', text)
     if model == "engine":
         assert found.pop(0) == ("request", "UINT8", "-1")  # from preprocessing
+        assert found.pop(0) == ("feed", "STRING", "1")  # a poll
     assert found == [(i.name, i.dtype, "-1" if i.many else "1") for i in INPUTS]
 
 

@@ -76,7 +76,17 @@ def test_bos_may_be_left_out(service):
     assert (with_bos.text, without.text) == ("<bos>Hello", "Hello")
 
 
-@given(st.text(min_size=1).filter(lambda t: "\ufdd0" not in t and "<" not in t))
+SPACE = "\u2581"
+
+
+def test_the_tokenizers_own_mark_of_a_space_is_a_space(service):
+    """SentencePiece writes a space so; who types it gets a space back, as in transformers."""
+    assert ask(service, token_ids=ask(service, text=f"a{SPACE}b".encode()).token_ids).text == (
+        "<bos>a b"
+    )
+
+
+@given(st.text(min_size=1).filter(lambda t: not {"\ufdd0", "<", SPACE} & set(t)))
 def test_text_survives_the_way_there_and_back(service, text):
     there = ask(service, text=text.encode(), add_bos=False)
     back = ask(service, token_ids=there.token_ids)
