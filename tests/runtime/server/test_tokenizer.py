@@ -80,7 +80,7 @@ SPACE = "\u2581"
 
 
 def test_the_tokenizers_own_mark_of_a_space_is_a_space(service):
-    """SentencePiece writes a space so; who types it gets a space back, as in transformers."""
+    """SentencePiece writes a space so; who types it gets a space back."""
     assert ask(service, token_ids=ask(service, text=f"a{SPACE}b".encode()).token_ids).text == (
         "<bos>a b"
     )
