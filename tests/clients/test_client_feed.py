@@ -25,7 +25,7 @@ from gemma4_client.transport import grpc_async, grpc_feed
 from loops import in_loop
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-ALONE = 8  # streams that take no feed
+ALONE = grpc_async._FEED_FROM  # streams that take no feed
 
 
 class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
@@ -126,7 +126,7 @@ def client_of(url):
     return AsyncClient(url, retry=None, breaker=None)
 
 
-async def beside(client, servicer, count):
+async def beside(client, count):
     """Streams beside so many that wait that they take a feed."""
     alone = [client.generate("x") for _ in range(ALONE)]
     fed = [client.generate("x") for _ in range(count)]
@@ -137,7 +137,7 @@ async def beside(client, servicer, count):
 async def test_streams_beside_others_share_a_feed():
     with serving() as (servicer, url):
         async with client_of(url) as client:
-            alone, fed = await beside(client, servicer, 6)
+            alone, fed = await beside(client, 6)
             answers = await asyncio.gather(*(stream.result() for stream in fed))
             assert all(answer.ids == [7, 8] * 4 for answer in answers)
             servicer.go.set()
@@ -157,7 +157,7 @@ async def test_streams_beside_others_share_a_feed():
 async def test_an_unstreamed_answer_names_no_feed():
     with serving() as (servicer, url):
         async with client_of(url) as client:
-            await beside(client, servicer, 0)
+            await beside(client, 0)
             one = client.generate("x", stream=False)
             servicer.go.set()
             await one.result()
@@ -169,7 +169,7 @@ async def test_a_server_without_feeds():
     """It answers by the streams, and is not asked again for a while."""
     with serving("refuse") as (servicer, url):
         async with client_of(url) as client:
-            _, fed = await beside(client, servicer, 2)
+            _, fed = await beside(client, 2)
             assert [(await stream.result()).ids for stream in fed] == [[7, 8] * 4] * 2
             assert len(servicer.places) == 2
             await asyncio.to_thread(wait_until, lambda: client._connected._feed.refused, 5)
@@ -181,17 +181,17 @@ async def test_a_server_without_feeds():
 
 @in_loop
 async def test_a_feed_that_breaks_leaves_the_streams_to_themselves():
-    with serving("break") as (servicer, url):
+    with serving("break") as (_servicer, url):
         async with client_of(url) as client:
-            _, fed = await beside(client, servicer, 1)
+            _, fed = await beside(client, 1)
             assert (await fed[0].result()).ids == [7, 8] * 4
 
 
 @in_loop
 async def test_a_feed_that_ends_with_a_chunk_missing_is_an_error():
-    with serving("end") as (servicer, url):
+    with serving("end") as (_servicer, url):
         async with client_of(url) as client:
-            _, fed = await beside(client, servicer, 1)
+            _, fed = await beside(client, 1)
             with pytest.raises(StreamOrderError, match="after 1 chunks without its last"):
                 await fed[0].result()
 
@@ -200,7 +200,7 @@ async def test_a_feed_that_ends_with_a_chunk_missing_is_an_error():
 async def test_cancel_ends_one_stream():
     with serving("hang") as (servicer, url):
         async with client_of(url) as client:
-            _, fed = await beside(client, servicer, 2)
+            _, fed = await beside(client, 2)
             parts = [aiter(stream) for stream in fed]
             for part in parts:
                 assert (await anext(part)).index == 0
@@ -217,7 +217,7 @@ async def test_cancel_ends_one_stream():
 async def test_a_cancelled_task_ends_its_stream():
     with serving("hang") as (servicer, url):
         async with client_of(url) as client:
-            _, fed = await beside(client, servicer, 1)
+            _, fed = await beside(client, 1)
             task = asyncio.create_task(fed[0].result())
             await asyncio.to_thread(wait_until, lambda: servicer.places, 5)
             task.cancel()
@@ -230,7 +230,7 @@ async def test_a_cancelled_task_ends_its_stream():
 async def test_a_stream_that_nobody_reads_ends_with_its_last_reference():
     with serving("hang") as (servicer, url):
         async with client_of(url) as client:
-            _, fed = await beside(client, servicer, 1)
+            _, fed = await beside(client, 1)
             await asyncio.to_thread(wait_until, lambda: servicer.places, 5)
             fed.clear()
             gc.collect()
@@ -239,9 +239,9 @@ async def test_a_stream_that_nobody_reads_ends_with_its_last_reference():
 
 @in_loop
 async def test_the_timeout_of_a_request_holds():
-    with serving("hang") as (servicer, url):
+    with serving("hang") as (_servicer, url):
         async with client_of(url) as client:
-            await beside(client, servicer, 0)
+            await beside(client, 0)
             with pytest.raises(DeadlineExceededError):
                 await client.generate("x", timeout=0.3).result()
 
@@ -251,7 +251,7 @@ async def test_an_unused_feed_is_left(monkeypatch):
     monkeypatch.setattr(grpc_feed, "_LINGER_S", 0.05)
     with serving() as (servicer, url):
         async with client_of(url) as client:
-            _, fed = await beside(client, servicer, 2)
+            _, fed = await beside(client, 2)
             await asyncio.gather(*(stream.result() for stream in fed))
             await asyncio.to_thread(wait_until, servicer.feed_gone.is_set, 5)
             more = [client.generate("x") for _ in range(2)]  # by another one, at once
@@ -261,9 +261,9 @@ async def test_an_unused_feed_is_left(monkeypatch):
 
 @in_loop
 async def test_a_server_that_ends_ends_all():
-    with serving("hang") as (servicer, url):
+    with serving("hang") as (_servicer, url):
         client = client_of(url)
-        _, fed = await beside(client, servicer, 2)
+        _, fed = await beside(client, 2)
         parts = [aiter(stream) for stream in fed]
         for part in parts:
             await anext(part)
@@ -271,7 +271,3 @@ async def test_a_server_that_ends_ends_all():
         with pytest.raises((UnavailableError, CancelledError, StreamOrderError)):
             await anext(part)
     await client.close()
-
-
-def test_the_test_knows_from_how_many_on():
-    assert grpc_async._FEED_FROM == ALONE

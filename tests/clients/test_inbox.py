@@ -107,26 +107,15 @@ async def test_an_error_after_the_last_chunk_is_none():
     assert await rest(inbox) == [0]
 
 
+@pytest.mark.parametrize("came", [delta(0), delta(1, "stop")], ids=["no end", "a gap"])
 @in_loop
-async def test_a_feed_that_never_brings_the_end_is_an_error(monkeypatch):
+async def test_a_feed_that_never_brings_what_lacks_is_an_error(monkeypatch, came):
     monkeypatch.setattr(module, "_SILENCE_S", 0.02)
     inbox = Inbox()
-    inbox.put(delta(0))
-    inbox.ended("call")
-    assert (await inbox.get()).index == 0
-    with pytest.raises(UnavailableError, match="did not bring its last chunk"):
-        await inbox.get()
-
-
-@in_loop
-async def test_a_gap_is_silence_too(monkeypatch):
-    """The last chunk is there, one before it is not."""
-    monkeypatch.setattr(module, "_SILENCE_S", 0.02)
-    inbox = Inbox()
-    inbox.put(delta(1, "stop"))
+    inbox.put(came)
     inbox.ended("call")
     with pytest.raises(UnavailableError, match="did not bring its last chunk"):
-        await inbox.get()
+        await rest(inbox)
 
 
 @in_loop

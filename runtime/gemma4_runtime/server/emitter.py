@@ -202,7 +202,7 @@ class Emitter:
         self._held.pop(stream, None)
         feed = self._feeds.of(stream)
         if feed is not None and not stream.failing and not feed.open(now):
-            feed.waiting.setdefault(stream)
+            feed.news.append(stream)
             return
         if stream.collect():
             self._engine.cancel(stream.request.key)
@@ -278,7 +278,6 @@ class Emitter:
     def _close(self, stream: Stream) -> None:
         stream.closed = True
         self._held.pop(stream, None)
-        self._feeds.forget(stream)
         self._forget(stream)
 
     def _forget(self, stream: Stream) -> None:
