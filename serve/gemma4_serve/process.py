@@ -19,6 +19,7 @@ from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
 
 from gemma4_serve.errors import ServeError
+from gemma4_serve.exposure import closing_arguments
 from gemma4_serve.group import end_group
 from gemma4_serve.install import TritonInstall
 from gemma4_serve.logs import LogPump
@@ -44,6 +45,7 @@ class ServerOptions:
     slots: int | None = None
     max_queued: int | None = None
     gpu_device_ids: str | None = None
+    allow_remote_embedded: bool = False
 
 
 class TritonProcess:
@@ -101,6 +103,7 @@ class TritonProcess:
             # Clients and load balancers may ping idle connections every 10 s.
             "--grpc-keepalive-permit-without-calls=true",
             "--grpc-http2-min-recv-ping-interval-without-data=10000",
+            *closing_arguments(),
         ]
 
     @property

@@ -18,6 +18,7 @@ from gemma4_runtime.manifest import Manifest
 from gemma4_runtime.server.access_log import log_event
 
 from gemma4_serve.banner import banner
+from gemma4_serve.exposure import check_host
 from gemma4_serve.install import find_triton
 from gemma4_serve.logs import LogPump
 from gemma4_serve.process import ServerOptions, TritonProcess
@@ -57,6 +58,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         install = find_triton(self._options.run_dir)
+        check_host(install, self._options.host, allow_remote=self._options.allow_remote_embedded)
         losses = 0
         while True:
             started = time.monotonic()
