@@ -7,7 +7,7 @@ import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.messages import KEY_PARAMETER, Chunk, encode
 from gemma4_runtime.output.render import pack, render
-from gemma4_runtime.server.call import engine_call, feed_place, parameters_of, poll_text
+from gemma4_runtime.server.call import engine_call, feed_place, id_of, parameters_of, poll_text
 from gemma4_runtime.server.engine_step import EngineStep
 from gemma4_runtime.server.guard import attempt, relayed, told
 from gemma4_runtime.server.seal import Kind, Sealer
@@ -33,7 +33,7 @@ class TritonPythonModel:
                     transport = ToEnsemble(transport.sender, self._step.sealer)
                     self._step.submit(inputs["request"].as_numpy().tobytes(), transport)
                 else:
-                    parameters = parameters_of(request.parameters())
+                    parameters = parameters_of(request)
                     place = feed_place(parameters)
                     prepared = _prepared(request, parameters)
                     self._step.submit(prepared.as_numpy().tobytes(), transport, place)
@@ -50,7 +50,7 @@ def _prepared(request: object, parameters: dict) -> object:
         model_name="preprocessing",
         inputs=request.inputs(),
         requested_output_names=["request"],
-        request_id=request.request_id(),
+        request_id=id_of(request),
         parameters={name: parameters[name] for name in (KEY_PARAMETER,) if name in parameters},
     )
     response = call.exec()

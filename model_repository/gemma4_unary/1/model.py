@@ -7,6 +7,7 @@ import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError, internal, invalid
 from gemma4_runtime.messages import KEY_PARAMETER
 from gemma4_runtime.server.board import BOARD_NAME
+from gemma4_runtime.server.call import id_of
 from gemma4_runtime.server.client_watch import ClientWatch
 from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
 from gemma4_runtime.server.guard import relayed, told
@@ -43,7 +44,7 @@ class TritonPythonModel:
             model_name="gemma4",
             inputs=[*inputs.values(), whole],
             requested_output_names=self._outputs,
-            request_id=request.request_id(),
+            request_id=id_of(request),
             parameters={KEY_PARAMETER: sealed_key(key, self._live.get().sealer)},
         )
         with ClientWatch(request.is_cancelled, lambda: self._control.send("cancel", key)):

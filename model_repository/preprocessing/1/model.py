@@ -5,7 +5,7 @@ import time
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
-from gemma4_runtime.server.call import parameters_of
+from gemma4_runtime.server.call import id_of, parameters_of
 from gemma4_runtime.server.frontdoor import FrontDoor
 from gemma4_runtime.server.guard import told
 from gemma4_runtime.settings import load_settings
@@ -22,8 +22,8 @@ class TritonPythonModel:
         try:
             made = self._door.admit(
                 {tensor.name(): tensor.as_numpy() for tensor in request.inputs()},
-                request_id=request.request_id(),
-                parameters=parameters_of(request.parameters()),
+                request_id=id_of(request),
+                parameters=parameters_of(request),
                 now=time.time(),
             )
         except Exception as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy.typing as npt
 
@@ -12,7 +12,15 @@ from gemma4_runtime.errors import invalid
 from gemma4_runtime.input.tensors import InputSpec, read_inputs
 from gemma4_runtime.messages import FEED_PARAMETER
 
-__all__ = ["MAX_ID_BYTES", "check_id", "engine_call", "feed_place", "parameters_of", "poll_text"]
+__all__ = [
+    "MAX_ID_BYTES",
+    "TritonRequest",
+    "engine_call",
+    "feed_place",
+    "id_of",
+    "parameters_of",
+    "poll_text",
+]
 
 MAX_ID_BYTES = 1024
 """Of a request id, which every log line of the request repeats."""
@@ -39,11 +47,20 @@ def poll_text(array: npt.NDArray[Any]) -> str:
     return text
 
 
-def parameters_of(text: str) -> dict[str, Any]:
+class TritonRequest(Protocol):
+    """Of ``triton_python_backend_utils.InferenceRequest``. Both raise :class:`UnicodeDecodeError`
+    for a request over HTTP that is not UTF-8."""
+
+    def request_id(self) -> str: ...
+
+    def parameters(self) -> str: ...
+
+
+def parameters_of(request: TritonRequest) -> dict[str, Any]:
     """From the JSON that Triton's Python backend makes of them. Raises INVALID_ARGUMENT for names
     and values that it cannot carry, such as bytes that are not UTF-8."""
     try:
-        found = json.loads(text or "{}")
+        found = json.loads(request.parameters() or "{}")
     except (ValueError, RecursionError):
         raise invalid("parameters", "cannot be read; names and values must be UTF-8") from None
     return found if isinstance(found, dict) else {}
@@ -57,8 +74,13 @@ def feed_place(parameters: Mapping[str, Any]) -> str:
     return place
 
 
-def check_id(request_id: str) -> str:
-    """Raises INVALID_ARGUMENT for one that would flood the log."""
+def id_of(request: TritonRequest) -> str:
+    """The client's id of a request. Raises INVALID_ARGUMENT for one that is not UTF-8 or would
+    flood the log."""
+    try:
+        request_id = request.request_id()
+    except UnicodeDecodeError:
+        raise invalid("id", "must be UTF-8") from None
     size = len(request_id.encode(errors="surrogatepass"))
     if size > MAX_ID_BYTES:
         raise invalid("id", f"{size} bytes; a request id has at most {MAX_ID_BYTES}")

@@ -15,7 +15,6 @@ from gemma4_runtime.limits import Limits
 from gemma4_runtime.manifest import Manifest, read_manifest
 from gemma4_runtime.messages import encode
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
-from gemma4_runtime.server.call import check_id
 from gemma4_runtime.server.live_board import LiveBoard
 from gemma4_runtime.server.request_key import request_key
 from gemma4_runtime.server.seal import Kind
@@ -56,7 +55,6 @@ class FrontDoor:
         :class:`~gemma4_runtime.errors.RequestError`: UNAVAILABLE, INVALID_ARGUMENT."""
         live = self._live.get()
         key = request_key(parameters, live.sealer)
-        check_id(request_id)
         self._check_load(live.board)
         request = self._preparer.prepare(tensors, request_id=request_id, key=key, now=now)
         return live.sealer.seal(Kind.REQUEST, encode(request))

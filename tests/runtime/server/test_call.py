@@ -11,9 +11,9 @@ from gemma4_runtime.errors import RequestError, Status, internal, invalid
 from gemma4_runtime.input.tensors import INPUTS
 from gemma4_runtime.server.call import (
     MAX_ID_BYTES,
-    check_id,
     engine_call,
     feed_place,
+    id_of,
     parameters_of,
     poll_text,
 )
@@ -38,19 +38,35 @@ def test_every_pair_of_inputs_is_one_call_or_an_error():
         assert engine_call([name]) == (name if name in ("request", "feed") else "inputs")
 
 
-@given(text=st.text() | st.binary().map(lambda data: data.decode("latin1")))
-def test_parameters_are_an_object_or_refused(text):
-    try:
-        assert isinstance(parameters_of(text), dict)
-    except RequestError as error:
-        assert error.status is Status.INVALID_ARGUMENT
+class Request:
+    """As Triton's: text that is not UTF-8 raises when it is read."""
+
+    def __init__(self, *, id: bytes = b"", parameters: bytes = b"") -> None:
+        self._id, self._parameters = id, parameters
+
+    def request_id(self) -> str:
+        return self._id.decode()
+
+    def parameters(self) -> str:
+        return self._parameters.decode()
+
+
+@given(data=st.binary() | st.text().map(str.encode))
+def test_parameters_and_ids_are_read_or_refused(data):
+    for read, kind in ((parameters_of, dict), (id_of, str)):
+        try:
+            assert isinstance(read(Request(id=data, parameters=data)), kind)
+        except RequestError as error:
+            assert error.status is Status.INVALID_ARGUMENT
 
 
 def test_parameters():
-    assert parameters_of("") == parameters_of("{}") == parameters_of("[1]") == {}
-    assert parameters_of('{"a": 1}') == {"a": 1}
-    with pytest.raises(RequestError, match="parameters: "):
-        parameters_of("[" * 200_000)
+    for empty in (b"", b"{}", b"[1]"):
+        assert parameters_of(Request(parameters=empty)) == {}
+    assert parameters_of(Request(parameters=b'{"a": 1}')) == {"a": 1}
+    for bad in (b"[" * 200_000, b'{"\xff": 1}', b"{"):
+        with pytest.raises(RequestError, match="parameters: cannot be read"):
+            parameters_of(Request(parameters=bad))
 
 
 @pytest.mark.parametrize("value", [1, True, None, [], {}])
@@ -69,10 +85,13 @@ def test_a_poll_is_one_text(value):
 
 
 def test_ids_have_a_bound():
-    assert check_id("é" * (MAX_ID_BYTES // 2)) == "é" * (MAX_ID_BYTES // 2)
-    for long in ("x" * (MAX_ID_BYTES + 1), "é" * (MAX_ID_BYTES // 2 + 1)):
+    longest = "é" * (MAX_ID_BYTES // 2)
+    assert id_of(Request(id=longest.encode())) == longest
+    for long in ("x" * (MAX_ID_BYTES + 1), longest + "x"):
         with pytest.raises(RequestError, match=f"id: {len(long.encode())} bytes"):
-            check_id(long)
+            id_of(Request(id=long.encode()))
+    with pytest.raises(RequestError, match="id: must be UTF-8"):
+        id_of(Request(id=b"\xff"))
 
 
 def test_only_the_log_hears_what_broke(capsys):
