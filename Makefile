@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: setup serve chat gateway load test lint format bench bench-clients bench-host bench-agreement bench-host-ttft bench-meter clean
+.PHONY: setup serve chat gateway load test test-fuzz lint format bench bench-clients bench-host bench-agreement bench-host-ttft bench-meter clean
 .DEFAULT_GOAL := setup
 
 $(VENV)/.created:
@@ -59,6 +59,11 @@ format: $(VENV)/.dev
 
 test: $(VENV)/.dev lint
 	$(BIN)/python -m pytest $(ARGS)
+
+# COUNT requests of each of four protocols, and the hand-made bombs.
+COUNT ?= 20000
+test-fuzz: $(VENV)/.dev
+	FUZZ_COUNT=$(COUNT) $(BIN)/python -m pytest tests/e2e/fuzz -s $(ARGS)
 
 RANDOM_ENGINE := engines/random-1gb
 $(RANDOM_ENGINE)/engine.json: | $(VENV)/.dev

@@ -36,7 +36,7 @@ class Canary:
             build_request(inputs, model=model).SerializeToString() for model in ("gemma4", "engine")
         ]
         with Sender(server.http, server.grpc) as sender:
-            while not over.wait(CANARY_S):
+            while not (over.wait(CANARY_S) and self.seconds):
                 started = time.monotonic()
                 try:
                     ended = sender.stream_bytes([requests[len(self.seconds) % 2]])
