@@ -40,6 +40,10 @@ class LiveBoard:
         assert self._opened is not None
         return self._opened
 
+    def last(self) -> Opened:
+        """What :meth:`get` gave last, without a look whether it has been replaced."""
+        return self._opened or self.get()
+
     def _open(self) -> None:
         before, self._opened = self._opened, None
         if before is not None:
