@@ -17,7 +17,7 @@ FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         settings = load_settings()
-        self._beat = start_model_process(settings.run_dir)
+        self._beat = start_model_process(settings)
         self._step = EngineStep(settings)
 
     def execute(self, requests: list) -> None:

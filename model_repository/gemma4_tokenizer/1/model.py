@@ -11,7 +11,7 @@ from gemma4_runtime.settings import load_settings
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         settings = load_settings()
-        self._beat = start_model_process(settings.run_dir)
+        self._beat = start_model_process(settings)
         self._service = TokenizerService(settings)
 
     def finalize(self) -> None:

@@ -17,9 +17,9 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         config = json.loads(args["model_config"])
         self._outputs = [output["name"] for output in config["output"]]
-        run_dir = load_settings().run_dir
-        self._beat = start_model_process(run_dir)
-        self._control = ControlClient(run_dir / CONTROL_NAME)
+        settings = load_settings()
+        self._beat = start_model_process(settings)
+        self._control = ControlClient(settings.run_dir / CONTROL_NAME)
 
     def finalize(self) -> None:
         self._beat.close()

@@ -15,7 +15,7 @@ FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         settings = load_settings()
-        self._beat = start_model_process(settings.run_dir)
+        self._beat = start_model_process(settings)
         self._door = ExitDoor(settings, Field.CHUNKS_HANDLED)
 
     def finalize(self) -> None:

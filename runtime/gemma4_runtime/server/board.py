@@ -47,6 +47,8 @@ class Field(IntEnum):
     """Of the engine's paged KV cache; 0 where it has none, or has not said yet."""
     SEAL = 19
     """Random, of this run: see :mod:`gemma4_runtime.server.seal`."""
+    RELEASED = 24
+    """1 when the engine was closed before its server."""
     CHUNKS_HANDLED = 32
     """Written by postprocessing."""
 

@@ -1,4 +1,4 @@
-"""The control socket of the engine step: cancel one request, drain, abort all.
+"""The control socket of the engine step: cancel one request, drain, abort all, release the engine.
 
 One Unix datagram per command: no connection to keep, lose or leak. A cancelled client is noticed
 by postprocessing (Triton does not tell a running ensemble step), which sends the key from here.

@@ -15,19 +15,28 @@ from pathlib import Path
 from gemma4_runtime.server.access_log import log_event
 from gemma4_runtime.server.heartbeat import Heartbeat
 from gemma4_runtime.server.log_writer import flush_logs
+from gemma4_runtime.settings import Settings
 
 __all__ = ["EXIT_BROKEN", "EXIT_ORPHAN", "end_process", "start_model_process"]
 
 EXIT_BROKEN = 70
 EXIT_ORPHAN = 71
 _STACK_LINES = 8
+_SHM = Path("/dev/shm")
 
 
-def start_model_process(run_dir: Path) -> Heartbeat:
+def start_model_process(settings: Settings) -> Heartbeat:
     """Call this first in a model's ``initialize``; close what it returns in ``finalize``. From now
-    on the process ends when one of its threads ends by an exception, or when its parent is gone."""
+    on the process ends when one of its threads ends by an exception, or when its parent is gone:
+    then it also removes the shared memory that the parent could not remove."""
     threading.excepthook = _on_thread_death
-    return Heartbeat(run_dir, on_orphan=lambda: os._exit(EXIT_ORPHAN))
+    return Heartbeat(settings.run_dir, on_orphan=lambda: _end_orphan(settings.shm_prefix))
+
+
+def _end_orphan(shm_prefix: str) -> None:
+    for region in _SHM.glob(f"{shm_prefix}*") if shm_prefix else ():
+        region.unlink(missing_ok=True)
+    os._exit(EXIT_ORPHAN)
 
 
 def end_process(event: str, **fields: object) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from e2e.command import wait_until
 from gemma4_runtime.server.heartbeat import BEAT_S, read_beat
@@ -16,16 +18,18 @@ RUN = """
 import sys, threading, time
 from pathlib import Path
 from gemma4_runtime.server.model_process import start_model_process
-beat = start_model_process(Path(sys.argv[1]))
+from gemma4_runtime.settings import Settings
+folder = Path(sys.argv[1])
+beat = start_model_process(Settings(folder, folder, shm_prefix=sys.argv[2]))
 print("up", flush=True)
 sys.stdin.readline()
 {then}
 """
 
 
-def start(run_dir, then="beat.close()", **options):
+def start(run_dir, then="beat.close()", shm_prefix="", **options):
     process = subprocess.Popen(
-        [sys.executable, "-c", RUN.format(then=then), str(run_dir)],
+        [sys.executable, "-c", RUN.format(then=then), str(run_dir), shm_prefix],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
     )  # fmt: skip
     assert process.stdout.readline() == "up\n"
@@ -67,23 +71,26 @@ def test_a_dead_thread_ends_the_process_and_says_which(tmp_path):
     assert '"thread": "worker"' in errors and "division by zero" in errors
 
 
-def test_an_orphan_ends(tmp_path):
+def test_an_orphan_ends_and_leaves_no_shared_memory(tmp_path):
+    prefix = f"gemma4_test_{os.getpid()}_"
+    regions = [Path("/dev/shm") / f"{prefix}{number}" for number in range(2)]
+    for region in regions:
+        region.touch()
     code = (
         "import subprocess, sys, time\n"
         f"child = subprocess.Popen([sys.executable, '-c', {RUN.format(then='time.sleep(60)')!r}, "
-        "sys.argv[1]], stdout=subprocess.PIPE, stdin=subprocess.PIPE)\n"
+        "*sys.argv[1:]], stdout=subprocess.PIPE, stdin=subprocess.PIPE)\n"
         "child.stdout.readline()\n"
         "print(child.pid, flush=True)\n"
         "time.sleep(60)\n"
     )
     parent = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(tmp_path), prefix], stdout=subprocess.PIPE, text=True
     )
     child = int(parent.stdout.readline())
     pidfd = os.pidfd_open(child)
     parent.kill()
     parent.wait(10)
-    import select
-
     assert select.select([pidfd], [], [], 10)[0]
     os.close(pidfd)
+    assert not any(region.exists() for region in regions)
