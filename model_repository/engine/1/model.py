@@ -10,6 +10,7 @@ from gemma4_runtime.output.render import pack, render
 from gemma4_runtime.server.call import engine_call, feed_place, id_of, parameters_of, poll_text
 from gemma4_runtime.server.engine_step import EngineStep
 from gemma4_runtime.server.guard import attempt, relayed, told
+from gemma4_runtime.server.model_process import start_model_process
 from gemma4_runtime.server.seal import Kind, Sealer
 from gemma4_runtime.settings import load_settings
 
@@ -19,7 +20,9 @@ STEP = "engine"
 
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
-        self._step = EngineStep(load_settings())
+        settings = load_settings()
+        self._beat = start_model_process(settings)
+        self._step = EngineStep(settings)
 
     def execute(self, requests: list) -> None:
         for request in requests:
@@ -42,6 +45,7 @@ class TritonPythonModel:
 
     def finalize(self) -> None:
         self._step.close()
+        self._beat.close()
 
 
 def _prepared(request: object, parameters: dict) -> object:

@@ -12,6 +12,7 @@ from gemma4_runtime.server.client_watch import ClientWatch
 from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
 from gemma4_runtime.server.guard import relayed, told
 from gemma4_runtime.server.live_board import LiveBoard
+from gemma4_runtime.server.model_process import start_model_process
 from gemma4_runtime.server.request_key import new_key, sealed_key
 from gemma4_runtime.settings import load_settings
 
@@ -20,9 +21,13 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         config = json.loads(args["model_config"])
         self._outputs = [output["name"] for output in config["output"]]
-        run_dir = load_settings().run_dir
-        self._control = ControlClient(run_dir / CONTROL_NAME)
-        self._live = LiveBoard(run_dir / BOARD_NAME)
+        settings = load_settings()
+        self._beat = start_model_process(settings)
+        self._control = ControlClient(settings.run_dir / CONTROL_NAME)
+        self._live = LiveBoard(settings.run_dir / BOARD_NAME)
+
+    def finalize(self) -> None:
+        self._beat.close()
 
     def execute(self, requests: list) -> list:
         return [self._answer(request) for request in requests]

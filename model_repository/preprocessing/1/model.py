@@ -8,12 +8,18 @@ from gemma4_runtime.errors import RequestError
 from gemma4_runtime.server.call import id_of, parameters_of
 from gemma4_runtime.server.frontdoor import FrontDoor
 from gemma4_runtime.server.guard import told
+from gemma4_runtime.server.model_process import start_model_process
 from gemma4_runtime.settings import load_settings
 
 
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
-        self._door = FrontDoor(load_settings())
+        settings = load_settings()
+        self._beat = start_model_process(settings)
+        self._door = FrontDoor(settings)
+
+    def finalize(self) -> None:
+        self._beat.close()
 
     def execute(self, requests: list) -> list:
         return [self._answer(request) for request in requests]
