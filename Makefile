@@ -1,5 +1,7 @@
-# `make serve` and `make test` need only Python 3.11 or 3.12, make and a C library.
-PYTHON ?= python3
+# `make serve` and `make test` need Python 3.11 or 3.12, its shared library, libgomp, make and glibc;
+# what lacks is named, with the line that installs it, before anything else is done.
+PYTHON ?=
+PYTHONS := $(if $(PYTHON),"$(PYTHON)",python3 python3.12 python3.11 /usr/bin/python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -10,9 +12,8 @@ LOCK := requirements.lock
 .DEFAULT_GOAL := setup
 
 $(VENV)/.created:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) or sys.version_info >= (3, 13))' \
-	  || { echo "Python 3.11 or 3.12 is needed; name one with PYTHON=..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@python=$$(sh install/find_python.sh $(PYTHONS)) \
+	  && PYTHONPATH=runtime "$$python" -m gemma4_runtime.needs && sh install/make_venv.sh "$$python" $(VENV)
 	@touch $@
 
 $(VENV)/.serve: $(VENV)/.created pyproject.toml $(LOCK)

@@ -54,7 +54,7 @@ class TritonProcess:
         self._options = options
         self._log = log
         self._shm_prefix = f"gemma4_{os.getpid()}_{time.monotonic_ns()}_"
-        env = os.environ | install.env | self._model_env()
+        env = os.environ | install.env | self._model_env(install)
         self._process = subprocess.Popen(
             self._command(install),
             env=env,
@@ -70,9 +70,12 @@ class TritonProcess:
         self._pump.start()
         self._engine_pidfd: int | None = None
 
-    def _model_env(self) -> dict[str, str]:
+    def _model_env(self, install: TritonInstall) -> dict[str, str]:
         options = self._options
-        env = {names.ENGINE_DIR: str(options.engine), names.RUN_DIR: str(options.run_dir)}
+        env = {
+            names.ENGINE_DIR: install.path(options.engine),
+            names.RUN_DIR: install.path(options.run_dir),
+        }
         for name, value in (
             (names.THREADS, options.threads),
             (names.SLOTS, options.slots),
@@ -87,7 +90,7 @@ class TritonProcess:
         options, ports = self._options, self._options.ports
         return [
             str(install.binary),
-            f"--model-repository={options.repository}",
+            f"--model-repository={install.path(options.repository)}",
             f"--backend-directory={install.backends}",
             f"--backend-config=python,shm-region-prefix-name={self._shm_prefix}",
             "--disable-auto-complete-config",
