@@ -8,12 +8,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: setup serve chat gateway load test lint format bench bench-clients bench-host bench-agreement bench-host-ttft bench-meter clean
+.PHONY: setup serve chat gateway load test test-fresh lint format bench bench-clients bench-host bench-agreement bench-host-ttft bench-meter clean
 .DEFAULT_GOAL := setup
 
 $(VENV)/.created:
-	@python=$$(sh install/find_python.sh $(PYTHONS)) \
-	  && PYTHONPATH=runtime "$$python" -m gemma4_runtime.needs && sh install/make_venv.sh "$$python" $(VENV)
+	@python=$$(sh install/check.sh $(PYTHONS)) && sh install/make_venv.sh "$$python" $(VENV)
 	@touch $@
 
 $(VENV)/.serve: $(VENV)/.created pyproject.toml $(LOCK)
@@ -60,6 +59,11 @@ format: $(VENV)/.dev
 
 test: $(VENV)/.dev lint
 	$(BIN)/python -m pytest $(ARGS)
+
+# README's commands in containers that have nothing; needs podman. See tests/fresh/README.md.
+BASES ?= bookworm
+test-fresh:
+	@python3 tests/fresh $(ARGS) $(BASES)
 
 RANDOM_ENGINE := engines/random-1gb
 $(RANDOM_ENGINE)/engine.json: | $(VENV)/.dev

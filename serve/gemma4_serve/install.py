@@ -50,7 +50,11 @@ def _find(run_dir: Path, system: Path) -> TritonInstall:
     binary, links = system / "bin" / "tritonserver", Links(run_dir)
     if binary.is_file():
         paths = [path for path in sys.path if path and Path(path).exists()]
-        env = {"PYTHONPATH": ":".join(paths), "PATH": _path(Path(sys.executable).parent)}
+        env = {
+            "PYTHONPATH": ":".join(paths),
+            "PATH": _path(Path(sys.executable).parent),
+            "VIRTUAL_ENV": sys.prefix,
+        }
         return TritonInstall(binary, system / "backends", env, embedded=False, links=links)
     spec = importlib.util.find_spec("pytriton")
     if spec is None or spec.origin is None:
