@@ -7,7 +7,7 @@ number of its tensors, not with its bytes.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -96,11 +96,11 @@ class GenerationRequest(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ToolCall(msgspec.Struct, frozen=True):
-    """One whole tool call. ``arguments`` is the parsed object."""
+    """One whole tool call. ``arguments`` is the text of a JSON object."""
 
     id: str
     name: str
-    arguments: dict[str, Any]
+    arguments: str
 
 
 class Segment(msgspec.Struct, frozen=True, array_like=True):

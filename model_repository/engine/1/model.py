@@ -8,6 +8,7 @@ from gemma4_runtime.errors import RequestError, internal, parse_wire
 from gemma4_runtime.messages import FEED_PARAMETER, KEY_PARAMETER, Chunk, encode
 from gemma4_runtime.output.render import pack, render
 from gemma4_runtime.server.engine_step import EngineStep
+from gemma4_runtime.server.model_process import start_model_process
 from gemma4_runtime.settings import load_settings
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
@@ -15,7 +16,9 @@ FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
-        self._step = EngineStep(load_settings())
+        settings = load_settings()
+        self._beat = start_model_process(settings)
+        self._step = EngineStep(settings)
 
     def execute(self, requests: list) -> None:
         for request in requests:
@@ -39,6 +42,7 @@ class TritonPythonModel:
 
     def finalize(self) -> None:
         self._step.close()
+        self._beat.close()
 
 
 def _prepared(request: object, key: str) -> object:

@@ -9,6 +9,7 @@ from gemma4_runtime.errors import RequestError, internal, invalid, parse_wire
 from gemma4_runtime.messages import KEY_PARAMETER
 from gemma4_runtime.server.client_watch import ClientWatch
 from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
+from gemma4_runtime.server.model_process import start_model_process
 from gemma4_runtime.settings import load_settings
 
 
@@ -16,7 +17,12 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         config = json.loads(args["model_config"])
         self._outputs = [output["name"] for output in config["output"]]
-        self._control = ControlClient(load_settings().run_dir / CONTROL_NAME)
+        settings = load_settings()
+        self._beat = start_model_process(settings)
+        self._control = ControlClient(settings.run_dir / CONTROL_NAME)
+
+    def finalize(self) -> None:
+        self._beat.close()
 
     def execute(self, requests: list) -> list:
         return [self._answer(request) for request in requests]

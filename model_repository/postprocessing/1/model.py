@@ -6,6 +6,7 @@ from gemma4_runtime.messages import decode_chunk
 from gemma4_runtime.output.render import ChunkText, render
 from gemma4_runtime.server.board import Field
 from gemma4_runtime.server.exit_door import ExitDoor
+from gemma4_runtime.server.model_process import start_model_process
 from gemma4_runtime.settings import load_settings
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
@@ -13,7 +14,12 @@ FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
-        self._door = ExitDoor(load_settings(), Field.CHUNKS_HANDLED)
+        settings = load_settings()
+        self._beat = start_model_process(settings)
+        self._door = ExitDoor(settings, Field.CHUNKS_HANDLED)
+
+    def finalize(self) -> None:
+        self._beat.close()
 
     def execute(self, requests: list) -> None:
         for request in requests:

@@ -9,12 +9,18 @@ import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.messages import KEY_PARAMETER
 from gemma4_runtime.server.frontdoor import FrontDoor
+from gemma4_runtime.server.model_process import start_model_process
 from gemma4_runtime.settings import load_settings
 
 
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
-        self._door = FrontDoor(load_settings())
+        settings = load_settings()
+        self._beat = start_model_process(settings)
+        self._door = FrontDoor(settings)
+
+    def finalize(self) -> None:
+        self._beat.close()
 
     def execute(self, requests: list) -> list:
         return [self._answer(request) for request in requests]

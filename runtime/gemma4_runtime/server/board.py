@@ -40,12 +40,15 @@ class Field(IntEnum):
     CACHED_TOKENS = 13
     GENERATED_TOKENS = 14
     BEAT_NS = 16
-    """time.monotonic_ns() of the emitter's last turn; the clock is the machine's."""
+    """time.monotonic_ns() of the last look of the emitter that looked least recently; the clock is
+    the machine's. ``gemma4 serve`` restarts a server whose emitters stand still."""
     KV_BLOCKS_USED = 17
     KV_BLOCKS = 18
     """Of the engine's paged KV cache; 0 where it has none, or has not said yet."""
     SEAL = 19
     """Random, of this run: see :mod:`gemma4_runtime.server.seal`."""
+    RELEASED = 24
+    """1 when the engine was closed before its server."""
     CHUNKS_HANDLED = 32
     """Written by postprocessing."""
 

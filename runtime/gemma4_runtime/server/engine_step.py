@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Sequence
-from threading import Event
+from threading import Event, Lock
 
 from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.engines.factory import create_engine
@@ -43,6 +43,7 @@ class EngineStep:
         self._board[Field.MAX_QUEUED] = self._engine.info.max_queued
         self._board[Field.ENGINE_PID] = os.getpid()
         self._board[Field.SEAL] = secrets.randbits(64)
+        self._releasing = Lock()
         self._emitters = Emitters(self._engine, table, self._board, on_end=log_request)
         self._loss = LossWatch(self._engine, self._board, abort=self._emitters.abort_all)
         self._control = ControlServer(settings.run_dir / CONTROL_NAME, self._command)
@@ -65,11 +66,19 @@ class EngineStep:
     def close(self) -> None:
         """Orderly end; open streams are failed as UNAVAILABLE."""
         self._control.close()
-        self._loss.close()
-        self._engine.drain()
-        self._emitters.close()
-        self._engine.close()
+        self._release()
         self._board.close()
+
+    def _release(self) -> None:
+        """End the engine, which frees its GPUs. Again: nothing."""
+        with self._releasing:
+            if self._board[Field.RELEASED]:
+                return
+            self._loss.close()
+            self._engine.drain()
+            self._emitters.close()
+            self._engine.close()
+            self._board[Field.RELEASED] = 1
 
     def _command(self, verb: str, argument: str) -> None:
         if verb == "cancel":
@@ -80,6 +89,8 @@ class EngineStep:
         elif verb == "abort":
             self._drain()
             self._emitters.abort_all(unavailable("the server stopped before the answer was whole"))
+        elif verb == "release":
+            self._release()
         else:
             log_event("unknown_command", level="warning", verb=verb)
 
