@@ -76,7 +76,7 @@ class TritonProcess:
         self._shm_prefix = shared_memory_prefix()
         shutil.rmtree(options.run_dir / BEATS_NAME, ignore_errors=True)
         (options.run_dir / BOARD_NAME).unlink(missing_ok=True)
-        env = os.environ | install.env | self._model_env()
+        env = os.environ | install.env | self._model_env(install)
         self._process = subprocess.Popen(
             [sys.executable, "-ISE", tied.__file__, str(os.getpid()), *self._command(install)],
             env=env,
@@ -93,11 +93,11 @@ class TritonProcess:
         self._children: Children | None = None
         self._probe: LiveProbe | None = None
 
-    def _model_env(self) -> dict[str, str]:
+    def _model_env(self, install: TritonInstall) -> dict[str, str]:
         options = self._options
         env = {
-            names.ENGINE_DIR: str(options.engine),
-            names.RUN_DIR: str(options.run_dir),
+            names.ENGINE_DIR: install.path(options.engine),
+            names.RUN_DIR: install.path(options.run_dir),
             names.SHM_PREFIX: self._shm_prefix,
         }
         for name, value in (
@@ -115,7 +115,7 @@ class TritonProcess:
         exit_timeout = math.ceil(options.grace + _CLOSE_S + _TELL_S)
         return [
             str(install.binary),
-            f"--model-repository={options.repository}",
+            f"--model-repository={install.path(options.repository)}",
             f"--backend-directory={install.backends}",
             f"--backend-config=python,shm-region-prefix-name={self._shm_prefix}",
             "--disable-auto-complete-config",
