@@ -26,6 +26,7 @@ from gemma4_runtime.server.heartbeat import BEATS_NAME
 from gemma4_serve import tied
 from gemma4_serve.children import Children, Loss
 from gemma4_serve.errors import ServeError
+from gemma4_serve.exposure import closing_arguments
 from gemma4_serve.group import end_group
 from gemma4_serve.install import TritonInstall
 from gemma4_serve.liveness import STUCK_S
@@ -63,6 +64,7 @@ class ServerOptions:
     max_queued: int | None = None
     gpu_device_ids: str | None = None
     grace: float = 30.0
+    allow_remote_embedded: bool = False
 
 
 class TritonProcess:
@@ -129,6 +131,7 @@ class TritonProcess:
             # Clients and load balancers may ping idle connections every 10 s.
             "--grpc-keepalive-permit-without-calls=true",
             "--grpc-http2-min-recv-ping-interval-without-data=10000",
+            *closing_arguments(),
         ]
 
     @property
