@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gemma4_cli.fail import fail
+from gemma4_cli.fail import fail, fail_import
 
 __all__ = ["serve"]
 
@@ -75,7 +75,7 @@ def serve(
         from gemma4_serve.run_folder import lock_run_dir, private_run_dir, sweep
         from gemma4_serve.supervisor import Supervisor
     except ImportError as error:
-        fail(f"{error.name} is missing; `pip install 'gemma4-triton[serve]'`", code=2)
+        fail_import(error, extra="serve")
     if log_format not in ("auto", "text", "json"):
         fail(f"--log-format {log_format}: use text, json or auto", code=2)
     form = log_format if log_format != "auto" else "text" if sys.stderr.isatty() else "json"

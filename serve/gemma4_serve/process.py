@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
+import psutil
 from gemma4_runtime import settings as names
 from gemma4_runtime.server.access_log import log_event
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
@@ -62,8 +63,8 @@ class ServerOptions:
     slots: int | None = None
     max_queued: int | None = None
     gpu_device_ids: str | None = None
-    allow_remote_embedded: bool = False
     grace: float = 30.0
+    allow_remote_embedded: bool = False
 
 
 class TritonProcess:
@@ -77,7 +78,7 @@ class TritonProcess:
         self._shm_prefix = shared_memory_prefix()
         shutil.rmtree(options.run_dir / BEATS_NAME, ignore_errors=True)
         (options.run_dir / BOARD_NAME).unlink(missing_ok=True)
-        env = os.environ | install.env | self._model_env()
+        env = os.environ | install.env | self._model_env(install)
         self._process = subprocess.Popen(
             [sys.executable, "-ISE", tied.__file__, str(os.getpid()), *self._command(install)],
             env=env,
@@ -94,11 +95,11 @@ class TritonProcess:
         self._children: Children | None = None
         self._probe: LiveProbe | None = None
 
-    def _model_env(self) -> dict[str, str]:
+    def _model_env(self, install: TritonInstall) -> dict[str, str]:
         options = self._options
         env = {
-            names.ENGINE_DIR: str(options.engine),
-            names.RUN_DIR: str(options.run_dir),
+            names.ENGINE_DIR: install.path(options.engine),
+            names.RUN_DIR: install.path(options.run_dir),
             names.SHM_PREFIX: self._shm_prefix,
         }
         for name, value in (
@@ -116,7 +117,7 @@ class TritonProcess:
         exit_timeout = math.ceil(options.grace + _CLOSE_S + _TELL_S)
         return [
             str(install.binary),
-            f"--model-repository={options.repository}",
+            f"--model-repository={install.path(options.repository)}",
             f"--backend-directory={install.backends}",
             f"--backend-config=python,shm-region-prefix-name={self._shm_prefix}",
             "--disable-auto-complete-config",
@@ -159,7 +160,10 @@ class TritonProcess:
                 self.kill()  # also lets the pump read to the end
                 raise ServeError(f"{trouble} while it started:\n{self._log.last_words()}")
             if _answers(self._url("/v2/models/gemma4/ready")):
-                self._children = Children(self._process.pid, self._options.run_dir)
+                try:
+                    self._children = Children(self._process.pid, self._options.run_dir)
+                except (ProcessLookupError, psutil.NoSuchProcess):
+                    continue  # one has just ended; the next turn says which
                 self._probe = LiveProbe(self._url("/v2/health/live"))
                 return True
             time.sleep(_POLL_S)
@@ -225,6 +229,9 @@ class TritonProcess:
     def stop(self) -> None:
         """After :meth:`drain`: let the engine close, then end what is left. Triton itself would
         take seconds to unload models that nobody needs."""
+        if self._children is None:  # it never was ready
+            self.kill()
+            return
         time.sleep(_SETTLE_S)
         engines = [pid for pid, name in self.model_processes.items() if name == "engine"]
         control, board = ControlClient(self._options.run_dir / CONTROL_NAME), self.board()

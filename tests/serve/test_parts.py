@@ -37,8 +37,11 @@ def test_ports_in_use_are_named():
 
 def test_a_system_triton_is_preferred(tmp_path):
     system = tmp_path / "opt"
-    (system / "bin").mkdir(parents=True)
-    (system / "bin" / "tritonserver").touch()
+    for program in ("bin/tritonserver", "backends/python/triton_python_backend_stub"):
+        file = system / program
+        file.parent.mkdir(parents=True)
+        file.write_text("#!/bin/sh\nexit 1\n")
+        file.chmod(0o755)
     found = find_triton(tmp_path / "run", system=system)
     assert (found.binary, found.embedded) == (system / "bin" / "tritonserver", False)
 

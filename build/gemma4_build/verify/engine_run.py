@@ -1,7 +1,8 @@
 """Run a GGUF file through llama.cpp greedily, in a process of its own.
 
 A process of its own, since llama.cpp ends the whole process on some errors and writes to stderr.
-``python -m gemma4_build.verify.engine_run JOB.json`` writes JOB.json's ``result`` file.
+``python -m gemma4_build.verify.engine_run JOB.json`` writes JOB.json's ``result`` file: a list, or
+``{"error": "what went wrong"}``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import Any
 
 from gemma4_runtime.machine import compute_threads
 from gemma4_runtime.manifest import LlamaCppOptions
+from gemma4_runtime.needs import explain_import
 
 from gemma4_build.errors import EngineRunError
 
@@ -44,7 +47,7 @@ def run_greedy(
 ) -> list[Generated]:
     """Load ``model`` as the runtime will and generate up to ``max_tokens`` for each prompt.
 
-    Raises :class:`EngineRunError` with llama.cpp's last words.
+    Raises :class:`EngineRunError` with the child's error, or its last words when it was killed.
     """
     with tempfile.TemporaryDirectory(prefix="gemma4-verify-") as folder:
         result = Path(folder) / "result.json"
@@ -64,15 +67,17 @@ def run_greedy(
         command = [sys.executable, "-m", "gemma4_build.verify.engine_run", str(job)]
         log = Path(folder) / "log"
         status = _run(command, log)
-        if status != 0 or not result.exists():
+        answer = json.loads(result.read_bytes()) if result.exists() else {}
+        if isinstance(answer, dict) or status != 0:
             lines = log.read_bytes().decode(errors="replace").strip().splitlines()
+            last = lines[-1] if lines else "no message"
+            words = answer.get("error", last) if isinstance(answer, dict) else last
             raise EngineRunError(
-                f"llama.cpp could not run {model.name} (exit status {status}): "
-                f"{lines[-1] if lines else 'no message'}"
+                f"llama.cpp could not run {model.name} (exit status {status}): {words}"
             )
         return [
             Generated(tuple(g["ids"]), tuple(tuple((i, p) for i, p in top) for top in g["top"]))
-            for g in json.loads(result.read_bytes())
+            for g in answer
         ]
 
 
@@ -144,12 +149,19 @@ def _generate(server: Any, prompt: list[int], *, max_tokens: int, top_k: int) ->
 def _main(job_file: Path) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     job = json.loads(job_file.read_bytes())
-    server = _server(job)
-    results = [
-        _generate(server, prompt, max_tokens=job["max_tokens"], top_k=job["top_k"])
-        for prompt in job["prompts"]
-    ]
-    Path(job["result"]).write_text(json.dumps(results))
+    result = Path(job["result"])
+    try:
+        server = _server(job)
+        results = [
+            _generate(server, prompt, max_tokens=job["max_tokens"], top_k=job["top_k"])
+            for prompt in job["prompts"]
+        ]
+    except Exception as error:
+        missing = explain_import(error) if isinstance(error, ImportError) else None
+        words = missing or traceback.format_exception_only(error)[-1].strip()
+        result.write_text(json.dumps({"error": words}))
+        raise
+    result.write_text(json.dumps(results))
 
 
 if __name__ == "__main__":

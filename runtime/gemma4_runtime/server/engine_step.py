@@ -47,9 +47,9 @@ class EngineStep:
         self._board[Field.SLOTS] = self._engine.info.slots
         self._board[Field.MAX_QUEUED] = self._engine.info.max_queued
         self._board[Field.ENGINE_PID] = os.getpid()
+        self._releasing = Lock()
         self.sealer = Sealer(self._board.key)
         self._check = RequestCheck(self._engine.info)
-        self._releasing = Lock()
         self._emitters = Emitters(self._engine, table, self._board, on_end=log_request)
         self._loss = LossWatch(self._engine, self._board, abort=self._emitters.abort_all)
         self._control = ControlServer(settings.run_dir / CONTROL_NAME, self._command)
