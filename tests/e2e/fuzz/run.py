@@ -88,18 +88,32 @@ def told(spec: Spec) -> str:
     return json.dumps(vars(spec), default=repr)[:3000]
 
 
-def fuzz(server: Served, protocol: str, *, seed: int, count: int) -> Counter[str]:
-    """``count`` requests of ``protocol``; how many were answered and refused."""
-    send = PROTOCOLS[protocol]
-    endings: Counter[str] = Counter()
+@dataclass
+class Endings:
+    """How many were answered and refused, and the three that took longest: seconds, number."""
 
-    def work(worker: int) -> Counter[str]:
-        found: Counter[str] = Counter()
+    counts: Counter[str] = field(default_factory=Counter)
+    slowest: list[tuple[float, int]] = field(default_factory=list)
+
+    def add(self, other: Endings) -> None:
+        self.counts += other.counts
+        self.slowest = sorted(self.slowest + other.slowest)[-3:]
+
+
+def fuzz(server: Served, protocol: str, *, seed: int, count: int) -> Endings:
+    """Send ``count`` requests of ``protocol``."""
+    send = PROTOCOLS[protocol]
+    endings = Endings()
+
+    def work(worker: int) -> Endings:
+        found = Endings()
         with Sender(server.http, server.grpc) as sender:
             for number in range(worker, count, WORKERS):
                 spec = case(seed, number, MODELS_OF[protocol])
+                started = time.monotonic()
                 ended = _sent(lambda s, n: send(sender, s, n), spec, number, f"{protocol} {seed}/")
-                found["error" if ended.error else "answer"] += 1
+                one = Counter(["error" if ended.error else "answer"])
+                found.add(Endings(one, [(time.monotonic() - started, number)]))
                 exact = spec.cut == 1 and not spec.wire and not spec.parameters
                 if exact and protocol == "grpc stream" and ended.error != "INTERNAL":
                     assert ended.ends == 1, f"{protocol} {seed}/{number}: {ended} {told(spec)}"
@@ -107,7 +121,7 @@ def fuzz(server: Served, protocol: str, *, seed: int, count: int) -> Counter[str
 
     with ThreadPoolExecutor(WORKERS) as pool:
         for found in pool.map(work, range(WORKERS)):
-            endings += found
+            endings.add(found)
     return endings
 
 

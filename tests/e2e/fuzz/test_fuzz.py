@@ -20,13 +20,15 @@ SEED = int(os.environ.get("FUZZ_SEED", "1"))
 def test_every_request_ends(target, count, protocol):
     with watched(target) as canary:
         endings = fuzz(target, protocol, seed=SEED, count=count)
-    assert endings.total() == count
-    assert endings["error"] > count / 10
-    assert endings["answer"] > count / 50
+    slow = ", ".join(f"{SEED}/{n} {seconds * 1000:.0f} ms" for seconds, n in endings.slowest)
     print(
-        f"\n{protocol}: {dict(endings)}, {len(canary.seconds)} canaries, "
-        f"p99 {canary.p99 * 1000:.0f} ms, slowest {max(canary.seconds) * 1000:.0f} ms"
+        f"\n{protocol}: {dict(endings.counts)}, {len(canary.seconds)} canaries, p99 "
+        f"{canary.p99 * 1000:.0f} ms, slowest {max(canary.seconds) * 1000:.0f} ms; slowest requests "
+        f"{slow}"
     )
+    assert endings.counts.total() == count
+    assert endings.counts["error"] > count / 10
+    assert endings.counts["answer"] > count / 50
     assert canary.p99 < 5
 
 
