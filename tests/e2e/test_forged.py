@@ -110,10 +110,10 @@ def test_chunks_sent_again_do_not_hurry_the_others(server, stub):
 
 
 @pytest.mark.parametrize("model", ["gemma4", "engine", "preprocessing"])
-@pytest.mark.parametrize("value", ["", "0" * 32, "0" * 64, "x", "\0", 7, True])
+@pytest.mark.parametrize("value", ["", "0" * 32, "0" * 64, "x", "\0", 7, True, 1.5])
 def test_no_client_chooses_the_key_of_its_request(server, stub, model, value):
     request = build_request({"text_input": "x", "max_tokens": 2}, model=model)
-    kind = {str: "string_param", int: "int64_param", bool: "bool_param"}[type(value)]
+    kind = {str: "string", int: "int64", bool: "bool", float: "double"}[type(value)] + "_param"
     setattr(request.parameters["gemma4_key"], kind, value)
     (message,) = ask(stub, request)
     assert "INVALID_ARGUMENT: gemma4_key: is a parameter of this server's" in message.error_message

@@ -5,12 +5,13 @@ from functools import partial
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
-from gemma4_runtime.messages import KEY_PARAMETER, Chunk, encode
+from gemma4_runtime.messages import Chunk, encode
 from gemma4_runtime.output.render import pack, render
 from gemma4_runtime.server.call import engine_call, feed_place, id_of, parameters_of, poll_text
 from gemma4_runtime.server.engine_step import EngineStep
 from gemma4_runtime.server.guard import attempt, relayed, told
 from gemma4_runtime.server.model_process import start_model_process
+from gemma4_runtime.server.request_key import refuse_key
 from gemma4_runtime.server.seal import Kind, Sealer
 from gemma4_runtime.settings import load_settings
 
@@ -38,7 +39,8 @@ class TritonPythonModel:
                 else:
                     parameters = parameters_of(request)
                     place = feed_place(parameters)
-                    prepared = _prepared(request, parameters)
+                    refuse_key(parameters)
+                    prepared = _prepared(request)
                     self._step.submit(prepared.as_numpy().tobytes(), transport, place)
             except Exception as error:
                 attempt(partial(transport.fail, told(error, STEP)), STEP)
@@ -48,14 +50,13 @@ class TritonPythonModel:
         self._beat.close()
 
 
-def _prepared(request: object, parameters: dict) -> object:
+def _prepared(request: object) -> object:
     """What preprocessing makes of the inputs of a direct call."""
     call = pb_utils.InferenceRequest(
         model_name="preprocessing",
         inputs=request.inputs(),
         requested_output_names=["request"],
         request_id=id_of(request),
-        parameters={name: parameters[name] for name in (KEY_PARAMETER,) if name in parameters},
     )
     response = call.exec()
     if response.has_error():

@@ -11,10 +11,11 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from gemma4_runtime.errors import invalid
 from gemma4_runtime.messages import KEY_PARAMETER
 from gemma4_runtime.server.seal import Kind, Sealer
 
-__all__ = ["new_key", "request_key", "sealed_key"]
+__all__ = ["new_key", "refuse_key", "request_key", "sealed_key"]
 
 
 def new_key() -> str:
@@ -25,6 +26,13 @@ def new_key() -> str:
 def sealed_key(key: str, sealer: Sealer) -> str:
     """The value of :data:`~gemma4_runtime.messages.KEY_PARAMETER` for :func:`new_key`'s ``key``."""
     return sealer.seal(Kind.KEY, bytes.fromhex(key)).hex()
+
+
+def refuse_key(parameters: Mapping[str, Any]) -> None:
+    """Raises :class:`~gemma4_runtime.errors.RequestError` INVALID_ARGUMENT when a client that
+    calls the engine step itself names a key, whatever it is."""
+    if KEY_PARAMETER in parameters:
+        raise invalid(*Kind.KEY.value)
 
 
 def request_key(parameters: Mapping[str, Any], sealer: Sealer) -> str:

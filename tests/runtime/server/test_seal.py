@@ -10,7 +10,7 @@ from gemma4_runtime.errors import RequestError, Status
 from gemma4_runtime.messages import KEY_PARAMETER, Chunk, decode_chunk, encode
 from gemma4_runtime.server.board import Board, Field
 from gemma4_runtime.server.live_board import LiveBoard
-from gemma4_runtime.server.request_key import new_key, request_key, sealed_key
+from gemma4_runtime.server.request_key import new_key, refuse_key, request_key, sealed_key
 from gemma4_runtime.server.seal import KEY_BYTES, Kind, Sealer
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,9 +72,10 @@ def test_a_client_cannot_choose_a_key():
     key = new_key()
     assert request_key({KEY_PARAMETER: sealed_key(key, SEALER)}, SEALER) == key
     assert len({request_key({}, SEALER) for _ in range(9)}) == 9
-    for forged in (key, key + "00" * 16, "", "x", 7, True, -1, 1.5, None):
-        if forged is None:
-            continue
+    refuse_key({})
+    for forged in (key, key + "00" * 16, "", "x", "\ud800", "\0", 7, True, -1, 1.5, [], {}):
+        with pytest.raises(RequestError, match="gemma4_key: is a parameter of this server's"):
+            refuse_key({KEY_PARAMETER: forged})
         with pytest.raises(RequestError, match="gemma4_key: is a parameter of this server's"):
             request_key({KEY_PARAMETER: forged}, SEALER)
 
