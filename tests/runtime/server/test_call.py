@@ -18,6 +18,7 @@ from gemma4_runtime.server.call import (
     poll_text,
 )
 from gemma4_runtime.server.guard import attempt, relayed, told
+from gemma4_runtime.server.log_writer import flush_logs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,7 +95,7 @@ def test_ids_have_a_bound():
         id_of(Request(id=b"\xff"))
 
 
-def test_only_the_log_hears_what_broke(capsys):
+def test_only_the_log_hears_what_broke(capfd):
     expected = invalid("a", "b")
     assert told(expected, "engine") is expected
     try:
@@ -102,14 +103,16 @@ def test_only_the_log_hears_what_broke(capsys):
     except ValueError as error:
         heard = told(error, "engine")
     assert heard.to_wire() == "INTERNAL: the engine step failed; the server's log says why"
-    line = json.loads(capsys.readouterr().err)
+    flush_logs()
+    line = json.loads(capfd.readouterr().err)
     assert (line["event"], line["step"]) == ("step_failed", "engine")
     assert "JSONDecodeError" in line["error"] and ".py:" in line["where"]
 
 
-def test_an_error_that_cannot_be_sent_stays_inside(capsys):
+def test_an_error_that_cannot_be_sent_stays_inside(capfd):
     attempt(lambda: 1 / 0, "engine")
-    assert "ZeroDivisionError" in capsys.readouterr().err
+    flush_logs()
+    assert "ZeroDivisionError" in capfd.readouterr().err
 
 
 def test_tritons_words_lose_their_places():
