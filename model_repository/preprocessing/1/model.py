@@ -23,7 +23,7 @@ class TritonPythonModel:
         inputs = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
         try:
             made = self._door.admit(
-                inputs, request_id=request.request_id(), key=_key(request), now=time.time()
+                inputs, request_id=request.request_id(), key=_key(request), now=time.monotonic()
             )
         except RequestError as error:
             return pb_utils.InferenceResponse([], _triton_error(error))
