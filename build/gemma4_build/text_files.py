@@ -93,7 +93,7 @@ def check_template(path: Path) -> str:
     """The chat template. Raises :class:`TokenizerError` unless it is Jinja in UTF-8."""
     try:
         text = read_file(path, most=_MAX_TEMPLATE).decode("utf-8")
-        ImmutableSandboxedEnvironment(extensions=["jinja2.ext.loopcontrols"]).parse(text)
+        ImmutableSandboxedEnvironment(extensions=["jinja2.ext.loopcontrols"]).from_string(text)
     except (OSError, UnicodeDecodeError) as error:
         raise TokenizerError(f"{path}: cannot be read ({error}); download it again") from None
     except TemplateSyntaxError as error:

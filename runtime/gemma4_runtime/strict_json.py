@@ -9,11 +9,14 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any, NoReturn
 
 __all__ = ["MOST_BYTES", "JsonFileError", "parse", "read_file", "read_object"]
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 MOST_BYTES = 256 << 20
 """Of a JSON file; the published tokenizer.json has 32 MB."""
@@ -24,18 +27,20 @@ class JsonFileError(ValueError):
 
 
 def parse(data: bytes | str) -> Any:
-    """The value. Raises :class:`JsonFileError` for what is not JSON in UTF-8, for NaN and Infinity,
-    for a key that an object has twice, and for nesting beyond Python's stack (about 1,000)."""
+    """The value. Raises :class:`JsonFileError` for what is not JSON in UTF-8, for NaN, Infinity and
+    lone surrogates, for a key that an object has twice, and for nesting beyond Python's stack."""
     try:
-        return json.loads(
-            data if isinstance(data, str) else data.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_constant=_constant,
-        )
+        text = data if isinstance(data, str) else data.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
     except JsonFileError:
         raise
     except UnicodeDecodeError as error:
         raise JsonFileError(f"not UTF-8 at byte {error.start}") from None
+    except UnicodeEncodeError:
+        raise JsonFileError(r"has a lone surrogate such as \ud800") from None
     except json.JSONDecodeError as error:
         raise JsonFileError(f"not JSON: {error}") from None
     except RecursionError:

@@ -64,7 +64,6 @@ def test_tensorrt_llm_refuses_before_it_computes(precision: str, tiny: Path) -> 
     spoil(tiny, "model.embed_vision.embedding_projection.weight", np.inf)
     refused(
         tiny, "embed_vision", runtime="tensorrt_llm", precision=precision, skip_verify=True,
-        trtllm=options,
     )  # fmt: skip
 
 
