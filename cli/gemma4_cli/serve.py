@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -56,6 +55,7 @@ def serve(
         from gemma4_serve.install import find_repository
         from gemma4_serve.logs import LogPump
         from gemma4_serve.ports import Ports, claim_ports
+        from gemma4_serve.preconditions import prepare
         from gemma4_serve.process import ServerOptions
         from gemma4_serve.supervisor import Supervisor
     except ImportError as error:
@@ -63,9 +63,10 @@ def serve(
     if log_format not in ("auto", "text", "json"):
         fail(f"--log-format {log_format}: use text, json or auto", code=2)
     form = log_format if log_format != "auto" else "text" if sys.stderr.isatty() else "json"
-    own_dir = Path(tempfile.mkdtemp(prefix="gemma4-run-")) if run_dir is None else None
+    own_dir: Path | None = None
     try:
         folder = load_engine_folder(engine, verify_hashes=True, slots=slots)
+        own_dir = prepare(run_dir, folder.manifest)
         options = ServerOptions(
             engine=folder.path.resolve(),
             repository=find_repository(),

@@ -56,13 +56,14 @@ def read_file(path: Path, *, most: int = MOST_BYTES) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except ValueError as error:
         raise OSError(errno.EINVAL, str(error), str(path)) from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
-        if status.st_size > most:
-            raise OSError(errno.EFBIG, f"{status.st_size} bytes, at most {most}", str(path))
-        return file.read()
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and status.st_size <= most:
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read()
+    os.close(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EFBIG, f"{status.st_size} bytes, at most {most}", str(path))
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def read_object(path: Path) -> dict[str, Any]:
