@@ -21,8 +21,8 @@ __all__ = ["BROKEN_PIPE", "INTERRUPTED", "guarded", "open_standard_streams"]
 INTERRUPTED, BROKEN_PIPE = 130, 141
 
 _WAYS_OUT = {
-    errno.ENOSPC: "free some space, or set TMPDIR to a folder that has some",
-    errno.EDQUOT: "free some space, or set TMPDIR to a folder that has some",
+    errno.ENOSPC: "free some space, or write elsewhere",
+    errno.EDQUOT: "free some space, or write elsewhere",
     errno.EACCES: "let this user in there, or choose another place",
     errno.EPERM: "let this user in there, or choose another place",
     errno.EROFS: "choose a place that can be written",
@@ -33,6 +33,7 @@ _WAYS_OUT = {
     errno.ENAMETOOLONG: "choose a shorter path",
     errno.ELOOP: "mend the symbolic links of that path",
 }
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _THREADS = "can't start new thread"
 
 
@@ -51,7 +52,7 @@ def guarded(command: Callable[[], object]) -> int:
     except BrokenPipeError:
         code = BROKEN_PIPE
     except OSError as error:
-        code = _say(_output_fails() or _reason(error))
+        code = _say(_reason(error))
     except MemoryError:
         code = _say(f"no memory left; {_WAYS_OUT[errno.ENOMEM]}")
     except RuntimeError as error:
@@ -89,18 +90,10 @@ def _code(end: SystemExit) -> int:
 def _reason(error: OSError) -> str:
     text = str(error) if error.strerror is None else error.strerror
     place = "" if error.filename is None else f"{error.filename}: "
+    if not place and error.errno in _FULL:  # Python does not say of which file
+        place = "while writing the output: "
     way_out = _WAYS_OUT.get(error.errno or 0, "")
     return f"{place}{text}" + (f"; {way_out}" if way_out else "")
-
-
-def _output_fails() -> str:
-    """Whether it was standard output that could not be written: it still cannot."""
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        _to_devnull(sys.stdout)
-        return f"standard output: {error.strerror}"
-    return ""
 
 
 def _say(message: str) -> int:

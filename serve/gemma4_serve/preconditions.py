@@ -68,8 +68,8 @@ def check_process(manifest: Manifest) -> None:
     left = threads_left()
     if left < _THREADS:
         raise ServeError(
-            f"the server starts {_THREADS} threads, {max(0, left):.0f} more may run here: raise "
-            "the limit (ulimit -u, LimitNPROC= and TasksMax= of systemd, docker run --pids-limit)"
+            f"the server needs room for {_THREADS} threads, {max(0, left):.0f} more may run here: "
+            "raise the limit (ulimit -u, LimitNPROC= or TasksMax= of systemd, docker --pids-limit)"
         )
     limits = manifest.limits
     model = manifest.memory.total(slots=limits.slots, max_total_tokens=limits.max_total_tokens)

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from gemma4_build.request import BuildRequest
 
 GEMMA4 = Path(sys.executable).with_name("gemma4")
 DEMO = Path(__file__).parents[2] / "demo" / "checkpoint"
-LIMIT_S = 60
+LIMIT_S = 240
 SERVE = "serve --http-port 0 --grpc-port 0 --metrics-port 0 --engine"
 
 PRELUDE = """
@@ -35,6 +36,7 @@ mount -t tmpfs -o ro tmpfs fixed
 
 SHM = "mount -t tmpfs -o {} tmpfs /dev/shm;"
 LONG = "x" * 100
+OUTPUT = "output: No space left"
 
 REFUSED: dict[str, tuple[str, str, int, str]] = {
     # name: (before it, the command, exit code, what it must say)
@@ -80,13 +82,13 @@ REFUSED: dict[str, tuple[str, str, int, str]] = {
     ),
     "build: deep header": ("", "build bad --out e3", 2, "bad header .*nested too deep"),
     "build: output cannot be written": (
-        "", "build checkpoint --out e4 --skip-verify > /dev/full", 1, "standard output: No space",
+        "", "build checkpoint --out e4 --skip-verify > /dev/full", 1, OUTPUT,
     ),
     "doctor: read-only report": ("", "doctor --report fixed/r", 2, "--report fixed/r: Read-only"),
-    "doctor: output cannot be written": ("", "doctor > /dev/full", 1, "standard output: No space"),
+    "doctor: output cannot be written": ("", "doctor > /dev/full", 1, OUTPUT),
     "chat: no server": ("", "chat --url 127.0.0.1:1 --once hello", 1, "no server at 127.0.0.1:1"),
     "chat: closed stdin": ("", "chat --url 127.0.0.1:1 <&-", 2, "question is empty"),
-    "help cannot be written": ("", "--help > /dev/full", 1, "standard output: No space"),
+    "help cannot be written": ("", "--help > /dev/full", 1, OUTPUT),
 }  # fmt: skip
 
 FINE = {
@@ -126,11 +128,18 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(work: Path, script: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*unshare(), "bash", "-c", PRELUDE.format(work=work) + script],
-        capture_output=True, text=True, timeout=LIMIT_S, env=os.environ | env,
-        stdin=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
+    """In a process group, of which nothing is left afterwards."""
+    command = [*unshare(), "bash", "-c", PRELUDE.format(work=work) + script]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        text=True, env=os.environ | env, start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            out, err = process.communicate(timeout=LIMIT_S)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -198,3 +207,52 @@ def test_ctrl_c(name: str, work: Path) -> None:
             out, err = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 130, ("".join(lines), out, err)
     assert "Traceback" not in err
+
+
+LIVE = """
+cp -r engine fixed2/; mount --bind fixed2 fixed2; mount -o remount,ro,bind fixed2
+mkdir -p {long}; unset HOME; ulimit -Sn 64
+LC_ALL=C TERM=dumb TMPDIR=$PWD/{long} {gemma4} serve --engine fixed2/engine \
+  --http-port {http} --grpc-port {grpc} --metrics-port {metrics} <&- >&- 2>&- &
+server=$!
+until curl -sf http://127.0.0.1:{http}/v2/models/gemma4/ready; do kill -0 $server; sleep 0.1; done
+grep "open files" /proc/$server/limits
+set +e
+chat() {{ {gemma4} chat --url 127.0.0.1:{grpc} --once hello --max-tokens 20 "$@"; }}
+load() {{ {gemma4} load --url 127.0.0.1:{grpc} --duration 1 --warmup 0 --concurrency 2 "$@"; }}
+chat > /dev/null; echo "chat $?"
+chat > /dev/full; echo "chat full $?"
+chat | exec true; echo "chat pipe ${{PIPESTATUS[0]}}"
+load --out fixed/r; echo "load fixed $?"
+load --out small/r; echo "load small $?"
+load --out r1 --json > /dev/full; echo "load full $?"
+load --out r2 --json | exec true; echo "load pipe ${{PIPESTATUS[0]}}"
+kill $server; wait $server; echo "serve $?"; ls -A {long}
+"""
+
+
+def test_a_server_that_starts_in_an_odd_place_serves(work: Path) -> None:
+    """A low soft limit, every stream closed, no HOME, a read-only engine, a TMPDIR too long for a
+    socket; and the commands that need a server."""
+    ports = {}
+    with ExitStack() as stack:
+        for name in ("http", "grpc", "metrics"):
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            ports[name] = listener.getsockname()[1]
+    (work / "fixed2").mkdir()
+    done = run(work, LIVE.format(gemma4=GEMMA4, long="y" * 100, **ports))
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said
+    codes = dict(re.findall(r"^((?:chat|load|serve)[a-z ]*) (\d+)$", done.stdout, re.MULTILINE))
+    assert codes.pop("chat pipe") in ("0", "141"), said  # a short answer fits into the pipe
+    assert codes == {
+        "chat": "0", "chat full": "1", "load fixed": "2", "load small": "2", "load full": "1",
+        "load pipe": "141", "serve": "0",
+    }, said  # fmt: skip
+    assert re.search(r"open files +(?!64 )\d+", done.stdout)
+    assert (
+        "fixed/r: Read-only file system; choose another --out" in done.stderr
+        and OUTPUT in done.stderr
+    )
+    assert re.search("small/r: No space left.*another --out", done.stderr)
+    assert done.stdout.rstrip().endswith("serve 0"), "something was left in TMPDIR"
