@@ -1,18 +1,19 @@
-# `make serve` and `make test` need only Python 3.11 or 3.12, make and a C library.
-PYTHON ?= python3
+# `make serve` and `make test` need Python 3.11 or 3.12, its shared library, libgomp, make and glibc;
+# what lacks is named, with the line that installs it, before anything else is done.
+PYTHON ?=
+PYTHONS := $(if $(PYTHON),"$(PYTHON)",python3 python3.12 python3.11 /usr/bin/python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: setup serve chat gateway load test lint format bench bench-clients bench-host bench-agreement bench-host-ttft bench-meter clean
+.PHONY: setup serve chat gateway load test test-fresh test-fuzz test-faults test-endurance lint format \
+  bench bench-clients bench-host bench-agreement bench-host-ttft bench-meter clean
 .DEFAULT_GOAL := setup
 
 $(VENV)/.created:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) or sys.version_info >= (3, 13))' \
-	  || { echo "Python 3.11 or 3.12 is needed; name one with PYTHON=..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@python=$$(sh install/check.sh $(PYTHONS)) && sh install/make_venv.sh "$$python" $(VENV)
 	@touch $@
 
 $(VENV)/.serve: $(VENV)/.created pyproject.toml $(LOCK)
@@ -59,6 +60,28 @@ format: $(VENV)/.dev
 
 test: $(VENV)/.dev lint
 	$(BIN)/python -m pytest $(ARGS)
+
+# README's commands in containers that have nothing; needs podman. See tests/fresh/README.md.
+BASES ?= bookworm
+test-fresh:
+	@python3 tests/fresh $(ARGS) $(BASES)
+
+# COUNT requests of each of four protocols, and the hand-made bombs.
+COUNT ?= 20000
+test-fuzz: $(VENV)/.dev
+	FUZZ_COUNT=$(COUNT) $(BIN)/python -m pytest tests/e2e/fuzz -s $(ARGS)
+
+# Every process of a server, killed and frozen in every phase: a table, an hour.
+FAULTS ?= out/faults.md
+test-faults: $(VENV)/.dev
+	@mkdir -p $(dir $(FAULTS))
+	PYTHONPATH=tests $(BIN)/python -m e2e.faults.matrix --out $(FAULTS) $(ARGS)
+
+# Overload, a rolling restart, and fourteen minutes of mixed requests.
+test-endurance: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m e2e.faults.endurance overload
+	PYTHONPATH=tests $(BIN)/python -m e2e.faults.endurance rolling
+	PYTHONPATH=tests $(BIN)/python -m e2e.faults.endurance soak $(ARGS)
 
 RANDOM_ENGINE := engines/random-1gb
 $(RANDOM_ENGINE)/engine.json: | $(VENV)/.dev

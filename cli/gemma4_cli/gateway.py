@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from gemma4_runtime.process_limits import open_files_short_of
 
-from gemma4_cli.fail import fail
+from gemma4_cli.fail import fail, fail_import
 
 __all__ = ["app"]
 
@@ -83,7 +83,7 @@ def gateway(
             check_backend,
         )
     except ImportError as error:
-        fail(f"{error.name} is missing; `pip install 'gemma4-triton[gateway]'`", code=2)
+        fail_import(error, extra="gateway")
     if log_format not in ("auto", "text", "json"):
         fail(f"--log-format {log_format}: use text, json or auto", code=2)
     form = log_format if log_format != "auto" else "text" if sys.stderr.isatty() else "json"
@@ -129,7 +129,7 @@ def new_key(
         from gemma4_gateway.keys import add_key
         from gemma4_gateway.settings import SettingsError
     except ImportError as error:
-        fail(f"{error.name} is missing; `pip install 'gemma4-triton[gateway]'`", code=2)
+        fail_import(error, extra="gateway")
     try:
         print(add_key(api_keys_file, name))
     except SettingsError as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from gemma4_runtime.process_limits import open_files_short_of
 
-from gemma4_cli.fail import fail
+from gemma4_cli.fail import fail, fail_import
 
 if TYPE_CHECKING:
     from gemma4_load.plan import Plan
@@ -23,8 +23,6 @@ __all__ = ["app"]
 app = typer.Typer(help="Measure a server under load.", invoke_without_command=True)
 _OWN_FILES = 64
 """Open files beside the connections."""
-
-_MISSING = "is missing; `pip install 'gemma4-triton[load]'`"
 
 
 @app.callback()
@@ -129,7 +127,7 @@ def load(
         from gemma4_load.workloads.sampled import parse_sampling
         from gemma4_load.workloads.spec import WorkloadSpec
     except ImportError as error:
-        fail(f"{error.name} {_MISSING}", code=2)
+        fail_import(error, extra="load")
     try:
         _check_options(
             {"--concurrency": concurrency, "--rate": rate, "--trace": trace, "--search": search},
@@ -297,7 +295,7 @@ def compare(
         from gemma4_load.report.compare import compare as compared
         from gemma4_load.report.terminal import Terminal
     except ImportError as error:
-        fail(f"{error.name} {_MISSING}", code=2)
+        fail_import(error, extra="load")
     try:
         found = compared(a, b, threshold=threshold / 100, any_workload=any_workload)
     except OptionError as error:

@@ -7,7 +7,7 @@ number of its tensors, not with its bytes.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -28,7 +28,8 @@ __all__ = [
 ]
 
 KEY_PARAMETER = "gemma4_key"
-"""Request parameter by which gemma4_unary names the key that it will cancel by."""
+"""Request parameter by which gemma4_unary names the key that it will cancel by; no client can:
+see :mod:`gemma4_runtime.server.request_key`."""
 
 FEED_PARAMETER = "gemma4_feed"
 """Request parameter by which a client of the engine step says where it wants the chunks: KEY/NUMBER
@@ -97,11 +98,11 @@ class GenerationRequest(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ToolCall(msgspec.Struct, frozen=True):
-    """One whole tool call. ``arguments`` is the parsed object."""
+    """One whole tool call. ``arguments`` is the text of a JSON object."""
 
     id: str
     name: str
-    arguments: dict[str, Any]
+    arguments: str
 
 
 class Segment(msgspec.Struct, frozen=True, array_like=True):

@@ -6,12 +6,10 @@ Without it Triton starts, says that it is ready, and fails later in its own word
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import resource
 import shutil
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from gemma4_runtime.manifest import Manifest
@@ -19,7 +17,9 @@ from gemma4_runtime.process_limits import open_files_short_of, raise_soft, threa
 
 from gemma4_serve.errors import ServeError
 
-__all__ = ["LEAST_SHM", "check_process", "check_shm", "prepare", "usable_folder"]
+__all__ = [
+    "LEAST_SHM", "check_process", "check_shm", "new_folder", "places", "prepare", "usable_folder",
+]  # fmt: skip
 
 LEAST_SHM = 32 << 20
 """Bytes free in /dev/shm. Measured with eight model processes: 8 MiB idle and with 64 streams, 17
@@ -44,19 +44,15 @@ _RUN_SPACE = 16 << 20
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _SOCKET_PATH = 107
 _SOCKET_NAME = 16
-_PREFIX, _OWNER = "gemma4-run-", ".owner"
 _SHORT = ("/tmp", "/var/tmp", "/dev/shm")
 
 
-def prepare(run_dir: Path | None, manifest: Manifest) -> Path | None:
-    """Check everything, and make ``run_dir``, or a folder of our own if it is None: that is
-    returned, for the caller to remove. Raises :class:`ServeError`."""
+def prepare(run_dir: Path | None, manifest: Manifest) -> None:
+    """Check everything, and make ``run_dir`` if it is given. Raises :class:`ServeError`."""
     check_process(manifest)
     check_shm()
     if run_dir is not None:
         usable_folder("--run-dir", run_dir)
-        return None
-    return _own_folder()
 
 
 def check_process(manifest: Manifest) -> None:
@@ -132,36 +128,29 @@ def usable_folder(option: str, folder: Path) -> None:
         raise ServeError(f"{option} {folder}: {free / 2**20:.1f} MiB free; {room}")
 
 
-def _hold(folder: Path) -> None:
-    """Lock ``folder`` for as long as this process lives."""
-    descriptor = os.open(folder / _OWNER, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _sweep(place: Path) -> None:
-    """Remove run folders of this user whose server was killed, and so could not."""
-    for folder in place.glob(f"{_PREFIX}*"):
-        with suppress(OSError), (folder / _OWNER).open("rb+") as owner:
-            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _own_folder() -> Path:
-    """In the temporary folder, or a shorter one if that leaves no room for a socket's name."""
+def places() -> list[Path]:
+    """Where a run folder may lie: the temporary folder, and shorter ones if that leaves no room for
+    a socket's name. Raises :class:`ServeError` if nothing can be written."""
     wanted = os.environ.get("TMPDIR", "")
     try:
-        places = [Path(tempfile.gettempdir())]
+        first = Path(tempfile.gettempdir())
     except FileNotFoundError:
         raise ServeError(
             f"no folder for temporary files can be written{f' (TMPDIR={wanted})' if wanted else ''}"
             "; set TMPDIR to one with space, or give --run-dir"
         ) from None
-    if len(os.fsencode(places[0])) > _SOCKET_PATH - _SOCKET_NAME - 32:
-        places += [Path(short) for short in _SHORT]
+    if len(os.fsencode(first)) <= _SOCKET_PATH - _SOCKET_NAME - 32:
+        return [first]
+    return [first, *map(Path, _SHORT)]
+
+
+def new_folder(prefix: str) -> Path:
+    """A new folder in the first of :func:`places` where a server can live. Raises
+    :class:`ServeError`."""
     problem: ServeError | None = None
-    for place in places:
+    for place in places():
         try:
-            folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+            folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
         except OSError as error:
             problem = problem or ServeError(
                 f"{place}: {error.strerror}; set TMPDIR to a folder where this user can write, or "
@@ -170,8 +159,6 @@ def _own_folder() -> Path:
             continue
         try:
             usable_folder("TMPDIR", folder)
-            _hold(folder)
-            _sweep(place)
             return folder
         except ServeError as error:
             shutil.rmtree(folder, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -220,3 +221,21 @@ def test_equal_distributions_do_not_differ() -> None:
     found = compare([(logits, Generated(tuple(int(o[0]) for o in order), top))])
     assert found.mean_kl == pytest.approx(0, abs=1e-6)
     assert found.top1_agreement == 1.0
+
+
+def test_a_missing_shared_library_is_named_with_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "xllamacpp.py").write_text(
+        'raise ImportError("libgomp.so.1: cannot open shared object file: No such file")\n'
+    )
+    path = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+    options = LlamaCppOptions(
+        kv_type="f16", flash_attention=True, byte_tokens="literal", micro_batch=64
+    )
+    with pytest.raises(errors.EngineRunError) as caught:
+        run_greedy(tmp_path / "model.gguf", [[2]], options=options, max_tokens=1, top_k=1)
+    text = str(caught.value)
+    assert "libgomp.so.1: cannot open shared object file" in text
+    assert "libgomp" in text.splitlines()[-1] and "Traceback" not in text

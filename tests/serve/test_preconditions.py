@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import resource
 import shutil
 import subprocess
@@ -22,27 +21,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_folder_of_a_killed_server_is_removed_by_the_next(place: Path) -> None:
-    """As the kernel does for a killed process, the lock of `dead` is gone; `alive` has its own."""
-    for name in ("gemma4-run-dead", "gemma4-run-alive"):
-        (place / name / "backends").mkdir(parents=True)
-        (place / name / ".owner").touch()
-    (place / "gemma4-run-other").mkdir()
-    (place / "mine").mkdir()
-    with (place / "gemma4-run-alive" / ".owner").open("rb") as owner:
-        fcntl.flock(owner, fcntl.LOCK_EX)
-        folder = preconditions._own_folder()
-    names = {path.name for path in place.iterdir()}
-    assert names == {"gemma4-run-alive", "gemma4-run-other", "mine", folder.name}
-    other = preconditions._own_folder()
-    assert folder.exists() and other != folder
-
-
 def test_a_long_temporary_folder_is_not_used(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     long = place / ("x" * 100)
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
-    folder = preconditions._own_folder()
+    folder = preconditions.new_folder("gemma4-run-")
     try:
         assert len(str(folder)) < 60 and not list(long.iterdir())
     finally:

@@ -2,7 +2,7 @@
 
 A process of its own, since llama.cpp ends the whole process on some errors and writes to stderr.
 ``python -m gemma4_build.verify.engine_run JOB RESULT`` reads and writes the open files with these
-numbers.
+numbers. The result is a list, or ``{"error": "what went wrong"}``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import FileIO
@@ -20,6 +21,7 @@ from typing import Any
 
 from gemma4_runtime.machine import compute_threads
 from gemma4_runtime.manifest import LlamaCppOptions
+from gemma4_runtime.needs import explain_import
 
 from gemma4_build.errors import EngineRunError
 
@@ -45,7 +47,7 @@ def run_greedy(
 ) -> list[Generated]:
     """Load ``model`` as the runtime will and generate up to ``max_tokens`` for each prompt.
 
-    Raises :class:`EngineRunError` with llama.cpp's last words.
+    Raises :class:`EngineRunError` with the child's error, or its last words when it was killed.
     """
     job = {
         "model": str(model),
@@ -58,16 +60,17 @@ def run_greedy(
         job_file.write(json.dumps(job).encode())
         job_file.seek(0)
         status = _run(job_file, result, log)
-        found = _all(result)
-        if status != 0 or not found:
+        answer = json.loads(_all(result) or b"{}")
+        if isinstance(answer, dict) or status != 0:
             lines = _all(log).decode(errors="replace").strip().splitlines()
+            last = lines[-1] if lines else "no message"
+            words = answer.get("error", last) if isinstance(answer, dict) else last
             raise EngineRunError(
-                f"llama.cpp could not run {model.name} (exit status {status}): "
-                f"{lines[-1] if lines else 'no message'}"
+                f"llama.cpp could not run {model.name} (exit status {status}): {words}"
             )
         return [
             Generated(tuple(g["ids"]), tuple(tuple((i, p) for i, p in top) for top in g["top"]))
-            for g in json.loads(found)
+            for g in answer
         ]
 
 
@@ -152,13 +155,19 @@ def _main(job_file: int, result_file: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with FileIO(job_file) as file:
         job = json.loads(file.readall())
-    server = _server(job)
-    results = [
-        _generate(server, prompt, max_tokens=job["max_tokens"], top_k=job["top_k"])
-        for prompt in job["prompts"]
-    ]
-    with FileIO(result_file, "w") as file:
-        file.write(json.dumps(results).encode())
+    with FileIO(result_file, "w") as result:
+        try:
+            server = _server(job)
+            results = [
+                _generate(server, prompt, max_tokens=job["max_tokens"], top_k=job["top_k"])
+                for prompt in job["prompts"]
+            ]
+        except Exception as error:
+            missing = explain_import(error) if isinstance(error, ImportError) else None
+            words = missing or traceback.format_exception_only(error)[-1].strip()
+            result.write(json.dumps({"error": words}).encode())
+            raise
+        result.write(json.dumps(results).encode())
 
 
 if __name__ == "__main__":
