@@ -52,14 +52,14 @@ class Base:
     def user(self, script: str, *, timeout: float = 600) -> Done:
         return self.container.run(script, user="user", cwd=CHECKOUT, timeout=timeout)
 
-    def run(self, *, tests: bool) -> None:
+    def run(self, *, tests: str | None) -> None:
         self._copy_checkout()
         self._nothing_is_installed()
         if not self._serve_and_chat():
             return
         self._a_library_disappears()
-        if tests:
-            self._tests()
+        if tests is not None:
+            self._tests("" if tests == "all" else tests)
 
     def _copy_checkout(self) -> None:
         self.root("apt-get update && apt-get install -y --no-install-recommends make passwd")
@@ -159,8 +159,8 @@ class Base:
                        "with its name and the line to run", bool(right), done)  # fmt: skip
             self.root("mv /hidden/* /usr/lib/x86_64-linux-gnu/ && ldconfig")
 
-    def _tests(self) -> None:
-        done = self.user("make test", timeout=CONTAINER_S)
+    def _tests(self, arguments: str) -> None:
+        done = self.user(f"make test ARGS='{arguments}'", timeout=CONTAINER_S)
         closing = done.text.strip().splitlines()[-1]
         self.check(f"make test, {done.seconds / 60:.1f} min: {closing}", done.status == 0, done)
 
@@ -222,7 +222,9 @@ def main() -> int:
     """Exit status 0 when every check of every base passed. The last line says how many did."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bases", nargs="+", help="bookworm, trixie, or an image of a registry")
-    parser.add_argument("--tests", action="store_true", help="run `make test` in it too")
+    parser.add_argument(
+        "--tests", metavar="WHICH", help="run `make test` in it too: all, or what ARGS shall be"
+    )
     options = parser.parse_args()
     podman_settings()
     passed = failed = 0
