@@ -58,6 +58,7 @@ class Base:
         if not self._serve_and_chat():
             return
         self._a_library_disappears()
+        self._without_root()
         if tests is not None:
             self._tests("" if tests == "all" else tests)
 
@@ -158,6 +159,22 @@ class Base:
             self.check(f"without {name}: {command.split()[1]} fails after {done.seconds:.1f} s "
                        "with its name and the line to run", bool(right), done)  # fmt: skip
             self.root("mv /hidden/* /usr/lib/x86_64-linux-gnu/ && ldconfig")
+
+    def _without_root(self) -> None:
+        """The libraries from apt's packages, unpacked by the user."""
+        recipe = re.search(
+            r"^Without root.*?```sh\n(.*?)```", (ROOT / "docs/install.md").read_text(), re.M | re.S
+        )[1]
+        self.root("mkdir -p /hidden && cd /usr/lib/x86_64-linux-gnu "
+                  "&& mv libgomp.so.1* libpython3.11.so.1.0* /hidden && ldconfig")  # fmt: skip
+        server = Running(self.container.command(
+            f'echo "group $$"; {recipe}', user="user", cwd=CHECKOUT))  # fmt: skip
+        ready = server.wait_for("Ctrl-C stops", STOP_S)
+        self.check("libraries unpacked without root: it starts", ready, server.done())
+        if ready:
+            self.root(f"kill -INT -{server.group}")
+            server.wait(STOP_S)
+        self.root("mv /hidden/* /usr/lib/x86_64-linux-gnu/ && ldconfig")
 
     def _tests(self, arguments: str) -> None:
         done = self.user(f"make test ARGS='{arguments}'", timeout=CONTAINER_S)
