@@ -10,7 +10,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: setup serve chat gateway load test test-fresh lint format bench bench-clients bench-host bench-agreement bench-host-ttft bench-meter clean
+.PHONY: setup serve chat gateway load test test-fresh test-fuzz test-faults test-endurance lint format \
+  bench bench-clients bench-host bench-agreement bench-host-ttft bench-meter clean
 .DEFAULT_GOAL := setup
 
 $(VENV)/.created:
@@ -66,6 +67,23 @@ test: $(VENV)/.dev lint
 BASES ?= bookworm
 test-fresh:
 	@python3 tests/fresh $(ARGS) $(BASES)
+
+# COUNT requests of each of four protocols, and the hand-made bombs.
+COUNT ?= 20000
+test-fuzz: $(VENV)/.dev
+	FUZZ_COUNT=$(COUNT) $(BIN)/python -m pytest tests/e2e/fuzz -s $(ARGS)
+
+# Every process of a server, killed and frozen in every phase: a table, an hour.
+FAULTS ?= out/faults.md
+test-faults: $(VENV)/.dev
+	@mkdir -p $(dir $(FAULTS))
+	PYTHONPATH=tests $(BIN)/python -m e2e.faults.matrix --out $(FAULTS) $(ARGS)
+
+# Overload, a rolling restart, and fourteen minutes of mixed requests.
+test-endurance: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m e2e.faults.endurance overload
+	PYTHONPATH=tests $(BIN)/python -m e2e.faults.endurance rolling
+	PYTHONPATH=tests $(BIN)/python -m e2e.faults.endurance soak $(ARGS)
 
 RANDOM_ENGINE := engines/random-1gb
 $(RANDOM_ENGINE)/engine.json: | $(VENV)/.dev

@@ -49,6 +49,13 @@ def serve(
     run_dir: Annotated[
         Path | None, typer.Option(help="Folder for status board and control socket.")
     ] = None,
+    allow_remote_embedded_triton: Annotated[
+        bool,
+        typer.Option(
+            "--allow-remote-embedded-triton",
+            help="Let other machines reach the embedded Triton, which one request can end.",
+        ),
+    ] = False,
     verbose: Annotated[bool, typer.Option(help="Show Triton's own start-up lines too.")] = False,
 ) -> None:
     """Start the server and keep it running until Ctrl-C, SIGTERM or SIGHUP.
@@ -89,6 +96,7 @@ def serve(
                 max_queued=max_queued,
                 gpu_device_ids=gpu_device_ids,
                 grace=grace,
+                allow_remote_embedded=allow_remote_embedded_triton,
             )
             check_runtime(options, folder.manifest)
             code = Supervisor(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
+import psutil
 from gemma4_runtime import settings as names
 from gemma4_runtime.server.access_log import log_event
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
@@ -25,6 +26,7 @@ from gemma4_runtime.server.heartbeat import BEATS_NAME
 from gemma4_serve import tied
 from gemma4_serve.children import Children, Loss
 from gemma4_serve.errors import ServeError
+from gemma4_serve.exposure import closing_arguments
 from gemma4_serve.group import end_group
 from gemma4_serve.install import TritonInstall
 from gemma4_serve.liveness import STUCK_S
@@ -62,6 +64,7 @@ class ServerOptions:
     max_queued: int | None = None
     gpu_device_ids: str | None = None
     grace: float = 30.0
+    allow_remote_embedded: bool = False
 
 
 class TritonProcess:
@@ -128,6 +131,7 @@ class TritonProcess:
             # Clients and load balancers may ping idle connections every 10 s.
             "--grpc-keepalive-permit-without-calls=true",
             "--grpc-http2-min-recv-ping-interval-without-data=10000",
+            *closing_arguments(),
         ]
 
     @property
@@ -156,7 +160,10 @@ class TritonProcess:
                 self.kill()  # also lets the pump read to the end
                 raise ServeError(f"{trouble} while it started:\n{self._log.last_words()}")
             if _answers(self._url("/v2/models/gemma4/ready")):
-                self._children = Children(self._process.pid, self._options.run_dir)
+                try:
+                    self._children = Children(self._process.pid, self._options.run_dir)
+                except (ProcessLookupError, psutil.NoSuchProcess):
+                    continue  # one has just ended; the next turn says which
                 self._probe = LiveProbe(self._url("/v2/health/live"))
                 return True
             time.sleep(_POLL_S)
@@ -222,6 +229,9 @@ class TritonProcess:
     def stop(self) -> None:
         """After :meth:`drain`: let the engine close, then end what is left. Triton itself would
         take seconds to unload models that nobody needs."""
+        if self._children is None:  # it never was ready
+            self.kill()
+            return
         time.sleep(_SETTLE_S)
         engines = [pid for pid, name in self.model_processes.items() if name == "engine"]
         control, board = ControlClient(self._options.run_dir / CONTROL_NAME), self.board()

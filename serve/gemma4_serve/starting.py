@@ -5,7 +5,7 @@ from __future__ import annotations
 import psutil
 
 from gemma4_serve.liveness import Liveness
-from gemma4_serve.proc import cause_of_death, model_of, name_of
+from gemma4_serve.proc import cause_of_death, model_of, name_of, runs
 
 __all__ = ["StartWatch"]
 
@@ -44,7 +44,7 @@ class StartWatch:
             children = psutil.Process(self._pid).children()
         except psutil.NoSuchProcess:
             return
-        running = {child.pid for child in children if child.status() != psutil.STATUS_ZOMBIE}
+        running = {child.pid for child in children if runs(child.pid)}
         ended = {child.pid for child in children if child.pid not in running and _is_stub(child)}
         ended |= self._names.keys() - running
         for pid in ended - self._ended:
@@ -63,5 +63,5 @@ def _is_stub(process: psutil.Process) -> bool:
     """Of a zombie, Linux still tells the first 15 characters of its program's name."""
     try:
         return process.name().startswith("triton_python")
-    except psutil.NoSuchProcess:
+    except psutil.Error:
         return False

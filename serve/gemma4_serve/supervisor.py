@@ -20,6 +20,7 @@ from gemma4_runtime.server.log_writer import writer_of
 from gemma4_serve.banner import banner
 from gemma4_serve.children import Loss
 from gemma4_serve.errors import ServeError
+from gemma4_serve.exposure import check_host
 from gemma4_serve.install import TritonInstall, find_triton
 from gemma4_serve.logs import LogPump
 from gemma4_serve.process import ServerOptions, TritonProcess
@@ -67,6 +68,7 @@ class Supervisor:
         for number in (*_DRAIN, signal.SIGQUIT):
             signal.signal(number, self._on_signal)
         install = find_triton(self._options.run_dir)
+        check_host(install, self._options.host, allow_remote=self._options.allow_remote_embedded)
         first = True
         while True:
             try:
