@@ -22,7 +22,7 @@ make serve; status=$?
 echo "took $((($(date +%s%N) - start) / 1000000)) ms"
 exit $status
 """
-READY_S, STOP_S, CONTAINER_S = 420, 60, 3 * 3600
+READY_S, STOP_S, CONTAINER_S = 900, 120, 3 * 3600
 
 
 class Base:
