@@ -4,6 +4,8 @@ PYTHON ?=
 PYTHONS := $(if $(PYTHON),"$(PYTHON)",python3 python3.12 python3.11 /usr/bin/python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# Not the script that pip makes: in a folder with a $ or a quotation mark it cannot run.
+GEMMA4 := $(BIN)/python -P -m gemma4_cli
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
@@ -31,28 +33,28 @@ $(VENV)/.gateway: $(VENV)/.serve
 	@touch $@
 
 $(ENGINE)/engine.json: | $(VENV)/.serve
-	$(BIN)/gemma4 build demo/checkpoint --out $(ENGINE) --precision f32 --slots 8 --max-total-tokens 2048
+	$(GEMMA4) build demo/checkpoint --out $(ENGINE) --precision f32 --slots 8 --max-total-tokens 2048
 
 serve: $(VENV)/.serve $(ENGINE)/engine.json
-	@exec $(BIN)/gemma4 serve --engine $(ENGINE) $(ARGS)
+	@exec $(GEMMA4) serve --engine $(ENGINE) $(ARGS)
 
 chat: $(VENV)/.serve
-	@exec $(BIN)/gemma4 chat $(ARGS)
+	@exec $(GEMMA4) chat $(ARGS)
 
 gateway: $(VENV)/.gateway
-	@exec $(BIN)/gemma4 gateway $(ARGS)
+	@exec $(GEMMA4) gateway $(ARGS)
 
 $(VENV)/.load: $(VENV)/.serve
 	$(PIP) install -c $(LOCK) -e '.[load]'
 	@touch $@
 
 load: $(VENV)/.load
-	@exec $(BIN)/gemma4 load $(ARGS)
+	@exec $(GEMMA4) load $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/python -m mypy
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -88,7 +90,7 @@ $(RANDOM_ENGINE)/engine.json: | $(VENV)/.dev
 	rm -rf $(RANDOM_ENGINE)-checkpoint
 	$(BIN)/python -m gemma4_build.random_checkpoint --preset 1gb --tokenizer demo/checkpoint \
 	  $(RANDOM_ENGINE)-checkpoint
-	$(BIN)/gemma4 build $(RANDOM_ENGINE)-checkpoint --out $(RANDOM_ENGINE) --precision bf16 \
+	$(GEMMA4) build $(RANDOM_ENGINE)-checkpoint --out $(RANDOM_ENGINE) --precision bf16 \
 	  --slots 32 --max-total-tokens 512 --skip-verify
 
 bench-clients: $(VENV)/.dev

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import atexit
+import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -13,16 +16,10 @@ from pathlib import Path
 
 __all__ = ["Container", "Done", "base_image", "podman_settings"]
 
-_PIP_FILES = {
-    Path("/etc/pip.conf"): "/etc/pip.conf",
-    Path.home() / ".config/pip/pip.conf": "/etc/xdg/pip/pip.conf",
-    Path.home() / ".pip/pip.conf": "/etc/xdg/xdg-pip/pip/pip.conf",
-}
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _CERTIFICATES_THERE = "/etc/certificates-of-the-host.crt"
 """Not where the package ca-certificates writes."""
-_PASSED_ON = ("PIP_", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "no_proxy",
-              "NO_PROXY")  # fmt: skip
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 _OLD_CGROUPS = """[containers]
 default_ulimits = ["nofile=20000:20000", "nproc=4096:4096"]
 [engine]
@@ -88,6 +85,32 @@ def _archive() -> str:
     return found[0]
 
 
+def _apt_settings() -> str:
+    """How this machine's apt gets files: proxies, retries, checks of dates."""
+    if not shutil.which("apt-config"):
+        return ""
+    lines = _run("apt-config", "dump").splitlines()
+    return "".join(f"{x}\n" for x in lines if x.startswith("Acquire::") and '""' not in x)
+
+
+def pip_settings() -> tuple[str, list[str]]:
+    """This machine's settings of pip as one file, and the paths of this machine that they name:
+    local wheels, a local index, constraints. Certificates are not among them."""
+    if importlib.util.find_spec("pip") is None:
+        return "", []
+    listed = _run(sys.executable, "-m", "pip", "config", "list").splitlines()
+    values = dict(line.split("=", 1) for line in listed if "=" in line)
+    options = {key.rpartition(".")[2]: ast.literal_eval(text) for key, text in values.items()}
+    options.pop("cert", None)
+    paths = set()
+    for word in " ".join(options.values()).split():
+        path = Path(word.removeprefix("file://"))
+        if path.is_absolute() and path.exists():
+            # A local index refers to files beside it.
+            paths.add(str(path.parent if word.startswith("file://") else path))
+    return "\n".join(["[global]", *(f"{k} = {v}" for k, v in options.items()), ""]), sorted(paths)
+
+
 def _run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -108,28 +131,21 @@ class Container:
     """Runs until ``close``, or ``timeout`` seconds at most. Its network is that of this machine."""
 
     def __init__(self, image: str, env: dict[str, str], *, timeout: float) -> None:
-        passed = {k: v for k, v in os.environ.items() if k.startswith(_PASSED_ON)}
-        files = dict(_PIP_FILES)
+        passed = {k: v for k, v in os.environ.items() if k.lower() in _PROXIES}
+        settings, paths = pip_settings()
+        mounts = {path: path for path in paths}
         if _CERTIFICATES.is_file():
-            files[_CERTIFICATES] = passed["PIP_CERT"] = _CERTIFICATES_THERE
-        mounts = [f"--volume={here}:{there}:ro" for here, there in files.items() if here.is_file()]
+            mounts[str(_CERTIFICATES)] = passed["PIP_CERT"] = _CERTIFICATES_THERE
         self.name = f"gemma4-fresh-{os.getpid()}-{time.monotonic_ns()}"
         _run(
             "podman", "run", "--detach", "--rm", "--network=host", f"--name={self.name}",
-            *mounts, *(f"--env={k}={v}" for k, v in {**passed, **env}.items()),
+            *(f"--volume={here}:{there}:ro" for here, there in mounts.items()),
+            *(f"--env={k}={v}" for k, v in {**passed, **env}.items()),
             # The shell reaps what a server leaves behind.
             image, "sh", "-c", f"sleep {int(timeout)} & wait",
         )  # fmt: skip
-        settings = subprocess.run(
-            ["apt-config", "dump"], capture_output=True, text=True, check=False
-        ) if shutil.which("apt-config") else None  # fmt: skip
-        if settings is not None:
-            lines = [
-                x
-                for x in settings.stdout.splitlines()
-                if x.startswith("Acquire::") and '""' not in x
-            ]
-            self.write("/etc/apt/apt.conf.d/99of-the-host", "\n".join(lines).encode())
+        self.write("/etc/pip.conf", settings.encode())
+        self.write("/etc/apt/apt.conf.d/99of-the-host", _apt_settings().encode())
 
     def command(self, script: str, *, user: str = "root", cwd: str = "/") -> list[str]:
         return ["podman", "exec", "--interactive", f"--user={user}", f"--workdir={cwd}", self.name,

@@ -8,9 +8,14 @@ import pytest
 from gemma4_serve.errors import ServeError
 from gemma4_serve.exposure import ALLOW_REMOTE, CLOSED, check_host, closing_arguments
 from gemma4_serve.install import TritonInstall
+from gemma4_serve.links import Links
 
-EMBEDDED = TritonInstall(Path("bin"), Path("backends"), {}, embedded=True)
-SYSTEM = TritonInstall(Path("bin"), Path("backends"), {}, embedded=False)
+EMBEDDED = TritonInstall(
+    Path("bin"), Path("backends"), {}, embedded=True, links=Links(Path("links"))
+)
+SYSTEM = TritonInstall(
+    Path("bin"), Path("backends"), {}, embedded=False, links=Links(Path("links"))
+)
 REMOTE = ["0.0.0.0", "::", "192.0.2.1", "255.255.255.255", "", "no such host", "x" * 300, "2001:db8::1"]  # fmt: skip
 
 

@@ -30,7 +30,7 @@ class TritonPythonModel:
                 {tensor.name(): tensor.as_numpy() for tensor in request.inputs()},
                 request_id=id_of(request),
                 parameters=without_feed(parameters_of(request)),
-                now=time.time(),
+                now=time.monotonic(),
             )
         except Exception as error:
             return _failure(told(error, "preprocessing"))
