@@ -223,7 +223,7 @@ class TestFindPython:
         """Answers the script's questions as a Python of that version would."""
         file = folder / name
         file.write_text(
-            f'#!/bin/sh\nexec {sys.executable} -c "import sys; sys.version_info = {(*version, 0)}; '
+            f'#!/bin/sh\nexec "{sys.executable}" -c "import sys; sys.version_info = {(*version, 0)}; '
             'exec(sys.argv[1])" "$2"\n'
         )
         file.chmod(0o755)
