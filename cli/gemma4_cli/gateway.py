@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from gemma4_runtime.process_limits import open_files_short_of
 
 from gemma4_cli.fail import fail, fail_import
 
@@ -16,6 +17,9 @@ __all__ = ["app"]
 app = typer.Typer(
     help="OpenAI-compatible gateway in front of Triton servers.", invoke_without_command=True
 )
+_OWN_FILES = 64
+"""Open files beside a connection for each request."""
+
 _KEY_VARIABLE = "GEMMA4_GATEWAY_API_KEY"
 
 
@@ -106,6 +110,9 @@ def gateway(
             health_interval=health_interval,
             imbalance=imbalance,
         )
+        problem = open_files_short_of(max_running + _OWN_FILES, f"--max-running {max_running}")
+        if problem:
+            raise SettingsError(f"{problem}, or lower --max-running")
         made = Gateway(settings, Log("json" if form == "json" else "text"))
         run(made, claim_socket(host, port))
     except SettingsError as error:

@@ -70,6 +70,7 @@ def serve(
         from gemma4_serve.install import find_repository
         from gemma4_serve.logs import LogPump
         from gemma4_serve.ports import Ports, claim_ports
+        from gemma4_serve.preconditions import prepare
         from gemma4_serve.process import ServerOptions
         from gemma4_serve.restarts import RestartPolicy
         from gemma4_serve.run_folder import lock_run_dir, private_run_dir, sweep
@@ -80,9 +81,10 @@ def serve(
         fail(f"--log-format {log_format}: use text, json or auto", code=2)
     form = log_format if log_format != "auto" else "text" if sys.stderr.isatty() else "json"
     try:
-        sweep()
         with ExitStack() as stack:
             folder = load_engine_folder(engine, verify_hashes=True, slots=slots)
+            prepare(run_dir, folder.manifest)
+            sweep()
             own_dir = run_dir or stack.enter_context(private_run_dir())
             stack.enter_context(lock_run_dir(own_dir))
             options = ServerOptions(

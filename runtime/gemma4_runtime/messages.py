@@ -77,10 +77,11 @@ class GenerationRequest(msgspec.Struct, frozen=True, array_like=True):
     """One accepted request, as the engine gets it.
 
     ``key`` is unique in this server and is what a cancel names; ``request_id`` is the client's.
-    ``deadline`` and ``arrival`` are seconds of :func:`time.time`. ``channel`` is where the first
-    token belongs ("reasoning" when the prompt ends inside an open thought). ``parse_tools`` is
-    true for chat requests: tool calls are parsed and held until whole; otherwise their literal text
-    is content.
+    ``deadline`` and ``arrival`` are seconds of :func:`time.monotonic`, on Linux the machine's own
+    clock: the same in all of its processes, and nobody can step it. ``channel`` is where the first
+    token belongs ("reasoning" when the prompt ends inside an open thought). ``parse_tools`` is true
+    for chat requests: tool calls are parsed and held until whole; otherwise their literal text is
+    content.
     ``echo`` is text to put before the first content (``exclude_input_in_output`` = false).
     """
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import psutil
 
 from gemma4_serve.errors import ServeError
+from gemma4_serve.preconditions import new_folder, places
 
 __all__ = ["lock_run_dir", "namespace", "private_run_dir", "shared_memory_prefix", "sweep"]
 
@@ -25,8 +26,8 @@ _SHM = Path("/dev/shm")
 
 @contextmanager
 def private_run_dir() -> Iterator[Path]:
-    """A folder of this run alone, removed at the end."""
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    """A folder of this run alone, removed at the end. Raises :class:`ServeError`."""
+    folder = new_folder(_PREFIX)
     try:
         yield folder
     finally:
@@ -75,7 +76,7 @@ def namespace() -> str:
 def sweep() -> None:
     """Remove what servers left that were killed: folders that nobody holds, and shared memory of
     processes that are gone."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    for folder in chain.from_iterable(place.glob(f"{_PREFIX}*") for place in places()):
         try:
             status = folder.stat()
             if status.st_uid == os.getuid() and time.time() - status.st_mtime > _YOUNG_S:

@@ -131,15 +131,18 @@ def test_the_engine_process_ends_with_the_build(f32: BuildRequest, tmp_path: Pat
         "options": options_of(f32).model_dump(),
         "max_tokens": 100,
         "top_k": 2,
-        "result": str(tmp_path / "result.json"),
     }
     (tmp_path / "job.json").write_text(json.dumps(job))
-    command = [sys.executable, "-m", "gemma4_build.verify.engine_run", str(tmp_path / "job.json")]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    with (tmp_path / "job.json").open() as source, (tmp_path / "result.json").open("w") as result:
+        files = (source.fileno(), result.fileno())
+        command = [sys.executable, "-m", "gemma4_build.verify.engine_run", *map(str, files)]
+        child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, pass_fds=files
+        )
     assert child.stdin is not None
     child.stdin.close()
     assert child.wait(timeout=60) == 1
-    assert not (tmp_path / "result.json").exists()
+    assert not (tmp_path / "result.json").read_bytes()
 
 
 def test_every_byte_token_is_streamed(f32: BuildRequest) -> None:

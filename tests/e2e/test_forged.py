@@ -120,6 +120,14 @@ def test_no_client_chooses_the_key_of_its_request(server, stub, model, value):
     wait_until(server.idle, 1)
 
 
+@pytest.mark.parametrize("model", ["gemma4", "preprocessing", "gemma4_unary"])
+def test_only_the_engine_has_feeds(server, stub, model):
+    request = build_request({"text_input": "x", "max_tokens": 2}, model=model, feed="0" * 32 + "/1")
+    (message,) = ask(stub, request)
+    assert "INVALID_ARGUMENT: gemma4_feed: is a parameter of the model engine" in message.error_message  # fmt: skip
+    wait_until(server.idle, 1)
+
+
 @pytest.mark.parametrize("model", ["gemma4", "engine", "preprocessing", "gemma4_unary"])
 def test_ids_have_a_bound(server, stub, model):
     for size, fine in ((1024, True), (1025, False), (2**20, False)):

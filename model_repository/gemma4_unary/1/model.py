@@ -7,7 +7,7 @@ import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError, internal, invalid
 from gemma4_runtime.messages import KEY_PARAMETER
 from gemma4_runtime.server.board import BOARD_NAME
-from gemma4_runtime.server.call import id_of
+from gemma4_runtime.server.call import id_of, parameters_of, without_feed
 from gemma4_runtime.server.client_watch import ClientWatch
 from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
 from gemma4_runtime.server.guard import relayed, told
@@ -39,6 +39,7 @@ class TritonPythonModel:
             return _failure(told(error, "gemma4_unary"))
 
     def _ask(self, request: object) -> object:
+        without_feed(parameters_of(request))
         inputs = {tensor.name(): tensor for tensor in request.inputs()}
         stream = inputs.pop("stream", None)
         if stream is not None and stream.as_numpy().any():

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
-from gemma4_runtime.server.call import id_of, parameters_of
+from gemma4_runtime.server.call import id_of, parameters_of, without_feed
 from gemma4_runtime.server.frontdoor import FrontDoor
 from gemma4_runtime.server.guard import told
 from gemma4_runtime.server.model_process import start_model_process
@@ -29,8 +29,8 @@ class TritonPythonModel:
             made = self._door.admit(
                 {tensor.name(): tensor.as_numpy() for tensor in request.inputs()},
                 request_id=id_of(request),
-                parameters=parameters_of(request),
-                now=time.time(),
+                parameters=without_feed(parameters_of(request)),
+                now=time.monotonic(),
             )
         except Exception as error:
             return _failure(told(error, "preprocessing"))

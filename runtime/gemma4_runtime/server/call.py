@@ -20,6 +20,7 @@ __all__ = [
     "id_of",
     "parameters_of",
     "poll_text",
+    "without_feed",
 ]
 
 MAX_ID_BYTES = 1024
@@ -72,6 +73,14 @@ def feed_place(parameters: Mapping[str, Any]) -> str:
     if not isinstance(place, str):
         raise invalid(FEED_PARAMETER, f"{place!r} must be a string")
     return place
+
+
+def without_feed(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``parameters`` of a call whose chunks no feed can carry. Raises INVALID_ARGUMENT when they
+    ask for one."""
+    if FEED_PARAMETER in parameters:
+        raise invalid(FEED_PARAMETER, "is a parameter of the model engine; call that")
+    return parameters
 
 
 def id_of(request: TritonRequest) -> str:

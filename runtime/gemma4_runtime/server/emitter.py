@@ -328,9 +328,8 @@ class Emitter:
     def _tick(self, now: float) -> None:
         with self._lock:
             streams = list(self._streams.values())
-        wall = time.time()
         for stream in streams:
-            error = expiry(stream, wall)
+            error = expiry(stream, now)
             if error is not None:
                 self._engine.cancel(stream.request.key)
                 self._fail(stream, error)

@@ -41,7 +41,7 @@ def run_trial(engine: Path, manifest: Manifest, *, start_timeout: float) -> list
             checks = (trial.first_tokens, trial.pace, trial.cancel, trial.overload, trial.drain)
             for check in checks:
                 results.append(_guard(check))
-    except ServeError as error:
+    except (ServeError, OSError) as error:
         results.append(Result("load", "fail", str(error)))
     return results
 

@@ -102,10 +102,18 @@ def _compressed(encoding: bytes, data: bytes) -> bytes:
     return head % (encoding, len(data)) + data
 
 
+def _whole(head: bytes, body: bytes) -> bytes:
+    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
 HTTP |= {
+    "200,000 brackets": _whole(GENERATE, b'{"text_input":' + b"[" * 200_000 + b"]" * 200_000 + b"}"),
+    "200,000 objects": _whole(GENERATE, b'{"a":' * 200_000 + b"1" + b"}" * 200_000),
+    "200,000 brackets as data": _whole(INFER, b'{"inputs":[{"name":"max_tokens","shape":[1,1],"datatype":"INT32","data":' + b"[" * 200_000 + b"]" * 200_000 + b"}]}"),
+    "600,000 chunks": GENERATE + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 600_000 + b"0\r\n\r\n",
     "50 MB of zeros in gzip": _compressed(b"gzip", gzip.compress(bytes(50_000_000))),
     "50 MB of zeros in deflate": _compressed(b"deflate", zlib.compress(bytes(50_000_000))),
-}
+}  # fmt: skip
 for _name, _data in HTTP.items():
     BOMBS[f"http: {_name}"] = lambda server, data=_data: _sent(server.http, data)  # type: ignore[misc]
 

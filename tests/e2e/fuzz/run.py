@@ -58,7 +58,7 @@ def processes(server: Served) -> set[int]:
 
 def trouble(lines: list[str]) -> list[str]:
     """Log lines of an exception of ours, or of a process that ended."""
-    signs = ("Traceback", "step_failed", "engine_lost", "Stub process", "\\n\\nAt:")
+    signs = ("Traceback", "step_failed", "thread_died", "restarting", "Stub process", "\\n\\nAt:")
     return [line[:2000] for line in lines if any(sign in line for sign in signs)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from e2e.fuzz.bombs import data_bombs
 from e2e.fuzz.connections import BOMBS
-from e2e.fuzz.known import deep_json, known_crash
+from e2e.fuzz.known import known_crash
 from e2e.fuzz.run import watched
 from e2e.fuzz.send import PROTOCOLS, NotEndedError, Sender
 from e2e.fuzz.spec import Spec
@@ -20,7 +20,7 @@ def test_there_are_many():
 
 
 def test_none_is_left_out_but_nesting():
-    """The HTTP front end would read nested JSON itself only outside of a string."""
+    """A million brackets in a string, which the HTTP front end does not read."""
     assert {known_crash(spec) for spec in DATA.values()} <= {None, "JSON nested without end"}
 
 
@@ -50,7 +50,3 @@ def test_connection_bombs(target, name):
     with watched(target) as canary:
         BOMBS[name](target)
     assert max(canary.seconds, default=0) < 10
-
-
-def test_nesting_in_a_string_is_no_bomb_for_triton():
-    assert deep_json(Spec("gemma4", [], extra={"x": "[" * 5000}))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from gemma4_runtime.errors import RequestError, Status, internal, invalid
 from gemma4_runtime.input.tensors import INPUTS
+from gemma4_runtime.server import guard
 from gemma4_runtime.server.call import (
     MAX_ID_BYTES,
     engine_call,
@@ -18,7 +19,6 @@ from gemma4_runtime.server.call import (
     poll_text,
 )
 from gemma4_runtime.server.guard import attempt, relayed, told
-from gemma4_runtime.server.log_writer import flush_logs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,7 +95,14 @@ def test_ids_have_a_bound():
         id_of(Request(id=b"\xff"))
 
 
-def test_only_the_log_hears_what_broke(capfd):
+@pytest.fixture
+def log(monkeypatch):
+    lines = []
+    monkeypatch.setattr(guard, "log_event", lambda event, **fields: lines.append((event, fields)))
+    return lines
+
+
+def test_only_the_log_hears_what_broke(log):
     expected = invalid("a", "b")
     assert told(expected, "engine") is expected
     try:
@@ -103,16 +110,15 @@ def test_only_the_log_hears_what_broke(capfd):
     except ValueError as error:
         heard = told(error, "engine")
     assert heard.to_wire() == "INTERNAL: the engine step failed; the server's log says why"
-    flush_logs()
-    line = json.loads(capfd.readouterr().err)
-    assert (line["event"], line["step"]) == ("step_failed", "engine")
-    assert "JSONDecodeError" in line["error"] and ".py:" in line["where"]
+    ((event, fields),) = log
+    assert (event, fields["step"], fields["level"]) == ("step_failed", "engine", "error")
+    assert "JSONDecodeError" in fields["error"] and ".py:" in fields["where"]
 
 
-def test_an_error_that_cannot_be_sent_stays_inside(capfd):
+def test_an_error_that_cannot_be_sent_stays_inside(log):
     attempt(lambda: 1 / 0, "engine")
-    flush_logs()
-    assert "ZeroDivisionError" in capfd.readouterr().err
+    ((_, fields),) = log
+    assert "ZeroDivisionError" in fields["error"]
 
 
 def test_tritons_words_lose_their_places():

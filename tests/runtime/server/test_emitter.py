@@ -199,7 +199,7 @@ def test_cancel_and_deadline(stack):
         (Recorder(board), {}, Status.CANCELLED),
         (
             Recorder(board),
-            {"deadline": time.time() + 0.1, "arrival": time.time()},
+            {"deadline": time.monotonic() + 0.1, "arrival": time.monotonic()},
             Status.DEADLINE_EXCEEDED,
         ),
     ):
@@ -213,6 +213,20 @@ def test_cancel_and_deadline(stack):
     while engine.stats().cancelled < 2 and time.monotonic() < end:
         time.sleep(0.001)
     assert engine.stats().active == 0
+
+
+@pytest.mark.parametrize("step", [86_400.0, -86_400.0])
+def test_a_step_of_the_wall_clock_expires_nothing(stack, monkeypatch, step):
+    emitter, _, board, _ = stack(interval_s=0.005)
+    wall = time.time
+    now = time.monotonic()
+    out, late = Recorder(board), Recorder(board)
+    emitter.open(request("a", deadline=now + 60, arrival=now), out)
+    monkeypatch.setattr(time, "time", lambda: wall() + step)
+    emitter.open(request("b", max_tokens=10_000, deadline=now + 0.2, arrival=now), late)
+    assert out.over.wait(WAIT_S) and late.over.wait(WAIT_S)
+    assert out.error is None and sum(len(c.ids) for c in out.chunks) == 50
+    assert late.error.status is Status.DEADLINE_EXCEEDED
 
 
 def test_refusals_and_broken_transports_end_once(stack):
