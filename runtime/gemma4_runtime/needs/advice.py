@@ -1,7 +1,14 @@
 """What lacks, in words, with the way out."""
 
 from gemma4_runtime.needs.machine import Machine, look, python_library
-from gemma4_runtime.needs.packages import NEWEST, OLDEST, install_line, suited, wanted_python
+from gemma4_runtime.needs.packages import (
+    NEWEST,
+    OLDEST,
+    install_line,
+    suited,
+    unknown_libraries,
+    wanted_python,
+)
 
 __all__ = ["explain_import", "explain_library", "report"]
 
@@ -34,7 +41,10 @@ def report(machine: Machine) -> str:
     lacks = _lacks(machine)
     if not lacks:
         return ""
-    return "\n".join(["This machine lacks what the server needs:", *lacks, *_way_out(machine)])
+    lines = ["This machine lacks what the server needs:", *lacks]
+    for name in unknown_libraries(machine):
+        lines.append(f"`apt-file search {name}` or `dnf provides '*/{name}'` finds its package.")
+    return "\n".join(lines + _way_out(machine))
 
 
 def explain_library(library: str) -> str:
@@ -91,8 +101,10 @@ def _way_out(machine: Machine) -> "list[str]":
             name for name in machine.missing if not name.startswith("libpython")))  # fmt: skip
         others = install_line(rest, machine.installer) if rest.missing and machine.installer else ""
         return [_ANY_PYTHON, *([f"  {others}"] if others else [])]
+    line = install_line(machine, machine.installer)
+    if not line:
+        return []
     if machine.installer:
-        line = install_line(machine, machine.installer)
         return ["Install it with this line, then run the same command again:", f"  {line}"]
     lines = [f"  {install_line(machine, name)}" for name in ("apt", "dnf")]
     return ["Install it, then run the same command again. With apt or dnf it would be:", *lines]

@@ -2,7 +2,7 @@
 
 from gemma4_runtime.needs.machine import Machine, python_library
 
-__all__ = ["NEWEST", "OLDEST", "install_line", "suited", "wanted_python"]
+__all__ = ["NEWEST", "OLDEST", "install_line", "suited", "unknown_libraries", "wanted_python"]
 
 OLDEST = (3, 11)
 NEWEST = (3, 12)
@@ -56,11 +56,19 @@ def install_line(machine: Machine, installer: str) -> str:
     if python is None:
         return ""
     sudo = "" if machine.root else "sudo "
+    find = _dnf_names if installer == "dnf" else _apt_names
+    names = " ".join(find(machine, python))
+    if not names:
+        return ""
     if installer == "dnf":
-        return f"{sudo}dnf install -y {' '.join(_dnf_names(machine, python))}"
+        return f"{sudo}dnf install -y {names}"
     start = _OLDER_ARCHIVE.format(sudo=sudo) if _needs_older_archive(machine, python) else ""
-    names = " ".join(_apt_names(machine, python))
     return f"{start}{sudo}apt-get update && {sudo}apt-get install -y {names}"
+
+
+def unknown_libraries(machine: Machine) -> "list[str]":
+    """Missing libraries of which no package is known here."""
+    return [x for x in machine.missing if x not in _APT and not x.startswith("libpython")]
 
 
 def _needs_older_archive(machine: Machine, python: "tuple[int, int]") -> bool:

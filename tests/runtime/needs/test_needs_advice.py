@@ -159,6 +159,7 @@ def test_an_import_that_lacks_a_library() -> None:
     text = explain_import(caught.value)
     assert text is not None and text.startswith("libno-such-thing.so.7: cannot open shared object")
     assert "libno-such-thing.so.7: the server needs it" in text
+    assert "`apt-file search libno-such-thing.so.7`" in text and "install -y" not in text
     assert explain_import(ModuleNotFoundError("No module named 'x'", name="x")) is None
     assert explain_import(ImportError("cannot import name 'x' from 'y': z")) is None
 
@@ -222,7 +223,7 @@ class TestFindPython:
         """Answers the script's questions as a Python of that version would."""
         file = folder / name
         file.write_text(
-            f'#!/bin/sh\nexec {sys.executable} -c "import sys; sys.version_info = {(*version, 0)}; '
+            f'#!/bin/sh\nexec "{sys.executable}" -c "import sys; sys.version_info = {(*version, 0)}; '
             'exec(sys.argv[1])" "$2"\n'
         )
         file.chmod(0o755)
