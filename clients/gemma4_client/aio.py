@@ -188,7 +188,7 @@ class AsyncClient:
 
         self._guard.earn()
         deadline = None if timeout is None else monotonic() + timeout
-        retrying = tenacity.AsyncRetrying(**self._guard.retrying(deadline), sleep=asyncio.sleep)
+        retrying = tenacity.AsyncRetrying(**self._guard.retrying(deadline, reads_only=True), sleep=asyncio.sleep)
         return read_tokens(await retrying(once))
 
     def _stream(self, request: Request) -> AsyncStream:

@@ -186,7 +186,7 @@ class Client:
 
         self._guard.earn()
         deadline = None if timeout is None else monotonic() + timeout
-        return read_tokens(tenacity.Retrying(**self._guard.retrying(deadline))(once))
+        return read_tokens(tenacity.Retrying(**self._guard.retrying(deadline, reads_only=True))(once))
 
     def _stream(self, request: Request) -> Stream:
         return Stream(

@@ -69,7 +69,7 @@ class HttpCore:
     def _explain(self, error: Exception) -> Gemma4Error:
         text = f"{self._client.base_url}: {error or type(error).__name__}"
         if isinstance(error, self._httpx.ConnectError | self._httpx.ConnectTimeout):
-            return UnavailableError(f"cannot connect to {text}")
+            return UnavailableError(f"cannot connect to {text}", refused=True)
         return UnavailableError(f"the connection was lost: {text}")
 
     async def pump(self, request: Request, timeout: float | None, deliver: Deliver) -> None:
