@@ -9,6 +9,7 @@ import grpc
 from gemma4_runtime.errors import OVERLOADED, Status, parse_wire
 
 __all__ = [
+    "UNKNOWN_PROCESS",
     "AccessDeniedError",
     "CancelledError",
     "CircuitOpenError",
@@ -23,6 +24,10 @@ __all__ = [
     "from_rpc",
     "from_wire",
 ]
+
+
+UNKNOWN_PROCESS = "unknown"
+"""In :attr:`UnavailableError.process` when the server did not name it."""
 
 
 class Gemma4Error(Exception):
@@ -151,8 +156,8 @@ def _of_triton(text: str) -> UnavailableError | None:
     """For Triton's own words about a model that cannot answer."""
     dead = _DEAD.search(text)
     if dead is not None:
-        name = dead["name"] or "a model"
-        return UnavailableError(f"a process of the server has died: {text}", process=name)
+        text = f"a process of the server has died: {text}"
+        return UnavailableError(text, process=dead["name"] or UNKNOWN_PROCESS)
     if _NOT_YET.search(text):
         return UnavailableError(f"the server has no model ready to answer: {text}", refused=True)
     return None

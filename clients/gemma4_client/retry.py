@@ -21,8 +21,8 @@ __all__ = ["Guard", "RetryBudget", "RetryPolicy"]
 class RetryPolicy:
     """Sent again is a request that the server refused or that never reached it
     (:attr:`UnavailableError.refused`); one whose connection broke after it was sent is not, since
-    the server may have begun it, or died of it. What only reads (tokens, the engine's identity)
-    is sent again in both cases.
+    the server may have begun it, or died of it. Only the question which engine answers is asked
+    again in both cases.
 
     At most ``attempts`` in all. The wait before attempt n + 1 is random between 0 and
     ``first_delay`` * 2**n seconds, at most ``max_delay`` (full jitter). All retries of a client

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
@@ -46,7 +47,10 @@ class Gateway:
         settings = self.settings
         self.backends = [Backend(address) for address in settings.backends]
         self.health = HealthChecker(
-            self.backends, interval=settings.health_interval, on_change=self._changed
+            self.backends,
+            interval=settings.health_interval,
+            on_change=self._changed,
+            on_fault=self._check_failed,
         )
         self.router = Router(
             self.backends,
@@ -147,3 +151,9 @@ class Gateway:
             engine=backend.info.id[:12] if backend.info else None,
             reason=backend.reason or None,
         )
+
+    def _check_failed(self, backend: Backend, error: Exception) -> None:
+        self.log.event(
+            "fault", level="error", backend=backend.address,
+            error="".join(traceback.format_exception(error)),
+        )  # fmt: skip

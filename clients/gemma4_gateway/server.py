@@ -17,7 +17,7 @@ from gemma4_gateway.banner import banner
 from gemma4_gateway.gateway import Gateway
 from gemma4_gateway.settings import SettingsError
 
-__all__ = ["GatewayServer", "claim_socket", "run"]
+__all__ = ["GatewayServer", "claim_socket", "config_of", "run"]
 
 _AT_ONCE = 130
 
@@ -80,7 +80,12 @@ class GatewayServer(uvicorn.Server):
 
 def run(gateway: Gateway, listener: socket.socket) -> None:
     """Serve until a signal, then return."""
-    config = uvicorn.Config(
+    GatewayServer(config_of(gateway), gateway).run(sockets=[listener])
+
+
+def config_of(gateway: Gateway) -> uvicorn.Config:
+    """How HTTP is served."""
+    return uvicorn.Config(
         create_door(gateway),
         http="httptools",
         loop="uvloop",
@@ -95,4 +100,3 @@ def run(gateway: Gateway, listener: socket.socket) -> None:
         timeout_graceful_shutdown=5,
         backlog=1024,
     )
-    GatewayServer(config, gateway).run(sockets=[listener])

@@ -144,11 +144,13 @@ def test_what_only_reads_is_asked_again(kind, protocol):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_server_that_is_not_there_is_tried_again(kind, protocol):
-    with free_port() as port:
-        with client_of(kind, f"{protocol}://127.0.0.1:{port}", retry=None) as client:
-            with pytest.raises(UnavailableError) as caught:
-                client.chat("hi", timeout=20).result()
-            assert caught.value.refused
+    with (
+        free_port() as port,
+        client_of(kind, f"{protocol}://127.0.0.1:{port}", retry=None) as client,
+        pytest.raises(UnavailableError) as caught,
+    ):
+        client.chat("hi", timeout=20).result()
+    assert caught.value.refused
     many = RetryPolicy(attempts=100, first_delay=0.1, max_delay=0.1, budget_reserve=100)
     with free_port() as port:
         client = client_of(kind, f"grpc://127.0.0.1:{port}", retry=many)
@@ -176,9 +178,9 @@ def test_a_dead_process_behind_triton_is_not_asked_again(kind):
     with (
         server_of("grpc", Script(error=DEAD)) as (url, seen),
         client_of(kind, url, retry=FAST) as client,
+        pytest.raises(UnavailableError) as caught,
     ):
-        with pytest.raises(UnavailableError) as caught:
-            client.chat("hi").result()
+        client.chat("hi").result()
     assert (caught.value.refused, caught.value.process) == (False, "preprocessing_0_0")
     assert isinstance(caught.value, Gemma4Error)
     assert seen.count == 1

@@ -16,7 +16,7 @@ from gemma4_client.errors import (
 )
 from gemma4_client.request import Request
 from gemma4_client.results import Delta
-from gemma4_client.transport.base import own_cancel
+from gemma4_client.transport.base import NEEDED, own_cancel
 from gemma4_client.transport.http_wire import (
     EventReader,
     error_text,
@@ -138,12 +138,15 @@ class HttpCore:
         return read_infer(reply.content, int(reply.headers["Inference-Header-Content-Length"]))
 
     async def ready(self, timeout: float) -> bool:
+        paths = ["/v2/health/ready", *(f"/v2/models/{name}/ready" for name in NEEDED)]
         try:
             async with asyncio.timeout(timeout):
-                reply = await self._client.get("/v2/models/gemma4/ready")
+                for path in paths:
+                    if (await self._client.get(path)).status_code != 200:
+                        return False
         except (TimeoutError, *self._lost):
             return False
-        return bool(reply.status_code == 200)
+        return True
 
     async def close(self) -> None:
         await self._client.aclose()

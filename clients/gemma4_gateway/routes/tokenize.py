@@ -22,9 +22,9 @@ router = APIRouter(tags=["tokens"], responses=ERRORS)
 @router.post("/tokenize")
 async def tokenize(body: TokenizeRequest, gateway: TheGateway) -> dict[str, Any]:
     """Token ids of a text or of a rendered chat."""
-    backend = gateway.router.any_ready(gateway.check_model(body.model))
+    model = gateway.check_model(body.model)
     try:
-        found = await _tokenized(backend.plain, body)
+        found = await gateway.router.ask(model, lambda b: _tokenized(b.plain, body))
     except Gemma4Error as error:
         raise _failure(error) from None
     except ValueError as error:
@@ -58,7 +58,7 @@ async def detokenize(body: DetokenizeRequest, gateway: TheGateway) -> dict[str, 
     if any(not 0 <= token < 2**31 for token in body.tokens):
         raise ApiError(400, "tokens: an id is out of range", param="tokens")
     try:
-        found = await gateway.router.any_ready(model).plain.detokenize(body.tokens)
+        found = await gateway.router.ask(model, lambda b: b.plain.detokenize(body.tokens))
     except Gemma4Error as error:
         raise _failure(error) from None
     return {"prompt": found.text}
