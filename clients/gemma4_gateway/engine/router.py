@@ -23,6 +23,7 @@ from gemma4_gateway.engine.calls import OpenCalls
 from gemma4_gateway.engine.health import HealthChecker
 from gemma4_gateway.errors import ApiError, overloaded, unavailable
 from gemma4_gateway.metrics import Metrics
+from gemma4_gateway.plain_text import without_paths
 from gemma4_gateway.translate.fields import engine_refusal, unsendable
 from gemma4_gateway.translate.plan import EngineCall
 
@@ -156,7 +157,7 @@ class Router:
             raise self._none_ready()
         if overload:
             raise overloaded(f"every back end is full: {failure}", code="overloaded", retry_after=1)
-        raise unavailable(f"no back end could take the request: {failure}")
+        raise unavailable(f"no back end could take the request: {without_paths(str(failure))}")
 
     async def _attempt(
         self,
@@ -195,7 +196,8 @@ class Router:
                 self._refused(backend, error)
                 other = self.pick(b"", model=model, tried=tried)
                 if other is None:
-                    raise unavailable(f"no back end could answer: {error}") from None
+                    text = without_paths(str(error))
+                    raise unavailable(f"no back end could answer: {text}") from None
                 backend = other
 
     def _refused(self, backend: Backend, error: UnavailableError) -> bool:
@@ -245,11 +247,12 @@ def started_failure(error: Gemma4Error) -> ApiError:
     if isinstance(error, CancelledError):
         return ApiError(499, "cancelled", kind="server_error", code="cancelled")
     if isinstance(error, UnavailableError):
-        return unavailable(f"the back end was lost: {error}", code="backend_lost")
-    return ApiError(500, str(error), kind="server_error", code="engine_error")
+        text = without_paths(str(error))
+        return unavailable(f"the back end was lost: {text}", code="backend_lost")
+    return ApiError(500, without_paths(str(error)), kind="server_error", code="engine_error")
 
 
 def lost(error: UnavailableError) -> ApiError:
     """For a request that a back end may have begun, or died of."""
     text = "the back end was lost; it may have begun the request, so no other one was asked"
-    return unavailable(f"{text}: {error}", code="backend_lost")
+    return unavailable(f"{text}: {without_paths(str(error))}", code="backend_lost")

@@ -32,7 +32,7 @@ def test_a_poison_request_kills_exactly_one(stream):
         assert "may have begun the request" in error["message"]
         assert reply.headers["retry-after"]
         settle(lambda: [a.died, b.died].count(True) == 1)
-        assert len(a.requests) + len(b.requests) == 1
+        settle(lambda: len(a.requests) + len(b.requests) == 1)
         for i in range(20):
             assert gateway.chat(f"hi {i}").status_code == 200
         assert [a.died, b.died].count(True) == 1
@@ -48,8 +48,7 @@ def test_one_that_refuses_costs_nobody_an_answer():
         gateway.gateway.backends[0].mark(ready=True)
         replies = [gateway.chat(f"hi {i}") for i in range(20)]
         assert {r.status_code for r in replies} == {200}
-        assert len(b.requests) == 20
-        assert len(a.requests) >= 1
+        settle(lambda: len(b.requests) == 20 and a.requests)
 
 
 def test_one_that_is_not_there_and_one_that_comes_back():
@@ -67,7 +66,7 @@ def test_one_that_is_not_there_and_one_that_comes_back():
         texts = [f"hi {i}" for i in range(30)]
         for text in texts:
             assert gateway.chat(text).status_code == 200
-        assert a.requests and b.requests
+        settle(lambda: a.requests and b.requests)
         a.process.kill()
         a.process.wait()
         # Nothing of these was under way: each is refused a connection, or finds it closed before
@@ -75,8 +74,12 @@ def test_one_that_is_not_there_and_one_that_comes_back():
         assert {gateway.chat(text).status_code for text in texts} == {200}
         with fake_backend("good", a.port) as again:
             settle(lambda: all(x.ready for x in gateway.gateway.backends))
-            assert {gateway.chat(text).status_code for text in texts} == {200}
-            assert again.requests
+
+            def used_again():
+                assert {gateway.chat(text).status_code for text in texts} == {200}
+                return bool(again.requests)
+
+            settle(used_again, 40)
 
 
 def test_a_dead_preprocessing_is_found_before_a_request_finds_it():
@@ -89,8 +92,8 @@ def test_a_dead_preprocessing_is_found_before_a_request_finds_it():
         assert not gateway.gateway.backends[0].ready
         assert "preprocessing_0_0" in gateway.gateway.backends[0].reason
         assert {gateway.chat(f"hi {i}").status_code for i in range(30)} == {200}
+        settle(lambda: len(b.requests) == 30)
         assert not a.requests
-        assert len(b.requests) == 30
 
 
 def test_a_preprocessing_that_dies_of_a_request_costs_that_request():
