@@ -13,9 +13,9 @@ from gemma4_gateway.errors import ApiError
 from gemma4_gateway.metrics import Metrics
 from gemma4_gateway.settings import SettingsError
 
-__all__ = ["BoundedHttp", "Connections", "most_connections", "protocol_of"]
+__all__ = ["HEAD_S", "BoundedHttp", "Connections", "openable", "protocol_of"]
 
-_HEAD_S = 10.0
+HEAD_S = 10.0
 _REST_S = 5.0
 """For the rest of a body that nobody reads any more, so that the client can read the answer."""
 _MOST_HEAD_BYTES = 64 * 1024
@@ -25,7 +25,7 @@ _RESERVED_FILES = 64
 _WANTED_FILES = 65_536
 
 
-def most_connections() -> int:
+def openable() -> int:
     """As many as this process may have files, after asking for more. Raises
     :class:`~gemma4_gateway.settings.SettingsError` when that is next to none."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -47,7 +47,7 @@ class Connections:
 
     metrics: Metrics
     most: int
-    head_s: float = _HEAD_S
+    head_s: float = HEAD_S
     idle: dict[BoundedHttp, None] = field(default_factory=dict)
     """Those without a request, the oldest first."""
     count: int = 0

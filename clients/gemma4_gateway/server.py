@@ -15,7 +15,7 @@ import uvicorn
 
 from gemma4_gateway.app import create_door
 from gemma4_gateway.banner import banner
-from gemma4_gateway.connections import Connections, most_connections, protocol_of
+from gemma4_gateway.connections import HEAD_S, Connections, openable, protocol_of
 from gemma4_gateway.gateway import Gateway
 from gemma4_gateway.log_writer import LogWriter
 from gemma4_gateway.settings import SettingsError
@@ -99,9 +99,13 @@ def run(gateway: Gateway, listener: socket.socket) -> None:
         gateway.log.close()
 
 
-def config_of(gateway: Gateway) -> uvicorn.Config:
-    """How HTTP is served. Raises :class:`SettingsError` when too few files may be open."""
-    shared = Connections(gateway.metrics, most_connections())
+def config_of(
+    gateway: Gateway, *, most_connections: int | None = None, head_s: float = HEAD_S
+) -> uvicorn.Config:
+    """How HTTP is served. ``most_connections`` None: as many as files may be open. ``head_s``:
+    seconds for the head of a request. Raises :class:`SettingsError` when too few files may be."""
+    most = openable() if most_connections is None else most_connections
+    shared = Connections(gateway.metrics, most, head_s)
     return uvicorn.Config(
         create_door(gateway),
         http=protocol_of(shared),

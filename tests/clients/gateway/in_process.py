@@ -42,9 +42,13 @@ class InProcess:
 
 @contextmanager
 def gateway_before(
-    *backends: str, limits: Limits | None = None, health_interval: float = 0.2
+    *backends: str,
+    limits: Limits | None = None,
+    health_interval: float = 0.2,
+    **connections: Any,
 ) -> Iterator[InProcess]:
-    """In front of ``backends`` (host:port), which serve the model "m"."""
+    """In front of ``backends`` (host:port), which serve the model "m". ``connections``: bounds of
+    :func:`gemma4_gateway.server.config_of`."""
     log = io.StringIO()
     settings = Settings(
         backends=backends,
@@ -54,7 +58,7 @@ def gateway_before(
     )
     gateway = Gateway(settings, Log("json", log))
     listener = claim_socket("127.0.0.1", 0)
-    server = uvicorn.Server(config_of(gateway))
+    server = uvicorn.Server(config_of(gateway, **connections))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
     thread.start()
     port = listener.getsockname()[1]
