@@ -28,4 +28,4 @@ def clean(text: str) -> str:
 
 def without_paths(text: str) -> str:
     """For a failure of a server: no traceback, and no paths of its machine."""
-    return _PATH.sub("...", _TRACE.sub("", text))
+    return clean(_PATH.sub("...", _TRACE.sub("", text)))

@@ -15,6 +15,7 @@ from gemma4_client import (
 )
 
 from gemma4_gateway.engine.tokenizer import TokenTable
+from gemma4_gateway.plain_text import without_paths
 
 __all__ = ["Backend", "Lease"]
 
@@ -133,7 +134,7 @@ class Backend:
         """A request was refused or lost before its first token: prefer others for ``pause``
         seconds, doubled with each failure in a row up to 32 times."""
         self.failures += 1
-        self.reason = reason
+        self.reason = without_paths(reason)
         self.avoid_until = self._now() + pause * 2 ** min(self.failures - 1, 5)
 
     def mark(self, *, ready: bool, reason: str = "") -> bool:
@@ -147,7 +148,7 @@ class Backend:
                 self.failures, self.avoid_until = 0, 0.0
                 self._dead.clear()
             reason = ""
-        self.ready, self.reason = ready, reason
+        self.ready, self.reason = ready, without_paths(reason)
         return changed
 
     async def close(self) -> None:
