@@ -1,18 +1,21 @@
-# `make serve` and `make test` need only Python 3.11 or 3.12, make and a C library.
-PYTHON ?= python3
+# `make serve` and `make test` need Python 3.11 or 3.12, its shared library, libgomp, make and glibc;
+# what lacks is named, with the line that installs it, before anything else is done.
+PYTHON ?=
+PYTHONS := $(if $(PYTHON),"$(PYTHON)",python3 python3.12 python3.11 /usr/bin/python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# Not the script that pip makes: in a folder with a $ or a quotation mark it cannot run.
+GEMMA4 := $(BIN)/python -P -m gemma4_cli
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: setup serve chat gateway load test lint format bench bench-clients bench-host bench-agreement bench-host-ttft bench-meter clean
+.PHONY: setup serve chat gateway load test test-fresh test-fuzz test-faults test-endurance lint format \
+  bench bench-clients bench-host bench-agreement bench-host-ttft bench-meter clean
 .DEFAULT_GOAL := setup
 
 $(VENV)/.created:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) or sys.version_info >= (3, 13))' \
-	  || { echo "Python 3.11 or 3.12 is needed; name one with PYTHON=..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@python=$$(sh install/check.sh $(PYTHONS)) && sh install/make_venv.sh "$$python" $(VENV)
 	@touch $@
 
 $(VENV)/.serve: $(VENV)/.created pyproject.toml $(LOCK)
@@ -30,28 +33,28 @@ $(VENV)/.gateway: $(VENV)/.serve
 	@touch $@
 
 $(ENGINE)/engine.json: | $(VENV)/.serve
-	$(BIN)/gemma4 build demo/checkpoint --out $(ENGINE) --precision f32 --slots 8 --max-total-tokens 2048
+	$(GEMMA4) build demo/checkpoint --out $(ENGINE) --precision f32 --slots 8 --max-total-tokens 2048
 
 serve: $(VENV)/.serve $(ENGINE)/engine.json
-	@exec $(BIN)/gemma4 serve --engine $(ENGINE) $(ARGS)
+	@exec $(GEMMA4) serve --engine $(ENGINE) $(ARGS)
 
 chat: $(VENV)/.serve
-	@exec $(BIN)/gemma4 chat $(ARGS)
+	@exec $(GEMMA4) chat $(ARGS)
 
 gateway: $(VENV)/.gateway
-	@exec $(BIN)/gemma4 gateway $(ARGS)
+	@exec $(GEMMA4) gateway $(ARGS)
 
 $(VENV)/.load: $(VENV)/.serve
 	$(PIP) install -c $(LOCK) -e '.[load]'
 	@touch $@
 
 load: $(VENV)/.load
-	@exec $(BIN)/gemma4 load $(ARGS)
+	@exec $(GEMMA4) load $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/python -m mypy
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -60,12 +63,34 @@ format: $(VENV)/.dev
 test: $(VENV)/.dev lint
 	$(BIN)/python -m pytest $(ARGS)
 
+# README's commands in containers that have nothing; needs podman. See tests/fresh/README.md.
+BASES ?= bookworm
+test-fresh:
+	@python3 tests/fresh $(ARGS) $(BASES)
+
+# COUNT requests of each of four protocols, and the hand-made bombs.
+COUNT ?= 20000
+test-fuzz: $(VENV)/.dev
+	FUZZ_COUNT=$(COUNT) $(BIN)/python -m pytest tests/e2e/fuzz -s $(ARGS)
+
+# Every process of a server, killed and frozen in every phase: a table, an hour.
+FAULTS ?= out/faults.md
+test-faults: $(VENV)/.dev
+	@mkdir -p $(dir $(FAULTS))
+	PYTHONPATH=tests $(BIN)/python -m e2e.faults.matrix --out $(FAULTS) $(ARGS)
+
+# Overload, a rolling restart, and fourteen minutes of mixed requests.
+test-endurance: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m e2e.faults.endurance overload
+	PYTHONPATH=tests $(BIN)/python -m e2e.faults.endurance rolling
+	PYTHONPATH=tests $(BIN)/python -m e2e.faults.endurance soak $(ARGS)
+
 RANDOM_ENGINE := engines/random-1gb
 $(RANDOM_ENGINE)/engine.json: | $(VENV)/.dev
 	rm -rf $(RANDOM_ENGINE)-checkpoint
 	$(BIN)/python -m gemma4_build.random_checkpoint --preset 1gb --tokenizer demo/checkpoint \
 	  $(RANDOM_ENGINE)-checkpoint
-	$(BIN)/gemma4 build $(RANDOM_ENGINE)-checkpoint --out $(RANDOM_ENGINE) --precision bf16 \
+	$(GEMMA4) build $(RANDOM_ENGINE)-checkpoint --out $(RANDOM_ENGINE) --precision bf16 \
 	  --slots 32 --max-total-tokens 512 --skip-verify
 
 bench-clients: $(VENV)/.dev

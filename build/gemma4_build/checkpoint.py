@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from gemma4_runtime.manifest import SourceFile
+from gemma4_runtime.strict_json import JsonFileError, read_object
 
 from gemma4_build.errors import (
     BadIndexError,
@@ -99,7 +99,8 @@ def check_tensors(rules: tuple[TensorRule, ...], tensors: Mapping[str, StoredTen
         hint = "; untied output weights are not supported" if "lm_head" in unknown[0] else ""
         raise UnknownTensorError(
             f"{tensor.shard.path}: unknown tensor {tensor.name} {list(tensor.shape)}"
-            f"{_more(unknown)}; config.json describes another model{hint}"
+            f"{_more(unknown)}; config.json describes another model{hint}: "
+            "download the whole checkpoint again"
         )
     missing = sorted(set(known) - set(tensors))
     if missing:
@@ -115,7 +116,7 @@ def check_tensors(rules: tuple[TensorRule, ...], tensors: Mapping[str, StoredTen
         if tensor.shape != wanted:
             raise MisshapenTensorError(
                 f"{tensor.shard.path}: {name} has shape {list(tensor.shape)}, config.json "
-                f"says {list(wanted)}; the files do not belong together"
+                f"says {list(wanted)}; the files do not belong together: download them again"
             )
         if tensor.dtype not in ITEM_SIZE:
             raise MisshapenTensorError(
@@ -170,13 +171,17 @@ def _shard_paths(folder: Path) -> list[Path]:
 def _weight_map(folder: Path) -> dict[str, str]:
     path = folder / _INDEX
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
-        pairs = {str(key): str(value) for key, value in found.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadIndexError(f"{path}: bad index ({error!r}); download it again") from None
-    for name in pairs.values():
-        if Path(name).name != name:
-            raise BadIndexError(f"{path}: names {name!r}, which is not a file of this folder")
+        pairs = read_object(path).get("weight_map")
+    except (OSError, JsonFileError) as error:
+        raise BadIndexError(f"{path}: bad index ({error}); download it again") from None
+    if not isinstance(pairs, dict) or not pairs:
+        raise BadIndexError(f"{path}: bad index (weight_map names no file); download it again")
+    for tensor, name in pairs.items():
+        if not isinstance(name, str) or Path(name).name != name or not name.isprintable():
+            raise BadIndexError(
+                f"{path}: says {tensor} is in {name!r}, which is not a file of this folder; "
+                "download it again"
+            )
     return pairs
 
 
@@ -186,16 +191,25 @@ def _merge(folder: Path, shards: list[Shard]) -> dict[str, StoredTensor]:
         for name, tensor in shard.tensors.items():
             if name in tensors:
                 other = tensors[name].shard.path.name
-                raise BadIndexError(f"{name} is in both {other} and {shard.path.name}")
+                raise BadIndexError(
+                    f"{folder}: {name} is in both {other} and {shard.path.name}; "
+                    "download the checkpoint again"
+                )
             tensors[name] = tensor
     if not (folder / _INDEX).is_file():
         return tensors
     index = _weight_map(folder)
     for name, file in index.items():
         if name not in tensors or tensors[name].shard.path.name != file:
-            raise BadIndexError(f"{folder / _INDEX}: says {name} is in {file}, but it is not")
+            raise BadIndexError(
+                f"{folder / _INDEX}: says {name} is in {file}, but it is not; "
+                "download the checkpoint again"
+            )
     extra = sorted(set(tensors) - set(index))
     if extra:
         where = tensors[extra[0]].shard.path.name
-        raise BadIndexError(f"{folder / _INDEX}: lacks {extra[0]}{_more(extra)}, found in {where}")
+        raise BadIndexError(
+            f"{folder / _INDEX}: lacks {extra[0]}{_more(extra)}, found in {where}; "
+            "download the index again"
+        )
     return tensors

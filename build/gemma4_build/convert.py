@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gemma4_build.checkpoint import Checkpoint
+from gemma4_build.finite import check_converted, check_slice
 from gemma4_build.gguf_header import PlannedTensor, rope_factors
 from gemma4_build.progress import Reporter
 from gemma4_build.quantize import convert_slice
@@ -117,7 +118,11 @@ def _slices(
 
     def job(first: int) -> tuple[int, npt.NDArray[np.uint8]]:
         raw = stored.read(first, min(_SLICE, stored.size - first))
-        return raw.nbytes, convert_slice(raw, stored.dtype, tensor.kind)
+        check_slice(stored, raw, first)
+        with np.errstate(over="ignore"):  # which the next check names
+            data = convert_slice(raw, stored.dtype, tensor.kind)
+        check_converted(stored, data, tensor.kind)
+        return raw.nbytes, data
 
     pending: deque[Future[tuple[int, npt.NDArray[np.uint8]]]] = deque()
     for first in range(0, stored.size, _SLICE):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gemma4_runtime.one_line import one_line
+
 __all__ = [
     "BadCheckpointError",
     "BadIndexError",
@@ -14,6 +16,7 @@ __all__ = [
     "MisshapenTensorError",
     "MissingFileError",
     "MissingTensorError",
+    "NotFiniteError",
     "QualityError",
     "QuantizationError",
     "TokenizerError",
@@ -29,6 +32,9 @@ class BuildError(Exception):
     """A build failed; the text is one line for the user. ``exit_code`` is the command's."""
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class BadOptionError(BuildError):
@@ -103,6 +109,10 @@ class MissingTensorError(BadCheckpointError):
 
 class MisshapenTensorError(BadCheckpointError):
     """A tensor has the wrong shape or element type."""
+
+
+class NotFiniteError(BadCheckpointError):
+    """A weight is NaN or infinite, or becomes so in the precision that was asked for."""
 
 
 class TokenizerError(BadCheckpointError):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from gguf import GGMLQuantizationType, GGUFWriter
 from gemma4_build.model_spec import ModelSpec
 from gemma4_build.precision import Precision, gguf_type, stored_bytes
 from gemma4_build.tensor_table import TensorRule
+from gemma4_build.text_files import GenerationConfig
 from gemma4_build.vocabulary import Vocabulary
 
 __all__ = ["PlannedTensor", "plan_tensors", "rope_factors", "write_header"]
@@ -75,14 +75,13 @@ def write_header(
     spec: ModelSpec,
     vocabulary: Vocabulary,
     precision: Precision,
-    sampling: dict[str, Any],
     tensors: list[PlannedTensor],
     literal_bytes: bool,
 ) -> int:
     """Write everything before the tensor data; returns its length, aligned. Same arguments give
     the same bytes. Raises :class:`OSError`."""
     writer = GGUFWriter(path, "gemma4")
-    _general_keys(writer, name, precision, sampling)
+    _general_keys(writer, name, precision, vocabulary.sampling)
     _model_keys(writer, spec)
     _tokenizer_keys(writer, vocabulary, literal_bytes=literal_bytes)
     for tensor in tensors:
@@ -99,15 +98,15 @@ def write_header(
 
 
 def _general_keys(
-    writer: GGUFWriter, name: str, precision: Precision, sampling: dict[str, Any]
+    writer: GGUFWriter, name: str, precision: Precision, sampling: GenerationConfig
 ) -> None:
     writer.add_type("model")
     writer.add_name(name)
     writer.add_file_type(precision.file_type)
     writer.add_quantization_version(2)
-    writer.add_sampling_temp(float(sampling.get("temperature", 1.0)))
-    writer.add_sampling_top_k(int(sampling.get("top_k", 64)))
-    writer.add_sampling_top_p(float(sampling.get("top_p", 0.95)))
+    writer.add_sampling_temp(sampling.temperature)
+    writer.add_sampling_top_k(sampling.top_k)
+    writer.add_sampling_top_p(sampling.top_p)
 
 
 def _model_keys(writer: GGUFWriter, spec: ModelSpec) -> None:

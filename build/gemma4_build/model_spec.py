@@ -6,17 +6,22 @@ writes ``per_layer_config`` instead. Both are read.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from gemma4_runtime.strict_json import JsonFileError, read_object
 
 from gemma4_build.errors import BadCheckpointError, MissingFileError, UnsupportedModelError
 
 __all__ = ["ARCHITECTURE", "ModelSpec", "VisionSpec", "parse_config", "read_config"]
 
 ARCHITECTURE = "Gemma4ForConditionalGeneration"
+_MOST = 2**31 - 1
+"""Of an integer: GGUF's keys are 32 bits wide."""
+
+_MOST_LAYERS = 1024
 _WAY_OUT = "this project builds Gemma 4 26B-A4B (google/gemma-4-26B-A4B-it) only"
 
 
@@ -103,15 +108,13 @@ def read_config(folder: Path) -> ModelSpec:
     """Parse ``folder/config.json``. Raises :class:`BadCheckpointError` and its kinds."""
     path = folder / "config.json"
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_object(path)
     except FileNotFoundError:
         raise MissingFileError(
             f"{path}: not found; give the folder of a Hugging Face checkpoint"
         ) from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise BadCheckpointError(f"{path}: not JSON ({error}); download it again") from None
-    if not isinstance(data, dict):
-        raise BadCheckpointError(f"{path}: not a JSON object; download it again")
+    except (OSError, JsonFileError) as error:
+        raise BadCheckpointError(f"{path}: cannot be read ({error}); download it again") from None
     return parse_config(data, where=str(path))
 
 
@@ -121,6 +124,8 @@ def parse_config(data: Mapping[str, Any], *, where: str) -> ModelSpec:
     text = _Section(data.get("text_config"), f"{where}: text_config")
     _check_variant(text, data, where)
     layers = text.integer("num_hidden_layers")
+    if layers > _MOST_LAYERS:
+        raise UnsupportedModelError(f"{text.where}: {layers} layers; {_WAY_OUT}")
     sliding = _layer_types(text, layers)
     global_head_dim, global_kv_heads = _global_heads(text, sliding)
     rope = _Section(text.get("rope_parameters"), f"{where}: text_config.rope_parameters")
@@ -129,7 +134,7 @@ def parse_config(data: Mapping[str, Any], *, where: str) -> ModelSpec:
     _expect(rope_sliding, "rope_type", "default")
     _expect(rope_full, "rope_type", "proportional")
     _expect(text, "hidden_activation", "gelu_pytorch_tanh")
-    return ModelSpec(
+    spec = ModelSpec(
         vocab=text.integer("vocab_size"),
         hidden=text.integer("hidden_size"),
         layers=layers,
@@ -155,6 +160,26 @@ def parse_config(data: Mapping[str, Any], *, where: str) -> ModelSpec:
         pad_id=text.integer("pad_token_id", least=0),
         vision=_vision(data.get("vision_config"), where),
     )
+    _check_sizes(spec, text.where)
+    return spec
+
+
+def _check_sizes(spec: ModelSpec, where: str) -> None:
+    """What no tensor's shape shows."""
+    wrong = (
+        ("top_k_experts", spec.experts_per_token > spec.experts, "more than num_experts"),
+        ("num_key_value_heads", spec.heads % spec.kv_heads, "no divisor of num_attention_heads"),
+        (
+            "num_global_key_value_heads",
+            spec.heads % spec.global_kv_heads,
+            "no divisor of num_attention_heads",
+        ),
+        ("partial_rotary_factor", spec.partial_rotary > 1, "more than 1"),
+        ("rms_norm_eps", spec.eps >= 1, "1 or more"),
+    )
+    for key, is_wrong, what in wrong:
+        if is_wrong:
+            raise BadCheckpointError(f"{where}: {key} is {what}; download config.json again")
 
 
 class _Section:
@@ -171,14 +196,20 @@ class _Section:
 
     def integer(self, key: str, *, least: int = 1) -> int:
         value = self.data.get(key)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise BadCheckpointError(f"{self.where}.{key} is {value!r}; need an integer >= {least}")
+        if type(value) is not int or not least <= value <= _MOST:
+            raise BadCheckpointError(
+                f"{self.where}.{key} is {value!r}; need an integer from {least} to {_MOST}; "
+                "download config.json again"
+            )
         return value
 
     def number(self, key: str) -> float:
         value = self.data.get(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            raise BadCheckpointError(f"{self.where}.{key} is {value!r}; need a number > 0")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _MOST:
+            raise BadCheckpointError(
+                f"{self.where}.{key} is {value!r}; need a number from 0 to {_MOST}; "
+                "download config.json again"
+            )
         return float(value)
 
 
@@ -192,6 +223,8 @@ def _expect(section: _Section, key: str, wanted: object) -> None:
 
 def _check_architecture(data: Mapping[str, Any], where: str) -> None:
     names = data.get("architectures") or []
+    if not isinstance(names, list):
+        names = [names]
     model_type = str(data.get("model_type", ""))
     if ARCHITECTURE not in names or model_type != "gemma4":
         found = ", ".join(map(str, names)) or model_type or "nothing"
@@ -200,7 +233,8 @@ def _check_architecture(data: Mapping[str, Any], where: str) -> None:
         says = f"{family} ({found})" if family else f"architecture {found}"
         raise UnsupportedModelError(f"{where}: {says}; {_WAY_OUT}")
     if data.get("quantization_config") is not None:
-        method = data["quantization_config"].get("quant_method", "unknown method")
+        quantized = _Section(data["quantization_config"], f"{where}: quantization_config")
+        method = quantized.get("quant_method")
         raise UnsupportedModelError(
             f"{where}: the checkpoint is already quantized ({method}); "
             "build from the bf16 checkpoint and choose --precision"
@@ -208,7 +242,7 @@ def _check_architecture(data: Mapping[str, Any], where: str) -> None:
 
 
 def _check_variant(text: _Section, data: Mapping[str, Any], where: str) -> None:
-    if (text.get("hidden_size_per_layer_input") or 0) > 0 or text.get("num_kv_shared_layers"):
+    if text.get("hidden_size_per_layer_input") or text.get("num_kv_shared_layers"):
         layers = text.get("num_hidden_layers")
         raise UnsupportedModelError(
             f"{where}: Gemma 4 E2B/E4B ({layers} layers, per-layer embeddings); {_WAY_OUT}"
@@ -231,7 +265,11 @@ def _check_variant(text: _Section, data: Mapping[str, Any], where: str) -> None:
 def _layer_types(text: _Section, layers: int) -> tuple[bool, ...]:
     kinds = text.get("layer_types")
     known = {"sliding_attention": True, "full_attention": False}
-    if not isinstance(kinds, list) or len(kinds) != layers or any(k not in known for k in kinds):
+    if (
+        not isinstance(kinds, list)
+        or len(kinds) != layers
+        or any(not isinstance(kind, str) or kind not in known for kind in kinds)
+    ):
         raise BadCheckpointError(
             f"{text.where}.layer_types: need {layers} of sliding_attention or full_attention"
         )

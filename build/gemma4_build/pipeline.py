@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -128,7 +127,6 @@ class _Build:
             spec=spec,
             vocabulary=self.vocabulary,
             precision=precision,
-            sampling=self._sampling(),
             tensors=tensors,
             literal_bytes=self.request.literal_bytes,
         )
@@ -203,11 +201,6 @@ class _Build:
             first_tokens=[] if proof is None else proof.first_tokens,
             unverified_reason=reason,
         )
-
-    def _sampling(self) -> dict[str, float]:
-        text = (self.checkpoint.folder / "generation_config.json").read_text(encoding="utf-8")
-        data = json.loads(text)
-        return {key: data[key] for key in ("temperature", "top_k", "top_p") if key in data}
 
 
 def _starts_with(path: Path, beginning: Path) -> bool:

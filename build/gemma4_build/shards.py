@@ -7,15 +7,16 @@ header and the data (https://github.com/huggingface/safetensors#format).
 
 from __future__ import annotations
 
-import json
 import math
 import os
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
+from gemma4_runtime import strict_json
 
 from gemma4_build.errors import BadCheckpointError, MissingFileError, TruncatedFileError
 
@@ -28,6 +29,7 @@ _ALL_SIZES = {
     **ITEM_SIZE, "F64": 8, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2,
     "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1,
 }  # fmt: skip
+_MOST_DIMENSIONS = 8
 _MAX_HEADER = 100_000_000
 """The limit of the safetensors library."""
 
@@ -68,7 +70,9 @@ class Shard:
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self.header_bytes = b""
-        self.size = os.fstat(descriptor).st_size
+        status = os.fstat(descriptor)
+        self.is_file = stat.S_ISREG(status.st_mode)
+        self.size = status.st_size
         self.tensors: dict[str, StoredTensor] = {}
         self._descriptor = descriptor
 
@@ -108,12 +112,16 @@ def open_shard(path: Path) -> Shard:
     Raises :class:`MissingFileError`, :class:`TruncatedFileError`, :class:`BadCheckpointError`.
     """
     try:
-        shard = Shard(path, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        shard = Shard(path, os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
     except FileNotFoundError:
         raise MissingFileError(f"{path}: not found; download the whole checkpoint") from None
-    except OSError as error:
-        raise BadCheckpointError(f"{path}: cannot open ({error.strerror})") from error
+    except (OSError, ValueError) as error:
+        raise BadCheckpointError(
+            f"{path}: cannot open ({getattr(error, 'strerror', error)}); download it again"
+        ) from None
     try:
+        if not shard.is_file:
+            raise BadCheckpointError(f"{path}: not a regular file; download it again")
         _read_header(shard)
     except BaseException:
         shard.close()
@@ -134,9 +142,11 @@ def _read_header(shard: Shard) -> None:
         )
     shard.header_bytes = shard.read(8, length).tobytes()
     try:
-        header = json.loads(shard.header_bytes)
-        entries = {name: _entry(e) for name, e in header.items() if name != "__metadata__"}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        header = strict_json.parse(shard.header_bytes)
+        if not isinstance(header, dict):
+            raise ValueError("not a JSON object")
+        entries = {name: _entry(name, e) for name, e in header.items() if name != "__metadata__"}
+    except ValueError as error:
         raise BadCheckpointError(f"{shard.path}: bad header ({error}); download it again") from None
     expected = 0
     for name, (dtype, shape, begin, end) in sorted(entries.items(), key=lambda item: item[1][2:]):
@@ -155,9 +165,24 @@ def _read_header(shard: Shard) -> None:
         )
 
 
-def _entry(entry: dict[str, Any]) -> tuple[str, tuple[int, ...], int, int]:
-    dtype, shape = str(entry["dtype"]), tuple(int(n) for n in entry["shape"])
-    if dtype not in _ALL_SIZES or any(n < 0 for n in shape):
-        raise ValueError(f"element type {dtype}, shape {list(shape)}")
-    begin, end = entry["data_offsets"]
-    return dtype, shape, int(begin), int(end)
+def _entry(name: str, entry: object) -> tuple[str, tuple[int, ...], int, int]:
+    """Type, shape, begin and end. Raises :class:`ValueError`, which names the tensor."""
+    fields = entry if isinstance(entry, dict) else {}
+    dtype, shape = fields.get("dtype"), fields.get("shape")
+    if not isinstance(dtype, str) or dtype not in _ALL_SIZES:
+        raise ValueError(f"{name}: element type {dtype!r}")
+    if not _counts(shape):
+        raise ValueError(f"{name}: shape {shape!r}")
+    offsets = fields.get("data_offsets")
+    if not _counts(offsets) or len(offsets) != 2:
+        raise ValueError(f"{name}: data_offsets {offsets!r}")
+    return dtype, tuple(shape), offsets[0], offsets[1]
+
+
+def _counts(value: object) -> TypeGuard[list[int]]:
+    """Whether it is a list of a few whole numbers from 0 to 2^63 - 1."""
+    return (
+        isinstance(value, list)
+        and len(value) <= _MOST_DIMENSIONS
+        and all(type(n) is int and 0 <= n < 1 << 63 for n in value)
+    )

@@ -6,18 +6,23 @@ tokens: see :class:`Vocabulary`.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gguf import TokenType
 
 from gemma4_build.errors import TokenizerError
 from gemma4_build.model_spec import ModelSpec
+from gemma4_build.text_files import (
+    GenerationConfig,
+    TokenizerFile,
+    check_template,
+    check_tokenizer,
+    load,
+)
 
-__all__ = ["Vocabulary", "read_vocabulary", "stop_ids"]
+__all__ = ["Vocabulary", "read_vocabulary"]
 
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>\Z")
 _RENDERED = frozenset(
@@ -26,6 +31,7 @@ _RENDERED = frozenset(
 )  # fmt: skip
 """Control tokens that llama.cpp renders as text (USER_DEFINED)."""
 
+_WAY_OUT = "not Gemma 4's: download it again"
 _STOPS = ("<eos>", "<turn|>", "<|tool_response>")
 """Tokens that llama.cpp takes for end of generation by their text (llama-vocab.cpp)."""
 
@@ -44,6 +50,7 @@ class Vocabulary:
     merges: list[str]
     special: dict[str, int]
     eos_ids: list[int]
+    sampling: GenerationConfig
     chat_template: str
 
 
@@ -53,19 +60,21 @@ def read_vocabulary(folder: Path, spec: ModelSpec, *, literal_bytes: bool = True
     Raises :class:`TokenizerError`.
     """
     path = folder / "tokenizer.json"
-    data = _load(path)
-    model = data.get("model") or {}
-    if model.get("type") != "BPE" or not model.get("byte_fallback"):
-        raise TokenizerError(f"{path}: not a BPE tokenizer with byte fallback; not Gemma 4's")
-    added = {str(e["content"]): e for e in data.get("added_tokens", [])}
-    ids: dict[str, int] = {**model["vocab"], **{text: e["id"] for text, e in added.items()}}
+    data = load(path, TokenizerFile)
+    model = data.model
+    if model.type != "BPE" or not model.byte_fallback:
+        raise TokenizerError(f"{path}: not a BPE tokenizer with byte fallback; {_WAY_OUT}")
+    added = {entry.content: entry for entry in data.added_tokens}
+    ids = {**model.vocab, **{text: entry.id for text, entry in added.items()}}
     tokens = _by_id(path, ids, spec.vocab)
-    control = {text for text, e in added.items() if e.get("special")}
+    control = {text for text, entry in added.items() if entry.special}
     types = [int(_token_type(text, control, literal_bytes=literal_bytes)) for text in tokens]
     if sum(1 for text in tokens if _BYTE.match(text)) != 256:
-        raise TokenizerError(f"{path}: need 256 byte tokens <0x00>..<0xFF>; not Gemma 4's")
+        raise TokenizerError(f"{path}: need 256 byte tokens <0x00>..<0xFF>; {_WAY_OUT}")
     stops = [ids.get(text) for text in _STOPS]
-    eos_ids = stop_ids(folder)
+    generation = load(folder / "generation_config.json", GenerationConfig)
+    eos = generation.eos_token_id
+    eos_ids = eos if isinstance(eos, list) else [eos]
     if set(stops) != set(eos_ids):
         raise TokenizerError(
             f"{folder / 'generation_config.json'}: eos_token_id is {eos_ids}, but {_STOPS} have "
@@ -76,36 +85,19 @@ def read_vocabulary(folder: Path, spec: ModelSpec, *, literal_bytes: bool = True
     for name, text in (("bos", "<bos>"), ("eos", "<eos>"), ("pad", "<pad>")):
         if ids.get(text) != special[name]:
             raise TokenizerError(
-                f"{path}: {text} has id {ids.get(text)}, config.json says {special[name]}"
+                f"{path}: {text} has id {ids.get(text)}, config.json says {special[name]}; "
+                "download both again"
             )
+    check_tokenizer(path)
     return Vocabulary(
         tokens=tokens,
         types=types,
-        merges=[m if isinstance(m, str) else " ".join(m) for m in model["merges"]],
+        merges=[m if isinstance(m, str) else " ".join(m) for m in model.merges],
         special=special,
         eos_ids=eos_ids,
-        chat_template=(folder / "chat_template.jinja").read_text(encoding="utf-8"),
+        sampling=generation,
+        chat_template=check_template(folder / "chat_template.jinja"),
     )
-
-
-def stop_ids(folder: Path) -> list[int]:
-    """The EOS ids of generation_config.json. Raises :class:`TokenizerError`."""
-    path = folder / "generation_config.json"
-    eos = _load(path).get("eos_token_id")
-    found: list[Any] = eos if isinstance(eos, list) else [eos]
-    if not found or any(isinstance(i, bool) or not isinstance(i, int) for i in found):
-        raise TokenizerError(f"{path}: eos_token_id is {eos!r}; need the list of stop ids")
-    return list(found)
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TokenizerError(f"{path}: cannot be read ({error}); download it again") from None
-    if not isinstance(data, dict):
-        raise TokenizerError(f"{path}: not a JSON object; download it again")
-    return data
 
 
 def _by_id(path: Path, ids: dict[str, int], size: int) -> list[str]:
@@ -113,12 +105,16 @@ def _by_id(path: Path, ids: dict[str, int], size: int) -> list[str]:
     for text, token_id in ids.items():
         if not 0 <= token_id < size or tokens[token_id] is not None:
             raise TokenizerError(
-                f"{path}: id {token_id} of {text!r} is used twice or not below vocab_size {size}"
+                f"{path}: id {token_id} of {text!r} is used twice or not below vocab_size {size}; "
+                "config.json and tokenizer.json do not belong together: download both again"
             )
         tokens[token_id] = text
     empty = next((i for i, text in enumerate(tokens) if text is None), None)
     if empty is not None:
-        raise TokenizerError(f"{path}: {len(ids)} tokens, vocab_size is {size}; id {empty} is free")
+        raise TokenizerError(
+            f"{path}: {len(ids)} tokens, vocab_size is {size}; id {empty} is free: config.json and "
+            "tokenizer.json do not belong together; download both again"
+        )
     return [text for text in tokens if text is not None]
 
 
@@ -134,5 +130,5 @@ def _token_type(text: str, control: set[str], *, literal_bytes: bool) -> TokenTy
 
 def _id(path: Path, ids: dict[str, int], text: str) -> int:
     if text not in ids:
-        raise TokenizerError(f"{path}: no token {text}; not Gemma 4's")
+        raise TokenizerError(f"{path}: no token {text}; {_WAY_OUT}")
     return ids[text]

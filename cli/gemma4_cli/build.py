@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from gemma4_cli.fail import missing
+
 if TYPE_CHECKING:
     from gemma4_build.request import BuildRequest
     from gemma4_build.result import BuildResult
@@ -111,8 +113,8 @@ def build(
         from gemma4_build.errors import BadOptionError, BuildError
         from gemma4_build.request import BuildRequest
         from gemma4_build.trtllm.options import GpuOptions
-    except ModuleNotFoundError as error:
-        _fail(f"{error.name} is not installed: pip install 'gemma4-triton[build]'", 1, as_json)
+    except ImportError as error:
+        _fail(missing(error, extra="build"), 1, as_json)
     try:
         model_options = {
             "--precision": precision,

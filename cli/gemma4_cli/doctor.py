@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from gemma4_cli.fail import fail
+from gemma4_cli.fail import fail, fail_import
 
 __all__ = ["doctor"]
 
@@ -52,7 +52,7 @@ def doctor(
         from gemma4_serve.doctor.trial import run_trial
         from gemma4_serve.ports import Ports
     except ImportError as error:
-        fail(f"{error.name} is missing; `pip install 'gemma4-triton[serve]'`", code=2)
+        fail_import(error, extra="serve")
     if gpu and engine is None:
         fail("--gpu: needs --engine FOLDER, the engine to try", code=2)
     try:

@@ -1,4 +1,4 @@
-"""One line on stderr and an exit code."""
+"""Words on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -7,10 +7,23 @@ from typing import NoReturn
 
 import typer
 
-__all__ = ["fail"]
+__all__ = ["fail", "fail_import", "missing"]
 
 
 def fail(message: str, *, code: int) -> NoReturn:
     """End the command with ``gemma4: message``."""
     print(f"gemma4: {message}", file=sys.stderr)
     raise typer.Exit(code)
+
+
+def fail_import(error: ImportError, *, extra: str) -> NoReturn:
+    """End the command because ``error`` kept it from being imported."""
+    fail(missing(error, extra=extra), code=2)
+
+
+def missing(error: ImportError, *, extra: str) -> str:
+    """What to install: a package of ours with ``extra``, or a shared library of the system."""
+    from gemma4_runtime.needs import explain_import
+
+    package = f"{error.name} is missing; `pip install 'gemma4-triton[{extra}]'`"
+    return explain_import(error) or package

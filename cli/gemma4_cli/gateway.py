@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from gemma4_runtime.process_limits import open_files_short_of
 
-from gemma4_cli.fail import fail
+from gemma4_cli.fail import fail, fail_import
 
 __all__ = ["app"]
 
 app = typer.Typer(
     help="OpenAI-compatible gateway in front of Triton servers.", invoke_without_command=True
 )
+_OWN_FILES = 64
+"""Open files beside a connection for each request."""
+
 _KEY_VARIABLE = "GEMMA4_GATEWAY_API_KEY"
 
 
@@ -81,7 +85,7 @@ def gateway(
             check_backend,
         )
     except ImportError as error:
-        fail(f"{error.name} is missing; `pip install 'gemma4-triton[gateway]'`", code=2)
+        fail_import(error, extra="gateway")
     if log_format not in ("auto", "text", "json"):
         fail(f"--log-format {log_format}: use text, json or auto", code=2)
     form = log_format if log_format != "auto" else "text" if _on_terminal() else "json"
@@ -108,6 +112,9 @@ def gateway(
             health_interval=health_interval,
             imbalance=imbalance,
         )
+        problem = open_files_short_of(max_running + _OWN_FILES, f"--max-running {max_running}")
+        if problem:
+            raise SettingsError(f"{problem}, or lower --max-running")
         made = Gateway(settings, Log("json" if form == "json" else "text"))
         run(made, claim_socket(host, port))
     except SettingsError as error:
@@ -137,7 +144,7 @@ def new_key(
         from gemma4_gateway.keys import add_key
         from gemma4_gateway.settings import SettingsError
     except ImportError as error:
-        fail(f"{error.name} is missing; `pip install 'gemma4-triton[gateway]'`", code=2)
+        fail_import(error, extra="gateway")
     try:
         print(add_key(api_keys_file, name))
     except SettingsError as error:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from gemma4_runtime.process_limits import open_files_short_of
 
-from gemma4_cli.fail import fail
+from gemma4_cli.fail import fail, fail_import
 
 if TYPE_CHECKING:
     from gemma4_load.plan import Plan
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(help="Measure a server under load.", invoke_without_command=True)
-_MISSING = "is missing; `pip install 'gemma4-triton[load]'`"
+_OWN_FILES = 64
+"""Open files beside the connections."""
 
 
 @app.callback()
@@ -125,7 +127,7 @@ def load(
         from gemma4_load.workloads.sampled import parse_sampling
         from gemma4_load.workloads.spec import WorkloadSpec
     except ImportError as error:
-        fail(f"{error.name} {_MISSING}", code=2)
+        fail_import(error, extra="load")
     try:
         _check_options(
             {"--concurrency": concurrency, "--rate": rate, "--trace": trace, "--search": search},
@@ -165,6 +167,7 @@ def load(
             model=model, metrics_url=metrics_url, timeout=timeout,
             max_client_lag=max_client_lag / 1000, force=force,
         )  # fmt: skip
+        _check_open_files(plan)
         report = _run(plan, quiet=as_json)
     except OptionError as error:
         fail(str(error), code=2)
@@ -179,6 +182,19 @@ def load(
         raise typer.Exit(130)
     if stopped or not all(level["valid"] for level in report["levels"]):
         raise typer.Exit(1)
+
+
+def _check_open_files(plan: Plan) -> None:
+    """Over HTTP each request has a connection; over gRPC they share some."""
+    from gemma4_load.errors import OptionError
+
+    highest = plan.search.limit if plan.search and plan.search.over == "concurrency" else 0
+    closed = max((level.concurrency or 0 for level in plan.levels), default=0)
+    at_once = int(max(highest, closed)) if plan.url.startswith("http") else 0
+    what = f"--concurrency {at_once}" if at_once else "this command"
+    problem = open_files_short_of(at_once + _OWN_FILES, what)
+    if problem:
+        raise OptionError(problem + (", or lower --concurrency" if at_once else ""))
 
 
 def _check_options(*exclusive: dict[str, Any]) -> None:
@@ -279,7 +295,7 @@ def compare(
         from gemma4_load.report.compare import compare as compared
         from gemma4_load.report.terminal import Terminal
     except ImportError as error:
-        fail(f"{error.name} {_MISSING}", code=2)
+        fail_import(error, extra="load")
     try:
         found = compared(a, b, threshold=threshold / 100, any_workload=any_workload)
     except OptionError as error:

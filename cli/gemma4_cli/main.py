@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from gemma4_cli import build, chat, doctor, gateway, load, serve
+from gemma4_cli.guard import guarded
 
-app = typer.Typer(
+
+class _Gemma4(typer.Typer):
+    """Ends the process with one line where Python would print a traceback."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise SystemExit(guarded(lambda: super(_Gemma4, self).__call__(*args, **kwargs)))
+
+
+app = _Gemma4(
     name="gemma4",
     help="Serve Gemma 4 26B-A4B with Triton Inference Server.",
     no_args_is_help=True,

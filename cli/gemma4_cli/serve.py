@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gemma4_cli.fail import fail
+from gemma4_cli.fail import fail, fail_import
 
 __all__ = ["serve"]
 
@@ -38,16 +37,31 @@ def serve(
     start_timeout: Annotated[
         float, typer.Option(min=1, help="Seconds until it must be ready.")
     ] = 600.0,
-    restarts: Annotated[int, typer.Option(min=0, help="Restarts after a lost engine.")] = 3,
+    restarts: Annotated[
+        int, typer.Option(min=0, help="Restarts of a lost server in --restart-window.")
+    ] = 3,
+    restart_window: Annotated[
+        float, typer.Option(min=1, help="Seconds; older losses do not count.")
+    ] = 300.0,
     log_format: Annotated[
         str, typer.Option(help="text, json, or auto: text on a terminal.")
     ] = "auto",
     run_dir: Annotated[
         Path | None, typer.Option(help="Folder for status board and control socket.")
     ] = None,
+    allow_remote_embedded_triton: Annotated[
+        bool,
+        typer.Option(
+            "--allow-remote-embedded-triton",
+            help="Let other machines reach the embedded Triton, which one request can end.",
+        ),
+    ] = False,
     verbose: Annotated[bool, typer.Option(help="Show Triton's own start-up lines too.")] = False,
 ) -> None:
-    """Start the server and keep it running until Ctrl-C or SIGTERM."""
+    """Start the server and keep it running until Ctrl-C, SIGTERM or SIGHUP.
+
+    Exit status: 0 stopped and all answers finished, 1 no start or lost too often, 2 wrong options,
+    3 stopped and answers were cut off, 131 ended by SIGQUIT."""
     try:
         from gemma4_runtime.engine_folder import load_engine_folder
         from gemma4_runtime.manifest import EngineFolderError
@@ -56,42 +70,46 @@ def serve(
         from gemma4_serve.install import find_repository
         from gemma4_serve.logs import LogPump
         from gemma4_serve.ports import Ports, claim_ports
+        from gemma4_serve.preconditions import prepare
         from gemma4_serve.process import ServerOptions
+        from gemma4_serve.restarts import RestartPolicy
+        from gemma4_serve.run_folder import lock_run_dir, private_run_dir, sweep
         from gemma4_serve.supervisor import Supervisor
     except ImportError as error:
-        fail(f"{error.name} is missing; `pip install 'gemma4-triton[serve]'`", code=2)
+        fail_import(error, extra="serve")
     if log_format not in ("auto", "text", "json"):
         fail(f"--log-format {log_format}: use text, json or auto", code=2)
     form = log_format if log_format != "auto" else "text" if sys.stderr.isatty() else "json"
-    own_dir = Path(tempfile.mkdtemp(prefix="gemma4-run-")) if run_dir is None else None
     try:
-        folder = load_engine_folder(engine, verify_hashes=True, slots=slots)
-        options = ServerOptions(
-            engine=folder.path.resolve(),
-            repository=find_repository(),
-            run_dir=(run_dir or own_dir or Path()).resolve(),
-            host=host,
-            ports=claim_ports(host, Ports(http_port, grpc_port, metrics_port)),
-            threads=threads,
-            slots=slots,
-            max_queued=max_queued,
-            gpu_device_ids=gpu_device_ids,
-        )
-        check_runtime(options, folder.manifest)
-        supervisor = Supervisor(
-            options,
-            folder.manifest,
-            LogPump("json" if form == "json" else "text", verbose=verbose),
-            grace=grace,
-            start_timeout=start_timeout,
-            restarts=restarts,
-        )
-        code = supervisor.run()
+        with ExitStack() as stack:
+            folder = load_engine_folder(engine, verify_hashes=True, slots=slots)
+            prepare(run_dir, folder.manifest)
+            sweep()
+            own_dir = run_dir or stack.enter_context(private_run_dir())
+            stack.enter_context(lock_run_dir(own_dir))
+            options = ServerOptions(
+                engine=folder.path.resolve(),
+                repository=find_repository(),
+                run_dir=own_dir.resolve(),
+                host=host,
+                ports=claim_ports(host, Ports(http_port, grpc_port, metrics_port)),
+                threads=threads,
+                slots=slots,
+                max_queued=max_queued,
+                gpu_device_ids=gpu_device_ids,
+                grace=grace,
+                allow_remote_embedded=allow_remote_embedded_triton,
+            )
+            check_runtime(options, folder.manifest)
+            code = Supervisor(
+                options,
+                folder.manifest,
+                LogPump("json" if form == "json" else "text", verbose=verbose),
+                start_timeout=start_timeout,
+                restarts=RestartPolicy(restarts, window=restart_window),
+            ).run()
     except (EngineFolderError, ServeError) as error:
         fail(str(error), code=1)
     except KeyboardInterrupt:
-        fail("stopped at once; open answers were cut off", code=130)
-    finally:
-        if own_dir is not None:
-            shutil.rmtree(own_dir, ignore_errors=True)
+        fail("stopped before the server was started", code=130)
     raise typer.Exit(code)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gemma4_runtime.engine_hashes import HashCache
 from gemma4_runtime.machine import available_memory
-from gemma4_runtime.manifest import EngineFolderError, Manifest, read_manifest
+from gemma4_runtime.manifest import EngineFolderError, FileEntry, Manifest, read_manifest
 
 __all__ = [
     "EngineFolder",
@@ -85,20 +85,31 @@ def check_files(path: Path, manifest: Manifest, *, verify_hashes: bool) -> None:
     cache = HashCache()
     for name, entry in manifest.files.items():
         file = path / name
-        if not file.is_file():
-            raise TamperedFileError(f"{file}: missing; build again", file=name)
-        size = file.stat().st_size
-        if size != entry.size:
-            kind = "truncated" if size < entry.size else "changed"
+        try:
+            _check_file(file, name, entry, cache if verify_hashes else None)
+        except OSError as error:
             raise TamperedFileError(
-                f"{file}: {kind}: {size} bytes, the manifest says {entry.size}; build again",
+                f"{file}: cannot be read ({error.strerror}); let this user read it, or build again",
                 file=name,
-            )
-        if verify_hashes and cache.sha256(file) != entry.sha256:
-            raise TamperedFileError(
-                f"{file}: its SHA-256 is not the manifest's; build again", file=name
-            )
+            ) from None
     cache.save()
+
+
+def _check_file(file: Path, name: str, entry: FileEntry, cache: HashCache | None) -> None:
+    """Raises :class:`TamperedFileError` and :class:`OSError`."""
+    if not file.is_file():
+        raise TamperedFileError(f"{file}: missing; build again", file=name)
+    size = file.stat().st_size
+    if size != entry.size:
+        kind = "truncated" if size < entry.size else "changed"
+        raise TamperedFileError(
+            f"{file}: {kind}: {size} bytes, the manifest says {entry.size}; build again",
+            file=name,
+        )
+    if cache is not None and cache.sha256(file) != entry.sha256:
+        raise TamperedFileError(
+            f"{file}: its SHA-256 is not the manifest's; build again", file=name
+        )
 
 
 def _check_memory(path: Path, manifest: Manifest, slots: int, available: int | None) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["HashCache", "sha256_file"]
@@ -56,7 +57,8 @@ class HashCache:
             temporary.write_text(json.dumps(newest), encoding="utf-8")
             temporary.replace(self._file)
         except OSError:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def _default_file() -> Path | None:
@@ -71,7 +73,7 @@ def _load(file: Path | None) -> dict[str, list[int | str]]:
         return {}
     try:
         data = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(data, dict):
         return {}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gemma4_runtime.one_line import one_line
+from gemma4_runtime.strict_json import JsonFileError, parse, read_file
 
 __all__ = [
     "MANIFEST_NAME",
@@ -38,13 +40,32 @@ MANIFEST_NAME = "engine.json"
 SCHEMA_VERSION = 1
 RUNTIMES = ("llama_cpp", "tensorrt_llm", "synthetic")
 
-Positive = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
+_MOST_BYTES = 64 << 20
+"""Of engine.json; one of the 26B for TensorRT-LLM has 20 kB."""
+
+_MOST = 2**62
+_MOST_SLOTS, _MOST_QUEUED = 65_536, 1_000_000
+
+_FILES = ("tokenizer.json", "generation_config.json", "chat_template.jinja")
+
+Positive = Annotated[int, Field(gt=0, le=_MOST)]
+Count = Annotated[int, Field(ge=0, le=_MOST)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+def _inside(name: str) -> str:
+    """A relative path that stays in the folder."""
+    parts = name.split("/")
+    if not name.isprintable() or any(part in ("", ".", "..") for part in parts):
+        raise ValueError(f"{name!r} is no file inside the folder")
+    return name
+
+
 class EngineFolderError(Exception):
-    """The folder cannot be served; the text says why and what to do."""
+    """The folder cannot be served; the text says why and what to do, in one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class NoSuchFolderError(EngineFolderError):
@@ -68,7 +89,7 @@ class UnknownRuntimeError(EngineFolderError):
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SourceFile(_Model):
@@ -94,8 +115,8 @@ class ManifestLimits(_Model):
 
     max_total_tokens: Positive
     max_prompt_tokens: Positive
-    slots: Positive
-    max_queued: Count
+    slots: Annotated[int, Field(gt=0, le=_MOST_SLOTS)]
+    max_queued: Annotated[int, Field(ge=0, le=_MOST_QUEUED)]
 
 
 class ModelFacts(_Model):
@@ -235,7 +256,7 @@ class Manifest(_Model):
     runtime: Literal["llama_cpp", "tensorrt_llm", "synthetic"]
     runtime_version: str
     source: Source
-    precision: str
+    precision: Annotated[str, Field(pattern=r"^(none|f32|bf16|int8|int4|fp8|nvfp4)$")]
     tensor_parallel: Positive = 1
     expert_parallel: Positive = 1
     gpu_arch: str | None = None
@@ -254,7 +275,18 @@ class Manifest(_Model):
     build_key: Sha256
     tool_version: str
     created_at: datetime
-    files: dict[str, FileEntry]
+    files: dict[Annotated[str, AfterValidator(_inside)], FileEntry]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Manifest:
+        """The options of the runtime and the files that every start reads are there."""
+        if getattr(self, self.runtime) is None:
+            raise ValueError(f"{self.runtime}: the runtime's options are missing")
+        needed = (*_FILES, "model.gguf") if self.runtime == "llama_cpp" else _FILES
+        missing = [name for name in needed if name not in self.files]
+        if missing:
+            raise ValueError(f"files: lacks {missing[0]}")
+        return self
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -263,16 +295,23 @@ def read_manifest(path: Path) -> Manifest:
     Raises :class:`NoSuchFolderError`, :class:`NoManifestError`, :class:`BadManifestError`,
     :class:`SchemaVersionError`, :class:`UnknownRuntimeError`.
     """
-    if not path.is_dir():
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:
+        raise NoSuchFolderError(
+            f"{path}: cannot be read ({error.strerror}); let this user read it, or give another "
+            "folder"
+        ) from None
+    if not is_folder:
         raise NoSuchFolderError(f"{path}: no such folder; make one with `gemma4 build`")
     file = path / MANIFEST_NAME
     try:
-        data = json.loads(file.read_bytes())
+        data = parse(read_file(file, most=_MOST_BYTES))
     except FileNotFoundError:
         raise NoManifestError(
             f"{file}: not found; {path} is no engine folder, make one with `gemma4 build`"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, JsonFileError) as error:
         raise BadManifestError(f"{file}: cannot be read ({error}); build again") from None
     if not isinstance(data, dict):
         raise BadManifestError(f"{file}: not a JSON object; build again")
@@ -292,4 +331,5 @@ def read_manifest(path: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
-        raise BadManifestError(f"{file}: {field}: {first['msg']}; build again") from None
+        where = f"{file}: {field}" if field else str(file)
+        raise BadManifestError(f"{where}: {first['msg']}; build again") from None

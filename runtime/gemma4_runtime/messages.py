@@ -7,7 +7,7 @@ number of its tensors, not with its bytes.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -28,7 +28,8 @@ __all__ = [
 ]
 
 KEY_PARAMETER = "gemma4_key"
-"""Request parameter by which gemma4_unary names the key that it will cancel by."""
+"""Request parameter by which gemma4_unary names the key that it will cancel by; no client can:
+see :mod:`gemma4_runtime.server.request_key`."""
 
 FEED_PARAMETER = "gemma4_feed"
 """Request parameter by which a client of the engine step says where it wants the chunks: KEY/NUMBER
@@ -76,10 +77,11 @@ class GenerationRequest(msgspec.Struct, frozen=True, array_like=True):
     """One accepted request, as the engine gets it.
 
     ``key`` is unique in this server and is what a cancel names; ``request_id`` is the client's.
-    ``deadline`` and ``arrival`` are seconds of :func:`time.time`. ``channel`` is where the first
-    token belongs ("reasoning" when the prompt ends inside an open thought). ``parse_tools`` is
-    true for chat requests: tool calls are parsed and held until whole; otherwise their literal text
-    is content.
+    ``deadline`` and ``arrival`` are seconds of :func:`time.monotonic`, on Linux the machine's own
+    clock: the same in all of its processes, and nobody can step it. ``channel`` is where the first
+    token belongs ("reasoning" when the prompt ends inside an open thought). ``parse_tools`` is true
+    for chat requests: tool calls are parsed and held until whole; otherwise their literal text is
+    content.
     ``echo`` is text to put before the first content (``exclude_input_in_output`` = false).
     """
 
@@ -96,11 +98,11 @@ class GenerationRequest(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ToolCall(msgspec.Struct, frozen=True):
-    """One whole tool call. ``arguments`` is the parsed object."""
+    """One whole tool call. ``arguments`` is the text of a JSON object."""
 
     id: str
     name: str
-    arguments: dict[str, Any]
+    arguments: str
 
 
 class Segment(msgspec.Struct, frozen=True, array_like=True):

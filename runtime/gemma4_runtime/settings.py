@@ -22,6 +22,7 @@ FAULTS = "GEMMA4_FAULTS"
 GPU_DEVICE_IDS = "GEMMA4_GPU_DEVICE_IDS"
 TRTLLM_ANY_VERSION = "GEMMA4_TRTLLM_ANY_VERSION"
 CACHE_DIR = "GEMMA4_CACHE_DIR"
+SHM_PREFIX = "GEMMA4_SHM_PREFIX"
 _FAULTS = ("kill_at", "fail_at", "stall_at")
 
 
@@ -33,7 +34,8 @@ class Settings:
     the tensorrt_llm runtime, ``0,1;2,3`` for two copies of the model on two GPUs each, None for
     one copy on the visible GPUs. ``trtllm_any_version``: run another TensorRT-LLM than the engine
     was built for. ``cache_dir``: where TensorRT-LLM's compiled and tuned things are kept for the
-    next start, None for its own places."""
+    next start, None for its own places. ``shm_prefix``: starts the names of this
+    server's shared memory regions, which nobody else uses; "" when that is not known."""
 
     engine_dir: Path
     run_dir: Path
@@ -44,6 +46,7 @@ class Settings:
     gpu_device_ids: str | None = None
     trtllm_any_version: bool = False
     cache_dir: Path | None = None
+    shm_prefix: str = ""
 
 
 def _positive(env: Mapping[str, str], name: str, *, least: int = 1) -> int | None:
@@ -98,4 +101,5 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         gpu_device_ids=env.get(GPU_DEVICE_IDS, "").strip() or None,
         trtllm_any_version=_flag(env, TRTLLM_ANY_VERSION),
         cache_dir=Path(cache_dir) if cache_dir else None,
+        shm_prefix=env.get(SHM_PREFIX, "").strip(),
     )

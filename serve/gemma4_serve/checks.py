@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+
 from gemma4_runtime.manifest import Manifest
+from gemma4_runtime.needs import explain_library
 from gemma4_runtime.trtllm.gpu_sets import GpuError
 from gemma4_runtime.trtllm.llm_args import LlmArgsError
 from gemma4_runtime.trtllm.plan import make_plan
@@ -12,10 +15,15 @@ from gemma4_serve.process import ServerOptions
 
 __all__ = ["check_runtime"]
 
+_OPENMP = "libgomp.so.1"
+"""The only library of the system that the xllamacpp wheel needs beside those of Triton."""
+
 
 def check_runtime(options: ServerOptions, manifest: Manifest) -> None:
-    """Raises :class:`ServeError` for options that the runtime does not have, and for arguments and
-    GPUs with which TensorRT-LLM could not start."""
+    """Raises :class:`ServeError` for options that the runtime does not have, for a shared library
+    that llama.cpp lacks, and for arguments and GPUs with which TensorRT-LLM could not start."""
+    if manifest.runtime == "llama_cpp":
+        _check_openmp()
     if manifest.runtime != "tensorrt_llm":
         if options.gpu_device_ids is not None:
             raise ServeError(
@@ -34,3 +42,12 @@ def check_runtime(options: ServerOptions, manifest: Manifest) -> None:
         )
     except (LlmArgsError, GpuError) as error:
         raise ServeError(str(error)) from None
+
+
+def _check_openmp() -> None:
+    try:
+        ctypes.CDLL(_OPENMP)
+    except OSError as error:
+        raise ServeError(
+            f"llama.cpp cannot be loaded: {error}\n{explain_library(_OPENMP)}"
+        ) from None

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
 from gemma4_serve.errors import ServeError
+from gemma4_serve.links import Links
+from gemma4_serve.model_python import make_model_python
+from gemma4_serve.preflight import check_loads
 
 __all__ = ["TritonInstall", "find_repository", "find_triton"]
 
 SYSTEM = Path("/opt/tritonserver")
+_STUB = "triton_python_backend_stub"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +29,33 @@ class TritonInstall:
     backends: Path
     env: dict[str, str]
     embedded: bool
+    links: Links
+
+    def path(self, folder: Path) -> str:
+        """A path of ``folder`` that Triton and its model processes can take."""
+        return str(self.links.plain(folder))
 
 
 def find_triton(run_dir: Path, *, system: Path = SYSTEM) -> TritonInstall:
-    """Prefer ``system``. For the wheel, lays out a backend folder in ``run_dir``. Raises
-    :class:`ServeError` when there is neither."""
-    binary = system / "bin" / "tritonserver"
+    """Prefer ``system``. For the wheel, lays out a backend folder in ``run_dir``, or elsewhere
+    where Triton could not take that path. Raises :class:`ServeError` when there is neither, and
+    when Triton or the process of its Python models cannot be loaded here."""
+    install = _find(run_dir, system)
+    check_loads(install.binary, "--help", env=install.env)
+    check_loads(install.backends / "python" / _STUB, env=install.env)
+    return install
+
+
+def _find(run_dir: Path, system: Path) -> TritonInstall:
+    binary, links = system / "bin" / "tritonserver", Links(run_dir)
     if binary.is_file():
-        return TritonInstall(binary, system / "backends", _python_env({}), embedded=False)
+        paths = [path for path in sys.path if path and Path(path).exists()]
+        env = {
+            "PYTHONPATH": ":".join(paths),
+            "PATH": _path(Path(sys.executable).parent),
+            "VIRTUAL_ENV": sys.prefix,
+        }
+        return TritonInstall(binary, system / "backends", env, embedded=False, links=links)
     spec = importlib.util.find_spec("pytriton")
     if spec is None or spec.origin is None:
         raise ServeError(
@@ -42,42 +64,41 @@ def find_triton(run_dir: Path, *, system: Path = SYSTEM) -> TritonInstall:
         )
     package = Path(spec.origin).parent
     root = package / "tritonserver"
-    backends = _lay_out_backends(root, run_dir / "backends")
+    backends = _lay_out_backends(root, links.folder / "backends")
     libraries = [
         sysconfig.get_config_var("LIBDIR") or "",
         str(package.parent / "nvidia_pytriton.libs"),
     ]
-    env = _python_env({"LD_LIBRARY_PATH": ":".join(filter(None, libraries))})
-    return TritonInstall(root / "bin" / "tritonserver", backends, env, embedded=True)
+    search = [str(links.plain(path)) for path in libraries if path]
+    inherited = os.environ.get("LD_LIBRARY_PATH")
+    env = {
+        "LD_LIBRARY_PATH": ":".join([*search, inherited] if inherited else search),
+        "PATH": _path(make_model_python(links), Path(sys.executable).parent),
+    }
+    return TritonInstall(root / "bin" / "tritonserver", backends, env, embedded=True, links=links)
+
+
+def _path(*folders: Path) -> str:
+    return ":".join([*map(str, folders), os.environ.get("PATH", "")])
 
 
 def _lay_out_backends(root: Path, target: Path) -> Path:
-    """backends/python with the stub of the running Python version, as Triton wants it."""
+    """backends/python with the stub of the running Python version, as Triton wants it. Links, not
+    copies: a temporary folder may forbid to run programs."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    stub = root / "python_backend_stubs" / version / "triton_python_backend_stub"
+    stub = root / "python_backend_stubs" / version / _STUB
     if not stub.is_file():
         raise ServeError(
             f"the Triton wheel has no stub for Python {version}; use one of "
             f"{', '.join(sorted(p.name for p in (root / 'python_backend_stubs').iterdir()))}"
         )
     folder = target / "python"
-    shutil.copytree(root / "backends" / "python", folder, dirs_exist_ok=True)
-    shutil.copy2(stub, folder / stub.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in (stub, *(p for p in (root / "backends" / "python").iterdir() if p.is_file())):
+        link = folder / file.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(file)
     return target
-
-
-def _python_env(extra: dict[str, str]) -> dict[str, str]:
-    """Let the model processes see this interpreter's packages."""
-    paths = [p for p in sys.path if p and Path(p).exists()]
-    env = {
-        "PYTHONPATH": ":".join(paths),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
-        "VIRTUAL_ENV": sys.prefix,
-        **extra,
-    }
-    if "LD_LIBRARY_PATH" in extra and os.environ.get("LD_LIBRARY_PATH"):
-        env["LD_LIBRARY_PATH"] = f"{extra['LD_LIBRARY_PATH']}:{os.environ['LD_LIBRARY_PATH']}"
-    return env
 
 
 def find_repository() -> Path:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import time
 from collections import deque
-from typing import IO, Literal
+from collections.abc import Callable
+from typing import IO, Any, Literal
 
-__all__ = ["LogFormat", "LogPump"]
+from gemma4_runtime.server.access_log import log_event
+from gemma4_runtime.server.log_writer import writer_of
+
+__all__ = ["LogFormat", "LogPump", "printable"]
 
 LogFormat = Literal["json", "text"]
 
@@ -27,57 +30,84 @@ _NOISE = (
 """What Triton says of GPUs on a machine that has none."""
 
 
-class LogPump:
-    """Reads the server's combined output line by line (run it in a thread)."""
+_LONGEST = 1 << 16
+"""Characters of a line; a longer one is cut into several."""
+_NO_REASON = "no reason in its log; try --verbose"
 
-    def __init__(self, form: LogFormat, *, verbose: bool, out: IO[str] | None = None) -> None:
-        """``out`` None: stderr."""
-        self._out = out
+
+class LogPump:
+    """Reads the server's combined output line by line (run it in a thread). It never stops to read:
+    a server whose output nobody takes would stand still. ``write`` must neither raise nor wait."""
+
+    def __init__(
+        self, form: LogFormat, *, verbose: bool, write: Callable[[str], None] | None = None
+    ) -> None:
+        """``write`` takes one line; None: stderr."""
+        self._write_line = write or writer_of(2).write
         self._form = form
         self._verbose = verbose
-        self.tail: deque[str] = deque(maxlen=30)
-        """The last problems, for an error message when the start fails."""
+        self._problems: deque[str] = deque(maxlen=30)
+        self._plain: deque[str] = deque(maxlen=10)
+
+    def last_words(self) -> str:
+        """Why a server ended: its last errors, and what its processes wrote in no known form, such
+        as the words of the dynamic loader."""
+        return "\n".join([*self._problems, *dict.fromkeys(self._plain)]) or _NO_REASON
 
     def run(self, stream: IO[str]) -> None:
-        for line in stream:
-            self.line(line.rstrip("\n"))
+        """Read ``stream`` to its end."""
+        while text := stream.readline(_LONGEST):
+            try:
+                self.line(text.rstrip("\n"))
+            except Exception as error:  # noqa: BLE001 - the server must not wait for its reader
+                log_event("log_line_broke", level="error", error=repr(error))
 
     def line(self, text: str) -> None:
         """Pass on one line, or drop it as noise."""
         if text.startswith("{"):
-            self._write(text, None)
+            self._write_line(_readable(text) if self._form == "text" else text)
             return
         match = _TRITON.match(text)
         level = _LEVELS[match[1]] if match else "info"
         message = match[3] if match else text
         if any(noise in message for noise in _NOISE):
             return
+        if match is None and text.strip():
+            self._plain.append(text)
         if level in ("error", "fatal"):
             reason = message.split("\\n\\nAt:")[0]  # without the Python stack of a model
-            if reason.startswith("failed to load") or not self.tail:
-                self.tail.append(reason)
+            if reason.startswith("failed to load") or not self._problems:
+                self._problems.append(reason)
         if level == "info" and not self._verbose:
             return
-        self._write(text, {"level": level, "event": "triton", "message": message})
-
-    def _write(self, text: str, fields: dict[str, str] | None) -> None:
-        out = self._out or sys.stderr
         if self._form == "text":
-            out.write(f"{_readable(text) if fields is None else text}\n")
-        elif fields is None:
-            out.write(text + "\n")
-        else:
-            stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            out.write(json.dumps({"time": stamp, **fields}) + "\n")
-        out.flush()
+            self._write_line(printable(text))
+            return
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        fields = {"time": stamp, "level": level, "event": "triton", "message": message}
+        self._write_line(json.dumps(fields))
+
+
+def printable(text: str) -> str:
+    """``text`` with every character that a terminal would obey, or that is not shown, escaped: a
+    client chooses its request id."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _readable(text: str) -> str:
     """One of our JSON lines for a terminal."""
     try:
         fields = json.loads(text)
-    except ValueError:
-        return text
+    except (ValueError, RecursionError):
+        return printable(text)
+    if not isinstance(fields, dict):
+        return printable(text)
+    return printable(_sentence(fields))
+
+
+def _sentence(fields: dict[str, Any]) -> str:
     if fields.get("event") != "request":
         rest = " ".join(
             f"{k}={v}" for k, v in fields.items() if k not in ("time", "level", "event")

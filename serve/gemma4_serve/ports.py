@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 
+import psutil
+
 from gemma4_serve.errors import ServeError
 
 __all__ = ["Ports", "claim_ports"]
@@ -32,8 +34,9 @@ def claim_ports(host: str, wanted: Ports) -> Ports:
             try:
                 probe.bind((host, port))
             except (OSError, OverflowError) as error:
+                reason = f"{getattr(error, 'strerror', None) or error}{_holder(port)}"
                 raise ServeError(
-                    f"--{name}-port {port}: cannot listen on {host}:{port}: {error}; "
+                    f"--{name}-port {port}: cannot listen on {host}:{port}: {reason}; "
                     "stop the other server, choose another port, or 0 for any free one"
                 ) from None
             chosen[name] = probe.getsockname()[1]
@@ -41,3 +44,18 @@ def claim_ports(host: str, wanted: Ports) -> Ports:
         for probe in held:
             probe.close()
     return Ports(**chosen)
+
+
+def _holder(port: int) -> str:
+    """Which process listens on ``port``, as far as the system shows it to this user."""
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.status != psutil.CONN_LISTEN or connection.pid is None:
+                continue
+            if connection.laddr and connection.laddr.port == port:
+                process = psutil.Process(connection.pid)
+                started = " ".join(process.cmdline())[:120]
+                return f" (process {process.pid} has it: {started})"
+    except (psutil.Error, OSError):
+        pass
+    return ""

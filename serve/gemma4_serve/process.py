@@ -2,38 +2,57 @@
 
 from __future__ import annotations
 
+import math
 import os
-import select
+import shutil
 import signal
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
+import psutil
 from gemma4_runtime import settings as names
 from gemma4_runtime.server.access_log import log_event
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
+from gemma4_runtime.server.heartbeat import BEATS_NAME
 
+from gemma4_serve import tied
+from gemma4_serve.children import Children, Loss
 from gemma4_serve.errors import ServeError
+from gemma4_serve.exposure import closing_arguments
 from gemma4_serve.group import end_group
 from gemma4_serve.install import TritonInstall
+from gemma4_serve.liveness import STUCK_S
 from gemma4_serve.logs import LogPump
 from gemma4_serve.ports import Ports
+from gemma4_serve.probe import LiveProbe
+from gemma4_serve.proc import describe_status, runs
+from gemma4_serve.run_folder import shared_memory_prefix
+from gemma4_serve.starting import StartWatch
 
 __all__ = ["ServerOptions", "TritonProcess"]
 
 _POLL_S = 0.05
-_KILL_S = 10.0
-_GROUP_S = 5.0
+_TELL_S = 0.5
+"""For the clients of answers that were cut to hear of it."""
+_SETTLE_S = 0.3
+"""For the last chunks to leave Triton."""
+_CLOSE_S = 10.0
+"""For the engine to free its GPUs, which the next start needs."""
+_PUMP_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """How to start a server. ``threads``, ``slots``, ``max_queued`` None: the manifest's."""
+    """How to start a server. ``threads``, ``slots``, ``max_queued`` None: the manifest's.
+    ``grace``: seconds that running answers get at the end."""
 
     engine: Path
     repository: Path
@@ -44,19 +63,24 @@ class ServerOptions:
     slots: int | None = None
     max_queued: int | None = None
     gpu_device_ids: str | None = None
+    grace: float = 30.0
+    allow_remote_embedded: bool = False
 
 
 class TritonProcess:
     """A started server. It gets its own process group, so that a Ctrl-C in the terminal reaches
-    only us and running answers can finish."""
+    only us and running answers can finish; it ends with us, however we end."""
 
     def __init__(self, options: ServerOptions, install: TritonInstall, log: LogPump) -> None:
+        """Call this in the main thread: Linux ends the server with the thread that started it."""
         self._options = options
         self._log = log
-        self._shm_prefix = f"gemma4_{os.getpid()}_{time.monotonic_ns()}_"
-        env = os.environ | install.env | self._model_env()
+        self._shm_prefix = shared_memory_prefix()
+        shutil.rmtree(options.run_dir / BEATS_NAME, ignore_errors=True)
+        (options.run_dir / BOARD_NAME).unlink(missing_ok=True)
+        env = os.environ | install.env | self._model_env(install)
         self._process = subprocess.Popen(
-            self._command(install),
+            [sys.executable, "-ISE", tied.__file__, str(os.getpid()), *self._command(install)],
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -68,11 +92,16 @@ class TritonProcess:
         assert self._process.stdout is not None
         self._pump = Thread(target=log.run, args=(self._process.stdout,), daemon=True)
         self._pump.start()
-        self._engine_pidfd: int | None = None
+        self._children: Children | None = None
+        self._probe: LiveProbe | None = None
 
-    def _model_env(self) -> dict[str, str]:
+    def _model_env(self, install: TritonInstall) -> dict[str, str]:
         options = self._options
-        env = {names.ENGINE_DIR: str(options.engine), names.RUN_DIR: str(options.run_dir)}
+        env = {
+            names.ENGINE_DIR: install.path(options.engine),
+            names.RUN_DIR: install.path(options.run_dir),
+            names.SHM_PREFIX: self._shm_prefix,
+        }
         for name, value in (
             (names.THREADS, options.threads),
             (names.SLOTS, options.slots),
@@ -85,13 +114,14 @@ class TritonProcess:
 
     def _command(self, install: TritonInstall) -> list[str]:
         options, ports = self._options, self._options.ports
+        exit_timeout = math.ceil(options.grace + _CLOSE_S + _TELL_S)
         return [
             str(install.binary),
-            f"--model-repository={options.repository}",
+            f"--model-repository={install.path(options.repository)}",
             f"--backend-directory={install.backends}",
             f"--backend-config=python,shm-region-prefix-name={self._shm_prefix}",
             "--disable-auto-complete-config",
-            "--exit-timeout-secs=10",
+            f"--exit-timeout-secs={exit_timeout}",
             f"--http-address={options.host}",
             f"--http-port={ports.http}",
             f"--grpc-address={options.host}",
@@ -101,71 +131,120 @@ class TritonProcess:
             # Clients and load balancers may ping idle connections every 10 s.
             "--grpc-keepalive-permit-without-calls=true",
             "--grpc-http2-min-recv-ping-interval-without-data=10000",
+            *closing_arguments(),
         ]
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def model_processes(self) -> dict[int, str]:
+        """Model names by process id, of a server that was ready."""
+        return self._children.names if self._children is not None else {}
+
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def wait_ready(self, timeout: float) -> None:
-        """Until the ensemble is ready, which the engine's first answer precedes. Raises
-        :class:`ServeError` with the server's own words when it ends or takes too long."""
-        url = f"http://{_reachable(self._options.host)}:{self._options.ports.http}/v2/models/gemma4/ready"
+    def wait_ready(self, timeout: float, *, asked_to_stop: Callable[[], bool]) -> bool:
+        """Until the ensemble is ready, which the engine's first answer precedes; False when asked
+        to stop before. Raises :class:`ServeError` with the server's own words when it ends, loses a
+        process for good, or takes too long."""
+        watch = StartWatch(self._process.pid)
         end = time.monotonic() + timeout
         while time.monotonic() < end:
-            if not self.running():
-                self._pump.join(timeout=5)
-                reason = "\n".join(self._log.tail) or "no reason in its log; try --verbose"
-                raise ServeError(f"the server ended while it started:\n{reason}")
-            try:
-                with urllib.request.urlopen(url, timeout=5):
-                    self._watch_engine()
-                    return
-            except (urllib.error.URLError, OSError):
-                time.sleep(_POLL_S)
+            if asked_to_stop():
+                return False
+            trouble = watch.trouble(time.monotonic()) if self.running() else "the server ended"
+            if trouble:
+                self.kill()  # also lets the pump read to the end
+                raise ServeError(f"{trouble} while it started:\n{self._log.last_words()}")
+            if _answers(self._url("/v2/models/gemma4/ready")):
+                try:
+                    self._children = Children(self._process.pid, self._options.run_dir)
+                except (ProcessLookupError, psutil.NoSuchProcess):
+                    continue  # one has just ended; the next turn says which
+                self._probe = LiveProbe(self._url("/v2/health/live"))
+                return True
+            time.sleep(_POLL_S)
         raise ServeError(f"the server was not ready after {timeout:.0f} s; see its log (--verbose)")
+
+    def _url(self, path: str) -> str:
+        host = "127.0.0.1" if self._options.host in ("0.0.0.0", "::") else self._options.host
+        return f"http://{host}:{self._options.ports.http}{path}"
 
     def board(self) -> Board:
         return Board(self._options.run_dir / BOARD_NAME)
 
-    def _watch_engine(self) -> None:
-        self._engine_pidfd = os.pidfd_open(self.board()[Field.ENGINE_PID])
+    def wait_loss(self, timeout: float) -> Loss | None:
+        """Wait up to ``timeout`` seconds for a process of a ready server to end or stand still."""
+        assert self._children is not None and self._probe is not None
+        loss = self._children.wait(timeout)
+        if not self.running():
+            return Loss("tritonserver", self.pid, describe_status(self._process.returncode))
+        if loss is not None:
+            return loss
+        now = time.monotonic()
+        if cause := self._probe.deaf(now) or self._emitters_stand(now):
+            return Loss("tritonserver", self.pid, cause)
+        return None
 
-    def wait_end(self, timeout: float) -> bool:
-        """Wait up to ``timeout`` seconds; True when the engine's process or the server ended."""
-        assert self._engine_pidfd is not None
-        ready, _, _ = select.select([self._engine_pidfd], [], [], timeout)
-        return bool(ready) or not self.running()
+    def _emitters_stand(self, now: float) -> str | None:
+        board = self.board()
+        try:
+            silent = now - board[Field.BEAT_NS] / 1e9
+        finally:
+            board.close()
+        return f"sent no chunk and no question for {silent:.0f} s" if silent > STUCK_S else None
 
-    def drain(self, grace: float) -> bool:
-        """Refuse new requests and wait for the accepted ones; True when all of them ended."""
+    def drain(self, *, hurry: Callable[[], bool]) -> bool:
+        """Take no request any more, be not ready, and wait for the accepted ones; True when all of
+        them ended. ``hurry``: do not wait any longer."""
         control = ControlClient(self._options.run_dir / CONTROL_NAME)
-        if not control.send("drain"):
-            return True
-        board, end = self.board(), time.monotonic() + grace
-        while time.monotonic() < end and self.running():
-            if board[Field.DRAINING] and board[Field.IN_FLIGHT] == 0:
-                return True
-            time.sleep(_POLL_S)
-        control.send("abort")
-        time.sleep(_POLL_S)
-        return False
-
-    def stop(self) -> int:
-        """SIGTERM, then SIGKILL; returns the exit status. None of its processes is left then."""
+        told = control.send("drain")
         if self.running():
-            self._process.terminate()
-            try:
-                self._process.wait(_KILL_S)
-            except subprocess.TimeoutExpired:
-                self.kill()
-        if not end_group(self._process.pid, _GROUP_S):
-            log_event("killed_what_the_server_left", level="warning", after_s=_GROUP_S)
-        self._clean_up()
-        return self._process.returncode
+            self._process.terminate()  # not ready from now on; what it has accepted goes on
+        finished = told and self._wait_idle(self._options.grace, hurry)
+        if not finished:
+            control.send("abort")
+            self._wait_idle(_TELL_S, hurry)
+        control.close()
+        return finished
+
+    def _wait_idle(self, seconds: float, hurry: Callable[[], bool]) -> bool:
+        board, end = self.board(), time.monotonic() + seconds
+        try:
+            while time.monotonic() < end and self.running() and not hurry():
+                if board[Field.DRAINING] and board[Field.IN_FLIGHT] == 0:
+                    return True
+                now = time.monotonic()
+                if self._children is not None and (loss := self._children.lost_while_draining(now)):
+                    log_event("lost_while_draining", level="error", loss=str(loss))
+                    return False
+                time.sleep(_POLL_S)
+            return bool(board[Field.DRAINING] and board[Field.IN_FLIGHT] == 0)
+        finally:
+            board.close()
+
+    def stop(self) -> None:
+        """After :meth:`drain`: let the engine close, then end what is left. Triton itself would
+        take seconds to unload models that nobody needs."""
+        if self._children is None:  # it never was ready
+            self.kill()
+            return
+        time.sleep(_SETTLE_S)
+        engines = [pid for pid, name in self.model_processes.items() if name == "engine"]
+        control, board = ControlClient(self._options.run_dir / CONTROL_NAME), self.board()
+        control.send("release")
+        end = time.monotonic() + _CLOSE_S
+        while any(map(runs, engines)) and not board[Field.RELEASED]:
+            if time.monotonic() > end:
+                log_event("killed_the_engine", level="warning", after_s=_CLOSE_S)
+                break
+            time.sleep(_POLL_S)
+        control.close()
+        board.close()
+        self.kill()
 
     def kill(self) -> None:
         """SIGKILL for the whole group: every open connection breaks at once."""
@@ -178,13 +257,18 @@ class TritonProcess:
         self._clean_up()
 
     def _clean_up(self) -> None:
-        if self._engine_pidfd is not None:
-            os.close(self._engine_pidfd)
-            self._engine_pidfd = None
+        if self._children is not None:
+            self._children.close()
+        if self._probe is not None:
+            self._probe.close()
         for region in Path("/dev/shm").glob(f"{self._shm_prefix}*"):
             region.unlink(missing_ok=True)
-        self._pump.join(timeout=2)
+        self._pump.join(timeout=_PUMP_S)
 
 
-def _reachable(host: str) -> str:
-    return "127.0.0.1" if host in ("0.0.0.0", "::") else host
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False

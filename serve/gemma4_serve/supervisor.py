@@ -1,35 +1,46 @@
 """``gemma4 serve``: keep one server running until told to stop.
 
-When the engine's process is lost (killed, crashed), Triton cannot tell: it would keep its streams
-open for ever. So the supervisor kills the whole server, which ends every stream with an error at
-once and makes readiness false, and starts it again. After ``restarts`` losses it gives up with
-exit code 1, for a container's restart policy or a person to see.
+When a process of the server is lost (killed, crashed, frozen), Triton cannot tell: it says that it
+is ready and leaves requests open for ever. So the supervisor kills the whole server, which ends
+every stream with an error at once and makes readiness false, and starts it again. Losses that come
+too often end it with exit status 1, for a container's restart policy or a person to see.
 """
 
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from collections.abc import Callable
 from types import FrameType
 
 from gemma4_runtime.manifest import Manifest
 from gemma4_runtime.server.access_log import log_event
+from gemma4_runtime.server.log_writer import writer_of
 
 from gemma4_serve.banner import banner
-from gemma4_serve.install import find_triton
+from gemma4_serve.children import Loss
+from gemma4_serve.errors import ServeError
+from gemma4_serve.exposure import check_host
+from gemma4_serve.install import TritonInstall, find_triton
 from gemma4_serve.logs import LogPump
 from gemma4_serve.process import ServerOptions, TritonProcess
+from gemma4_serve.restarts import RestartPolicy
 
-__all__ = ["Supervisor"]
+__all__ = ["EXIT_CUT", "EXIT_LOST", "EXIT_QUIT", "Supervisor"]
 
-_TURN_S = 0.2
 EXIT_LOST = 1
+"""The server was lost too often."""
+EXIT_CUT = 3
+"""Stopped as asked, but answers were cut off."""
+EXIT_QUIT = 128 + signal.SIGQUIT
+_TURN_S = 0.2
+_POLL_S = 0.05
+_DRAIN = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Supervisor:
-    """Run with :meth:`run` in the main thread."""
+    """Run with :meth:`run` in the main thread. ``say`` shows a text to a person; it must neither
+    raise nor wait."""
 
     def __init__(
         self,
@@ -37,61 +48,106 @@ class Supervisor:
         manifest: Manifest,
         log: LogPump,
         *,
-        grace: float,
         start_timeout: float,
-        restarts: int,
-        say: Callable[[str], None] = print,
+        restarts: RestartPolicy,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         self._options = options
         self._manifest = manifest
         self._log = log
-        self._grace = grace
         self._start_timeout = start_timeout
         self._restarts = restarts
-        self._say = say
+        self._say = say or writer_of(1).write
         self._signals = 0
+        self._quit = False
 
     def run(self) -> int:
-        """Serve until SIGTERM or SIGINT; returns the exit code. Raises
+        """Serve until SIGTERM, SIGINT or SIGHUP (running answers finish first; a second one cuts
+        them) or SIGQUIT (at once); returns the exit status. Raises
         :class:`~gemma4_serve.errors.ServeError` when the first start fails."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (*_DRAIN, signal.SIGQUIT):
             signal.signal(number, self._on_signal)
         install = find_triton(self._options.run_dir)
-        losses = 0
+        check_host(install, self._options.host, allow_remote=self._options.allow_remote_embedded)
+        first = True
         while True:
-            started = time.monotonic()
-            server = TritonProcess(self._options, install, self._log)
             try:
-                server.wait_ready(self._start_timeout)
-                seconds = time.monotonic() - started
-                self._say(banner(self._options, self._manifest, seconds=seconds))
-                sys.stdout.flush()
-                if not self._watch(server):
-                    return self._shut_down(server)
-            except BaseException:
-                server.kill()
-                raise
-            server.kill()
-            losses += 1
-            log_event("engine_lost", level="error", losses=losses, restarts=self._restarts)
-            if losses > self._restarts:
+                code = self._serve(install)
+            except ServeError as error:
+                if first:
+                    raise
+                log_event("restart_failed", level="error", cause=str(error))
+                code = None
+            first = False
+            if code is not None:
+                return code
+            delay = self._restarts.lost(time.monotonic())
+            if delay is None:
+                log_event(
+                    "given_up", level="error", losses=self._restarts.losses,
+                    window_s=self._restarts.window,
+                )  # fmt: skip
                 return EXIT_LOST
+            log_event("restarting", level="warning", delay_s=delay, losses=self._restarts.losses)
+            if not self._pause(delay):
+                log_event("stopped", all_answers_finished=True)
+                return EXIT_QUIT if self._quit else 0
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
-        if self._signals > 1:
-            raise KeyboardInterrupt
+        self._quit |= number == signal.SIGQUIT
 
-    def _watch(self, server: TritonProcess) -> bool:
-        """True when the engine or the server was lost, False when we were told to stop."""
-        while not self._signals:
-            if server.wait_end(_TURN_S):
-                return not self._signals
-        return False
+    def _asked_to_stop(self) -> bool:
+        return self._signals > 0
+
+    def _hurry(self) -> bool:
+        return self._quit or self._signals > 1
+
+    def _pause(self, seconds: float) -> bool:
+        """False when asked to stop meanwhile."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self._asked_to_stop():
+            time.sleep(_POLL_S)
+        return not self._asked_to_stop()
+
+    def _serve(self, install: TritonInstall) -> int | None:
+        """One server, from its start to its end; None when it was lost."""
+        started = time.monotonic()
+        server = TritonProcess(self._options, install, self._log)
+        try:
+            if not server.wait_ready(self._start_timeout, asked_to_stop=self._asked_to_stop):
+                server.kill()
+                log_event("stopped", while_starting=True)
+                return EXIT_QUIT if self._quit else 0
+            self._say(banner(self._options, self._manifest, seconds=time.monotonic() - started))
+            loss = self._watch(server)
+            if loss is None:
+                return self._shut_down(server)
+        except BaseException:
+            server.kill()
+            raise
+        server.kill()
+        log_event("server_lost", level="error", process=loss.process, pid=loss.pid,
+                  cause=loss.cause)  # fmt: skip
+        return None
+
+    def _watch(self, server: TritonProcess) -> Loss | None:
+        """What was lost, or None when we were told to stop."""
+        while not self._asked_to_stop():
+            if loss := server.wait_loss(_TURN_S):
+                return None if self._asked_to_stop() else loss
+        return None
 
     def _shut_down(self, server: TritonProcess) -> int:
-        log_event("draining", grace_s=self._grace)
-        finished = server.drain(self._grace)
-        server.stop()
-        log_event("stopped", all_answers_finished=finished)
-        return 0
+        if self._quit:
+            server.kill()
+            log_event("stopped", level="warning", at_once=True)
+            return EXIT_QUIT
+        log_event("draining", grace_s=self._options.grace)
+        finished = server.drain(hurry=self._hurry)
+        if self._hurry():
+            server.kill()
+        else:
+            server.stop()
+        log_event("stopped", level="info" if finished else "warning", all_answers_finished=finished)
+        return 0 if finished else EXIT_CUT

@@ -21,6 +21,8 @@ from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
 from gemma4_build.result import BuildResult
 
+GEMMA4 = Path(sys.executable).with_name("gemma4")
+
 # Kills itself (or gets Ctrl-C) after half of the source was converted.
 STOP_HALFWAY = """
 import os, signal, sys
@@ -72,6 +74,28 @@ def test_an_interrupted_build_resumes(name: str, tiny_source: Path, tmp_path: Pa
     assert result.manifest.files == reference.manifest.files
     assert sorted(path.name for path in tmp_path.iterdir()) == ["engine", "whole"]
     assert sorted(p.name for p in out.iterdir()) == sorted([*result.manifest.files, "engine.json"])
+
+
+@pytest.mark.parametrize(
+    "stage", ["Converted", "Verifying: 12 prompts", "Verifying: the same through"]
+)
+def test_a_killed_build_leaves_only_what_the_next_one_takes(
+    stage: str, tiny_source: Path, tmp_path: Path
+) -> None:
+    temporary, out = tmp_path / "tmp", tmp_path / "out" / "engine"
+    temporary.mkdir()
+    command = [GEMMA4, "build", tiny_source, "--out", out]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(temporary)}
+    ) as child:
+        assert child.stderr is not None
+        assert any(stage in line for line in child.stderr)
+        child.kill()
+    assert [path.name for path in out.parent.iterdir()] == [".engine.building"]
+    assert not list(temporary.iterdir())
+    result = build_engine(BuildRequest(checkpoint=tiny_source, out=out), SilentReporter())
+    assert result.manifest.verified and result.read_bytes == 0
+    assert [path.name for path in out.parent.iterdir()] == ["engine"]
 
 
 @pytest.mark.parametrize("place", [0.1, 0.3])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -130,15 +131,18 @@ def test_the_engine_process_ends_with_the_build(f32: BuildRequest, tmp_path: Pat
         "options": options_of(f32).model_dump(),
         "max_tokens": 100,
         "top_k": 2,
-        "result": str(tmp_path / "result.json"),
     }
     (tmp_path / "job.json").write_text(json.dumps(job))
-    command = [sys.executable, "-m", "gemma4_build.verify.engine_run", str(tmp_path / "job.json")]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    with (tmp_path / "job.json").open() as source, (tmp_path / "result.json").open("w") as result:
+        files = (source.fileno(), result.fileno())
+        command = [sys.executable, "-m", "gemma4_build.verify.engine_run", *map(str, files)]
+        child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, pass_fds=files
+        )
     assert child.stdin is not None
     child.stdin.close()
     assert child.wait(timeout=60) == 1
-    assert not (tmp_path / "result.json").exists()
+    assert not (tmp_path / "result.json").read_bytes()
 
 
 def test_every_byte_token_is_streamed(f32: BuildRequest) -> None:
@@ -217,3 +221,21 @@ def test_equal_distributions_do_not_differ() -> None:
     found = compare([(logits, Generated(tuple(int(o[0]) for o in order), top))])
     assert found.mean_kl == pytest.approx(0, abs=1e-6)
     assert found.top1_agreement == 1.0
+
+
+def test_a_missing_shared_library_is_named_with_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "xllamacpp.py").write_text(
+        'raise ImportError("libgomp.so.1: cannot open shared object file: No such file")\n'
+    )
+    path = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+    options = LlamaCppOptions(
+        kv_type="f16", flash_attention=True, byte_tokens="literal", micro_batch=64
+    )
+    with pytest.raises(errors.EngineRunError) as caught:
+        run_greedy(tmp_path / "model.gguf", [[2]], options=options, max_tokens=1, top_k=1)
+    text = str(caught.value)
+    assert "libgomp.so.1: cannot open shared object file" in text
+    assert "libgomp" in text.splitlines()[-1] and "Traceback" not in text

@@ -74,7 +74,7 @@ def test_delta():
 def test_every_value_of_a_chunk_arrives():
     chunk = Chunk(
         "k", 5, [1, 2], [Segment("reasoning", b"hm"), Segment("content", b"\xe6\xff")],
-        [ToolCall("c", "f", {"a": "\u9f99"})], "tool_calls", 3, 9, [-0.5, -1.25], -1.75,
+        [ToolCall("c", "f", '{"a": "\u9f99"}')], "tool_calls", 3, 9, [-0.5, -1.25], -1.75,
         {"queue": 0.5},
     )  # fmt: skip
     message = service_pb2.ModelInferResponse(raw_output_contents=[pack(render(chunk))])

@@ -156,7 +156,7 @@ def test_drain(engines, tmp_path):
         stream = start_long(client, min_tokens=0, max_tokens=150)
         served.process.send_signal(signal.SIGTERM)
         wait_until(lambda: served.board()[Field.DRAINING] == 1, 5)
-        with pytest.raises(UnavailableError, match="draining"):
+        with pytest.raises(UnavailableError):
             client.chat(user("x"), max_tokens=5).result()
         list(stream.iterator)
         assert stream.answer.completion_tokens == 150
@@ -181,7 +181,7 @@ def test_killed_engine_ends_streams_and_recovers(engines, tmp_path):
         served.wait_for("Ctrl-C stops", times=2)
         with served.client() as fresh:
             assert fresh.chat(user("x"), max_tokens=3).result().completion_tokens == 3
-    assert "engine_lost" in "".join(served.output)
+    assert "server_lost" in "".join(served.output)
     assert served.stop() == 0
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import socket
 
 import pytest
@@ -27,7 +29,7 @@ def test_ports_in_use_are_named():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ServeError, match=f"--grpc-port {port}"):
+        with pytest.raises(ServeError, match=f"--grpc-port {port}.*process {os.getpid()} has it"):
             claim_ports("127.0.0.1", Ports(0, port, 0))
     with pytest.raises(ServeError, match="--http-port"):
         claim_ports("203.0.113.9", Ports(0, 0, 0))
@@ -35,8 +37,11 @@ def test_ports_in_use_are_named():
 
 def test_a_system_triton_is_preferred(tmp_path):
     system = tmp_path / "opt"
-    (system / "bin").mkdir(parents=True)
-    (system / "bin" / "tritonserver").touch()
+    for program in ("bin/tritonserver", "backends/python/triton_python_backend_stub"):
+        file = system / program
+        file.parent.mkdir(parents=True)
+        file.write_text("#!/bin/sh\nexit 1\n")
+        file.chmod(0o755)
     found = find_triton(tmp_path / "run", system=system)
     assert (found.binary, found.embedded) == (system / "bin" / "tritonserver", False)
 
@@ -48,19 +53,21 @@ def test_the_wheels_triton(tmp_path):
     assert (find_repository() / "engine" / "1" / "model.py").is_file()
 
 
-def test_log_lines(capsys):
-    pump = LogPump("json", verbose=False)
+def test_log_lines():
+    lines = []
+    pump = LogPump("json", verbose=False, write=lines.append)
     pump.line('{"event":"request","request_id":"r"}')
     pump.line('I1124 13:01:19.991370 3005 metrics.cc:770] "Collecting CPU metrics"')
     pump.line("W1124 13:01:19.991243 3005 metrics.cc:798] DCGM unable to start: no")
     pump.line("E1124 13:01:19.991243 3005 x.cc:1] \"failed to load 'engine': why\\n\\nAt:\\n x\"")
-    first, second = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    first, second = map(json.loads, lines)
     assert first["request_id"] == "r"
     assert second["level"] == "error"
-    assert list(pump.tail) == ["failed to load 'engine': why"]
+    assert pump.last_words() == "failed to load 'engine': why"
 
 
-def test_request_lines_for_people(capsys):
+def test_request_lines_for_people():
+    lines = []
     record = {
         "event": "request",
         "request_id": "r1",
@@ -72,12 +79,41 @@ def test_request_lines_for_people(capsys):
         "decode_s": 0.1,
         "ttft_s": 0.012,
     }
-    pump = LogPump("text", verbose=False)
+    pump = LogPump("text", verbose=False, write=lines.append)
     pump.line(json.dumps(record))
     pump.line(json.dumps(record | {"status": "CANCELLED", "message": "gone"}))
-    out = capsys.readouterr().err
-    assert "request r1 stop 5+10 tokens, first after 12 ms, 100 tokens/s" in out
-    assert "request r1 CANCELLED: gone" in out
+    assert lines == [
+        "request r1 stop 5+10 tokens, first after 12 ms, 100 tokens/s",
+        "request r1 CANCELLED: gone",
+    ]
+
+
+def test_a_terminal_obeys_no_client():
+    lines = []
+    pump = LogPump("text", verbose=True, write=lines.append)
+    evil = "id\n\x1b[2Jrequest x stop\x9b\u2028\u202e"
+    record = {"event": "request", "request_id": evil, "key": "k", "status": "CANCELLED"}
+    pump.line(json.dumps(record | {"message": evil}))
+    pump.line(json.dumps({"event": evil, evil: evil}))
+    pump.line(f"W1124 13:01:19.991243 3005 x.cc:1] {evil}")
+    pump.line(evil)
+    pump.line('{"a": ' * 100_000)
+    pump.line('["' + evil)
+    assert all(line.isprintable() for line in lines) and len(lines) == 6
+
+
+def test_the_pump_reads_on_whatever_a_line_breaks():
+    lines = []
+
+    def write(line):
+        lines.append(line)
+        if "bad" in line:
+            raise RuntimeError("no place")
+
+    pump = LogPump("json", verbose=True, write=write)
+    pump.run(io.StringIO('bad\n{"event": "good"}\n' + "x" * 200_000 + "\nlast\n"))
+    assert "last" in lines[-1] and '{"event": "good"}' in lines
+    assert "bad" in pump.last_words() and "last" in pump.last_words()
 
 
 def test_checks_of_tensorrt_llm(checkpoint, tmp_path):

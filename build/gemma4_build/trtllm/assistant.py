@@ -8,7 +8,9 @@ from pathlib import Path
 from gemma4_runtime.engine_hashes import sha256_file
 from gemma4_runtime.manifest import SourceFile
 
+from gemma4_build.checkpoint import open_tensors
 from gemma4_build.errors import BadCheckpointError, BadOptionError
+from gemma4_build.finite import check_finite
 from gemma4_build.progress import Reporter
 from gemma4_build.trtllm.copying import bring
 from gemma4_build.trtllm.hf_config import read_json
@@ -22,8 +24,10 @@ _ARCHITECTURE = "Gemma4AssistantForCausalLM"
 _WAY_OUT = "give the folder of google/gemma-4-26B-A4B-it-assistant"
 
 
-def check_assistant(folder: Path | None) -> list[SourceFile]:
-    """Its files with hashes; none without an assistant. Raises :class:`BadOptionError`."""
+def check_assistant(folder: Path | None, reporter: Reporter) -> list[SourceFile]:
+    """Its files with hashes; none without an assistant. Every weight is looked at.
+
+    Raises :class:`BadOptionError`."""
     if folder is None:
         return []
     try:
@@ -38,6 +42,11 @@ def check_assistant(folder: Path | None) -> list[SourceFile]:
     paths = sorted(path for path in folder.iterdir() if path.is_file())
     if not any(path.suffix == ".safetensors" for path in paths):
         raise BadOptionError(f"--assistant {folder}: has no safetensors file; {_WAY_OUT}")
+    try:
+        with open_tensors(folder) as (tensors, _):
+            check_finite(tensors.values(), reporter)
+    except BadCheckpointError as error:
+        raise BadOptionError(f"--assistant {folder}: {error}; {_WAY_OUT}") from None
     return [
         SourceFile(
             name=path.name, size=path.stat().st_size, sha256=sha256_file(path), sampled=False

@@ -14,6 +14,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from gemma4_runtime.strict_json import JsonFileError, read_object
+
 from gemma4_build.errors import BadCheckpointError, MissingFileError, QuantizationError
 from gemma4_build.model_spec import ModelSpec
 from gemma4_build.tensor_table import checkpoint_tensors
@@ -29,14 +31,11 @@ QUANT_CONFIG = "hf_quant_config.json"
 def read_json(path: Path) -> dict[str, Any]:
     """Raises :class:`MissingFileError` and :class:`BadCheckpointError`."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        return read_object(path)
     except FileNotFoundError:
         raise MissingFileError(f"{path}: not found; give the folder of a checkpoint") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise BadCheckpointError(f"{path}: not JSON ({error}); download it again") from None
-    if not isinstance(data, dict):
-        raise BadCheckpointError(f"{path}: not a JSON object; download it again")
-    return data
+    except (OSError, JsonFileError) as error:
+        raise BadCheckpointError(f"{path}: cannot be read ({error}); download it again") from None
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:
@@ -75,7 +74,7 @@ def quantization_of(folder: Path) -> dict[str, Any] | None:
         found = read_json(path).get("quantization")
         if not isinstance(found, dict):
             raise BadCheckpointError(f"{path}: has no 'quantization'; download it again")
-        return {**found, "exclude_modules": list(found.get("exclude_modules") or [])}
+        return {**found, "exclude_modules": _patterns(found.get("exclude_modules"), path)}
     if config is None:
         return None
     method = config.get("quant_method", "unknown method") if isinstance(config, dict) else "?"
@@ -90,8 +89,18 @@ def quantization_of(folder: Path) -> dict[str, Any] | None:
     return {
         "quant_algo": config.get("quant_algo"),
         "kv_cache_quant_algo": "FP8" if is_fp8 else None,
-        "exclude_modules": list(config.get("ignore") or []),
+        "exclude_modules": _patterns(config.get("ignore"), folder / "config.json"),
     }
+
+
+def _patterns(value: Any, path: Path) -> list[str]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(pattern, str) for pattern in value):
+        raise BadCheckpointError(
+            f"{path}: what is not quantized is {value!r}, no list of names; download it again"
+        )
+    return value
 
 
 def check_quant_config(found: dict[str, Any], spec: ModelSpec, scheme: Scheme) -> None:
@@ -110,7 +119,7 @@ def check_quant_config(found: dict[str, Any], spec: ModelSpec, scheme: Scheme) -
     block = found.get("group_size")
     if scheme.block is not None and block not in (scheme.block, None):
         raise QuantizationError(f"{QUANT_CONFIG}: group_size is {block!r}, need {scheme.block}")
-    patterns = [str(pattern) for pattern in found["exclude_modules"]]
+    patterns = found["exclude_modules"]
 
     def excluded(name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in patterns)

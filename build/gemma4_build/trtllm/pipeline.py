@@ -14,6 +14,7 @@ from gemma4_runtime.manifest import FileEntry, Manifest
 from gemma4_build.checkpoint import Checkpoint, open_checkpoint, open_tensors
 from gemma4_build.errors import BadOptionError, QuantizationError
 from gemma4_build.existing import Existing, look_at_target
+from gemma4_build.finite import check_finite
 from gemma4_build.manifest import write_manifest
 from gemma4_build.model_spec import ModelSpec
 from gemma4_build.progress import Reporter
@@ -67,7 +68,7 @@ def build_tensorrt_llm(request: BuildRequest, reporter: Reporter) -> BuildResult
                 "--reference: the checkpoint is not quantized, so it is its own; leave it out"
             )
         reference = stack.enter_context(open_reference(options.reference, source.spec))
-        assistant = check_assistant(options.assistant)
+        assistant = check_assistant(options.assistant, reporter)
         to = widths_to_build(request, source)
         spec = source.spec if to is None else to.apply(source.spec)
         compose_arguments(request.precision, options, resolve_limits(request, spec))
@@ -98,6 +99,8 @@ class _Build:
             self._drop_other_build(work)
             self._check_machine(work)
             begun = time.monotonic()
+            if not self._stage(work):
+                check_finite(self.source.stored.values(), self.reporter, self.request.threads)
             base = self._base(work, stack)
             self._weights(work, base)
             self._prove(work, self.reference if base is None else base)

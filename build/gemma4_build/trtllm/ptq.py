@@ -70,7 +70,7 @@ def quantize(
     ``export``, layer by layer. ``samples`` are token ids.
 
     What an interrupted call left in ``export`` is used: the layers that were done stay. Raises
-    :class:`QuantizationError` with the child's last words."""
+    :class:`QuantizationError` with the child's error, or its last words when it was killed."""
     job = Job(
         checkpoint=str(checkpoint),
         export=str(export),
@@ -99,26 +99,28 @@ def quantize(
     ):
         try:
             assert child.stdout is not None
-            result = _listen(child.stdout, reporter)
+            result, error = _listen(child.stdout, reporter)
             status = child.wait()
         finally:
             child.kill()
     if status != 0 or result is None:
-        raise QuantizationError(f"ModelOpt failed ({_reason(status)}): {_last_words(log)}")
+        raise QuantizationError(f"ModelOpt failed ({_reason(status)}): {error or _last_words(log)}")
     shutil.rmtree(job.scratch)
     return Quantized(**result)
 
 
-def _listen(lines: IO[str], reporter: Reporter) -> dict[str, Any] | None:
-    """Show progress until the child ends; its result, if it came."""
-    result, progress = None, _Progress(reporter)
+def _listen(lines: IO[str], reporter: Reporter) -> tuple[dict[str, Any] | None, str]:
+    """Show progress until the child ends; its result, if it came, and its error or ""."""
+    result, error, progress = None, "", _Progress(reporter)
     for line in lines:
         message = json.loads(line)
         if "result" in message:
             result = message["result"]
+        elif "error" in message:
+            error = message["error"]
         else:
             progress.show(**message)
-    return result
+    return result, error
 
 
 class _Progress:

@@ -1,7 +1,8 @@
 """Run a GGUF file through llama.cpp greedily, in a process of its own.
 
 A process of its own, since llama.cpp ends the whole process on some errors and writes to stderr.
-``python -m gemma4_build.verify.engine_run JOB.json`` writes JOB.json's ``result`` file.
+``python -m gemma4_build.verify.engine_run JOB RESULT`` reads and writes the open files with these
+numbers. The result is a list, or ``{"error": "what went wrong"}``.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import threading
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from gemma4_runtime.machine import compute_threads
 from gemma4_runtime.manifest import LlamaCppOptions
+from gemma4_runtime.needs import explain_import
 
 from gemma4_build.errors import EngineRunError
 
@@ -44,46 +47,53 @@ def run_greedy(
 ) -> list[Generated]:
     """Load ``model`` as the runtime will and generate up to ``max_tokens`` for each prompt.
 
-    Raises :class:`EngineRunError` with llama.cpp's last words.
+    Raises :class:`EngineRunError` with the child's error, or its last words when it was killed.
     """
-    with tempfile.TemporaryDirectory(prefix="gemma4-verify-") as folder:
-        result = Path(folder) / "result.json"
-        job = Path(folder) / "job.json"
-        job.write_text(
-            json.dumps(
-                {
-                    "model": str(model),
-                    "prompts": [list(prompt) for prompt in prompts],
-                    "options": options.model_dump(),
-                    "max_tokens": max_tokens,
-                    "top_k": top_k,
-                    "result": str(result),
-                }
-            )
-        )
-        command = [sys.executable, "-m", "gemma4_build.verify.engine_run", str(job)]
-        log = Path(folder) / "log"
-        status = _run(command, log)
-        if status != 0 or not result.exists():
-            lines = log.read_bytes().decode(errors="replace").strip().splitlines()
+    job = {
+        "model": str(model),
+        "prompts": [list(prompt) for prompt in prompts],
+        "options": options.model_dump(),
+        "max_tokens": max_tokens,
+        "top_k": top_k,
+    }
+    with _memory("job") as job_file, _memory("result") as result, _memory("log") as log:
+        job_file.write(json.dumps(job).encode())
+        job_file.seek(0)
+        status = _run(job_file, result, log)
+        answer = json.loads(_all(result) or b"{}")
+        if isinstance(answer, dict) or status != 0:
+            lines = _all(log).decode(errors="replace").strip().splitlines()
+            last = lines[-1] if lines else "no message"
+            words = answer.get("error", last) if isinstance(answer, dict) else last
             raise EngineRunError(
-                f"llama.cpp could not run {model.name} (exit status {status}): "
-                f"{lines[-1] if lines else 'no message'}"
+                f"llama.cpp could not run {model.name} (exit status {status}): {words}"
             )
         return [
             Generated(tuple(g["ids"]), tuple(tuple((i, p) for i, p in top) for top in g["top"]))
-            for g in json.loads(result.read_bytes())
+            for g in answer
         ]
 
 
-def _run(command: list[str], log: Path) -> int:
+def _memory(name: str) -> FileIO:
+    """A file in memory: nothing of it is left when the processes that have it end."""
+    return FileIO(os.memfd_create(f"gemma4-{name}"), "r+")
+
+
+def _all(file: FileIO) -> bytes:
+    file.seek(0)
+    return file.readall()
+
+
+def _run(job: FileIO, result: FileIO, log: FileIO) -> int:
     """Exit status. The child ends when its standard input does, that is with us."""
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
-        ) as child,
-    ):
+    files = (job.fileno(), result.fileno())
+    with subprocess.Popen(
+        [sys.executable, "-m", "gemma4_build.verify.engine_run", *map(str, files)],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        pass_fds=files,
+    ) as child:
         try:
             return child.wait()
         finally:
@@ -141,16 +151,24 @@ def _generate(server: Any, prompt: list[int], *, max_tokens: int, top_k: int) ->
     }
 
 
-def _main(job_file: Path) -> None:
+def _main(job_file: int, result_file: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    job = json.loads(job_file.read_bytes())
-    server = _server(job)
-    results = [
-        _generate(server, prompt, max_tokens=job["max_tokens"], top_k=job["top_k"])
-        for prompt in job["prompts"]
-    ]
-    Path(job["result"]).write_text(json.dumps(results))
+    with FileIO(job_file) as file:
+        job = json.loads(file.readall())
+    with FileIO(result_file, "w") as result:
+        try:
+            server = _server(job)
+            results = [
+                _generate(server, prompt, max_tokens=job["max_tokens"], top_k=job["top_k"])
+                for prompt in job["prompts"]
+            ]
+        except Exception as error:
+            missing = explain_import(error) if isinstance(error, ImportError) else None
+            words = missing or traceback.format_exception_only(error)[-1].strip()
+            result.write(json.dumps({"error": words}).encode())
+            raise
+        result.write(json.dumps(results).encode())
 
 
 if __name__ == "__main__":
-    _main(Path(sys.argv[1]))
+    _main(int(sys.argv[1]), int(sys.argv[2]))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from gemma4_build.errors import EngineRunError
 from gemma4_build.verify.engine_run import Generated
 
 __all__ = ["Comparison", "compare", "greedy", "log_softmax"]
@@ -29,7 +31,8 @@ class Comparison:
 
 def compare(pairs: Iterable[tuple[npt.NDArray[np.float32], Generated]]) -> Comparison:
     """``pairs``: reference logits [positions, vocab] given the engine's own tokens so far, and
-    what the engine generated at those positions."""
+    what the engine generated at those positions. Raises :class:`EngineRunError` where the engine
+    gives no finite probability."""
     divergences: list[float] = []
     agreed: list[bool] = []
     deltas: list[float] = []
@@ -37,6 +40,11 @@ def compare(pairs: Iterable[tuple[npt.NDArray[np.float32], Generated]]) -> Compa
         for row, chosen, top in zip(logits, generated.ids, generated.top, strict=True):
             reference = log_softmax(row)
             engine = dict(top)
+            if not math.isfinite(engine.get(chosen, math.nan)):
+                raise EngineRunError(
+                    f"the built engine computes no probability for the token {chosen} that it "
+                    "chose: its numbers overflow; use a higher --precision"
+                )
             divergences.append(_divergence(reference, top))
             agreed.append(int(reference.argmax()) == chosen)
             deltas.append(abs(float(reference[chosen]) - engine[chosen]))

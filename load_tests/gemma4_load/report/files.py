@@ -37,7 +37,7 @@ class Results:
             self._csv = csv.DictWriter(self._file, COLUMNS)
             self._csv.writeheader()
         except OSError as error:
-            raise OptionError(f"--out {folder}: {error.strerror}") from None
+            raise OptionError(f"--out {folder}: {error.strerror}; choose another --out") from None
 
     def add(self, label: str, record: Record, *, warmup: float) -> None:
         """A row; times in seconds since the start of the level. Requests of the warm-up are not

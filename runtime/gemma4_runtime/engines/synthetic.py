@@ -119,7 +119,12 @@ class SyntheticEngine:
                     self._condition.wait(min(wait, 0.05))
                     continue
             at, _, job, ids = heapq.heappop(due)
-            if self._step(job, ids):
+            try:
+                goes_on = self._step(job, ids)
+            except Exception as error:  # noqa: BLE001 - the other requests go on
+                self._queue.end(job, internal(f"synthetic: {error!r}"))
+                continue
+            if goes_on:
                 order += 1
                 heapq.heappush(due, (at + self._interval, order, job, ids))
 

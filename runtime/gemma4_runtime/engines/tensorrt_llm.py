@@ -16,6 +16,7 @@ from gemma4_runtime.engines.base import EngineInfo, EngineStats, TokenSink
 from gemma4_runtime.engines.queue import Job, RequestQueue
 from gemma4_runtime.errors import RequestError, Status, internal
 from gemma4_runtime.messages import GenerationRequest
+from gemma4_runtime.server.access_log import log_event
 from gemma4_runtime.trtllm.caches import cache_environment, cache_folder
 from gemma4_runtime.trtllm.gpu_sets import GpuError, first_gpu_name
 from gemma4_runtime.trtllm.llm_args import LlmArgsError
@@ -137,6 +138,22 @@ class TensorRtLlmEngine:
                     replica.send(Cancel(request.key))
 
     def _on_event(self, replica: Replica, event: Event) -> None:
+        """In the thread that listens to ``replica``. What breaks ends one request only."""
+        try:
+            self._take(replica, event)
+        except Exception as error:  # noqa: BLE001 - the other requests of this worker go on
+            key = getattr(event, "key", None)
+            log_event("worker_event_broke", level="error", key=key, error=repr(error))
+            job = None if key is None else self._jobs.get(key)
+            if job is None:
+                return
+            replica.send(Cancel(job[0].request.key))
+            self._queue.end(self._forget(job[0].request.key), internal(f"worker: {error!r}"))
+            self._dispatch()
+
+    def _take(self, replica: Replica, event: Event) -> None:
+        if isinstance(event, Tokens | Finished | Failed) and event.key not in self._jobs:
+            return  # of a request that ended by what broke here
         if isinstance(event, Tokens):
             self._jobs[event.key][0].deliver(event.ids, event.log_probs)
         elif isinstance(event, Finished):

@@ -35,7 +35,7 @@ class Preparer:
         self, tensors: Mapping[str, npt.NDArray[Any]], *, request_id: str, key: str, now: float
     ) -> GenerationRequest:
         """Raises :class:`~gemma4_runtime.errors.RequestError` INVALID_ARGUMENT, nothing else,
-        whatever the tensors hold. ``now`` is seconds of :func:`time.time`."""
+        whatever the tensors hold. ``now`` is seconds of :func:`time.monotonic`."""
         values = read_inputs(tensors)
         chat = self._check_kind(values)
         for name in ("text_input", "messages", "tools"):

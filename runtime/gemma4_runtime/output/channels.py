@@ -7,7 +7,7 @@ writes ``thought\\n...\\n<channel|>``). A tool call is collected whole.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from gemma4_runtime.messages import Channel
 from gemma4_runtime.output.tool_calls import MalformedCallError, Part, parse_call
@@ -15,7 +15,7 @@ from gemma4_runtime.output.vocab import TokenTable
 
 __all__ = ["ChannelSplitter", "Event"]
 
-Event = tuple[Literal["bytes"], Channel, bytes] | tuple[Literal["call"], str, dict[str, Any]]
+Event = tuple[Literal["bytes"], Channel, bytes] | tuple[Literal["call"], str, str]
 
 _LABEL = b"thought"
 _SPACES = b" \t\r\n"

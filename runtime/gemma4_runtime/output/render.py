@@ -75,7 +75,7 @@ def _calls(calls: list[ToolCall]) -> str:
                 "type": "function",
                 "function": {
                     "name": call.name,
-                    "arguments": json.dumps(call.arguments, ensure_ascii=False),
+                    "arguments": call.arguments,
                 },
             }
             for call in calls

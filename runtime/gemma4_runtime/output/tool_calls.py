@@ -3,14 +3,19 @@
 Strings stand between two quote tokens and have no escapes: quotes, braces and newlines in them
 are literal. The body arrives as parts: text, or a quoted string (split by token id, never by
 text, so that typed characters cannot end a string).
+
+Arguments are read into JSON text, not into Python values: a number keeps its digits whatever their
+count, where Python refuses to read integers of more than 4,300 digits and msgpack those beyond 64
+bits.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
-from typing import Any, Literal
+from typing import Literal
 
 __all__ = ["MalformedCallError", "Part", "call_id", "parse_call"]
 
@@ -20,7 +25,7 @@ _NAME = re.compile(r"\s*(?:call:)?\s*([\w\-.]+)\s*")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _BARE = re.compile(r"[^,}\]]+")
 _KEY = re.compile(r"[^:{}\[\],]+")
-_WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "None": None, "none": None}
+_WORDS = {"true": "true", "false": "false", "null": "null", "None": "null", "none": "null"}
 _DEEPEST = 64
 
 
@@ -33,8 +38,8 @@ def call_id(key: str, index: int) -> str:
     return "call_" + hashlib.sha256(f"{key}/{index}".encode()).hexdigest()[:24]
 
 
-def parse_call(parts: list[Part]) -> tuple[str, dict[str, Any]]:
-    """Name and arguments. Raises :class:`MalformedCallError`."""
+def parse_call(parts: list[Part]) -> tuple[str, str]:
+    """Name, and arguments as the text of a JSON object. Raises :class:`MalformedCallError`."""
     return _Reader(parts).call()
 
 
@@ -49,7 +54,7 @@ class _Reader:
         )
         self._at = 0
 
-    def call(self) -> tuple[str, dict[str, Any]]:
+    def call(self) -> tuple[str, str]:
         match = _NAME.match(self._text)
         if match is None:
             raise MalformedCallError("no function name")
@@ -80,19 +85,19 @@ class _Reader:
         self._next_string += 1
         return self._strings[self._next_string - 1]
 
-    def _object(self, depth: int) -> dict[str, Any]:
+    def _object(self, depth: int) -> str:
         if depth > _DEEPEST:
             raise MalformedCallError("nested too deep")
         self._take("{")
-        result: dict[str, Any] = {}
+        members: dict[str, str] = {}
         while self._peek() != "}":
-            if result:
+            if members:
                 self._take(",")
             key = self._key()
             self._take(":")
-            result[key] = self._value(depth)
+            members[key] = self._value(depth)
         self._at += 1
-        return result
+        return "{" + ", ".join(f"{_quoted(k)}: {v}" for k, v in members.items()) + "}"
 
     def _key(self) -> str:
         if self._peek() == "\x00":
@@ -103,22 +108,22 @@ class _Reader:
         self._at = match.end()
         return match[0].strip().strip('"')
 
-    def _array(self, depth: int) -> list[Any]:
+    def _array(self, depth: int) -> str:
         if depth > _DEEPEST:
             raise MalformedCallError("nested too deep")
         self._take("[")
-        result: list[Any] = []
+        items: list[str] = []
         while self._peek() != "]":
-            if result:
+            if items:
                 self._take(",")
-            result.append(self._value(depth))
+            items.append(self._value(depth))
         self._at += 1
-        return result
+        return "[" + ", ".join(items) + "]"
 
-    def _value(self, depth: int) -> Any:
+    def _value(self, depth: int) -> str:
         first = self._peek()
         if first == "\x00":
-            return self._string()
+            return _quoted(self._string())
         if first == "{":
             return self._object(depth + 1)
         if first == "[":
@@ -130,8 +135,20 @@ class _Reader:
         word = match[0].strip()
         if word in _WORDS:
             return _WORDS[word]
-        if _NUMBER.fullmatch(word):
-            return json.loads(word)
+        if _is_number(word):
+            return word
         if "\x00" in word:
             raise MalformedCallError("a string in the middle of a bare value")
-        return word.strip('"')
+        return _quoted(word.strip('"'))
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _is_number(word: str) -> bool:
+    """A number of JSON. One beyond the range of a double, such as 1e999, is a word: most readers
+    would make Infinity of it, which is no JSON."""
+    if not _NUMBER.fullmatch(word):
+        return False
+    return word.lstrip("-").isdigit() or math.isfinite(float(word))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Event, Thread
 
+from gemma4_runtime.server.access_log import log_event
 from gemma4_runtime.server.watch import CHECK_S
 
 __all__ = ["ClientWatch"]
@@ -29,8 +30,12 @@ class ClientWatch:
 
     def _run(self) -> None:
         while not self._over.wait(self._interval):
-            if self._is_gone():
-                self._on_gone()
+            try:
+                if self._is_gone():
+                    self._on_gone()
+                    return
+            except Exception as error:  # noqa: BLE001 - the call itself goes on, unwatched
+                log_event("client_watch_broke", level="error", error=repr(error))
                 return
 
     def __enter__(self) -> ClientWatch:

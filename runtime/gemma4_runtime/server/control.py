@@ -1,4 +1,4 @@
-"""The control socket of the engine step: cancel one request, drain, abort all.
+"""The control socket of the engine step: cancel one request, drain, abort all, release the engine.
 
 One Unix datagram per command: no connection to keep, lose or leak. A cancelled client is noticed
 by postprocessing (Triton does not tell a running ensemble step), which sends the key from here.
@@ -11,10 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
+from gemma4_runtime.server.access_log import log_event
+
 __all__ = ["CONTROL_NAME", "ControlClient", "ControlServer"]
 
 CONTROL_NAME = "control"
 _MAX_COMMAND = 512
+_SEND_S = 0.2
+"""A frozen engine step lets the socket's queue fill up; who sends must not wait for it."""
 
 
 class ControlServer:
@@ -36,7 +40,10 @@ class ControlServer:
             verb, _, argument = data.decode("utf-8", errors="replace").partition(" ")
             if verb == "close":
                 return
-            self._handle(verb, argument)
+            try:
+                self._handle(verb, argument)
+            except Exception as error:  # noqa: BLE001 - the next command must still be heard
+                log_event("command_broke", level="error", verb=verb, error=repr(error))
 
     def close(self) -> None:
         """Stop the thread and remove the socket."""
@@ -48,17 +55,18 @@ class ControlServer:
 
 
 class ControlClient:
-    """Sends commands. Safe in one thread."""
+    """Sends commands. Safe in one thread. Never raises, and waits :data:`_SEND_S` at most."""
 
     def __init__(self, path: Path) -> None:
         self._path = str(path)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.settimeout(_SEND_S)
 
     def send(self, verb: str, argument: str = "") -> bool:
-        """Send one command; False when no engine listens (it is starting or gone)."""
+        """Send one command; False when no engine takes it (it is starting, gone or frozen)."""
         try:
             self._socket.sendto(f"{verb} {argument}".strip().encode(), self._path)
-        except (FileNotFoundError, ConnectionRefusedError):
+        except OSError:
             return False
         return True
 

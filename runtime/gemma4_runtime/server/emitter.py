@@ -17,13 +17,13 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 
 from gemma4_runtime.engines.base import Engine, EngineFinish
-from gemma4_runtime.errors import RequestError, Status, internal
+from gemma4_runtime.errors import RequestError, Status, internal, invalid
 from gemma4_runtime.messages import Chunk, GenerationRequest
 from gemma4_runtime.output.assembler import StreamAssembler
-from gemma4_runtime.output.render import render
 from gemma4_runtime.output.vocab import TokenTable
+from gemma4_runtime.server.access_log import log_event
 from gemma4_runtime.server.backlog import Backlog
-from gemma4_runtime.server.feed import Feeds, Poll
+from gemma4_runtime.server.feed import Entry, Feeds, Poll
 from gemma4_runtime.server.record import RequestRecord, record_of
 from gemma4_runtime.server.stream import Place, Stream, Transport
 from gemma4_runtime.server.watch import CHECK_S, expiry, to_check
@@ -44,7 +44,7 @@ class _Signal(Enum):
 class Emitter:
     """Owns streams of an engine. Thread-safe; see the module docstring. ``in_flight`` is told how
     many streams more or less are open; ``on_tick`` is called every :data:`_TICK_S` seconds in the
-    emitter's thread, without streams too."""
+    emitter's thread."""
 
     def __init__(
         self,
@@ -69,7 +69,8 @@ class Emitter:
         self._lock = Lock()
         self._held: dict[Stream, None] = {}  # in the order in which they began to wait
         self._failures: SimpleQueue[tuple[Stream, RequestError]] = SimpleQueue()
-        self._last_tick = time.monotonic()
+        self.last_tick = time.monotonic()
+        """When the thread last looked at its streams."""
         self._thread = Thread(target=self._run, name="emitter", daemon=True)
         self._thread.start()
 
@@ -88,7 +89,7 @@ class Emitter:
         )  # fmt: skip
         with self._lock:
             if request.key in self._streams:
-                refusal: RequestError | None = internal(f"request key {request.key} is in use")
+                refusal: RequestError | None = invalid("request", "was sent before, and still runs")
             else:
                 refusal = None
                 self._streams[request.key] = stream
@@ -156,27 +157,37 @@ class Emitter:
             now = time.monotonic()
             self._apply_failures()
             for stream in dict.fromkeys([*self._held, *self._feeds.due(now), *batch]):
-                self._serve(stream, now)
-            for stream in self._feeds.flush(now):
-                if not stream.closed:
-                    self._break(stream, "sending a feed's response to the server failed")
+                self._guarded(self._serve, stream, now)
+            for entry, sent in self._feeds.flush(now):
+                self._guarded(self._after_flush, entry.stream, entry, sent)
             if now >= next_tick:
                 next_tick = now + _TICK_S
                 self._tick(now)
 
-    def _patience(self) -> float | None:
-        """Seconds until there is something to do unasked; None for never."""
+    def _guarded(self, act: Callable[..., None], stream: Stream, *arguments: object) -> None:
+        """Do something for one stream. Whatever breaks in it ends that stream only, with an error
+        that its client is told."""
+        try:
+            act(stream, *arguments)
+        except Exception as error:  # noqa: BLE001 - the other streams go on
+            log_event("stream_broke", level="error", key=stream.request.key, error=repr(error))
+            if not stream.closed:
+                self._engine.cancel(stream.request.key)
+                self._fail(stream, internal(f"the answer cannot be continued: {error!r}"))
+
+    def _patience(self) -> float:
+        """Seconds until there is something to do unasked."""
         now = time.monotonic()
-        waits = [_TICK_S] if self._streams or self._feeds or self._on_tick is not None else []
+        waits = [_TICK_S]
         if self._held:
             paced = min(s.last_sent for s in self._held) + self._pace_s - now
             waits.append(paced if paced > 0 else _HELD_TICK_S)
         feed = self._feeds.patience(now)
         if feed is not None:
             waits.append(feed)
-        return min(waits, default=None)
+        return min(waits)
 
-    def _wait(self, timeout: float | None) -> list[Stream] | None:
+    def _wait(self, timeout: float) -> list[Stream] | None:
         """Streams with news, each once; None to stop."""
         try:
             first = self._ready.get(timeout=timeout)
@@ -241,37 +252,57 @@ class Emitter:
             "decode": end.decode_s,
             "cached_tokens": float(end.cached_tokens),
         }
+        chunk = assembler.take(timings=timings)
         self._close(stream)
-        self._send(stream, assembler.take(timings=timings), final=True)
-        self._report(stream, None)
+        self._send(stream, chunk, final=True)
 
     def _send(self, stream: Stream, chunk: Chunk, *, final: bool) -> None:
+        """By the feed, or by the stream's own way."""
+        feed = self._feeds.of(stream)
+        if feed is None:
+            self._send_alone(stream, chunk, final=final)
+        else:
+            feed.add(Entry(stream, chunk, final))
+
+    def _send_alone(self, stream: Stream, chunk: Chunk, *, final: bool) -> None:
         if not stream.transport.direct:
             self._backlog.add()
-        feed = self._feeds.of(stream)
         try:
-            if feed is None:
-                stream.transport.send(chunk, final=final)
-            else:
-                feed.add(stream, render(chunk))
-                if final:
-                    stream.transport.end()
+            stream.transport.send(chunk, final=final)
         except Exception as error:  # noqa: BLE001 - one broken stream must not end the others
             self._break(stream, f"sending to the server failed: {error}")
+            return
+        if final:
+            self._report(stream, None)
+
+    def _after_flush(self, stream: Stream, entry: Entry, sent: bool) -> None:
+        """A response of a feed went out with ``entry``, or could not be sent: then the chunk takes
+        the stream's own way, which may be healthy."""
+        if not sent:
+            if entry.final or not stream.closed:
+                self._send_alone(stream, entry.chunk, final=entry.final)
+        elif entry.final:
+            self._report(stream, None)
+            stream.transport.end()
 
     def _break(self, stream: Stream, why: str) -> None:
-        """End a stream whose way to the server is broken, so that no error can be sent either."""
+        """End a stream of which a chunk is lost. Its client is told where that still works."""
         self._engine.cancel(stream.request.key)
-        self._close(stream)
-        self._report(stream, internal(why))
+        if not stream.closed:
+            self._close(stream)
+        self._tell(stream, internal(why))
 
     def _fail(self, stream: Stream, error: RequestError) -> None:
         if stream.closed:
             return
         self._close(stream)
+        self._tell(stream, error)
+
+    def _tell(self, stream: Stream, error: RequestError) -> None:
+        """``stream`` is closed."""
         try:
             stream.transport.fail(error)
-        except Exception as broken:  # noqa: BLE001 - as in _send
+        except Exception as broken:  # noqa: BLE001 - as in _send_alone
             error = internal(f"sending {error.to_wire()!r} to the server failed: {broken}")
         self._report(stream, error)
 
@@ -297,13 +328,12 @@ class Emitter:
     def _tick(self, now: float) -> None:
         with self._lock:
             streams = list(self._streams.values())
-        wall = time.time()
         for stream in streams:
-            error = expiry(stream, wall)
+            error = expiry(stream, now)
             if error is not None:
                 self._engine.cancel(stream.request.key)
                 self._fail(stream, error)
-        elapsed, self._last_tick = now - self._last_tick, now
+        elapsed, self.last_tick = now - self.last_tick, now
         oldest, due = to_check([s for s in streams if not s.closed], now, elapsed=elapsed)
         for stream in oldest:
             if not due:
@@ -320,7 +350,7 @@ class Emitter:
         stream.last_check = now
         if not stream.transport.direct:
             probe = Chunk(key=stream.request.key, index=-1, probe=True, check=True)
-            self._send(stream, probe, final=False)
+            self._send_alone(stream, probe, final=False)
             return True
         try:
             if not stream.transport.client_gone():

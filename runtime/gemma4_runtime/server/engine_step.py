@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Sequence
-from threading import Event
+from threading import Event, Lock
 
 from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.errors import RequestError, unavailable
 from gemma4_runtime.manifest import read_manifest
-from gemma4_runtime.messages import FEED_PARAMETER, GenerationRequest, SamplingParams
+from gemma4_runtime.messages import (
+    FEED_PARAMETER,
+    GenerationRequest,
+    SamplingParams,
+    decode_request,
+)
 from gemma4_runtime.output.vocab import load_token_table
 from gemma4_runtime.server.access_log import log_event, log_request
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
@@ -19,7 +23,8 @@ from gemma4_runtime.server.control import CONTROL_NAME, ControlServer
 from gemma4_runtime.server.emitters import Emitters
 from gemma4_runtime.server.feed import Poll, parse_place
 from gemma4_runtime.server.loss import LossWatch
-from gemma4_runtime.server.seal import unseal
+from gemma4_runtime.server.request_check import RequestCheck
+from gemma4_runtime.server.seal import Kind, Sealer
 from gemma4_runtime.server.stream import Transport
 from gemma4_runtime.settings import Settings
 
@@ -42,7 +47,9 @@ class EngineStep:
         self._board[Field.SLOTS] = self._engine.info.slots
         self._board[Field.MAX_QUEUED] = self._engine.info.max_queued
         self._board[Field.ENGINE_PID] = os.getpid()
-        self._board[Field.SEAL] = secrets.randbits(64)
+        self._releasing = Lock()
+        self.sealer = Sealer(self._board.key)
+        self._check = RequestCheck(self._engine.info)
         self._emitters = Emitters(self._engine, table, self._board, on_end=log_request)
         self._loss = LossWatch(self._engine, self._board, abort=self._emitters.abort_all)
         self._control = ControlServer(settings.run_dir / CONTROL_NAME, self._command)
@@ -52,7 +59,8 @@ class EngineStep:
     def submit(self, data: bytes, transport: Transport, place: str = "") -> None:
         """Start one request as preprocessing made it; ``place`` is KEY/NUMBER of a feed. Raises
         :class:`~gemma4_runtime.errors.RequestError` for one that it did not make."""
-        request = unseal(data, self._board[Field.SEAL])
+        request = decode_request(self.sealer.unseal(Kind.REQUEST, data))
+        self._check.check(request)
         named = parse_place(place, field=FEED_PARAMETER) if place else None
         self._emitters.open(request, transport, named)
 
@@ -65,11 +73,19 @@ class EngineStep:
     def close(self) -> None:
         """Orderly end; open streams are failed as UNAVAILABLE."""
         self._control.close()
-        self._loss.close()
-        self._engine.drain()
-        self._emitters.close()
-        self._engine.close()
+        self._release()
         self._board.close()
+
+    def _release(self) -> None:
+        """End the engine, which frees its GPUs. Again: nothing."""
+        with self._releasing:
+            if self._board[Field.RELEASED]:
+                return
+            self._loss.close()
+            self._engine.drain()
+            self._emitters.close()
+            self._engine.close()
+            self._board[Field.RELEASED] = 1
 
     def _command(self, verb: str, argument: str) -> None:
         if verb == "cancel":
@@ -80,6 +96,8 @@ class EngineStep:
         elif verb == "abort":
             self._drain()
             self._emitters.abort_all(unavailable("the server stopped before the answer was whole"))
+        elif verb == "release":
+            self._release()
         else:
             log_event("unknown_command", level="warning", verb=verb)
 

@@ -16,20 +16,24 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
-from gemma4_runtime.errors import invalid, unavailable
-from gemma4_runtime.output.render import ChunkText, pack_many
+from gemma4_runtime.errors import RequestError, internal, invalid, unavailable
+from gemma4_runtime.messages import Chunk
+from gemma4_runtime.output.render import pack_many, render
 from gemma4_runtime.server.stream import Place, Stream
 
-__all__ = ["Feeds", "Poll", "parse_place"]
+__all__ = ["Entry", "Feeds", "Poll", "parse_place"]
 
 PACE_S = 0.004
 """Between two responses of a feed, so that chunks of several streams come to share one. The first
 after a pause does not wait."""
 _GONE_S = 1.0
 """Without a poll for so long a feed has ended."""
+_GONE_DRAINING_S = 0.15
+"""The same in a drain: Triton refuses the next poll then, so nothing is worth waiting for."""
 _CHECK_S = 0.4
 _MOST_POLLS = 16
 _MOST_FEEDS = 1000
@@ -50,10 +54,22 @@ def parse_place(text: str, *, field: str) -> Place:
     return Place(found[1], int(found[2]))
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A chunk that waits for the feed's next response; ``final`` when it is the stream's last."""
+
+    stream: Stream
+    chunk: Chunk
+    final: bool
+
+
 class Poll(Protocol):
     """A request that waits for the feed's next responses. Used by one thread."""
 
     def answer(self, data: bytes, *, final: bool) -> None: ...
+
+    def fail(self, error: RequestError) -> None:
+        """End the poll with an error."""
 
     def client_gone(self) -> bool: ...
 
@@ -70,7 +86,7 @@ class Feed:
         self.news: deque[Stream] = deque()
         self.armed = False
         self.polled = now
-        self._bundle: list[tuple[Stream, int, ChunkText]] = []
+        self._bundle: list[Entry] = []
         self._last_sent = float("-inf")
         self._last_check = now
 
@@ -92,32 +108,38 @@ class Feed:
         """Whether chunks that are added now will be sent in this turn."""
         return bool(self.polls) and now >= self._last_sent + PACE_S
 
-    def add(self, stream: Stream, text: ChunkText) -> None:
-        """``stream`` names this feed."""
-        assert stream.place is not None
-        self._bundle.append((stream, stream.place.number, text))
+    def add(self, entry: Entry) -> None:
+        """Its stream names this feed."""
+        self._bundle.append(entry)
 
-    def flush(self, now: float) -> list[Stream]:
-        """Send what was added. Returns the streams that have lost a chunk by that."""
+    def flush(self, now: float) -> list[tuple[Entry, bool]]:
+        """Send what was added. Returns it, with whether it was sent. A poll that cannot be answered
+        is dropped; the next one may be healthy."""
         if not self._bundle:
             return []
         bundle, self._bundle = self._bundle, []
         self._last_sent = now
         self.armed = True
         try:
-            data = pack_many([(number, text) for _, number, text in bundle])
-            poll, left = self.polls.popleft()
+            data = pack_many([(_number(entry.stream), render(entry.chunk)) for entry in bundle])
+        except Exception:  # noqa: BLE001 - sent alone, the one at fault ends with its own error
+            return [(entry, False) for entry in bundle]
+        poll, left = self.polls.popleft()
+        try:
             poll.answer(data, final=left == 1)
-            if left > 1:
-                self.polls.appendleft((poll, left - 1))
-        except Exception:  # noqa: BLE001 - one broken client must not end the others
-            return [stream for stream, _, _ in bundle]
-        return []
+        except Exception as error:  # noqa: BLE001 - one broken client must not end the others
+            with suppress(Exception):
+                poll.fail(internal(f"sending a feed's response to the server failed: {error}"))
+            return [(entry, False) for entry in bundle]
+        if left > 1:
+            self.polls.appendleft((poll, left - 1))
+        return [(entry, True) for entry in bundle]
 
-    def gone(self, now: float) -> bool:
-        """Whether the client has left. Asks the server now and then."""
+    def gone(self, now: float, *, patience: float) -> bool:
+        """Whether the client has left: it did not poll for ``patience`` seconds, or the server says
+        so, which is asked now and then."""
         if not self.polls:
-            return now - max(self.polled, self._last_sent) >= _GONE_S
+            return now - max(self.polled, self._last_sent) >= patience
         if now - self._last_check < _CHECK_S:
             return False
         self._last_check = now
@@ -131,6 +153,11 @@ class Feed:
         while self.polls:
             with suppress(Exception):  # the client is gone
                 self.polls.popleft()[0].answer(pack_many([]), final=True)
+
+
+def _number(stream: Stream) -> int:
+    assert stream.place is not None
+    return stream.place.number
 
 
 class Feeds:
@@ -173,9 +200,6 @@ class Feeds:
         feed.news.append(stream)
         return feed.armed
 
-    def __bool__(self) -> bool:
-        return bool(self._feeds)
-
     def of(self, stream: Stream) -> Feed | None:
         """The feed that carries ``stream`` now."""
         place = stream.place
@@ -192,17 +216,18 @@ class Feeds:
         waits = [feed.patience(now) for feed in self._all()]
         return min((wait for wait in waits if wait is not None), default=None)
 
-    def flush(self, now: float) -> list[Stream]:
-        """Send what this turn has added. Returns the streams that have lost a chunk by that."""
-        return [stream for feed in self._all() for stream in feed.flush(now)]
+    def flush(self, now: float) -> list[tuple[Entry, bool]]:
+        """Send what this turn has added. Returns it, with whether it was sent."""
+        return [result for feed in self._all() for result in feed.flush(now)]
 
     def tick(self, now: float, streams: Iterable[Stream]) -> list[Stream]:
         """End the feeds whose client has gone, and idle ones in a drain. ``streams`` are all that
         are open. Returns those that waited for such a feed."""
         freed: list[Stream] = []
         used = {s.place.feed for s in streams if s.place} if self._draining else set()
+        patience = _GONE_DRAINING_S if self._draining else _GONE_S
         for key, feed in list(self._feeds.items()):
-            if feed.gone(now) or (self._draining and key not in used):
+            if feed.gone(now, patience=patience) or (self._draining and key not in used):
                 self._end(key)
                 freed += feed.take()
         return freed

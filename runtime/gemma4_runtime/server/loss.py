@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from threading import Event, Thread
@@ -11,10 +10,10 @@ from gemma4_runtime.engines.base import Engine
 from gemma4_runtime.errors import RequestError, internal
 from gemma4_runtime.server.access_log import log_event
 from gemma4_runtime.server.board import Board, Field
+from gemma4_runtime.server.model_process import end_process
 
-__all__ = ["EXIT_LOST", "LossWatch"]
+__all__ = ["LossWatch"]
 
-EXIT_LOST = 70
 _POLL_S = 0.1
 _GRACE_S = 2.0
 """For the streams to hear of it, and for other copies of the model to end short answers."""
@@ -49,7 +48,7 @@ class LossWatch:
                 closing.start()
                 closing.join(_CLOSE_S)
                 self._wait_idle()
-                os._exit(EXIT_LOST)
+                end_process("engine_lost_inside_ends_the_process")
 
     def _wait_idle(self) -> None:
         end = time.monotonic() + _GRACE_S

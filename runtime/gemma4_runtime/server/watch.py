@@ -49,13 +49,13 @@ def to_check(streams: Sequence[Stream], now: float, *, elapsed: float) -> tuple[
     return [stream for _, stream in ages], due
 
 
-def expiry(stream: Stream, wall: float) -> RequestError | None:
-    """DEADLINE_EXCEEDED when the stream's time is over. ``wall``: :func:`time.time`."""
+def expiry(stream: Stream, now: float) -> RequestError | None:
+    """DEADLINE_EXCEEDED when the stream's time is over. ``now``: :func:`time.monotonic`."""
     request = stream.request
-    if request.deadline is None or wall < request.deadline:
+    if request.deadline is None or now < request.deadline:
         return None
     return RequestError(
         Status.DEADLINE_EXCEEDED,
-        f"timeout_ms: the answer was not complete after {(wall - request.arrival) * 1000:.0f} ms; "
+        f"timeout_ms: the answer was not complete after {(now - request.arrival) * 1000:.0f} ms; "
         "ask for fewer tokens or allow more time",
     )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
+from gemma4_runtime.one_line import one_line
 from gemma4_runtime.trtllm.api import ApiError, check_arguments, load_api
 
 __all__ = ["SLIDING_WINDOW", "LlmArgsError", "check"]
@@ -21,7 +22,7 @@ class LlmArgsError(ValueError):
     """An argument that this model or TensorRT-LLM cannot take. ``key`` is its dotted path."""
 
     def __init__(self, message: str, *, key: str) -> None:
-        super().__init__(message)
+        super().__init__(one_line(message))
         self.key = key
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from gemma4_runtime.strict_yaml import YamlFileError, read_mapping
 from gemma4_runtime.trtllm.api import VERSION
 from gemma4_runtime.trtllm.laws import LlmArgsError, check
 from gemma4_runtime.trtllm.presets import CHECKPOINT, PRESETS, Preset, compose
@@ -36,15 +37,11 @@ def write(path: Path, args: dict[str, Any]) -> None:
 def read(path: Path) -> dict[str, Any]:
     """Read and check. Raises :class:`LlmArgsError`, which names file and key."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = read_mapping(path)
     except OSError as error:
         raise LlmArgsError(f"{path}: cannot be read ({error}); build again", key="") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise LlmArgsError(
-            f"{path}: is not YAML ({' '.join(str(error).split())}); mend it or build again", key=""
-        ) from None
-    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
-        raise LlmArgsError(f"{path}: is no mapping of arguments; build again", key="")
+    except YamlFileError as error:
+        raise LlmArgsError(f"{path}: {error}; mend it or build again", key="") from None
     check(data, file=str(path))
     return data
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import cast
 
 from gemma4_runtime.engine_folder import load_engine_folder
 from gemma4_runtime.manifest import EngineFolderError, Manifest
+from gemma4_runtime.strict_json import read_object
 from gemma4_runtime.trtllm.compat import verdict
 from gemma4_runtime.trtllm.llm_args import CHECKPOINT
 from gemma4_runtime.trtllm.nvml import Driver
@@ -54,7 +54,14 @@ def _fits(path: Path, manifest: Manifest, driver: Driver | str) -> list[Result]:
                 f"build again with --tp {len(devices)}",
             )
         )  # fmt: skip
-    text = json.loads((path / CHECKPOINT / "config.json").read_bytes())["text_config"]
+    try:
+        text = read_object(path / CHECKPOINT / "config.json")["text_config"]
+        widths = (int(text["moe_intermediate_size"]), int(text["intermediate_size"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return [
+            *results,
+            Result("config.json", "fail", f"cannot be read ({error!r})", "build again"),
+        ]
     found = verdict(
         gpu=devices[0].gpu,
         precision=cast(Precision, manifest.precision),
@@ -63,8 +70,8 @@ def _fits(path: Path, manifest: Manifest, driver: Driver | str) -> list[Result]:
         version=manifest.runtime_version,
         mtp=(path / "assistant").is_dir(),
         # Padded ones are wider than the published checkpoint's.
-        expert_width=text["moe_intermediate_size"],
-        dense_width=text["intermediate_size"],
+        expert_width=widths[0],
+        dense_width=widths[1],
     )
     level: Level = {"yes": "ok", "experimental": "warn", "no": "fail"}[found.status]  # type: ignore[assignment]
     results.append(Result("fits the GPU", level, f"{found.status}: {found.reason}", found.way_out))

@@ -18,28 +18,29 @@ from gemma4_serve.doctor.report import Result
 from gemma4_serve.errors import ServeError
 from gemma4_serve.install import find_triton
 from gemma4_serve.ports import Ports, claim_ports
+from gemma4_serve.preconditions import check_shm
 
 __all__ = ["check_machine", "check_ports", "check_software"]
 
-_LEAST_SHM = 32 << 20
-"""Triton's Python models took 7 MiB idle and with 64 streams (measured, synthetic engine); Docker
-gives 64 MiB unless told otherwise. TensorRT-LLM on several GPUs wants gigabytes (NCCL)."""
 _PACKAGES = ("gemma4-triton", "tritonclient", "nvidia-pytriton", "xllamacpp", "tokenizers", "torch")
 
 
 def check_machine() -> list[Result]:
     """Processors, memory and /dev/shm."""
-    shm = shutil.disk_usage("/dev/shm")
-    small = shm.free < _LEAST_SHM
     return [
         Result("system", "ok", f"{platform.system()} {platform.release()}, {platform.machine()}"),
         Result("processors", "ok", f"{len(os.sched_getaffinity(0))} cores for this process"),
         Result("memory", "ok", f"{available_memory() / 2**30:.1f} GiB available"),
-        Result(
-            "/dev/shm", "fail" if small else "ok", f"{shm.free / 2**30:.2f} GiB free",
-            "Triton's models talk through it: docker run --shm-size 8g" if small else "",
-        ),
-    ]  # fmt: skip
+        _shm(),
+    ]
+
+
+def _shm() -> Result:
+    try:
+        check_shm()
+    except ServeError as error:
+        return Result("/dev/shm", "fail", str(error))
+    return Result("/dev/shm", "ok", f"{shutil.disk_usage('/dev/shm').free / 2**30:.2f} GiB free")
 
 
 def check_software() -> list[Result]:
@@ -54,11 +55,16 @@ def check_software() -> list[Result]:
 
 
 def _triton() -> Result:
-    with tempfile.TemporaryDirectory() as folder:
-        try:
+    try:
+        with tempfile.TemporaryDirectory() as folder:
             install = find_triton(Path(folder))
-        except ServeError as error:
-            return Result("Triton", "fail", str(error))
+    except ServeError as error:
+        return Result("Triton", "fail", str(error))
+    except OSError as error:
+        return Result(
+            "Triton", "fail", f"its Python backend could not be laid out ({error})",
+            "set TMPDIR to a folder where this user can write, with 16 MiB of free space",
+        )  # fmt: skip
     kind = "of the pytriton wheel" if install.embedded else "of this system"
     return Result("Triton", "ok", f"the server {kind}, {install.binary}")
 

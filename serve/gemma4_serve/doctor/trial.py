@@ -6,7 +6,6 @@ Python client. Works for every runtime; on a GPU machine it is the proof that a 
 
 from __future__ import annotations
 
-import io
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -42,7 +41,7 @@ def run_trial(engine: Path, manifest: Manifest, *, start_timeout: float) -> list
             checks = (trial.first_tokens, trial.pace, trial.cancel, trial.overload, trial.drain)
             for check in checks:
                 results.append(_guard(check))
-    except ServeError as error:
+    except (ServeError, OSError) as error:
         results.append(Result("load", "fail", str(error)))
     return results
 
@@ -66,13 +65,14 @@ def _server(
             run_dir=Path(folder),
             host="127.0.0.1",
             ports=claim_ports("127.0.0.1", Ports(0, 0, 0)),
+            grace=_IDLE_S,
         )
         started = time.monotonic()
-        log = io.StringIO()  # the report says what matters; the pump's tail explains a failed start
-        pump = LogPump("text", verbose=False, out=log)
+        # The report says what matters; the pump's last words explain a failed start.
+        pump = LogPump("text", verbose=False, write=lambda line: None)
         server = TritonProcess(options, find_triton(options.run_dir), pump)
         try:
-            server.wait_ready(start_timeout)
+            server.wait_ready(start_timeout, asked_to_stop=lambda: False)
             seconds = time.monotonic() - started
             results.append(
                 Result("load", "ok", f"ready in {seconds:.1f} s", figures={"seconds": seconds})
@@ -186,7 +186,7 @@ class _Trial:
             stream = client.generate(_TEXT, max_tokens=self._long, min_tokens=self._long)
             chunks = iter(stream)
             tokens = len(next(chunks).ids)
-            drained = pool.submit(self._server.drain, _IDLE_S)
+            drained = pool.submit(self._server.drain, hurry=lambda: False)
             self._wait(lambda: bool(self._server.board()[Field.DRAINING]))
             late = self._one(client, 0)
             tokens += sum(len(delta.ids) for delta in chunks)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from gemma4_build import errors
 from gemma4_build.checkpoint import open_checkpoint
@@ -16,6 +17,7 @@ from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
 from gemma4_build.result import BuildResult
+from gemma4_build.safetensors_file import header
 from gemma4_build.trtllm.options import GpuOptions
 from gemma4_runtime.engine_folder import load_engine_folder
 from gemma4_runtime.manifest import EngineFolderError, read_manifest
@@ -155,7 +157,9 @@ def test_edited_arguments_are_kept(demo_checkpoint: Path, tmp_path: Path) -> Non
 def assistant(folder: Path, architecture: str = "Gemma4AssistantForCausalLM") -> Path:
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"architectures": [architecture]}))
-    (folder / "model.safetensors").write_bytes(b"draft")
+    data = np.ones(8, dtype=np.float32)
+    head = header([("w", "F32", (8,), data.nbytes)])
+    (folder / "model.safetensors").write_bytes(head + data.tobytes())
     return folder
 
 
@@ -179,7 +183,14 @@ def test_assistants_that_are_none(demo_checkpoint: Path, tmp_path: Path) -> None
     empty.mkdir()
     weightless = assistant(tmp_path / "weightless")
     (weightless / "model.safetensors").unlink()
-    for folder, words in ((other, "Gemma3"), (empty, "no checkpoint"), (weightless, "safetensors")):
+    broken, infinite = assistant(tmp_path / "broken"), assistant(tmp_path / "infinite")
+    (broken / "model.safetensors").write_bytes(b"draft")
+    whole = (infinite / "model.safetensors").read_bytes()
+    (infinite / "model.safetensors").write_bytes(whole[:-4] + np.float32(np.inf).tobytes())
+    for folder, words in (
+        (other, "Gemma3"), (empty, "no checkpoint"), (weightless, "safetensors"),
+        (broken, "5 bytes"), (infinite, r"w\[7\] is NaN or infinite"),
+    ):  # fmt: skip
         with pytest.raises(errors.BadOptionError, match=f"--assistant.*{words}.*it-assistant"):
             build(demo_checkpoint, tmp_path / "e", assistant=folder)
 

@@ -13,7 +13,7 @@ MODEL = "gemma-4-demo"
 class RunningGateway(Command):
     """Started on a free port, before Triton servers with these gRPC ports."""
 
-    start_s = 20
+    start_s = 60
     stop_s = 45
 
     def __init__(

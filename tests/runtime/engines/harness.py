@@ -45,6 +45,13 @@ class Sink:
         return self.ends[0]
 
 
+class BrokenSink(Sink):
+    """Its first tokens cannot be delivered."""
+
+    def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
+        raise OverflowError("no place for tokens")
+
+
 def load_tensorrt_llm(checkpoint, table, folder, env=None, settings=None, **options):
     """With the double in place of TensorRT-LLM."""
     make_folder(checkpoint, folder, **options)
@@ -55,11 +62,11 @@ def load_tensorrt_llm(checkpoint, table, folder, env=None, settings=None, **opti
         return create_engine(folder, read_manifest(folder), table, settings)
 
 
-def ask(engine, ids, key="k", **options) -> Sink:
+def ask(engine, ids, key="k", sink: Sink | None = None, **options) -> Sink:
     sampling = SamplingParams(
         **({"max_tokens": 20, "temperature": 0.0, "stop_token_ids": EOS} | options)
     )
-    sink = Sink()
+    sink = sink or Sink()
     engine.submit(GenerationRequest(key=key, input_ids=ids, sampling=sampling), sink)
     return sink
 

@@ -18,7 +18,7 @@ from gemma4_runtime.errors import RequestError, Status
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GuidedDecoding
 from gemma4_runtime.settings import Settings
-from runtime.engines.harness import EOS, WAIT_S, ask, load_tensorrt_llm, refusal, run
+from runtime.engines.harness import EOS, WAIT_S, BrokenSink, ask, load_tensorrt_llm, refusal, run
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +140,17 @@ def test_a_key_is_used_once(engine, encode):
         ask(engine, encode("Hello"), key="same")
     engine.cancel("same")
     sink.wait()
+
+
+def test_a_sink_that_breaks_ends_one_request(engine, encode):
+    beside = ask(engine, encode("Hello"), key="beside", max_tokens=60, min_tokens=60)
+    bad = ask(engine, encode("Hello"), key="bad", sink=BrokenSink(), max_tokens=60, min_tokens=60)
+    end = bad.wait()
+    assert isinstance(end, RequestError) and end.status is Status.INTERNAL
+    assert "no place for tokens" in end.message
+    assert beside.wait().reason == "length" and len(beside.ids) == 60
+    assert len(run(engine, encode("Hello"), max_tokens=5, min_tokens=5).ids) == 5
+    assert engine.stats().active == 0
 
 
 def test_stop_token_is_delivered(model, encode):

@@ -5,10 +5,19 @@ from __future__ import annotations
 import json
 
 import pytest
-from gemma4_runtime.messages import GenerationRequest, SamplingParams
+from gemma4_runtime.messages import (
+    Chunk,
+    GenerationRequest,
+    SamplingParams,
+    ToolCall,
+    decode_chunk,
+    encode,
+)
 from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.output.render import render
 from gemma4_runtime.output.tool_calls import MalformedCallError, parse_call
+from hypothesis import given
+from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 
@@ -66,6 +75,8 @@ Q = '<|"|>'
         ("f{}", "f", {}),
         (f"call:f{{{Q}key{Q}:1}}", "f", {"key": 1}),
         ("call: f { a : x y }", "f", {"a": "x y"}),
+        ("call:f{a:1,a:2}", "f", {"a": 2}),
+        ("call:f{a:-1e999,b:1e5}", "f", {"a": "-1e999", "b": 1e5}),
     ],
 )
 def test_tool_calls(answer, raw, name, arguments):
@@ -117,6 +128,41 @@ def test_raw_prompts_keep_the_call_as_text(answer):
 
 def test_typed_quotes_do_not_end_a_string():
     parts = [("text", "call:f{a:"), ("string", '<|"|>'), ("text", "}")]
-    assert parse_call(parts) == ("f", {"a": '<|"|>'})
+    assert parse_call(parts) == ("f", '{"a": "<|\\"|>"}')
     with pytest.raises(MalformedCallError):
         parse_call([("text", "call:f{a:x"), ("string", "y"), ("text", "}")])
+
+
+@pytest.mark.parametrize("digits", [18, 20, 4299, 4301, 100_000])
+@pytest.mark.parametrize("where", ["{{a:{}}}", "{{a:[-{}]}}", "{{a:{{b:{}}}}}"])
+def test_a_number_keeps_its_digits(digits, where):
+    """Python refuses to read integers of more than 4,300 digits, msgpack those beyond 64 bits."""
+    number = "9" * digits
+    name, arguments = parse_call([("text", "call:f" + where.format(number))])
+    assert name == "f" and number in arguments
+    chunk = Chunk("k", 0, tool_calls=[ToolCall("c", name, arguments)])
+    (call,) = json.loads(render(decode_chunk(encode(chunk))).tool_calls)
+    assert call["function"]["arguments"] == arguments
+    decimal = json.loads(arguments, parse_int=str)  # whole JSON, whoever reads its numbers
+    assert number in repr(decimal)
+
+
+@given(st.data())
+def test_any_ids_give_chunks_that_can_be_sent(table, data):
+    """Whatever a model samples, no id raises, and each chunk travels."""
+    control = table.control
+    marks = [control.call_open, control.call_close, control.quote, control.think_open]
+    some = [token for piece in (b"call", b":", b"f", b"{", b"}", b"9", b",", b"[", b"-", b".", b"e")
+            for token in [table.pieces.index(piece)]]  # fmt: skip
+    ids = data.draw(
+        st.lists(st.sampled_from(marks + some) | st.integers(0, len(table.pieces) + 5), max_size=60)
+    )
+    request = GenerationRequest("k", [2], SamplingParams(max_tokens=99), parse_tools=True)
+    assembler = StreamAssembler(request, table, prompt_tokens=1)
+    for token in ids:
+        assembler.push([token])
+        if assembler.pending():
+            render(decode_chunk(encode(assembler.take())))
+    assembler.finish("length")
+    for call in json.loads(render(decode_chunk(encode(assembler.take()))).tool_calls or "[]"):
+        assert isinstance(json.loads(call["function"]["arguments"], parse_int=str), dict)

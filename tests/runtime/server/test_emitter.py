@@ -6,6 +6,8 @@ import time
 
 import pytest
 from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.output.assembler import StreamAssembler
+from gemma4_runtime.server import emitter as emitter_module
 from gemma4_runtime.server.board import Field
 from runtime.server.recorder import WAIT_S, Recorder, request
 
@@ -197,7 +199,7 @@ def test_cancel_and_deadline(stack):
         (Recorder(board), {}, Status.CANCELLED),
         (
             Recorder(board),
-            {"deadline": time.time() + 0.1, "arrival": time.time()},
+            {"deadline": time.monotonic() + 0.1, "arrival": time.monotonic()},
             Status.DEADLINE_EXCEEDED,
         ),
     ):
@@ -213,6 +215,20 @@ def test_cancel_and_deadline(stack):
     assert engine.stats().active == 0
 
 
+@pytest.mark.parametrize("step", [86_400.0, -86_400.0])
+def test_a_step_of_the_wall_clock_expires_nothing(stack, monkeypatch, step):
+    emitter, _, board, _ = stack(interval_s=0.005)
+    wall = time.time
+    now = time.monotonic()
+    out, late = Recorder(board), Recorder(board)
+    emitter.open(request("a", deadline=now + 60, arrival=now), out)
+    monkeypatch.setattr(time, "time", lambda: wall() + step)
+    emitter.open(request("b", max_tokens=10_000, deadline=now + 0.2, arrival=now), late)
+    assert out.over.wait(WAIT_S) and late.over.wait(WAIT_S)
+    assert out.error is None and sum(len(c.ids) for c in out.chunks) == 50
+    assert late.error.status is Status.DEADLINE_EXCEEDED
+
+
 def test_refusals_and_broken_transports_end_once(stack):
     emitter, engine, board, records = stack(slots=1, max_queued=0, interval_s=0.01)
     running, refused = Recorder(board), Recorder(board)
@@ -220,7 +236,7 @@ def test_refusals_and_broken_transports_end_once(stack):
     emitter.open(request("b"), refused)
     assert refused.error.status is Status.UNAVAILABLE
     emitter.open(request("a"), again := Recorder(board))
-    assert again.error.status is Status.INTERNAL
+    assert again.error.status is Status.INVALID_ARGUMENT
     emitter.abort_all(RequestError(Status.UNAVAILABLE, "stopping"))
     assert running.over.wait(WAIT_S)
     assert running.error.message == "stopping"
@@ -231,6 +247,75 @@ def test_refusals_and_broken_transports_end_once(stack):
     while len(records) < 4 and time.monotonic() < end:
         time.sleep(0.001)
     assert records[-1].status == "INTERNAL" and "no such request" in records[-1].message
+
+
+class Faulty(Recorder):
+    """A client's way of which one part breaks."""
+
+    def __init__(self, board, part, error, *, direct):
+        super().__init__(board, direct=direct)
+        self.part, self.broke = part, error
+
+    def _at(self, part):
+        if part == self.part:
+            raise self.broke
+
+    def send(self, chunk, *, final):
+        self._at("send")
+        if final:
+            self._at("send the last")
+        super().send(chunk, final=final)
+
+    def fail(self, error):
+        super().fail(error)
+        self._at("fail")
+
+    def client_gone(self):
+        self._at("client_gone")
+        return super().client_gone()
+
+
+ERRORS = [ValueError("4300 digits"), OverflowError("64 bits"), KeyError("k"), MemoryError()]
+PARTS = ["send", "send the last", "fail", "push", "pending", "take", "finish"]
+
+
+@pytest.mark.parametrize(
+    ("part", "direct"),
+    [*((part, direct) for part in PARTS for direct in (True, False)), ("client_gone", True)],
+)
+def test_what_breaks_in_one_stream_ends_that_stream_only(stack, monkeypatch, part, direct):
+    """Its client gets one error, the streams beside it get all, and so do those that follow."""
+    emitter, engine, board, records = stack(slots=16, interval_s=0.003)
+
+    for number, error in enumerate(ERRORS):
+        beside = Recorder(board, direct=direct)
+        emitter.open(request(f"beside{number}", max_tokens=60), beside)
+        bad = Faulty(board, part, error, direct=direct)
+        with monkeypatch.context() as patch:
+            if hasattr(StreamAssembler, part):
+                patch.setattr(
+                    emitter_module, "StreamAssembler", _assembler_that_breaks(part, error)
+                )
+            emitter.open(request("bad", max_tokens=100_000 if part == "client_gone" else 60), bad)
+        if part == "fail":
+            emitter.cancel("bad")
+        assert bad.over.wait(WAIT_S)
+        assert bad.error is not None
+        assert bad.error.status is (Status.CANCELLED if part == "fail" else Status.INTERNAL)
+        assert beside.over.wait(WAIT_S)
+        assert [i for c in beside.chunks for i in c.ids] == ([600, 601, 602] * 20)[:60]
+    end = time.monotonic() + WAIT_S
+    while (engine.stats().active or len(records) < 8) and time.monotonic() < end:
+        time.sleep(0.001)
+    assert engine.stats().active == 0 and board[Field.IN_FLIGHT] == 0
+    assert sorted(record.status for record in records) == ["INTERNAL"] * 4 + ["OK"] * 4
+
+
+def _assembler_that_breaks(part, error):
+    def broken(self, *arguments, **options):
+        raise error
+
+    return type("Broken", (StreamAssembler,), {part: broken})
 
 
 def test_many_streams_advance_together(stack):

@@ -24,7 +24,7 @@ class Client:
     def __init__(self, emitters, *, key=KEY, responses=4, polls=2, pause=0.0, broken=False):
         self.emitters, self.key, self.responses = emitters, key, responses
         self.pause, self.broken, self.gone = pause, broken, False
-        self.bundles, self.finals, self.ended = [], [], Event()
+        self.bundles, self.finals, self.ended, self.failed = [], [], Event(), []
         self._used = SimpleQueue()
         for _ in range(polls):
             self.poll()
@@ -52,6 +52,9 @@ class Client:
             self.ended.set()
         elif final:
             self._used.put(None)
+
+    def fail(self, error):
+        self.failed.append(error)
 
     def chunks(self, number):
         return [outputs for bundle in self.bundles for n, outputs in bundle if n == number]
@@ -152,17 +155,34 @@ def test_a_client_that_stops_polling_loses_the_feed_only(stack, monkeypatch, how
     assert client.ended.is_set() == (how == "gone")
 
 
-def test_a_response_that_cannot_be_sent_ends_its_streams_only(stack):
+def test_a_response_that_cannot_be_sent_goes_the_streams_own_way(stack):
+    """The poll is told that it failed, and no stream loses a token by it."""
+    emitters, engine, _, records = stack(interval_s=0.005)
+    bad = Client(emitters, key="b" * 32, broken=True)
+    good = Client(emitters)
+    alone = opened(emitters, 2, key="b" * 32, max_tokens=60)
+    shared = opened(emitters, 2, max_tokens=60)
+    assert all(out.over.wait(WAIT_S) for out in [*alone, *shared])
+    for out in alone:
+        assert out.error is None
+        assert [c.index for c in out.chunks] == list(range(len(out.chunks)))
+        assert [i for c in out.chunks for i in c.ids] == expected(60)
+    assert all(error.status is Status.INTERNAL for error in bad.failed) and bad.failed
+    assert good.ids(0) == expected(60)
+    wait_for(lambda: len(records) == 4)
+    assert [record.status for record in records] == ["OK"] * 4
+    wait_for(lambda: engine.stats().active == 0)
+
+
+def test_with_both_ways_broken_a_stream_ends_once(stack):
     emitters, engine, _, records = stack(interval_s=0.005)
     Client(emitters, key="b" * 32, broken=True)
-    good = Client(emitters)
-    opened(emitters, 2, key="b" * 32, max_tokens=100_000)
-    outs = opened(emitters, 2, max_tokens=50)
-    assert all(out.over.wait(WAIT_S) for out in outs)
-    wait_for(lambda: len(records) == 4)
-    assert sorted(record.status for record in records) == ["INTERNAL", "INTERNAL", "OK", "OK"]
-    assert good.ids(0) == expected(50)
+    out = Recorder(direct=True, broken=True)
+    emitters.open(request("x", max_tokens=100_000), out, Place("b" * 32, 0))
+    assert out.over.wait(WAIT_S)
+    assert out.error.status is Status.INTERNAL
     wait_for(lambda: engine.stats().active == 0)
+    assert [record.status for record in records] == ["INTERNAL"]
 
 
 def test_an_error_comes_by_the_stream_itself(stack):

@@ -1,0 +1,22 @@
+"""Text of unknown origin, made fit for a message."""
+
+from __future__ import annotations
+
+__all__ = ["one_line"]
+
+MOST = 1500
+_KEEP = 700
+
+
+def one_line(text: str) -> str:
+    """``text`` without line breaks, terminal codes and lone surrogates (each becomes its escape, as
+    ``\\x1b``), and shortened in the middle beyond :data:`MOST` characters."""
+    if len(text) > MOST:
+        text = f"{text[:_KEEP]} [{len(text) - 2 * _KEEP} characters left out] {text[-_KEEP:]}"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    return ascii(character)[1:-1]

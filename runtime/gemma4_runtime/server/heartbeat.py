@@ -1,0 +1,68 @@
+"""A sign of life of one process, in a small mapped file that ``gemma4 serve`` reads.
+
+Triton says "ready" of a model whose process is stopped, and only notices when it goes on. So each
+model process writes the time into a file of its own, from a thread of its own.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Thread
+
+__all__ = ["BEATS_NAME", "BEAT_S", "Heartbeat", "read_beat"]
+
+BEATS_NAME = "beats"
+BEAT_S = 0.2
+_WORD = 8
+
+
+class Heartbeat:
+    """Beats every :data:`BEAT_S` seconds until :meth:`close`. ``on_orphan`` is called once, in the
+    thread, when the parent process has ended."""
+
+    def __init__(self, run_dir: Path, *, on_orphan: Callable[[], None]) -> None:
+        folder = run_dir / BEATS_NAME
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path = folder / str(os.getpid())
+        self._path.write_bytes(bytes(_WORD))
+        with self._path.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), _WORD)
+        self._word = memoryview(self._map).cast("Q")
+        self._on_orphan = on_orphan
+        self._parent = os.getppid()
+        self._stop = Event()
+        self._beat()
+        self._thread = Thread(target=self._run, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, and remove the file."""
+        self._stop.set()
+        self._thread.join()
+        self._word.release()
+        self._map.close()
+        self._path.unlink(missing_ok=True)
+
+    def _beat(self) -> None:
+        self._word[0] = time.monotonic_ns()
+
+    def _run(self) -> None:
+        while not self._stop.wait(BEAT_S):
+            self._beat()
+            if os.getppid() != self._parent:
+                self._on_orphan()
+                return
+
+
+def read_beat(run_dir: Path, pid: int) -> float | None:
+    """When process ``pid`` gave its last sign of life, as :func:`time.monotonic` (the clock is the
+    machine's); None for one that has none."""
+    try:
+        data = (run_dir / BEATS_NAME / str(pid)).read_bytes()
+    except OSError:
+        return None
+    return int.from_bytes(data[:_WORD], "little") / 1e9 if len(data) == _WORD else None

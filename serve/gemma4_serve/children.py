@@ -1,0 +1,128 @@
+"""The processes of a running server: which one ended or stands still, and why.
+
+Triton starts one process for each instance of a model and never starts it again. It says "ready"
+of a model whose process is gone, so its word is not enough.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import psutil
+from gemma4_runtime.server.heartbeat import read_beat
+
+from gemma4_serve.liveness import Liveness
+from gemma4_serve.proc import cause_of_death, model_of, name_of, runs
+
+__all__ = ["Children", "Loss"]
+
+_LOOK_S = 0.2
+_SEARCH_S = 1.0
+_NEEDED = ("engine", "postprocessing", "tritonserver")
+"""By answers that are under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """``process``: a model's name, or a program's."""
+
+    process: str
+    pid: int
+    cause: str
+
+    def __str__(self) -> str:
+        return f"{self.process} (process {self.pid}) {self.cause}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    pid: int
+    pidfd: int
+    name: str
+
+
+class Children:
+    """Watches the server ``pid``, its model processes, and what those have started. Make it when
+    the server is ready: what runs then must go on to run."""
+
+    def __init__(self, pid: int, run_dir: Path) -> None:
+        self._server = psutil.Process(pid)
+        self._run_dir = run_dir
+        self._children = [
+            _Child(child.pid, os.pidfd_open(child.pid), model)
+            for child in self._server.children()
+            if (model := model_of(child.pid)) is not None
+        ]
+        self._alive = {pid: Liveness(pid)}
+        self._alive |= {
+            child.pid: Liveness(child.pid, beat=partial(read_beat, run_dir, child.pid))
+            for child in self._children
+        }
+        self._next_look = self._next_search = 0.0
+        self._poll = select.poll()
+        for child in self._children:
+            self._poll.register(child.pidfd, select.POLLIN)
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Of the model processes, by process id."""
+        return {child.pid: child.name for child in self._children}
+
+    def wait(self, timeout: float) -> Loss | None:
+        """Wait until a process ended or stands still, for at most ``timeout`` seconds."""
+        end = time.monotonic() + timeout
+        while True:
+            left = max(0.0, min(end, self._next_look) - time.monotonic())
+            if ended := self._poll.poll(left * 1000):
+                return self._ended(ended[0][0])
+            now = time.monotonic()
+            if now >= self._next_look:
+                self._next_look = now + _LOOK_S
+                if loss := self.still(now):
+                    return loss
+            if now >= end:
+                return None
+
+    def still(self, now: float) -> Loss | None:
+        """A process that stands still; one that has ended is none. ``now``:
+        :func:`time.monotonic`."""
+        if now >= self._next_search:
+            self._next_search = now + _SEARCH_S
+            self._search()
+        for pid, alive in self._alive.items():
+            if cause := alive.look(now):
+                return Loss(name_of(pid), pid, cause)
+        return None
+
+    def lost_while_draining(self, now: float) -> Loss | None:
+        """As :meth:`wait`, of what accepted requests need; Triton ends the rest by itself."""
+        for child in self._children:
+            if child.name == "engine" and not runs(child.pid):
+                return Loss(child.name, child.pid, cause_of_death(child.pid))
+        loss = self.still(now)
+        return loss if loss is not None and loss.process in _NEEDED else None
+
+    def close(self) -> None:
+        for child in self._children:
+            os.close(child.pidfd)
+        self._children.clear()
+
+    def _ended(self, pidfd: int) -> Loss:
+        child = next(each for each in self._children if each.pidfd == pidfd)
+        return Loss(child.name, child.pid, cause_of_death(child.pid))
+
+    def _search(self) -> None:
+        """Watch what model processes have started, such as a worker of TensorRT-LLM."""
+        try:
+            found = {process.pid for process in self._server.children(recursive=True)}
+        except psutil.NoSuchProcess:
+            return
+        for pid in found - self._alive.keys():
+            self._alive[pid] = Liveness(pid)
+        for pid in self._alive.keys() - found - {self._server.pid}:
+            del self._alive[pid]

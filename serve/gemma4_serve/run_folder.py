@@ -1,0 +1,90 @@
+"""The folder and the shared memory of one run: used by one server, and left by none."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+
+import psutil
+
+from gemma4_serve.errors import ServeError
+from gemma4_serve.preconditions import new_folder, places
+
+__all__ = ["lock_run_dir", "namespace", "private_run_dir", "shared_memory_prefix", "sweep"]
+
+_PREFIX = "gemma4-run-"
+_LOCK = "lock"
+_YOUNG_S = 60.0
+_SHM = Path("/dev/shm")
+
+
+@contextmanager
+def private_run_dir() -> Iterator[Path]:
+    """A folder of this run alone, removed at the end. Raises :class:`ServeError`."""
+    folder = new_folder(_PREFIX)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def lock_run_dir(folder: Path) -> Iterator[None]:
+    """Two servers with one run folder would take each other's status board and control socket.
+    Raises :class:`ServeError` that names the one that has it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = (folder / _LOCK).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise ServeError(
+            f"--run-dir {folder}: cannot be used ({error.strerror}); name a folder that you may "
+            "write to, or leave it out"
+        ) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            holder = file.read().strip() or "of an unknown number"
+            raise ServeError(
+                f"--run-dir {folder}: process {holder} serves with it; stop that server, or name "
+                "another folder"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def shared_memory_prefix() -> str:
+    """Starts the names of a server's shared memory regions: says which process they belong to, in
+    which PID namespace."""
+    return f"{namespace()}{os.getpid()}_{time.monotonic_ns()}_"
+
+
+def namespace() -> str:
+    """Starts the names of all shared memory regions of this PID namespace."""
+    return f"gemma4_{Path('/proc/self/ns/pid').stat().st_ino}_"
+
+
+def sweep() -> None:
+    """Remove what servers left that were killed: folders that nobody holds, and shared memory of
+    processes that are gone."""
+    for folder in chain.from_iterable(place.glob(f"{_PREFIX}*") for place in places()):
+        try:
+            status = folder.stat()
+            if status.st_uid == os.getuid() and time.time() - status.st_mtime > _YOUNG_S:
+                with lock_run_dir(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
+        except (OSError, ServeError):
+            continue
+    for region in _SHM.glob(f"{namespace()}*"):
+        owner = region.name.removeprefix(namespace()).partition("_")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            region.unlink(missing_ok=True)

@@ -1,0 +1,44 @@
+"""Run a command that ends with its parent: ``python tied.py PARENT_PID COMMAND ...``.
+
+A supervisor that is killed cannot stop its server, which would keep ports, shared memory and the
+memory of its GPU. Linux sends the signal (prctl(2), PR_SET_PDEATHSIG), also to a frozen process,
+and keeps it over exec. Standard library only: this runs without our packages.
+
+The command's threads get larger stacks as well: Triton 2.51 reads JSON by recursion and a chunked
+body on the stack, and ended with 200,000 brackets or 600,000 chunks on the usual 8 MiB. They are
+address space only until they are used.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+_STACK_BYTES = 256 * 2**20
+
+
+def main(parent: int, command: list[str]) -> None:
+    """Does not return."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:  # it ended before the call
+        os._exit(1)
+    _raise_stack_limit()
+    os.execv(command[0], command)
+
+
+def _raise_stack_limit() -> None:
+    """As far as this user may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    wanted = _STACK_BYTES if hard == resource.RLIM_INFINITY else min(_STACK_BYTES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,24 @@
+"""A fast synthetic server for all of the fuzzers, and how many requests they send."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from e2e.served import Served
+from e2e.synthetic import synthetic_engine
+
+
+@pytest.fixture(scope="session")
+def count() -> int:
+    """Of each protocol; `make test-fuzz` sets 20,000."""
+    return int(os.environ.get("FUZZ_COUNT", "300"))
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fuzz")
+    synthetic_engine(folder / "engine", tokens_per_s=2000.0, slots=64, max_total_tokens=512)
+    served = Served(folder / "engine", folder / "run")
+    yield served
+    assert served.stop() == 0, "".join(served.output[-30:])

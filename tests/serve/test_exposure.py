@@ -1,0 +1,49 @@
+"""Which addresses the embedded Triton may listen on, and which endpoints are closed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from gemma4_serve.errors import ServeError
+from gemma4_serve.exposure import ALLOW_REMOTE, CLOSED, check_host, closing_arguments
+from gemma4_serve.install import TritonInstall
+from gemma4_serve.links import Links
+
+EMBEDDED = TritonInstall(
+    Path("bin"), Path("backends"), {}, embedded=True, links=Links(Path("links"))
+)
+SYSTEM = TritonInstall(
+    Path("bin"), Path("backends"), {}, embedded=False, links=Links(Path("links"))
+)
+REMOTE = ["0.0.0.0", "::", "192.0.2.1", "255.255.255.255", "", "no such host", "x" * 300, "2001:db8::1"]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "localhost", "::1"])
+def test_loopback_is_fine(host):
+    check_host(EMBEDDED, host, allow_remote=False)
+
+
+@pytest.mark.parametrize("host", REMOTE)
+def test_the_embedded_server_stays_on_this_machine(host):
+    with pytest.raises(ServeError) as caught:
+        check_host(EMBEDDED, host, allow_remote=False)
+    for word in (f"--host {host}", "docs/security.md", "gemma4 gateway", "image", ALLOW_REMOTE):
+        assert word in str(caught.value)
+    check_host(EMBEDDED, host, allow_remote=True)
+    check_host(SYSTEM, host, allow_remote=False)
+
+
+def test_each_start_has_a_secret_of_its_own():
+    first, second = closing_arguments(), closing_arguments()
+    assert not set(first) & set(second)
+    for argument in first:
+        flag, _, value = argument.partition("=")
+        assert flag in ("--http-restricted-api", "--grpc-restricted-protocol")
+        endpoints, _, header = value.partition(":")
+        assert endpoints.split(",") == list(CLOSED)
+        assert len(header.partition("=")[2]) == 32
+
+
+def test_what_clients_need_stays_open():
+    assert not {"inference", "health", "metadata", "model-config", "statistics"} & set(CLOSED)
