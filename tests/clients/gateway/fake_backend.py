@@ -69,7 +69,10 @@ class _Backend(_Servicer):
             error = "UNAVAILABLE: the server is draining before it stops; use another one"
             yield service_pb2.ModelStreamInferResponse(error_message=error)
         else:
-            yield message(chunk(0, "stop", text="hello"))
+            answer = chunk(0, "stop", text="hello")
+            if "return_log_probs" in inputs:
+                answer["output_log_probs"] = [-0.5] * len(answer["output_ids"])
+            yield message(answer)
 
 
 def main(port: int, kind: str) -> None:

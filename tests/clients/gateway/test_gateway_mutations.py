@@ -25,7 +25,7 @@ class Sender(threading.local):
 
 
 def send(sender: Sender, port: int, number: int, model: str) -> str:
-    """The status; "hang" and "broken" for none."""
+    """The status; "hang", or "broken" and why, for none."""
     request = mutated(number, model)
     if sender.connection is None:
         sender.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HANG_S)
@@ -36,10 +36,12 @@ def send(sender: Sender, port: int, number: int, model: str) -> str:
     except TimeoutError:
         sender.connection = None
         return "hang"
-    except OSError:
+    except OSError as error:
         sender.connection = None
-        # A head that is too large is refused while it is still being sent.
-        return "431" if len(str(request.headers)) > 65_536 else "broken"
+        # What is too large is refused while it is still being sent.
+        if len(request.body) > 4 << 20:
+            return "413"
+        return "431" if len(str(request.headers)) > 65_536 else f"broken: {error!r}"
     if reply.will_close:
         sender.connection.close()
         sender.connection = None
@@ -71,7 +73,7 @@ def test_mutated_requests(capsys):
         assert running.stop() == 0
     assert not canary.wrong, canary.wrong[:5]
     assert p99 < CANARY_P99_S, summary
-    bad = {s for s in statuses if s in ("hang", "broken") or s.startswith("5")}
+    bad = {s for s in statuses if s.startswith(("hang", "broken", "5"))}
     faults = [line for line in running.output if '"event":"fault"' in line]
     assert not bad, (summary, faults[:3])
     assert statuses["200"] > FUZZ_REQUESTS / 20 and statuses["400"] > FUZZ_REQUESTS / 20, summary
