@@ -71,6 +71,8 @@ def gateway(
     """Serve OpenAI's API until Ctrl-C or SIGTERM."""
     if context.invoked_subcommand is not None:
         return
+    _open_standard_files()
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it writes to stderr, and waits for a reader
     try:
         from gemma4_gateway.access_log import Log
         from gemma4_gateway.gateway import Gateway
@@ -86,7 +88,7 @@ def gateway(
         fail_import(error, extra="gateway")
     if log_format not in ("auto", "text", "json"):
         fail(f"--log-format {log_format}: use text, json or auto", code=2)
-    form = log_format if log_format != "auto" else "text" if sys.stderr.isatty() else "json"
+    form = log_format if log_format != "auto" else "text" if _on_terminal() else "json"
     addresses = backend or [f"127.0.0.1:{os.environ.get('GRPC_PORT', '8001')}"]
     plain = os.environ.get(_KEY_VARIABLE, "").strip()
     try:
@@ -117,6 +119,19 @@ def gateway(
         run(made, claim_socket(host, port))
     except SettingsError as error:
         fail(str(error), code=2)
+
+
+def _on_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _open_standard_files() -> None:
+    """Give those that were closed to nobody, or the first sockets would have their numbers."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 @app.command("new-key")

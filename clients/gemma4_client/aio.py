@@ -163,7 +163,7 @@ class AsyncClient:
 
     async def server_info(self, *, timeout: float | None = 30.0) -> ServerInfo:
         """As :meth:`Client.server_info`."""
-        return (await self._tokens(detokenize_inputs([]), timeout)).server
+        return (await self._tokens(detokenize_inputs([]), timeout, reads_only=True)).server
 
     async def ready(self, *, timeout: float = 5.0) -> bool:
         """True when the server can answer now."""
@@ -181,14 +181,18 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _tokens(self, inputs: Mapping[str, Any], timeout: float | None) -> Tokens:
+    async def _tokens(
+        self, inputs: Mapping[str, Any], timeout: float | None, *, reads_only: bool = False
+    ) -> Tokens:
         async def once() -> dict[str, bytes]:
             with self._guard.attempt():
                 return await self._transport.infer(MODEL, inputs, timeout)
 
         self._guard.earn()
         deadline = None if timeout is None else monotonic() + timeout
-        retrying = tenacity.AsyncRetrying(**self._guard.retrying(deadline), sleep=asyncio.sleep)
+        retrying = tenacity.AsyncRetrying(
+            **self._guard.retrying(deadline, reads_only=reads_only), sleep=asyncio.sleep
+        )
         return read_tokens(await retrying(once))
 
     def _stream(self, request: Request) -> AsyncStream:

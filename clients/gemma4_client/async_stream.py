@@ -29,7 +29,7 @@ class AsyncStream:
     came until then is in :attr:`answer`. Raises the exceptions of :mod:`gemma4_client.errors`.
 
     The request is on its way when :meth:`AsyncClient.chat` returns (with a cache: when it is first
-    read). An UNAVAILABLE before the first chunk is retried while the stream is read."""
+    read). One that the server refused (UNAVAILABLE) is sent again while the stream is read."""
 
     def __init__(
         self,

@@ -162,7 +162,7 @@ class Client:
 
     def server_info(self, *, timeout: float | None = 30.0) -> ServerInfo:
         """Which engine answers."""
-        return self._tokens(detokenize_inputs([]), timeout).server
+        return self._tokens(detokenize_inputs([]), timeout, reads_only=True).server
 
     def ready(self, *, timeout: float = 5.0) -> bool:
         """True when the server can answer now."""
@@ -179,14 +179,18 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _tokens(self, inputs: Mapping[str, Any], timeout: float | None) -> Tokens:
+    def _tokens(
+        self, inputs: Mapping[str, Any], timeout: float | None, *, reads_only: bool = False
+    ) -> Tokens:
         def once() -> dict[str, bytes]:
             with self._guard.attempt():
                 return self._transport.infer(MODEL, inputs, timeout)
 
         self._guard.earn()
         deadline = None if timeout is None else monotonic() + timeout
-        return read_tokens(tenacity.Retrying(**self._guard.retrying(deadline))(once))
+        return read_tokens(
+            tenacity.Retrying(**self._guard.retrying(deadline, reads_only=reads_only))(once)
+        )
 
     def _stream(self, request: Request) -> Stream:
         return Stream(

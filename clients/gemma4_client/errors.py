@@ -9,6 +9,7 @@ import grpc
 from gemma4_runtime.errors import OVERLOADED, Status, parse_wire
 
 __all__ = [
+    "UNKNOWN_PROCESS",
     "AccessDeniedError",
     "CancelledError",
     "CircuitOpenError",
@@ -25,6 +26,10 @@ __all__ = [
 ]
 
 
+UNKNOWN_PROCESS = "unknown"
+"""In :attr:`UnavailableError.process` when the server did not name it."""
+
+
 class Gemma4Error(Exception):
     """Base of all. ``status`` is gRPC's name of the status, on HTTP too."""
 
@@ -38,9 +43,20 @@ class InvalidRequestError(Gemma4Error):
 
 
 class UnavailableError(Gemma4Error):
-    """UNAVAILABLE: overload, draining, or no connection; retry later."""
+    """UNAVAILABLE: overload, draining, no connection, or one that broke.
+
+    ``refused`` is True when the server provably never began the request: it answered so itself, or
+    no connection to it was made. Such a request may be sent again, here or elsewhere. False when
+    the connection broke after the request was sent, or a process of the server died: the server
+    may have begun it, and it may be what the server died of. ``process`` names the dead process,
+    where the server said so."""
 
     status = "UNAVAILABLE"
+
+    def __init__(self, message: str, *, refused: bool = False, process: str = "") -> None:
+        super().__init__(message)
+        self.refused = refused
+        self.process = process
 
     @property
     def overloaded(self) -> bool:
@@ -49,7 +65,7 @@ class UnavailableError(Gemma4Error):
 
 
 class CircuitOpenError(UnavailableError):
-    """This client asked nothing: the server refused too often just now. See
+    """This client asked nothing: the server was unavailable too often just now. See
     :class:`gemma4_client.CircuitBreaker`."""
 
 
@@ -102,16 +118,31 @@ _BY_STATUS: dict[Status, type[Gemma4Error]] = {
     Status.CANCELLED: CancelledError,
     Status.INTERNAL: ServerError,
 }
-_NOT_YET = re.compile(r"unknown model|is not found|not ready|is stopping|stopped accepting")
-"""How Triton itself says that it starts, stops, or has no such model; without a status."""
+_NOT_YET = re.compile(
+    r"unknown model|is not found|not ready|not at ready state|is stopping|stopped accepting"
+    r"|exceeds maximum queue size",
+    re.IGNORECASE,
+)
+"""How Triton itself says, without a status, that it starts, stops, is full, or has no such model.
+It looks before it hands a request to a model, so the request was not begun."""
+_DEAD = re.compile(r"Stub process(?: '(?P<name>[^']*)')? is (?:not |un)healthy")
+"""Triton's Python backend on a process that has died or that hangs, said of the request that was
+running there and of each one after it. So it does not tell whether this request was begun."""
+_OURS = re.compile(r"(?:engine step: )?(?:Failed for execute the inference request\. )?")
+"""What comes before Triton's words when our own model passes them on."""
+_NEVER_SENT = re.compile(
+    r"failed to connect to all addresses|connections to all backends failing|empty address list"
+    r"|(?:DNS|name) resolution fail",
+    re.IGNORECASE,
+)
+"""How gRPC says that a call never had a connection. Whatever else ends a call as UNAVAILABLE
+("Socket closed", "Connection reset by peer", GOAWAY, a ping without an answer) may have come after
+the request was sent."""
 _BY_HTTP = {
     401: AccessDeniedError,
     403: AccessDeniedError,
     408: DeadlineExceededError,
     413: InvalidRequestError,
-    429: UnavailableError,
-    502: UnavailableError,
-    503: UnavailableError,
     504: DeadlineExceededError,
 }
 
@@ -121,11 +152,30 @@ def _has_status(text: str) -> bool:
     return parse_wire(text).message != text
 
 
+def _of_triton(text: str) -> UnavailableError | None:
+    """For Triton's own words about a model that cannot answer."""
+    dead = _DEAD.search(text)
+    if dead is not None:
+        text = f"a process of the server has died: {text}"
+        return UnavailableError(text, process=dead["name"] or UNKNOWN_PROCESS)
+    if _NOT_YET.search(text):
+        return UnavailableError(f"the server has no model ready to answer: {text}", refused=True)
+    return None
+
+
 def from_wire(message: str) -> Gemma4Error:
     """The exception for an error text of the server."""
-    if not _has_status(message) and _NOT_YET.search(message):
-        return UnavailableError(f"the server has no model ready to answer: {message}")
     error = parse_wire(message)
+    if error.status is Status.INTERNAL:
+        # Where the text is ours, only its beginning: the rest may hold words of the request.
+        start = _OURS.match(error.message)
+        at = start.end() if start else 0
+        words = error.message[at : at + 120] if _has_status(message) else error.message
+        found = _of_triton(words)
+        if found is not None:
+            return found
+    if error.status is Status.UNAVAILABLE:
+        return UnavailableError(error.message, refused=True)
     return _BY_STATUS[error.status](error.message)
 
 
@@ -135,12 +185,21 @@ def from_rpc(error: grpc.RpcError) -> Gemma4Error:
     details: str = error.details() or code
     if _has_status(details):
         return from_wire(details)
-    if code == "NOT_FOUND" or (code == "UNAVAILABLE" and _NOT_YET.search(details)):
-        return UnavailableError(f"the server has no model ready to answer: {details}")
+    if code in ("UNAVAILABLE", "INTERNAL", "NOT_FOUND"):
+        found = _of_triton(details)
+        if found is not None:
+            return found
+    if code == "NOT_FOUND":
+        text = f"the server has no model ready to answer: {details}"
+        return UnavailableError(text, refused=True)
+    if code == "UNAVAILABLE":
+        return UnavailableError(details, refused=bool(_NEVER_SENT.search(details)))
     if code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
         return AccessDeniedError(details)
     if code == "RESOURCE_EXHAUSTED":
-        return (InvalidRequestError if "larger than max" in details else UnavailableError)(details)
+        if "larger than max" in details:
+            return InvalidRequestError(details)
+        return UnavailableError(details, refused=True)
     if code in Status.__members__:
         return _BY_STATUS[Status[code]](details)
     return ServerError(f"{code}: {details}")
@@ -148,7 +207,13 @@ def from_rpc(error: grpc.RpcError) -> Gemma4Error:
 
 def from_http(code: int, message: str) -> Gemma4Error:
     """The exception for an HTTP answer ``code`` (not 200) whose error text is ``message``."""
-    if _has_status(message) or _NOT_YET.search(message):
+    if _has_status(message):
         return from_wire(message)
+    found = _of_triton(message)
+    if found is not None:
+        return found
     text = f"HTTP {code}: {message or 'no message'}"
+    if code in (429, 502, 503):
+        # A proxy answers 502 and 503 for a connection that broke behind it, too.
+        return UnavailableError(text, refused=code == 429)
     return _BY_HTTP.get(code, ServerError)(text)

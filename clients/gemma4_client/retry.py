@@ -1,4 +1,4 @@
-"""When a request is sent again: UNAVAILABLE before its first chunk, within limits."""
+"""When a request is sent again: the server provably never began it, within limits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ __all__ = ["Guard", "RetryBudget", "RetryPolicy"]
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """At most ``attempts`` in all. The wait before attempt n + 1 is random between 0 and
+    """Sent again is a request that the server refused or that never reached it
+    (:attr:`UnavailableError.refused`); one whose connection broke after it was sent is not, since
+    the server may have begun it, or died of it. Only the question which engine answers is asked
+    again in both cases.
+
+    At most ``attempts`` in all. The wait before attempt n + 1 is random between 0 and
     ``first_delay`` * 2**n seconds, at most ``max_delay`` (full jitter). All retries of a client
     together are at most ``budget_ratio`` of its requests, after ``budget_reserve`` that are free:
     an overloaded server is not asked three times as much."""
@@ -61,8 +66,12 @@ class RetryBudget:
             return True
 
 
-def _repeatable(error: BaseException) -> bool:
+def _unavailable(error: BaseException) -> bool:
     return isinstance(error, UnavailableError) and not isinstance(error, CircuitOpenError)
+
+
+def _never_begun(error: BaseException) -> bool:
+    return _unavailable(error) and isinstance(error, UnavailableError) and error.refused
 
 
 class Guard:
@@ -106,18 +115,18 @@ class Guard:
 
     def failed(self, error: Gemma4Error) -> None:
         """Another status than UNAVAILABLE is an answer: the server is there."""
-        if _repeatable(error):
+        if _unavailable(error):
             self._on_unavailable()
         if self._breaker is None:
             return
-        if _repeatable(error):
+        if _unavailable(error):
             self._breaker.failed()
         elif error.status in ("INVALID_ARGUMENT", "INTERNAL"):
             self._breaker.succeeded()
 
-    def retrying(self, deadline: float | None) -> dict[str, Any]:
+    def retrying(self, deadline: float | None, *, reads_only: bool = False) -> dict[str, Any]:
         """Arguments of :class:`tenacity.Retrying` for one request that must end at ``deadline``
-        (:func:`time.monotonic`)."""
+        (:func:`time.monotonic`). ``reads_only``: to ask twice does no harm."""
         policy = self._policy
         return {
             "wait": tenacity.wait_random_exponential(policy.first_delay, policy.max_delay),
@@ -126,7 +135,7 @@ class Guard:
                 lambda state: _too_late(deadline, state.upcoming_sleep),
                 lambda _: not self._budget.take(),
             ),
-            "retry": tenacity.retry_if_exception(_repeatable),
+            "retry": tenacity.retry_if_exception(_unavailable if reads_only else _never_begun),
             "reraise": True,
         }
 

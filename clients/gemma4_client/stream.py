@@ -29,8 +29,8 @@ class Stream:
     :attr:`answer`. Raises the exceptions of :mod:`gemma4_client.errors`.
 
     The request is on its way when :meth:`Client.chat` returns (with a cache: when it is first
-    read). An UNAVAILABLE before the first chunk is retried, as the client's :class:`RetryPolicy`
-    says, while the stream is read."""
+    read). One that the server refused (UNAVAILABLE) is sent again, as the client's
+    :class:`RetryPolicy` says, while the stream is read."""
 
     def __init__(
         self,

@@ -2,38 +2,62 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import re
 import sys
 import time
+import traceback
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
 from gemma4_gateway.jsons import dumps
+from gemma4_gateway.log_writer import LogWriter
+from gemma4_gateway.plain_text import escaped
 from gemma4_gateway.record import Record
 
 __all__ = ["Log"]
 
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
-"""A path or a message of a client must not forge lines or move the cursor."""
+_PLAIN = re.compile(r"[^\s\"'=\\]+")
 
 
 class Log:
     """``json``: one object a line; ``text``: for people. Keys, prompts and answers are never
-    written."""
+    written. It never raises and never waits: what cannot be written is dropped and counted. What a
+    client sends can neither forge a line or a field nor move the cursor of a terminal."""
 
-    def __init__(self, form: Literal["json", "text"], out: TextIO = sys.stderr) -> None:
+    def __init__(self, form: Literal["json", "text"], out: TextIO | None = None) -> None:
         self._json = form == "json"
-        self._out = out
+        self._writer = LogWriter(sys.stderr if out is None else out)
+        self._told = 0
+
+    @property
+    def dropped(self) -> int:
+        """Lines that could not be written so far."""
+        return self._writer.dropped
 
     def event(self, event: str, *, level: str = "info", **fields: Any) -> None:
         """``fields`` must be JSON."""
         now = datetime.now(UTC)
+        dropped = self._writer.dropped
+        if dropped > self._told:
+            fields["lines_dropped"], self._told = dropped - self._told, dropped
         if self._json:
             line = dumps({"time": now.isoformat(), "level": level, "event": event} | fields)
-            self._out.write(line.decode() + "\n")
+            self._writer.write(escaped(line.decode()))
         else:
-            words = " ".join(f"{k}={v}" for k, v in fields.items() if v not in (None, "", []))
-            self._out.write(f"{now:%H:%M:%S} {event} {words.translate(_CONTROLS)}\n")
-        self._out.flush()
+            words = (f"{k}={_word(v)}" for k, v in fields.items() if v not in (None, "", []))
+            self._writer.write(f"{now:%H:%M:%S} {event} {' '.join(words)}")
+
+    def close(self) -> None:
+        """Write what there is, if it can be written."""
+        self._writer.close()
+
+    def take_logging(self) -> None:
+        """Have what libraries log (uvicorn, asyncio, grpc) come here: by themselves they write to
+        stderr in the event loop."""
+        root = logging.getLogger()
+        root.handlers = [_Handler(self)]
 
     def request(self, record: Record) -> None:
         """The access line."""
@@ -43,12 +67,12 @@ class Log:
             level="error" if record.status >= 500 else "info",
             request_id=record.request_id,
             method=record.method,
-            path=record.path,
+            path=record.path[:512],
             status=record.status,
             seconds=round(time.perf_counter() - record.started, 4),
             ttft_seconds=ttft and round(ttft, 4),
             key=record.key.name,
-            model=record.model or None,
+            model=record.model[:256] or None,
             stream=record.streamed,
             backends=record.backends,
             prompt_tokens=record.prompt_tokens,
@@ -56,3 +80,25 @@ class Log:
             finish=record.finish or None,
             error=record.error or None,
         )
+
+
+def _word(value: Any) -> str:
+    """One value of a text line, quoted where it would look like several."""
+    text = str(value)
+    return escaped(text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False))
+
+
+class _Handler(logging.Handler):
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            error = record.exc_info and "".join(traceback.format_exception(*record.exc_info))
+            self._log.event(
+                "log", level=record.levelname.lower(), logger=record.name,
+                message=record.getMessage(), error=error or None,
+            )  # fmt: skip
+        except Exception:  # noqa: BLE001 - as logging does: a message that is wrong ends nothing
+            self._log.event("log", level="error", logger=record.name, message=str(record.msg))

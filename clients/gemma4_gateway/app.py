@@ -20,21 +20,9 @@ from gemma4_gateway.errors import ApiError, validation_error
 from gemma4_gateway.gateway import Gateway
 from gemma4_gateway.record import record_of
 from gemma4_gateway.routes import chat, health, models, responses, tokenize
-from gemma4_gateway.schemas.chat import ChatCompletionRequest
-from gemma4_gateway.schemas.completions import CompletionRequest
-from gemma4_gateway.schemas.responses import ResponsesRequest
-from gemma4_gateway.schemas.tokenize import DetokenizeRequest, TokenizeRequest
 from gemma4_gateway.settings import Settings
 
 __all__ = ["create_app", "create_door", "openapi"]
-
-_REFUSED = {
-    "/v1/chat/completions": ChatCompletionRequest.refused,
-    "/v1/completions": CompletionRequest.refused,
-    "/v1/responses": ResponsesRequest.refused,
-    "/tokenize": TokenizeRequest.refused,
-    "/detokenize": DetokenizeRequest.refused,
-}
 
 
 def create_app(gateway: Gateway) -> FastAPI:
@@ -75,6 +63,7 @@ def create_door(gateway: Gateway, app: FastAPI | None = None) -> ASGIApp:
         lifecycle=gateway.lifecycle,
         metrics=gateway.metrics,
         log=gateway.log,
+        uploads=gateway.uploads,
         max_body=settings.limits.max_body,
     )
     if settings.cors_origins:
@@ -100,9 +89,7 @@ async def _on_api_error(request: Request, error: Exception) -> Response:
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    refused = _REFUSED.get(request.url.path, {})
-    content_type = request.headers.get("content-type", "")
-    return _respond(request, validation_error(error.errors(), refused, content_type=content_type))
+    return _respond(request, validation_error(error.errors(), {}))
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
@@ -111,9 +98,8 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     message: Any = {
         404: f"{path}: there is no such path; see /docs",
         405: f"{path}: this path does not take {request.method}; see /docs",
-        400: f"the body could not be read: {error.detail}",
     }.get(error.status_code, str(error.detail))
-    codes = {404: "unknown_url", 405: "method_not_allowed", 413: "body_too_large"}
+    codes = {404: "unknown_url", 405: "method_not_allowed"}
     response = _respond(
         request, ApiError(error.status_code, message, code=codes.get(error.status_code))
     )

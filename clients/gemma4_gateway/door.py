@@ -3,16 +3,15 @@ middleware with its own tasks would stand in the way of every chunk."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 import uuid
 
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gemma4_gateway.access_log import Log
+from gemma4_gateway.body.uploads import Uploads
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.keys import ANONYMOUS, KeyEntry, KeyRing
 from gemma4_gateway.lifecycle import Lifecycle
@@ -25,7 +24,6 @@ __all__ = ["Door"]
 _ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}\Z")
 _OPEN = ("/health/", "/metrics", "/docs", "/openapi.json", "/redoc")
 _QUIET = ("/health/", "/metrics")
-_BODY_TIMEOUT_S = 30.0
 
 
 class Door:
@@ -40,6 +38,7 @@ class Door:
         lifecycle: Lifecycle,
         metrics: Metrics,
         log: Log,
+        uploads: Uploads,
         max_body: int,
     ) -> None:
         self._app = app
@@ -48,6 +47,7 @@ class Door:
         self._lifecycle = lifecycle
         self._metrics = metrics
         self._log = log
+        self._uploads = uploads
         self._max_body = max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,10 +66,12 @@ class Door:
             await send(message)
 
         try:
-            await self._pass(scope, headers, _Body(receive, self._max_body), tell, record)
+            await self._pass(scope, headers, receive, tell, record)
         except ApiError as error:
             record.error = error.message
             await _send_error(error, tell)
+        except ConnectionError as error:
+            record.status, record.error = 499, str(error)
         except Exception as error:  # noqa: BLE001 - the last layer: a fault must not end the server
             record.error = f"{type(error).__name__}: {error}"
             record.status = record.status if record.status >= 400 else 500
@@ -77,17 +79,26 @@ class Door:
             self._note(record)
 
     async def _pass(
-        self, scope: Scope, headers: Headers, body: _Body, send: Send, record: Record
+        self, scope: Scope, headers: Headers, receive: Receive, send: Send, record: Record
     ) -> None:
         if record.path.startswith(_OPEN):
-            await self._app(scope, body.receive, send)
+            await self._app(scope, receive, send)
             return
         record.key = self._authenticate(headers)
-        if record.method != "POST":
-            await self._app(scope, body.receive, send)
+        if record.method != "POST" or not record.takes_body:
+            await self._app(scope, receive, send)
             return
         self._lifecycle.check()
         self._check_length(headers)
+        body = await self._uploads.read(receive)
+        try:
+            await self._run(scope, _Whole(body, receive), send, record)
+        finally:
+            self._uploads.release(len(body))
+
+    async def _run(self, scope: Scope, body: _Whole, send: Send, record: Record) -> None:
+        """A request takes its place only now that its body is here: a slow sender has none."""
+        self._lifecycle.check()
         try:
             self._gate.enter(record.key)
         except ApiError as error:
@@ -139,28 +150,18 @@ class Door:
             self._log.request(record)
 
 
-class _Body:
-    """``receive`` that counts, and waits for a slow sender only so long."""
+class _Whole:
+    """``receive`` for a body that has been read: all of it, then what the connection brings."""
 
-    def __init__(self, receive: Receive, most: int) -> None:
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._body: bytes | None = body
         self._receive = receive
-        self._most = most
-        self._size = 0
-        self._whole = False
 
     async def receive(self) -> Message:
-        if self._whole:
+        if self._body is None:
             return await self._receive()
-        try:
-            async with asyncio.timeout(_BODY_TIMEOUT_S):
-                message = await self._receive()
-        except TimeoutError:
-            raise HTTPException(408, f"no body within {_BODY_TIMEOUT_S:.0f} s") from None
-        self._whole = not message.get("more_body", False)
-        self._size += len(message.get("body", b""))
-        if self._size > self._most:
-            raise HTTPException(413, f"the body has more than {self._most} bytes")
-        return message
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
 
 
 def _request_id(headers: Headers) -> str:
@@ -172,7 +173,7 @@ async def _send_error(error: ApiError, send: Send) -> None:
     body = error.json()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     headers += [(k.encode(), v.encode()) for k, v in error.headers().items()]
-    if error.status in (413, 503):
+    if error.status in (408, 413, 503):
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

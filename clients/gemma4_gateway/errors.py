@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from gemma4_gateway.jsons import dumps
+from gemma4_gateway.plain_text import clean
 
 __all__ = ["ApiError", "invalid", "not_found", "overloaded", "unavailable", "validation_error"]
 
+_MOST_PARAM = 256
+
 
 class ApiError(Exception):
-    """A request ends with this. ``retry_after`` is seconds, for the header of that name."""
+    """A request ends with this. ``message`` becomes one line without control characters, of
+    bounded length. ``retry_after`` is seconds, for the header of that name."""
 
     def __init__(
         self,
@@ -23,11 +27,12 @@ class ApiError(Exception):
         code: str | None = None,
         retry_after: float | None = None,
     ) -> None:
+        message = clean(message)
         super().__init__(message)
         self.status = status
         self.message = message
         self.kind = kind
-        self.param = param
+        self.param = None if param is None else clean(param)[:_MOST_PARAM]
         self.code = code
         self.retry_after = retry_after
 
@@ -67,19 +72,15 @@ def unavailable(message: str, *, code: str = "unavailable", retry_after: float =
     return ApiError(503, message, kind="server_error", code=code, retry_after=retry_after)
 
 
-def validation_error(
-    errors: Sequence[Any], refused: dict[str, str], *, content_type: str
-) -> ApiError:
-    """400 for pydantic's errors (those of FastAPI, whose places start with "body")."""
-    first = errors[0]
-    place = [part for part in first["loc"] if part not in ("body", "query", "path")]
-    if first["type"] == "json_invalid":
-        reason = first.get("ctx", {}).get("error", first["msg"])
-        return ApiError(400, f"the body is not JSON: {reason}", code="invalid_json")
+def validation_error(errors: Sequence[Any], refused: dict[str, str]) -> ApiError:
+    """400 for one of pydantic's errors: a list that is too long, else the first."""
+    first = next((error for error in errors if error["type"] == "too_long"), errors[0])
+    place = first["loc"]
+    if first["type"] == "too_long":
+        lengths = first["ctx"]
+        text = f"{lengths['actual_length']} items; at most {lengths['max_length']}"
+        return invalid(_path(place), text)
     if not place:
-        if "json" not in content_type:
-            hint = f"content-type is {content_type or 'missing'}; send application/json"
-            return ApiError(400, hint, code="invalid_json")
         text = first["msg"].removeprefix("Value error, ")
         return ApiError(400, f"the body: {text}", code="invalid_body")
     param = _path(place)
@@ -90,12 +91,22 @@ def validation_error(
             return invalid(param, f"not supported: {reason}", code="unsupported_parameter")
         return invalid(param, "no such parameter", code="unknown_parameter")
     message = first["msg"].removeprefix("Value error, ")
-    shown = repr(first.get("input"))
-    if first["type"] != "missing" and len(shown) <= 100:
+    shown = _shown(first.get("input"))
+    if first["type"] != "missing" and shown:
         message = f"{shown}: {message}"
     if name == "top_logprobs" or (name == "logprobs" and first["type"] == "less_than_equal"):
         message += "; the engines give the log-prob of the chosen token only"
     return invalid(param, message)
+
+
+def _shown(value: Any) -> str:
+    """A short value; "" for one that is long, or may be."""
+    if not isinstance(value, str | int | float | None) or (
+        isinstance(value, str) and len(value) > 98
+    ):
+        return ""
+    shown = repr(value)
+    return shown if len(shown) <= 100 else ""
 
 
 def _path(place: Sequence[Any]) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from starlette.requests import Request
 
 from gemma4_gateway.access_log import Log
 from gemma4_gateway.answers.sse import error_event
 from gemma4_gateway.answers.work import Work
+from gemma4_gateway.body.off_loop import OffLoop
+from gemma4_gateway.body.uploads import Uploads
 from gemma4_gateway.engine.backend import Backend
 from gemma4_gateway.engine.health import HealthChecker
 from gemma4_gateway.engine.router import Router
@@ -25,6 +29,8 @@ from gemma4_gateway.translate.plan import Plan
 
 __all__ = ["Gateway"]
 
+T = TypeVar("T")
+
 
 class Gateway:
     """``start`` and ``stop`` in the event loop that it serves in. Raises
@@ -38,15 +44,21 @@ class Gateway:
         self.ring = load_keys(settings.keys)
         self.metrics = Metrics()
         self.gate = Gate(settings.limits)
+        self.uploads = Uploads(settings.limits.max_body)
+        self.off_loop = OffLoop()
         self.lifecycle = Lifecycle()
         self.backends: list[Backend] = []
 
     async def start(self) -> None:
         """Connect, and look at every back end once."""
         settings = self.settings
+        self.off_loop.start()
         self.backends = [Backend(address) for address in settings.backends]
         self.health = HealthChecker(
-            self.backends, interval=settings.health_interval, on_change=self._changed
+            self.backends,
+            interval=settings.health_interval,
+            on_change=self._changed,
+            on_fault=self._check_failed,
         )
         self.router = Router(
             self.backends,
@@ -63,6 +75,7 @@ class Gateway:
 
     async def stop(self) -> None:
         await self.health.stop()
+        self.off_loop.close()
         await asyncio.gather(*(backend.close() for backend in self.backends))
 
     def reload_keys(self) -> None:
@@ -108,6 +121,10 @@ class Gateway:
             )
         return name
 
+    async def beside(self, request: Request, work: Callable[[], T]) -> T:
+        """Do ``work`` on the body of a request, beside the event loop if it is large."""
+        return await self.off_loop.run(record_of(request.scope).body_bytes, work)
+
     def work(self, request: Request, plan: Plan, *, prefix: str) -> Work:
         """The work of one request."""
         return Work(
@@ -136,6 +153,10 @@ class Gateway:
             self.metrics.ready.labels(backend.address).set(backend.ready)
             self.metrics.outstanding.labels(backend.address).set(backend.outstanding)
             self.metrics.ejections.labels(backend.address).set(backend.ejections)
+        self.metrics.uploads.set(self.uploads.under_way)
+        self.metrics.held_bytes.set(self.uploads.held)
+        self.metrics.evicted_uploads.set(self.uploads.evictions)
+        self.metrics.log_dropped.set(self.log.dropped)
         self.metrics.draining.set(self.lifecycle.draining)
 
     def _changed(self, backend: Backend) -> None:
@@ -147,3 +168,9 @@ class Gateway:
             engine=backend.info.id[:12] if backend.info else None,
             reason=backend.reason or None,
         )
+
+    def _check_failed(self, backend: Backend, error: Exception) -> None:
+        self.log.event(
+            "fault", level="error", backend=backend.address,
+            error="".join(traceback.format_exception(error)),
+        )  # fmt: skip

@@ -21,6 +21,9 @@ class Metrics:
         self.completion_tokens = self._counter("completion_tokens", "Generated tokens", "key")
         self.limited = self._counter("limited", "Requests refused by own limits", "limit")
         self.disconnects = self._counter("disconnects", "Clients that left before the end")
+        self.connections_cut = self._counter(
+            "connections_cut", "Connections ended before they had a request", "reason"
+        )
         self.retries = self._counter(
             "backend_refusals", "Requests that a back end did not take", "backend"
         )
@@ -28,6 +31,10 @@ class Metrics:
         self.ready = self._gauge("backend_ready", "1: takes requests", "backend")
         self.outstanding = self._gauge("backend_requests", "Requests in flight", "backend")
         self.ejections = self._gauge("backend_ejections", "Times it went away", "backend")
+        self.uploads = self._gauge("uploads", "Bodies under way")
+        self.held_bytes = self._gauge("held_bytes", "Bytes of bodies, under way or running")
+        self.evicted_uploads = self._gauge("evicted_uploads", "Bodies given up for others")
+        self.log_dropped = self._gauge("log_lines_dropped", "Lines that could not be written")
         self.draining = self._gauge("draining", "1: the gateway is stopping")
 
     def render(self) -> bytes:

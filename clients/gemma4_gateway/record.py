@@ -23,6 +23,7 @@ _ROUTES = {
     "/health/ready": "health",
     "/metrics": "metrics",
 }
+_POSTS = {"chat", "completions", "responses", "tokenize", "detokenize"}
 
 
 @dataclass(slots=True)
@@ -43,6 +44,11 @@ class Record:
     completion_tokens: int = 0
     finish: str = ""
     error: str = ""
+    body_bytes: int = 0
+
+    @property
+    def takes_body(self) -> bool:
+        return self.route in _POSTS
 
     @property
     def route(self) -> str:

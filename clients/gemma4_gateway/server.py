@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 import time
 from types import FrameType
 
@@ -14,10 +15,12 @@ import uvicorn
 
 from gemma4_gateway.app import create_door
 from gemma4_gateway.banner import banner
+from gemma4_gateway.connections import HEAD_S, Connections, openable, protocol_of
 from gemma4_gateway.gateway import Gateway
+from gemma4_gateway.log_writer import LogWriter
 from gemma4_gateway.settings import SettingsError
 
-__all__ = ["GatewayServer", "claim_socket", "run"]
+__all__ = ["GatewayServer", "claim_socket", "config_of", "run"]
 
 _AT_ONCE = 130
 
@@ -38,26 +41,35 @@ def claim_socket(host: str, port: int) -> socket.socket:
 
 
 class GatewayServer(uvicorn.Server):
-    """The first signal drains: not ready, new requests get 503, running answers finish within
-    ``grace`` seconds; then it ends with 0. A second signal ends the process at once, with 130."""
+    """The first signal (SIGTERM, SIGINT, or SIGHUP of a terminal that closes) drains: not ready,
+    new requests get 503, running answers finish within ``grace`` seconds; then it ends with 0. A
+    second SIGTERM or SIGINT ends the process at once, with 130."""
 
     def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
         super().__init__(config)
         self._gateway = gateway
         self._asked: float | None = None
+        self._signal = ""
+        self._stdout = LogWriter(sys.stdout)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         # What is imported by now lives to the end: the garbage collector need not walk it again.
         gc.collect()
         gc.freeze()
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` sets it
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, self.handle_exit, signal.SIGHUP, None)
         host, port = (sockets or [self.servers[0].sockets[0]])[0].getsockname()[:2]
-        print(banner(self._gateway, host, port), flush=True)
+        self._stdout.write(banner(self._gateway, host, port))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._asked is not None:
+            if sig == signal.SIGHUP:  # a terminal that closes sends more than one
+                return
             os._exit(_AT_ONCE)
         self._asked = time.monotonic()
+        self._signal = signal.Signals(sig).name
         self._gateway.lifecycle.draining = True
 
     async def on_tick(self, counter: int) -> bool:
@@ -74,15 +86,29 @@ class GatewayServer(uvicorn.Server):
         cut = lifecycle.abort_all()
         if cut:
             await asyncio.wait_for(lifecycle.idle.wait(), 5)
-        self._gateway.log.event("stopped", signal=signal.Signals.SIGTERM.name, cut_off=cut)
+        self._gateway.log.event("stopped", signal=self._signal, cut_off=cut)
         return True
 
 
 def run(gateway: Gateway, listener: socket.socket) -> None:
     """Serve until a signal, then return."""
-    config = uvicorn.Config(
+    gateway.log.take_logging()
+    try:
+        GatewayServer(config_of(gateway), gateway).run(sockets=[listener])
+    finally:
+        gateway.log.close()
+
+
+def config_of(
+    gateway: Gateway, *, most_connections: int | None = None, head_s: float = HEAD_S
+) -> uvicorn.Config:
+    """How HTTP is served. ``most_connections`` None: as many as files may be open. ``head_s``:
+    seconds for the head of a request. Raises :class:`SettingsError` when too few files may be."""
+    most = openable() if most_connections is None else most_connections
+    shared = Connections(gateway.metrics, most, head_s)
+    return uvicorn.Config(
         create_door(gateway),
-        http="httptools",
+        http=protocol_of(shared),
         loop="uvloop",
         ws="none",
         lifespan="on",
@@ -95,4 +121,3 @@ def run(gateway: Gateway, listener: socket.socket) -> None:
         timeout_graceful_shutdown=5,
         backlog=1024,
     )
-    GatewayServer(config, gateway).run(sockets=[listener])

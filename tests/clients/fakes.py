@@ -121,6 +121,9 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):
             made.raw_output_contents.append(data)
         return made
 
+    def ServerReady(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return service_pb2.ServerReadyResponse(ready=True)
+
     def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802
         return service_pb2.ModelReadyResponse(ready=True)
 

@@ -8,7 +8,10 @@ from typing import Any, Protocol
 from gemma4_client.request import Request
 from gemma4_client.results import Delta
 
-__all__ = ["AsyncCall", "AsyncTransport", "Call", "Transport", "own_cancel"]
+__all__ = ["NEEDED", "AsyncCall", "AsyncTransport", "Call", "Transport", "own_cancel"]
+
+NEEDED = ("preprocessing", "engine", "postprocessing", "gemma4", "gemma4_tokenizer")
+"""Models that answers and tokens come from."""
 
 
 class Call(Protocol):
@@ -33,7 +36,8 @@ class Transport(Protocol):
         """One plain call: raw output tensors by name. ``inputs`` as those of
         :func:`gemma4_client.wire.build_infer`."""
 
-    def ready(self, timeout: float) -> bool: ...
+    def ready(self, timeout: float) -> bool:
+        """Whether Triton calls itself and each of :data:`NEEDED` ready."""
 
     def close(self) -> None: ...
 

@@ -16,7 +16,7 @@ from gemma4_client.address import Address
 from gemma4_client.errors import CancelledError, from_rpc
 from gemma4_client.request import Request
 from gemma4_client.results import Delta
-from gemma4_client.transport.base import AsyncCall, own_cancel
+from gemma4_client.transport.base import NEEDED, AsyncCall, own_cancel
 from gemma4_client.transport.grpc_feed import Feed, FeedCall
 from gemma4_client.transport.grpc_pool import Pool
 from gemma4_client.transport.grpc_wire import (
@@ -24,8 +24,9 @@ from gemma4_client.transport.grpc_wire import (
     message_delta,
     metadata,
     raw_outputs,
+    ready_request,
 )
-from gemma4_client.wire import MODEL, build_infer, build_request
+from gemma4_client.wire import build_infer, build_request
 
 __all__ = ["AsyncGrpcCall", "AsyncGrpcTransport"]
 
@@ -121,12 +122,14 @@ class AsyncGrpcTransport:
             raise from_rpc(error) from None
 
     async def ready(self, timeout: float) -> bool:
-        request = service_pb2.ModelReadyRequest(name=MODEL)
-        try:
-            reply = await self._stub.ModelReady(request, timeout=timeout, metadata=self._metadata)
-        except grpc.aio.AioRpcError:
-            return False
-        return bool(reply.ready)
+        options: dict[str, Any] = {"timeout": timeout, "metadata": self._metadata}
+        asked = [self._stub.ServerReady(service_pb2.ServerReadyRequest(), **options)]
+        asked += [self._stub.ModelReady(ready_request(name), **options) for name in NEEDED]
+        replies = await asyncio.gather(*asked, return_exceptions=True)
+        for reply in replies:
+            if isinstance(reply, BaseException) and not isinstance(reply, grpc.aio.AioRpcError):
+                raise reply
+        return all(not isinstance(r, BaseException) and r.ready for r in replies)
 
     async def close(self) -> None:
         for channel in self._pool.channels:

@@ -12,15 +12,16 @@ from gemma4_client.address import Address
 from gemma4_client.errors import CancelledError, from_rpc
 from gemma4_client.request import Request
 from gemma4_client.results import Delta
-from gemma4_client.transport.base import own_cancel
+from gemma4_client.transport.base import NEEDED, own_cancel
 from gemma4_client.transport.grpc_pool import Pool
 from gemma4_client.transport.grpc_wire import (
     CHANNEL_OPTIONS,
     message_delta,
     metadata,
     raw_outputs,
+    ready_request,
 )
-from gemma4_client.wire import MODEL, build_infer, build_request
+from gemma4_client.wire import build_infer, build_request
 
 __all__ = ["GrpcCall", "GrpcTransport"]
 
@@ -82,12 +83,13 @@ class GrpcTransport:
             raise from_rpc(error) from None
 
     def ready(self, timeout: float) -> bool:
-        request = service_pb2.ModelReadyRequest(name=MODEL)
+        options: dict[str, Any] = {"timeout": timeout, "metadata": self._metadata}
+        asked = [self._stub.ServerReady.future(service_pb2.ServerReadyRequest(), **options)]
+        asked += [self._stub.ModelReady.future(ready_request(name), **options) for name in NEEDED]
         try:
-            reply = self._stub.ModelReady(request, timeout=timeout, metadata=self._metadata)
+            return all(reply.result().ready for reply in asked)
         except grpc.RpcError:
             return False
-        return bool(reply.ready)
 
     def close(self) -> None:
         for channel in self._pool.channels:

@@ -17,6 +17,7 @@ __all__ = [
     "message_delta",
     "metadata",
     "raw_outputs",
+    "ready_request",
 ]
 
 SERVICE = "/inference.GRPCInferenceService/"
@@ -62,3 +63,8 @@ def raw_outputs(response: service_pb2.ModelInferResponse) -> dict[str, bytes]:
     """Raw tensors by name."""
     names = [output.name for output in response.outputs]
     return dict(zip(names, response.raw_output_contents, strict=True))
+
+
+def ready_request(model: str) -> service_pb2.ModelReadyRequest:
+    """The question whether Triton calls ``model`` ready."""
+    return service_pb2.ModelReadyRequest(name=model)

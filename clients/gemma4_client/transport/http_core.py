@@ -16,7 +16,7 @@ from gemma4_client.errors import (
 )
 from gemma4_client.request import Request
 from gemma4_client.results import Delta
-from gemma4_client.transport.base import own_cancel
+from gemma4_client.transport.base import NEEDED, own_cancel
 from gemma4_client.transport.http_wire import (
     EventReader,
     error_text,
@@ -69,7 +69,7 @@ class HttpCore:
     def _explain(self, error: Exception) -> Gemma4Error:
         text = f"{self._client.base_url}: {error or type(error).__name__}"
         if isinstance(error, self._httpx.ConnectError | self._httpx.ConnectTimeout):
-            return UnavailableError(f"cannot connect to {text}")
+            return UnavailableError(f"cannot connect to {text}", refused=True)
         return UnavailableError(f"the connection was lost: {text}")
 
     async def pump(self, request: Request, timeout: float | None, deliver: Deliver) -> None:
@@ -138,12 +138,15 @@ class HttpCore:
         return read_infer(reply.content, int(reply.headers["Inference-Header-Content-Length"]))
 
     async def ready(self, timeout: float) -> bool:
+        paths = ["/v2/health/ready", *(f"/v2/models/{name}/ready" for name in NEEDED)]
         try:
             async with asyncio.timeout(timeout):
-                reply = await self._client.get("/v2/models/gemma4/ready")
+                for path in paths:
+                    if (await self._client.get(path)).status_code != 200:
+                        return False
         except (TimeoutError, *self._lost):
             return False
-        return bool(reply.status_code == 200)
+        return True
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -119,9 +119,8 @@ class Work:
         plan = self.plan
         marks = None
         if plan.calls[0].options.get("enable_thinking"):
-            tokens = self._router.any_ready(plan.model).tokens
             try:
-                marks = await tokens.marks()
+                marks = await self._router.ask(plan.model, lambda b: b.tokens.marks())
             except Gemma4Error as error:
                 raise started_failure(error) from None
         return UsageCount(len(plan.calls), per_prompt=plan.per_prompt, marks=marks)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from gemma4_client import Gemma4Error
-
 from gemma4_gateway.engine.backend import Backend
 
 __all__ = ["HealthChecker"]
@@ -15,8 +13,9 @@ _TIMEOUT_S = 3.0
 
 
 class HealthChecker:
-    """One task for each back end. ``on_change`` hears of every back end that came or went. Two
-    failed checks in a row eject a back end that was ready; one that passes brings it back."""
+    """One task for each back end. ``on_change`` hears of every back end that came or went,
+    ``on_fault`` of an exception that should not be. Two failed checks in a row eject a back end
+    that was ready; one that passes brings it back."""
 
     def __init__(
         self,
@@ -24,10 +23,12 @@ class HealthChecker:
         *,
         interval: float,
         on_change: Callable[[Backend], None],
+        on_fault: Callable[[Backend, Exception], None],
     ) -> None:
         self._backends = backends
         self._interval = interval
         self._on_change = on_change
+        self._on_fault = on_fault
         self._wake = {backend.address: asyncio.Event() for backend in backends}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -39,7 +40,15 @@ class HealthChecker:
 
     def check_now(self, backend: Backend) -> None:
         """Do not wait for the interval: a request has just failed there."""
+        backend.suspect = True
         self._wake[backend.address].set()
+
+    def eject(self, backend: Backend, reason: str) -> None:
+        """Take it out at once: a request found that it cannot answer. The next check that passes
+        brings it back."""
+        if backend.mark(ready=False, reason=reason):
+            self._on_change(backend)
+        self.check_now(backend)
 
     async def first_round(self) -> None:
         """Check all once."""
@@ -66,15 +75,12 @@ class HealthChecker:
                 await asyncio.sleep(min(0.2, self._interval))
 
     async def _check(self, backend: Backend, *, final: bool) -> bool:
-        reason = ""
-        ready = await backend.answers(timeout=_TIMEOUT_S)
-        if ready and backend.info is None:
-            try:
-                backend.info = await backend.plain.server_info(timeout=_TIMEOUT_S)
-            except Gemma4Error as error:
-                ready, reason = False, f"ready, but gemma4_tokenizer does not answer: {error}"
-        elif not ready:
-            reason = "not ready, or no server at this address"
+        try:
+            reason = await backend.check(timeout=_TIMEOUT_S)
+        except Exception as error:  # noqa: BLE001 - the next check must come, whatever this one met
+            reason = f"its check failed: {type(error).__name__}"
+            self._on_fault(backend, error)
+        ready = not reason
         if (ready or final) and backend.mark(ready=ready, reason=reason):
             self._on_change(backend)
         return ready

@@ -1,9 +1,10 @@
-"""Send a call to a back end; before its first token, to another one when that fails."""
+"""Send a call to a back end; to another one when the first provably never began it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from gemma4_client import (
     AsyncStream,
@@ -12,6 +13,7 @@ from gemma4_client import (
     Delta,
     Gemma4Error,
     InvalidRequestError,
+    ServerError,
     UnavailableError,
 )
 
@@ -21,10 +23,13 @@ from gemma4_gateway.engine.calls import OpenCalls
 from gemma4_gateway.engine.health import HealthChecker
 from gemma4_gateway.errors import ApiError, overloaded, unavailable
 from gemma4_gateway.metrics import Metrics
+from gemma4_gateway.plain_text import without_paths
 from gemma4_gateway.translate.fields import engine_refusal, unsendable
 from gemma4_gateway.translate.plan import EngineCall
 
 __all__ = ["Answering", "Router"]
+
+T = TypeVar("T")
 
 _PAUSE_S = 1.0
 _OVERLOAD_PAUSE_S = 0.1
@@ -122,8 +127,10 @@ class Router:
         names: dict[str, str],
         calls: OpenCalls,
     ) -> Answering:
-        """Returns with the first chunk. Each back end is tried at most once, and none after a
-        first chunk has come. ``timeout`` is seconds for the whole answer, all attempts together.
+        """Returns with the first chunk. Each back end is tried at most once, and the next one only
+        when this one provably never began the request: it refused, or had no connection. A
+        request that a back end may have died of is sent to no other.
+        ``timeout`` is seconds for the whole answer, all attempts together.
         ``calls`` gets what was opened.
         Raises :class:`~gemma4_gateway.errors.ApiError`."""
         loop = asyncio.get_running_loop()
@@ -139,9 +146,10 @@ class Router:
                 )
             except UnavailableError as error:
                 failure = error
-                overload |= self._note(backend, error)
-                self._metrics.retries.labels(backend.address).inc()
+                overload |= self._refused(backend, error)
             except Gemma4Error as error:
+                if isinstance(error, ServerError):
+                    self._health.check_now(backend)
                 raise _failure(error, names) from None
             except ValueError as error:
                 raise unsendable(error) from None
@@ -149,7 +157,7 @@ class Router:
             raise self._none_ready()
         if overload:
             raise overloaded(f"every back end is full: {failure}", code="overloaded", retry_after=1)
-        raise unavailable(f"no back end could take the request: {failure}")
+        raise unavailable(f"no back end could take the request: {without_paths(str(failure))}")
 
     async def _attempt(
         self,
@@ -175,12 +183,36 @@ class Router:
         backend.succeeded()
         return Answering(opened, chunks, first, lease, calls)
 
-    def _note(self, backend: Backend, error: UnavailableError) -> bool:
-        """True for overload, which is no fault of the back end."""
+    async def ask(self, model: str, question: Callable[[Backend], Awaitable[T]]) -> T:
+        """Of what is not generated: tokens. By the same rule, from one back end to the next.
+        Raises :class:`~gemma4_gateway.errors.ApiError`, and what ``question`` raises."""
+        tried: frozenset[str] = frozenset()
+        backend = self.any_ready(model)
+        while True:
+            tried |= {backend.address}
+            try:
+                return await question(backend)
+            except UnavailableError as error:
+                self._refused(backend, error)
+                other = self.pick(b"", model=model, tried=tried)
+                if other is None:
+                    text = without_paths(str(error))
+                    raise unavailable(f"no back end could answer: {text}") from None
+                backend = other
+
+    def _refused(self, backend: Backend, error: UnavailableError) -> bool:
+        """True for overload, which is no fault of the back end. Raises
+        :class:`~gemma4_gateway.errors.ApiError` when no other one may have the request."""
         full = error.overloaded
+        never_begun = backend.never_begun(error)
         backend.failed(str(error), pause=_OVERLOAD_PAUSE_S if full else _PAUSE_S)
-        if not full:
+        self._metrics.retries.labels(backend.address).inc()
+        if error.process:
+            self._health.eject(backend, str(error))
+        elif not full:
             self._health.check_now(backend)
+        if not never_begun:
+            raise lost(error)
         return full
 
     def _none_ready(self) -> ApiError:
@@ -215,6 +247,12 @@ def started_failure(error: Gemma4Error) -> ApiError:
     if isinstance(error, CancelledError):
         return ApiError(499, "cancelled", kind="server_error", code="cancelled")
     if isinstance(error, UnavailableError):
-        return ApiError(503, f"the back end was lost: {error}", kind="server_error",
-                        code="backend_lost", retry_after=1)  # fmt: skip
-    return ApiError(500, str(error), kind="server_error", code="engine_error")
+        text = without_paths(str(error))
+        return unavailable(f"the back end was lost: {text}", code="backend_lost")
+    return ApiError(500, without_paths(str(error)), kind="server_error", code="engine_error")
+
+
+def lost(error: UnavailableError) -> ApiError:
+    """For a request that a back end may have begun, or died of."""
+    text = "the back end was lost; it may have begun the request, so no other one was asked"
+    return unavailable(f"{text}: {without_paths(str(error))}", code="backend_lost")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gemma4_client import AsyncClient
+from gemma4_client import AsyncClient, ServerError
 
 __all__ = ["TokenTable"]
 
@@ -26,6 +26,9 @@ class TokenTable:
         missing = list({token for token in ids if token not in known})
         if missing:
             found = await self._client.detokenize(missing)
+            if len(found.token_bytes) != len(missing):
+                text = f"{len(missing)} tokens asked for, {len(found.token_bytes)} came"
+                raise ServerError(f"gemma4_tokenizer: {text}")
             if found.server.id != self._engine or len(known) > _MOST:
                 known.clear()
                 self._engine = found.server.id

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from gemma4_gateway.answers.chat_events import ChatEvents
 from gemma4_gateway.answers.chat_whole import chat_body
 from gemma4_gateway.answers.completion import CompletionEvents, completion_body
+from gemma4_gateway.body.route import JsonRoute
 from gemma4_gateway.routes.wiring import ERRORS, STREAM, TheGateway
 from gemma4_gateway.schemas.chat import ChatCompletionRequest
 from gemma4_gateway.schemas.completions import CompletionRequest
@@ -19,7 +20,7 @@ from gemma4_gateway.translate.completions import plan_completion
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = APIRouter(route_class=JsonRoute)
 
 
 def _answers(kind: str) -> dict[int | str, dict[str, Any]]:
@@ -34,7 +35,8 @@ async def create_chat_completion(
 ) -> Response:
     """Answer a conversation."""
     gateway.check_model(body.model)
-    work = gateway.work(request, plan_chat(body), prefix="chatcmpl")
+    plan = await gateway.beside(request, partial(plan_chat, body))
+    work = gateway.work(request, plan, prefix="chatcmpl")
     if not body.stream:
         return gateway.reply(work, partial(work.whole, body=chat_body))
     events = ChatEvents(work.plan, answer_id=work.answer_id, created=work.created)
@@ -47,7 +49,8 @@ async def create_completion(
 ) -> Response:
     """Continue a text."""
     gateway.check_model(body.model)
-    work = gateway.work(request, plan_completion(body), prefix="cmpl")
+    plan = await gateway.beside(request, partial(plan_completion, body))
+    work = gateway.work(request, plan, prefix="cmpl")
     if not body.stream:
         return gateway.reply(work, partial(work.whole, body=completion_body))
     events = CompletionEvents(work.plan, answer_id=work.answer_id, created=work.created)

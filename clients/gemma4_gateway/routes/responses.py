@@ -12,6 +12,7 @@ from starlette.responses import Response
 from gemma4_gateway.answers.logprobs import TokenLogProb
 from gemma4_gateway.answers.response_events import ResponseEvents
 from gemma4_gateway.answers.usage import UsageCount
+from gemma4_gateway.body.route import JsonRoute
 from gemma4_gateway.routes.wiring import ERRORS, STREAM, TheGateway
 from gemma4_gateway.schemas.responses import ResponsesRequest
 from gemma4_gateway.translate.plan import Plan
@@ -19,7 +20,7 @@ from gemma4_gateway.translate.responses import echo, plan_responses
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = APIRouter(route_class=JsonRoute)
 
 _ANSWER = {"application/json": {"schema": {"type": "object", "required": ["id", "output"]}}}
 
@@ -35,8 +36,9 @@ async def create_response(
 ) -> Response:
     """Answer items. Stateless: `input` is the whole conversation."""
     gateway.check_model(body.model)
-    work = gateway.work(request, plan_responses(body), prefix="resp")
-    events = ResponseEvents(work.plan, echo(body), answer_id=work.answer_id, created=work.created)
+    plan, said = await gateway.beside(request, lambda: (plan_responses(body), echo(body)))
+    work = gateway.work(request, plan, prefix="resp")
+    events = ResponseEvents(work.plan, said, answer_id=work.answer_id, created=work.created)
     if body.stream:
         return gateway.reply(work, partial(work.stream, events=events), on_error=events.error)
 

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from gemma4_client import AsyncClient, Gemma4Error, InvalidRequestError, Tokens
 
+from gemma4_gateway.body.route import JsonRoute
 from gemma4_gateway.engine.router import started_failure
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.routes.wiring import ERRORS, TheGateway
@@ -16,15 +17,15 @@ from gemma4_gateway.translate.messages import engine_messages, engine_tools
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["tokens"], responses=ERRORS)
+router = APIRouter(tags=["tokens"], responses=ERRORS, route_class=JsonRoute)
 
 
 @router.post("/tokenize")
 async def tokenize(body: TokenizeRequest, gateway: TheGateway) -> dict[str, Any]:
     """Token ids of a text or of a rendered chat."""
-    backend = gateway.router.any_ready(gateway.check_model(body.model))
+    model = gateway.check_model(body.model)
     try:
-        found = await _tokenized(backend.plain, body)
+        found = await gateway.router.ask(model, lambda b: _tokenized(b.plain, body))
     except Gemma4Error as error:
         raise _failure(error) from None
     except ValueError as error:
@@ -55,10 +56,8 @@ async def _tokenized(client: AsyncClient, body: TokenizeRequest) -> Tokens:
 async def detokenize(body: DetokenizeRequest, gateway: TheGateway) -> dict[str, Any]:
     """Text of token ids; control tokens as their names."""
     model = gateway.check_model(body.model)
-    if any(not 0 <= token < 2**31 for token in body.tokens):
-        raise ApiError(400, "tokens: an id is out of range", param="tokens")
     try:
-        found = await gateway.router.any_ready(model).plain.detokenize(body.tokens)
+        found = await gateway.router.ask(model, lambda b: b.plain.detokenize(body.tokens))
     except Gemma4Error as error:
         raise _failure(error) from None
     return {"prompt": found.text}

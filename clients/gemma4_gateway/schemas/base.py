@@ -2,11 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from annotated_types import GroupedMetadata
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-__all__ = ["NO_EFFECT", "ApiModel", "Sampling", "StreamOptions", "StructuredOutputs"]
+from gemma4_gateway.body.bounds import MOST_NODES
+
+__all__ = [
+    "MOST_MESSAGES",
+    "MOST_PARTS",
+    "MOST_TOOLS",
+    "NO_EFFECT",
+    "ApiModel",
+    "Items",
+    "Metadata",
+    "Sampling",
+    "StreamOptions",
+    "StructuredOutputs",
+]
+
+MOST_MESSAGES = 1024
+MOST_PARTS = 1024
+MOST_TOOLS = 128
+_MOST_FIELDS = 128
+
+
+@dataclass(frozen=True)
+class Pairs(GroupedMetadata):
+    """Bounds of a dictionary, checked before any item is looked at: an item costs time to check,
+    in which nothing else is done."""
+
+    max_length: int
+    min_length: int | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        yield Field(min_length=self.min_length, max_length=self.max_length)
+        yield BeforeValidator(self._check)
+
+    def _check(self, value: Any) -> Any:
+        if isinstance(value, list | dict) and len(value) > self.max_length:
+            lengths = {"actual_length": len(value), "max_length": self.max_length}
+            raise PydanticCustomError(
+                "too_long", "{actual_length} items; at most {max_length}", lengths
+            )
+        return value
+
+
+@dataclass(frozen=True)
+class Items(Pairs):
+    """The same of a list, whose first item that is wrong ends the check."""
+
+    def __iter__(self) -> Iterator[Any]:
+        yield FailFast()
+        yield from super().__iter__()
+
+
+Metadata = Annotated[dict[str, str], Pairs(64)]
 
 NO_EFFECT = {
     "user": "informative",
@@ -20,14 +75,18 @@ NO_EFFECT = {
 
 class ApiModel(BaseModel):
     """Strict: no coercion, no unknown names. ``refused`` maps the parameters that other servers
-    have and this one has not to the reason; null is allowed for them."""
+    have and this one has not to the reason; null is allowed for them. ``most_nodes`` bounds the
+    values in a body."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
     refused: ClassVar[dict[str, str]] = {}
+    most_nodes: ClassVar[int] = MOST_NODES
 
     @model_validator(mode="before")
     @classmethod
     def _drop_nulls(cls, data: Any) -> Any:
+        if isinstance(data, dict) and len(data) > _MOST_FIELDS:
+            raise ValueError(f"{len(data)} fields; at most {_MOST_FIELDS}")
         if isinstance(data, dict) and any(k in cls.refused and v is None for k, v in data.items()):
             return {k: v for k, v in data.items() if k not in cls.refused or v is not None}
         return data
@@ -46,7 +105,7 @@ class StructuredOutputs(ApiModel):
 
     json_schema: dict[str, Any] | None = Field(None, alias="json", description="A JSON schema.")
     regex: str | None = Field(None, min_length=1)
-    choice: list[str] | None = Field(None, min_length=1)
+    choice: Annotated[list[str], Items(4096, 1)] | None = None
     grammar: str | None = Field(None, min_length=1, description="GBNF with a rule `root`.")
 
     @model_validator(mode="after")
@@ -56,7 +115,10 @@ class StructuredOutputs(ApiModel):
         return self
 
 
-Stop = Annotated[str | list[str] | None, Field(description="Strings that end the answer.")]
+Stop = Annotated[
+    str | Annotated[list[str], Items(16)] | None,
+    Field(description="Strings that end the answer."),
+]
 
 
 class Sampling(ApiModel):
@@ -76,13 +138,15 @@ class Sampling(ApiModel):
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stop: Stop = None
-    bad_words: list[str] | None = Field(None, description="Words that must not occur.")
+    bad_words: Annotated[list[str], Items(256)] | None = Field(
+        None, description="Words that must not occur."
+    )
     max_tokens: int | None = Field(None, ge=1, lt=2**31, description="Default: all the room.")
     min_tokens: int | None = Field(None, ge=0, lt=2**31)
     ignore_eos: bool | None = Field(None, description="Generate to max_tokens; for benchmarks.")
     structured_outputs: StructuredOutputs | None = None
     user: str | None = Field(None, description="No effect.")
-    metadata: dict[str, str] | None = Field(None, description="No effect.")
+    metadata: Metadata | None = Field(None, description="No effect.")
     store: Literal[False] | None = Field(None, description="No effect; nothing is stored.")
     service_tier: Literal["auto", "default"] | None = Field(None, description="No effect.")
     safety_identifier: str | None = Field(None, description="No effect.")

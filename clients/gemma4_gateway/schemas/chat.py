@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from gemma4_gateway.schemas.base import ApiModel, Sampling
+from gemma4_gateway.schemas.base import (
+    MOST_MESSAGES,
+    MOST_PARTS,
+    MOST_TOOLS,
+    ApiModel,
+    Items,
+    Sampling,
+)
 from gemma4_gateway.schemas.tools import NamedTool, ResponseFormat, Tool
 
 __all__ = ["CHAT_REFUSED", "Caller", "ChatCompletionRequest", "ChatMessage", "TemplateOptions"]
@@ -75,16 +82,16 @@ class ChatMessage(ApiModel):
         "function_call": "deprecated; use tool_calls",
     }
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[dict[str, Any]] | None = Field(
+    content: str | Annotated[list[dict[str, Any]], Items(MOST_PARTS)] | None = Field(
         None, description='Text, or parts {"type": "text", "text": ...}.'
     )
     name: str | None = None
-    tool_calls: list[Caller] | None = None
+    tool_calls: Annotated[list[Caller], Items(MOST_TOOLS)] | None = None
     tool_call_id: str | None = None
     reasoning_content: str | None = Field(None, description="Thoughts of an earlier answer.")
     reasoning: str | None = Field(None, description="The same under vLLM's name.")
     refusal: str | None = None
-    annotations: list[dict[str, Any]] | None = Field(None, max_length=0)
+    annotations: Annotated[list[dict[str, Any]], Items(0)] | None = None
     parsed: Any = Field(None, description="Added by the openai package's parse(); no effect.")
     provider_specific_fields: Any = Field(None, description="Added by LiteLLM; no effect.")
 
@@ -96,9 +103,9 @@ class TemplateOptions(ApiModel):
 class ChatCompletionRequest(Sampling):
     refused: ClassVar[dict[str, str]] = CHAT_REFUSED
 
-    messages: list[ChatMessage] = Field(min_length=1)
+    messages: Annotated[list[ChatMessage], Items(MOST_MESSAGES, 1)]
     max_completion_tokens: int | None = Field(None, ge=1, lt=2**31, description="As max_tokens.")
-    tools: list[Tool] | None = None
+    tools: Annotated[list[Tool], Items(MOST_TOOLS)] | None = None
     tool_choice: Literal["none", "auto", "required"] | NamedTool | None = Field(
         None, description="Default auto with tools, else none."
     )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from gemma4_gateway.schemas.base import Sampling
+from gemma4_gateway.schemas.base import Items, Sampling
 from gemma4_gateway.schemas.chat import SAMPLING_REFUSED
 from gemma4_gateway.schemas.tools import ResponseFormat
 
 __all__ = ["COMPLETION_REFUSED", "CompletionRequest"]
 
+_MOST_PROMPTS = 64
 COMPLETION_REFUSED = SAMPLING_REFUSED | {
     "suffix": "the model was not trained to fill in the middle",
     "add_special_tokens": "BOS is put first once, always",
@@ -22,7 +23,7 @@ COMPLETION_REFUSED = SAMPLING_REFUSED | {
 class CompletionRequest(Sampling):
     refused: ClassVar[dict[str, str]] = COMPLETION_REFUSED
 
-    prompt: str | list[str] = Field(
+    prompt: str | Annotated[list[str], Items(_MOST_PROMPTS)] = Field(
         min_length=1,
         max_length=2**20,
         description="Text, or at most 64 texts that are answered one by one. BOS is added; turn "
@@ -35,6 +36,7 @@ class CompletionRequest(Sampling):
     @field_validator("prompt", mode="before")
     @classmethod
     def _text(cls, prompt: Any) -> Any:
-        if isinstance(prompt, list) and any(isinstance(item, int | list) for item in prompt):
+        some = prompt[:_MOST_PROMPTS] if isinstance(prompt, list) else []
+        if any(isinstance(item, int | list) for item in some):
             raise ValueError("token ids are not taken; send text")
         return prompt

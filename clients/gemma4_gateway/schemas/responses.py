@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from gemma4_gateway.schemas.base import ApiModel
+from gemma4_gateway.schemas.base import MOST_TOOLS, ApiModel, Items, Metadata
 from gemma4_gateway.schemas.tools import JsonObjectFormat, TextFormat, ToolName
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "ResponsesRequest",
 ]
 
+_MOST_ITEMS = 4096
 _STATELESS = "nothing is stored; send the earlier items in `input`"
 RESPONSES_REFUSED = {
     "previous_response_id": _STATELESS,
@@ -90,7 +91,7 @@ class ResponsesRequest(ApiModel):
     refused: ClassVar[dict[str, str]] = RESPONSES_REFUSED
 
     model: str = Field(description="One of the names of /v1/models.")
-    input: str | list[dict[str, Any]] = Field(
+    input: str | Annotated[list[dict[str, Any]], Items(_MOST_ITEMS)] = Field(
         min_length=1,
         description="Text, or items: messages, function_call, function_call_output, reasoning.",
     )
@@ -102,17 +103,17 @@ class ResponsesRequest(ApiModel):
     top_p: float | None = Field(None, gt=0, le=1)
     top_k: int | None = Field(None, ge=-1, lt=2**31, description="Not in OpenAI's API.")
     seed: int | None = Field(None, ge=-(2**63), lt=2**63, description="Not in OpenAI's API.")
-    tools: list[ResponseTool] | None = None
+    tools: Annotated[list[ResponseTool], Items(MOST_TOOLS)] | None = None
     tool_choice: Literal["none", "auto", "required"] | NamedResponseTool | None = None
     parallel_tool_calls: bool | None = Field(None, description="false: at most one call.")
     text: TextOptions | None = None
     reasoning: Reasoning | None = None
-    include: list[Literal["message.output_text.logprobs"]] | None = None
+    include: Annotated[list[Literal["message.output_text.logprobs"]], Items(16)] | None = None
     top_logprobs: int | None = Field(None, ge=0, le=0, description="Only 0: chosen tokens.")
     truncation: Literal["disabled"] | None = Field(None, description="Too long is refused.")
     store: Literal[False] | None = Field(None, description="Nothing is stored.")
     user: str | None = Field(None, description="No effect.")
-    metadata: dict[str, str] | None = Field(None, description="Given back; no other effect.")
+    metadata: Metadata | None = Field(None, description="Given back; no other effect.")
     service_tier: Literal["auto", "default"] | None = Field(None, description="No effect.")
     safety_identifier: str | None = Field(None, description="No effect.")
     prompt_cache_key: str | None = Field(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from gemma4_gateway.schemas.base import ApiModel
+from gemma4_gateway.schemas.base import MOST_MESSAGES, MOST_TOOLS, ApiModel, Items
 from gemma4_gateway.schemas.chat import ChatMessage, TemplateOptions
 from gemma4_gateway.schemas.tools import Tool
 
 __all__ = ["DetokenizeRequest", "TokenizeRequest"]
 
+_MOST_TOKENS = 131_072
 TOKENIZE_REFUSED = {
     "chat_template": "the template is the checkpoint's",
     "continue_final_message": "the last message must be from user or tool",
@@ -26,8 +27,8 @@ class TokenizeRequest(ApiModel):
 
     model: str | None = None
     prompt: str | None = Field(None, min_length=1)
-    messages: list[ChatMessage] | None = Field(None, min_length=1)
-    tools: list[Tool] | None = None
+    messages: Annotated[list[ChatMessage], Items(MOST_MESSAGES, 1)] | None = None
+    tools: Annotated[list[Tool], Items(MOST_TOOLS)] | None = None
     chat_template_kwargs: TemplateOptions | None = None
     add_special_tokens: bool | None = Field(
         None, description="With prompt: BOS first (default true)."
@@ -49,5 +50,7 @@ class TokenizeRequest(ApiModel):
 
 
 class DetokenizeRequest(ApiModel):
+    most_nodes: ClassVar[int] = _MOST_TOKENS + 1000
+
     model: str | None = None
-    tokens: list[int]
+    tokens: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Items(_MOST_TOKENS)]

@@ -12,7 +12,6 @@ from gemma4_gateway.translate.plan import EngineCall, Plan
 
 __all__ = ["plan_completion"]
 
-_MOST_PROMPTS = 64
 _HEAD_CHARS = 2048
 
 
@@ -20,8 +19,6 @@ def plan_completion(body: CompletionRequest) -> Plan:
     """Choices are numbered as OpenAI does: all of the first prompt, then of the second. Raises
     :class:`~gemma4_gateway.errors.ApiError` 400."""
     prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
-    if len(prompts) > _MOST_PROMPTS:
-        raise invalid("prompt", f"{len(prompts)} prompts; at most {_MOST_PROMPTS}")
     options = sampling_options(body, max_tokens=body.max_tokens)
     guide = format_guide(body.response_format, body.structured_outputs, source="response_format")
     names = {}

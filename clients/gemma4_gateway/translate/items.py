@@ -39,7 +39,7 @@ def input_messages(
 
 def _add(messages: list[dict[str, Any]], place: str, item: dict[str, Any]) -> None:
     kind = item.get("type", "message" if "role" in item else None)
-    if kind not in _FIELDS:
+    if not isinstance(kind, str) or kind not in _FIELDS:
         raise invalid(f"{place}.type", f"{kind!r} is not one of {', '.join(_FIELDS)}")
     unknown = [k for k, v in item.items() if k not in _FIELDS[kind] and v is not None]
     if unknown:

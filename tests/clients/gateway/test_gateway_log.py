@@ -15,7 +15,9 @@ NASTY = "/v1/x\n00:00:00 request status=200 \x1b[2J\x9b"
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_a_path_stays_on_its_line(form):
     out = io.StringIO()
-    Log(form, out).request(Record("req_1", "GET", NASTY, status=404))
+    log = Log(form, out)
+    log.request(Record("req_1", "GET", NASTY, status=404))
+    log.close()
     text = out.getvalue()
     assert text.count("\n") == 1 and text.endswith("\n")
     assert "\x1b" not in text

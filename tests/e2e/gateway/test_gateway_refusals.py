@@ -53,7 +53,7 @@ BAD = [
         400, "tool_choice", "response_format is given too",
     ),
     (CHAT, chat() | {"messages": []}, 400, "messages", "at least 1"),
-    (CHAT, chat() | {"messages": user("x") * 1025}, 400, "messages", "1025 messages"),
+    (CHAT, chat() | {"messages": user("x") * 1025}, 400, "messages", "1025 items; at most 1024"),
     (CHAT, chat() | {"messages": [{"role": "root", "content": "x"}]}, 400, "messages[0].role", "'root'"),
     (
         CHAT,
@@ -66,14 +66,14 @@ BAD = [
     (CHAT, {"model": MODEL}, 400, "messages", "required"),
     (TEXT, PROMPT | {"prompt": [1, 2]}, 400, "prompt", "token ids are not taken"),
     (TEXT, PROMPT | {"prompt": ""}, 400, "prompt", "at least 1"),
-    (TEXT, PROMPT | {"prompt": ["x"] * 65}, 400, "prompt", "65 prompts"),
+    (TEXT, PROMPT | {"prompt": ["x"] * 65}, 400, "prompt", "65 items; at most 64"),
     (TEXT, PROMPT | {"prompt": "<|image|>"}, 400, "prompt", "placeholder"),
     (TEXT, PROMPT | {"suffix": "y"}, 400, "suffix", "middle"),
     (TEXT, PROMPT | {"logprobs": 3}, 400, "logprobs", "chosen token only"),
     (TEXT, PROMPT | {"echo": True, "logprobs": 0}, 400, "echo", "prompt"),
     ("/tokenize", {"prompt": "x", "messages": user("x")}, 400, None, "exactly one"),
     ("/tokenize", {"prompt": "x", "chat_template": "y"}, 400, "chat_template", "checkpoint's"),
-    ("/detokenize", {"tokens": [-1]}, 400, "tokens", "out of range"),
+    ("/detokenize", {"tokens": [-1]}, 400, "tokens[0]", "greater than or equal to 0"),
     ("/detokenize", {"tokens": [10**6]}, 400, "tokens", "1000000 is not in 0"),
 ]  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""The body of a request: how it is read, bounded, parsed and checked."""

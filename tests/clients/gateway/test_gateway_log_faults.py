@@ -1,0 +1,251 @@
+"""A log that cannot be written ends nothing and delays nobody."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from clients.gateway.fake_backend import fake_backend
+from e2e.command import GEMMA4
+from gemma4_gateway.access_log import Log
+from gemma4_gateway.log_writer import LogWriter
+from gemma4_gateway.record import Record
+from hypothesis import given
+from hypothesis import strategies as st
+
+CHAT = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}]}).encode()
+
+
+@pytest.fixture(scope="module")
+def backend():
+    with fake_backend("good") as found:
+        yield found
+
+
+@pytest.fixture
+def port():
+    import socket
+
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def start(backend, port, **options):
+    return subprocess.Popen(
+        [
+            GEMMA4, "gateway", "--port", str(port), "--served-model-name", "m",
+            f"--backend={backend.address}",
+        ],
+        stdin=subprocess.DEVNULL, **options,
+    )  # fmt: skip
+
+
+def ask(port: int, path: str, body: bytes | None = None) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request(
+            "POST" if body else "GET", path, body, {"content-type": "application/json"}
+        )
+        reply = connection.getresponse()
+        reply.read()
+        return reply.status
+    finally:
+        connection.close()
+
+
+def until_ready(port: int, process: subprocess.Popen) -> None:
+    end = time.monotonic() + 30
+    while True:
+        assert process.poll() is None, process.returncode
+        assert time.monotonic() < end
+        try:
+            if ask(port, "/health/ready") == 200:
+                return
+        except OSError:
+            time.sleep(0.05)
+
+
+def dropped(port: int) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    return int(float(re.search(r"^gemma4_gateway_log_lines_dropped (\S+)", text, re.M)[1]))
+
+
+def serves(port: int, count: int) -> None:
+    for _ in range(count):
+        assert ask(port, "/v1/chat/completions", CHAT) == 200
+
+
+def stop(process: subprocess.Popen, sig: signal.Signals = signal.SIGTERM) -> None:
+    process.send_signal(sig)
+    assert process.wait(20) == 0
+
+
+def test_the_reader_has_gone(backend, port):
+    process = start(backend, port, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    until_ready(port, process)
+    process.stdout.close()
+    process.stderr.close()
+    serves(port, 20)
+    end = time.monotonic() + 10
+    while dropped(port) == 0:
+        assert time.monotonic() < end
+    serves(port, 20)
+    stop(process)
+
+
+def test_the_reader_is_frozen(backend, port):
+    """Nobody reads the pipe: it fills, and then the queue does."""
+    process = start(backend, port, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    until_ready(port, process)
+    # A pipe keeps 64 KiB; a path in the line makes that few requests.
+    for _ in range(300):
+        assert ask(port, "/" + "x" * 500) == 404
+    serves(port, 50)
+    stop(process)
+    process.stdout.close()
+    process.stderr.close()
+
+
+def test_the_disk_is_full(backend, port):
+    with Path("/dev/full").open("w") as full:
+        process = start(backend, port, stdout=full, stderr=full)
+        until_ready(port, process)
+        serves(port, 20)
+        end = time.monotonic() + 10
+        while dropped(port) == 0:
+            assert time.monotonic() < end
+        stop(process)
+
+
+def test_no_output_at_all(backend, port):
+    process = start(
+        backend, port, preexec_fn=lambda: (os.close(1), os.close(2)), stdout=None, stderr=None
+    )
+    until_ready(port, process)
+    serves(port, 20)
+    stop(process)
+
+
+def test_a_terminal_that_closes_drains(backend, port):
+    leader, follower = pty.openpty()
+    process = start(
+        backend, port, stdout=follower, stderr=follower, start_new_session=True,
+        preexec_fn=lambda: __import__("fcntl").ioctl(1, __import__("termios").TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(follower)
+    reader = threading.Thread(target=drain_fd, args=(leader,), daemon=True)
+    reader.start()
+    until_ready(port, process)
+    serves(port, 3)
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(20) == 0
+
+
+def drain_fd(descriptor: int) -> None:
+    try:
+        while os.read(descriptor, 4096):
+            pass
+    except OSError:
+        pass
+
+
+@pytest.mark.parametrize("sig", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_signals_drain_and_say_so(backend, port, sig):
+    process = start(backend, port, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    until_ready(port, process)
+    process.send_signal(sig)
+    text = process.stderr.read().decode()
+    assert process.wait(20) == 0
+    stopped = [json.loads(line) for line in text.splitlines() if '"stopped"' in line]
+    assert [s["signal"] for s in stopped] == [sig.name]
+
+
+def test_hangups_are_ignored_under_nohup(backend, port):
+    process = start(
+        backend, port, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )  # fmt: skip
+    until_ready(port, process)
+    process.send_signal(signal.SIGHUP)
+    serves(port, 5)
+    stop(process)
+
+
+class Broken(io.StringIO):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error: Exception | None = error
+
+    def write(self, text: str) -> int:
+        if self.error is not None:
+            raise self.error
+        return super().write(text)
+
+
+def test_lines_come_again_and_tell_what_was_lost():
+    out = Broken(OSError(28, "No space left on device"))
+    log = Log("json", out)
+    log.event("a")
+    log._writer.flush(5)
+    assert log.dropped == 1
+    out.error = None
+    log.event("b")
+    log._writer.flush(5)
+    assert json.loads(out.getvalue()) | {"lines_dropped": 1, "event": "b"} == json.loads(
+        out.getvalue()
+    )
+
+
+def test_a_full_queue_drops_and_does_not_wait():
+    read, write = os.pipe()
+    with os.fdopen(read) as reader, os.fdopen(write, "w") as out:
+        writer = LogWriter(out, most_lines=100)
+        started = time.monotonic()
+        for _ in range(50_000):
+            writer.write("x" * 200)
+        assert time.monotonic() - started < 5
+        assert writer.dropped > 40_000
+        assert not writer.flush(0.1)
+        lines = threading.Thread(target=reader.read, daemon=True)
+        lines.start()
+        assert writer.flush(10)
+        writer.close()
+
+
+NASTY = st.text(alphabet=st.characters(exclude_categories=[]), max_size=60)
+
+
+@given(NASTY, NASTY, st.sampled_from(["json", "text"]))
+def test_no_text_forges_a_line_or_a_field(path, error, form):
+    out = io.StringIO()
+    log = Log(form, out)
+    record = Record("req_1", "GET", path, status=404)
+    record.error = error
+    log.request(record)
+    log.close()
+    text = out.getvalue()
+    assert text.endswith("\n") and len(text.splitlines()) == 1
+    assert text.isascii() or not re.search(
+        "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]", text
+    )
+    if form == "text":
+        unquoted = re.sub(r'"(?:[^"\\]|\\.)*"', "Q", text)
+        assert unquoted.count("status=") == 1
+        assert unquoted.count("key=") == 1
+    else:
+        assert json.loads(text)["path"] == path[:512]

@@ -1,0 +1,124 @@
+"""Which requests another back end gets when one fails. Fake back ends that really die."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from clients.broken import free_port
+from clients.gateway.fake_backend import fake_backend
+from clients.gateway.in_process import gateway_before
+
+
+def settle(condition, timeout=10.0):
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, f"not within {timeout} s"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_poison_request_kills_exactly_one(stream):
+    with (
+        fake_backend("poison") as a,
+        fake_backend("poison") as b,
+        gateway_before(a.address, b.address) as gateway,
+    ):
+        reply = gateway.chat("poison", stream=stream)
+        assert reply.status_code == 503
+        error = reply.json()["error"]
+        assert error["code"] == "backend_lost"
+        assert "may have begun the request" in error["message"]
+        assert reply.headers["retry-after"]
+        settle(lambda: [a.died, b.died].count(True) == 1)
+        settle(lambda: len(a.requests) + len(b.requests) == 1)
+        for i in range(20):
+            assert gateway.chat(f"hi {i}").status_code == 200
+        assert [a.died, b.died].count(True) == 1
+
+
+def test_one_that_refuses_costs_nobody_an_answer():
+    with (
+        fake_backend("refusing") as a,
+        fake_backend("good") as b,
+        gateway_before(a.address, b.address, health_interval=60) as gateway,
+    ):
+        # It says ready and refuses: a back end whose drain has just begun.
+        gateway.gateway.backends[0].mark(ready=True)
+        replies = [gateway.chat(f"hi {i}") for i in range(20)]
+        assert {r.status_code for r in replies} == {200}
+        settle(lambda: len(b.requests) == 20 and a.requests)
+
+
+def test_one_that_is_not_there_and_one_that_comes_back():
+    with (
+        free_port() as port,
+        fake_backend("good") as b,
+        gateway_before(f"127.0.0.1:{port}", b.address) as gateway,
+    ):
+        assert {gateway.chat(f"hi {i}").status_code for i in range(10)} == {200}
+    with (
+        fake_backend("poison") as a,
+        fake_backend("good") as b,
+        gateway_before(a.address, b.address) as gateway,
+    ):
+        texts = [f"hi {i}" for i in range(30)]
+        for text in texts:
+            assert gateway.chat(text).status_code == 200
+        settle(lambda: a.requests and b.requests)
+        a.process.kill()
+        a.process.wait()
+        # Nothing of these was under way: each is refused a connection, or finds it closed before
+        # it is sent.
+        assert {gateway.chat(text).status_code for text in texts} == {200}
+        with fake_backend("good", a.port) as again:
+            settle(lambda: all(x.ready for x in gateway.gateway.backends))
+
+            def used_again():
+                assert {gateway.chat(text).status_code for text in texts} == {200}
+                return bool(again.requests)
+
+            settle(used_again, 40)
+
+
+def test_a_dead_preprocessing_is_found_before_a_request_finds_it():
+    """Triton says that the model is ready."""
+    with (
+        fake_backend("dead") as a,
+        fake_backend("good") as b,
+        gateway_before(a.address, b.address) as gateway,
+    ):
+        assert not gateway.gateway.backends[0].ready
+        assert "preprocessing_0_0" in gateway.gateway.backends[0].reason
+        assert {gateway.chat(f"hi {i}").status_code for i in range(30)} == {200}
+        settle(lambda: len(b.requests) == 30)
+        assert not a.requests
+
+
+def test_a_preprocessing_that_dies_of_a_request_costs_that_request():
+    """The others that wait there are answered elsewhere; it is out at once."""
+    with (
+        fake_backend("killed") as a,
+        fake_backend("killed") as b,
+        gateway_before(a.address, b.address, health_interval=60) as gateway,
+    ):
+        with ThreadPoolExecutor(9) as pool:
+            first = pool.submit(gateway.chat, "poison")
+            settle(lambda: a.requests or b.requests)
+            rest = list(pool.map(lambda i: gateway.chat(f"hi {i}"), range(8)))
+        reply = first.result()
+        assert (reply.status_code, reply.json()["error"]["code"]) == (503, "backend_lost")
+        assert {r.status_code for r in rest} == {200}
+        poisoned = [x for x in (a, b) if any("poison" in r for r in x.requests)]
+        assert len(poisoned) == 1
+        assert [x.ready for x in gateway.gateway.backends].count(False) == 1
+
+
+def test_all_dead_says_why():
+    with fake_backend("dead") as a, gateway_before(a.address) as gateway:
+        reply = gateway.chat("hi")
+        assert reply.status_code == 503
+        assert reply.json()["error"]["code"] == "unavailable"
+        with gateway.http() as http:
+            assert http.get("/health/ready").status_code == 503
