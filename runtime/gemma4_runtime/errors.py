@@ -39,6 +39,9 @@ class Status(StrEnum):
 _WIRE = re.compile(r"(?:^|[\s,])(" + "|".join(s.value for s in Status) + r"): (.*)\Z", re.DOTALL)
 
 
+_MAX_WIRE = 4000
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
 _TRITON_CODES = {
     Status.INVALID_ARGUMENT: "INVALID_ARG",
     Status.DEADLINE_EXCEEDED: "CANCELLED",
@@ -63,8 +66,13 @@ class RequestError(Exception):
         return _TRITON_CODES.get(self.status, self.status.value)
 
     def to_wire(self) -> str:
-        """``STATUS: message``, the text that goes into a Triton error."""
-        return f"{self.status.value}: {self.message}"
+        """``STATUS: message``, the text that goes into a Triton error: encodable, without the
+        control characters by which a part would be lost or a terminal be told things, and never
+        long, however much of the input the message repeats."""
+        text = f"{self.status.value}: {self.message}"
+        if len(text) > _MAX_WIRE:
+            text = f"{text[: _MAX_WIRE // 2]} ... {text[-_MAX_WIRE // 2 :]}"
+        return _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def invalid(field: str, message: str) -> RequestError:

@@ -28,7 +28,8 @@ __all__ = [
 ]
 
 KEY_PARAMETER = "gemma4_key"
-"""Request parameter by which gemma4_unary names the key that it will cancel by."""
+"""Request parameter by which gemma4_unary names the key that it will cancel by; no client can:
+see :mod:`gemma4_runtime.server.request_key`."""
 
 FEED_PARAMETER = "gemma4_feed"
 """Request parameter by which a client of the engine step says where it wants the chunks: KEY/NUMBER

@@ -1,17 +1,21 @@
 """Engine step: requests in, chunks out. All logic is in gemma4_runtime.server.engine_step."""
 
-import json
+from functools import partial
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from gemma4_runtime.errors import RequestError, internal, parse_wire
-from gemma4_runtime.messages import FEED_PARAMETER, KEY_PARAMETER, Chunk, encode
+from gemma4_runtime.errors import RequestError
+from gemma4_runtime.messages import KEY_PARAMETER, Chunk, encode
 from gemma4_runtime.output.render import pack, render
+from gemma4_runtime.server.call import engine_call, feed_place, parameters_of, poll_text
 from gemma4_runtime.server.engine_step import EngineStep
+from gemma4_runtime.server.guard import attempt, relayed, told
 from gemma4_runtime.server.model_process import start_model_process
+from gemma4_runtime.server.seal import Kind, Sealer
 from gemma4_runtime.settings import load_settings
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
+STEP = "engine"
 
 
 class TritonPythonModel:
@@ -22,41 +26,40 @@ class TritonPythonModel:
 
     def execute(self, requests: list) -> None:
         for request in requests:
-            inputs = {tensor.name(): tensor for tensor in request.inputs()}
-            kind = ToEnsemble if "request" in inputs else ToClient
-            transport = kind(request.get_response_sender())
+            transport = ToClient(request.get_response_sender())
             try:
-                if "feed" in inputs:
-                    self._step.poll(inputs["feed"].as_numpy().flat[0].decode(), transport)
-                elif "request" in inputs:
+                inputs = {tensor.name(): tensor for tensor in request.inputs()}
+                call = engine_call(inputs)
+                if call == "feed":
+                    self._step.poll(poll_text(inputs["feed"].as_numpy()), transport)
+                elif call == "request":
+                    transport = ToEnsemble(transport.sender, self._step.sealer)
                     self._step.submit(inputs["request"].as_numpy().tobytes(), transport)
                 else:
-                    parameters = json.loads(request.parameters() or "{}")
-                    prepared = _prepared(request, parameters.get(KEY_PARAMETER, ""))
-                    place = str(parameters.get(FEED_PARAMETER, ""))
+                    parameters = parameters_of(request.parameters())
+                    place = feed_place(parameters)
+                    prepared = _prepared(request, parameters)
                     self._step.submit(prepared.as_numpy().tobytes(), transport, place)
-            except RequestError as error:
-                transport.fail(error)
             except Exception as error:
-                transport.fail(internal(f"engine step: {error}"))
+                attempt(partial(transport.fail, told(error, STEP)), STEP)
 
     def finalize(self) -> None:
         self._step.close()
         self._beat.close()
 
 
-def _prepared(request: object, key: str) -> object:
+def _prepared(request: object, parameters: dict) -> object:
     """What preprocessing makes of the inputs of a direct call."""
     call = pb_utils.InferenceRequest(
         model_name="preprocessing",
         inputs=request.inputs(),
         requested_output_names=["request"],
         request_id=request.request_id(),
-        parameters={KEY_PARAMETER: key},
+        parameters={name: parameters[name] for name in (KEY_PARAMETER,) if name in parameters},
     )
     response = call.exec()
     if response.has_error():
-        raise parse_wire(response.error().message())
+        raise relayed(response.error().message())
     return pb_utils.get_output_tensor_by_name(response, "request")
 
 
@@ -64,27 +67,27 @@ class Transport:
     """gemma4_runtime.server.stream.Transport over a Triton response sender."""
 
     def __init__(self, sender: object) -> None:
-        self._sender = sender
+        self.sender = sender
 
     def send(self, chunk: Chunk, *, final: bool) -> None:
         self._send(self.encode(chunk), final=final)
 
     def end(self) -> None:
-        self._sender.send(flags=FINAL)
+        self.sender.send(flags=FINAL)
 
     def _send(self, data: bytes, *, final: bool) -> None:
         tensor = pb_utils.Tensor(self.output, np.frombuffer(data, np.uint8)[np.newaxis])
         response = pb_utils.InferenceResponse([tensor])
-        self._sender.send(response, flags=FINAL if final else 0)
+        self.sender.send(response, flags=FINAL if final else 0)
 
     def fail(self, error: RequestError) -> None:
         triton_error = pb_utils.TritonError(
             error.to_wire(), getattr(pb_utils.TritonError, error.triton_code)
         )
-        self._sender.send(pb_utils.InferenceResponse([], triton_error), flags=FINAL)
+        self.sender.send(pb_utils.InferenceResponse([], triton_error), flags=FINAL)
 
     def client_gone(self) -> bool:
-        return self._sender.is_cancelled()
+        return self.sender.is_cancelled()
 
 
 class ToEnsemble(Transport):
@@ -92,9 +95,12 @@ class ToEnsemble(Transport):
 
     direct, output = False, "chunk"
 
-    @staticmethod
-    def encode(chunk: Chunk) -> bytes:
-        return encode(chunk)
+    def __init__(self, sender: object, sealer: Sealer) -> None:
+        super().__init__(sender)
+        self._sealer = sealer
+
+    def encode(self, chunk: Chunk) -> bytes:
+        return self._sealer.seal(Kind.CHUNK, encode(chunk))
 
 
 class ToClient(Transport):
@@ -105,6 +111,5 @@ class ToClient(Transport):
     def answer(self, data: bytes, *, final: bool) -> None:
         self._send(data, final=final)
 
-    @staticmethod
-    def encode(chunk: Chunk) -> bytes:
+    def encode(self, chunk: Chunk) -> bytes:
         return pack(render(chunk))

@@ -1,15 +1,18 @@
 """One whole answer of gemma4 per call, for clients that cannot stream."""
 
 import json
-import uuid
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from gemma4_runtime.errors import RequestError, internal, invalid, parse_wire
+from gemma4_runtime.errors import RequestError, internal, invalid
 from gemma4_runtime.messages import KEY_PARAMETER
+from gemma4_runtime.server.board import BOARD_NAME
 from gemma4_runtime.server.client_watch import ClientWatch
 from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
+from gemma4_runtime.server.guard import relayed, told
+from gemma4_runtime.server.live_board import LiveBoard
 from gemma4_runtime.server.model_process import start_model_process
+from gemma4_runtime.server.request_key import new_key, sealed_key
 from gemma4_runtime.settings import load_settings
 
 
@@ -20,6 +23,7 @@ class TritonPythonModel:
         run_dir = load_settings().run_dir
         self._beat = start_model_process(run_dir)
         self._control = ControlClient(run_dir / CONTROL_NAME)
+        self._live = LiveBoard(run_dir / BOARD_NAME)
 
     def finalize(self) -> None:
         self._beat.close()
@@ -28,27 +32,33 @@ class TritonPythonModel:
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: object) -> object:
+        try:
+            return self._ask(request)
+        except Exception as error:
+            return _failure(told(error, "gemma4_unary"))
+
+    def _ask(self, request: object) -> object:
         inputs = {tensor.name(): tensor for tensor in request.inputs()}
         stream = inputs.pop("stream", None)
         if stream is not None and stream.as_numpy().any():
-            return _failure(invalid("stream", "gemma4_unary gives one whole answer; call gemma4"))
+            raise invalid("stream", "gemma4_unary gives one whole answer; call gemma4")
         whole = pb_utils.Tensor("stream", np.array([[False]]))
-        key = uuid.uuid4().hex
+        key = new_key()
         call = pb_utils.InferenceRequest(
             model_name="gemma4",
             inputs=[*inputs.values(), whole],
             requested_output_names=self._outputs,
             request_id=request.request_id(),
-            parameters={KEY_PARAMETER: key},
+            parameters={KEY_PARAMETER: sealed_key(key, self._live.get().sealer)},
         )
         with ClientWatch(request.is_cancelled, lambda: self._control.send("cancel", key)):
             responses = list(call.exec(decoupled=True))
         for response in responses:
             if response.has_error():
-                return _failure(parse_wire(response.error().message()))
+                raise relayed(response.error().message())
             if tensors := response.output_tensors():
                 return pb_utils.InferenceResponse(tensors)
-        return _failure(internal("the engine gave no answer"))
+        raise internal("the engine gave no answer")
 
 
 def _failure(error: RequestError) -> object:

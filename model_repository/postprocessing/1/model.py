@@ -1,15 +1,19 @@
 """Postprocessing: one chunk in, its text out. Notices a client that has gone."""
 
+from functools import partial
+
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from gemma4_runtime.messages import decode_chunk
+from gemma4_runtime.errors import RequestError
 from gemma4_runtime.output.render import ChunkText, render
 from gemma4_runtime.server.board import Field
 from gemma4_runtime.server.exit_door import ExitDoor
+from gemma4_runtime.server.guard import attempt, told
 from gemma4_runtime.server.model_process import start_model_process
 from gemma4_runtime.settings import load_settings
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
+STEP = "postprocessing"
 
 
 class TritonPythonModel:
@@ -26,16 +30,24 @@ class TritonPythonModel:
             self._pass_on(request)
 
     def _pass_on(self, request: object) -> None:
-        data = pb_utils.get_input_tensor_by_name(request, "chunk").as_numpy()
-        chunk = decode_chunk(data.tobytes())
         sender = request.get_response_sender()
-        if chunk.check and request.is_cancelled():
-            self._door.cancel(chunk.key)
-        if chunk.probe:
-            sender.send(flags=FINAL)
-        else:
-            sender.send(pb_utils.InferenceResponse(_tensors(render(chunk))), flags=FINAL)
-        self._door.handled()
+        try:
+            data = pb_utils.get_input_tensor_by_name(request, "chunk").as_numpy()
+            chunk = self._door.read(data.tobytes())
+            if chunk.check and request.is_cancelled():
+                self._door.cancel(chunk.key)
+            if chunk.probe:
+                sender.send(flags=FINAL)
+            else:
+                sender.send(_response(render(chunk)), flags=FINAL)
+            self._door.handled()
+        except Exception as error:
+            attempt(partial(sender.send, _failure(told(error, STEP)), flags=FINAL), STEP)
+
+
+def _failure(error: RequestError) -> object:
+    code = getattr(pb_utils.TritonError, error.triton_code)
+    return pb_utils.InferenceResponse([], pb_utils.TritonError(error.to_wire(), code))
 
 
 def _text(name: str, value: str) -> object:
@@ -46,17 +58,19 @@ def _array(name: str, values: list, dtype: type) -> object:
     return pb_utils.Tensor(name, np.array([values], dtype=dtype))
 
 
-def _tensors(chunk: ChunkText) -> list:
-    return [
-        _text("text_output", chunk.text_output),
-        _text("reasoning_output", chunk.reasoning_output),
-        _text("tool_calls", chunk.tool_calls),
-        _text("finish_reason", chunk.finish_reason),
-        _text("timings", chunk.timings),
-        _array("chunk_index", [chunk.chunk_index], np.int32),
-        _array("prompt_tokens", [chunk.prompt_tokens], np.int32),
-        _array("completion_tokens", [chunk.completion_tokens], np.int32),
-        _array("output_ids", chunk.output_ids, np.int32),
-        _array("output_log_probs", chunk.output_log_probs, np.float32),
-        _array("cum_log_probs", [chunk.cum_log_probs], np.float32),
-    ]
+def _response(chunk: ChunkText) -> object:
+    return pb_utils.InferenceResponse(
+        [
+            _text("text_output", chunk.text_output),
+            _text("reasoning_output", chunk.reasoning_output),
+            _text("tool_calls", chunk.tool_calls),
+            _text("finish_reason", chunk.finish_reason),
+            _text("timings", chunk.timings),
+            _array("chunk_index", [chunk.chunk_index], np.int32),
+            _array("prompt_tokens", [chunk.prompt_tokens], np.int32),
+            _array("completion_tokens", [chunk.completion_tokens], np.int32),
+            _array("output_ids", chunk.output_ids, np.int32),
+            _array("output_log_probs", chunk.output_log_probs, np.float32),
+            _array("cum_log_probs", [chunk.cum_log_probs], np.float32),
+        ]
+    )

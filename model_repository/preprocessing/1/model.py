@@ -1,14 +1,13 @@
 """Preprocessing: tensors in, one validated and tokenized request out."""
 
-import json
 import time
-import uuid
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
-from gemma4_runtime.messages import KEY_PARAMETER
+from gemma4_runtime.server.call import parameters_of
 from gemma4_runtime.server.frontdoor import FrontDoor
+from gemma4_runtime.server.guard import told
 from gemma4_runtime.server.model_process import start_model_process
 from gemma4_runtime.settings import load_settings
 
@@ -26,20 +25,19 @@ class TritonPythonModel:
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: object) -> object:
-        inputs = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
         try:
             made = self._door.admit(
-                inputs, request_id=request.request_id(), key=_key(request), now=time.time()
+                {tensor.name(): tensor.as_numpy() for tensor in request.inputs()},
+                request_id=request.request_id(),
+                parameters=parameters_of(request.parameters()),
+                now=time.time(),
             )
-        except RequestError as error:
-            return pb_utils.InferenceResponse([], _triton_error(error))
+        except Exception as error:
+            return _failure(told(error, "preprocessing"))
         data = np.frombuffer(made, np.uint8)[np.newaxis]
         return pb_utils.InferenceResponse([pb_utils.Tensor("request", data)])
 
 
-def _key(request: object) -> str:
-    return str(json.loads(request.parameters() or "{}").get(KEY_PARAMETER) or uuid.uuid4().hex)
-
-
-def _triton_error(error: RequestError) -> object:
-    return pb_utils.TritonError(error.to_wire(), getattr(pb_utils.TritonError, error.triton_code))
+def _failure(error: RequestError) -> object:
+    code = getattr(pb_utils.TritonError, error.triton_code)
+    return pb_utils.InferenceResponse([], pb_utils.TritonError(error.to_wire(), code))

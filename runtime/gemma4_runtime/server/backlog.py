@@ -37,6 +37,8 @@ class Backlog:
         """True while postprocessing has enough before it. ``now``: :func:`time.monotonic`."""
         with self._lock:
             handled = self._board[Field.CHUNKS_HANDLED]
+            # A client can send postprocessing its own chunks again: no more were handled than sent.
+            self._base = min(self._base, self._sent - handled)
             if self._sent - self._base - handled <= _MOST:
                 return False
             if handled != self._seen[0]:

@@ -2,15 +2,19 @@
 
 The engine step writes load and state, postprocessing writes how many chunks it has handled;
 preprocessing (admission) and ``gemma4 serve`` (drain, supervision) read. Every field is an
-aligned 8-byte word with one writer, so reads and writes need no lock.
+aligned 8-byte word with one writer, so reads and writes need no lock. The key, by which the steps
+know each other's messages, is written before the board can be opened and never again.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+import secrets
 from enum import IntEnum
 from pathlib import Path
+
+from gemma4_runtime.server.seal import KEY_BYTES
 
 __all__ = ["BOARD_NAME", "Board", "Field"]
 
@@ -45,10 +49,19 @@ class Field(IntEnum):
     KV_BLOCKS_USED = 17
     KV_BLOCKS = 18
     """Of the engine's paged KV cache; 0 where it has none, or has not said yet."""
-    SEAL = 19
-    """Random, of this run: see :mod:`gemma4_runtime.server.seal`."""
     CHUNKS_HANDLED = 32
     """Written by postprocessing."""
+    KEY = 60
+    """The first of four words, :attr:`Board.key`."""
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)
+
+
+def _new_board() -> bytes:
+    start = _MAGIC.to_bytes(_WORD, "little").ljust(Field.KEY * _WORD, b"\0")
+    return (start + secrets.token_bytes(KEY_BYTES)).ljust(_SIZE, b"\0")
 
 
 class Board:
@@ -60,11 +73,14 @@ class Board:
         if create:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             fresh = path.with_name(f"{path.name}.{os.getpid()}")
-            with fresh.open("wb") as file:
-                file.write(_MAGIC.to_bytes(_WORD, "little").ljust(_SIZE, b"\0"))
+            fresh.unlink(missing_ok=True)
+            with open(fresh, "xb", opener=_private) as file:
+                file.write(_new_board())
             fresh.replace(path)
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), _SIZE)
+            self.inode = os.fstat(file.fileno()).st_ino
+            """Another one at the same path is another run's board."""
         self._words = memoryview(self._map).cast("Q")
         if self[Field.MAGIC] != _MAGIC:
             self.close()
@@ -76,9 +92,16 @@ class Board:
     def __setitem__(self, field: Field, value: int) -> None:
         self._words[field] = value
 
+    @property
+    def key(self) -> bytes:
+        """Of this run's :class:`~gemma4_runtime.server.seal.Sealer`. It stays in this server's
+        processes: the file can be read by its owner only."""
+        start = Field.KEY * _WORD
+        return self._map[start : start + KEY_BYTES]
+
     def snapshot(self) -> dict[str, int]:
         """The counts by lower-case name."""
-        hidden = (Field.MAGIC, Field.SEAL)
+        hidden = (Field.MAGIC, Field.KEY)
         return {field.name.lower(): self[field] for field in Field if field not in hidden}
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 
 from gemma4_runtime.engines.base import Engine, EngineFinish
-from gemma4_runtime.errors import RequestError, Status, internal
+from gemma4_runtime.errors import RequestError, Status, internal, invalid
 from gemma4_runtime.messages import Chunk, GenerationRequest
 from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.output.vocab import TokenTable
@@ -89,7 +89,7 @@ class Emitter:
         )  # fmt: skip
         with self._lock:
             if request.key in self._streams:
-                refusal: RequestError | None = internal(f"request key {request.key} is in use")
+                refusal: RequestError | None = invalid("request", "was sent before, and still runs")
             else:
                 refusal = None
                 self._streams[request.key] = stream

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Sequence
 from threading import Event
 
@@ -11,7 +10,12 @@ from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.errors import RequestError, unavailable
 from gemma4_runtime.manifest import read_manifest
-from gemma4_runtime.messages import FEED_PARAMETER, GenerationRequest, SamplingParams
+from gemma4_runtime.messages import (
+    FEED_PARAMETER,
+    GenerationRequest,
+    SamplingParams,
+    decode_request,
+)
 from gemma4_runtime.output.vocab import load_token_table
 from gemma4_runtime.server.access_log import log_event, log_request
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
@@ -19,7 +23,8 @@ from gemma4_runtime.server.control import CONTROL_NAME, ControlServer
 from gemma4_runtime.server.emitters import Emitters
 from gemma4_runtime.server.feed import Poll, parse_place
 from gemma4_runtime.server.loss import LossWatch
-from gemma4_runtime.server.seal import unseal
+from gemma4_runtime.server.request_check import RequestCheck
+from gemma4_runtime.server.seal import Kind, Sealer
 from gemma4_runtime.server.stream import Transport
 from gemma4_runtime.settings import Settings
 
@@ -42,7 +47,8 @@ class EngineStep:
         self._board[Field.SLOTS] = self._engine.info.slots
         self._board[Field.MAX_QUEUED] = self._engine.info.max_queued
         self._board[Field.ENGINE_PID] = os.getpid()
-        self._board[Field.SEAL] = secrets.randbits(64)
+        self.sealer = Sealer(self._board.key)
+        self._check = RequestCheck(self._engine.info)
         self._emitters = Emitters(self._engine, table, self._board, on_end=log_request)
         self._loss = LossWatch(self._engine, self._board, abort=self._emitters.abort_all)
         self._control = ControlServer(settings.run_dir / CONTROL_NAME, self._command)
@@ -52,7 +58,8 @@ class EngineStep:
     def submit(self, data: bytes, transport: Transport, place: str = "") -> None:
         """Start one request as preprocessing made it; ``place`` is KEY/NUMBER of a feed. Raises
         :class:`~gemma4_runtime.errors.RequestError` for one that it did not make."""
-        request = unseal(data, self._board[Field.SEAL])
+        request = decode_request(self.sealer.unseal(Kind.REQUEST, data))
+        self._check.check(request)
         named = parse_place(place, field=FEED_PARAMETER) if place else None
         self._emitters.open(request, transport, named)
 

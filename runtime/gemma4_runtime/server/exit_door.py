@@ -1,9 +1,13 @@
-"""What postprocessing does beside rendering: count chunks, and pass on that a client has gone."""
+"""What postprocessing does beside rendering: check and count chunks, and pass on that a client has
+gone."""
 
 from __future__ import annotations
 
-from gemma4_runtime.server.board import BOARD_NAME, Board, Field
+from gemma4_runtime.messages import Chunk, decode_chunk
+from gemma4_runtime.server.board import BOARD_NAME, Field
 from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
+from gemma4_runtime.server.live_board import LiveBoard
+from gemma4_runtime.server.seal import Kind
 from gemma4_runtime.settings import Settings
 
 __all__ = ["ExitDoor"]
@@ -15,9 +19,13 @@ class ExitDoor:
 
     def __init__(self, settings: Settings, counter: Field) -> None:
         self._counter = counter
-        self._run_dir = settings.run_dir
         self._control = ControlClient(settings.run_dir / CONTROL_NAME)
-        self._board: Board | None = None
+        self._live = LiveBoard(settings.run_dir / BOARD_NAME)
+
+    def read(self, sealed: bytes) -> Chunk:
+        """The engine step's chunk. Raises :class:`~gemma4_runtime.errors.RequestError`
+        INVALID_ARGUMENT for anybody else's."""
+        return decode_chunk(self._live.get().sealer.unseal(Kind.CHUNK, sealed))
 
     def cancel(self, key: str) -> None:
         """The client of request ``key`` has gone."""
@@ -25,6 +33,4 @@ class ExitDoor:
 
     def handled(self) -> None:
         """One more chunk is through; the emitter paces itself by this count."""
-        if self._board is None:
-            self._board = Board(self._run_dir / BOARD_NAME)
-        self._board[self._counter] = self._board[self._counter] + 1
+        self._live.get().board[self._counter] += 1

@@ -13,8 +13,12 @@ from gemma4_runtime.errors import overloaded, unavailable
 from gemma4_runtime.input.prepare import Preparer
 from gemma4_runtime.limits import Limits
 from gemma4_runtime.manifest import Manifest, read_manifest
+from gemma4_runtime.messages import encode
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
-from gemma4_runtime.server.seal import seal
+from gemma4_runtime.server.call import check_id
+from gemma4_runtime.server.live_board import LiveBoard
+from gemma4_runtime.server.request_key import request_key
+from gemma4_runtime.server.seal import Kind
 from gemma4_runtime.settings import Settings
 
 __all__ = ["FrontDoor", "preparer_of"]
@@ -38,26 +42,24 @@ class FrontDoor:
     def __init__(self, settings: Settings) -> None:
         folder = settings.engine_dir
         self._preparer = preparer_of(folder, read_manifest(folder))
-        self._board_path = settings.run_dir / BOARD_NAME
-        self._board: Board | None = None
+        self._live = LiveBoard(settings.run_dir / BOARD_NAME)
 
     def admit(
-        self, tensors: Mapping[str, npt.NDArray[Any]], *, request_id: str, key: str, now: float
+        self,
+        tensors: Mapping[str, npt.NDArray[Any]],
+        *,
+        request_id: str,
+        parameters: Mapping[str, Any],
+        now: float,
     ) -> bytes:
-        """A request for the engine step. Raises :class:`~gemma4_runtime.errors.RequestError`:
-        UNAVAILABLE, INVALID_ARGUMENT."""
-        board = self._open_board()
-        self._check_load(board)
+        """A sealed request for the engine step. Raises
+        :class:`~gemma4_runtime.errors.RequestError`: UNAVAILABLE, INVALID_ARGUMENT."""
+        live = self._live.get()
+        key = request_key(parameters, live.sealer)
+        check_id(request_id)
+        self._check_load(live.board)
         request = self._preparer.prepare(tensors, request_id=request_id, key=key, now=now)
-        return seal(request, board[Field.SEAL])
-
-    def _open_board(self) -> Board:
-        if self._board is None:
-            try:
-                self._board = Board(self._board_path)
-            except FileNotFoundError:
-                raise unavailable("the engine is not ready yet; retry later") from None
-        return self._board
+        return live.sealer.seal(Kind.REQUEST, encode(request))
 
     @staticmethod
     def _check_load(board: Board) -> None:

@@ -222,7 +222,7 @@ def test_refusals_and_broken_transports_end_once(stack):
     emitter.open(request("b"), refused)
     assert refused.error.status is Status.UNAVAILABLE
     emitter.open(request("a"), again := Recorder(board))
-    assert again.error.status is Status.INTERNAL
+    assert again.error.status is Status.INVALID_ARGUMENT
     emitter.abort_all(RequestError(Status.UNAVAILABLE, "stopping"))
     assert running.over.wait(WAIT_S)
     assert running.error.message == "stopping"

@@ -1,0 +1,65 @@
+"""What a client may say to the engine step, and the parameters of a Triton request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
+
+import numpy.typing as npt
+
+from gemma4_runtime.errors import invalid
+from gemma4_runtime.input.tensors import InputSpec, read_inputs
+from gemma4_runtime.messages import FEED_PARAMETER
+
+__all__ = ["MAX_ID_BYTES", "check_id", "engine_call", "feed_place", "parameters_of", "poll_text"]
+
+MAX_ID_BYTES = 1024
+"""Of a request id, which every log line of the request repeats."""
+
+_ALONE = ("request", "feed")
+_POLL = (InputSpec("feed", "STRING"),)
+
+
+def engine_call(names: Collection[str]) -> Literal["request", "feed", "inputs"]:
+    """Which of the three calls of the engine step has these inputs: a sealed request of the
+    ensemble, a poll of a feed, or the inputs of gemma4. Raises INVALID_ARGUMENT for a mixture."""
+    for alone in _ALONE:
+        if alone in names:
+            others = sorted(set(names) - {alone})
+            if others:
+                raise invalid(alone, f"is a call of its own; leave out {', '.join(others)}")
+            return "request" if alone == "request" else "feed"
+    return "inputs"
+
+
+def poll_text(array: npt.NDArray[Any]) -> str:
+    """The value of the input ``feed``, shape [1, 1]. Raises INVALID_ARGUMENT."""
+    text: str = read_inputs({"feed": array}, _POLL)["feed"]
+    return text
+
+
+def parameters_of(text: str) -> dict[str, Any]:
+    """From the JSON that Triton's Python backend makes of them. Raises INVALID_ARGUMENT for names
+    and values that it cannot carry, such as bytes that are not UTF-8."""
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        raise invalid("parameters", "cannot be read; names and values must be UTF-8") from None
+    return found if isinstance(found, dict) else {}
+
+
+def feed_place(parameters: Mapping[str, Any]) -> str:
+    """KEY/NUMBER of the feed that shall carry a request; "" for none. Raises INVALID_ARGUMENT."""
+    place = parameters.get(FEED_PARAMETER, "")
+    if not isinstance(place, str):
+        raise invalid(FEED_PARAMETER, f"{place!r} must be a string")
+    return place
+
+
+def check_id(request_id: str) -> str:
+    """Raises INVALID_ARGUMENT for one that would flood the log."""
+    size = len(request_id.encode(errors="surrogatepass"))
+    if size > MAX_ID_BYTES:
+        raise invalid("id", f"{size} bytes; a request id has at most {MAX_ID_BYTES}")
+    return request_id

@@ -1,0 +1,73 @@
+"""The last look at a request before it reaches the engine.
+
+Preprocessing has checked it already, and the seal says that it did. This is for the day when
+either has a mistake: llama.cpp and TensorRT-LLM read their tables by token id without a look, so
+that an id beyond the vocabulary reads foreign memory or ends the process.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from gemma4_runtime.engines.base import EngineInfo
+from gemma4_runtime.errors import internal
+from gemma4_runtime.messages import GenerationRequest, SamplingParams
+
+__all__ = ["RequestCheck"]
+
+_MAX_INT32 = 2**31 - 1
+_MAX_UINT64 = 2**64 - 1
+_MAX_TEXT = 2**20
+_MAX_WORDS = 4096
+
+
+class RequestCheck:
+    """Against what the loaded engine holds. Thread-safe; about 20 us for 1,000 prompt tokens."""
+
+    def __init__(self, info: EngineInfo) -> None:
+        self._vocab_size = info.vocab_size
+        self._max_total = info.max_total_tokens
+
+    def check(self, request: GenerationRequest) -> None:
+        """Raises :class:`~gemma4_runtime.errors.RequestError` INTERNAL, which names what is out of
+        range: it is this server that made the request."""
+        for name, fine in self._facts(request):
+            if not fine:
+                raise internal(f"{name} of the prepared request is out of this engine's range")
+
+    def _facts(self, request: GenerationRequest) -> Iterator[tuple[str, bool]]:
+        sampling = request.sampling
+        prompt = len(request.input_ids)
+        yield "key", 1 <= len(request.key) <= 64
+        yield "request_id", len(request.request_id) <= _MAX_TEXT
+        yield "input_ids", prompt > 0 and self._in_vocabulary(request.input_ids)
+        yield "max_tokens", 1 <= sampling.max_tokens <= self._max_total - prompt
+        yield "min_tokens", 0 <= sampling.min_tokens <= sampling.max_tokens
+        yield "stop_token_ids", self._in_vocabulary(sampling.stop_token_ids)
+        yield "bad_token_ids", self._in_vocabulary(sampling.bad_token_ids)
+        yield (
+            "bad_sequences",
+            len(sampling.bad_sequences) <= _MAX_WORDS
+            and all(ids and self._in_vocabulary(ids) for ids in sampling.bad_sequences),
+        )
+        yield "deadline", request.deadline is None or math.isfinite(request.deadline)
+        yield "arrival", math.isfinite(request.arrival)
+        yield from _sampling_facts(sampling)
+
+    def _in_vocabulary(self, ids: list[int] | tuple[int, ...]) -> bool:
+        return not ids or (min(ids) >= 0 and max(ids) < self._vocab_size)
+
+
+def _sampling_facts(sampling: SamplingParams) -> Iterator[tuple[str, bool]]:
+    """Comparisons are false for NaN."""
+    yield "temperature", 0 <= sampling.temperature <= 100
+    yield "top_k", 0 <= sampling.top_k <= _MAX_INT32
+    yield "top_p", 0 < sampling.top_p <= 1
+    yield "min_p", 0 <= sampling.min_p <= 1
+    yield "repetition_penalty", 0 < sampling.repetition_penalty <= 100
+    yield "presence_penalty", -2 <= sampling.presence_penalty <= 2
+    yield "frequency_penalty", -2 <= sampling.frequency_penalty <= 2
+    yield "random_seed", sampling.seed is None or 0 <= sampling.seed <= _MAX_UINT64
+    yield "stop", len(sampling.stop) <= _MAX_WORDS and all(sampling.stop)
+    yield "guided", sampling.guided is None or len(sampling.guided.guide) <= _MAX_TEXT

@@ -1,0 +1,68 @@
+"""What never reaches an engine, whoever made it."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from gemma4_runtime.engines.base import EngineInfo
+from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.messages import (
+    GenerationRequest,
+    GuidedDecoding,
+    SamplingParams,
+    decode_request,
+    encode,
+)
+from gemma4_runtime.server.request_check import RequestCheck
+
+INFO = EngineInfo(
+    runtime="synthetic", version="1", precision="none", slots=4, max_queued=4,
+    max_total_tokens=100, vocab_size=2000,
+)  # fmt: skip
+FINE = GenerationRequest(key="k" * 32, input_ids=[0, 1999], sampling=SamplingParams(max_tokens=98))
+INF, NAN = float("inf"), float("nan")
+
+REQUEST = [
+    ("key", ""), ("key", "k" * 65), ("request_id", "x" * (2**20 + 1)), ("input_ids", []),
+    ("input_ids", [2000]), ("input_ids", [-1]), ("input_ids", [2**31 - 1]), ("input_ids", [2**63]),
+    ("input_ids", [1] * 3), ("input_ids", [1] * 1000), ("deadline", NAN), ("arrival", INF),
+]  # fmt: skip
+SAMPLING = [
+    ("max_tokens", 0), ("max_tokens", -1), ("max_tokens", 99), ("max_tokens", 2**62),
+    ("min_tokens", -1), ("min_tokens", 99), ("temperature", -1.0), ("temperature", NAN),
+    ("temperature", INF), ("top_k", -1), ("top_k", 2**31), ("top_p", 0.0), ("top_p", 2.0),
+    ("top_p", NAN), ("min_p", -0.1), ("min_p", NAN), ("repetition_penalty", 0.0),
+    ("repetition_penalty", INF), ("presence_penalty", 3.0), ("frequency_penalty", NAN),
+    ("seed", -1), ("seed", 2**64), ("stop_token_ids", (2000,)), ("bad_token_ids", (-1,)),
+    ("bad_sequences", ((1, 2000),)), ("bad_sequences", ((),)), ("stop", ("",)),
+    ("stop", ("x",) * 5000), ("bad_sequences", ((1,),) * 5000),
+    ("guided", GuidedDecoding("regex", "x" * (2**20 + 1))),
+]  # fmt: skip
+
+
+def test_a_sound_one_passes():
+    RequestCheck(INFO).check(FINE)
+
+
+def test_every_field_has_a_case():
+    checked = {name for name, _ in REQUEST + SAMPLING}
+    fields = {*GenerationRequest.__struct_fields__, *SamplingParams.__struct_fields__}
+    # Text and flags, for which every value is one.
+    assert fields - checked == {
+        "sampling", "stream", "channel", "parse_tools", "echo", "log_probs"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), REQUEST + SAMPLING)
+def test_the_rest_is_refused(name, value):
+    if (name, value) in REQUEST:
+        request = msgspec.structs.replace(FINE, **{name: value})
+    else:
+        sampling = msgspec.structs.replace(FINE.sampling, **{name: value})
+        request = msgspec.structs.replace(FINE, sampling=sampling)
+    field = {"seed": "random_seed"}.get(name, "max_tokens" if name == "input_ids" else name)
+    with pytest.raises((RequestError, msgspec.MsgspecError, OverflowError)) as caught:
+        RequestCheck(INFO).check(decode_request(encode(request)))
+    if isinstance(caught.value, RequestError):
+        assert caught.value.status is Status.INTERNAL
+        assert caught.value.message.split()[0] in (name, field)
