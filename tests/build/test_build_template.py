@@ -14,7 +14,7 @@ LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% end
 
 
 @pytest.mark.parametrize(
-    ("runtime", "precision"), [("synthetic", None), ("llama_cpp", "f32"), ("tensorrt_llm", "fp8")]
+    ("runtime", "precision"), [("synthetic", "int8"), ("llama_cpp", "f32"), ("tensorrt_llm", "fp8")]
 )
 def test_a_template_that_loops_is_refused(checkpoint, tmp_path, runtime, precision):
     shutil.copytree(checkpoint, tmp_path / "checkpoint")
