@@ -38,11 +38,11 @@ class Child:
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
 
-    def close(self) -> int:
-        """Reap it; returns the status of :func:`os.waitpid`. It has closed its pipe or was
-        killed."""
-        os.close(self.pipe)
-        return os.waitpid(self.pid, 0)[1]
+    def reap(self) -> int | None:
+        """The status of :func:`os.waitpid`; None while it has not ended. It has closed its pipe or
+        was killed, but a process at nice 10 may take a while to end."""
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        return status if pid else None
 
 
 def start_child(work: Work, prepare: Prepare, *, close: Iterable[int]) -> Child:

@@ -34,6 +34,7 @@ __all__ = ["Service"]
 
 _READ = 1 << 20
 _TICK_S = 0.05
+_DYING_S = 0.01
 _LONGEST_S = 60.0
 """Of one request in a child process; its CPU limit comes first unless the machine is overloaded."""
 MOST_WAITING = 64
@@ -95,6 +96,7 @@ class Service:
         self._most_messages = most_messages
         self._lanes = Lanes(places=places, most_waiting=MOST_WAITING)
         self._jobs: dict[int, _Job] = {}
+        self._dying: dict[Child, _Job | None] = {}  # and who waits for the cause
         self._numbers = 0
         self._selector = selectors.DefaultSelector()
         self._parent = parent
@@ -113,8 +115,9 @@ class Service:
 
         self._watch(self._parent, end)
         while not over:
-            for key, _ in self._selector.select(_TICK_S if self._jobs else None):
+            for key, _ in self._selector.select(self._patience()):
                 key.data()
+            self._bury()
             self._expire(time.monotonic())
             self._start()
             for connection in self._connections:
@@ -122,6 +125,11 @@ class Service:
                     connection.flush()
         for job in list(self._jobs.values()):
             self._forget(job)
+
+    def _patience(self) -> float | None:
+        if self._dying:
+            return _DYING_S
+        return _TICK_S if self._jobs else None
 
     def _watch(self, source: socket.socket | int, call: Callable[[], None]) -> None:
         self._selector.register(source, selectors.EVENT_READ, call)
@@ -226,8 +234,8 @@ class Service:
                 self._answer(job, message)
                 return
         if not data:
-            field = child.field
-            self._answer(job, obituary(field, self._reap(job)))
+            self._leave(job)
+            self._dying[child] = job
 
     def _expire(self, now: float) -> None:
         for job in list(self._jobs.values()):
@@ -250,13 +258,25 @@ class Service:
         self._lanes.remove(job.number)
         if job.child is not None:
             job.child.kill()
-            self._reap(job)
+            self._dying[job.child] = None
+            self._leave(job)
 
-    def _reap(self, job: _Job) -> int:
+    def _leave(self, job: _Job) -> None:
+        """Hear no more of its child."""
         child, job.child = job.child, None
         assert child is not None
         self._selector.unregister(child.pipe)
-        return child.close()
+        os.close(child.pipe)
+
+    def _bury(self) -> None:
+        """Without waiting, since everybody would."""
+        for child, job in list(self._dying.items()):
+            status = child.reap()
+            if status is None:
+                continue
+            del self._dying[child]
+            if job is not None and job.number in self._jobs:
+                self._answer(job, obituary(child.field, status))
 
 
 def _deadline(work: Work) -> float:
