@@ -34,7 +34,7 @@ _TICK_S = 0.1
 _PING_S = 0.5
 _HANGS_S = 3.0
 """Without a sign of life for so long the process is given up."""
-_SEND_S = 1.0
+_SEND_S = 3.0
 
 Result = bytes | RequestError
 Done = Callable[[Result], None]
@@ -78,6 +78,8 @@ class PreparationClient:
         :class:`~gemma4_runtime.errors.RequestError` UNAVAILABLE when there is no process."""
         with self._lock:
             self._connect()
+            if not self._waiting:
+                self._heard = time.monotonic()  # who was asked nothing had nothing to say
             self._numbers += 1
             number = self._numbers
             self._waiting[number] = _Waiting(done, gone, now)

@@ -201,6 +201,15 @@ def test_a_flood_of_large_ones_is_refused_and_small_ones_go_on(client):
         assert answers.get(timeout=5).status in (Status.CANCELLED, Status.UNAVAILABLE)
 
 
+def test_a_pause_is_not_taken_for_a_hang(client, owner):
+    """Nothing was asked for longer than a process may be silent."""
+    answer(client, {"messages": user("Hi")})
+    client._heard -= 60
+    before = owner.pid
+    answer(client, {"messages": json.dumps(LONG)})
+    assert owner.pid == before
+
+
 def test_a_killed_process_starts_again_and_what_waits_is_told(client, owner):
     answers = ask(client, {"messages": user("SPIN" + " " * 20_000)})
     until(lambda: children(owner))
