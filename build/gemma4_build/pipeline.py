@@ -8,11 +8,13 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gemma4_runtime.input.template_check import TemplateError, check_template
 from gemma4_runtime.machine import available_memory
 from gemma4_runtime.manifest import FileEntry, Manifest, SourceFile
 
 from gemma4_build.checkpoint import TEXT_FILES, Checkpoint, open_checkpoint, source_files
 from gemma4_build.convert import convert_tensors, resume_point
+from gemma4_build.errors import TokenizerError
 from gemma4_build.existing import Existing, look_at_target
 from gemma4_build.gguf_header import plan_tensors, write_header
 from gemma4_build.manifest import (
@@ -48,6 +50,7 @@ def build_engine(request: BuildRequest, reporter: Reporter) -> BuildResult:
     Raises the kinds of :class:`gemma4_build.errors.BuildError`; then nothing is left behind. An
     interrupt leaves a hidden folder next to the target, from which the same request goes on.
     """
+    _check_template(request.checkpoint / "chat_template.jinja")
     if request.runtime == "synthetic":
         return build_synthetic(request)
     if request.runtime == "tensorrt_llm":
@@ -67,6 +70,16 @@ def build_engine(request: BuildRequest, reporter: Reporter) -> BuildResult:
         if found.manifest is not None:
             return build.refresh(found, started)
         return build.run(started)
+
+
+def _check_template(path: Path) -> None:
+    """One that is missing is found with the other files."""
+    if not path.is_file():
+        return
+    try:
+        check_template(path)
+    except TemplateError as error:
+        raise TokenizerError(str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,17 @@ __all__ = ["CAPABILITIES", "NO_SEQUENCES", "Capabilities"]
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """``guides``: kinds of guided decoding. ``lacks``: option -> why this runtime cannot."""
+    """``guides``: kinds of guided decoding. ``lacks``: option -> why this runtime cannot.
+
+    ``most_regex_size`` and ``most_grammar_size``: parts of a guide when its counted repeats are
+    written out (:func:`~gemma4_runtime.input.repeats.expanded_size`). llguidance needs 10 ms for a
+    first mask with 10,000 equal letters, 150 ms with 100,000. xgrammar compares each state of a
+    repeated class with the whole vocabulary."""
 
     guides: frozenset[str] = frozenset({"json", "json_schema", "regex", "grammar"})
     lacks: dict[str, str] = field(default_factory=dict)
+    most_regex_size: int = 10_000
+    most_grammar_size: int = 20_000
 
 
 _NO_MODEL = "the synthetic runtime has no model; use an engine built with --runtime llama_cpp"
@@ -38,5 +45,7 @@ CAPABILITIES = {
             "bad_sequences": _NO_MODEL,
         },
     ),
-    "tensorrt_llm": Capabilities(lacks={"bad_sequences": NO_SEQUENCES}),
+    "tensorrt_llm": Capabilities(
+        lacks={"bad_sequences": NO_SEQUENCES}, most_regex_size=2000, most_grammar_size=10_000
+    ),
 }

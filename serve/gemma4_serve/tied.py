@@ -33,7 +33,9 @@ def main(parent: int, command: list[str]) -> None:
 
 
 def _raise_stack_limit() -> None:
-    """As far as this user may."""
+    """As far as this user may, and where address space is not limited: 300 threads have stacks."""
+    if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+        return
     soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
     wanted = _STACK_BYTES if hard == resource.RLIM_INFINITY else min(_STACK_BYTES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gemma4_runtime.errors import RequestError
-from gemma4_runtime.input.chat import ChatTemplate
+from gemma4_runtime.input.chat_template import ChatTemplate
 from tokenizers import Tokenizer
 
 from gemma4_build.errors import BadOptionError

@@ -7,11 +7,11 @@ import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.messages import Chunk, encode
 from gemma4_runtime.output.render import pack, render
-from gemma4_runtime.server.call import engine_call, feed_place, id_of, parameters_of, poll_text
+from gemma4_runtime.server.call import engine_call, id_of, parameters_of, poll_text
+from gemma4_runtime.server.direct_calls import DirectCalls
 from gemma4_runtime.server.engine_step import EngineStep
-from gemma4_runtime.server.guard import attempt, relayed, told
+from gemma4_runtime.server.guard import attempt, told
 from gemma4_runtime.server.model_process import start_model_process
-from gemma4_runtime.server.request_key import refuse_key
 from gemma4_runtime.server.seal import Kind, Sealer
 from gemma4_runtime.settings import load_settings
 
@@ -24,6 +24,7 @@ class TritonPythonModel:
         settings = load_settings()
         self._beat = start_model_process(settings)
         self._step = EngineStep(settings)
+        self._direct = DirectCalls(settings, self._step)
 
     def execute(self, requests: list) -> None:
         for request in requests:
@@ -37,31 +38,19 @@ class TritonPythonModel:
                     transport = ToEnsemble(transport.sender, self._step.sealer)
                     self._step.submit(inputs["request"].as_numpy().tobytes(), transport)
                 else:
-                    parameters = parameters_of(request)
-                    place = feed_place(parameters)
-                    refuse_key(parameters)
-                    prepared = _prepared(request)
-                    self._step.submit(prepared.as_numpy().tobytes(), transport, place)
+                    self._direct.open(
+                        {name: tensor.as_numpy() for name, tensor in inputs.items()},
+                        transport,
+                        request_id=id_of(request),
+                        parameters=parameters_of(request),
+                    )
             except Exception as error:
                 attempt(partial(transport.fail, told(error, STEP)), STEP)
 
     def finalize(self) -> None:
+        self._direct.close()
         self._step.close()
         self._beat.close()
-
-
-def _prepared(request: object) -> object:
-    """What preprocessing makes of the inputs of a direct call."""
-    call = pb_utils.InferenceRequest(
-        model_name="preprocessing",
-        inputs=request.inputs(),
-        requested_output_names=["request"],
-        request_id=id_of(request),
-    )
-    response = call.exec()
-    if response.has_error():
-        raise relayed(response.error().message())
-    return pb_utils.get_output_tensor_by_name(response, "request")
 
 
 class Transport:

@@ -1,12 +1,17 @@
 """Text, a chat or token ids in; token ids, text and bytes out."""
 
+from functools import partial
+
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
-from gemma4_runtime.server.guard import told
+from gemma4_runtime.server.guard import attempt, told
 from gemma4_runtime.server.model_process import start_model_process
 from gemma4_runtime.server.tokenizer import Tokenized, TokenizerService
 from gemma4_runtime.settings import load_settings
+
+FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
+STEP = "gemma4_tokenizer"
 
 
 class TritonPythonModel:
@@ -16,19 +21,28 @@ class TritonPythonModel:
         self._service = TokenizerService(settings)
 
     def finalize(self) -> None:
+        self._service.close()
         self._beat.close()
 
     def execute(self, requests: list) -> list:
-        return [self._answer(request) for request in requests]
+        for request in requests:
+            self._answer(request, request.get_response_sender())
+        return [None] * len(requests)  # they are answered by their senders, some of them later
 
-    def _answer(self, request: object) -> object:
+    def _answer(self, request: object, sender: object) -> None:
         try:
-            found = self._service.answer(
-                {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
+            self._service.answer(
+                {tensor.name(): tensor.as_numpy() for tensor in request.inputs()},
+                lambda result: attempt(partial(_send, sender, result), STEP),
+                gone=sender.is_cancelled,
             )
-            return _response(found)
         except Exception as error:
-            return _failure(told(error, "gemma4_tokenizer"))
+            attempt(partial(_send, sender, told(error, STEP)), STEP)
+
+
+def _send(sender: object, result: Tokenized | RequestError) -> None:
+    response = _failure(result) if isinstance(result, RequestError) else _response(result)
+    sender.send(response, flags=FINAL)
 
 
 def _response(found: Tokenized) -> object:

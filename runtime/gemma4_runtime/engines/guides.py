@@ -12,33 +12,41 @@ from llguidance.gbnf_to_lark import gbnf_to_lark
 from gemma4_runtime.errors import invalid
 from gemma4_runtime.messages import GuidedDecoding
 
-__all__ = ["check_gbnf", "llguidance_grammar"]
+__all__ = ["guide_grammar", "llguidance_grammar"]
 
 _FIELD = "guided_decoding_guide"
+_HEAD = "%llguidance {}\n"
 
 
 def llguidance_grammar(guided: GuidedDecoding) -> str:
-    """Of a regex, JSON or JSON schema guide. Raises INVALID_ARGUMENT for what cannot be
-    computed."""
-    if guided.kind == "regex":
-        grammar = "%llguidance {}\nstart: /" + _slashed(guided.guide) + "/"
-    else:
-        grammar = _json_grammar(json.loads(guided.guide) if guided.guide else {"type": "object"})
+    """:func:`guide_grammar`, which llguidance has looked at."""
+    grammar = guide_grammar(guided)
     _validate(grammar)
     return grammar
 
 
-def check_gbnf(grammar: str) -> None:
-    """Raises INVALID_ARGUMENT for a grammar that is not GBNF with a rule ``root``."""
+def guide_grammar(guided: GuidedDecoding) -> str:
+    """Of any guide, in llguidance's form of Lark. Raises INVALID_ARGUMENT for GBNF that cannot be
+    read."""
+    if guided.kind == "regex":
+        return _HEAD + "start: /" + _slashed(guided.guide) + "/"
+    if guided.kind == "grammar":
+        return _HEAD + _lark(guided.guide)
+    return _json_grammar(json.loads(guided.guide) if guided.guide else {"type": "object"})
+
+
+def _lark(grammar: str) -> str:
+    """llama.cpp's own reader of GBNF takes exponential time and memory for a few dozen optional
+    parts (``"a"? "a"? ...``), so every runtime gets what llguidance has read."""
     if grammar.lstrip().startswith("%llguidance"):
         raise invalid(_FIELD, "this runtime takes GBNF grammars (root ::= ...), not llguidance's")
     if "::=" not in grammar:
         raise invalid(_FIELD, "is no GBNF grammar; it needs a rule such as root ::= ...")
     try:
-        lark = gbnf_to_lark(grammar)
+        lark: str = gbnf_to_lark(grammar)
     except Exception as error:  # noqa: BLE001 - the converter raises what its parser happens to
         raise invalid(_FIELD, f"is no GBNF grammar: {error}") from None
-    _validate(lark)
+    return lark
 
 
 def _validate(grammar: str) -> None:
@@ -51,7 +59,7 @@ def _json_grammar(schema: dict[str, Any]) -> str:
     """llguidance's grammar of a schema, with fixed white space: left free, a model that is forced
     into JSON can fill its whole budget with spaces."""
     spacing = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-    return "%llguidance {}\nstart: %json " + json.dumps({"x-guidance": spacing} | schema)
+    return _HEAD + "start: %json " + json.dumps({"x-guidance": spacing} | schema)
 
 
 def _slashed(pattern: str) -> str:

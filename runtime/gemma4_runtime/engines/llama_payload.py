@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from gemma4_runtime.engines.guides import llguidance_grammar
-from gemma4_runtime.messages import GenerationRequest, GuidedDecoding
+from gemma4_runtime.messages import GenerationRequest
 
 __all__ = ["payload"]
 
@@ -49,17 +49,10 @@ def payload(
     if sampling.log_probs:
         body["n_probs"] = 1
     if sampling.guided is not None:
-        body |= _guide(sampling.guided)
+        # llama.cpp would only log a grammar that it cannot use, and generate without it.
+        body["grammar"] = llguidance_grammar(sampling.guided)
         # Our GGUF stores byte tokens as literal text, which a grammar would take at its word.
         bias |= dict.fromkeys(byte_ids, False)
     if bias:
         body["logit_bias"] = [[token, value] for token, value in bias.items()]
     return body
-
-
-def _guide(guided: GuidedDecoding) -> dict[str, Any]:
-    """Raises INVALID_ARGUMENT for what llguidance cannot compute: llama.cpp would only log it and
-    generate without any constraint."""
-    if guided.kind == "grammar":
-        return {"grammar": guided.guide}
-    return {"grammar": llguidance_grammar(guided)}

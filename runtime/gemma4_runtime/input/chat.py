@@ -1,22 +1,17 @@
-"""OpenAI-style messages -> the checkpoint's chat format."""
+"""OpenAI-style messages and tools, checked, in the form that the chat template takes."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
-from datetime import datetime
-from pathlib import Path
-from typing import Any, NoReturn
-
-import jsonschema
-from jinja2 import TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from typing import Any
 
 from gemma4_runtime.errors import invalid
+from gemma4_runtime.input.json_text import kind_of, load_json
+from gemma4_runtime.input.schema_check import check_schema
 from gemma4_runtime.limits import Limits
 
-__all__ = ["ChatTemplate", "load_json", "parse_messages", "parse_tools"]
+__all__ = ["parse_messages", "parse_tools"]
 
 Guard = Callable[[str, str], str]
 _ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -35,77 +30,9 @@ _KEYS = {
     },
     "tool": {"role", "content", "name", "tool_call_id"},
 }
+_TOOL_REGEX_SIZE = 10_000
+"""Patterns in a tool's parameters are compiled only to see whether they are any."""
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,64}\Z")
-
-
-class ChatTemplate:
-    """The template file, rendered as transformers renders it (same Jinja environment)."""
-
-    def __init__(self, path: Path) -> None:
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-        )
-        environment.filters["tojson"] = _to_json
-        environment.globals["raise_exception"] = _raise
-        environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
-        self._template = environment.from_string(path.read_text(encoding="utf-8"))
-
-    def render(
-        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], *, thinking: bool
-    ) -> str:
-        """The prompt up to the model's turn. INVALID_ARGUMENT when the template objects."""
-        try:
-            return self._template.render(
-                messages=messages,
-                tools=tools or None,
-                enable_thinking=thinking,
-                add_generation_prompt=True,
-                bos_token="<bos>",
-            )
-        except TemplateError as error:
-            raise invalid("messages", f"the chat template refuses them: {error}") from None
-
-
-def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent)
-
-
-def _raise(message: str) -> NoReturn:
-    raise TemplateError(message)
-
-
-def load_json(field: str, text: str, limits: Limits) -> Any:
-    """Parse JSON. Raises INVALID_ARGUMENT with the place of the fault, for NaN, lone surrogates
-    and nesting beyond the limit too."""
-
-    def constant(word: str) -> NoReturn:
-        raise invalid(field, f"{word} is not JSON")
-
-    try:
-        value = json.loads(text, parse_constant=constant)
-    except json.JSONDecodeError as error:
-        raise invalid(field, f"is not JSON: {error.msg} at character {error.pos}") from None
-    except (RecursionError, ValueError) as error:
-        raise invalid(field, f"cannot be read as JSON: {error}") from None
-    _check_json(field, value, limits.max_json_depth)
-    return value
-
-
-def _check_json(field: str, value: Any, depth: int) -> None:
-    if depth == 0:
-        raise invalid(field, "JSON is nested too deep; flatten it")
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise invalid(field, r"contains a lone surrogate such as \ud800") from None
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _check_json(field, key, depth)
-            _check_json(field, item, depth - 1)
-    elif isinstance(value, list):
-        for item in value:
-            _check_json(field, item, depth - 1)
 
 
 def parse_messages(text: str, limits: Limits, guard: Guard) -> list[dict[str, Any]]:
@@ -114,7 +41,10 @@ def parse_messages(text: str, limits: Limits, guard: Guard) -> list[dict[str, An
     if not isinstance(messages, list) or not messages:
         raise invalid("messages", "must be a non-empty JSON array of messages")
     if len(messages) > limits.max_messages:
-        raise invalid("messages", f"{len(messages)} messages; at most {limits.max_messages}")
+        raise invalid(
+            "messages",
+            f"{len(messages)} messages; at most {limits.max_messages}; leave old ones out",
+        )
     open_calls: dict[str, str] = {}
     parsed = [
         _message(f"messages[{i}]", message, limits, guard, open_calls)
@@ -133,7 +63,7 @@ def _message(
     field: str, message: Any, limits: Limits, guard: Guard, open_calls: dict[str, str]
 ) -> dict[str, Any]:
     if not isinstance(message, dict):
-        raise invalid(field, f"must be an object, not {_kind(message)}")
+        raise invalid(field, f"must be an object, not {kind_of(message)}")
     role = message.get("role")
     if role not in _ROLES:
         raise invalid(f"{field}.role", f"{role!r} is unknown; use one of {', '.join(_ROLES)}")
@@ -181,7 +111,7 @@ def _content(field: str, content: Any, guard: Guard) -> str:
     if isinstance(content, str):
         return guard(content, field)
     if not isinstance(content, list) or not content:
-        raise invalid(field, f"must be a string or a list of text parts, not {_kind(content)}")
+        raise invalid(field, f"must be a string or a list of text parts, not {kind_of(content)}")
     texts = []
     for i, part in enumerate(content):
         kind = part.get("type") if isinstance(part, dict) else None
@@ -197,7 +127,7 @@ def _calls(
     field: str, calls: Any, limits: Limits, guard: Guard, open_calls: dict[str, str]
 ) -> list[dict[str, Any]]:
     if not isinstance(calls, list):
-        raise invalid(field, f"must be a list, not {_kind(calls)}")
+        raise invalid(field, f"must be a list, not {kind_of(calls)}")
     parsed = []
     for i, call in enumerate(calls):
         here = f"{field}[{i}]"
@@ -221,7 +151,7 @@ def parse_tools(text: str, limits: Limits, guard: Guard) -> list[dict[str, Any]]
     """Validated tool declarations with guarded text."""
     tools = load_json("tools", text, limits)
     if not isinstance(tools, list):
-        raise invalid("tools", f"must be a JSON array of tools, not {_kind(tools)}")
+        raise invalid("tools", f"must be a JSON array of tools, not {kind_of(tools)}")
     if len(tools) > limits.max_tools:
         raise invalid("tools", f"{len(tools)} tools; at most {limits.max_tools}")
     names: set[str] = set()
@@ -244,10 +174,7 @@ def _function(here: str, name: str, function: dict[str, Any], guard: Guard) -> d
     field = f"{here}.function.parameters"
     if not isinstance(parameters, dict) or parameters.get("type", "object") != "object":
         raise invalid(field, "must be a JSON schema of type object")
-    try:
-        jsonschema.Draft202012Validator.check_schema(parameters)
-    except jsonschema.SchemaError as error:
-        raise invalid(field, f"is not a JSON schema: {error.message}") from None
+    check_schema(field, parameters, most_regex_size=_TOOL_REGEX_SIZE)
     description = function.get("description") or ""
     return {
         "name": name,
@@ -268,7 +195,7 @@ def _guard_tree(field: str, value: Any, guard: Guard) -> Any:
 
 def _string(field: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise invalid(field, f"must be a string, not {_kind(value)}")
+        raise invalid(field, f"must be a string, not {kind_of(value)}")
     return value
 
 
@@ -276,9 +203,3 @@ def _tool_name(field: str, name: Any) -> str:
     if not isinstance(name, str) or not _TOOL_NAME.match(name):
         raise invalid(field, f"{name!r}: a name has 1 to 64 of A-Z a-z 0-9 _ . -")
     return name
-
-
-def _kind(value: Any) -> str:
-    return {type(None): "null", dict: "an object", list: "a list", str: "a string"}.get(
-        type(value), repr(value)
-    )

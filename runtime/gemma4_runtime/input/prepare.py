@@ -3,18 +3,20 @@ size limit would refuse."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
 from gemma4_runtime.capabilities import Capabilities
+from gemma4_runtime.engines.guide_trial import GuideTrial
 from gemma4_runtime.errors import invalid
-from gemma4_runtime.input.chat import ChatTemplate, parse_messages, parse_tools
+from gemma4_runtime.input.chat import parse_messages, parse_tools
+from gemma4_runtime.input.chat_template import ChatTemplate
 from gemma4_runtime.input.sampling import load_defaults, sampling_params
 from gemma4_runtime.input.tensors import read_inputs
-from gemma4_runtime.input.text import PromptTokenizer
+from gemma4_runtime.input.text import GUARD, PromptTokenizer
 from gemma4_runtime.limits import Limits
 from gemma4_runtime.messages import GenerationRequest
 
@@ -28,6 +30,10 @@ class Preparer:
         self.limits = limits
         self._capabilities = capabilities
         self._tokenizer = PromptTokenizer(folder / "tokenizer.json")
+        self._trial = GuideTrial(folder / "tokenizer.json") if capabilities.guides else None
+        longest = self._tokenizer.longest
+        self._most_prompt_bytes = limits.max_prompt_tokens * longest
+        self._reach = limits.max_total_tokens * longest
         self._template = ChatTemplate(folder / "chat_template.jinja")
         self._defaults = load_defaults(folder / "generation_config.json")
 
@@ -36,7 +42,21 @@ class Preparer:
     ) -> GenerationRequest:
         """Raises :class:`~gemma4_runtime.errors.RequestError` INVALID_ARGUMENT, nothing else,
         whatever the tensors hold. ``now`` is seconds of :func:`time.monotonic`."""
-        values = read_inputs(tensors)
+        return self.prepare_values(read_inputs(tensors), request_id=request_id, key=key, now=now)
+
+    def prepare_values(
+        self,
+        values: dict[str, Any],
+        *,
+        request_id: str,
+        key: str,
+        now: float,
+        step: Callable[[str], None] = lambda field: None,
+        guide_known: bool = False,
+    ) -> GenerationRequest:
+        """As :meth:`prepare`, of what :func:`~gemma4_runtime.input.tensors.read_inputs` gave.
+        ``step`` is called with each input that is worked on; ``guide_known``: the guide was tried
+        before."""
         chat = self._check_kind(values)
         for name in ("text_input", "messages", "tools"):
             self.check_size(name, values.get(name, ""))
@@ -44,13 +64,18 @@ class Preparer:
         if timeout is not None and not 1 <= timeout <= self.limits.max_timeout_ms:
             raise invalid("timeout_ms", f"{timeout} is not in 1 to {self.limits.max_timeout_ms}")
         field = "messages" if chat else "text_input"
-        ids = self.chat_ids(values) if chat else self.text_ids(values["text_input"])
+        if chat:
+            ids = self.chat_ids(values, step=step)
+        else:
+            step(field)
+            ids = self.text_ids(values[field])
         if len(ids) > self.limits.max_prompt_tokens:
             raise invalid(
                 field,
                 f"{len(ids)} tokens; the engine takes prompts of at most "
                 f"{self.limits.max_prompt_tokens}; shorten it",
             )
+        step("guided_decoding_guide")
         sampling = sampling_params(
             values,
             prompt_tokens=len(ids),
@@ -59,7 +84,10 @@ class Preparer:
             capabilities=self._capabilities,
             vocab_size=self._tokenizer.vocab_size,
             encode=self._tokenizer.encode_plain,
+            reach=self._reach,
         )
+        if sampling.guided is not None and self._trial is not None and not guide_known:
+            self._trial.check(sampling.guided)
         return GenerationRequest(
             key=key,
             input_ids=ids,
@@ -94,21 +122,60 @@ class Preparer:
         if size > most:
             raise invalid(name, f"{size} bytes; at most {most}")
 
+    def token_ids(
+        self, values: Mapping[str, Any], *, step: Callable[[str], None] = lambda field: None
+    ) -> list[int]:
+        """Ids of ``messages`` (with ``tools``, ``enable_thinking``) or of ``text`` (``add_bos``).
+        Raises INVALID_ARGUMENT."""
+        for name in ("text", "messages", "tools"):
+            self.check_size(name, values.get(name, ""))
+        if "messages" in values:
+            return self.chat_ids(values, step=step)
+        step("text")
+        return self.text_ids(values["text"], field="text", add_bos=values.get("add_bos", True))
+
     def text_ids(self, text: str, *, field: str = "text_input", add_bos: bool = True) -> list[int]:
         """Ids of a prompt that the caller rendered. INVALID_ARGUMENT names ``field``."""
         if not text:
             raise invalid(field, "is empty")
+        self._check_fits(field, len(text.encode()))
         return self._tokenizer.encode_raw(text, field, add_bos=add_bos)
 
-    def chat_ids(self, values: Mapping[str, Any]) -> list[int]:
+    def chat_ids(
+        self, values: Mapping[str, Any], *, step: Callable[[str], None] = lambda field: None
+    ) -> list[int]:
         """Ids of ``messages`` (and ``tools``, ``enable_thinking``), rendered up to the model's
         turn."""
         guard = self._tokenizer.guard
+        tools: list[dict[str, Any]] = []
+        if "tools" in values:
+            step("tools")
+            tools = parse_tools(values["tools"], self.limits, guard)
+        step("messages")
         messages = parse_messages(values["messages"], self.limits, guard)
-        tools = parse_tools(values["tools"], self.limits, guard) if "tools" in values else []
-        thinking = values.get("enable_thinking", False)
-        rendered = self._template.render(messages, tools, thinking=thinking)
+        self._check_fits("messages", sum(map(_bytes_of, messages)))
+        rendered = self.render(messages, tools, thinking=values.get("enable_thinking", False))
         return self._tokenizer.encode_rendered(rendered)
+
+    def render(
+        self,
+        messages: list[dict[str, Any]],
+        tools: list[dict[str, Any]] | None = None,
+        *,
+        thinking: bool = False,
+    ) -> str:
+        """Of parsed messages. INVALID_ARGUMENT when the template objects."""
+        return self._template.render(messages, tools or [], thinking=thinking)
+
+    def _check_fits(self, field: str, size: int) -> None:
+        """No token is longer than the longest, so this refuses nothing that fits."""
+        if size > self._most_prompt_bytes:
+            raise invalid(
+                field,
+                f"{size} bytes of text; the engine takes prompts of at most "
+                f"{self.limits.max_prompt_tokens} tokens, which hold at most "
+                f"{self._most_prompt_bytes} bytes; shorten it",
+            )
 
     def _in_thought(self, ids: list[int]) -> bool:
         control = self._tokenizer.control
@@ -117,3 +184,11 @@ class Preparer:
             if token in (opened, closed):
                 return token == opened
         return False
+
+
+def _bytes_of(message: Mapping[str, Any]) -> int:
+    """Of the text that every template keeps: what a user or a system says, without the white space
+    around it."""
+    if message["role"] not in ("user", "system", "developer"):
+        return 0
+    return len(message["content"].strip().replace(GUARD, "").encode())

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-
 from gemma4_runtime.capabilities import Capabilities
 from gemma4_runtime.errors import invalid
-from gemma4_runtime.input.chat import load_json
+from gemma4_runtime.input.guide import read_guide
 from gemma4_runtime.limits import Limits
-from gemma4_runtime.messages import GuidedDecoding, SamplingParams
+from gemma4_runtime.messages import SamplingParams
 
 __all__ = ["Defaults", "load_defaults", "sampling_params"]
-
-_KINDS = ("json", "json_schema", "regex", "grammar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +69,11 @@ def sampling_params(
     capabilities: Capabilities,
     vocab_size: int,
     encode: Callable[[str], list[int]],
+    reach: int,
 ) -> SamplingParams:
     """Raises INVALID_ARGUMENT for a value out of range, options that contradict each other, and
-    what the runtime lacks. ``encode`` gives the ids of plain text."""
+    what the runtime lacks. ``encode`` gives the ids of plain text; ``reach`` is the longest output
+    in bytes."""
     room = limits.max_total_tokens - prompt_tokens
     max_tokens = _number(values, "max_tokens", room, least=1)
     if max_tokens > room:
@@ -114,7 +111,7 @@ def sampling_params(
         bad_token_ids=banned,
         bad_sequences=sequences,
         log_probs=log_probs,
-        guided=_guided(values, limits, capabilities),
+        guided=read_guide(values, limits, capabilities, reach=reach),
     )
 
 
@@ -168,47 +165,3 @@ def _bad_words(
                 )
             sequences[ids] = None
     return tuple(banned), tuple(sequences)
-
-
-def _guided(
-    values: Mapping[str, Any], limits: Limits, capabilities: Capabilities
-) -> GuidedDecoding | None:
-    kind = values.get("guided_decoding_guide_type")
-    guide: str = values.get("guided_decoding_guide", "")
-    if kind is None:
-        if guide:
-            raise invalid("guided_decoding_guide_type", f"is missing; one of {', '.join(_KINDS)}")
-        return None
-    if kind not in _KINDS:
-        raise invalid("guided_decoding_guide_type", f"{kind!r} is not one of {', '.join(_KINDS)}")
-    if kind not in capabilities.guides:
-        raise invalid(
-            "guided_decoding_guide_type", capabilities.lacks["guided_decoding_guide_type"]
-        )
-    if len(guide.encode()) > limits.max_guide_bytes:
-        raise invalid("guided_decoding_guide", f"is longer than {limits.max_guide_bytes} bytes")
-    if kind == "json":
-        if guide:
-            raise invalid("guided_decoding_guide", "type json takes no guide; use json_schema")
-    elif not guide:
-        raise invalid("guided_decoding_guide", f"is missing for type {kind}")
-    if kind == "json_schema":
-        _check_schema(guide, limits)
-    elif kind == "regex":
-        try:
-            re.compile(guide)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise invalid(
-                "guided_decoding_guide", f"is not a regular expression: {error}"
-            ) from None
-    return GuidedDecoding(kind, guide)
-
-
-def _check_schema(guide: str, limits: Limits) -> None:
-    schema = load_json("guided_decoding_guide", guide, limits)
-    if not isinstance(schema, dict):
-        raise invalid("guided_decoding_guide", "a JSON schema is an object")
-    try:
-        jsonschema.Draft202012Validator.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        raise invalid("guided_decoding_guide", f"is not a JSON schema: {error.message}") from None

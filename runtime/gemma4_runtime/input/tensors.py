@@ -16,12 +16,17 @@ __all__ = ["INPUTS", "InputSpec", "read_inputs"]
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """One input tensor. ``dtype`` is Triton's name; ``many`` allows [1, n] instead of [1, 1]."""
+    """One input tensor. ``dtype`` is Triton's name; ``many`` allows [1, n] instead of [1, 1], with
+    n up to ``most``."""
 
     name: str
     dtype: str
     many: bool = False
+    most: int = 4096
 
+
+_MOST_BYTES = 2**21
+"""Of one string, before anything reads it; most inputs have lower limits of their own."""
 
 INPUTS = tuple(
     InputSpec(name, dtype, many)
@@ -81,6 +86,8 @@ def _flat(spec: InputSpec, array: npt.NDArray[Any]) -> list[Any]:
         )
     if not spec.many and array.size != 1:
         raise invalid(spec.name, f"shape {list(array.shape)} holds {array.size} values, needs one")
+    if array.size > spec.most:
+        raise invalid(spec.name, f"{array.size} values; at most {spec.most}")
     items: list[Any] = array.reshape(-1).tolist()
     return items
 
@@ -108,6 +115,8 @@ def _text(name: str, item: Any) -> str:
         item = item.encode("utf-8", errors="surrogatepass")
     if not isinstance(item, bytes):
         raise invalid(name, f"{type(item).__name__} is not a string")
+    if len(item) > _MOST_BYTES:
+        raise invalid(name, f"{len(item)} bytes; at most {_MOST_BYTES}")
     try:
         return item.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -23,6 +23,8 @@ GUARD = "\ufdd0"
 """A Unicode noncharacter, reserved for internal use and never text (Unicode 15, 23.7)."""
 
 _BOS = "<bos>"
+_SPACE = "\u2581"
+"""How the vocabulary writes a space."""
 _TURN_MARKERS = (
     "<bos>", "<eos>", "<|tool>", "<tool|>", "<|tool_call>", "<tool_call|>", "<|tool_response>",
     "<tool_response|>", '<|"|>', "<|think|>", "<|channel>", "<channel|>", "<|turn>", "<turn|>",
@@ -39,6 +41,9 @@ class PromptTokenizer:
         self.control = {entry["content"]: int(entry["id"]) for entry in added}
         vocab: dict[str, int] = data["model"]["vocab"]
         self.vocab_size = 1 + max(*vocab.values(), *self.control.values())
+        texts = (*vocab, *self.control)
+        self.longest = max(len(text.replace(_SPACE, " ").encode()) for text in texts)
+        """Of any token, in bytes."""
         data["added_tokens"] = []
         data["post_processor"] = None
         self._plain = Tokenizer.from_str(json.dumps(data))

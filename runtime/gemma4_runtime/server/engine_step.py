@@ -56,10 +56,15 @@ class EngineStep:
         info = self._engine.info
         log_event("engine_ready", runtime=info.runtime, version=info.version, slots=info.slots)
 
-    def submit(self, data: bytes, transport: Transport, place: str = "") -> None:
-        """Start one request as preprocessing made it; ``place`` is KEY/NUMBER of a feed. Raises
+    def submit(self, data: bytes, transport: Transport) -> None:
+        """Start one request as preprocessing sealed it. Raises
         :class:`~gemma4_runtime.errors.RequestError` for one that it did not make."""
-        request = decode_request(self.sealer.unseal(Kind.REQUEST, data))
+        self.start(self.sealer.unseal(Kind.REQUEST, data), transport)
+
+    def start(self, data: bytes | memoryview, transport: Transport, place: str = "") -> None:
+        """Start one request as this server prepared it; ``place`` is KEY/NUMBER of a feed. Raises
+        :class:`~gemma4_runtime.errors.RequestError`."""
+        request = decode_request(data)
         self._check.check(request)
         named = parse_place(place, field=FEED_PARAMETER) if place else None
         self._emitters.open(request, transport, named)

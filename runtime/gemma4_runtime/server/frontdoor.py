@@ -1,47 +1,30 @@
-"""What preprocessing does: admit, check, tokenize."""
+"""What preprocessing does, and the engine step for those who call it: admit, check, have it
+prepared."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
-from gemma4_runtime.capabilities import CAPABILITIES
 from gemma4_runtime.errors import overloaded, unavailable
-from gemma4_runtime.input.prepare import Preparer
-from gemma4_runtime.limits import Limits
-from gemma4_runtime.manifest import Manifest, read_manifest
-from gemma4_runtime.messages import encode
+from gemma4_runtime.input.tensors import read_inputs
+from gemma4_runtime.preparation.client import Done, PreparationClient
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.live_board import LiveBoard
 from gemma4_runtime.server.request_key import request_key
-from gemma4_runtime.server.seal import Kind
-from gemma4_runtime.settings import Settings
 
-__all__ = ["FrontDoor", "preparer_of"]
-
-
-def preparer_of(folder: Path, manifest: Manifest) -> Preparer:
-    """With the limits and capabilities of the engine in ``folder``."""
-    return Preparer(
-        folder,
-        limits=Limits(
-            max_prompt_tokens=manifest.limits.max_prompt_tokens,
-            max_total_tokens=manifest.limits.max_total_tokens,
-        ),
-        capabilities=CAPABILITIES[manifest.runtime],
-    )
+__all__ = ["FrontDoor"]
 
 
 class FrontDoor:
     """Overload is refused here, before a prompt is looked at; the engine has the last word."""
 
-    def __init__(self, settings: Settings) -> None:
-        folder = settings.engine_dir
-        self._preparer = preparer_of(folder, read_manifest(folder))
-        self._live = LiveBoard(settings.run_dir / BOARD_NAME)
+    def __init__(self, run_dir: Path, client: PreparationClient) -> None:
+        self._client = client
+        self._live = LiveBoard(run_dir / BOARD_NAME)
 
     def admit(
         self,
@@ -50,14 +33,24 @@ class FrontDoor:
         request_id: str,
         parameters: Mapping[str, Any],
         now: float,
-    ) -> bytes:
-        """A sealed request for the engine step. Raises
-        :class:`~gemma4_runtime.errors.RequestError`: UNAVAILABLE, INVALID_ARGUMENT."""
+        done: Done,
+        gone: Callable[[], bool],
+    ) -> None:
+        """``done`` gets an encoded :class:`~gemma4_runtime.messages.GenerationRequest` or an error,
+        in another thread, which also asks ``gone`` whether the client has left. Raises
+        :class:`~gemma4_runtime.errors.RequestError`, and calls neither then."""
         live = self._live.get()
         key = request_key(parameters, live.sealer)
         self._check_load(live.board)
-        request = self._preparer.prepare(tensors, request_id=request_id, key=key, now=now)
-        return live.sealer.seal(Kind.REQUEST, encode(request))
+        self._client.ask(
+            read_inputs(tensors),
+            kind="request",
+            done=done,
+            gone=gone,
+            request_id=request_id,
+            key=key,
+            now=now,
+        )
 
     @staticmethod
     def _check_load(board: Board) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
 
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import RequestError, invalid
 from gemma4_runtime.input.tensors import InputSpec, read_inputs
 from gemma4_runtime.manifest import MANIFEST_NAME, Manifest, read_manifest
 from gemma4_runtime.output.vocab import load_token_table
-from gemma4_runtime.server.frontdoor import preparer_of
+from gemma4_runtime.preparation.client import PreparationClient, Result
+from gemma4_runtime.preparation.worker import ids_of
 from gemma4_runtime.settings import Settings
 
 __all__ = ["TOKENIZER_INPUTS", "Tokenized", "TokenizerService"]
@@ -25,7 +27,7 @@ TOKENIZER_INPUTS = (
     InputSpec("tools", "STRING"),
     InputSpec("enable_thinking", "BOOL"),
     InputSpec("add_bos", "BOOL"),
-    InputSpec("token_ids", "INT32", many=True),
+    InputSpec("token_ids", "INT32", many=True, most=2**18),
 )
 """The same list as in model_repository/gemma4_tokenizer/config.pbtxt; a test compares them."""
 _SOURCES = ("text", "messages", "token_ids")
@@ -49,19 +51,27 @@ class TokenizerService:
     def __init__(self, settings: Settings) -> None:
         folder = settings.engine_dir
         manifest = read_manifest(folder)
-        self._preparer = preparer_of(folder, manifest)
+        self._client = PreparationClient(settings.run_dir)
         self._pieces = load_token_table(folder / "tokenizer.json").pieces
         identity = hashlib.sha256((folder / MANIFEST_NAME).read_bytes()).hexdigest()
         self._engine = json.dumps(_describe(manifest, identity))
 
-    def answer(self, tensors: Mapping[str, npt.NDArray[Any]]) -> Tokenized:
+    def answer(
+        self,
+        tensors: Mapping[str, npt.NDArray[Any]],
+        done: Callable[[Tokenized | RequestError], None],
+        *,
+        gone: Callable[[], bool],
+    ) -> None:
         """One of ``text`` (a prompt that the caller rendered, as ``text_input``), ``messages``
         (with ``tools``, ``enable_thinking``) and ``token_ids``, which may be empty: for ``engine``
         alone, since Triton takes no call without inputs. ``engine`` has ``id`` (changes with every
         build), ``model``, ``runtime``, ``runtime_version``, ``precision``, ``max_prompt_tokens``,
         ``max_total_tokens``, ``vocab_size``, ``created`` (seconds since 1970).
 
-        Raises :class:`~gemma4_runtime.errors.RequestError` INVALID_ARGUMENT."""
+        ``done`` is called once, here or in another thread, which also asks ``gone`` whether the
+        client has left. Raises :class:`~gemma4_runtime.errors.RequestError`, and does not call it
+        then."""
         values = read_inputs(tensors, TOKENIZER_INPUTS)
         given = [name for name in _SOURCES if name in values]
         if not given:
@@ -74,24 +84,24 @@ class TokenizerService:
                 raise invalid(name, "needs messages")
         if "add_bos" in values and source != "text":
             raise invalid("add_bos", "needs text; a chat has its own BOS, and ids are as they are")
-        ids = self._ids(source, values)
+        if source == "token_ids":
+            done(self._tokenized(self._known(values["token_ids"])))
+            return
+
+        def prepared(result: Result) -> None:
+            done(result if isinstance(result, RequestError) else self._tokenized(ids_of(result)))
+
+        self._client.ask(values, kind="tokens", done=prepared, gone=gone, now=time.monotonic())
+
+    def close(self) -> None:
+        """Calls that still wait get UNAVAILABLE."""
+        self._client.close()
+
+    def _tokenized(self, ids: list[int]) -> Tokenized:
         data = [self._pieces[token] for token in ids]
         return Tokenized(ids, b"".join(data).decode("utf-8", "replace"), data, self._engine)
 
-    def _ids(self, source: str, values: Mapping[str, Any]) -> list[int]:
-        if source == "token_ids":
-            return self._known(values["token_ids"])
-        for name in ("text", "messages", "tools"):
-            self._preparer.check_size(name, values.get(name, ""))
-        if source == "messages":
-            return self._preparer.chat_ids(values)
-        add_bos = values.get("add_bos", True)
-        return self._preparer.text_ids(values["text"], field="text", add_bos=add_bos)
-
     def _known(self, ids: list[int]) -> list[int]:
-        most = self._preparer.limits.max_text_bytes // 4  # INT32
-        if len(ids) > most:
-            raise invalid("token_ids", f"{len(ids)} ids; at most {most}")
         for token in ids:
             if not 0 <= token < len(self._pieces):
                 raise invalid("token_ids", f"{token} is not in 0 to {len(self._pieces) - 1}")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gemma4_runtime.capabilities import NO_SEQUENCES
-from gemma4_runtime.engines.guides import check_gbnf, llguidance_grammar
+from gemma4_runtime.engines.guides import llguidance_grammar
 from gemma4_runtime.errors import invalid
 from gemma4_runtime.messages import GuidedDecoding, SamplingParams
 
@@ -61,10 +61,7 @@ def refuse(sampling: SamplingParams, features: Features) -> None:
         )
     if sampling.min_tokens:
         raise invalid("min_tokens", "cannot be combined with a guide; the guide decides the end")
-    if sampling.guided.kind == "grammar":
-        check_gbnf(sampling.guided.guide)
-    else:
-        llguidance_grammar(sampling.guided)
+    llguidance_grammar(sampling.guided)
 
 
 def _refuse_with_mtp(sampling: SamplingParams, features: Features) -> None:

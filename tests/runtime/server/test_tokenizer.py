@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
 from gemma4_runtime.errors import RequestError, Status
 from gemma4_runtime.manifest import read_manifest
-from gemma4_runtime.server.frontdoor import preparer_of
+from gemma4_runtime.preparation.owner import PreparationOwner
+from gemma4_runtime.server.preparer import preparer_of
 from gemma4_runtime.server.tokenizer import TOKENIZER_INPUTS, TokenizerService
-from gemma4_runtime.settings import Settings
+from gemma4_runtime.settings import ENGINE_DIR, RUN_DIR, Settings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,19 +36,26 @@ def folder(tmp_path_factory, checkpoint):
 
 
 @pytest.fixture(scope="module")
-def service(folder):
-    return TokenizerService(Settings(folder, folder))
+def service(folder, tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("run")
+    owner = PreparationOwner({ENGINE_DIR: str(folder), RUN_DIR: str(run_dir)})
+    service = TokenizerService(Settings(folder, run_dir))
+    yield service
+    service.close()
+    owner.close()
 
 
 def ask(service, **inputs):
-    return service.answer(
-        {
-            name: np.array(
-                [value if isinstance(value, list) else [value]], KINDS.get(name, np.object_)
-            )
-            for name, value in inputs.items()
-        }
-    )
+    tensors = {
+        name: np.array([value if isinstance(value, list) else [value]], KINDS.get(name, np.object_))
+        for name, value in inputs.items()
+    }
+    answers = SimpleQueue()
+    service.answer(tensors, answers.put, gone=lambda: False)
+    answer = answers.get(timeout=20)
+    if isinstance(answer, RequestError):
+        raise answer
+    return answer
 
 
 CHAT = json.dumps([{"role": "user", "content": "日本 <|turn> 👋"}])
@@ -117,7 +126,7 @@ def test_the_engine_is_named(service, folder):
         ({"text": b"a", "enable_thinking": True}, "enable_thinking: needs messages"),
         ({"token_ids": [1, -1]}, "token_ids: -1 is not in 0 to 4095"),
         ({"token_ids": [4096]}, "token_ids: 4096 is not in 0 to 4095"),
-        ({"token_ids": [1] * ((1 << 18) + 1)}, "token_ids: 262145 ids; at most 262144"),
+        ({"token_ids": [1] * ((1 << 18) + 1)}, "token_ids: 262145 values; at most 262144"),
         ({"text_input": b"a"}, "text_input: no such input"),
     ],
 )  # fmt: skip

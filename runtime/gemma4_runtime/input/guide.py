@@ -1,0 +1,75 @@
+"""Guides for the output: read and bounded, before anything compiles them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from gemma4_runtime.capabilities import Capabilities
+from gemma4_runtime.errors import invalid
+from gemma4_runtime.input.json_text import load_json
+from gemma4_runtime.input.regex_bound import check_regex
+from gemma4_runtime.input.repeats import expanded_size
+from gemma4_runtime.input.schema_bound import bound_schema
+from gemma4_runtime.input.schema_check import check_schema
+from gemma4_runtime.limits import Limits
+from gemma4_runtime.messages import GuidedDecoding
+
+__all__ = ["read_guide"]
+
+_KINDS = ("json", "json_schema", "regex", "grammar")
+_FIELD = "guided_decoding_guide"
+
+
+def read_guide(
+    values: Mapping[str, Any], limits: Limits, capabilities: Capabilities, *, reach: int
+) -> GuidedDecoding | None:
+    """None without one. ``reach``: the longest output in bytes. Raises INVALID_ARGUMENT."""
+    kind = values.get("guided_decoding_guide_type")
+    guide: str = values.get(_FIELD, "")
+    if kind is None:
+        if guide:
+            raise invalid("guided_decoding_guide_type", f"is missing; one of {', '.join(_KINDS)}")
+        return None
+    if kind not in _KINDS:
+        raise invalid("guided_decoding_guide_type", f"{kind!r} is not one of {', '.join(_KINDS)}")
+    if kind not in capabilities.guides:
+        raise invalid(
+            "guided_decoding_guide_type", capabilities.lacks["guided_decoding_guide_type"]
+        )
+    if len(guide.encode()) > limits.max_guide_bytes:
+        raise invalid(_FIELD, f"is longer than {limits.max_guide_bytes} bytes")
+    if kind == "json":
+        if guide:
+            raise invalid(_FIELD, "type json takes no guide; use json_schema")
+    elif not guide:
+        raise invalid(_FIELD, f"is missing for type {kind}")
+    if kind == "json_schema":
+        guide = _schema(guide, limits, capabilities, reach)
+    elif kind == "regex":
+        check_regex(_FIELD, guide, most_size=capabilities.most_regex_size)
+    elif kind == "grammar":
+        _check_grammar(guide, capabilities)
+    return GuidedDecoding(kind, guide)
+
+
+def _schema(guide: str, limits: Limits, capabilities: Capabilities, reach: int) -> str:
+    schema = load_json(_FIELD, guide, limits, most_values=limits.max_guide_values)
+    if not isinstance(schema, dict):
+        raise invalid(_FIELD, "a JSON schema is an object")
+    check_schema(_FIELD, schema, most_regex_size=capabilities.most_regex_size)
+    if bound_schema(_FIELD, schema, reach=reach):
+        return json.dumps(schema, ensure_ascii=False)
+    return guide
+
+
+def _check_grammar(guide: str, capabilities: Capabilities) -> None:
+    size = expanded_size(guide, grammar=True)
+    most = capabilities.most_grammar_size
+    if size > most:
+        raise invalid(
+            _FIELD,
+            f"the grammar has {size} parts when its repeats are written out; at most {most}; use "
+            "smaller counts, or * and +",
+        )

@@ -1,0 +1,63 @@
+"""JSON that a client sent, read within limits."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from gemma4_runtime.errors import invalid
+from gemma4_runtime.limits import Limits
+
+__all__ = ["kind_of", "load_json"]
+
+
+def load_json(field: str, text: str, limits: Limits, *, most_values: int | None = None) -> Any:
+    """Parse JSON. Raises INVALID_ARGUMENT with the place of the fault, for NaN, lone surrogates,
+    nesting beyond the limit and more than ``most_values`` values too."""
+
+    def constant(word: str) -> NoReturn:
+        raise invalid(field, f"{word} is not JSON")
+
+    try:
+        value = json.loads(text, parse_constant=constant)
+    except json.JSONDecodeError as error:
+        raise invalid(field, f"is not JSON: {error.msg} at character {error.pos}") from None
+    except (RecursionError, ValueError) as error:
+        raise invalid(field, f"cannot be read as JSON: {error}") from None
+    most = limits.max_json_values if most_values is None else most_values
+    count = _count(field, value, limits.max_json_depth)
+    if count > most:
+        raise invalid(field, f"holds {count} JSON values; at most {most}; make it smaller")
+    return value
+
+
+def _count(field: str, value: Any, depth: int) -> int:
+    """Values in ``value``, keys left out, after a look at all of its strings."""
+    if depth == 0:
+        raise invalid(field, "JSON is nested too deep; flatten it")
+    if isinstance(value, str):
+        _check_text(field, value)
+        return 1
+    if isinstance(value, dict):
+        for key in value:
+            _check_text(field, key)
+        return 1 + sum(_count(field, item, depth - 1) for item in value.values())
+    if isinstance(value, list):
+        return 1 + sum(_count(field, item, depth - 1) for item in value)
+    return 1
+
+
+def _check_text(field: str, text: str) -> None:
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise invalid(field, r"contains a lone surrogate such as \ud800") from None
+
+
+def kind_of(value: Any) -> str:
+    """For messages: what ``value`` is."""
+    return {type(None): "null", dict: "an object", list: "a list", str: "a string"}.get(
+        type(value), repr(value)
+    )

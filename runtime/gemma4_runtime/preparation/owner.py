@@ -1,0 +1,117 @@
+"""Starts the preparation process, and starts it again when it has ended or hangs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping
+from threading import Event, Thread
+
+from gemma4_runtime.preparation.wire import Frames, Reply, Started, StartFailed, read_replies
+from gemma4_runtime.server.access_log import log_event
+from gemma4_runtime.server.model_process import end_process
+
+__all__ = ["PreparationOwner"]
+
+_ENV = {"OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+"""The process forks, so it must have one thread."""
+_START_S = 300.0
+_END_S = 5.0
+_PAUSE_S = 0.2
+_WINDOW_S = 60.0
+_MOST_ENDS = 5
+
+
+class PreparationOwner:
+    """Ready when the constructor returns. Raises :class:`RuntimeError` with the cause when the
+    process cannot start. Its settings come from the environment, which ``env`` overrides."""
+
+    def __init__(self, env: Mapping[str, str] | None = None) -> None:
+        self._env = {**os.environ, **_ENV, **(env or {})}
+        self._closing = Event()
+        self._ends: deque[float] = deque(maxlen=_MOST_ENDS)
+        self._start()
+        self._thread = Thread(target=self._watch, name="preparation-owner", daemon=True)
+        self._thread.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def kill(self) -> None:
+        """It hangs. It is started again."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """End the process."""
+        self._closing.set()
+        self._socket.close()
+        self._thread.join()
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [_python(), "-m", "gemma4_runtime.preparation.process", str(theirs.fileno())],
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+        self._socket = ours
+        ours.settimeout(_START_S)
+        frames = Frames()
+        found: list[Reply] = []
+        while not found:
+            try:
+                data = ours.recv(65536)
+            except TimeoutError:
+                self._process.kill()
+                data = b""
+            if not data:
+                status = self._process.wait()
+                raise RuntimeError(f"the preparation process ended with {status} while starting")
+            found = read_replies(frames.add(data))
+        if isinstance(found[0], StartFailed):
+            self._process.wait()
+            raise RuntimeError(found[0].cause)
+        assert isinstance(found[0], Started)
+
+    def _watch(self) -> None:
+        while True:
+            status = self._wait()
+            if self._closing.is_set():
+                return
+            log_event("preparation_ended", level="error", status=status)
+            self._ends.append(time.monotonic())
+            if len(self._ends) == _MOST_ENDS and self._ends[-1] - self._ends[0] < _WINDOW_S:
+                end_process("preparation_ends_again_and_again", times=_MOST_ENDS)
+            self._closing.wait(_PAUSE_S)
+            self._socket.close()
+            try:
+                self._start()
+            except (OSError, RuntimeError) as error:
+                end_process("preparation_does_not_start", error=str(error))
+
+    def _wait(self) -> int:
+        """The exit status. When we close, the process has a few seconds to end."""
+        while True:
+            try:
+                return self._process.wait(_END_S if self._closing.is_set() else _PAUSE_S)
+            except subprocess.TimeoutExpired:
+                if self._closing.is_set():
+                    self._process.kill()
+
+
+def _python() -> str:
+    """The interpreter; inside Triton's stub sys.executable need not be one."""
+    if "python" in os.path.basename(sys.executable or ""):  # noqa: PTH119
+        return sys.executable
+    found = shutil.which("python3")
+    if found is None:
+        raise RuntimeError("there is no python3 in PATH to start the preparation process with")
+    return found

@@ -1,0 +1,70 @@
+"""Calls of the engine step by clients themselves, with the inputs of ``gemma4``.
+
+The step's own thread must not wait for the preparation of one of them, which would hold up all
+others; so it goes on when the preparation process answers, in the thread that hears of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy.typing as npt
+
+from gemma4_runtime.errors import RequestError
+from gemma4_runtime.preparation.client import PreparationClient, Result
+from gemma4_runtime.server.call import feed_place
+from gemma4_runtime.server.engine_step import EngineStep
+from gemma4_runtime.server.frontdoor import FrontDoor
+from gemma4_runtime.server.guard import attempt, told
+from gemma4_runtime.server.request_key import refuse_key
+from gemma4_runtime.server.stream import Transport
+from gemma4_runtime.settings import Settings
+
+__all__ = ["DirectCalls"]
+
+STEP = "engine"
+
+
+class DirectCalls:
+    """Thread-safe. ``transport`` of a call is used by one thread at a time: the caller's until
+    :meth:`open` returns, then the preparation client's, then the emitter's."""
+
+    def __init__(self, settings: Settings, step: EngineStep) -> None:
+        self._step = step
+        self._client = PreparationClient(settings.run_dir)
+        self._door = FrontDoor(settings.run_dir, self._client)
+
+    def open(
+        self,
+        tensors: Mapping[str, npt.NDArray[Any]],
+        transport: Transport,
+        *,
+        request_id: str,
+        parameters: Mapping[str, Any],
+    ) -> None:
+        """Raises :class:`~gemma4_runtime.errors.RequestError` for what can be refused at once."""
+        place = feed_place(parameters)
+        refuse_key(parameters)
+        self._door.admit(
+            tensors,
+            request_id=request_id,
+            parameters=parameters,
+            now=time.monotonic(),
+            done=partial(self._start, transport, place),
+            gone=transport.client_gone,
+        )
+
+    def _start(self, transport: Transport, place: str, result: Result) -> None:
+        try:
+            if isinstance(result, RequestError):
+                raise result
+            self._step.start(result, transport, place)
+        except Exception as error:  # noqa: BLE001 - every call gets one answer
+            attempt(partial(transport.fail, told(error, STEP)), STEP)
+
+    def close(self) -> None:
+        """What is still prepared gets UNAVAILABLE."""
+        self._client.close()
