@@ -68,10 +68,11 @@ BASES ?= bookworm
 test-fresh:
 	@python3 tests/fresh $(ARGS) $(BASES)
 
-# COUNT requests of each of four protocols, and the hand-made bombs.
+# COUNT requests of each of Triton's four protocols and of the gateway, and the hand-made bombs.
 COUNT ?= 20000
 test-fuzz: $(VENV)/.dev
-	FUZZ_COUNT=$(COUNT) $(BIN)/python -m pytest tests/e2e/fuzz -s $(ARGS)
+	FUZZ_COUNT=$(COUNT) $(BIN)/python -m pytest tests/e2e/fuzz \
+	  tests/clients/gateway/test_gateway_mutations.py tests/clients/gateway/test_gateway_bombs.py -s $(ARGS)
 
 # Every process of a server, killed and frozen in every phase: a table, an hour.
 FAULTS ?= out/faults.md

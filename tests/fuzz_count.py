@@ -1,9 +1,12 @@
-"""How many mutated requests a fuzzer sends: ``GEMMA4_FUZZ_REQUESTS``, else a few."""
+"""How many mutated requests a fuzzer sends to each protocol."""
 
 from __future__ import annotations
 
 import os
 
-__all__ = ["FUZZ_REQUESTS"]
+__all__ = ["fuzz_count"]
 
-FUZZ_REQUESTS = int(os.environ.get("GEMMA4_FUZZ_REQUESTS", "600"))
+
+def fuzz_count(usual: int) -> int:
+    """``FUZZ_COUNT`` of the environment (`make test-fuzz` sets it), else ``usual``."""
+    return int(os.environ.get("FUZZ_COUNT", usual))

@@ -12,10 +12,11 @@ from clients.gateway.canary import Canary
 from clients.gateway.fake_backend import fake_backend
 from clients.gateway.mutations import mutated
 from e2e.gateway.running import RunningGateway
-from fuzz_count import FUZZ_REQUESTS
+from fuzz_count import fuzz_count
 from gemma4_gateway.plain_text import escaped
 
 HANG_S = 30
+REQUESTS = fuzz_count(600)
 CANARY_P99_S = 1.0
 SENDERS = 4
 
@@ -65,17 +66,17 @@ def test_mutated_requests(capsys):
     with fake_backend("good") as backend:
         running = RunningGateway(backend.port, args=("--served-model-name", "m"))
         with Canary(running.port) as canary:
-            statuses = storm(running.port, "m", FUZZ_REQUESTS)
+            statuses = storm(running.port, "m", REQUESTS)
         p99 = canary.quantile(0.99)
         summary = f"{dict(statuses)}, canary p50 {canary.quantile(0.5):.3f} p99 {p99:.3f} s"
         with capsys.disabled():
-            print(f"\n{FUZZ_REQUESTS} mutated requests: {summary}, {len(canary.seconds)} canaries")
+            print(f"\n{REQUESTS} mutated requests: {summary}, {len(canary.seconds)} canaries")
         assert running.stop() == 0
     assert not canary.wrong, canary.wrong[:5]
     assert p99 < CANARY_P99_S, summary
     bad = {s for s in statuses if s.startswith(("hang", "broken", "5"))}
     faults = [line for line in running.output if '"event":"fault"' in line]
     assert not bad, (summary, faults[:3])
-    assert statuses["200"] > FUZZ_REQUESTS / 20 and statuses["400"] > FUZZ_REQUESTS / 20, summary
+    assert statuses["200"] > REQUESTS / 20 and statuses["400"] > REQUESTS / 20, summary
     assert "Traceback" not in running.text
     assert '"event":"fault"' not in running.text

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from e2e.served import Served
 from e2e.synthetic import synthetic_engine
+from fuzz_count import fuzz_count
 
 
 @pytest.fixture(scope="session")
 def count() -> int:
     """Of each protocol; `make test-fuzz` sets 20,000."""
-    return int(os.environ.get("FUZZ_COUNT", "300"))
+    return fuzz_count(300)
 
 
 @pytest.fixture(scope="module")
