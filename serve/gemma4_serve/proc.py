@@ -22,6 +22,7 @@ BUSY = frozenset("RD")
 STOPPED = frozenset("Tt")
 """The same of one that was stopped, by a signal or a debugger."""
 _ENDED = frozenset("ZX")
+_OURS = "gemma4_runtime."
 _EXIT_CODE = 52 - 3  # of the fields after the name; proc(5) counts from 1
 
 
@@ -66,8 +67,13 @@ def model_of(pid: int) -> str | None:
 
 
 def name_of(pid: int) -> str:
-    """A model's name for the process of a model, else the program's name."""
-    return model_of(pid) or Path("".join(_words(pid)[:1])).name or "process"
+    """A model's name for the process of a model, the package's for one of ours that a model has
+    started (``preparation``, ``trtllm``), else the program's."""
+    words = _words(pid)
+    for word in words[1:]:
+        if word.startswith(_OURS):
+            return word.removeprefix(_OURS).partition(".")[0]
+    return model_of(pid) or Path("".join(words[:1])).name or "process"
 
 
 def cause_of_death(pid: int) -> str:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 from e2e.served import user
-from gemma4_runtime.input.chat import ChatTemplate
+from gemma4_runtime.input.chat_template import ChatTemplate
 from gemma4_runtime.input.text import PromptTokenizer
 from transformers import Gemma4ForConditionalGeneration
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from file_damage import damage_bytes, damage_json
 from gemma4_build.errors import BuildError
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
@@ -26,7 +27,6 @@ from gemma4_serve.doctor.engine import check_engine
 from gemma4_serve.errors import ServeError
 from gemma4_serve.ports import Ports
 from gemma4_serve.process import ServerOptions
-from mutations import damage_bytes, damage_json
 
 ROOT = Path(__file__).parents[2]
 RUNTIMES = ("synthetic", "llama_cpp", "tensorrt_llm")

@@ -25,8 +25,8 @@ from gemma4_serve.run_folder import namespace
 __all__ = ["FAULTS", "PHASES", "PROCESSES", "Cell", "Result", "fault_engine", "run_cell"]
 
 PROCESSES = (
-    "preprocessing", "engine", "postprocessing", "gemma4_tokenizer", "gemma4_unary", "tritonserver",
-    "gemma4 serve",
+    "preprocessing", "preparation", "engine", "postprocessing", "gemma4_tokenizer", "gemma4_unary",
+    "tritonserver", "gemma4 serve",
 )  # fmt: skip
 FAULTS = ("kill", "freeze 0.5", "freeze 2", "freeze 15")
 PHASES = ("start", "prefill", "decode", "drain")
