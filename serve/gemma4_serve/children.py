@@ -23,6 +23,8 @@ __all__ = ["Children", "Loss"]
 
 _LOOK_S = 0.2
 _SEARCH_S = 1.0
+_HEALED = ("preparation",)
+"""Replaced by the process that started it, without harm to answers that are under way."""
 _NEEDED = ("engine", "postprocessing", "tritonserver")
 """By answers that are under way."""
 
@@ -123,6 +125,7 @@ class Children:
         except psutil.NoSuchProcess:
             return
         for pid in found - self._alive.keys():
-            self._alive[pid] = Liveness(pid)
+            if name_of(pid) not in _HEALED:
+                self._alive[pid] = Liveness(pid)
         for pid in self._alive.keys() - found - {self._server.pid}:
             del self._alive[pid]
