@@ -33,13 +33,22 @@ def main(parent: int, command: list[str]) -> None:
 
 
 def _raise_stack_limit() -> None:
-    """As far as this user may, and where address space is not limited: 300 threads have stacks."""
-    if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+    """As far as this user may, and where address space costs nothing: 300 threads have stacks."""
+    if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY or _strict_overcommit():
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
     wanted = _STACK_BYTES if hard == resource.RLIM_INFINITY else min(_STACK_BYTES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
+
+
+def _strict_overcommit() -> bool:
+    """Whether Linux counts address space as memory (vm.overcommit_memory = 2)."""
+    try:
+        with open("/proc/sys/vm/overcommit_memory", encoding="ascii") as file:  # noqa: PTH123
+            return file.read().strip() == "2"
+    except OSError:
+        return False
 
 
 if __name__ == "__main__":
