@@ -30,7 +30,7 @@ OTHERS = ("chat_template.jinja", "tokenizer_config.json", *HEADERS)
 MOST_S = 30
 WAYS_OUT = (
     "download", "give the folder", "this project builds", "take ", "choose", "use ", "set ", "must",
-    "need", "build from", "belong", "--", "quantize",
+    "need", "build from", "belong", "--", "quantize", "correct the template",
 )  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def one_case(source: Path, seed: int) -> str:
         return "built"
 
 
-@pytest.mark.parametrize("first", range(0, 400, 50))
+@pytest.mark.parametrize("first", range(0, 200, 50))
 def test_damaged_checkpoints(first: int, sharded_source: Path) -> None:
     found = Counter(one_case(sharded_source, seed) for seed in range(first, first + 50))
     assert sum(found.values()) == 50 and 0 < found["built"] < 50
