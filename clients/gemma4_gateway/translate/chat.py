@@ -19,7 +19,7 @@ from gemma4_gateway.translate.guides import (
     required_tools_schema,
 )
 from gemma4_gateway.translate.messages import engine_messages, engine_tools
-from gemma4_gateway.translate.options import sampling_options, seeded
+from gemma4_gateway.translate.options import sampling_names, sampling_options, seeded
 from gemma4_gateway.translate.plan import EngineCall, Plan, ToolMode
 
 __all__ = ["ChatParts", "affinity_of", "plan_chat", "plan_parts"]
@@ -68,9 +68,14 @@ def plan_chat(body: ChatCompletionRequest) -> Plan:
             cache_key=body.prompt_cache_key,
             choices=body.n or 1,
             include_usage=bool(body.stream_options and body.stream_options.include_usage),
-            names={"max_tokens": "max_completion_tokens"} if body.max_completion_tokens else {},
+            names=_names(body),
         )
     )
+
+
+def _names(body: ChatCompletionRequest) -> dict[str, str]:
+    longest = {"max_tokens": "max_completion_tokens"} if body.max_completion_tokens else {}
+    return sampling_names(body) | longest
 
 
 def plan_parts(parts: ChatParts) -> Plan:

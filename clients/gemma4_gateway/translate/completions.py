@@ -7,7 +7,7 @@ import hashlib
 from gemma4_gateway.errors import invalid
 from gemma4_gateway.schemas.completions import CompletionRequest
 from gemma4_gateway.translate.guides import format_guide
-from gemma4_gateway.translate.options import sampling_options, seeded
+from gemma4_gateway.translate.options import sampling_names, sampling_options, seeded
 from gemma4_gateway.translate.plan import EngineCall, Plan
 
 __all__ = ["plan_completion"]
@@ -21,10 +21,12 @@ def plan_completion(body: CompletionRequest) -> Plan:
     prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
     options = sampling_options(body, max_tokens=body.max_tokens)
     guide = format_guide(body.response_format, body.structured_outputs, source="response_format")
-    names = {}
+    names = sampling_names(body)
     if guide is not None:
         options |= guide.options()
-        names = dict.fromkeys(("guided_decoding_guide", "guided_decoding_guide_type"), guide.source)
+        names |= dict.fromkeys(
+            ("guided_decoding_guide", "guided_decoding_guide_type"), guide.source
+        )
     if body.echo:
         if body.logprobs is not None:
             raise invalid("echo", "with logprobs: the engines give none for the prompt")

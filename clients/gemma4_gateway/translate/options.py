@@ -7,7 +7,7 @@ from typing import Any
 from gemma4_gateway.errors import invalid
 from gemma4_gateway.schemas.base import Sampling
 
-__all__ = ["sampling_options", "seeded"]
+__all__ = ["sampling_names", "sampling_options", "seeded"]
 
 _SAME = (
     "temperature", "top_p", "min_p", "repetition_penalty", "presence_penalty",
@@ -35,6 +35,11 @@ def sampling_options(body: Sampling, *, max_tokens: int | None) -> dict[str, Any
     if body.stream_options is not None and not body.stream:
         raise invalid("stream_options", "needs stream: true")
     return options
+
+
+def sampling_names(body: Sampling) -> dict[str, str]:
+    """Which parameter of ``body`` each tensor comes from, where the names differ."""
+    return {"min_tokens": "ignore_eos"} if body.ignore_eos else {}
 
 
 def seeded(options: dict[str, Any], seed: int | None, choice: int) -> dict[str, Any]:

@@ -95,6 +95,15 @@ def sampling_params(
     if log_probs and "return_log_probs" in capabilities.lacks:
         raise invalid("return_log_probs", capabilities.lacks["return_log_probs"])
     banned, sequences = _bad_words(values, limits, capabilities, encode)
+    guided = read_guide(values, limits, capabilities, reach=reach)
+    if guided is not None and min_tokens:
+        # No runtime can: each draws the first tokens in a call of its own, and a second call would
+        # begin the guide anew.
+        raise invalid(
+            "min_tokens",
+            f"{min_tokens} cannot be combined with a guide, which decides where the answer ends; "
+            "leave one of them out",
+        )
     return SamplingParams(
         max_tokens=max_tokens,
         min_tokens=min_tokens,
@@ -111,7 +120,7 @@ def sampling_params(
         bad_token_ids=banned,
         bad_sequences=sequences,
         log_probs=log_probs,
-        guided=read_guide(values, limits, capabilities, reach=reach),
+        guided=guided,
     )
 
 

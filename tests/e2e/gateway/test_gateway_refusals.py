@@ -34,6 +34,11 @@ BAD = [
     (CHAT, chat(tools=[TOOL, TOOL]), 400, "tools[1].function.name", "declared twice"),
     (CHAT, chat(tools=[{"type": "retrieval"}]), 400, "tools[0].type", "function"),
     (CHAT, chat(ignore_eos=True), 400, "ignore_eos", "max_tokens"),
+    (
+        CHAT,
+        chat(ignore_eos=True, max_tokens=9, response_format={"type": "json_object"}),
+        400, "ignore_eos", "cannot be combined with a guide",
+    ),
     (CHAT, chat(structured_outputs={"regex": "("}), 400, "structured_outputs", "regular"),
     (CHAT, chat(structured_outputs={}), 400, "structured_outputs", "exactly one"),
     (CHAT, chat(response_format={"type": "xml"}), 400, "response_format", "json_schema"),

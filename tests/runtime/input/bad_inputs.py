@@ -100,6 +100,7 @@ BAD = [
     Bad("max_tokens too many", text(max_tokens=("INT32", [10**6])), "max_tokens: 1000000 with"),
     Bad("max_tokens two values", text(max_tokens=("INT32", [1, 2])), "max_tokens"),
     Bad("min over max", text(max_tokens=("INT32", [2]), min_tokens=("INT32", [3])), "min_tokens: 3 is more than max_tokens"),
+    Bad("min_tokens with a guide", text(min_tokens=("INT32", [2]), max_tokens=("INT32", [9]), guided_decoding_guide_type=("BYTES", ["json"])), "min_tokens: 2 cannot be combined with a guide"),
     Bad("min_tokens negative", text(min_tokens=("INT32", [-1])), "min_tokens: -1"),
     Bad("temperature negative", text(temperature=("FP32", [-0.1])), "temperature: -0.1"),
     Bad("temperature NaN", text(temperature=("FP32", [float("nan")])), "temperature: nan"),
