@@ -132,21 +132,20 @@ def _while_serving(cell: Cell, served: Served, gateway: RunningGateway, result: 
         time.sleep(0.5)
     struck = time.monotonic()
     _strike(cell, victim)
+    thaw = Thread(target=_thaw, args=(cell, victim, struck))
+    thaw.start()  # of its own: a question to a frozen server takes seconds
     probe = _Probe(served, struck)
     length = 0.0 if cell.fault == "kill" else float(cell.fault.split()[1])
-    thawed = cell.fault == "kill"
     end = struck + NEVER_S
     while time.monotonic() < end:
-        if not thawed and time.monotonic() >= struck + length:
-            _thaw(cell, victim, struck)
-            thawed = True
         over = all(stream.outcome for stream in streams)
         probe.look()
         settled = cell.phase == "drain" or cell.process == "gemma4 serve" or probe.recovered
         calm = time.monotonic() > struck + length + 3 and probe.unready is None
-        if over and thawed and (settled or calm):
+        if over and not thaw.is_alive() and (settled or calm):
             break
         time.sleep(_POLL_S)
+    thaw.join()
     _outcomes(streams, struck, result)
     result.unready, result.recovered = probe.unready, probe.recovered
 
