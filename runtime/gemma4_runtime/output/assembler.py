@@ -80,10 +80,11 @@ class StreamAssembler:
         return self.done
 
     def finish(self, reason: FinishReason) -> None:
-        """The engine ended the answer. Held text becomes text."""
+        """The engine ended the answer. Held text becomes text, but not the call that "length"
+        cut off."""
         if self.done:
             return
-        self._apply(self._splitter.finish())
+        self._apply(self._splitter.finish(cut=reason == "length"))
         if not self.done:
             self._close(reason)
 
