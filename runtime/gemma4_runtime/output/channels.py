@@ -16,7 +16,8 @@ from gemma4_runtime.output.vocab import TokenTable
 
 __all__ = ["ChannelSplitter", "Event"]
 
-Event = tuple[Literal["bytes"], Channel, bytes] | tuple[Literal["call"], str, str]
+Event = tuple[Literal["bytes"], Channel, bytes, int] | tuple[Literal["call"], str, str]
+"""Bytes of a channel have the number of their token, counted from 0."""
 
 _LABEL = b"thought"
 _SPACES = b" \t\r\n"
@@ -34,12 +35,21 @@ class ChannelSplitter:
         self._label: bytes | None = None  # what may be the label, while it is undecided
         self._newline = False  # a newline of the thought, held: it may be the last
         self._call: CallBody | None = None
+        self._number = -1  # of the newest token
+        self.reasoning_tokens = 0
+        """Tokens of thoughts so far, with the control tokens that open and close them."""
 
     def push(self, token: int) -> list[Event]:
         """Events that ``token`` completes, in order. Ids beyond the vocabulary are no text."""
+        self._number += 1
+        thinking = self._reasoning
+        events = self._outside(token) if self._call is None else self._in_call(token)
+        if self._call is None and (thinking or self._reasoning):
+            self.reasoning_tokens += 1
+        return events
+
+    def _outside(self, token: int) -> list[Event]:
         control = self._table.control
-        if self._call is not None:
-            return self._in_call(token)
         if token == control.think_open:
             if not self._reasoning:
                 self._reasoning, self._label = True, b""
@@ -71,13 +81,13 @@ class ChannelSplitter:
             return [event for event in events if event[0] == "call" or not cut]
         events = self._end_label()
         if self._newline:
-            events.append(("bytes", "reasoning", b"\n"))
+            events.append(("bytes", "reasoning", b"\n", self._number))
             self._newline = False
         return events
 
     def _text(self, data: bytes) -> list[Event]:
         if not self._reasoning:
-            return [("bytes", "content", data)] if data else []
+            return [("bytes", "content", data, self._number)] if data else []
         if self._label is not None:
             return self._try_label(data)
         return self._thought(data)
@@ -88,7 +98,7 @@ class ChannelSplitter:
         self._newline = data.endswith(b"\n")
         if self._newline:
             data = data[:-1]
-        return [("bytes", "reasoning", data)] if data else []
+        return [("bytes", "reasoning", data, self._number)] if data else []
 
     def _try_label(self, data: bytes) -> list[Event]:
         assert self._label is not None
@@ -120,11 +130,11 @@ class ChannelSplitter:
         if token == control.call_close:
             return self._end_call(closed=True)
         if token in (control.call_open, control.think_open):  # the call was never closed
-            return self._end_call(closed=False) + self.push(token)
+            return self._end_call(closed=False) + self._outside(token)
         if token == control.quote:
-            self._call.quote()
+            self._call.add(None, self._number)
         elif token < len(self._table.pieces) and token not in self._table.special:
-            self._call.add(self._table.pieces[token])
+            self._call.add(self._table.pieces[token], self._number)
         return self._give_up() if self._call.size > _LARGEST_CALL else []
 
     def _end_call(self, *, closed: bool) -> list[Event]:
@@ -139,5 +149,5 @@ class ChannelSplitter:
     def _give_up(self) -> list[Event]:
         """No tool call after all."""
         assert self._call is not None
-        text, self._call = self._call.text(), None
-        return [("bytes", "content", text)] if text else []
+        shown, self._call = self._call.shown(), None
+        return [("bytes", "content", data, number) for data, number in shown if data]

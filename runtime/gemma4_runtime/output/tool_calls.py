@@ -41,27 +41,29 @@ def parse_call(text: str, *, closed: bool) -> tuple[str, str]:
 
 
 class CallBody:
-    """Bytes between a call's markers, as tokens bring them."""
+    """What stands between a call's markers, as tokens bring it."""
 
     def __init__(self) -> None:
-        self._runs = [bytearray()]
+        self._pieces: list[tuple[bytes | None, int]] = []
         self.size = 0
 
-    def add(self, piece: bytes) -> None:
-        """Text of a token that is no control token."""
-        self._runs[-1] += piece
-        self.size += len(piece)
-
-    def quote(self) -> None:
-        """A quote token."""
-        self._runs.append(bytearray())
-        self.size += 1
+    def add(self, piece: bytes | None, number: int) -> None:
+        """Text of a token that is no control token, or None: a quote token. ``number`` is the
+        token's in the answer."""
+        self._pieces.append((piece, number))
+        self.size += 1 if piece is None else len(piece)
 
     def read(self, *, closed: bool) -> tuple[str, str]:
         """As :func:`parse_call`."""
-        runs = (run.decode("utf-8", errors="replace") for run in self._runs)
-        return parse_call(QUOTE.join(runs), closed=closed)
+        runs = [bytearray()]
+        for piece, _ in self._pieces:
+            if piece is None:
+                runs.append(bytearray())
+            else:
+                runs[-1] += piece
+        text = QUOTE.join(run.decode("utf-8", errors="replace") for run in runs)
+        return parse_call(text, closed=closed)
 
-    def text(self) -> bytes:
-        """What a client sees of a call that cannot be read: ``"`` for a quote token."""
-        return b'"'.join(self._runs)
+    def shown(self) -> list[tuple[bytes, int]]:
+        """What a client sees of a call that cannot be read, by tokens: ``"`` for a quote token."""
+        return [(b'"' if piece is None else piece, number) for piece, number in self._pieces]

@@ -146,8 +146,10 @@ def test_a_megabyte_of_garbage_takes_linear_time(head, unit):
 
 def test_text_of_a_call_that_cannot_be_read():
     body = CallBody()
-    for piece in (b"call:f{a:", None, b"\xc3", b"\xa9\x00", None, b" b"):
-        body.quote() if piece is None else body.add(piece)
-    assert body.text() == 'call:f{a:"é\0" b'.encode()
+    for number, piece in enumerate((b"call:f{a:", None, b"\xc3", b"\xa9\x00", None, b" b")):
+        body.add(piece, number)
+    shown = body.shown()
+    assert b"".join(data for data, _ in shown) == 'call:f{a:"é\0" b'.encode()
+    assert [number for _, number in shown] == [*range(6)]
     with pytest.raises(MalformedCallError):
         body.read(closed=True)
