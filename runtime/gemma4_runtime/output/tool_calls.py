@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 
-from gemma4_runtime.output.call_values import QUOTE, ArgumentReader, MalformedCallError
+from gemma4_runtime.output.call_scalars import QUOTE, MalformedCallError
+from gemma4_runtime.output.call_values import ArgumentReader
 
 __all__ = ["CallBody", "MalformedCallError", "call_id", "parse_call"]
 
@@ -21,7 +22,7 @@ def call_id(key: str, index: int) -> str:
 def parse_call(text: str, *, closed: bool) -> tuple[str, str]:
     """Name, and arguments as the text of a JSON object.
 
-    ``text`` has :data:`~gemma4_runtime.output.call_values.QUOTE` for each quote token. ``closed``:
+    ``text`` has :data:`~gemma4_runtime.output.call_scalars.QUOTE` for each quote token. ``closed``:
     the end marker came, so the last brace may be missing; without it the call must be complete.
     Raises :class:`MalformedCallError`.
     """

@@ -15,7 +15,7 @@ from gemma4_runtime.messages import (
     encode,
 )
 from gemma4_runtime.output.assembler import StreamAssembler
-from gemma4_runtime.output.call_values import QUOTE
+from gemma4_runtime.output.call_scalars import QUOTE
 from gemma4_runtime.output.render import render
 from gemma4_runtime.output.tool_calls import parse_call
 from hypothesis import given
