@@ -14,7 +14,12 @@ class Delta:
     """One chunk of an answer. ``finish_reason`` is "" until the last; ``tool_calls`` arrive whole,
     in OpenAI's form. ``ids`` are the token ids of the chunk, ``log_probs`` one natural-log
     probability for each, or empty; ``cum_log_prob`` is their sum so far. ``timings`` (last chunk
-    only) are the server's seconds: queue, prefill, decode."""
+    only) are the server's seconds: queue, prefill, decode.
+
+    Two values come from ``engine`` alone, not from ``gemma4``: ``reasoning_tokens``, the tokens of
+    thoughts so far with the control tokens around them; and, with log-probabilities,
+    ``text_tokens``: (number of a token in the answer from 0, bytes of it that are text). In order
+    and over the whole answer these bytes are the text."""
 
     text: str
     reasoning: str
@@ -27,6 +32,8 @@ class Delta:
     log_probs: list[float]
     timings: dict[str, float] | None
     cum_log_prob: float = 0.0
+    reasoning_tokens: int = 0
+    text_tokens: list[tuple[int, int]] = field(default_factory=list)
 
 
 def merged(deltas: Sequence[Delta], *, index: int) -> Delta:
@@ -44,6 +51,8 @@ def merged(deltas: Sequence[Delta], *, index: int) -> Delta:
         log_probs=[value for d in deltas for value in d.log_probs],
         timings=last.timings,
         cum_log_prob=last.cum_log_prob,
+        reasoning_tokens=last.reasoning_tokens,
+        text_tokens=[pair for d in deltas for pair in d.text_tokens],
     )
 
 

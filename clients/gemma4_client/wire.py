@@ -216,4 +216,6 @@ def delta_of(outputs: Mapping[str, Any]) -> Delta:
         [*outputs["output_log_probs"]],
         json.loads(timings) if timings else None,
         outputs["cum_log_probs"],
+        outputs.get("reasoning_tokens", 0),
+        [(number, size) for number, size in outputs.get("text_tokens", ())],
     )

@@ -122,6 +122,9 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     ``timings`` (last chunk only): seconds ``queue``, ``prefill``, ``decode``.
     ``probe``: nothing for the client; only lets postprocessing see a cancel.
     ``check``: postprocessing shall ask whether the request was cancelled (about 50 us).
+    ``reasoning_tokens``: those of thoughts so far, with the control tokens around them.
+    ``text_tokens`` (with log-probs): which tokens this chunk's content ends, as (number in the
+    answer from 0, bytes of it that are content). Over an answer they make up the whole content.
     """
 
     key: str
@@ -137,6 +140,8 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     timings: dict[str, float] | None = None
     probe: bool = False
     check: bool = False
+    reasoning_tokens: int = 0
+    text_tokens: list[tuple[int, int]] = []
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -53,7 +53,10 @@ def test_the_same_values_in_one_tensor(stub, more):
     inputs = chat("What is the capital of Italy?", **more)
     (plain,) = [by_tensor(r) for r in responses(stub, "gemma4", inputs)]
     (packed,) = [json.loads(r.raw_output_contents[0]) for r in responses(stub, "engine", inputs) if r.outputs]  # fmt: skip
-    assert set(plain) == set(ChunkText.__struct_fields__)
+    extra = {"reasoning_tokens", "text_tokens"}  # docs/serving.md: packed alone has them
+    assert set(plain) == set(ChunkText.__struct_fields__) - extra
+    assert bool(packed.pop("reasoning_tokens", 0)) == bool(plain["reasoning_output"])
+    assert bool(packed.pop("text_tokens", [])) == bool(plain["output_log_probs"])
     told = {name for name, value in plain.items() if value not in ("", 0, 0.0, [])}
     assert told <= set(packed) <= set(plain)
     for name in set(packed) - {"timings", "output_log_probs", "cum_log_probs"}:

@@ -18,9 +18,9 @@ KIND = "text_completion"
 
 
 def _choice(
-    index: int, text: str, log_probs: list[TokenLogProb] | None, first: int, finish: str | None
+    index: int, text: str, log_probs: list[TokenLogProb] | None, finish: str | None
 ) -> dict[str, Any]:
-    shown = None if log_probs is None else completion_logprobs(log_probs, first=first)
+    shown = None if log_probs is None else completion_logprobs(log_probs)
     return {"index": index, "text": text, "logprobs": shown, "finish_reason": finish}
 
 
@@ -35,7 +35,7 @@ def completion_body(
 ) -> dict[str, Any]:
     """``answers`` are whole, one for each choice."""
     choices = [
-        _choice(i, a.text, None if log_probs is None else log_probs[i], 0, a.finish_reason)
+        _choice(i, a.text, None if log_probs is None else log_probs[i], a.finish_reason)
         for i, a in enumerate(answers)
     ]
     return whole_body(KIND, plan, choices, answer_id=answer_id, created=created, usage=usage)
@@ -49,7 +49,6 @@ class CompletionEvents:
         self._envelope = envelope = Envelope(KIND, plan, answer_id=answer_id, created=created)
         self._open = [envelope.head + b'{"index":%d,"text":' % i for i in range(len(plan.calls))]
         self._close = b',"logprobs":null,"finish_reason":null}' + envelope.tail
-        self._length = [0] * len(plan.calls)
 
     def chunk(self, index: int, delta: Delta, log_probs: list[TokenLogProb] | None) -> bytes:
         """Events for one chunk of the engine; b"" when it shows nothing."""
@@ -57,10 +56,7 @@ class CompletionEvents:
             if not delta.text:
                 return b""
             return self._open[index] + orjson.dumps(delta.text) + self._close
-        first = self._length[index]
-        if log_probs:
-            self._length[index] += sum(len(t.data.decode("utf-8", "replace")) for t in log_probs)
-        choice = _choice(index, delta.text, log_probs, first, delta.finish_reason or None)
+        choice = _choice(index, delta.text, log_probs, delta.finish_reason or None)
         return self._envelope.event(choice)
 
     def end(self, usage: UsageCount) -> bytes:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
+
+from gemma4_client import Delta
+from gemma4_runtime.output.utf8 import unfinished_tail
 
 __all__ = ["TokenLogProb", "TokenLogProbs", "chat_logprobs", "completion_logprobs"]
 
+_QUOTE = b'<|"|>'
+"""The control token around a string of a tool call; in a call that cannot be read its text is one
+quotation mark."""
+
 
 class TokenLogProb:
-    """``data`` are the token's bytes, maybe a part of a character; ``log_prob`` is natural."""
+    """``data`` are the bytes that the token gave to the text, maybe a part of a character;
+    ``log_prob`` is natural; ``offset`` counts the characters of the text before them."""
 
     __slots__ = ("data", "log_prob", "offset")
 
@@ -19,36 +26,37 @@ class TokenLogProb:
         self.offset = offset
 
 
-_SKIPPED = {b"<|channel>": b"<channel|>", b"<|tool_call>": b"<tool_call|>"}
-"""Control tokens, which only the model can emit as single tokens, and what ends each part."""
-
-
 class TokenLogProbs:
-    """Of one choice. Tokens of thoughts and tool calls are left out, and so are those after the
-    text: stop tokens, and what a stop string cut off."""
+    """Of one choice. The engine names the tokens that its text is made of, so tokens of thoughts
+    and tool calls, control tokens and what a stop string cut off are not among them."""
 
     def __init__(self) -> None:
-        self._waiting: deque[TokenLogProb] = deque()
-        self._end: bytes | None = None
+        self._tokens: list[tuple[bytes, float]] = []
         self._offset = 0
-        self._shown = 0
+        self._unfinished = b""
 
-    def add(self, tokens: list[bytes], log_probs: list[float], text: str) -> list[TokenLogProb]:
-        """Tokens of one chunk and its text; gives the tokens whose text has come."""
-        for data, log_prob in zip(tokens, log_probs, strict=True):
-            if self._end is not None:
-                if data == self._end:
-                    self._end = None
-            elif data in _SKIPPED:
-                self._end = _SKIPPED[data]
-            else:
-                self._waiting.append(TokenLogProb(data, log_prob, self._offset))
-                self._offset += len(data)
-        self._shown += len(text.encode())
+    def add(self, tokens: list[bytes], delta: Delta) -> list[TokenLogProb]:
+        """``tokens`` are the bytes of the chunk's ids; gives the tokens whose text is complete."""
+        self._tokens += zip(tokens, delta.log_probs, strict=True)
         ready = []
-        while self._waiting and self._waiting[0].offset < self._shown:
-            ready.append(self._waiting.popleft())
+        for number, size in delta.text_tokens:
+            data, log_prob = self._tokens[number]
+            if data == _QUOTE and size == 1:
+                data = b'"'
+            offset = self._advance(data[:size])
+            ready.append(TokenLogProb(data[:size], log_prob, offset))
         return ready
+
+    def _advance(self, data: bytes) -> int:
+        """Offset of ``data``: that of the character it continues, if it continues one."""
+        offset = self._offset
+        if self._unfinished:  # one character so far; two if the next byte is none of its bytes
+            offset += len((self._unfinished + data[:1]).decode("utf-8", "replace")) - 1
+        data = self._unfinished + data
+        end = len(data) - unfinished_tail(data)
+        self._offset += len(data[:end].decode("utf-8", "replace"))
+        self._unfinished = data[end:]
+        return offset
 
 
 def chat_logprobs(tokens: list[TokenLogProb]) -> dict[str, Any]:
@@ -65,17 +73,11 @@ def chat_logprobs(tokens: list[TokenLogProb]) -> dict[str, Any]:
     return {"content": content, "refusal": None}
 
 
-def completion_logprobs(tokens: list[TokenLogProb], *, first: int) -> dict[str, Any]:
-    """``logprobs`` of a completion choice; ``first`` is the offset, in characters, of the first
-    token's text."""
-    texts = [token.data.decode("utf-8", "replace") for token in tokens]
-    offsets = []
-    for text in texts:
-        offsets.append(first)
-        first += len(text)
+def completion_logprobs(tokens: list[TokenLogProb]) -> dict[str, Any]:
+    """``logprobs`` of a completion choice."""
     return {
-        "tokens": texts,
+        "tokens": [token.data.decode("utf-8", "replace") for token in tokens],
         "token_logprobs": [token.log_prob for token in tokens],
         "top_logprobs": None,
-        "text_offset": offsets,
+        "text_offset": [token.offset for token in tokens],
     }

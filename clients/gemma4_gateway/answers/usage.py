@@ -6,39 +6,18 @@ from typing import Any
 
 from gemma4_client import Delta
 
-__all__ = ["ReasoningCount", "UsageCount"]
-
-
-class ReasoningCount:
-    """Tokens between the marks of a thought, marks included. ``marks`` are the ids that open and
-    close one."""
-
-    def __init__(self, marks: tuple[int, int]) -> None:
-        self._open, self._close = marks
-        self._inside = False
-        self.tokens = 0
-
-    def add(self, ids: list[int]) -> None:
-        for token in ids:
-            if token == self._open:
-                self._inside = True
-            self.tokens += self._inside
-            if token == self._close:
-                self._inside = False
+__all__ = ["UsageCount"]
 
 
 class UsageCount:
     """Of all choices. ``per_prompt`` choices share a prompt, whose tokens count once."""
 
-    def __init__(self, choices: int, *, per_prompt: int, marks: tuple[int, int] | None) -> None:
+    def __init__(self, choices: int, *, per_prompt: int) -> None:
         self._last: list[Delta | None] = [None] * choices
         self._per_prompt = per_prompt
-        self._reasoning = [ReasoningCount(marks) for _ in range(choices)] if marks else []
 
     def add(self, choice: int, delta: Delta) -> None:
         self._last[choice] = delta
-        if self._reasoning:
-            self._reasoning[choice].add(delta.ids)
 
     @property
     def prompt(self) -> int:
@@ -56,19 +35,17 @@ class UsageCount:
 
     @property
     def reasoning(self) -> int:
-        return sum(count.tokens for count in self._reasoning)
+        return sum(d.reasoning_tokens for d in self._last if d is not None)
 
     def body(self) -> dict[str, Any]:
         """``usage`` of a chat or completion."""
-        found: dict[str, Any] = {
+        return {
             "prompt_tokens": self.prompt,
             "completion_tokens": self.completion,
             "total_tokens": self.prompt + self.completion,
             "prompt_tokens_details": {"cached_tokens": self.cached},
+            "completion_tokens_details": {"reasoning_tokens": self.reasoning},
         }
-        if self._reasoning:
-            found["completion_tokens_details"] = {"reasoning_tokens": self.reasoning}
-        return found
 
     def response_body(self) -> dict[str, Any]:
         """``usage`` of a response."""

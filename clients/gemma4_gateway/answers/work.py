@@ -53,7 +53,7 @@ class Work:
 
     async def stream(self, out: Out, events: Events) -> None:
         """Write events until the answer is whole."""
-        usage = await self.usage()
+        usage = self.usage()
         still_open = len(self.plan.calls)
         last = b""
         async with aclosing(chunks_of(self.begins())) as chunks:
@@ -71,7 +71,7 @@ class Work:
     async def whole(self, out: Out, body: Body) -> None:
         """Write one JSON object."""
         answers = await self.answers()
-        usage = await self.usage()
+        usage = self.usage()
         for index, answer in enumerate(answers):
             self.note(index, answer, usage)
         log_probs = None
@@ -114,16 +114,9 @@ class Work:
         self.record.backends.append(answering.backend.address)
         return answering
 
-    async def usage(self) -> UsageCount:
-        """A counter. Knows the marks of a thought when there may be one."""
-        plan = self.plan
-        marks = None
-        if plan.calls[0].options.get("enable_thinking"):
-            try:
-                marks = await self._router.ask(plan.model, lambda b: b.tokens.marks())
-            except Gemma4Error as error:
-                raise started_failure(error) from None
-        return UsageCount(len(plan.calls), per_prompt=plan.per_prompt, marks=marks)
+    def usage(self) -> UsageCount:
+        """A counter."""
+        return UsageCount(len(self.plan.calls), per_prompt=self.plan.per_prompt)
 
     def note(self, index: int, delta: Delta, usage: UsageCount) -> None:
         """Count a chunk."""
@@ -140,4 +133,4 @@ class Work:
             tokens = await self._backends[index].backend.tokens.bytes_of(delta.ids)
         except Gemma4Error as error:
             raise started_failure(error) from None
-        return self._trackers[index].add(tokens, delta.log_probs, delta.text)
+        return self._trackers[index].add(tokens, delta)

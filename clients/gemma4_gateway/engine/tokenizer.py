@@ -1,4 +1,4 @@
-"""Bytes of tokens, kept, and the ids of a thought's marks."""
+"""Bytes of tokens, kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ class TokenTable:
         self._client = client
         self._bytes: dict[int, bytes] = {}
         self._engine = ""
-        self._marks: tuple[int, int] | None = None
 
     async def bytes_of(self, ids: list[int]) -> list[bytes]:
         """Of each id, from memory where the id has been seen."""
@@ -36,11 +35,3 @@ class TokenTable:
             if any(token not in known for token in ids):
                 return (await self._client.detokenize(ids)).token_bytes
         return [known[token] for token in ids]
-
-    async def marks(self) -> tuple[int, int]:
-        """Ids of the control tokens that open and close a thought."""
-        if self._marks is None:
-            found = await self._client.tokenize("<|channel><channel|>", add_bos=False)
-            opened, closed = found.ids
-            self._marks = (opened, closed)
-        return self._marks

@@ -18,6 +18,7 @@ from gemma4_runtime.messages import (
 )
 from gemma4_runtime.output.channels import ChannelSplitter, Event
 from gemma4_runtime.output.stop import StopScanner
+from gemma4_runtime.output.text_tokens import TextTokens
 from gemma4_runtime.output.tool_calls import call_id
 from gemma4_runtime.output.utf8 import unfinished_tail
 from gemma4_runtime.output.vocab import TokenTable
@@ -51,6 +52,7 @@ class StreamAssembler:
         self._ids: list[int] = []
         self._log_probs: list[float] = []
         self._sum = 0.0
+        self._text_tokens = TextTokens() if sampling.log_probs else None
         self.completion_tokens = 0
         self.finish_reason: str = ""
         self.next_index = 0
@@ -80,10 +82,11 @@ class StreamAssembler:
         return self.done
 
     def finish(self, reason: FinishReason) -> None:
-        """The engine ended the answer. Held text becomes text."""
+        """The engine ended the answer. Held text becomes text, but not the call that "length"
+        cut off."""
         if self.done:
             return
-        self._apply(self._splitter.finish())
+        self._apply(self._splitter.finish(cut=reason == "length"))
         if not self.done:
             self._close(reason)
 
@@ -108,7 +111,11 @@ class StreamAssembler:
             cum_log_prob=self._sum,
             timings=timings,
             check=check,
+            reasoning_tokens=self._splitter.reasoning_tokens,
+            text_tokens=self._text_tokens.ready if self._text_tokens is not None else [],
         )
+        if self._text_tokens is not None:
+            self._text_tokens.ready = []
         self.next_index += 1
         self._ids, self._segments, self._calls, self._log_probs = [], [], [], []
         return chunk
@@ -121,10 +128,14 @@ class StreamAssembler:
                 call = ToolCall(call_id(self._key, self._calls_made), event[1], event[2])
                 self._calls.append(call)
                 self._calls_made += 1
-            elif event[1] == "content" and self._scanner is not None:
-                self._scan(event[2], self._scanner)
+                continue
+            _, channel, data, number = event
+            if channel == "content" and self._text_tokens is not None:
+                self._text_tokens.add(number, len(data))
+            if channel == "content" and self._scanner is not None:
+                self._scan(data, self._scanner)
             else:
-                self._add(event[1], event[2])
+                self._add(channel, data)
 
     def _scan(self, data: bytes, scanner: StopScanner) -> None:
         tail = self._tails["content"]
@@ -148,14 +159,21 @@ class StreamAssembler:
         ready = len(tail) - hold
         ready -= unfinished_tail(tail[:ready])
         if ready > 0:
-            self._segments.append(Segment(channel, bytes(tail[:ready])))
+            self._show(channel, bytes(tail[:ready]))
             del tail[:ready]
+
+    def _show(self, channel: Channel, data: bytes) -> None:
+        self._segments.append(Segment(channel, data))
+        if channel == "content" and self._text_tokens is not None:
+            self._text_tokens.show(len(data))
 
     def _close(self, reason: FinishReason) -> None:
         for channel, tail in self._tails.items():
             if tail:
-                self._segments.append(Segment(channel, bytes(tail)))
+                self._show(channel, bytes(tail))
                 tail.clear()
+        if self._text_tokens is not None:
+            self._text_tokens.end()
         self.finish_reason = "tool_calls" if reason == "stop" and self._calls_made else reason
 
 

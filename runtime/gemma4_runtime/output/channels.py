@@ -2,7 +2,8 @@
 
 ``<|channel>`` opens a thought and ``<channel|>`` closes it; the label ``thought`` and the white
 space after it are no part of the thought, nor is one newline before its end (the chat template
-writes ``thought\\n...\\n<channel|>``). A tool call is collected whole.
+writes ``thought\\n...\\n<channel|>``). A tool call is collected whole; one that cannot be read is
+content without its control tokens, and one that the token limit cut off is nothing.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 from typing import Literal
 
 from gemma4_runtime.messages import Channel
-from gemma4_runtime.output.tool_calls import MalformedCallError, Part, parse_call
+from gemma4_runtime.output.tool_calls import CallBody, MalformedCallError
 from gemma4_runtime.output.vocab import TokenTable
 
 __all__ = ["ChannelSplitter", "Event"]
 
-Event = tuple[Literal["bytes"], Channel, bytes] | tuple[Literal["call"], str, str]
+Event = tuple[Literal["bytes"], Channel, bytes, int] | tuple[Literal["call"], str, str]
+"""Bytes of a channel have the number of their token, counted from 0."""
 
 _LABEL = b"thought"
 _SPACES = b" \t\r\n"
@@ -32,14 +34,22 @@ class ChannelSplitter:
         self._reasoning = channel == "reasoning"
         self._label: bytes | None = None  # what may be the label, while it is undecided
         self._newline = False  # a newline of the thought, held: it may be the last
-        self._call: list[int] | None = None
-        self._call_bytes = 0
+        self._call: CallBody | None = None
+        self._number = -1  # of the newest token
+        self.reasoning_tokens = 0
+        """Tokens of thoughts so far, with the control tokens that open and close them."""
 
     def push(self, token: int) -> list[Event]:
         """Events that ``token`` completes, in order. Ids beyond the vocabulary are no text."""
+        self._number += 1
+        thinking = self._reasoning
+        events = self._outside(token) if self._call is None else self._in_call(token)
+        if self._call is None and (thinking or self._reasoning):
+            self.reasoning_tokens += 1
+        return events
+
+    def _outside(self, token: int) -> list[Event]:
         control = self._table.control
-        if self._call is not None:
-            return self._in_call(token)
         if token == control.think_open:
             if not self._reasoning:
                 self._reasoning, self._label = True, b""
@@ -51,7 +61,7 @@ class ChannelSplitter:
         if token == control.call_open and self._parse_tools:
             events = self._end_label()
             self._reasoning, self._newline = False, False
-            self._call, self._call_bytes = [], 0
+            self._call = CallBody()
             return events
         if token >= len(self._table.pieces):
             return []
@@ -64,19 +74,20 @@ class ChannelSplitter:
             return []
         return self._text(self._table.pieces[token])
 
-    def finish(self) -> list[Event]:
-        """What was held and is text after all."""
+    def finish(self, *, cut: bool) -> list[Event]:
+        """What was held. ``cut``: by the token limit, so the start of a call is no text."""
         if self._call is not None:
-            return self._give_up()
+            events = self._end_call(closed=False)
+            return [event for event in events if event[0] == "call" or not cut]
         events = self._end_label()
         if self._newline:
-            events.append(("bytes", "reasoning", b"\n"))
+            events.append(("bytes", "reasoning", b"\n", self._number))
             self._newline = False
         return events
 
     def _text(self, data: bytes) -> list[Event]:
         if not self._reasoning:
-            return [("bytes", "content", data)] if data else []
+            return [("bytes", "content", data, self._number)] if data else []
         if self._label is not None:
             return self._try_label(data)
         return self._thought(data)
@@ -87,7 +98,7 @@ class ChannelSplitter:
         self._newline = data.endswith(b"\n")
         if self._newline:
             data = data[:-1]
-        return [("bytes", "reasoning", data)] if data else []
+        return [("bytes", "reasoning", data, self._number)] if data else []
 
     def _try_label(self, data: bytes) -> list[Event]:
         assert self._label is not None
@@ -117,45 +128,26 @@ class ChannelSplitter:
         assert self._call is not None
         control = self._table.control
         if token == control.call_close:
-            return self._end_call()
-        if token == control.call_open:  # a new call; the old one was never closed
-            events = self._end_call()
-            self._call, self._call_bytes = [], 0
-            return events
-        if token < len(self._table.pieces):
-            self._call.append(token)
-            self._call_bytes += len(self._table.pieces[token])
-            if self._call_bytes > _LARGEST_CALL:
-                return self._give_up()
-        return []
+            return self._end_call(closed=True)
+        if token in (control.call_open, control.think_open):  # the call was never closed
+            return self._end_call(closed=False) + self._outside(token)
+        if token == control.quote:
+            self._call.add(None, self._number)
+        elif token < len(self._table.pieces) and token not in self._table.special:
+            self._call.add(self._table.pieces[token], self._number)
+        return self._give_up() if self._call.size > _LARGEST_CALL else []
 
-    def _end_call(self) -> list[Event]:
+    def _end_call(self, *, closed: bool) -> list[Event]:
         assert self._call is not None
         try:
-            name, arguments = parse_call(self._parts(self._call))
+            name, arguments = self._call.read(closed=closed)
         except MalformedCallError:
-            return self._give_up(closed=True)
+            return self._give_up()
         self._call = None
         return [("call", name, arguments)]
 
-    def _parts(self, ids: list[int]) -> list[Part]:
-        """Split at quote tokens; an odd number of them is malformed."""
-        pieces, quote = self._table.pieces, self._table.control.quote
-        runs: list[bytearray] = [bytearray()]
-        for token in ids:
-            if token == quote:
-                runs.append(bytearray())
-            elif token not in self._table.special:
-                runs[-1] += pieces[token]
-        if len(runs) % 2 == 0:
-            raise MalformedCallError("a string does not end")
-        kinds: tuple[Literal["text"], Literal["string"]] = ("text", "string")
-        return [(kinds[i % 2], run.decode("utf-8", errors="replace")) for i, run in enumerate(runs)]
-
-    def _give_up(self, *, closed: bool = False) -> list[Event]:
-        """No tool call after all: its text is content, markers included."""
+    def _give_up(self) -> list[Event]:
+        """No tool call after all."""
         assert self._call is not None
-        control, pieces = self._table.control, self._table.pieces
-        ids = [control.call_open, *self._call, *([control.call_close] if closed else [])]
-        self._call = None
-        return [("bytes", "content", b"".join(pieces[token] for token in ids))]
+        shown, self._call = self._call.shown(), None
+        return [("bytes", "content", data, number) for data, number in shown if data]

@@ -13,7 +13,9 @@ __all__ = ["ChunkText", "pack", "pack_many", "render"]
 
 
 class ChunkText(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Values of gemma4's outputs for one response; names as the tensors."""
+    """Values of gemma4's outputs for one response; names as the tensors. ``reasoning_tokens`` and
+    ``text_tokens`` (see :class:`~gemma4_runtime.messages.Chunk`) are no tensors: only ``packed``
+    has them."""
 
     text_output: str = ""
     reasoning_output: str = ""
@@ -26,6 +28,8 @@ class ChunkText(msgspec.Struct, frozen=True, omit_defaults=True):
     output_log_probs: list[float] = []
     cum_log_probs: float = 0.0
     timings: str = ""
+    reasoning_tokens: int = 0
+    text_tokens: list[tuple[int, int]] = []
 
 
 def render(chunk: Chunk) -> ChunkText:
@@ -43,6 +47,8 @@ def render(chunk: Chunk) -> ChunkText:
         output_log_probs=chunk.log_probs,
         cum_log_probs=chunk.cum_log_prob,
         timings="" if chunk.timings is None else json.dumps(chunk.timings),
+        reasoning_tokens=chunk.reasoning_tokens,
+        text_tokens=chunk.text_tokens,
     )
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
+from dataclasses import replace
 
 from gemma4_client import Delta
 from gemma4_gateway.answers.chat_events import ChatEvents
 from gemma4_gateway.answers.chat_whole import chat_body
 from gemma4_gateway.answers.completion import CompletionEvents, completion_body
-from gemma4_gateway.answers.logprobs import TokenLogProbs, chat_logprobs
 from gemma4_gateway.answers.merge import whole
 from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.translate.plan import EngineCall, Plan
@@ -83,7 +82,7 @@ def said(body) -> tuple:
 def streamed(made, deltas) -> list:
     events = ChatEvents(made, answer_id="a", created=1)
     data = b"".join(events.chunk(0, d, None) for d in deltas)
-    usage = UsageCount(1, per_prompt=1, marks=None)
+    usage = UsageCount(1, per_prompt=1)
     usage.add(0, deltas[-1])
     return parse(data + events.end(usage))
 
@@ -95,7 +94,7 @@ def body(made, deltas):
         None,
         answer_id="a",
         created=1,
-        usage=UsageCount(1, per_prompt=1, marks=None),
+        usage=UsageCount(1, per_prompt=1),
     )
 
 
@@ -140,8 +139,7 @@ def test_completion(deltas):
     made = plan()
     events = CompletionEvents(made, answer_id="a", created=1)
     chunks = parse(
-        b"".join(events.chunk(0, d, None) for d in deltas)
-        + events.end(UsageCount(1, per_prompt=1, marks=None))
+        b"".join(events.chunk(0, d, None) for d in deltas) + events.end(UsageCount(1, per_prompt=1))
     )
     choice = completion_body(
         made,
@@ -149,46 +147,16 @@ def test_completion(deltas):
         None,
         answer_id="a",
         created=1,
-        usage=UsageCount(1, per_prompt=1, marks=None),
+        usage=UsageCount(1, per_prompt=1),
     )["choices"][0]
     assert "".join(c["choices"][0]["text"] for c in chunks) == choice["text"]
     assert chunks[-1]["choices"][0]["finish_reason"] == choice["finish_reason"]
 
 
-TOKENS = [b"<|channel>", b"think", b"<channel|>", b"He", b"llo", b"\xc3", b"\xa9", b"!", b"<turn|>"]
-
-
-@given(
-    st.lists(st.integers(1, len(TOKENS) - 1), max_size=4).map(
-        lambda c: sorted({0, *c, len(TOKENS)})
-    )
-)
-def test_log_probs_follow_the_text(cut):
-    """Whatever the chunks, the same tokens: those of the text, no control token, no thought."""
-    tracker = TokenLogProbs()
-    found, shown, data = [], 0, b""
-    for start, end in pairwise(cut):
-        tokens = TOKENS[start:end]
-        data += b"".join(t for t in tokens if t[:1] not in b"<" and t != b"think")
-        text = data.decode("utf-8", "ignore")
-        found += tracker.add(tokens, [-float(TOKENS.index(t)) for t in tokens], text[shown:])
-        shown = len(text)
-    shown_tokens = chat_logprobs(found)["content"]
-    assert [bytes(t["bytes"]) for t in shown_tokens] == [b"He", b"llo", b"\xc3", b"\xa9", b"!"]
-    assert [t["logprob"] for t in shown_tokens] == [-3.0, -4.0, -5.0, -6.0, -7.0]
-
-
-def test_a_stop_string_takes_its_tokens_along():
-    tracker = TokenLogProbs()
-    first = tracker.add([b"a", b" b"], [-1.0, -2.0], "a")
-    last = tracker.add([b" c", b" d"], [-3.0, -4.0], " b")
-    assert [t.data for t in first + last] == [b"a", b" b"]
-
-
 def test_usage_counts_a_shared_prompt_once():
-    usage = UsageCount(4, per_prompt=2, marks=(100, 101))
+    usage = UsageCount(4, per_prompt=2)
     for i in range(4):
-        usage.add(i, delta("x", ids=[100, 5, 101, 6], finish="stop", index=3))
+        usage.add(i, replace(delta("x", finish="stop", index=3), reasoning_tokens=3))
     assert usage.body() == {
         "prompt_tokens": 14, "completion_tokens": 16, "total_tokens": 30,
         "prompt_tokens_details": {"cached_tokens": 6},

@@ -30,7 +30,7 @@ def machine(**more):
 
 
 def usage(last):
-    count = UsageCount(1, per_prompt=1, marks=None)
+    count = UsageCount(1, per_prompt=1)
     count.add(0, last)
     return count
 

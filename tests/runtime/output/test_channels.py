@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from gemma4_runtime.messages import (
@@ -14,8 +15,9 @@ from gemma4_runtime.messages import (
     encode,
 )
 from gemma4_runtime.output.assembler import StreamAssembler
+from gemma4_runtime.output.call_scalars import QUOTE
 from gemma4_runtime.output.render import render
-from gemma4_runtime.output.tool_calls import MalformedCallError, parse_call
+from gemma4_runtime.output.tool_calls import parse_call
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
@@ -111,14 +113,41 @@ def test_parallel_calls_have_their_own_ids(answer):
 def test_a_malformed_call_is_text(answer, body):
     got = answer(f"<|tool_call>{body}<tool_call|>")
     assert got.tool_calls == ""
-    assert got.text_output == f"<|tool_call>{body}<tool_call|>"
+    assert got.text_output == body.replace(Q, '"')
     assert got.finish_reason == "stop"
 
 
-def test_an_unfinished_call_is_text(answer):
+def test_a_call_cut_by_the_limit_is_nothing(answer):
     got = answer("hm <|tool_call>call:f{a:1", reason="length")
-    assert got.text_output == "hm <|tool_call>call:f{a:1"
-    assert got.finish_reason == "length"
+    assert (got.text_output, got.tool_calls, got.finish_reason) == ("hm ", "", "length")
+
+
+@pytest.mark.parametrize(("reason", "finish"), [("stop", "tool_calls"), ("length", "length")])
+def test_a_complete_call_without_its_end_marker_is_a_call(answer, reason, finish):
+    got = answer(f"hm <|tool_call>call:f{{a:{Q}x{Q}}}", reason=reason)
+    (call,) = json.loads(got.tool_calls)
+    assert json.loads(call["function"]["arguments"]) == {"a": "x"}
+    assert (got.text_output, got.finish_reason) == ("hm ", finish)
+
+
+def test_an_answer_that_stops_within_a_call_shows_its_text(answer):
+    got = answer(f"hm <|tool_call>call:f{{a:{Q}x<|tool_response>")
+    assert (got.text_output, got.tool_calls, got.finish_reason) == ('hm call:f{a:"x', "", "stop")
+
+
+@pytest.mark.parametrize("begun", ["<|tool_call>", "<|channel>"])
+def test_what_begins_next_ends_a_call(answer, begun):
+    end = "<tool_call|>" if begun == "<|tool_call>" else ""
+    got = answer(f"<|tool_call>call:f{{a:1}}{begun}call:g{{}}{end}")
+    names = [call["function"]["name"] for call in json.loads(got.tool_calls)]
+    assert (names, got.reasoning_output) == ((["f", "g"], "") if end else (["f"], "call:g{}"))
+    assert got.text_output == ""
+
+
+def test_a_call_that_cannot_be_read_keeps_its_place(answer):
+    got = answer("a<|tool_call>call:f{a b:<tool_call|>c<|tool_call>call:g{}<tool_call|>d")
+    assert got.text_output == "acall:f{a b:cd"
+    assert got.finish_reason == "tool_calls"
 
 
 def test_raw_prompts_keep_the_call_as_text(answer):
@@ -127,10 +156,11 @@ def test_raw_prompts_keep_the_call_as_text(answer):
 
 
 def test_typed_quotes_do_not_end_a_string():
-    parts = [("text", "call:f{a:"), ("string", '<|"|>'), ("text", "}")]
-    assert parse_call(parts) == ("f", '{"a": "<|\\"|>"}')
-    with pytest.raises(MalformedCallError):
-        parse_call([("text", "call:f{a:x"), ("string", "y"), ("text", "}")])
+    typed = '<|"|>'
+    assert parse_call(f"call:f{{a:{QUOTE}{typed}{QUOTE}}}", closed=True) == (
+        "f",
+        '{"a": "<|\\"|>"}',
+    )
 
 
 @pytest.mark.parametrize("digits", [18, 20, 4299, 4301, 100_000])
@@ -138,7 +168,7 @@ def test_typed_quotes_do_not_end_a_string():
 def test_a_number_keeps_its_digits(digits, where):
     """Python refuses to read integers of more than 4,300 digits, msgpack those beyond 64 bits."""
     number = "9" * digits
-    name, arguments = parse_call([("text", "call:f" + where.format(number))])
+    name, arguments = parse_call("call:f" + where.format(number), closed=True)
     assert name == "f" and number in arguments
     chunk = Chunk("k", 0, tool_calls=[ToolCall("c", name, arguments)])
     (call,) = json.loads(render(decode_chunk(encode(chunk))).tool_calls)
@@ -147,9 +177,12 @@ def test_a_number_keeps_its_digits(digits, where):
     assert number in repr(decimal)
 
 
+MARKERS = re.compile(r"<\|tool_call>|<tool_call\|>|<\|channel>|<channel\|>|<\|\"\|>")
+
+
 @given(st.data())
 def test_any_ids_give_chunks_that_can_be_sent(table, data):
-    """Whatever a model samples, no id raises, and each chunk travels."""
+    """Whatever a model samples, no id raises, no marker is text, and each chunk travels."""
     control = table.control
     marks = [control.call_open, control.call_close, control.quote, control.think_open]
     some = [token for piece in (b"call", b":", b"f", b"{", b"}", b"9", b",", b"[", b"-", b".", b"e")
@@ -159,10 +192,15 @@ def test_any_ids_give_chunks_that_can_be_sent(table, data):
     )
     request = GenerationRequest("k", [2], SamplingParams(max_tokens=99), parse_tools=True)
     assembler = StreamAssembler(request, table, prompt_tokens=1)
+    chunks = []
     for token in ids:
         assembler.push([token])
         if assembler.pending():
-            render(decode_chunk(encode(assembler.take())))
-    assembler.finish("length")
-    for call in json.loads(render(decode_chunk(encode(assembler.take()))).tool_calls or "[]"):
-        assert isinstance(json.loads(call["function"]["arguments"], parse_int=str), dict)
+            chunks.append(assembler.take())
+    assembler.finish(data.draw(st.sampled_from(["stop", "length"])))
+    chunks.append(assembler.take())
+    for chunk in chunks:
+        text = render(decode_chunk(encode(chunk)))
+        assert not MARKERS.search(text.text_output + text.reasoning_output)
+        for call in json.loads(text.tool_calls or "[]"):
+            assert isinstance(json.loads(call["function"]["arguments"], parse_int=str), dict)

@@ -50,11 +50,13 @@ def token_ids(table: TokenTable):
     """Any ids, rich in byte tokens (malformed runs) and control tokens (channels, calls)."""
     control = table.control
     steering = [control.think_open, control.think_close, control.call_open, control.call_close]
+    body = [table.pieces.index(piece) for piece in (b"f", b"{", b"}", b"a", b":", b"1", b",", b'"')]
     return st.lists(
         st.one_of(
             st.integers(0, len(table.pieces) + 3),
             st.sampled_from(sorted(table.byte_ids)),
             st.sampled_from([*steering, control.quote]),
+            st.sampled_from(body),
         ).filter(lambda i: i not in (1, 106, 50)),
         max_size=40,
     )
@@ -69,8 +71,9 @@ def test_pieces_are_the_whole(table, data):
     channel = data.draw(st.sampled_from(["content", "reasoning"]))
     stop = data.draw(st.lists(st.text(min_size=1, max_size=4), max_size=2))
     options = {"parse_tools": tools, "channel": channel, "stop": stop}
-    streamed = run(make_request(**options), table, ids, cuts)
-    whole = run(make_request(stream=False, **options), table, ids, [])
+    reason = data.draw(st.sampled_from(["stop", "length"]))
+    streamed = run(make_request(**options), table, ids, cuts, reason)
+    whole = run(make_request(stream=False, **options), table, ids, [], reason)
     assert len(whole) == 1
     assert joined(streamed) == joined(whole)
 

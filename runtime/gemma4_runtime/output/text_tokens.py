@@ -1,0 +1,34 @@
+"""Which tokens the text of an answer is made of."""
+
+from __future__ import annotations
+
+from collections import deque
+
+__all__ = ["TextTokens"]
+
+
+class TextTokens:
+    """Follows the bytes of the content channel from the tokens that brought them to the client."""
+
+    def __init__(self) -> None:
+        self._held: deque[tuple[int, int]] = deque()
+        self._shown_to = 0
+        self.ready: list[tuple[int, int]] = []
+        """``(number of the token, bytes of it that are text)``, for the caller to take."""
+
+    def add(self, number: int, size: int) -> None:
+        """Token ``number`` brings ``size`` bytes, at least one."""
+        self._held.append((number, size))
+
+    def show(self, size: int) -> None:
+        """The next ``size`` bytes are on their way. A token comes with its last byte."""
+        self._shown_to += size
+        while self._held and self._held[0][1] <= self._shown_to:
+            self.ready.append(self._held.popleft())
+            self._shown_to -= self.ready[-1][1]
+
+    def end(self) -> None:
+        """No byte follows. The token that a stop string cut has only its bytes before that."""
+        if self._held and self._shown_to:
+            self.ready.append((self._held[0][0], self._shown_to))
+        self._held.clear()

@@ -1,0 +1,133 @@
+"""Log-probs and counts tell the truth: from any sampled ids to what the gateway shows."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+import pytest
+from gemma4_client.results import merged
+from gemma4_client.wire import _ABSENT, delta_of
+from gemma4_gateway.answers.logprobs import TokenLogProbs, chat_logprobs, completion_logprobs
+from gemma4_gateway.answers.usage import UsageCount
+from gemma4_runtime.messages import GenerationRequest, SamplingParams, decode_chunk, encode
+from gemma4_runtime.output.assembler import StreamAssembler
+from gemma4_runtime.output.render import pack, render
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+STOPS = (1, 106, 50)
+
+
+def deltas_of(table, ids, *, cuts=(), reason="length", stop=(), **options):
+    """Chunks as a client gets them. The log-prob of the token with number n is -n."""
+    sampling = SamplingParams(100, stop_token_ids=STOPS, stop=tuple(stop), log_probs=True)
+    request = GenerationRequest("k", [2], sampling, **options)
+    assembler = StreamAssembler(request, table, prompt_tokens=1)
+    chunks = []
+    for start, end in pairwise([0, *sorted(cuts), len(ids)]):
+        assembler.push(ids[start:end], [-float(n) for n in range(start, end)])
+        if assembler.pending() and not assembler.done:
+            chunks.append(assembler.take())
+    assembler.finish(reason)
+    chunks.append(assembler.take())
+    packed = [pack(render(decode_chunk(encode(chunk)))) for chunk in chunks]
+    return [delta_of(_ABSENT | json.loads(data)) for data in packed]
+
+
+def shown(table, deltas):
+    """Log-probs as the gateway makes them of these chunks."""
+    tracker = TokenLogProbs()
+    pieces = table.pieces
+    return [
+        token
+        for delta in deltas
+        for token in tracker.add([pieces[i] if i < len(pieces) else b"" for i in delta.ids], delta)
+    ]
+
+
+@st.composite
+def samples(draw, table):
+    control = table.control
+    steering = [control.think_open, control.think_close, control.call_open, control.call_close,
+                control.quote]  # fmt: skip
+    body = [table.pieces.index(p) for p in (b"f", b"{", b"}", b"a", b":", b"1", b",", b'"', b"\n")]
+    return draw(
+        st.lists(
+            st.integers(0, len(table.pieces) + 3)
+            | st.sampled_from(sorted(table.byte_ids))
+            | st.sampled_from(steering)
+            | st.sampled_from(body),
+            max_size=40,
+        )
+    )
+
+
+@settings(max_examples=400)
+@given(data=st.data())
+def test_tokens_make_up_the_text(table, data):
+    """Bytes, offsets and log-probs, over channels, calls, stops and cuts, whole and streamed."""
+    ids = data.draw(samples(table))
+    options = {
+        "reason": data.draw(st.sampled_from(["stop", "length"])),
+        "channel": data.draw(st.sampled_from(["content", "reasoning"])),
+        "parse_tools": data.draw(st.booleans()),
+        "stop": data.draw(st.lists(st.sampled_from(["f{", "a", '":', "\n", "é"]), max_size=2)),
+    }
+    cuts = data.draw(st.lists(st.integers(0, len(ids)), max_size=8))
+    deltas = deltas_of(table, ids, cuts=cuts, **options)
+    whole = merged(deltas, index=0)
+    tokens = shown(table, deltas)
+    text = b"".join(token.data for token in tokens)
+    assert text.decode("utf-8", "replace") == whole.text
+    numbers = [-token.log_prob for token in tokens]
+    assert numbers == sorted(set(numbers))
+    end = 0
+    for token in tokens:
+        offset = completion_logprobs([token])["text_offset"][0]
+        assert whole.text[:offset] == text[:end].decode("utf-8", "replace")[:offset]
+        assert token.data.decode("utf-8", "replace")[:1] in ("\ufffd", whole.text[offset])
+        end += len(token.data)
+    (once,) = deltas_of(table, ids, stream=False, **options)
+    assert chat_logprobs(shown(table, [once])) == chat_logprobs(tokens)
+    assert once.reasoning_tokens == whole.reasoning_tokens <= whole.completion_tokens
+    if whole.reasoning:
+        assert whole.reasoning_tokens
+
+
+@pytest.fixture(scope="module")
+def answer(checkpoint, table):
+    tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
+
+    def run(text, **options):
+        deltas = deltas_of(table, tokenizer.encode(text).ids, reason="stop", **options)
+        return b"".join(t.data for t in shown(table, deltas)).decode(), deltas[-1]
+
+    return run
+
+
+def test_an_answer_that_begins_in_a_thought(answer):
+    text, last = answer("a<channel|>b", channel="reasoning")
+    assert (text, last.completion_tokens, last.reasoning_tokens) == ("b", 3, 2)
+    usage = UsageCount(1, per_prompt=1)
+    usage.add(0, last)
+    assert usage.reasoning == 2
+
+
+@pytest.mark.parametrize(
+    ("raw", "text", "tools"),
+    [
+        ("a<|tool_call>call:f{}<tool_call|>b", "ab", True),
+        ('a<|tool_call>call:f{x:<|"|>y<tool_call|>b', 'acall:f{x:"yb', True),
+        ("a<|tool_call>call:f{}<tool_call|>b", "a<|tool_call>call:f{}<tool_call|>b", False),
+        ("a<channel|>b<tool_call|>c", "abc", True),
+        ("a<|channel>b<|tool_call>call:f{}<tool_call|>c", "ac", True),
+    ],
+)
+def test_text_after_calls_and_stray_markers_is_there(answer, raw, text, tools):
+    assert answer(raw, parse_tools=tools)[0] == text
+
+
+def test_a_stop_string_takes_its_bytes_along(answer):
+    assert answer("one two three", stop=["o th"])[0] == "one tw"
