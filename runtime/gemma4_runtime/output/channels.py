@@ -21,7 +21,7 @@ Event = tuple[Literal["bytes"], Channel, bytes, int] | tuple[Literal["call"], st
 
 _LABEL = b"thought"
 _SPACES = b" \t\r\n"
-_LARGEST_CALL = 1 << 20
+_LARGEST_CALL = 128 << 10
 """Bytes after which a tool call that does not end is given up and delivered as text."""
 
 
