@@ -238,7 +238,8 @@ class TritonProcess:
         control.send("release")
         end = time.monotonic() + _CLOSE_S
         while any(map(runs, engines)) and not board[Field.RELEASED]:
-            if time.monotonic() > end:
+            now = time.monotonic()
+            if now > end or self._children.lost_while_draining(now):
                 log_event("killed_the_engine", level="warning", after_s=_CLOSE_S)
                 break
             time.sleep(_POLL_S)
