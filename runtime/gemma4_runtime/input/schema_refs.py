@@ -42,10 +42,15 @@ class Expansion:
             return schema
         while "$ref" in schema:
             place = schema["$ref"]
+            self._spend(field, len(place))
             target = self._target(field, root, place)
             beside = {key: value for key, value in schema.items() if key != "$ref"}
             if place in within:
                 return self._again(field, place, target, beside)
+            if len(within) == _MOST_DEPTH:
+                raise invalid(
+                    field, f"more than {_MOST_DEPTH} $ref lead on to each other; use fewer"
+                )
             within = (*within, place)
             if not isinstance(target, dict) and not beside:
                 return target
