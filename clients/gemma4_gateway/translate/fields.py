@@ -26,18 +26,23 @@ _FIELD = re.compile(r"([a-z_]+)((?:\[\d+\]|\.[a-z_]+)*): (.*)\Z", re.DOTALL)
 
 def engine_refusal(message: str, names: Mapping[str, str]) -> ApiError:
     """400 for an INVALID_ARGUMENT of the engine, ``field: what is wrong``. ``names`` come before
-    the usual ones."""
+    the usual ones, that of the longest part of the field first."""
     match = _FIELD.match(message)
     if match is None:
         return ApiError(400, message)
     name, rest, text = match.groups()
-    index, found, place = rest.partition("]")
-    if found and f"{name}{index}]" in names:
-        param = names[f"{name}{index}]"] + place
-    else:
-        param = names.get(name, _NAMES.get(name, name)) + rest
+    whole = name + rest
+    param = _NAMES.get(name, name) + rest
+    for end in _ends(whole):
+        if whole[:end] in names:
+            param = names[whole[:end]] + whole[end:]
     code = "context_length_exceeded" if "the engine takes prompts of" in text else None
     return ApiError(400, f"{param}: {text}", param=param, code=code)
+
+
+def _ends(path: str) -> list[int]:
+    """Where ``messages``, ``messages[1]``, ``messages[1].content`` end."""
+    return [at for at, mark in enumerate(path) if mark in "[." and at] + [len(path)]
 
 
 def unsendable(error: ValueError) -> ApiError:

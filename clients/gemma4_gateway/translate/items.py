@@ -20,24 +20,31 @@ _FIELDS = {
 def input_messages(
     instructions: str | None, given: str | list[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """The messages, and for each as the engine names it (``messages[1]``) the item that it came
-    from (``input[0]``). Items that belong to one turn of the model become one message. Raises
-    :class:`~gemma4_gateway.errors.ApiError` 400 that names the item."""
+    """The messages, and for each of their fields as the engine names it
+    (``messages[1].tool_calls[0].id``) the item's (``input[3].call_id``). Items that belong to one
+    turn of the model become one message. Raises :class:`~gemma4_gateway.errors.ApiError` 400 that
+    names the item."""
     messages: list[dict[str, Any]] = []
     names: dict[str, str] = {}
     if instructions:
         messages.append({"role": "system", "content": instructions})
-        names["messages[0]"] = "instructions"
+        names |= dict.fromkeys(("messages[0]", "messages[0].content"), "instructions")
     if isinstance(given, str):
-        names[f"messages[{len(messages)}]"] = "input"
+        here = f"messages[{len(messages)}]"
+        names |= dict.fromkeys((here, f"{here}.content"), "input")
         return [*messages, {"role": "user", "content": given}], names
     for index, item in enumerate(given):
-        _add(messages, f"input[{index}]", item)
-        names.setdefault(f"messages[{len(messages) - 1}]", f"input[{index}]")
+        place = f"input[{index}]"
+        fields = _add(messages, place, item)
+        here = f"messages[{len(messages) - 1}]"
+        names.setdefault(here, place)
+        for field, own in fields.items():
+            names.setdefault(f"{here}.{field}", f"{place}{own}")
     return messages, names
 
 
-def _add(messages: list[dict[str, Any]], place: str, item: dict[str, Any]) -> None:
+def _add(messages: list[dict[str, Any]], place: str, item: dict[str, Any]) -> dict[str, str]:
+    """Fields of the last message that come from this item -> the item's."""
     kind = item.get("type", "message" if "role" in item else None)
     if not isinstance(kind, str) or kind not in _FIELDS:
         raise invalid(f"{place}.type", f"{kind!r} is not one of {', '.join(_FIELDS)}")
@@ -45,27 +52,34 @@ def _add(messages: list[dict[str, Any]], place: str, item: dict[str, Any]) -> No
     if unknown:
         raise invalid(f"{place}.{unknown[0]}", f"is not taken in a {kind} item")
     if kind == "function_call_output":
-        content = _text(f"{place}.output", item.get("output"))
+        content = _content(f"{place}.output", item.get("output"))
         call_id = _string(f"{place}.call_id", item.get("call_id"))
         messages.append({"role": "tool", "tool_call_id": call_id, "content": content})
-    elif kind == "function_call":
-        function = {
-            "name": _string(f"{place}.name", item.get("name")),
-            "arguments": _string(f"{place}.arguments", item.get("arguments")),
-        }
-        call_id = _string(f"{place}.call_id", item.get("call_id"))
-        call = {"id": call_id, "type": "function", "function": function}
-        turn = _turn(messages)
-        turn.setdefault("tool_calls", []).append(call)
-    elif kind == "reasoning":
+        return {"content": ".output", "tool_call_id": ".call_id", "role": ".type"}
+    if kind == "function_call":
+        return _add_call(messages, place, item)
+    if kind == "reasoning":
         if item.get("encrypted_content") is not None:
             raise invalid(f"{place}.encrypted_content", "cannot be read here; send `content`")
         text = _reasoning(place, item)
         if text:
             turn = _turn(messages)
             turn["reasoning_content"] = turn.get("reasoning_content", "") + text
-    else:
-        _add_message(messages, place, item)
+        return {"reasoning_content": ".content"} if text else {}
+    _add_message(messages, place, item)
+    return {"content": ".content"}
+
+
+def _add_call(messages: list[dict[str, Any]], place: str, item: dict[str, Any]) -> dict[str, str]:
+    function = {
+        "name": _string(f"{place}.name", item.get("name")),
+        "arguments": _string(f"{place}.arguments", item.get("arguments")),
+    }
+    call_id = _string(f"{place}.call_id", item.get("call_id"))
+    calls = _turn(messages).setdefault("tool_calls", [])
+    here = f"tool_calls[{len(calls)}]"
+    calls.append({"id": call_id, "type": "function", "function": function})
+    return {here: "", f"{here}.function": "", f"{here}.id": ".call_id"}
 
 
 def _add_message(messages: list[dict[str, Any]], place: str, item: dict[str, Any]) -> None:
@@ -74,11 +88,13 @@ def _add_message(messages: list[dict[str, Any]], place: str, item: dict[str, Any
         raise invalid(
             f"{place}.role", f"{role!r} is unknown; use user, assistant, system, developer"
         )
-    content = _text(f"{place}.content", item.get("content"))
+    content = _content(f"{place}.content", item.get("content"))
     if role != "assistant":
         messages.append({"role": role, "content": content})
         return
     turn = _turn(messages)
+    if not isinstance(content, str):
+        content = "".join(part["text"] for part in content)
     turn["content"] += content
 
 
@@ -100,12 +116,16 @@ def _reasoning(place: str, item: dict[str, Any]) -> str:
     )
 
 
-def _text(place: str, content: Any) -> str:
+def _content(place: str, content: Any) -> str | list[dict[str, str]]:
+    """Text, or several text parts, between which the chat template may put something."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
         raise invalid(place, "must be a string or a list of text parts")
-    return "".join(_part(f"{place}[{i}]", p, _TEXT_PARTS) for i, p in enumerate(content))
+    texts = [_part(f"{place}[{i}]", part, _TEXT_PARTS) for i, part in enumerate(content)]
+    if len(texts) > 1:
+        return [{"type": "text", "text": text} for text in texts]
+    return "".join(texts)
 
 
 def _part(place: str, part: Any, kinds: tuple[str, ...]) -> str:

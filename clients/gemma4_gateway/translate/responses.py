@@ -49,6 +49,8 @@ def plan_responses(body: ResponsesRequest) -> Plan:
     if body.max_output_tokens is not None:
         options["max_tokens"] = body.max_output_tokens
     messages, items = input_messages(body.instructions, body.input)
+    tools = body.tools or []
+    flat = {f"tools[{i}].function": f"tools[{i}]" for i in range(len(tools))}
     effort = body.reasoning.effort if body.reasoning else None
     choice = body.tool_choice
     return plan_parts(
@@ -56,7 +58,7 @@ def plan_responses(body: ResponsesRequest) -> Plan:
             model=body.model,
             messages=messages,
             options=options,
-            tools=[_tool(tool) for tool in body.tools or []],
+            tools=[_tool(tool) for tool in tools],
             tool_choice=NamedTool(type="function", function=NamedFunction(name=choice.name))
             if isinstance(choice, NamedResponseTool)
             else choice,
@@ -67,7 +69,7 @@ def plan_responses(body: ResponsesRequest) -> Plan:
             stream=bool(body.stream),
             seed=body.seed,
             cache_key=body.prompt_cache_key,
-            names=_NAMES | items,
+            names=_NAMES | items | flat,
         )
     )
 

@@ -7,7 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jinja2 import TemplateError, pass_context
+from jinja2 import TemplateError, nodes, pass_context
+from jinja2.ext import Extension
+from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -15,15 +17,20 @@ from gemma4_runtime.errors import invalid
 
 __all__ = ["ChatTemplate"]
 
+_PROBE = [{"role": "user", "content": "a"}]
+_AS_PYTHON = "'type': 'text'"
+"""A template that knows no lists of parts prints Python's form of them."""
+
 
 class ChatTemplate:
-    """The template file, rendered as transformers renders it (same Jinja environment)."""
+    """The template file, rendered as transformers renders it (same Jinja environment). Nothing is
+    kept from one rendering to the next."""
 
     def __init__(self, path: Path) -> None:
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True,
             lstrip_blocks=True,
-            extensions=["jinja2.ext.loopcontrols"],
+            extensions=["jinja2.ext.loopcontrols", _Generation],
             # Computes nothing, such as 10**9, while it compiles: nothing limits it then.
             optimized=False,
             finalize=_at_run_time,
@@ -36,17 +43,86 @@ class ChatTemplate:
     def render(
         self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], *, thinking: bool
     ) -> str:
-        """The prompt up to the model's turn. INVALID_ARGUMENT when the template objects."""
+        """As :meth:`compose`. INVALID_ARGUMENT when the template fails, in whatever way."""
         try:
-            return self._template.render(
-                messages=messages,
-                tools=tools or None,
-                enable_thinking=thinking,
-                add_generation_prompt=True,
-                bos_token="<bos>",
-            )
+            return self.compose(messages, tools, thinking=thinking)
+        except MemoryError:
+            raise
         except TemplateError as error:
             raise invalid("messages", f"the chat template refuses them: {error}") from None
+        except Exception as error:  # noqa: BLE001 - a template is a program
+            raise invalid(
+                "messages",
+                f"the chat template fails on them: {type(error).__name__}: {error}; change the "
+                "messages or tools, or have the template corrected",
+            ) from None
+
+    def compose(
+        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], *, thinking: bool
+    ) -> str:
+        """The prompt up to and into the model's turn. Content may be a list of text parts; a
+        template that knows only strings gets the joined text. A template that leaves no turn of the
+        model open gets one, in its own words. Raises whatever the template raises."""
+        plain = _joined(messages)
+        rendered = None if plain == messages else self._with_parts(messages, tools, thinking)
+        if rendered is None:
+            rendered = self._render(plain, tools, thinking)
+        if rendered.rfind("<turn|>") > rendered.rfind("<|turn>"):
+            rendered += self._opening(thinking)
+        return rendered
+
+    def _with_parts(
+        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], thinking: bool
+    ) -> str | None:
+        """None when the template knows no lists of parts."""
+        try:
+            rendered = self._render(messages, tools, thinking)
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 - the joined text is tried next, and tells what is wrong
+            return None
+        return None if _AS_PYTHON in rendered else rendered
+
+    def _opening(self, thinking: bool) -> str:
+        """What the template writes to open the model's turn. Empty if it cannot be told."""
+        closed = self._render(_PROBE, [], thinking, opened=False)
+        opened = self._render(_PROBE, [], thinking)
+        return opened.removeprefix(closed) if opened.startswith(closed) else ""
+
+    def _render(
+        self,
+        messages: list[dict[str, Any]],
+        tools: list[dict[str, Any]],
+        thinking: bool,
+        *,
+        opened: bool = True,
+    ) -> str:
+        return self._template.render(
+            messages=messages,
+            tools=tools or None,
+            enable_thinking=thinking,
+            add_generation_prompt=opened,
+            bos_token="<bos>",
+        )
+
+
+class _Generation(Extension):
+    """``{% generation %}`` marks for training what the model said. The text is kept."""
+
+    tags = {"generation"}  # noqa: RUF012 - as Jinja declares it
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _joined(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        message | {"content": "".join(part["text"] for part in message["content"])}
+        if isinstance(message["content"], list)
+        else message
+        for message in messages
+    ]
 
 
 @pass_context
@@ -55,8 +131,20 @@ def _at_run_time(context: Context, value: Any) -> Any:
     return value
 
 
-def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent)
+def _to_json(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | str | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    return json.dumps(
+        value,
+        ensure_ascii=ensure_ascii,
+        indent=indent,
+        separators=separators,
+        sort_keys=sort_keys,
+    )
 
 
 def _raise(message: str) -> NoReturn:

@@ -3,31 +3,49 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, NoReturn
 
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import RequestError, Status, invalid
 from gemma4_runtime.limits import Limits
 
-__all__ = ["kind_of", "load_json"]
+__all__ = ["NotJsonError", "kind_of", "load_json"]
+
+
+class NotJsonError(RequestError):
+    """INVALID_ARGUMENT: the text is not JSON, as opposed to JSON beyond a limit."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(Status.INVALID_ARGUMENT, f"{field}: {message}", field=field)
 
 
 def load_json(field: str, text: str, limits: Limits, *, most_values: int | None = None) -> Any:
-    """Parse JSON. Raises INVALID_ARGUMENT with the place of the fault, for NaN, lone surrogates,
-    nesting beyond the limit and more than ``most_values`` values too."""
+    """Parse JSON. Raises :class:`NotJsonError` with the place of the fault, for NaN and numbers
+    beyond a double's too; INVALID_ARGUMENT for lone surrogates, nesting beyond the limit and more
+    than ``most_values`` values."""
 
     def constant(word: str) -> NoReturn:
-        raise invalid(field, f"{word} is not JSON")
+        raise NotJsonError(field, f"{word} is not JSON")
 
     try:
-        value = json.loads(text, parse_constant=constant)
+        value = json.loads(text, parse_constant=constant, parse_float=_finite)
     except json.JSONDecodeError as error:
-        raise invalid(field, f"is not JSON: {error.msg} at character {error.pos}") from None
-    except (RecursionError, ValueError) as error:
+        raise NotJsonError(field, f"is not JSON: {error.msg} at character {error.pos}") from None
+    except ValueError as error:
+        raise NotJsonError(field, f"cannot be read as JSON: {error}") from None
+    except RecursionError as error:
         raise invalid(field, f"cannot be read as JSON: {error}") from None
     most = limits.max_json_values if most_values is None else most_values
     count = _count(field, value, limits.max_json_depth)
     if count > most:
         raise invalid(field, f"holds {count} JSON values; at most {most}; make it smaller")
+    return value
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError(f"{number[:40]} is beyond what a number can be, about 1.8e308")
     return value
 
 

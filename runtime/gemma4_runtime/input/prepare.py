@@ -12,11 +12,12 @@ import numpy.typing as npt
 from gemma4_runtime.capabilities import Capabilities
 from gemma4_runtime.engines.guide_trial import GuideTrial
 from gemma4_runtime.errors import invalid
-from gemma4_runtime.input.chat import parse_messages, parse_tools
+from gemma4_runtime.input.chat import parse_messages
 from gemma4_runtime.input.chat_template import ChatTemplate
 from gemma4_runtime.input.sampling import load_defaults, sampling_params
 from gemma4_runtime.input.tensors import read_inputs
 from gemma4_runtime.input.text import GUARD, PromptTokenizer
+from gemma4_runtime.input.tools import parse_tools
 from gemma4_runtime.limits import Limits
 from gemma4_runtime.messages import GenerationRequest
 
@@ -188,7 +189,9 @@ class Preparer:
 
 def _bytes_of(message: Mapping[str, Any]) -> int:
     """Of the text that every template keeps: what a user or a system says, without the white space
-    around it."""
+    around each part."""
     if message["role"] not in ("user", "system", "developer"):
         return 0
-    return len(message["content"].strip().replace(GUARD, "").encode())
+    content = message["content"]
+    texts = [content] if isinstance(content, str) else [part["text"] for part in content]
+    return sum(len(text.replace(GUARD, "").strip().encode()) for text in texts)

@@ -12,21 +12,17 @@ from jsonschema_rs import Draft202012Validator, ValidationError
 
 from gemma4_runtime.errors import invalid
 from gemma4_runtime.input.regex_bound import check_regex
+from gemma4_runtime.input.schema_drafts import LISTS, MAPS, SCHEMAS
 
-__all__ = ["check_schema", "subschemas"]
+__all__ = ["TOOL_REGEX_SIZE", "check_schema", "subschemas"]
+
+TOOL_REGEX_SIZE = 10_000
+"""Patterns in a tool's schemas are compiled only to see whether they are any."""
 
 _validator: Any = Draft202012Validator(
     {"$ref": "https://json-schema.org/draft/2020-12/schema"},
 )
 
-_MAPS = (
-    "properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies",
-)  # fmt: skip
-_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
-_SCHEMAS = (
-    "items", "contains", "additionalProperties", "propertyNames", "if", "then", "else", "not",
-    "unevaluatedItems", "unevaluatedProperties", "contentSchema",
-)  # fmt: skip
 _SHOWN = 200
 
 
@@ -48,13 +44,13 @@ def subschemas(schema: Any) -> Iterator[dict[str, Any]]:
     if not isinstance(schema, dict):
         return
     yield schema
-    for name in _MAPS:
+    for name in MAPS:
         for item in schema.get(name, {}).values():
             yield from subschemas(item)
-    for name in _LISTS:
+    for name in LISTS:
         for item in schema.get(name, ()):
             yield from subschemas(item)
-    for name in _SCHEMAS:
+    for name in SCHEMAS:
         yield from subschemas(schema.get(name))
 
 

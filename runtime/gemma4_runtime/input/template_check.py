@@ -12,7 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gemma4_runtime.errors import RequestError
+import jinja2
+
 from gemma4_runtime.input.chat_template import ChatTemplate
 
 __all__ = ["TemplateError", "check_template"]
@@ -78,10 +79,10 @@ def _main(path: Path, cpu_s: int) -> int:
         template = ChatTemplate(path)
         for messages, thinking in _CHATS:
             try:
-                template.render(messages, [], thinking=thinking)
-            except RequestError as error:
+                template.compose(messages, [], thinking=thinking)
+            except jinja2.TemplateError:
                 if messages[0]["role"] == "user":  # a template may know no system messages
-                    raise ValueError(error.message) from None
+                    raise
     except MemoryError:
         print(f"needs more than {MEMORY_BYTES >> 30} GiB of memory", file=sys.stderr)
         return 1

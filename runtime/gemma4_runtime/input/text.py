@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 
 from gemma4_runtime.errors import invalid
 
-__all__ = ["GUARD", "PromptTokenizer"]
+__all__ = ["GUARD", "PromptTokenizer", "guard_seam", "without_thoughts"]
 
 GUARD = "\ufdd0"
 """A Unicode noncharacter, reserved for internal use and never text (Unicode 15, 23.7)."""
@@ -90,3 +90,22 @@ class PromptTokenizer:
             return []
         ids: list[int] = self._plain.encode(text.replace(GUARD, ""), add_special_tokens=False).ids
         return ids
+
+
+def guard_seam(text: str) -> str:
+    """``text`` that a template writes behind other guarded text: no control literal arises where
+    they meet, whether white space is trimmed or not."""
+    kept = text.lstrip()
+    return text[: len(text) - len(kept)] + GUARD + kept if kept else text
+
+
+def without_thoughts(text: str) -> str:
+    """What an earlier answer said, without the thoughts that another server left in it:
+    ``<|channel>...<channel|>``, and ``<|channel>thought`` that nothing closes. Other markers stay,
+    as text."""
+    *closed, rest = text.split("<channel|>")
+    kept = []
+    for piece in closed:
+        said, opened, _ = piece.partition("<|channel>")
+        kept.append(said if opened else piece + "<channel|>")
+    return "".join(kept) + re.split(r"<\|channel>thought\b", rest, maxsplit=1)[0]

@@ -36,6 +36,8 @@ class _Bound:
     guide_bytes: int
 
 
+_REFS = ("$ref", r"\u0024", r"\u0072", r"\u0065", r"\u0066")
+
 _AT_ONCE = _Bound(text_bytes=16 * _KIB, marks=2048, objects=64, words=32, guide_bytes=4 * _KIB)
 _SHORT = _Bound(text_bytes=96 * _KIB, marks=8192, objects=256, words=256, guide_bytes=16 * _KIB)
 
@@ -57,8 +59,18 @@ def _within(values: Mapping[str, Any], guide: str, bound: _Bound) -> bool:
     words = len(values.get("bad_words", ())) + len(values.get("stop_words", ()))
     if words > bound.words or _objects(values) > bound.objects:
         return False
-    trees: list[str] = [values[name] for name in ("messages", "tools") if name in values]
-    return sum(tree.count(mark) for tree in trees for mark in "{[,") <= bound.marks
+    tools: str = values.get("tools", "")
+    marks = _marks(values.get("messages", "")) + (_marks(tools) << min(_refs(tools) // 2, 16))
+    return marks <= bound.marks
+
+
+def _marks(tree: str) -> int:
+    return sum(tree.count(mark) for mark in "{[,")
+
+
+def _refs(tools: str) -> int:
+    """References in schemas, however they are spelt. Two of them may double what is written out."""
+    return sum(map(tools.count, _REFS))
 
 
 def _objects(values: Mapping[str, Any]) -> int:

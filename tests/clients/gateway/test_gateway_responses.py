@@ -11,6 +11,7 @@ from gemma4_gateway.answers.response_events import ResponseEvents
 from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.schemas.responses import ResponsesRequest
+from gemma4_gateway.translate.fields import engine_refusal
 from gemma4_gateway.translate.items import input_messages
 from gemma4_gateway.translate.plan import EngineCall, Plan
 from gemma4_gateway.translate.responses import echo, plan_responses
@@ -141,12 +142,22 @@ def test_items_become_messages():
     call = {"type": "function"}
     messages, names = input_messages("Be kind", TURN)
     assert names == {
-        "messages[0]": "instructions", "messages[1]": "input[0]", "messages[2]": "input[1]",
-        "messages[3]": "input[5]", "messages[4]": "input[6]",
+        "messages[0]": "instructions", "messages[0].content": "instructions",
+        "messages[1]": "input[0]", "messages[1].content": "input[0].content",
+        "messages[2]": "input[1]", "messages[2].reasoning_content": "input[1].content",
+        "messages[2].content": "input[2].content",
+        "messages[2].tool_calls[0]": "input[3]", "messages[2].tool_calls[0].function": "input[3]",
+        "messages[2].tool_calls[0].id": "input[3].call_id",
+        "messages[2].tool_calls[1]": "input[4]", "messages[2].tool_calls[1].function": "input[4]",
+        "messages[2].tool_calls[1].id": "input[4].call_id",
+        "messages[3]": "input[5]", "messages[3].content": "input[5].output",
+        "messages[3].tool_call_id": "input[5].call_id", "messages[3].role": "input[5].type",
+        "messages[4]": "input[6]", "messages[4].content": "input[6].output",
+        "messages[4].tool_call_id": "input[6].call_id", "messages[4].role": "input[6].type",
     }  # fmt: skip
     assert messages == [
         {"role": "system", "content": "Be kind"},
-        {"role": "user", "content": "Hi you"},
+        {"role": "user", "content": [{"type": "text", "text": "Hi "}, {"type": "text", "text": "you"}]},
         {
             "role": "assistant", "content": "A", "reasoning_content": "hm",
             "tool_calls": [
@@ -157,6 +168,25 @@ def test_items_become_messages():
         {"role": "tool", "tool_call_id": "c1", "content": "1"},
         {"role": "tool", "tool_call_id": "c2", "content": "2"},
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("message", "param"),
+    [
+        ("messages[0].content: x", "instructions"),
+        ("messages[2].tool_calls[1].function.arguments: x", "input[4].arguments"),
+        ("messages[2].tool_calls[1].function.name: x", "input[4].name"),
+        ("messages[2].tool_calls[0].id: x", "input[3].call_id"),
+        ("messages[2].content: x", "input[2].content"),
+        ("messages[2].reasoning_content: x", "input[1].content"),
+        ("messages[4].tool_call_id: x", "input[6].call_id"),
+        ("messages[4].content[0].text: x", "input[6].output[0].text"),
+        ("messages[1]: x", "input[0]"),
+    ],
+)
+def test_a_refusal_of_the_engine_names_the_item_and_its_field(message, param):
+    _, names = input_messages("Be kind", TURN)
+    assert engine_refusal(message, names).param == param
 
 
 @pytest.mark.parametrize(

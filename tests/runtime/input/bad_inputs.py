@@ -39,6 +39,21 @@ def tools(value: Any) -> dict[str, tuple[str, Any]]:
     return chat(USER, tools=s(json.dumps(value) if not isinstance(value, str) else value))
 
 
+def calls(*made: Any, **others: Any) -> dict[str, Any]:
+    """An assistant message with these tool calls of ``f``."""
+    function = {"name": "f", "arguments": "{}"}
+    listed = [{"type": "function", "function": function} | call for call in made]
+    return {"role": "assistant", "content": None, "tool_calls": listed} | others
+
+
+def result(call: Any, **others: Any) -> dict[str, Any]:
+    return {"role": "tool", "content": "x", "tool_call_id": call} | others
+
+
+def history(*messages: Any) -> dict[str, tuple[str, Any]]:
+    return chat([*USER, *messages])
+
+
 def function(**fields: Any) -> list[dict[str, Any]]:
     return [{"type": "function", "function": {"name": "f", **fields}}]
 
@@ -72,13 +87,29 @@ BAD = [
     Bad("text part without text", chat([{"role": "user", "content": [{"type": "text"}]}]), "content[0].text"),
     Bad("assistant last", chat([*USER, {"role": "assistant", "content": "x"}]), "the last message"),
     Bad("system only", chat([{"role": "system", "content": "x"}]), "the last message"),
-    Bad("tool without call", chat([*USER, {"role": "tool", "content": "x", "tool_call_id": "c"}]), "tool_calls before it"),
+    Bad("tool without call", chat([*USER, {"role": "tool", "content": "x", "tool_call_id": "c"}]), "messages[1].role: a tool message must follow"),
     Bad("tool answers no call", chat([*USER, {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "content": "x", "tool_call_id": "zz"}]), "'zz' answers no call"),
     Bad("tool without id", chat([*USER, {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "content": "x"}]), "tool_call_id"),
     Bad("assistant null content", chat([{"role": "assistant", "content": None}, *USER]), "messages[0].content"),
     Bad("tool_calls no list", chat([*USER, {"role": "assistant", "content": None, "tool_calls": 5}]), "tool_calls: must be a list"),
-    Bad("arguments no JSON", chat([*USER, {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]}]), "arguments: is not JSON"),
     Bad("arguments list", chat([*USER, {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": "[]"}}]}]), "must be a JSON object"),
+    Bad("call unanswered", history(calls({"id": "a"}), *USER), "messages[1].tool_calls[0].id: 'a' is not answered before the next user message"),
+    Bad("one of two calls unanswered", history(calls({"id": "a"}, {"id": "b"}), result("a")), "messages[1].tool_calls[1].id: 'b' is not answered before the model's turn"),
+    Bad("tool after a user message", history(calls({"id": "a"}), result("a"), *USER, result("a")), "messages[4].role: a tool message must follow"),
+    Bad("call answered twice", history(calls({"id": "a"}), result("a"), result("a")), "messages[3].tool_call_id: 'a' is answered twice"),
+    Bad("two calls of one id", history(calls({"id": "a"}, {"id": "a"}), result("a")), "messages[1].tool_calls[1].id: 'a' is the id of another call"),
+    Bad("call id number", history(calls({"id": 1}), result(1)), "messages[1].tool_calls[0].id: must be a string, not 1"),
+    Bad("call id list", history(calls({"id": ["a"]}), result(["a"])), "messages[1].tool_calls[0].id: must be a string, not a list"),
+    Bad("call id object", history(calls({"id": {}}), result({})), "messages[1].tool_calls[0].id: must be a string, not an object"),
+    Bad("tool_call_id list", history(calls({"id": "a"}), result(["a"])), "messages[2].tool_call_id: must be a string, not a list"),
+    Bad("tool_call_id number", history(calls({"id": "1"}), result(1)), "messages[2].tool_call_id: must be a string, not 1"),
+    Bad("tool name object", history(calls({"id": "a"}), result("a", name={})), "messages[2].name: must be a string"),
+    Bad("tool name of no call", history(calls({"id": "a"}), result(None, name="g")), "messages[2].name: 'g' answers no call"),
+    Bad("call of other type", history(calls({"id": "a", "type": "custom"}), result("a")), "messages[1].tool_calls[0].type: 'custom'"),
+    Bad("call no object", history({"role": "assistant", "content": None, "tool_calls": [5]}), "messages[1].tool_calls[0]: must be an object"),
+    Bad("call without function", history(calls({"function": None})), "messages[1].tool_calls[0].function: must be an object, not null"),
+    Bad("tool_calls object", history({"role": "assistant", "content": "a", "tool_calls": {}}), "messages[1].tool_calls: must be a list"),
+    Bad("name of a user number", chat([{"role": "user", "content": "a", "name": 5}]), "messages[0].name: must be a string"),
     Bad("deep JSON", chat("[" * 3000 + "]" * 3000), "messages"),
     Bad("lone surrogate", chat('[{"role":"user","content":"\\ud800"}]'), "surrogate"),
     Bad("noncharacter", chat([{"role": "user", "content": "a\ufdd0b"}]), "U+FDD0"),
@@ -94,6 +125,12 @@ BAD = [
     Bad("tool declared twice", tools(function() * 2), "'f' is declared twice"),
     Bad("tool parameters list", tools(function(parameters=[1])), "tools[0].function.parameters"),
     Bad("tool parameters no schema", tools(function(parameters={"type": "object", "properties": {"a": {"type": "nope"}}})), "is not a JSON schema"),
+    Bad("tool parameters text", tools(function(parameters={"type": "string"})), "tools[0].function.parameters: must be a JSON schema of type object, not string"),
+    Bad("tool response list", tools(function(response=[])), "tools[0].function.response: must be a JSON schema of type object"),
+    Bad("tool $ref elsewhere", tools(function(parameters={"type": "object", "properties": {"a": {"$ref": "https://x/y"}}})), "tools[0].function.parameters: $ref 'https://x/y' leads out"),
+    Bad("tool $ref nowhere", tools(function(parameters={"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}})), "tools[0].function.parameters: $ref '#/$defs/a' leads nowhere"),
+    Bad("tool $ref many times", tools(function(parameters={"type": "object", "properties": {"x": {"$ref": "#/$defs/a0"}}, "$defs": {f"a{i}": {"properties": {k: {"$ref": f"#/$defs/a{i + 1}"} for k in "abcd"}} for i in range(9)} | {"a9": {}}})), "with every $ref written out"),
+    Bad("tool description number", tools(function(description=5)), "tools[0].function.description: must be a string"),
     Bad("too many tools", tools([{"type": "function", "function": {"name": f"f{i}"}} for i in range(129)]), "129 tools"),
     Bad("max_tokens 0", text(max_tokens=("INT32", [0])), "max_tokens: 0 must be at least 1"),
     Bad("max_tokens negative", text(max_tokens=("INT32", [-5])), "max_tokens: -5"),

@@ -37,6 +37,18 @@ def test_the_lane_is_chosen_by_size(values, lane):
     assert lane_of(values, guide_known=False, most_messages=64) is lane
 
 
+def test_references_count_as_what_they_may_come_to():
+    def lane(refs, ref='"$ref"'):
+        return lane_of(chat(USER, tools="{" * 100 + ref * refs), guide_known=False, most_messages=9)
+
+    assert [lane(refs) for refs in (0, 9, 10, 13, 14)] == [
+        Lane.AT_ONCE, Lane.AT_ONCE, Lane.SHORT, Lane.SHORT, Lane.LONG
+    ]  # fmt: skip
+    for spelt in (r'"\u0024ref"', r'"$\u0072ef"', r'"$r\u0065f"', r'"$re\u0066"'):
+        assert json.loads(spelt) == "$ref"
+        assert lane(10, spelt) is Lane.SHORT
+
+
 def test_a_known_guide_is_no_reason_to_wait():
     values = chat(USER, guided_decoding_guide_type="regex", guided_decoding_guide="a")
     assert lane_of(values, guide_known=True, most_messages=64) is Lane.AT_ONCE
