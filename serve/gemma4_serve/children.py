@@ -109,6 +109,14 @@ class Children:
         loss = self.still(now)
         return loss if loss is not None and loss.process in _NEEDED else None
 
+    def killed(self, model: str) -> bool:
+        """Whether a process of ``model`` was ended by a signal; Triton ends it by itself too."""
+        return any(
+            "signal" in cause_of_death(child.pid)
+            for child in self._children
+            if child.name == model and not runs(child.pid)
+        )
+
     def close(self) -> None:
         for child in self._children:
             os.close(child.pidfd)

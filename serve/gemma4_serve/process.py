@@ -209,7 +209,8 @@ class TritonProcess:
             control.send("abort")
             self._wait_idle(_TELL_S, hurry)
         control.close()
-        return finished
+        # The ensemble's answers end with an error then, though the engine has finished them.
+        return finished and not (self._children and self._children.killed("postprocessing"))
 
     def _wait_idle(self, seconds: float, hurry: Callable[[], bool]) -> bool:
         board, end = self.board(), time.monotonic() + seconds
