@@ -22,7 +22,8 @@ from gemma4_serve.proc import cause_of_death, model_of, name_of, runs
 __all__ = ["Children", "Loss"]
 
 _LOOK_S = 0.2
-_SEARCH_S = 1.0
+_SEARCH_S = 10.0
+"""To list the processes of a machine takes some 30 ms."""
 _HEALED = ("preparation",)
 """Replaced by the process that started it, without harm to answers that are under way."""
 _NEEDED = ("engine", "postprocessing", "tritonserver")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gemma4_serve.proc import BUSY, STOPPED, thread_states
+from gemma4_serve.proc import BUSY, STOPPED, main_state, thread_states
 
 __all__ = ["FROZEN_S", "STUCK_S", "Liveness"]
 
@@ -27,11 +27,13 @@ class Liveness:
         pid: int,
         *,
         beat: Callable[[], float | None] | None = None,
-        states: Callable[[int], frozenset[str]] = thread_states,
+        states: Callable[[int], frozenset[str]] | None = None,
     ) -> None:
+        """``states`` None: of all threads, where signs of life are missing; without ``beat`` of the
+        first one, since a stop stops all, and Triton has 300."""
         self._pid = pid
         self._beat = beat
-        self._states = states
+        self._states = states or (main_state if beat is None else thread_states)
         self._last_look = float("-inf")
         self._judge_from = float("-inf")
         self._running = float("-inf")  # when a thread was last seen not to be stopped

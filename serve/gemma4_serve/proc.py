@@ -11,6 +11,7 @@ __all__ = [
     "STOPPED",
     "cause_of_death",
     "describe_status",
+    "main_state",
     "model_of",
     "name_of",
     "runs",
@@ -29,6 +30,14 @@ _EXIT_CODE = 52 - 3  # of the fields after the name; proc(5) counts from 1
 def _stat(path: Path) -> list[str]:
     """The fields of a stat file from the state on."""
     return path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+
+
+def main_state(pid: int) -> frozenset[str]:
+    """The state of the process's first thread; empty when it is gone."""
+    try:
+        return frozenset(_stat(Path(f"/proc/{pid}/stat"))[:1])
+    except OSError:
+        return frozenset()
 
 
 def thread_states(pid: int) -> frozenset[str]:
