@@ -114,7 +114,7 @@ class Segment(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Chunk(msgspec.Struct, frozen=True, array_like=True):
-    """One self-contained piece of an answer; see DESIGN "How a request flows".
+    """One self-contained piece of an answer: whoever renders it needs no other.
 
     ``index`` counts from 0 without gaps. ``ids`` are the token ids that this chunk consumed, in
     order, stop token included. ``log_probs`` has one natural-log probability per id, or is empty.

@@ -1,8 +1,8 @@
 """The arguments of TensorRT-LLM's LLM API for Gemma 4 26B-A4B, complete and pinned.
 
 Sources: NVIDIA's own configurations for this model (accuracy and perf-sanity tests of
-TensorRT-LLM) and its modelling code, as collected in the project's fact page on TensorRT-LLM,
-sections 1, 4, 5, 6 and 13. None of them was run by this project on a GPU.
+TensorRT-LLM) and its modelling code, read in its public source. None of them was run by this
+project on a GPU.
 """
 
 from __future__ import annotations
