@@ -37,25 +37,10 @@ class MachineTooSmallError(EngineFolderError):
 
 @dataclass(frozen=True, slots=True)
 class EngineFolder:
-    """A checked engine folder. ``weights`` is None for a runtime without model files here."""
+    """A checked engine folder."""
 
     path: Path
     manifest: Manifest
-
-    def file(self, name: str) -> Path:
-        return self.path / name
-
-    @property
-    def weights(self) -> Path | None:
-        return self.path / "model.gguf" if "model.gguf" in self.manifest.files else None
-
-    @property
-    def tokenizer(self) -> Path:
-        return self.path / "tokenizer.json"
-
-    @property
-    def chat_template(self) -> Path:
-        return self.path / "chat_template.jinja"
 
 
 def load_engine_folder(

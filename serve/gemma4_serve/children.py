@@ -55,7 +55,6 @@ class Children:
 
     def __init__(self, pid: int, run_dir: Path) -> None:
         self._server = psutil.Process(pid)
-        self._run_dir = run_dir
         self._children = [
             _Child(child.pid, os.pidfd_open(child.pid), model)
             for child in self._server.children()

@@ -141,8 +141,8 @@ def test_synthetic_needs_no_weights(tiny: Path, tmp_path: Path) -> None:
     assert result.manifest.synthetic.decode_tokens_per_s == 50.0
     assert result.manifest.precision == "none"
     folder = load_engine_folder(tmp_path / "engine", verify_hashes=True)
-    assert folder.weights is None
-    assert folder.tokenizer.exists()
+    assert "model.gguf" not in folder.manifest.files
+    assert (folder.path / "tokenizer.json").exists()
     assert result.manifest.synthetic.tokens_per_step == 1
     changed = build(tiny, tmp_path / "engine", runtime="synthetic", decode_tokens_per_s=60.0)
     assert changed.status == "updated"

@@ -29,7 +29,7 @@ def engine(tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_good_folder(engine: Path) -> None:
     folder = load_engine_folder(engine, verify_hashes=True)
-    assert folder.weights == engine / "model.gguf"
+    assert folder.path == engine and "model.gguf" in folder.manifest.files
     assert folder.manifest.model.eos_ids == [1, 106, 50]
     assert folder.manifest.llama_cpp is not None
     assert folder.manifest.llama_cpp.byte_tokens == "literal"

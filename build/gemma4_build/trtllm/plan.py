@@ -53,11 +53,6 @@ class RankPlan:
     kv_sliding_per_token: int
     kv_full_per_token: int
 
-    def kv_bytes(self, tokens: int, window: int) -> int:
-        """KV cache of one request of ``tokens`` tokens."""
-        kept = min(tokens, window + BLOCK_TOKENS)
-        return kept * self.kv_sliding_per_token + tokens * self.kv_full_per_token
-
 
 @dataclass(frozen=True, slots=True)
 class BuildNeed:

@@ -121,10 +121,6 @@ class TensorRtLlmEngine:
             replica.close()
         self._queue.close()
 
-    def worker_pids(self) -> list[int]:
-        """Of the worker processes."""
-        return [replica.pid for replica in self._replicas]
-
     def _dispatch(self) -> None:
         """Give waiting requests to workers while there are slots."""
         with self._lock:

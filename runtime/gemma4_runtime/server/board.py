@@ -101,11 +101,6 @@ class Board:
         start = Field.KEY * _WORD
         return self._map[start : start + KEY_BYTES]
 
-    def snapshot(self) -> dict[str, int]:
-        """The counts by lower-case name."""
-        hidden = (Field.MAGIC, Field.KEY)
-        return {field.name.lower(): self[field] for field in Field if field not in hidden}
-
     def close(self) -> None:
         self._words.release()
         self._map.close()

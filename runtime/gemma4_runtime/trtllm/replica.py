@@ -100,10 +100,6 @@ class Replica:
         os.close(self._pidfd)
         self._pidfd = -1
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def _listen(self, handle: Callable[[Replica, Event], None]) -> None:
         lost = False
         while events := self._read():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gemma4_build.model_spec import parse_config
 from gemma4_build.random_checkpoint import PRESETS, config_for
-from gemma4_build.trtllm.plan import COMPUTE_BYTES, plan_rank
+from gemma4_build.trtllm.plan import BLOCK_TOKENS, COMPUTE_BYTES, plan_rank
 from gemma4_runtime.trtllm.compat import verdict
 from gemma4_runtime.trtllm.gpus import GPUS
 from gemma4_runtime.trtllm.setup import PRECISIONS
@@ -93,7 +93,8 @@ def memory() -> list[str]:
             ):
                 continue
             plan = plan_rank(spec, precision, tp=tp, ep=ep)
-            each = plan.kv_bytes(TOKENS, spec.window)
+            kept = min(TOKENS, spec.window + BLOCK_TOKENS)
+            each = kept * plan.kv_sliding_per_token + TOKENS * plan.kv_full_per_token
             fits = [
                 max(0, int(size * 1e9 - plan.weights - COMPUTE_BYTES) // each)
                 for size in (80, 141, 180)

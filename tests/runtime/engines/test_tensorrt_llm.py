@@ -23,6 +23,10 @@ from runtime.engines.harness import EOS, WAIT_S, ask, load_tensorrt_llm, refusal
 LONG = {"max_tokens": 1900, "min_tokens": 1900}
 
 
+def worker_pids(engine):
+    return [replica._process.pid for replica in engine._replicas]
+
+
 @pytest.fixture
 def load(checkpoint, table, tmp_path):
     """Engines that are closed afterwards."""
@@ -125,7 +129,7 @@ def test_deltas_come_in_steps_of_stream_interval(load, encode):
 
 def test_drain_and_close(load, encode):
     engine = load(slots=1)
-    (pid,) = engine.worker_pids()
+    (pid,) = worker_pids(engine)
     running = ask(engine, encode("Hello"), key="a", max_tokens=300, min_tokens=300)
     long = ask(engine, encode("Hello"), key="b", **LONG)
     engine.drain()
@@ -141,7 +145,7 @@ def test_drain_and_close(load, encode):
 def test_copies_share_the_load(load, encode):
     engine = load(slots=1, gpus="0;2")
     assert engine.info.slots == 2
-    shown = [psutil.Process(pid).environ()["CUDA_VISIBLE_DEVICES"] for pid in engine.worker_pids()]
+    shown = [psutil.Process(pid).environ()["CUDA_VISIBLE_DEVICES"] for pid in worker_pids(engine)]
     assert shown == ["0", "2"]
     sinks = [ask(engine, encode("Hello"), key=f"k{i}", **LONG) for i in range(3)]
     assert sinks[0].first.wait(WAIT_S) and sinks[1].first.wait(WAIT_S)
@@ -166,7 +170,7 @@ def test_a_lost_engine_fails_everything(load, encode, env, kill):
     sinks = [ask(engine, encode("Hello"), key=f"k{i}", **LONG) for i in range(4)]
     assert sinks[0].first.wait(WAIT_S)
     if kill:
-        os.kill(engine.worker_pids()[0], signal.SIGKILL)
+        os.kill(worker_pids(engine)[0], signal.SIGKILL)
     ends = [sink.wait() for sink in sinks]
     assert all(isinstance(end, RequestError) and end.status is Status.INTERNAL for end in ends)
     assert all("lost" in end.message for end in ends)
@@ -230,7 +234,7 @@ def eventually(condition) -> bool:
 
 def test_workers_get_cache_folders(load, encode, tmp_path):
     engine = load(cache_dir=tmp_path / "cache", gpus="0;1", slots=1)
-    environs = [psutil.Process(pid).environ() for pid in engine.worker_pids()]
+    environs = [psutil.Process(pid).environ() for pid in worker_pids(engine)]
     paths = {env["TLLM_AUTOTUNER_CACHE_PATH"] for env in environs}
     assert len(environs) == 2 and len(paths) == 1
     (folder,) = (tmp_path / "cache").iterdir()
