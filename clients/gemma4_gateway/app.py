@@ -26,7 +26,8 @@ __all__ = ["create_app", "create_door", "openapi"]
 
 
 def create_app(gateway: Gateway) -> FastAPI:
-    """Routes and errors, without keys and limits: those are the door's."""
+    """Make routes and error handlers. Keys and limits are checked before, in
+    :mod:`gemma4_gateway.door`."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -54,7 +55,7 @@ def create_app(gateway: Gateway) -> FastAPI:
 
 
 def create_door(gateway: Gateway, app: FastAPI | None = None) -> ASGIApp:
-    """What the server runs."""
+    """Make what the server runs: the application behind keys, limits and CORS."""
     settings: Settings = gateway.settings
     door: ASGIApp = Door(
         app or create_app(gateway),

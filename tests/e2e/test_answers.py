@@ -1,4 +1,4 @@
-"""What a user gets: right answers, the same through every door."""
+"""What a user gets: right answers, the same through every interface."""
 
 from __future__ import annotations
 

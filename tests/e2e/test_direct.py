@@ -1,5 +1,5 @@
 """The engine called directly, as our client does, beside the ensemble gemma4: equal answers, equal
-laws."""
+guarantees."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class LlamaCppEngine:
                 reason = self._run(job)
             except RequestError as error:
                 self._queue.end(job, error)
-            except Exception as error:  # noqa: BLE001 - the answer law: one error, whatever broke
+            except Exception as error:  # noqa: BLE001 - one error, whatever broke
                 self._queue.end(job, internal(f"llama.cpp: {error}"))
             else:
                 self._queue.finish(job, reason)
@@ -220,7 +220,7 @@ def load_server(
     params.port = 0
     params.api_keys = [secrets.token_hex(32)]
     params.endpoint_slots = params.endpoint_props = False
-    params.endpoint_metrics = True  # for the call below; the HTTP door stays shut
+    params.endpoint_metrics = True  # for the call below; its HTTP service stays off
     params.cache_type_k = params.cache_type_v = _KV_TYPES[options.kv_type]
     if not options.flash_attention:
         # On CPU it casts K and V to float16; parity needs neither.

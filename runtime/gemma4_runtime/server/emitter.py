@@ -101,7 +101,7 @@ class Emitter:
                 return
             except RequestError as error:
                 refusal = error
-            except Exception as error:  # noqa: BLE001 - the answer law: one error, whatever broke
+            except Exception as error:  # noqa: BLE001 - one error, whatever broke
                 refusal = internal(f"the engine refused the request: {error}")
             self._forget(stream)
         stream.closed = True

@@ -12,9 +12,9 @@ from gemma4_runtime.server.stream import Stream
 __all__ = ["CHECK_S", "expiry", "to_check"]
 
 CHECK_S = 0.2
-"""How often a stream is asked whether its client is still there (seconds). The cancel law allows
-0.5 s; one check costs about 50 us, behind postprocessing a chunk for nothing but the check 1 ms. So
-there a chunk that goes out anyway asks from half that time on."""
+"""How often a stream is asked whether its client is still there (seconds). A cancel may take
+0.5 s (docs/guarantees.md). One check costs about 50 us; behind postprocessing it costs a chunk of
+its own, 1 ms. So there a chunk that goes out anyway asks from half that time on."""
 _MANY_CHECK_S = 0.3
 """The same while more than a few streams are open: the checks add up."""
 _FIRST_CHECK_S = 0.1

@@ -22,8 +22,8 @@ def cache_folder(root: Path, *, version: str, gpu: str, precision: str, tp: int,
 
 
 def cache_environment(folder: Path) -> dict[str, str]:
-    """Variables by which TensorRT-LLM and FlashInfer find their caches (facts: autotuner.py,
-    #18897, FlashInfer's jit/env.py). Set them before either is imported."""
+    """Variables by which TensorRT-LLM and FlashInfer find their caches, read in autotuner.py of the
+    first and jit/env.py of the second. Set them before either is imported."""
     return {
         "TLLM_AUTOTUNER_CACHE_PATH": str(folder / "autotuner.json"),
         "TRTLLM_CACHE_DIR": str(folder / "artifacts"),

@@ -15,7 +15,8 @@ from gemma4_runtime.trtllm.api import ApiError, check_arguments, load_api
 __all__ = ["SLIDING_WINDOW", "LlmArgsError", "check"]
 
 SLIDING_WINDOW = 1024
-"""A ``max_seq_len`` up to the sliding window makes TensorRT-LLM read illegal memory [1, #16099]."""
+"""A ``max_seq_len`` up to the sliding window makes TensorRT-LLM read illegal memory:
+https://github.com/NVIDIA/TensorRT-LLM/pull/16099."""
 
 
 class LlmArgsError(ValueError):
@@ -38,8 +39,8 @@ def check(args: Mapping[str, Any], *, file: str = "") -> None:
     except ApiError as error:
         raise LlmArgsError(f"{prefix}{error}", key=error.key) from None
     full = _with_defaults("TorchLlmArgs", args)
-    for law in _LAWS:
-        for key, problem in law(full):
+    for find_problems in _CHECKS:
+        for key, problem in find_problems(full):
             raise LlmArgsError(f"{prefix}{key}: {problem}", key=key)
 
 
@@ -183,7 +184,7 @@ def _speculation(args: dict[str, Any]) -> Iterator[Problem]:
             yield f"speculative_config.{key}", "Gemma 4's assistant does not support it; remove it"
 
 
-_LAWS: tuple[Callable[[dict[str, Any]], Iterator[Problem]], ...] = (
+_CHECKS: tuple[Callable[[dict[str, Any]], Iterator[Problem]], ...] = (
     _paths,
     _parallelism,
     _kv_cache,

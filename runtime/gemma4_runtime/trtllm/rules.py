@@ -2,7 +2,8 @@
 
 A rule returns what it has to say about a :class:`Setup`, or None. Evidence: ``ci`` NVIDIA's own
 tests, ``docs`` documentation, ``code`` read in TensorRT-LLM's source, ``thread`` an issue or pull
-request, ``derived`` inferred from these. Nothing here was run on a GPU by us.
+request of NVIDIA/TensorRT-LLM (``#`` and a number), ``derived`` inferred from these. Nothing here
+was run on a GPU by us.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ Stops: ``end_id`` -1 switches TensorRT-LLM's own end of sequence off (it does th
 and keeps it in the output (``include_stop_str_in_output``), log-probability and all.
 
 Minimum length: ``min_tokens`` of TensorRT-LLM holds back ``end_id`` only, and stop words have
-precedence over it (#4776). So a request with ``min_tokens`` is two: that many tokens with every
-stop id banned, then the rest after them.
+precedence over it (NVIDIA/TensorRT-LLM#4776). So a request with ``min_tokens`` is two: that many
+tokens with every stop id banned, then the rest after them.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class Session:
                 command.key,
                 Failed(command.key, error.status.value, error.message, error.field or ""),
             )
-        except Exception as error:  # noqa: BLE001 - the answer law: one error, whatever broke
+        except Exception as error:  # noqa: BLE001 - one error, whatever broke
             self._end(
                 command.key, Failed(command.key, Status.INTERNAL.value, f"worker: {error!r}", "")
             )
@@ -151,7 +151,7 @@ class Session:
 
     async def _watch_health(self) -> None:
         """A dead executor may leave streams waiting for ever; TensorRT-LLM's own server polls the
-        same method (#12718, #16338)."""
+        same method (pull requests 12718 and 16338 of NVIDIA/TensorRT-LLM)."""
         check = getattr(self._llm, "_check_health", None)
         while check is not None:
             await asyncio.sleep(_HEALTH_S)

@@ -27,7 +27,7 @@ from gemma4_serve.process import ServerOptions, TritonProcess
 __all__ = ["run_trial"]
 
 _CANCEL_S = 0.5
-"""The cancel law: a slot is free within this time."""
+"""A cancel has to free its slot within this time (docs/guarantees.md)."""
 _IDLE_S = 60.0
 _TEXT = "The quick brown fox jumps over the lazy dog. "
 

@@ -23,18 +23,28 @@ HEAD = """# Which precision on which GPU
 Made from the compatibility table (`gemma4_runtime.trtllm.compat`) and the size plan
 (`gemma4_build.trtllm.plan`), which `gemma4 build` and `gemma4 doctor` use too.
 
-How sure each line is: **ci** NVIDIA tests it itself; **docs** documented; **code** read in
-TensorRT-LLM's source; **thread** an issue or pull request; **derived** concluded from these. **Nothing
-here was loaded into TensorRT-LLM by this project.** What ran, on a CPU: FP8, NVFP4 and INT4
-quantization with ModelOpt, export and proof of the files on the demo checkpoint; on an H200: FP8 and
-NVFP4 of the 26B's own layer shapes (6 layers), and FP8 products on its tensor cores
-([build.md](build.md)); against a test double of TensorRT-LLM: every start, request and failure of the
-adapter ([tensorrt_llm.md](tensorrt_llm.md)); the sizes below come from the shapes of the published
-checkpoint.
+How sure each line is:
 
-"experimental" builds and starts, and says so; "no" is refused before anything is read.
+* **ci**: NVIDIA tests it itself.
+* **docs**: NVIDIA documents it.
+* **code**: read in TensorRT-LLM's source.
+* **thread**: an issue or pull request of NVIDIA/TensorRT-LLM (`#` and its number).
+* **derived**: concluded from these.
+
+**This project has loaded nothing here into TensorRT-LLM.** What ran:
+
+* on a CPU: quantization to FP8, NVFP4 and INT4 with ModelOpt, the export, and the proof of the
+  files, with the demo checkpoint;
+* on an H200: FP8 and NVFP4 of the 26B's own layer shapes (6 layers), and FP8 products on its tensor
+  cores ([build.md](build.md));
+* against a test double of TensorRT-LLM: every start, request and failure of the adapter
+  ([tensorrt_llm.md](tensorrt_llm.md)).
+
+The sizes below are calculated from the shapes of the published checkpoint.
+
+"experimental" builds and starts, and says so. "no" is refused before anything is read.
 `tp 4, ep 4` is `--tp 4 --ep 4`. int4 is of the padded checkpoint (768 and 2176 wide on one GPU,
-more where several need it). TensorRT-LLM is the pinned version; `gemma4 doctor --gpu-name X` prints
+more where several need it). TensorRT-LLM is the pinned version. `gemma4 doctor --gpu-name X` prints
 the same for one card.
 
 """
@@ -79,9 +89,9 @@ def memory() -> list[str]:
     gib = 2**30
     lines = [
         "## Memory of one GPU",
-        "Weights as loaded, the vision tower and a V copy of the full layers' K matrices included;",
-        f"KV cache of one request of {TOKENS:,} tokens; how many such requests fit beside the weights",
-        f"and {COMPUTE_BYTES / gib:.0f} GiB for everything else (an estimate). [derived]",
+        "Weights as loaded, with the vision tower and a V copy of the full layers' K matrices. The KV",
+        f"cache is of one request of {TOKENS:,} tokens. The last columns say how many such requests fit",
+        f"beside the weights and {COMPUTE_BYTES / gib:.0f} GiB for everything else (an estimate). All are calculated.",
         "",
         "| | split | weights, GiB | KV a request, MiB | fit in 80 GB | in 141 GB | in 180 GB |",
         "|---|---|---|---|---|---|---|",

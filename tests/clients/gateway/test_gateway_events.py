@@ -1,4 +1,4 @@
-"""Stream law: events say what the whole body says, for any answer and any cut into chunks."""
+"""Events say what the whole body says, for any answer and any cut into chunks."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def test_streams_that_began_together_are_asked_in_turns(count, most, first_token
     assert 0 < watched(streams, 3) <= most
     for stream in streams:
         gaps = [b - a for a, b in zip([0.0, *stream.at], stream.at, strict=False)]
-        assert max(gaps) < 0.41, "the cancel law allows 0.5 s"
+        assert max(gaps) < 0.41, "a cancel may take 0.5 s"
         assert min(gaps[1:]) > 0.09
 
 

@@ -1,4 +1,4 @@
-"""llm_args.yaml: complete when composed, checked when read, every law with its way out."""
+"""llm_args.yaml: complete when composed, checked when read, every problem with its way out."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ MTP = {
         ("stream_interval", "1", "an integer"),
     ],
 )  # fmt: skip
-def test_laws(tmp_path, key, value, says):
+def test_problems(tmp_path, key, value, says):
     """As a user meets them: in a file that was edited."""
     args = copy.deepcopy(made())
     *parents, name = key.split(".")
@@ -146,7 +146,7 @@ def test_chunks_are_needed_for_long_prompts():
         ("use_mtp_vanilla", True),
     ],
 )
-def test_laws_of_the_assistant(key, value):
+def test_problems_of_the_assistant(key, value):
     args = made(assistant=Path("assistant"))
     llm_args.check(args)
     args["speculative_config"][key] = value

@@ -1,4 +1,4 @@
-"""Cancel law, answer law, overload, drain, a lost engine."""
+"""Cancels, deadlines, overload, drain, a lost engine, bad inputs: see docs/guarantees.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stream law: however an answer is cut, its pieces are the whole, byte for byte."""
+"""However an answer is cut into chunks, its pieces are the whole, byte for byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Streams that share a feed, on a real server: the laws hold as for streams of their own."""
+"""Streams that share a feed, on a real server: the guarantees hold as for streams
+of their own."""
 
 from __future__ import annotations
 
