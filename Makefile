@@ -1,5 +1,7 @@
-# `make serve` and `make test` need Python 3.11 or 3.12, its shared library, libgomp, make and glibc;
-# what lacks is named, with the line that installs it, before anything else is done.
+# `make serve` and `make test` need Python 3.11 or 3.12, its shared library, libgomp, make and glibc.
+# What is missing is named, with the line that installs it, before anything else is done.
+#
+# A comment that begins with ## is what `make help` says of the target in its line.
 PYTHON ?=
 PYTHONS := $(if $(PYTHON),"$(PYTHON)",python3 python3.12 python3.11 /usr/bin/python3)
 VENV := .venv
@@ -10,9 +12,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: setup serve chat gateway load test test-fresh test-fuzz test-faults test-endurance lint format \
-  bench bench-clients bench-host bench-agreement bench-host-ttft bench-meter clean
+.PHONY: help setup serve chat gateway load lint format test test-unit coverage test-fresh test-fuzz \
+  test-faults test-endurance bench bench-clients bench-host bench-host-ttft bench-meter \
+  bench-agreement clean
 .DEFAULT_GOAL := setup
+
+help: ## Show this list. ARGS='...' passes options on to a target's command.
+	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 $(VENV)/.created:
 	@python=$$(sh install/check.sh $(PYTHONS)) && sh install/make_venv.sh "$$python" $(VENV)
@@ -22,11 +28,15 @@ $(VENV)/.serve: $(VENV)/.created pyproject.toml $(LOCK)
 	$(PIP) install -c $(LOCK) -e '.[serve]'
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.serve
+$(VENV)/.test: $(VENV)/.serve
+	$(PIP) install -c $(LOCK) -e '.[test]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.test
 	$(PIP) install -c $(LOCK) -e '.[dev]'
 	@touch $@
 
-setup: $(VENV)/.serve
+setup: $(VENV)/.serve ## Install what serving needs into .venv (the default).
 
 $(VENV)/.gateway: $(VENV)/.serve
 	$(PIP) install -c $(LOCK) -e '.[gateway]'
@@ -35,53 +45,60 @@ $(VENV)/.gateway: $(VENV)/.serve
 $(ENGINE)/engine.json: | $(VENV)/.serve
 	$(GEMMA4) build demo/checkpoint --out $(ENGINE) --precision f32 --slots 8 --max-total-tokens 2048
 
-serve: $(VENV)/.serve $(ENGINE)/engine.json
+serve: $(VENV)/.serve $(ENGINE)/engine.json ## Build the demo engine and serve it.
 	@exec $(GEMMA4) serve --engine $(ENGINE) $(ARGS)
 
-chat: $(VENV)/.serve
+chat: $(VENV)/.serve ## Talk to the server in the terminal.
 	@exec $(GEMMA4) chat $(ARGS)
 
-gateway: $(VENV)/.gateway
+gateway: $(VENV)/.gateway ## Serve OpenAI's API in front of it.
 	@exec $(GEMMA4) gateway $(ARGS)
 
 $(VENV)/.load: $(VENV)/.serve
 	$(PIP) install -c $(LOCK) -e '.[load]'
 	@touch $@
 
-load: $(VENV)/.load
+load: $(VENV)/.load ## Measure it under load.
 	@exec $(GEMMA4) load $(ARGS)
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.dev ## Check style and types: ruff, mypy.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy
 
-format: $(VENV)/.dev
+format: $(VENV)/.dev ## Format the code.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: $(VENV)/.dev lint
+test: $(VENV)/.dev lint ## Lint, and run every test, also against a real server.
 	$(BIN)/python -m pytest $(ARGS)
+
+test-unit: $(VENV)/.test ## Run the fast tests: no server, no torch, under 3 minutes.
+	$(BIN)/python -m pytest --unit $(ARGS)
+
+coverage: $(VENV)/.test ## Run the fast tests and print which lines they cover; there is no gate.
+	$(BIN)/python -m coverage run -m pytest --unit -q $(ARGS)
+	$(BIN)/python -m coverage report
 
 # README's commands in containers that have nothing; needs podman. See tests/fresh/README.md.
 BASES ?= bookworm
-test-fresh:
+test-fresh: ## Run the README's commands in containers that have nothing.
 	@python3 tests/fresh $(ARGS) $(BASES)
 
 # COUNT requests of each of Triton's four protocols and of the gateway, and the hand-made bombs.
 COUNT ?= 20000
-test-fuzz: $(VENV)/.dev
+test-fuzz: $(VENV)/.dev ## Send 20,000 mutated requests of each protocol.
 	FUZZ_COUNT=$(COUNT) $(BIN)/python -m pytest tests/e2e/fuzz \
 	  tests/clients/gateway/test_gateway_mutations.py tests/clients/gateway/test_gateway_bombs.py -s $(ARGS)
 
 # Every process of a server, killed and frozen in every phase: a table, an hour.
 FAULTS ?= out/faults.md
-test-faults: $(VENV)/.dev
+test-faults: $(VENV)/.dev ## Kill and freeze every process in every phase; takes an hour.
 	@mkdir -p $(dir $(FAULTS))
 	PYTHONPATH=tests $(BIN)/python -m e2e.faults.matrix --out $(FAULTS) $(ARGS)
 
 # Overload, a rolling restart, and fourteen minutes of mixed requests.
-test-endurance: $(VENV)/.dev
+test-endurance: $(VENV)/.dev ## Test overload, a rolling restart and a soak.
 	PYTHONPATH=tests $(BIN)/python -m e2e.faults.endurance overload
 	PYTHONPATH=tests $(BIN)/python -m e2e.faults.endurance rolling
 	PYTHONPATH=tests $(BIN)/python -m e2e.faults.endurance soak $(ARGS)
@@ -94,14 +111,14 @@ $(RANDOM_ENGINE)/engine.json: | $(VENV)/.dev
 	$(GEMMA4) build $(RANDOM_ENGINE)-checkpoint --out $(RANDOM_ENGINE) --precision bf16 \
 	  --slots 32 --max-total-tokens 512 --skip-verify
 
-bench-clients: $(VENV)/.dev
+bench-clients: $(VENV)/.dev ## Measure the Python SDK against bare tritonclient.
 	$(BIN)/python bench/clients.py $(ARGS)
 
-bench: $(VENV)/.dev $(ENGINE)/engine.json $(RANDOM_ENGINE)/engine.json
+bench: $(VENV)/.dev $(ENGINE)/engine.json $(RANDOM_ENGINE)/engine.json ## Measure llama.cpp alone and through Triton.
 	$(BIN)/python bench/engine.py --engine $(ENGINE) $(ARGS)
 	$(BIN)/python bench/engine.py --engine $(RANDOM_ENGINE) $(ARGS)
 
-bench-host: $(VENV)/.dev
+bench-host: $(VENV)/.dev ## Measure everything around the engine with up to 512 streams.
 	$(BIN)/python bench/host.py $(ARGS)
 
 # AIPerf brings more than a hundred packages: they get an environment of their own.
@@ -112,14 +129,14 @@ $(AIPERF_VENV)/.$(AIPERF): | $(VENV)/.created
 	$(AIPERF_VENV)/bin/python -m pip --disable-pip-version-check --quiet install aiperf==$(AIPERF)
 	@touch $@
 
-bench-agreement: $(VENV)/.dev $(AIPERF_VENV)/.$(AIPERF)
+bench-agreement: $(VENV)/.dev $(AIPERF_VENV)/.$(AIPERF) ## Compare `gemma4 load` with AIPerf and locust.
 	$(BIN)/python bench/agreement.py $(ARGS)
 
-bench-host-ttft: $(VENV)/.dev
+bench-host-ttft: $(VENV)/.dev ## Measure the time to the first token around the engine.
 	$(BIN)/python bench/host_ttft.py $(ARGS)
 
-bench-meter: $(VENV)/.dev
+bench-meter: $(VENV)/.dev ## Check `gemma4 load` against an engine of known pace.
 	$(BIN)/python bench/meter.py $(ARGS)
 
-clean:
-	rm -rf $(VENV) $(AIPERF_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## Remove what was installed, built and cached.
+	rm -rf $(VENV) $(AIPERF_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

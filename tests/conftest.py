@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from gemma4_runtime.output.vocab import TokenTable, load_token_table
 from hypothesis import HealthCheck, settings
+from unit import NOT_UNIT
 
 ROOT = Path(__file__).parents[1]
 
@@ -17,6 +18,17 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("repeatable")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--unit", action="store_true", help="Only the fast tests: see tests/unit.py.")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if not config.getoption("--unit"):
+        return None
+    path = collection_path.relative_to(ROOT / "tests").as_posix()
+    return True if path in NOT_UNIT else None
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any
 
 import typer
 
 from gemma4_cli import build, chat, doctor, gateway, load, serve
 from gemma4_cli.guard import guarded
+
+_DISTRIBUTION = "gemma4-triton"
 
 
 class _Gemma4(typer.Typer):
@@ -24,6 +27,31 @@ app = _Gemma4(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    try:
+        typer.echo(f"gemma4 {version(_DISTRIBUTION)}")
+    except PackageNotFoundError:
+        typer.echo(f"gemma4, not installed: {_DISTRIBUTION} is no package of this Python", err=True)
+        raise typer.Exit(1) from None
+    raise typer.Exit
+
+
+@app.callback()
+def main(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Serve Gemma 4 26B-A4B with Triton Inference Server."""
+
+
 app.command("build")(build.build)
 app.command("serve")(serve.serve)
 app.command("chat")(chat.chat)
