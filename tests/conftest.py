@@ -31,6 +31,20 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if path in NOT_UNIT else None
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--unit"):
+        return
+    left_out = [item for item in items if name_of(item) in NOT_UNIT]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if name_of(item) not in NOT_UNIT]
+
+
+def name_of(item: pytest.Item) -> str:
+    """As in :data:`unit.NOT_UNIT`: the path, and the test's name without its parameters."""
+    path = item.path.relative_to(ROOT / "tests").as_posix()
+    return f"{path}::{item.name.partition('[')[0]}"
+
+
 @pytest.fixture(scope="session")
 def checkpoint() -> Path:
     return ROOT / "demo" / "checkpoint"

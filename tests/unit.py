@@ -1,15 +1,26 @@
 """Which tests `pytest --unit` leaves out (`make test-unit`): those that need a server or torch, and
-those that take more than some seconds."""
+those that take seconds each."""
 
 from __future__ import annotations
 
 __all__ = ["NOT_UNIT"]
 
 NOT_UNIT = {
+    "bench/test_fp8_tensor_cores.py": "needs torch",
     "build": "builds engines and measures them; the reference is torch's",
-    "demo": "trains and runs the demo model with torch",
-    "deploy/test_docker.py": "asks transformers what the image will need",
+    "cli/test_chat_terminal.py": "talks to a server in a terminal",
+    "cli/test_odd_conditions.py": "starts servers",
+    "clients/gateway/test_gateway_bombs.py": "starts a gateway; bodies that take long to read",
+    "clients/gateway/test_gateway_log_faults.py": "starts gateways",
+    "clients/gateway/test_gateway_mutations.py": "starts a gateway; hundreds of requests",
+    "clients/gateway/test_gateway_slow_senders.py": "starts gateways; waits for deadlines",
+    "demo/test_demo_checkpoint.py": "needs torch",
+    "demo/test_demo_training.py": "needs torch",
     "e2e": "starts servers",
-    "fresh": "not tests of pytest",
+    "fresh": "is no test of pytest",
+    "runtime/engines": "loads engines",
+    "runtime/input/test_guide_bounds.py::test_a_bomb_is_refused_by_name": "seconds of CPU time each",
+    "runtime/preparation/test_process.py": "starts processes; waits for their limits",
+    "serve/test_engine_folder_fuzz.py": "reads hundreds of damaged folders",
 }
-"""Paths under tests/, and why."""
+"""Paths under tests/, some with the name of a test, and why."""
