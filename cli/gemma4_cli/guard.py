@@ -59,6 +59,7 @@ def guarded(command: Callable[[], object]) -> int:
         if _THREADS not in str(error):
             raise
         code = _say(f"{error}; {_WAYS_OUT[errno.EAGAIN]}")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # too late now: Python's own end would die of it
     return _flushed(code)
 
 

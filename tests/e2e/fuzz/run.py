@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Thread
 
-import psutil
 from e2e.fuzz.mutate import case
 from e2e.fuzz.send import MODELS_OF, PROTOCOLS, Ended, NotEndedError, Sender
 from e2e.fuzz.spec import Spec
+from e2e.processes import lasting
 from e2e.served import Served, wait_until
 from gemma4_client.wire import build_request
 
@@ -53,7 +53,7 @@ class Canary:
 
 
 def processes(server: Served) -> set[int]:
-    return {child.pid for child in psutil.Process(server.process.pid).children(recursive=True)}
+    return {process.pid for process in lasting(server.process.pid)}
 
 
 def trouble(lines: list[str]) -> list[str]:
