@@ -20,6 +20,10 @@ _WITHIN_S = 0.5
 
 async def calls_settled() -> None:
     """Return when every call in this loop has its status, or after half a second."""
-    waiting = {task for task in asyncio.all_tasks() if task.get_coro().__qualname__ == _STATUS}
+    waiting = {task for task in asyncio.all_tasks() if _name(task) == _STATUS}
     if waiting:
         await asyncio.wait(waiting, timeout=_WITHIN_S)
+
+
+def _name(task: asyncio.Task[object]) -> str:
+    return getattr(task.get_coro(), "__qualname__", "")
