@@ -4,16 +4,17 @@ Six topologies in one run, one after another in every round: ``null`` (a null en
 directly, one response per token: what Triton's Python backend can carry), the reference ensemble in
 bench/reference (the usual kind: one Python step per token, transformers' tokenizer, no coalescing),
 our ensemble ``gemma4``, our ``engine`` called directly, a stream for each request, our ``client``
-(asyncio, whose streams share a feed), and the ``gateway``, which uses it, read as server-sent events. With ``--per-step 4`` our engine gives 4 tokens at once, as one
-with speculative decoding does; faster ones (``--rate``) come together in a chunk anyway. The null
-engines keep to the same schedule, a token at a time. The load generator runs on the same cores; it
-checks order and completeness of every stream.
+(asyncio, whose streams share a feed), and the ``gateway``, which uses it, read as server-sent
+events. With ``--per-step 4`` our engine gives 4 tokens at once, as one with speculative decoding
+does; faster ones (``--rate``) come together in a chunk anyway. The null engines keep to the same
+schedule, a token at a time. The load generator runs on the same cores; it checks order and
+completeness of every stream.
 
 Prints, per topology and number of streams, medians over the rounds: tokens/s; responses/s; median
 TTFT; p50 and p99 of the gaps between chunks; p99 of the lag behind the engine's schedule, for the
 first and second half of the streams (a lag that grows shows there); the slowest stream's tokens
-as a share of the fastest's when the first one ends; CPU milliseconds per 1,000 tokens, of the servers (below by
-process) and of the load generator; resident memory per stream.
+as a share of the fastest's when the first one ends; CPU milliseconds per 1,000 tokens, of the
+servers (below by process) and of the load generator; resident memory per stream.
 """
 
 from __future__ import annotations
@@ -31,12 +32,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import psutil
 from gemma4_runtime.output.vocab import load_token_table
 from gemma4_serve.install import find_triton
 from gemma4_serve.ports import Ports, claim_ports
 from host_load import Job, Result
-from servers import MODEL, ROOT, UNPACED, Command, RunningGateway, Served, synthetic_engine
+from servers import (
+    MODEL,
+    ROOT,
+    UNPACED,
+    Command,
+    RunningGateway,
+    Served,
+    lasting,
+    synthetic_engine,
+)
 
 TOPOLOGIES = ("null", "reference", "gemma4", "engine", "client", "gateway")
 PROMPT = "Hello world this is"
@@ -102,15 +111,14 @@ class Measured:
 
 
 def cpu_by_process(servers: Sequence[Command]) -> dict[str, float]:
-    """Seconds so far. A process is named by what it runs; a Python model by its name."""
+    """Seconds so far, of children that have ended too. A process is named by what it runs; a
+    Python model by its name."""
     found: dict[str, float] = {}
     for server in servers:
-        parent = psutil.Process(server.process.pid)
-        for process in [parent, *parent.children(recursive=True)]:
+        for process in lasting(server.process.pid):
             model = re.search(r"/(\w+)/1/model\.py", " ".join(process.cmdline()))
             name = model[1] if model else process.name()
-            times = process.cpu_times()
-            found[name] = found.get(name, 0.0) + times.user + times.system
+            found[name] = found.get(name, 0.0) + sum(process.cpu_times()[:4])
     return found
 
 

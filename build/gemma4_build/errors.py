@@ -29,12 +29,13 @@ __all__ = [
 
 
 class BuildError(Exception):
-    """A build failed; the text is one line for the user. ``exit_code`` is the command's."""
+    """A build failed; the text is one line for the user, and below it ``advice``, whose lines are
+    our own words. ``exit_code`` is the command's."""
 
     exit_code = 1
 
-    def __init__(self, message: str) -> None:
-        super().__init__(one_line(message))
+    def __init__(self, message: str, *, advice: str = "") -> None:
+        super().__init__("\n".join(filter(None, [one_line(message), advice])))
 
 
 class BadOptionError(BuildError):

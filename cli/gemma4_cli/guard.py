@@ -59,7 +59,20 @@ def guarded(command: Callable[[], object]) -> int:
         if _THREADS not in str(error):
             raise
         code = _say(f"{error}; {_WAYS_OUT[errno.EAGAIN]}")
-    return _flushed(code)
+    try:
+        code = _flushed(code)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    _ignore_late_signals()
+    return code
+
+
+def _ignore_late_signals() -> None:
+    """The exit code is known now. Python takes its handlers away while it ends, 0.1 s or more, and
+    a signal in that time would replace the code."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def open_standard_streams() -> None:

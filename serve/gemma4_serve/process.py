@@ -206,6 +206,9 @@ class TritonProcess:
             self._process.terminate()  # not ready from now on; what it has accepted goes on
         finished = told and self._wait_idle(self._options.grace, hurry)
         if not finished:
+            if not self.running():
+                loss = Loss("tritonserver", self.pid, describe_status(self._process.returncode))
+                log_event("lost_while_draining", level="error", loss=str(loss))
             control.send("abort")
             self._wait_idle(_TELL_S, hurry)
         control.close()

@@ -239,3 +239,5 @@ def test_a_missing_shared_library_is_named_with_its_package(
     text = str(caught.value)
     assert "libgomp.so.1: cannot open shared object file" in text
     assert "libgomp" in text.splitlines()[-1] and "Traceback" not in text
+    assert "\\n" not in text
+    assert len(text.splitlines()) > 2

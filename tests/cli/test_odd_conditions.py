@@ -120,6 +120,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "folder" / "engine.json").mkdir()
     (root / "loop" / "engine.json").symlink_to("engine.json")
     os.mkfifo(root / "pipe" / "engine.json")
+    os.mkfifo(root / "unread")  # nobody reads this report, so that a quick machine waits too
     (root / "deep" / "engine.json").write_text("[" * 200_000)
     shutil.copytree(root / "checkpoint", root / "bad")
     deep = b"[" * 200_000
@@ -178,7 +179,7 @@ def test_a_reader_that_has_gone(name: str, work: Path) -> None:
 
 INTERRUPTED = {
     "build": ("build checkpoint --out i1", "Verifying"),
-    "doctor": ("doctor", ""),
+    "doctor": ("doctor --report unread", ""),
     "load": ("load --url {silent} --out i2 --force", ""),
     "chat": ("chat --url {silent} --once hello", ""),
 }

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from threading import Thread
 
-import psutil
+from e2e.processes import lasting
 
 GEMMA4 = Path(sys.executable).with_name("gemma4")
 
@@ -59,17 +59,14 @@ class Command:
         )
         assert self.text.count(text) >= times, self.text[-3000:]
 
-    def _processes(self) -> list[psutil.Process]:
-        parent = psutil.Process(self.process.pid)
-        return [parent, *parent.children(recursive=True)]
-
     def cpu(self) -> float:
-        """Seconds of user and system time so far, children included."""
-        return sum(t.user + t.system for t in (p.cpu_times() for p in self._processes()))
+        """Seconds of user and system time so far, children included, those that ended too."""
+        times = (process.cpu_times() for process in lasting(self.process.pid))
+        return sum(t.user + t.system + t.children_user + t.children_system for t in times)
 
     def memory(self) -> int:
         """Resident bytes, children included."""
-        return sum(p.memory_info().rss for p in self._processes())
+        return sum(p.memory_info().rss for p in lasting(self.process.pid))
 
     def stop(self) -> int:
         if self.process.poll() is None:

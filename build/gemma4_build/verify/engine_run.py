@@ -64,9 +64,11 @@ def run_greedy(
         if isinstance(answer, dict) or status != 0:
             lines = _all(log).decode(errors="replace").strip().splitlines()
             last = lines[-1] if lines else "no message"
-            words = answer.get("error", last) if isinstance(answer, dict) else last
+            told = answer if isinstance(answer, dict) else {}
             raise EngineRunError(
-                f"llama.cpp could not run {model.name} (exit status {status}): {words}"
+                f"llama.cpp could not run {model.name} (exit status {status}): "
+                f"{told.get('error', last)}",
+                advice=told.get("advice", ""),
             )
         return [
             Generated(tuple(g["ids"]), tuple(tuple((i, p) for i, p in top) for top in g["top"]))
@@ -164,8 +166,12 @@ def _main(job_file: int, result_file: int) -> None:
             ]
         except Exception as error:
             missing = explain_import(error) if isinstance(error, ImportError) else None
-            words = missing or traceback.format_exception_only(error)[-1].strip()
-            result.write(json.dumps({"error": words}).encode())
+            words, _, advice = (missing or "").partition("\n")
+            told = {
+                "error": words or traceback.format_exception_only(error)[-1].strip(),
+                "advice": advice,
+            }
+            result.write(json.dumps(told).encode())
             raise
         result.write(json.dumps(results).encode())
 

@@ -19,6 +19,7 @@ from gemma4_client.results import Delta
 from gemma4_client.transport.base import NEEDED, AsyncCall, own_cancel
 from gemma4_client.transport.grpc_feed import Feed, FeedCall
 from gemma4_client.transport.grpc_pool import Pool
+from gemma4_client.transport.grpc_settle import calls_settled
 from gemma4_client.transport.grpc_wire import (
     CHANNEL_OPTIONS,
     message_delta,
@@ -136,6 +137,7 @@ class AsyncGrpcTransport:
             await channel.close()
         if self._feed is not None:
             await self._feed.aclose()
+        await calls_settled()
 
 
 def _connect(address: Address) -> grpc.aio.Channel:

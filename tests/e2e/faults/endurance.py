@@ -18,9 +18,9 @@ from pathlib import Path
 from random import Random
 
 import httpx
-import psutil
 from e2e.command import wait_until
 from e2e.gateway.running import RunningGateway, chat
+from e2e.processes import lasting
 from e2e.served import Served, user
 from e2e.synthetic import synthetic_engine
 from gemma4_client import AsyncClient, Gemma4Error, UnavailableError
@@ -139,7 +139,7 @@ def soak(folder: Path, minutes: float) -> bool:
     random = Random(1)
     seen: Counter[str] = Counter()
     sizes: dict[str, list[dict[str, float]]] = {}
-    pids = {p.pid for p in _processes(served)}
+    pids = {p.pid for p in lasting(served.process.pid)}
     end = time.monotonic() + minutes * 60
 
     async def client(number: int) -> None:
@@ -153,7 +153,7 @@ def soak(folder: Path, minutes: float) -> bool:
 
     async def watch() -> None:
         while time.monotonic() < end:
-            for process in _processes(served):
+            for process in lasting(served.process.pid):
                 figures = {
                     "MB": process.memory_info().rss / 1e6,
                     "threads": process.num_threads(),
@@ -173,7 +173,7 @@ def soak(folder: Path, minutes: float) -> bool:
         print(name, "; ".join(f"{k} {early[k]:.0f} -> {late[k]:.0f}" for k in early))
         grown |= late["MB"] > early["MB"] * 1.1 + 8 or late["threads"] > early["threads"] + 2
         grown |= late["descriptors"] > early["descriptors"] + 8
-    same = pids == {p.pid for p in _processes(served)}
+    same = pids == {p.pid for p in lasting(served.process.pid)}
     status = served.stop()
     print(f"{dict(seen)}; the same processes: {same}; exit status {status}")
     return same and status == 0 and not grown
@@ -190,11 +190,6 @@ async def _ask(client: AsyncClient, kind: str, random: Random) -> None:
                 stream.cancel()
                 return
     await stream.result()
-
-
-def _processes(served: Served) -> list[psutil.Process]:
-    root = psutil.Process(served.process.pid)
-    return [root, *root.children(recursive=True)]
 
 
 RUNS = {"overload": overload, "rolling": rolling, "soak": soak}
