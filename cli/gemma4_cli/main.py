@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from gemma4_cli import build, chat, doctor, gateway, load, serve
+from gemma4_cli import build, chat, doctor, gateway, load, serve, template
 from gemma4_cli.guard import guarded
 
 
@@ -26,6 +26,7 @@ app = _Gemma4(
 )
 app.command("build")(build.build)
 app.command("serve")(serve.serve)
+app.command("template")(template.template)
 app.command("chat")(chat.chat)
 app.command("doctor")(doctor.doctor)
 app.add_typer(gateway.app, name="gateway")
