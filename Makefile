@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: setup serve chat gateway load test test-fresh test-fuzz test-faults test-endurance lint format \
+.PHONY: setup serve chat gateway load test test-fresh test-fuzz test-random test-faults test-endurance lint format \
   bench bench-clients bench-host bench-agreement bench-host-ttft bench-meter clean
 .DEFAULT_GOAL := setup
 
@@ -73,6 +73,11 @@ COUNT ?= 20000
 test-fuzz: $(VENV)/.dev
 	FUZZ_COUNT=$(COUNT) $(BIN)/python -m pytest tests/e2e/fuzz \
 	  tests/clients/gateway/test_gateway_mutations.py tests/clients/gateway/test_gateway_bombs.py -s $(ARGS)
+
+# RANDOM valid and nearly valid requests through ensemble, direct calls, feeds and gateway.
+RANDOM ?= 10000
+test-random: $(VENV)/.dev
+	RANDOM_COUNT=$(RANDOM) $(BIN)/python -m pytest tests/e2e/mixed -s $(ARGS)
 
 # Every process of a server, killed and frozen in every phase: a table, an hour.
 FAULTS ?= out/faults.md
