@@ -159,6 +159,7 @@ def _chat(random: Random, case: Case) -> None:
     messages, tools, thinking = _conversation(random)
     if _often(random, 0.12):
         messages = _spoilt(random, messages)
+        case.plain = False  # the gateway mends what clients are known to send
     if _often(random, 0.1):
         tools = [*tools, _tool("f", random.choice(SCHEMAS))]
     if _often(random, 0.05):
