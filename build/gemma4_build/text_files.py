@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 
 from gemma4_runtime.input.chat_template import ChatTemplate
 from gemma4_runtime.input.template_check import MAX_TEMPLATE
+from gemma4_runtime.input.text import PromptTokenizer
 from gemma4_runtime.strict_json import JsonFileError, parse, read_file
 from jinja2 import TemplateSyntaxError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -77,15 +78,16 @@ def load(path: Path, form: type[_Model]) -> _Model:
 
 
 def check_tokenizer(path: Path) -> None:
-    """Raises :class:`TokenizerError` unless the tokenizers library takes the file."""
+    """Raises :class:`TokenizerError` unless the tokenizers library and a server take the file."""
     try:
         Tokenizer.from_file(str(path))
+        PromptTokenizer(path)
     except BaseException as error:
         # The library's own errors are bare Exceptions, and a panic of its Rust code is none.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise TokenizerError(
-            f"{path}: the tokenizers library cannot read it ({error}); download it again"
+            f"{path}: a server cannot read it ({error}); download it again"
         ) from None
 
 

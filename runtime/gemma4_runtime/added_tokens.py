@@ -46,6 +46,6 @@ def split_added(
         if inside is not None:
             raise ValueError(
                 f"added_tokens: {entry['content']!r} is ordinary text and contains the control "
-                f"token {inside}; make it special, or leave it out"
+                f"token {inside}; it must be special, or go"
             )
     return control, text
