@@ -6,6 +6,7 @@ import json
 from random import Random
 
 import pytest
+from clients.gateway.test_gateway_logprobs import deltas_of, shown
 from gemma4_runtime.added_tokens import TURN_MARKERS
 from gemma4_runtime.input.text import PromptTokenizer
 from gemma4_runtime.output.vocab import load_token_table
@@ -152,6 +153,13 @@ def test_they_belong_to_channels_and_calls(added_table, reference):
     )
     assert (content, reasoning) == ("[ENTITY_7]", "[ENTITY_7]")
     assert json.loads(json.loads(calls)[0]["function"]["arguments"]) == {"a": "[ENTITY_7]"}
+
+
+def test_their_log_probs_are_those_of_text(added_table, reference):
+    ids = [reference.token_to_id(text) for text in ("[ENTITY_7]", "<table>", "👋🏽", "@user3")]
+    tokens = shown(added_table, deltas_of(added_table, [*ids, 106], cuts=[1, 2], reason="stop"))
+    assert [token.data.decode() for token in tokens] == ["[ENTITY_7]", "<table>", "👋🏽", "@user3"]
+    assert [token.offset for token in tokens] == [0, 10, 17, 19]
 
 
 def test_text_that_contains_a_control_token_is_refused(checkpoint, tmp_path):
