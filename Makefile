@@ -13,7 +13,7 @@ ENGINE ?= engines/demo
 LOCK := requirements.lock
 
 .PHONY: help setup serve chat gateway load lint format test test-unit coverage test-fresh test-fuzz \
-  test-faults test-endurance bench bench-clients bench-host bench-host-ttft bench-meter \
+  test-random test-faults test-endurance bench bench-clients bench-host bench-host-ttft bench-meter \
   bench-agreement clean
 .DEFAULT_GOAL := setup
 
@@ -90,6 +90,10 @@ COUNT ?= 20000
 test-fuzz: $(VENV)/.dev ## Send 20,000 mutated requests of each protocol.
 	FUZZ_COUNT=$(COUNT) $(BIN)/python -m pytest tests/e2e/fuzz \
 	  tests/clients/gateway/test_gateway_mutations.py tests/clients/gateway/test_gateway_bombs.py -s $(ARGS)
+
+RANDOM ?= 10000
+test-random: $(VENV)/.dev ## Send 10,000 random requests by every way and compare the answers.
+	RANDOM_COUNT=$(RANDOM) $(BIN)/python -m pytest tests/e2e/mixed -s $(ARGS)
 
 # Every process of a server, killed and frozen in every phase: a table, an hour.
 FAULTS ?= out/faults.md

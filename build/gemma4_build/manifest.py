@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gemma4_runtime.engine_hashes import sha256_file
 from gemma4_runtime.manifest import (
+    CHAT_TEMPLATE,
     MANIFEST_NAME,
     SCHEMA_VERSION,
     FileEntry,
@@ -29,8 +30,8 @@ from gemma4_build.precision import PRECISIONS
 from gemma4_build.request import BuildRequest, prefill_batch, resolve_limits, synthetic_pace
 
 __all__ = [
-    "build_key", "compose", "file_entries", "llama_cpp_options", "memory_need", "model_facts",
-    "runtime_version", "tool_version", "write_manifest",
+    "build_key", "compose", "file_entries", "keep_template", "llama_cpp_options", "memory_need",
+    "model_facts", "runtime_version", "tool_version", "write_manifest",
 ]  # fmt: skip
 
 CONVERTER = 1
@@ -145,6 +146,12 @@ def compose(
             "files": files,
         }
     )
+
+
+def keep_template(new: Manifest, old: Manifest) -> Manifest:
+    """``new`` for a folder that ``old`` describes, whose chat template may have been replaced."""
+    files = new.files | {CHAT_TEMPLATE: old.files[CHAT_TEMPLATE]}
+    return new.model_copy(update={"files": files, "former_template": old.former_template})
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -21,6 +21,7 @@ from gemma4_build.manifest import (
     build_key,
     compose,
     file_entries,
+    keep_template,
     llama_cpp_options,
     memory_need,
     write_manifest,
@@ -117,7 +118,7 @@ class _Build:
             proof = Verification(old.quality, old.first_tokens)
         elif not self.request.skip_verify:
             proof, reason = self._verify(out / MODEL)
-        new = self._manifest(old.files, proof, reason)
+        new = keep_template(self._manifest(old.files, proof, reason), old)
         same = new.model_copy(
             update={"created_at": old.created_at, "tool_version": old.tool_version}
         )

@@ -7,7 +7,13 @@ import time
 
 from gemma4_build.checkpoint import TEXT_FILES, check_text_files, source_files
 from gemma4_build.existing import look_at_target
-from gemma4_build.manifest import build_key, compose, file_entries, write_manifest
+from gemma4_build.manifest import (
+    build_key,
+    compose,
+    file_entries,
+    keep_template,
+    write_manifest,
+)
 from gemma4_build.model_spec import read_config
 from gemma4_build.request import BuildRequest, resolve_limits
 from gemma4_build.result import BuildResult
@@ -41,6 +47,7 @@ def build_synthetic(request: BuildRequest) -> BuildResult:
     found = look_at_target(request.out, build_key(request, sources), force=request.force)
     if found.manifest is not None:
         old = found.manifest
+        new = keep_template(new, old)
         same = new.model_copy(
             update={"created_at": old.created_at, "tool_version": old.tool_version}
         )

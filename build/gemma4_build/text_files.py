@@ -8,9 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, TypeVar
 
+from gemma4_runtime.input.chat_template import ChatTemplate
+from gemma4_runtime.input.template_check import MAX_TEMPLATE
+from gemma4_runtime.input.text import PromptTokenizer
 from gemma4_runtime.strict_json import JsonFileError, parse, read_file
 from jinja2 import TemplateSyntaxError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tokenizers import Tokenizer
 
@@ -20,7 +22,6 @@ __all__ = ["AddedToken", "GenerationConfig", "TokenizerFile", "check_template", 
            "load"]  # fmt: skip
 
 _Id = Annotated[int, Field(ge=0, lt=1 << 31)]
-_MAX_TEMPLATE = 4 << 20
 
 
 class _Strict(BaseModel):
@@ -77,23 +78,24 @@ def load(path: Path, form: type[_Model]) -> _Model:
 
 
 def check_tokenizer(path: Path) -> None:
-    """Raises :class:`TokenizerError` unless the tokenizers library takes the file."""
+    """Raises :class:`TokenizerError` unless the tokenizers library and a server take the file."""
     try:
         Tokenizer.from_file(str(path))
+        PromptTokenizer(path)
     except BaseException as error:
         # The library's own errors are bare Exceptions, and a panic of its Rust code is none.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise TokenizerError(
-            f"{path}: the tokenizers library cannot read it ({error}); download it again"
+            f"{path}: a server cannot read it ({error}); download it again"
         ) from None
 
 
 def check_template(path: Path) -> str:
     """The chat template. Raises :class:`TokenizerError` unless it is Jinja in UTF-8."""
     try:
-        text = read_file(path, most=_MAX_TEMPLATE).decode("utf-8")
-        ImmutableSandboxedEnvironment(extensions=["jinja2.ext.loopcontrols"]).from_string(text)
+        text = read_file(path, most=MAX_TEMPLATE).decode("utf-8")
+        ChatTemplate(path)
     except (OSError, UnicodeDecodeError) as error:
         raise TokenizerError(f"{path}: cannot be read ({error}); download it again") from None
     except TemplateSyntaxError as error:

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from gemma4_runtime.added_tokens import split_added
 from gguf import TokenType
 
 from gemma4_build.errors import TokenizerError
@@ -67,7 +68,7 @@ def read_vocabulary(folder: Path, spec: ModelSpec, *, literal_bytes: bool = True
     added = {entry.content: entry for entry in data.added_tokens}
     ids = {**model.vocab, **{text: entry.id for text, entry in added.items()}}
     tokens = _by_id(path, ids, spec.vocab)
-    control = {text for text, entry in added.items() if entry.special}
+    control = _control(path, data)
     types = [int(_token_type(text, control, literal_bytes=literal_bytes)) for text in tokens]
     if sum(1 for text in tokens if _BYTE.match(text)) != 256:
         raise TokenizerError(f"{path}: need 256 byte tokens <0x00>..<0xFF>; {_WAY_OUT}")
@@ -98,6 +99,13 @@ def read_vocabulary(folder: Path, spec: ModelSpec, *, literal_bytes: bool = True
         sampling=generation,
         chat_template=check_template(folder / "chat_template.jinja"),
     )
+
+
+def _control(path: Path, data: TokenizerFile) -> set[str]:
+    try:
+        return set(split_added([entry.model_dump() for entry in data.added_tokens])[0])
+    except ValueError as error:
+        raise TokenizerError(f"{path}: {error}") from None
 
 
 def _by_id(path: Path, ids: dict[str, int], size: int) -> list[str]:

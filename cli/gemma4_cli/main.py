@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gemma4_cli import build, chat, doctor, gateway, load, serve
+from gemma4_cli import build, chat, doctor, gateway, load, serve, template
 from gemma4_cli.guard import guarded
 
 _DISTRIBUTION = "gemma4-triton"
@@ -54,6 +54,7 @@ def main(
 
 app.command("build")(build.build)
 app.command("serve")(serve.serve)
+app.command("template")(template.template)
 app.command("chat")(chat.chat)
 app.command("doctor")(doctor.doctor)
 app.add_typer(gateway.app, name="gateway")

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gemma4_gateway.answers.sse import on_one_line
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.jsons import dumps
 from gemma4_gateway.lifecycle import Lifecycle
@@ -49,12 +50,13 @@ class Out:
                 {"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS}
             )
         if data:
+            data = on_one_line(data)
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self, data: bytes) -> None:
         """The last events."""
         await self.events(b"")
-        await self._send({"type": "http.response.body", "body": data})
+        await self._send({"type": "http.response.body", "body": on_one_line(data)})
 
 
 class EngineReply(Response):

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-__all__ = ["CAPABILITIES", "NO_SEQUENCES", "Capabilities"]
+from gemma4_runtime.errors import invalid
+from gemma4_runtime.messages import SamplingParams
+
+__all__ = ["CAPABILITIES", "NO_SEQUENCES", "Capabilities", "Conflict", "refuse_conflicts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two options that a runtime cannot do together, and why, with the way out."""
+
+    option: str
+    other: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """``guides``: kinds of guided decoding. ``lacks``: option -> why this runtime cannot.
+    ``conflicts``: see :func:`refuse_conflicts`.
 
     ``most_regex_size`` and ``most_grammar_size``: parts of a guide when its counted repeats are
     written out (:func:`~gemma4_runtime.input.repeats.expanded_size`). llguidance needs 10 ms for a
@@ -18,9 +32,30 @@ class Capabilities:
 
     guides: frozenset[str] = frozenset({"json", "json_schema", "regex", "grammar"})
     lacks: dict[str, str] = field(default_factory=dict)
+    conflicts: tuple[Conflict, ...] = ()
     most_regex_size: int = 10_000
     most_grammar_size: int = 20_000
 
+
+_IS_SET: dict[str, Callable[[SamplingParams], bool]] = {
+    "presence_penalty": lambda sampling: sampling.presence_penalty != 0.0,
+    "frequency_penalty": lambda sampling: sampling.frequency_penalty != 0.0,
+    "repetition_penalty": lambda sampling: sampling.repetition_penalty != 1.0,
+    "guided_decoding_guide_type": lambda sampling: sampling.guided is not None,
+}
+
+
+def refuse_conflicts(sampling: SamplingParams, capabilities: Capabilities) -> None:
+    """Raises INVALID_ARGUMENT for two options that this runtime cannot do together."""
+    for conflict in capabilities.conflicts:
+        if _IS_SET[conflict.option](sampling) and _IS_SET[conflict.other](sampling):
+            raise invalid(conflict.option, conflict.why)
+
+
+_TWO_PENALTIES = (
+    "llama.cpp cannot do it together with repetition_penalty, which counts the prompt too; leave "
+    "one of them out"
+)
 
 _NO_MODEL = "the synthetic runtime has no model; use an engine built with --runtime llama_cpp"
 
@@ -34,7 +69,18 @@ CAPABILITIES = {
         lacks={
             "bad_sequences": "llama.cpp can ban single tokens only, and this word is several; "
             "ban a shorter word or filter the output"
-        }
+        },
+        conflicts=(
+            Conflict("presence_penalty", "repetition_penalty", _TWO_PENALTIES),
+            Conflict("frequency_penalty", "repetition_penalty", _TWO_PENALTIES),
+            Conflict(
+                "presence_penalty",
+                "guided_decoding_guide_type",
+                "llama.cpp cannot do it together with a guide (a forced tool call is one too): the "
+                "penalty takes several calls, and each would begin the guide anew; leave it out, "
+                "or use frequency_penalty",
+            ),
+        ),
     ),
     "synthetic": Capabilities(
         guides=frozenset(),

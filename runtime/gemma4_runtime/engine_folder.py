@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gemma4_runtime.engine_hashes import HashCache
+from gemma4_runtime.engine_hashes import HashCache, sha256_file
 from gemma4_runtime.machine import available_memory
-from gemma4_runtime.manifest import EngineFolderError, FileEntry, Manifest, read_manifest
+from gemma4_runtime.manifest import (
+    CHAT_TEMPLATE,
+    EngineFolderError,
+    FileEntry,
+    Manifest,
+    read_manifest,
+)
 
 __all__ = [
     "EngineFolder",
@@ -70,14 +76,28 @@ def check_files(path: Path, manifest: Manifest, *, verify_hashes: bool) -> None:
     cache = HashCache()
     for name, entry in manifest.files.items():
         file = path / name
+        former = manifest.former_template if name == CHAT_TEMPLATE else None
         try:
-            _check_file(file, name, entry, cache if verify_hashes else None)
+            if former is None or not _is(file, former):
+                _check_file(file, name, entry, cache if verify_hashes else None)
+        except TamperedFileError as error:
+            if name != CHAT_TEMPLATE or not file.is_file():
+                raise
+            raise TamperedFileError(
+                f"{error}, or make it the engine's with `gemma4 template {path} {file}`", file=name
+            ) from None
         except OSError as error:
             raise TamperedFileError(
                 f"{file}: cannot be read ({error.strerror}); let this user read it, or build again",
                 file=name,
             ) from None
     cache.save()
+
+
+def _is(file: Path, entry: FileEntry) -> bool:
+    """Raises :class:`OSError`."""
+    same_size = file.is_file() and file.stat().st_size == entry.size
+    return same_size and sha256_file(file) == entry.sha256
 
 
 def _check_file(file: Path, name: str, entry: FileEntry, cache: HashCache | None) -> None:

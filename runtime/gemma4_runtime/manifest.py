@@ -12,6 +12,7 @@ from gemma4_runtime.one_line import one_line
 from gemma4_runtime.strict_json import JsonFileError, parse, read_file
 
 __all__ = [
+    "CHAT_TEMPLATE",
     "MANIFEST_NAME",
     "SCHEMA_VERSION",
     "BadManifestError",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 MANIFEST_NAME = "engine.json"
+CHAT_TEMPLATE = "chat_template.jinja"
 SCHEMA_VERSION = 1
 RUNTIMES = ("llama_cpp", "tensorrt_llm", "synthetic")
 
@@ -46,7 +48,7 @@ _MOST_BYTES = 64 << 20
 _MOST = 2**62
 _MOST_SLOTS, _MOST_QUEUED = 65_536, 1_000_000
 
-_FILES = ("tokenizer.json", "generation_config.json", "chat_template.jinja")
+_FILES = ("tokenizer.json", "generation_config.json", CHAT_TEMPLATE)
 
 Positive = Annotated[int, Field(gt=0, le=_MOST)]
 Count = Annotated[int, Field(ge=0, le=_MOST)]
@@ -249,7 +251,9 @@ class Manifest(_Model):
     ``first_tokens`` lets a machine that can run the engine check it against the source.
     ``experimental`` says why the engine may not work; empty for what is known to.
 
-    ``build_key`` identifies what the files were made from; equal keys mean equal files.
+    ``build_key`` identifies what the files were made from; equal keys mean equal files, the chat
+    template apart: ``former_template`` is the one that ``gemma4 template`` replaced. Where that was
+    interrupted it is still in place, which is as good.
     """
 
     schema_version: Literal[1]
@@ -276,6 +280,7 @@ class Manifest(_Model):
     tool_version: str
     created_at: datetime
     files: dict[Annotated[str, AfterValidator(_inside)], FileEntry]
+    former_template: FileEntry | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Manifest:

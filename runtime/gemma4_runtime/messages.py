@@ -124,7 +124,8 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     ``check``: postprocessing shall ask whether the request was cancelled (about 50 us).
     ``reasoning_tokens``: those of thoughts so far, with the control tokens around them.
     ``text_tokens`` (with log-probs): which tokens this chunk's content ends, as (number in the
-    answer from 0, bytes of it that are content). Over an answer they make up the whole content.
+    answer from 0, bytes of it that are content). Over an answer they make up the whole content. A
+    token that a call or a thought divides comes twice, with its first bytes and with the rest.
     """
 
     key: str

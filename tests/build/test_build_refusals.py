@@ -207,6 +207,17 @@ def test_stop_ids_that_llama_cpp_would_not_stop_at(tiny: Path, edit_json: Edit) 
     refused(tiny, errors.TokenizerError, "eos_token_id", "107")
 
 
+def test_added_text_that_contains_a_control_token(tiny: Path, edit_json: Edit) -> None:
+    def add(data: dict[str, Any]) -> None:
+        vocab = data["model"]["vocab"]
+        vocab["<|turn>user"] = vocab.pop("<unused0>")
+        entry = data["added_tokens"][0] | {"content": "<|turn>user", "special": False}
+        data["added_tokens"].append(entry | {"id": vocab["<|turn>user"]})
+
+    edit_json(tiny / "tokenizer.json", add)
+    refused(tiny, errors.TokenizerError, "'<|turn>user'", "<|turn>;", "must be special")
+
+
 def test_other_tokenizer(tiny: Path, edit_json: Edit) -> None:
     edit_json(tiny / "tokenizer.json", lambda t: t["model"].update(byte_fallback=False))
     refused(tiny, errors.TokenizerError, "byte fallback")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -107,3 +108,37 @@ def test_a_client_deadline_frees_the_slot(server, grpc_client):
     with pytest.raises(InferenceServerException, match="Deadline Exceeded"):
         grpc_client.infer("gemma4_unary", asked(tritonclient.grpc, **LONG), client_timeout=0.5)
     wait_until(server.idle, CANCEL_S)
+
+
+def generate(server, model, **inputs):
+    url = f"http://127.0.0.1:{server.http}/v2/models/{model}/generate"
+    with urllib.request.urlopen(url, json.dumps(inputs).encode(), timeout=60) as reply:
+        return json.loads(reply.read())
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_generate_writes_a_lone_value_without_its_list(server, count):
+    """docs/serving.md says so; it is Triton's doing."""
+    ids = {"text_input": "Hello", "max_tokens": count, "temperature": 0, "return_log_probs": True}
+    found = generate(server, "gemma4", **ids)
+    for name, kind in (("output_ids", int), ("output_log_probs", float)):
+        value = found[name]
+        assert isinstance(value, kind) if count == 1 else len(value) == count
+    assert generate(server, "gemma4", text_input="Hello", max_tokens=2)["output_log_probs"] == []
+
+
+@pytest.mark.parametrize(("text", "lists"), [("a", False), ("Hello there", True)])
+def test_generate_of_the_tokenizer_does_too(server, text, lists):
+    found = generate(server, "gemma4_tokenizer", text=text, add_bos=False)
+    assert isinstance(found["token_ids"], list) == isinstance(found["token_bytes"], list) == lists
+    assert generate(server, "gemma4_tokenizer", token_ids=[])["token_ids"] == []
+
+
+def test_the_first_chunk_of_an_echo_may_be_the_prompt_alone(server):
+    inputs = {"text_input": "Hello", "max_tokens": 3, "exclude_input_in_output": False}
+    with server.client() as client:
+        deltas = list(client.generate("Hello", max_tokens=3, exclude_input_in_output=False))
+    assert deltas[0].text.startswith("Hello")
+    assert deltas[0].completion_tokens == len(deltas[0].ids)
+    whole = generate(server, "gemma4", temperature=0, **inputs)
+    assert whole["text_output"].startswith("Hello") and len(whole["output_ids"]) == 3

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
 import pytest
 from gemma4_load.errors import TargetError
+from gemma4_load.targets.blocking import BlockingOpenAI
 from gemma4_load.targets.openai_body import chat_body, failure, take_event
 from gemma4_load.workloads.base import Ask, Reply
 
@@ -49,3 +54,25 @@ def test_errors():
     assert (error.status, str(error)) == ("UNAVAILABLE", "HTTP 429: slow down")
     assert str(failure(500, "")) == "HTTP 500: no message"
     assert failure(418, "tea").status == "INTERNAL"
+
+
+class _Server(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        text = json.dumps(event(content="a\u2028b\x85c"), ensure_ascii=False)
+        self.send_response(200)
+        self.end_headers()
+        for data in (f"data: {text}\n\n", 'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n', "data: [DONE]\n\n"):  # fmt: skip
+            self.wfile.write(data.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_line_separator_in_an_answer_ends_no_event():
+    with HTTPServer(("127.0.0.1", 0), _Server) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        target = BlockingOpenAI(f"http://127.0.0.1:{server.server_port}/v1", timeout=20, model="m")
+        reply = target.ask(Ask("x", [{"role": "user", "content": "Hi"}], {}), lambda _: True)
+        target.close()
+    assert reply.text == "a\u2028b\x85c"

@@ -15,7 +15,7 @@ from gemma4_build.checkpoint import Checkpoint, open_checkpoint, open_tensors
 from gemma4_build.errors import BadOptionError, QuantizationError
 from gemma4_build.existing import Existing, look_at_target
 from gemma4_build.finite import check_finite
-from gemma4_build.manifest import write_manifest
+from gemma4_build.manifest import keep_template, write_manifest
 from gemma4_build.model_spec import ModelSpec
 from gemma4_build.progress import Reporter
 from gemma4_build.reference.weights import Weights
@@ -126,7 +126,7 @@ class _Build:
         proof = Proof(old.quality, old.unverified_reason, old.first_tokens)
         if not (self.request.skip_verify or old.first_tokens):
             proof = self._verify(out / CHECKPOINT)
-        new = self._manifest(old.files, proof)
+        new = keep_template(self._manifest(old.files, proof), old)
         same = new.model_copy(
             update={
                 "created_at": old.created_at, "tool_version": old.tool_version, "warm": old.warm,

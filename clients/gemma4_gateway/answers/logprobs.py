@@ -34,17 +34,25 @@ class TokenLogProbs:
         self._tokens: list[tuple[bytes, float]] = []
         self._offset = 0
         self._unfinished = b""
+        self._begun = (-1, 0)  # the newest token, and how many bytes of it have come
 
     def add(self, tokens: list[bytes], delta: Delta) -> list[TokenLogProb]:
-        """``tokens`` are the bytes of the chunk's ids; gives the tokens whose text is complete."""
+        """``tokens`` are the bytes of the chunk's ids; gives the tokens whose text is complete. The
+        rest of a token that a call or a thought divided is certain: its log-prob is 0."""
         self._tokens += zip(tokens, delta.log_probs, strict=True)
         ready = []
         for number, size in delta.text_tokens:
             data, log_prob = self._tokens[number]
             if data == _QUOTE and size == 1:
                 data = b'"'
-            offset = self._advance(data[:size])
-            ready.append(TokenLogProb(data[:size], log_prob, offset))
+            begun, at = self._begun
+            if number == begun:
+                log_prob = 0.0
+            else:
+                at = 0
+            self._begun = (number, at + size)
+            data = data[at : at + size]
+            ready.append(TokenLogProb(data, log_prob, self._advance(data)))
         return ready
 
     def _advance(self, data: bytes) -> int:

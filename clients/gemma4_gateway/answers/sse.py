@@ -7,9 +7,19 @@ from typing import Any
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.jsons import dumps
 
-__all__ = ["DONE", "error_event", "event", "named_event"]
+__all__ = ["DONE", "error_event", "event", "named_event", "on_one_line"]
 
 DONE = b"data: [DONE]\n\n"
+_BREAKS = tuple((mark.encode(), b"\\u%04x" % ord(mark)) for mark in "\x85\u2028\u2029")
+"""They end a line for many readers of events, though not for the standard, and can stand in the
+strings of JSON only."""
+
+
+def on_one_line(data: bytes) -> bytes:
+    """Events of JSON, with escapes for characters that some readers take for the end of a line."""
+    for mark, escaped in _BREAKS:
+        data = data.replace(mark, escaped)
+    return data
 
 
 def event(value: Any) -> bytes:

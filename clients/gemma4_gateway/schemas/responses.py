@@ -42,12 +42,13 @@ class ResponseTool(ApiModel):
     refused: ClassVar[dict[str, str]] = {
         "allowed_callers": "the client calls the functions",
         "defer_loading": "there is no tool search",
-        "output_schema": "outputs are text",
+        "output_schema": "name it response, as Gemma 4's chat template does",
     }
     type: Literal["function"]
     name: ToolName
     description: str | None = None
     parameters: dict[str, Any] | None = None
+    response: dict[str, Any] | None = Field(None, description="As in /v1/chat/completions.")
     strict: bool | None = Field(None, description="As in /v1/chat/completions.")
 
 

@@ -28,6 +28,11 @@ class FunctionTool(ApiModel):
     name: ToolName
     description: str | None = None
     parameters: dict[str, Any] | None = Field(None, description="JSON schema of type object.")
+    response: dict[str, Any] | None = Field(
+        None,
+        description="JSON schema of type object of what the tool answers; shown to the model. Not "
+        "in OpenAI's API, but in Gemma 4's chat template.",
+    )
     strict: bool | None = Field(
         None,
         description="Arguments follow the schema with tool_choice required or a named tool, "

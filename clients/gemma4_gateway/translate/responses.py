@@ -81,6 +81,7 @@ def _tool(tool: ResponseTool) -> Tool:
             name=tool.name,
             description=tool.description,
             parameters=tool.parameters,
+            response=tool.response,
             strict=tool.strict,
         ),
     )

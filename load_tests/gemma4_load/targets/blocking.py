@@ -104,6 +104,14 @@ class BlockingHttp:
         self._http.close()
 
 
+def _events(response: httpx.Response) -> Iterator[bytes]:
+    """Data of events. ``iter_lines`` would end a line at U+2028, which an answer may hold."""
+    events = EventReader()
+    for data in response.iter_bytes():
+        for event in events.feed(data.replace(b"\r\n", b"\n")):
+            yield event.strip()
+
+
 class BlockingOpenAI:
     """An OpenAI server; ``url`` ends in /v1."""
 
@@ -121,14 +129,10 @@ class BlockingOpenAI:
                     response.read()
                     raise failure(response.status_code, response.text)
                 done = False
-                for line in response.iter_lines():
-                    if line == "data: [DONE]":
+                for event in _events(response):
+                    if event == b"[DONE]":
                         done = True
-                    elif (
-                        line.startswith("data: ")
-                        and take_event(reply, json.loads(line[6:]))
-                        and not seen(0)
-                    ):
+                    elif take_event(reply, json.loads(event)) and not seen(0):
                         return reply
                 if not done:
                     raise TargetError("DATA_LOSS", "the stream ended without [DONE]")

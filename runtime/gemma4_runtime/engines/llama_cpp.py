@@ -15,8 +15,10 @@ from typing import Any
 import orjson
 import xllamacpp
 
+from gemma4_runtime.capabilities import CAPABILITIES, refuse_conflicts
 from gemma4_runtime.engines.base import EngineInfo, EngineStats, TokenSink
 from gemma4_runtime.engines.llama_payload import payload
+from gemma4_runtime.engines.llama_penalties import Penalties
 from gemma4_runtime.engines.queue import Job, RequestQueue
 from gemma4_runtime.errors import RequestError, Status, internal, invalid
 from gemma4_runtime.machine import compute_threads
@@ -80,6 +82,7 @@ class LlamaCppEngine:
     def submit(self, request: GenerationRequest, sink: TokenSink) -> None:
         if request.sampling.bad_sequences:
             raise invalid("bad_words", "llama.cpp can ban single tokens only")
+        refuse_conflicts(request.sampling, CAPABILITIES["llama_cpp"])
         self._queue.submit(request, sink)
 
     def cancel(self, key: str) -> None:
@@ -110,57 +113,73 @@ class LlamaCppEngine:
 
     def _run(self, job: Job) -> str:
         """Generate; returns why it ended. llama.cpp knows no ``min_tokens``: the first that many
-        are drawn with every stop id banned, the rest in a second call, which finds all of it in
+        are drawn with every stop id banned, the rest in another call, which finds all of it in
         the prompt cache."""
-        request = job.request
-        sampling = request.sampling
-        produced: list[int] = []
+        sampling = job.request.sampling
+        answer: list[int] = []
+        penalties = self._penalties(job.request)
         if sampling.min_tokens:
-            self._call(job, produced, sampling.min_tokens, banned=sampling.stop_token_ids)
-            if job.cancelled or len(produced) >= sampling.max_tokens:
+            self._generate(job, answer, penalties, sampling.min_tokens, sampling.stop_token_ids)
+            if job.cancelled or len(answer) >= sampling.max_tokens:
                 return "length"
-        return self._call(job, produced, sampling.max_tokens - len(produced), banned=())
+        return self._generate(job, answer, penalties, sampling.max_tokens, ())
 
-    def _call(
-        self, job: Job, produced: list[int], max_tokens: int, *, banned: tuple[int, ...]
+    def _penalties(self, request: GenerationRequest) -> Penalties:
+        return Penalties(request.sampling, request.input_ids)
+
+    def _generate(
+        self,
+        job: Job,
+        answer: list[int],
+        penalties: Penalties,
+        most: int,
+        banned: tuple[int, ...],
     ) -> str:
-        if job.cancelled:
-            return "cancelled"
-        body = payload(
-            job.request,
-            prompt=job.request.input_ids + produced,
-            max_tokens=max_tokens,
-            banned=banned,
-            byte_ids=self._byte_ids,
-            window=self.info.max_total_tokens,
-        )
-        reader = _EventReader(job, produced, wants_log_probs=job.request.sampling.log_probs)
-        try:
-            self._server.handle_completions(orjson.dumps(body), reader)
-        except ValueError as error:
-            raise _refusal(job.request, str(error)) from None
-        if reader.error is not None:
-            raise reader.error
-        return reader.reason
+        """Until ``answer`` has ``most`` tokens, in as many calls as the penalties need."""
+        while not job.cancelled:
+            body = payload(
+                job.request,
+                answer=answer,
+                max_tokens=most - len(answer),
+                banned=banned,
+                bias=penalties.bias(answer),
+                byte_ids=self._byte_ids,
+                window=self.info.max_total_tokens,
+            )
+            reader = _EventReader(job, answer, turns=penalties.turns(answer))
+            try:
+                self._server.handle_completions(orjson.dumps(body), reader)
+            except ValueError as error:
+                raise _refusal(job.request, str(error)) from None
+            if reader.error is not None:
+                raise reader.error
+            if not reader.turned:
+                return reader.reason
+            if len(answer) >= most:
+                return "length"
+        return "cancelled"
 
 
 class _EventReader:
-    """The callback of one completion: bytes of one event in, True to cancel."""
+    """The callback of one call: bytes of one event in, True to end it. ``answer`` takes the ids.
+    A token of ``turns`` is the last that is taken; llama.cpp may have gone on meanwhile."""
 
-    def __init__(self, job: Job, produced: list[int], *, wants_log_probs: bool) -> None:
+    def __init__(self, job: Job, answer: list[int], *, turns: frozenset[int]) -> None:
         self._job = job
-        self._produced = produced
-        self._before = len(produced)
-        self._wants_log_probs = wants_log_probs
+        self._answer = answer
+        self._before = len(answer)
+        self._turns = turns
+        self.turned = False
         self.reason = "cancelled"
         self.error: RequestError | None = None
 
     def __call__(self, data: bytes) -> bool:
         try:
-            self._read(orjson.loads(data))
+            if not self.turned:
+                self._read(orjson.loads(data))
         except Exception as error:  # noqa: BLE001 - xllamacpp swallows what a callback raises
             self.error = internal(f"an event of llama.cpp cannot be read: {error!r}")
-        return self._job.cancelled or self.error is not None
+        return self._job.cancelled or self.turned or self.error is not None
 
     def _read(self, event: dict[str, Any]) -> None:
         if "choices" not in event:
@@ -175,16 +194,29 @@ class _EventReader:
         choice, details = event["choices"][0], event["__verbose"]
         ids = details["tokens"]
         if ids:
-            self._produced += ids
-            if details["tokens_predicted"] != len(self._produced) - self._before:
+            seen = len(self._answer) - self._before + len(ids)
+            if details["tokens_predicted"] != seen:
                 self.error = internal(
                     f"llama.cpp withheld a token id: {details['tokens_predicted']} sampled, "
-                    f"{len(self._produced) - self._before} seen; rebuild the engine folder"
+                    f"{seen} seen; rebuild the engine folder"
                 )
                 return
-            self._job.deliver(ids, self._log_probs(choice) if self._wants_log_probs else None)
+            self._take(ids, self._log_probs(choice) if self._wants_log_probs else None)
         if choice["finish_reason"] is not None:
             self.reason = choice["finish_reason"]
+
+    def _take(self, ids: list[int], log_probs: list[float] | None) -> None:
+        turn = next((i for i, token in enumerate(ids) if token in self._turns), None)
+        if turn is not None:
+            self.turned = True
+            ids = ids[: turn + 1]
+            log_probs = None if log_probs is None else log_probs[: turn + 1]
+        self._answer += ids
+        self._job.deliver(ids, log_probs)
+
+    @property
+    def _wants_log_probs(self) -> bool:
+        return self._job.request.sampling.log_probs
 
     @staticmethod
     def _log_probs(choice: dict[str, Any]) -> list[float]:

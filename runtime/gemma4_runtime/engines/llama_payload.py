@@ -3,9 +3,11 @@ defaults (min_p 0.05, a 64-token penalty window, ...) are not Gemma's."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from gemma4_runtime.engines.guides import llguidance_grammar
+from gemma4_runtime.engines.seeds import call_seed
 from gemma4_runtime.messages import GenerationRequest
 
 __all__ = ["payload"]
@@ -17,18 +19,21 @@ _SEEDS = 2**32 - 1
 def payload(
     request: GenerationRequest,
     *,
-    prompt: list[int],
+    answer: list[int],
     max_tokens: int,
     banned: tuple[int, ...],
+    bias: Mapping[int, float],
     byte_ids: frozenset[int],
     window: int,
 ) -> dict[str, Any]:
-    """JSON body of a completion. ``banned`` are ids with no chance; ``window`` is how many tokens
-    the penalties look back on, prompt included: llama.cpp counts the prompt in all three."""
+    """JSON body of a completion that goes on after the ids ``answer``. ``banned`` are ids with no
+    chance, ``bias`` is added to logits; ``window`` is how many tokens the penalties look back on,
+    prompt included."""
     sampling = request.sampling
-    bias = dict.fromkeys((*banned, *sampling.bad_token_ids), False)
+    biases: dict[int, float | bool] = dict(bias)
+    biases |= dict.fromkeys((*banned, *sampling.bad_token_ids), False)
     body: dict[str, Any] = {
-        "prompt": prompt,
+        "prompt": request.input_ids + answer,
         "stream": True,
         "verbose": True,  # adds __verbose.tokens, the sampled ids, to each event
         "return_progress": True,  # events during prefill, where a cancel can be seen
@@ -44,7 +49,9 @@ def payload(
         "repeat_penalty": sampling.repetition_penalty,
         "presence_penalty": sampling.presence_penalty,
         "frequency_penalty": sampling.frequency_penalty,
-        "seed": -1 if sampling.seed is None else sampling.seed % _SEEDS,
+        "seed": -1
+        if sampling.seed is None
+        else call_seed(sampling.seed, len(answer), limit=_SEEDS),
     }
     if sampling.log_probs:
         body["n_probs"] = 1
@@ -52,7 +59,7 @@ def payload(
         # llama.cpp would only log a grammar that it cannot use, and generate without it.
         body["grammar"] = llguidance_grammar(sampling.guided)
         # Our GGUF stores byte tokens as literal text, which a grammar would take at its word.
-        bias |= dict.fromkeys(byte_ids, False)
-    if bias:
-        body["logit_bias"] = [[token, value] for token, value in bias.items()]
+        biases |= dict.fromkeys(byte_ids, False)
+    if biases:
+        body["logit_bias"] = [[token, value] for token, value in biases.items()]
     return body

@@ -19,6 +19,7 @@ from gemma4_runtime.input.tensors import read_inputs
 from gemma4_runtime.input.text import GUARD, PromptTokenizer
 from gemma4_runtime.input.tools import parse_tools
 from gemma4_runtime.limits import Limits
+from gemma4_runtime.manifest import CHAT_TEMPLATE
 from gemma4_runtime.messages import GenerationRequest
 
 __all__ = ["Preparer"]
@@ -27,7 +28,15 @@ __all__ = ["Preparer"]
 class Preparer:
     """Holds the tokenizer and template of an engine folder. Thread-safe."""
 
-    def __init__(self, folder: Path, *, limits: Limits, capabilities: Capabilities) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        limits: Limits,
+        capabilities: Capabilities,
+        template: Path | None = None,
+    ) -> None:
+        """``template``: in place of the folder's chat template."""
         self.limits = limits
         self._capabilities = capabilities
         self._tokenizer = PromptTokenizer(folder / "tokenizer.json")
@@ -35,7 +44,7 @@ class Preparer:
         longest = self._tokenizer.longest
         self._most_prompt_bytes = limits.max_prompt_tokens * longest
         self._reach = limits.max_total_tokens * longest
-        self._template = ChatTemplate(folder / "chat_template.jinja")
+        self._template = ChatTemplate(template or folder / CHAT_TEMPLATE)
         self._defaults = load_defaults(folder / "generation_config.json")
 
     def prepare(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gemma4_runtime.capabilities import Capabilities
+from gemma4_runtime.capabilities import Capabilities, refuse_conflicts
 from gemma4_runtime.errors import invalid
 from gemma4_runtime.input.guide import read_guide
 from gemma4_runtime.limits import Limits
@@ -104,7 +104,7 @@ def sampling_params(
             f"{min_tokens} cannot be combined with a guide, which decides where the answer ends; "
             "leave one of them out",
         )
-    return SamplingParams(
+    sampling = SamplingParams(
         max_tokens=max_tokens,
         min_tokens=min_tokens,
         temperature=_number(values, "temperature", defaults.temperature, least=0.0, most=100.0),
@@ -122,6 +122,8 @@ def sampling_params(
         log_probs=log_probs,
         guided=guided,
     )
+    refuse_conflicts(sampling, capabilities)
+    return sampling
 
 
 def _token_id(values: Mapping[str, Any], name: str, vocab_size: int) -> int | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from gemma4_runtime.added_tokens import TURN_MARKERS, split_added
 from gemma4_runtime.errors import invalid
 
 __all__ = ["GUARD", "PromptTokenizer", "guard_seam", "without_thoughts"]
@@ -25,11 +26,6 @@ GUARD = "\ufdd0"
 _BOS = "<bos>"
 _SPACE = "\u2581"
 """How the vocabulary writes a space."""
-_TURN_MARKERS = (
-    "<bos>", "<eos>", "<|tool>", "<tool|>", "<|tool_call>", "<tool_call|>", "<|tool_response>",
-    "<tool_response|>", '<|"|>', "<|think|>", "<|channel>", "<channel|>", "<|turn>", "<turn|>",
-)  # fmt: skip
-"""What a caller who renders prompts himself may write in ``text_input``."""
 
 
 class PromptTokenizer:
@@ -37,16 +33,19 @@ class PromptTokenizer:
 
     def __init__(self, tokenizer_json: Path) -> None:
         data = json.loads(tokenizer_json.read_text(encoding="utf-8"))
-        added: list[dict[str, Any]] = data["added_tokens"]
-        self.control = {entry["content"]: int(entry["id"]) for entry in added}
-        vocab: dict[str, int] = data["model"]["vocab"]
-        self.vocab_size = 1 + max(*vocab.values(), *self.control.values())
-        texts = (*vocab, *self.control)
-        self.longest = max(len(text.replace(_SPACE, " ").encode()) for text in texts)
+        self.control, text = split_added(data["added_tokens"])
+        ids: dict[str, int] = data["model"]["vocab"] | self.control
+        ids |= {entry["content"]: entry["id"] for entry in text}
+        self.vocab_size = 1 + max(ids.values())
+        self.longest = max(len(token.replace(_SPACE, " ").encode()) for token in ids)
         """Of any token, in bytes."""
-        data["added_tokens"] = []
-        data["post_processor"] = None
-        self._plain = Tokenizer.from_str(json.dumps(data))
+        self._plain = _plain(data, set(self.control))
+        for entry in text:
+            if self._plain.token_to_id(entry["content"]) != entry["id"]:
+                raise ValueError(
+                    f"{tokenizer_json}: added_tokens: {entry['content']!r} has id {entry['id']}, "
+                    f"the tokenizers library gives it {self._plain.token_to_id(entry['content'])}"
+                )
         literals = sorted(self.control, key=len, reverse=True)
         self._literal = re.compile("|".join(map(re.escape, literals)))
 
@@ -71,7 +70,7 @@ class PromptTokenizer:
         """Ids of a prompt that the caller rendered: turn, channel and tool markers are control
         tokens, BOS is put first once (``add_bos``), and any other control literal is refused."""
         for match in self._literal.finditer(text):
-            if match[0] not in _TURN_MARKERS:
+            if match[0] not in TURN_MARKERS:
                 raise invalid(
                     field,
                     f"contains the placeholder token {match[0]}, which only the server may set; "
@@ -90,6 +89,20 @@ class PromptTokenizer:
             return []
         ids: list[int] = self._plain.encode(text.replace(GUARD, ""), add_special_tokens=False).ids
         return ids
+
+
+def _plain(data: dict[str, Any], control: set[str]) -> Tokenizer:
+    """A tokenizer without these control tokens."""
+    vocab = data["model"]["vocab"]
+    added = []
+    for entry in data["added_tokens"]:
+        if entry["content"] not in control:
+            added.append(entry)
+        elif entry["content"] not in vocab:
+            # It keeps its id from the tokens behind it, and no text contains it.
+            added.append(entry | {"content": GUARD + entry["content"]})
+    data = data | {"added_tokens": added, "post_processor": None}
+    return Tokenizer.from_str(json.dumps(data))
 
 
 def guard_seam(text: str) -> str:

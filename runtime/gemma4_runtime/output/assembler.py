@@ -125,6 +125,7 @@ class StreamAssembler:
             if self.done:
                 return
             if event[0] == "call":
+                self._divide()
                 call = ToolCall(call_id(self._key, self._calls_made), event[1], event[2])
                 self._calls.append(call)
                 self._calls_made += 1
@@ -132,10 +133,16 @@ class StreamAssembler:
             _, channel, data, number = event
             if channel == "content" and self._text_tokens is not None:
                 self._text_tokens.add(number, len(data))
+            if channel == "reasoning":
+                self._divide()
             if channel == "content" and self._scanner is not None:
                 self._scan(data, self._scanner)
             else:
                 self._add(channel, data)
+
+    def _divide(self) -> None:
+        if self._text_tokens is not None:
+            self._text_tokens.divide()
 
     def _scan(self, data: bytes, scanner: StopScanner) -> None:
         tail = self._tails["content"]

@@ -14,7 +14,8 @@ class TextTokens:
         self._held: deque[tuple[int, int]] = deque()
         self._shown_to = 0
         self.ready: list[tuple[int, int]] = []
-        """``(number of the token, bytes of it that are text)``, for the caller to take."""
+        """``(number of the token, bytes of it that are text)``, for the caller to take. A token
+        that something else divides has two entries, of its beginning and of its rest."""
 
     def add(self, number: int, size: int) -> None:
         """Token ``number`` brings ``size`` bytes, at least one."""
@@ -26,6 +27,14 @@ class TextTokens:
         while self._held and self._held[0][1] <= self._shown_to:
             self.ready.append(self._held.popleft())
             self._shown_to -= self.ready[-1][1]
+
+    def divide(self) -> None:
+        """Something else than content comes now: what is shown of a token belongs before it."""
+        if self._held and self._shown_to:
+            number, size = self._held.popleft()
+            self.ready.append((number, self._shown_to))
+            self._held.appendleft((number, size - self._shown_to))
+            self._shown_to = 0
 
     def end(self) -> None:
         """No byte follows. The token that a stop string cut has only its bytes before that."""

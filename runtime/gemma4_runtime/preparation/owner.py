@@ -12,9 +12,11 @@ from collections import deque
 from collections.abc import Mapping
 from threading import Event, Thread
 
+from gemma4_runtime.manifest import CHAT_TEMPLATE
 from gemma4_runtime.preparation.wire import Frames, Reply, Started, StartFailed, read_replies
 from gemma4_runtime.server.access_log import log_event
 from gemma4_runtime.server.model_process import end_process
+from gemma4_runtime.settings import load_settings
 
 __all__ = ["PreparationOwner"]
 
@@ -33,6 +35,7 @@ class PreparationOwner:
 
     def __init__(self, env: Mapping[str, str] | None = None) -> None:
         self._env = {**os.environ, **_ENV, **(env or {})}
+        self._keep_template()
         self._closing = Event()
         self._ends: deque[float] = deque(maxlen=_MOST_ENDS)
         self._start()
@@ -52,6 +55,16 @@ class PreparationOwner:
         self._closing.set()
         self._socket.close()
         self._thread.join()
+
+    def _keep_template(self) -> None:
+        """Every process of this server is to use the template that it started with, whatever
+        becomes of the engine folder's."""
+        settings = load_settings(self._env)
+        try:
+            settings.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            shutil.copyfile(settings.engine_dir / CHAT_TEMPLATE, settings.run_dir / CHAT_TEMPLATE)
+        except OSError as error:
+            raise RuntimeError(f"the chat template cannot be kept: {error}") from None
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()

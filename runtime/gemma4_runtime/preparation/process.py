@@ -1,7 +1,8 @@
 """The preparation process: ``python -m gemma4_runtime.preparation.process FD``.
 
 FD is a connected Unix socket to the process that started us; its end means that the parent is gone,
-and so do we. The engine folder and the run folder come from the environment.
+and so do we. The engine folder and the run folder come from the environment; the run folder has the
+chat template that the server started with.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.input.prepare import Preparer
 from gemma4_runtime.input.template_check import TemplateError, check_template
-from gemma4_runtime.manifest import EngineFolderError, read_manifest
+from gemma4_runtime.manifest import CHAT_TEMPLATE, EngineFolderError, read_manifest
 from gemma4_runtime.preparation.lanes import Lane
 from gemma4_runtime.preparation.service import Service
 from gemma4_runtime.preparation.wire import SOCKET_NAME, Reply, Started, StartFailed, frame
@@ -58,8 +59,10 @@ def main(descriptor: int) -> int:
 
 
 def _load(settings: Settings) -> Preparer:
-    check_template(settings.engine_dir / "chat_template.jinja")
-    return preparer_of(settings.engine_dir, read_manifest(settings.engine_dir))
+    template = settings.run_dir / CHAT_TEMPLATE
+    check_template(template, named=settings.engine_dir / CHAT_TEMPLATE)
+    manifest = read_manifest(settings.engine_dir)
+    return preparer_of(settings.engine_dir, manifest, template=template)
 
 
 def _failed(parent: socket.socket, cause: str) -> int:

@@ -12,9 +12,9 @@ from gemma4_runtime.manifest import Manifest
 __all__ = ["preparer_of"]
 
 
-def preparer_of(folder: Path, manifest: Manifest) -> Preparer:
-    """Raises :class:`OSError`, :class:`KeyError` and :class:`ValueError` for files that are not
-    those of an engine folder."""
+def preparer_of(folder: Path, manifest: Manifest, *, template: Path | None = None) -> Preparer:
+    """``template``: in place of the folder's chat template. Raises :class:`OSError`,
+    :class:`KeyError` and :class:`ValueError` for files that are not those of an engine folder."""
     return Preparer(
         folder,
         limits=Limits(
@@ -22,4 +22,5 @@ def preparer_of(folder: Path, manifest: Manifest) -> Preparer:
             max_total_tokens=manifest.limits.max_total_tokens,
         ),
         capabilities=CAPABILITIES[manifest.runtime],
+        template=template,
     )

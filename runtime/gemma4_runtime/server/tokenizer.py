@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from gemma4_runtime.errors import RequestError, invalid
 from gemma4_runtime.input.tensors import InputSpec, read_inputs
-from gemma4_runtime.manifest import MANIFEST_NAME, Manifest, read_manifest
+from gemma4_runtime.manifest import CHAT_TEMPLATE, MANIFEST_NAME, Manifest, read_manifest
 from gemma4_runtime.output.vocab import load_token_table
 from gemma4_runtime.preparation.client import PreparationClient, Result
 from gemma4_runtime.preparation.worker import ids_of
@@ -53,8 +53,9 @@ class TokenizerService:
         manifest = read_manifest(folder)
         self._client = PreparationClient(settings.run_dir)
         self._pieces = load_token_table(folder / "tokenizer.json").pieces
-        identity = hashlib.sha256((folder / MANIFEST_NAME).read_bytes()).hexdigest()
-        self._engine = json.dumps(_describe(manifest, identity))
+        template = hashlib.sha256((folder / CHAT_TEMPLATE).read_bytes()).hexdigest()
+        identity = hashlib.sha256((folder / MANIFEST_NAME).read_bytes() + template.encode())
+        self._engine = json.dumps(_describe(manifest, identity.hexdigest(), template))
 
     def answer(
         self,
@@ -66,8 +67,9 @@ class TokenizerService:
         """One of ``text`` (a prompt that the caller rendered, as ``text_input``), ``messages``
         (with ``tools``, ``enable_thinking``) and ``token_ids``, which may be empty: for ``engine``
         alone, since Triton takes no call without inputs. ``engine`` has ``id`` (changes with every
-        build), ``model``, ``runtime``, ``runtime_version``, ``precision``, ``max_prompt_tokens``,
-        ``max_total_tokens``, ``vocab_size``, ``created`` (seconds since 1970).
+        build and chat template), ``model``, ``runtime``, ``runtime_version``, ``precision``,
+        ``max_prompt_tokens``, ``max_total_tokens``, ``vocab_size``, ``chat_template`` (SHA-256 of
+        the one that this server renders with), ``created`` (seconds since 1970).
 
         ``done`` is called once, here or in another thread, which also asks ``gone`` whether the
         client has left. Raises :class:`~gemma4_runtime.errors.RequestError`, and does not call it
@@ -108,7 +110,7 @@ class TokenizerService:
         return ids
 
 
-def _describe(manifest: Manifest, identity: str) -> dict[str, Any]:
+def _describe(manifest: Manifest, identity: str, template: str) -> dict[str, Any]:
     return {
         "id": identity,
         "model": manifest.source.name,
@@ -118,5 +120,6 @@ def _describe(manifest: Manifest, identity: str) -> dict[str, Any]:
         "max_prompt_tokens": manifest.limits.max_prompt_tokens,
         "max_total_tokens": manifest.limits.max_total_tokens,
         "vocab_size": manifest.model.vocab_size,
+        "chat_template": template,
         "created": int(manifest.created_at.timestamp()),
     }

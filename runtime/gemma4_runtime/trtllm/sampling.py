@@ -7,6 +7,10 @@ and keeps it in the output (``include_stop_str_in_output``), log-probability and
 Minimum length: ``min_tokens`` of TensorRT-LLM holds back ``end_id`` only, and stop words have
 precedence over it (NVIDIA/TensorRT-LLM#4776). So a request with ``min_tokens`` is two: that many
 tokens with every stop id banned, then the rest after them.
+
+Penalties: TensorRT-LLM counts the prompt in all three, except that presence and frequency leave out
+the first ``prompt_ignore_length`` tokens (its ``PenaltyHandler``; #8127, #16485). The repetition
+penalty counts prompt and answer in any case, as in transformers.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from typing import Any
 
 from gemma4_runtime.capabilities import NO_SEQUENCES
 from gemma4_runtime.engines.guides import llguidance_grammar
+from gemma4_runtime.engines.seeds import call_seed
 from gemma4_runtime.errors import invalid
 from gemma4_runtime.messages import GuidedDecoding, SamplingParams
 
@@ -88,9 +93,17 @@ def _refuse_with_mtp(sampling: SamplingParams, features: Features) -> None:
 
 
 def sampling_arguments(
-    sampling: SamplingParams, *, max_tokens: int, pad_id: int, banned: tuple[int, ...] = ()
+    sampling: SamplingParams,
+    *,
+    prompt_tokens: int,
+    max_tokens: int,
+    pad_id: int,
+    answered: int = 0,
+    banned: tuple[int, ...] = (),
 ) -> dict[str, Any]:
-    """Keyword arguments of ``SamplingParams``, guide excluded. ``banned`` ids have no chance."""
+    """Keyword arguments of ``SamplingParams``, guide excluded. ``prompt_tokens`` is the length of
+    the caller's prompt, behind which ``answered`` generated tokens stand; ``banned`` ids have no
+    chance."""
     bad = list(dict.fromkeys((*sampling.bad_token_ids, *banned)))
     arguments: dict[str, Any] = {
         "max_tokens": max_tokens,
@@ -101,7 +114,9 @@ def sampling_arguments(
         "detokenize": False,
         "add_special_tokens": False,
         # Requests without a seed share a fixed one in TensorRT-LLM.
-        "seed": secrets.randbelow(_SEEDS) if sampling.seed is None else sampling.seed % _SEEDS,
+        "seed": secrets.randbelow(_SEEDS)
+        if sampling.seed is None
+        else call_seed(sampling.seed, answered, limit=_SEEDS),
         "temperature": sampling.temperature,
     }
     if sampling.temperature > 0:
@@ -113,6 +128,8 @@ def sampling_arguments(
     ):
         if getattr(sampling, name) != neutral:
             arguments[name] = getattr(sampling, name)
+    if "presence_penalty" in arguments or "frequency_penalty" in arguments:
+        arguments["prompt_ignore_length"] = prompt_tokens
     if bad:
         arguments["bad_token_ids"] = bad
     if sampling.log_probs:

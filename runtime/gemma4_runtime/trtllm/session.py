@@ -98,18 +98,26 @@ class Session:
     async def _generate(self, command: Submit, request: _Request) -> str:
         """See :mod:`.sampling` for the two parts of a request with ``min_tokens``."""
         sampling, prompt = command.sampling, command.input_ids
-        least = sampling.min_tokens
+        least, size = sampling.min_tokens, len(prompt)
         if least:
             first: list[int] = []
             arguments = sampling_arguments(
-                sampling, max_tokens=least, pad_id=self._pad_id, banned=sampling.stop_token_ids
+                sampling,
+                prompt_tokens=size,
+                max_tokens=least,
+                pad_id=self._pad_id,
+                banned=sampling.stop_token_ids,
             )
             reason = await self._stream(command.key, prompt, arguments, sampling, request, first)
             if reason != "length" or len(first) < least or least == sampling.max_tokens:
                 return reason
             prompt = prompt + first
         arguments = sampling_arguments(
-            sampling, max_tokens=sampling.max_tokens - least, pad_id=self._pad_id
+            sampling,
+            prompt_tokens=size,
+            max_tokens=sampling.max_tokens - least,
+            pad_id=self._pad_id,
+            answered=least,
         )
         return await self._stream(command.key, prompt, arguments, sampling, request, [])
 

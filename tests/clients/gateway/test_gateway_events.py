@@ -10,6 +10,7 @@ from gemma4_gateway.answers.chat_events import ChatEvents
 from gemma4_gateway.answers.chat_whole import chat_body
 from gemma4_gateway.answers.completion import CompletionEvents, completion_body
 from gemma4_gateway.answers.merge import whole
+from gemma4_gateway.answers.sse import event, on_one_line
 from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.translate.plan import EngineCall, Plan
 from hypothesis import given
@@ -96,6 +97,14 @@ def body(made, deltas):
         created=1,
         usage=UsageCount(1, per_prompt=1),
     )
+
+
+@given(st.text() | st.sampled_from(["\x85", "a\u2028b", "\u2029", "\x0b\x1c", "é\\u2028"]))
+def test_an_event_has_one_data_line_for_every_reader(text):
+    """str.splitlines, which readers use, knows more line ends than server-sent events have."""
+    data = on_one_line(event({"text": text}))
+    line, rest = data.decode().splitlines()
+    assert rest == "" and json.loads(line.removeprefix("data: ")) == {"text": text}
 
 
 @given(answers(), st.sampled_from(["none", "native"]), st.booleans(), st.booleans())

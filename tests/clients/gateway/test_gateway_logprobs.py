@@ -9,7 +9,9 @@ import pytest
 from gemma4_client.results import merged
 from gemma4_client.wire import _ABSENT, delta_of
 from gemma4_gateway.answers.logprobs import TokenLogProbs, chat_logprobs, completion_logprobs
+from gemma4_gateway.answers.response_events import ResponseEvents
 from gemma4_gateway.answers.usage import UsageCount
+from gemma4_gateway.translate.plan import Plan
 from gemma4_runtime.messages import GenerationRequest, SamplingParams, decode_chunk, encode
 from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.output.render import pack, render
@@ -81,8 +83,9 @@ def test_tokens_make_up_the_text(table, data):
     tokens = shown(table, deltas)
     text = b"".join(token.data for token in tokens)
     assert text.decode("utf-8", "replace") == whole.text
-    numbers = [-token.log_prob for token in tokens]
-    assert numbers == sorted(set(numbers))
+    numbers = [number for delta in deltas for number, _ in delta.text_tokens]
+    assert numbers == sorted(numbers)
+    assert sum(token.log_prob for token in tokens) == -sum(set(numbers))
     end = 0
     for token in tokens:
         offset = completion_logprobs([token])["text_offset"][0]
@@ -94,6 +97,64 @@ def test_tokens_make_up_the_text(table, data):
     assert once.reasoning_tokens == whole.reasoning_tokens <= whole.completion_tokens
     if whole.reasoning:
         assert whole.reasoning_tokens
+
+
+def items_of(table, deltas):
+    """Output of /v1/responses for these chunks, and of its stream's events."""
+    plan = Plan(
+        model="m", calls=[], stream=True, affinity=b"", include_usage=False, log_probs=True,
+        tool_mode="native",
+    )  # fmt: skip
+    events, tracker = ResponseEvents(plan, {}, answer_id="r", created=1), TokenLogProbs()
+    data = b""
+    for delta in deltas:
+        tokens = [table.pieces[i] if i < len(table.pieces) else b"" for i in delta.ids]
+        data += events.chunk(0, delta, tracker.add(tokens, delta))
+    usage = UsageCount(1, per_prompt=1)
+    streamed = [json.loads(line[6:]) for line in data.splitlines() if line.startswith(b"data: ")]
+    return events.body(usage)["output"], streamed
+
+
+@settings(max_examples=600)
+@given(data=st.data())
+def test_each_message_of_a_response_has_its_own_tokens(table, data):
+    """Also when a call or a thought comes while the start of a stop string is held."""
+    ids = data.draw(samples(table))
+    options = {
+        "reason": data.draw(st.sampled_from(["stop", "length"])),
+        "parse_tools": True,
+        "stop": data.draw(
+            st.lists(st.sampled_from(["f{", "a", '":', "\n", "é", "ab"]), max_size=2)
+        ),
+    }
+    cuts = data.draw(st.lists(st.integers(0, len(ids)), max_size=40))
+    deltas = deltas_of(table, ids, cuts=cuts, **options)
+    items, events = items_of(table, deltas)
+    messages = [item["content"][0] for item in items if item["type"] == "message"]
+    for part in messages:
+        shown_bytes = b"".join(bytes(token["bytes"]) for token in part["logprobs"])
+        assert shown_bytes.decode("utf-8", "replace") == part["text"] != ""
+    assert "".join(part["text"] for part in messages) == merged(deltas, index=0).text
+    done = [e for e in events if e["type"] == "response.output_text.done"]
+    assert [e["logprobs"] for e in done] == [part["logprobs"] for part in messages]
+
+
+def test_a_token_that_a_call_divides(table):
+    """Its end may be the start of a stop string, and comes after the call."""
+    ids = [table.pieces.index(b"is"), *call_ids(table), table.pieces.index(b"a")]
+    items, _ = items_of(
+        table, deltas_of(table, ids, cuts=range(len(ids)), parse_tools=True, stop=["sx"])
+    )
+    assert [item["type"] for item in items] == ["message", "function_call", "message"]
+    first, last = (items[i]["content"][0] for i in (0, 2))
+    assert (first["text"], last["text"]) == ("i", "sa")
+    assert [token["token"] for token in first["logprobs"]] == ["i"]
+    assert [token["token"] for token in last["logprobs"]] == ["s", "a"]
+
+
+def call_ids(table):
+    find = table.pieces.index
+    return [table.control.call_open, find(b"f"), find(b"{"), find(b"}"), table.control.call_close]
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,18 @@ from gemma4_gateway.answers.forced_calls import listed_calls
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.schemas.chat import ChatCompletionRequest
 from gemma4_gateway.schemas.completions import CompletionRequest
+from gemma4_gateway.schemas.responses import ResponsesRequest
 from gemma4_gateway.schemas.tools import Tool
 from gemma4_gateway.translate.chat import plan_chat
 from gemma4_gateway.translate.completions import plan_completion
 from gemma4_gateway.translate.fields import engine_refusal
 from gemma4_gateway.translate.guides import required_tools_schema
+from gemma4_gateway.translate.responses import plan_responses
+from gemma4_runtime.input.tools import parse_tools
+from gemma4_runtime.limits import Limits
 from llguidance import LLMatcher
 
+LIMITS = Limits(max_prompt_tokens=2047, max_total_tokens=2048)
 USER = {"role": "user", "content": "Hi"}
 
 
@@ -126,6 +131,30 @@ def test_the_schema_of_required_calls(output, fits):
     one = json.loads(required_tools_schema(tools, one=True))
     assert jsonschema.Draft202012Validator(one).is_valid(output) == (fits and len(output) == 1)
     assert not LLMatcher.validate_grammar("%llguidance {}\nstart: %json " + json.dumps(schema))
+
+
+RESPONSE = {"type": "object", "properties": {"degrees": {"type": "number"}}}
+DECLARED = {"name": "f", "parameters": {"type": "object"}, "response": RESPONSE}
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        plan(tools=[{"type": "function", "function": DECLARED}]).calls,
+        plan_responses(
+            ResponsesRequest.model_validate(
+                {"model": "m", "input": "Hi", "tools": [{"type": "function", **DECLARED}]}
+            )
+        ).calls,
+    ],
+    ids=["chat", "responses"],
+)
+def test_what_a_tool_answers_reaches_the_template(calls):
+    """The second test template shows it, as the published one does; see test_tools.py."""
+    (tool,) = calls[0].tools
+    assert tool["function"] == DECLARED
+    (parsed,) = parse_tools(json.dumps(calls[0].tools), LIMITS, lambda text, field: text)
+    assert parsed["function"]["response"]["properties"]["degrees"]["type"] == "number"
 
 
 def test_tool_modes():

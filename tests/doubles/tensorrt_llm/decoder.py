@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,46 @@ from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
 from gemma4_runtime.engines.llama_cpp import LlamaCppEngine
+from gemma4_runtime.engines.llama_penalties import Penalties
 from gemma4_runtime.manifest import read_manifest
+from gemma4_runtime.messages import GenerationRequest, SamplingParams
 from gemma4_runtime.output.vocab import load_token_table
 
 _UNBOUNDED = 1_000_000
 """TensorRT-LLM's own queue has no bound."""
 
 
-def open_decoder(model: Path, args: dict[str, Any]) -> LlamaCppEngine:
+class _Ignoring(Penalties):
+    """Counts what stands behind the ignored part of a prompt."""
+
+    def __init__(self, sampling: SamplingParams, ids: list[int], ignored: int) -> None:
+        super().__init__(sampling, ids[:ignored])
+        self._counted = ids[ignored:]
+
+    def bias(self, answer: Sequence[int]) -> dict[int, float]:
+        return super().bias([*self._counted, *answer])
+
+    def turns(self, answer: Sequence[int]) -> frozenset[int]:
+        return super().turns([*self._counted, *answer])
+
+
+class Decoder(LlamaCppEngine):
+    """``ignored``: request key -> ``prompt_ignore_length``, to be set before a submit."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.ignored: dict[str, int] = {}
+
+    def _penalties(self, request: GenerationRequest) -> Penalties:
+        return _Ignoring(request.sampling, request.input_ids, self.ignored.pop(request.key, 0))
+
+
+def open_decoder(model: Path, args: dict[str, Any]) -> Decoder:
     """Build what is not built yet, and load it."""
     folder = _gguf_folder(model)
     manifest = read_manifest(folder)
     assert manifest.llama_cpp is not None
-    return LlamaCppEngine(
+    return Decoder(
         folder / "model.gguf",
         precision="f32",
         slots=args["max_batch_size"],

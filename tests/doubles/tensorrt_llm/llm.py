@@ -133,6 +133,8 @@ class LLM:
         )  # fmt: skip
         with self._lock:
             self._streams[key] = stream
+        if params.prompt_ignore_length:
+            self._decoder.ignored[key] = params.prompt_ignore_length
         self._decoder.submit(request, stream)
         return output
 

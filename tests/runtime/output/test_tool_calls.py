@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from gemma4_runtime.output.call_scalars import QUOTE
+from gemma4_runtime.output.call_values import MOST_VALUES
 from gemma4_runtime.output.tool_calls import CallBody, MalformedCallError, parse_call
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -142,6 +143,36 @@ def test_a_megabyte_of_garbage_takes_linear_time(head, unit):
     except MalformedCallError:
         pass
     assert time.process_time() - start < 20
+
+
+@pytest.mark.parametrize(
+    ("unit", "end"),
+    [("a:1,", "}"), ("a:[1],", "}"), ("[1,", ""), (r"\,e", "]}"), (f"{QUOTE}{QUOTE},", "]}")],
+)  # fmt: skip
+def test_a_call_has_a_bounded_number_of_values(unit, end):
+    """One of 128 KiB took the thread that all streams share half a second."""
+    head = "call:f{" + ("" if end == "}" else "b:[")
+
+    def seconds(count):
+        began = time.thread_time()
+        try:
+            parse_call(head + unit * count + end, closed=True)
+            readable = True
+        except MalformedCallError:
+            readable = False
+        return time.thread_time() - began, readable
+
+    few, _ = seconds(MOST_VALUES)
+    many, readable = seconds(16 * MOST_VALUES)
+    assert not readable
+    assert many < 5 * few + 0.05
+
+
+def test_the_most_values_are_read():
+    items = ",".join("1" for _ in range(MOST_VALUES - 1))
+    assert parse_call(f"call:f{{a:[{items}]}}", closed=True)[0] == "f"
+    with pytest.raises(MalformedCallError, match="values"):
+        parse_call(f"call:f{{a:[{items},1]}}", closed=True)
 
 
 def test_text_of_a_call_that_cannot_be_read():

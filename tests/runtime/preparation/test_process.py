@@ -234,6 +234,32 @@ def works(client):
         return False
 
 
+def test_a_server_keeps_the_template_it_started_with(folder, tmp_path):
+    """When the preparation process is started again too; the next start takes the new one."""
+    engine, run_dir = shutil.copytree(folder, tmp_path / "engine"), tmp_path / "run"
+    env = {ENGINE_DIR: str(engine), RUN_DIR: str(run_dir)}
+    hi = {"messages": user("Hi")}
+
+    def ids(wait_for):
+        client = PreparationClient(run_dir)
+        until(lambda: wait_for(client), within=30)
+        found = ids_of(answer(client, hi, kind="tokens"))
+        client.close()
+        return found
+
+    owner = PreparationOwner(env)
+    old = ids(works)
+    (engine / "chat_template.jinja").write_text("{{ bos_token }}{{ messages[0].content }}")
+    before = owner.pid
+    owner.kill()
+    until(lambda: owner.pid != before, within=30)
+    assert ids(works) == old
+    owner.close()
+    owner = PreparationOwner(env)
+    assert ids(works) != old
+    owner.close()
+
+
 def test_a_template_that_loops_fails_the_start(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "engine")
     loop = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"

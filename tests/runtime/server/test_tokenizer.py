@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -108,6 +109,8 @@ def test_the_engine_is_named(service, folder):
     engine = json.loads(ask(service, token_ids=[]).engine)
     assert re.fullmatch("[0-9a-f]{64}", engine["id"])
     assert (engine["runtime"], engine["max_total_tokens"]) == ("synthetic", 512)
+    template = (folder / "chat_template.jinja").read_bytes()
+    assert engine["chat_template"] == hashlib.sha256(template).hexdigest()
     assert engine["vocab_size"] == read_manifest(folder).model.vocab_size
 
 

@@ -80,15 +80,35 @@ def test_messages_survive():
 
 def test_greedy_sends_no_filters():
     greedy = sampling_arguments(
-        SamplingParams(max_tokens=5, temperature=0.0), max_tokens=5, pad_id=0
+        SamplingParams(max_tokens=5, temperature=0.0), prompt_tokens=9, max_tokens=5, pad_id=0
     )
-    assert "top_k" not in greedy and "logprobs" not in greedy and "bad_token_ids" not in greedy
+    absent = ("top_k", "logprobs", "bad_token_ids", "prompt_ignore_length")
+    assert not set(greedy) & set(absent)
     hot = sampling_arguments(
         SamplingParams(max_tokens=5, seed=2**64 + 3, log_probs=True, bad_token_ids=(7,)),
-        max_tokens=5, pad_id=0, banned=(7, 8),
+        prompt_tokens=9, max_tokens=5, pad_id=0, banned=(7, 8),
     )  # fmt: skip
     assert (hot["top_k"], hot["top_p"], hot["min_p"]) == (64, 0.95, 0.0)
     assert (hot["seed"], hot["logprobs"], hot["bad_token_ids"]) == (3, 0, [7, 8])
+
+
+@pytest.mark.parametrize(
+    ("penalties", "ignored"),
+    [
+        ({"presence_penalty": 0.5}, 9),
+        ({"frequency_penalty": -0.5}, 9),
+        ({"repetition_penalty": 1.2}, None),
+        ({"repetition_penalty": 1.2, "presence_penalty": 0.5}, 9),
+    ],
+)
+def test_presence_and_frequency_leave_the_prompt_out(penalties, ignored):
+    """``prompt_ignore_length`` does not concern the repetition penalty."""
+    arguments = sampling_arguments(
+        SamplingParams(max_tokens=5, **penalties), prompt_tokens=9, max_tokens=3, pad_id=0,
+        answered=2,
+    )  # fmt: skip
+    assert arguments.get("prompt_ignore_length") == ignored
+    assert {name: arguments[name] for name in penalties} == penalties
 
 
 def test_features():
