@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
-__all__ = ["CAPABILITIES", "NO_SEQUENCES", "Capabilities"]
+__all__ = ["CAPABILITIES", "NO_SEQUENCES", "Capabilities", "Enforcer"]
+
+Enforcer = Literal["wheel", "package"]
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """``guides``: kinds of guided decoding. ``lacks``: option -> why this runtime cannot.
+    """``guides``: kinds of guided decoding. ``enforcer``: whose llguidance tries them: the one in
+    the xllamacpp wheel, or the Python package where the runtime's own compiler cannot be asked.
+    ``lacks``: option -> why this runtime cannot.
 
     ``most_regex_size`` and ``most_grammar_size``: parts of a guide when its counted repeats are
     written out (:func:`~gemma4_runtime.input.repeats.expanded_size`). llguidance needs 10 ms for a
@@ -17,6 +22,7 @@ class Capabilities:
     repeated class with the whole vocabulary."""
 
     guides: frozenset[str] = frozenset({"json", "json_schema", "regex", "grammar"})
+    enforcer: Enforcer = "package"
     lacks: dict[str, str] = field(default_factory=dict)
     most_regex_size: int = 10_000
     most_grammar_size: int = 20_000
@@ -31,10 +37,11 @@ NO_SEQUENCES = (
 
 CAPABILITIES = {
     "llama_cpp": Capabilities(
+        enforcer="wheel",
         lacks={
             "bad_sequences": "llama.cpp can ban single tokens only, and this word is several; "
             "ban a shorter word or filter the output"
-        }
+        },
     ),
     "synthetic": Capabilities(
         guides=frozenset(),

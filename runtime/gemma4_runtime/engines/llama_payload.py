@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from gemma4_runtime.engines.guides import llguidance_grammar
 from gemma4_runtime.messages import GenerationRequest
 
 __all__ = ["payload"]
@@ -20,10 +19,11 @@ def payload(
     prompt: list[int],
     max_tokens: int,
     banned: tuple[int, ...],
-    byte_ids: frozenset[int],
+    grammar: str | None,
     window: int,
 ) -> dict[str, Any]:
-    """JSON body of a completion. ``banned`` are ids with no chance; ``window`` is how many tokens
+    """JSON body of a completion. ``banned`` are ids with no chance; ``grammar`` is a guide that
+    llguidance has taken; ``window`` is how many tokens
     the penalties look back on, prompt included: llama.cpp counts the prompt in all three."""
     sampling = request.sampling
     bias = dict.fromkeys((*banned, *sampling.bad_token_ids), False)
@@ -48,11 +48,8 @@ def payload(
     }
     if sampling.log_probs:
         body["n_probs"] = 1
-    if sampling.guided is not None:
-        # llama.cpp would only log a grammar that it cannot use, and generate without it.
-        body["grammar"] = llguidance_grammar(sampling.guided)
-        # Our GGUF stores byte tokens as literal text, which a grammar would take at its word.
-        bias |= dict.fromkeys(byte_ids, False)
+    if grammar is not None:
+        body["grammar"] = grammar
     if bias:
         body["logit_bias"] = [[token, value] for token, value in bias.items()]
     return body

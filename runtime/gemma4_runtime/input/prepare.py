@@ -31,7 +31,11 @@ class Preparer:
         self.limits = limits
         self._capabilities = capabilities
         self._tokenizer = PromptTokenizer(folder / "tokenizer.json")
-        self._trial = GuideTrial(folder / "tokenizer.json") if capabilities.guides else None
+        self._trial = (
+            GuideTrial(folder / "tokenizer.json", enforcer=capabilities.enforcer)
+            if capabilities.guides
+            else None
+        )
         longest = self._tokenizer.longest
         self._most_prompt_bytes = limits.max_prompt_tokens * longest
         self._reach = limits.max_total_tokens * longest
