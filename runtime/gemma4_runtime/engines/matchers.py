@@ -31,14 +31,20 @@ class Matcher(Protocol):
         """Nothing more may come."""
 
 
-def matchers_of(tokenizer_json: Path, *, enforcer: Enforcer) -> Callable[[str], Matcher]:
+def matchers_of(
+    tokenizer_json: Path, *, enforcer: Enforcer, byte_tokens: bool | None = None
+) -> Callable[[str], Matcher]:
     """From a grammar in llguidance's Lark to its matcher. "wheel": the llguidance inside
-    xllamacpp, which enforces guides there; "package": the Python package."""
+    xllamacpp, which enforces guides there; "package": the Python package.
+    ``byte_tokens``: whether byte tokens are bytes; None: as the runtime can."""
     if enforcer == "wheel":
         from gemma4_runtime.engines.wheel_llguidance import WheelMatcher, WheelTokenizer
         from gemma4_runtime.engines.wheel_tokens import can_replace
 
-        tokenizer = WheelTokenizer(load_token_table(tokenizer_json), byte_tokens=can_replace())
+        tokenizer = WheelTokenizer(
+            load_token_table(tokenizer_json),
+            byte_tokens=can_replace() if byte_tokens is None else byte_tokens,
+        )
         return lambda grammar: WheelMatcher(tokenizer, grammar)
     from gemma4_runtime.engines.package_llguidance import PackageMatcher, package_tokenizer
 

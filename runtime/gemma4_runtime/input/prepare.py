@@ -10,6 +10,7 @@ from typing import Any
 import numpy.typing as npt
 
 from gemma4_runtime.capabilities import Capabilities
+from gemma4_runtime.engines.guide_answer import GuideAnswer
 from gemma4_runtime.engines.guide_trial import GuideTrial
 from gemma4_runtime.errors import invalid
 from gemma4_runtime.input.chat import parse_messages
@@ -19,7 +20,7 @@ from gemma4_runtime.input.tensors import read_inputs
 from gemma4_runtime.input.text import GUARD, PromptTokenizer
 from gemma4_runtime.input.tools import parse_tools
 from gemma4_runtime.limits import Limits
-from gemma4_runtime.messages import GenerationRequest
+from gemma4_runtime.messages import GenerationRequest, GuidedDecoding
 
 __all__ = ["Preparer"]
 
@@ -33,6 +34,11 @@ class Preparer:
         self._tokenizer = PromptTokenizer(folder / "tokenizer.json")
         self._trial = (
             GuideTrial(folder / "tokenizer.json", enforcer=capabilities.enforcer)
+            if capabilities.guides
+            else None
+        )
+        self._answers = (
+            GuideAnswer(folder / "tokenizer.json", enforcer=capabilities.enforcer)
             if capabilities.guides
             else None
         )
@@ -105,6 +111,15 @@ class Preparer:
             deadline=None if timeout is None else now + timeout / 1000,
             arrival=now,
         )
+
+    def verdict(self, values: Mapping[str, Any]) -> str:
+        """What is wrong with an answer under a guide; "" when nothing is. ``values``: the guide as
+        it was prepared, with ``asked``, ``text`` (bytes) and ``complete``."""
+        assert self._answers is not None
+        guided = GuidedDecoding(
+            values["guided_decoding_guide_type"], values["guided_decoding_guide"], values["asked"]
+        )
+        return self._answers.problem(guided, values["text"], complete=values["complete"])
 
     def _check_kind(self, values: Mapping[str, Any]) -> bool:
         """True for chat, False for raw text."""
