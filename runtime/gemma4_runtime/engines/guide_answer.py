@@ -7,6 +7,8 @@ schema by another validator, everything else by the automaton itself, fed with b
 from __future__ import annotations
 
 import json
+import math
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +24,7 @@ from gemma4_runtime.output.vocab import load_token_table
 __all__ = ["GuideAnswer", "json_problem"]
 
 _SHOWN = 200
+_LONGEST_INTEGER = 4000
 _MOST_PREFIX = 4096
 """Bytes of a cut answer that are looked at: 3 us for each, and a guide that was left is left for
 good."""
@@ -41,7 +44,7 @@ class GuideAnswer:
         a limit nor a stop string did. Costs what compiling the guide does, and 3 us a byte."""
         if guided.kind in ("json", "json_schema"):
             if complete:
-                return json_problem(guided.asked or guided.guide, answer)
+                return json_problem(guided, answer)
             if not self._spacing:
                 return ""  # the runtime chooses the white space, which the grammar here fixes
         if not complete:
@@ -54,14 +57,17 @@ class GuideAnswer:
         return "" if not complete or matcher.is_accepting() else "it ends too early"
 
 
-def json_problem(schema: str, answer: bytes) -> str:
-    """Of a complete answer; ``schema`` "" is any object."""
+def json_problem(guided: GuidedDecoding, answer: bytes) -> str:
+    """Of a complete answer to a guide of kind json or json_schema."""
     try:
-        value = json.loads(answer.decode(), parse_constant=_no_constant)
+        value = json.loads(
+            answer.decode(), parse_constant=_no_constant, parse_float=_finite, parse_int=_integer
+        )
     except (ValueError, RecursionError) as error:
         return f"it is not JSON: {str(error)[:_SHOWN]}"
+    validator = _validator(guided)
     try:
-        _validator(schema or '{"type": "object"}').validate(value)
+        validator.validate(value)
     except ValidationError as error:
         where = "".join(f"[{step!r}]" for step in error.instance_path)
         return f"{error.message[:_SHOWN]}" + (where and f", at {where[:_SHOWN]}")
@@ -69,10 +75,28 @@ def json_problem(schema: str, answer: bytes) -> str:
 
 
 @lru_cache(maxsize=64)
-def _validator(schema: str) -> Any:
-    """Patterns without backtracking, references without the network."""
+def _validator(guided: GuidedDecoding) -> Any:
+    """Patterns without backtracking, references without the network. Patterns as they were asked
+    for, unless the validator does not know how to read them."""
+    try:
+        return _compiled(guided.asked or guided.guide or '{"type": "object"}')
+    except ValidationError:
+        return _compiled(guided.guide)
+
+
+def _compiled(schema: str) -> Any:
     return Draft202012Validator(json.loads(schema), pattern_options=RegexOptions(), offline=True)
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    """A number beyond the range of a double is a number of JSON all the same."""
+    value = float(text)
+    return value if math.isfinite(value) else math.copysign(sys.float_info.max, value)
+
+
+def _integer(text: str) -> float:
+    return int(text) if len(text) <= _LONGEST_INTEGER else _finite(text)

@@ -10,8 +10,10 @@ from typing import Any
 
 from gemma4_runtime.errors import invalid
 from gemma4_runtime.input.ecma_regex import rust_regex
+from gemma4_runtime.input.one_of import exclusive
 from gemma4_runtime.input.schema_check import subschemas
 from gemma4_runtime.input.schema_formats import ANNOTATIONS, INTEGERS, PATTERNS
+from gemma4_runtime.input.schema_refs import resolve
 
 __all__ = ["plain_schema", "rust_patterns"]
 
@@ -39,6 +41,8 @@ _REFUSED = {
     "discriminator": "use anyOf of objects with a const property",
 }
 """Keywords that no engine enforces, and what to do."""
+_MOST_REFERENCES = 64
+_OPTIONS = "x-guidance"
 _EMPTY: dict[str, tuple[Any, ...]] = {
     "uniqueItems": (False,),
     "unevaluatedProperties": (True, {}),
@@ -56,10 +60,16 @@ _EMPTY: dict[str, tuple[Any, ...]] = {
 def plain_schema(field: str, schema: dict[str, Any]) -> None:
     """Change ``schema``, which is one of draft 2020-12. Raises INVALID_ARGUMENT with the keyword
     and the way out."""
-    for part in list(subschemas(schema)):
+    if _OPTIONS in schema:
+        raise invalid(
+            field, f"{_OPTIONS} is an option of a compiler, not of a schema; leave it out"
+        )
+    parts = _reachable(field, schema)
+    for part in parts:
+        _one_of(field, schema, part)
+    for part in parts:
         for name in _NOTES:
             part.pop(name, None)
-        _discriminator(part)
         _names(part)
         for name, harmless in _EMPTY.items():
             if name in part and any(_same(part[name], value) for value in harmless):
@@ -77,7 +87,7 @@ def plain_schema(field: str, schema: dict[str, Any]) -> None:
 
 def rust_patterns(field: str, schema: dict[str, Any]) -> None:
     """Change the regular expressions of ``schema``. Raises INVALID_ARGUMENT."""
-    for part in list(subschemas(schema)):
+    for part in _reachable(field, schema):
         if "pattern" in part:
             part["pattern"] = rust_regex(field, part["pattern"])
         if "patternProperties" in part:
@@ -86,14 +96,38 @@ def rust_patterns(field: str, schema: dict[str, Any]) -> None:
             }
 
 
+def _reachable(field: str, schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """All schemas within it, and those that references lead to elsewhere in it, each once."""
+    found: dict[int, dict[str, Any]] = {}
+    waiting = [schema]
+    while waiting:
+        for part in subschemas(waiting.pop()):
+            if id(part) in found:
+                continue
+            found[id(part)] = part
+            if "$ref" in part:
+                target = resolve(field, schema, part["$ref"])
+                if isinstance(target, dict) and id(target) not in found:
+                    waiting.append(target)
+    return list(found.values())
+
+
+def _one_of(field: str, root: dict[str, Any], part: dict[str, Any]) -> None:
+    def followed(schema: Any) -> Any:
+        for _ in range(_MOST_REFERENCES):
+            if not isinstance(schema, dict) or "$ref" not in schema:
+                return schema
+            schema = resolve(field, root, schema["$ref"])
+        return schema
+
+    if "oneOf" in part and "anyOf" not in part and exclusive(part["oneOf"], followed):
+        part["anyOf"] = part.pop("oneOf")
+    if "anyOf" in part or "oneOf" in part:
+        part.pop("discriminator", None)  # OpenAPI's says again what the members say
+
+
 def _same(value: Any, other: Any) -> bool:
     return type(value) is type(other) and bool(value == other)
-
-
-def _discriminator(part: dict[str, Any]) -> None:
-    """OpenAPI's says again what ``oneOf`` of objects with a constant says."""
-    if any(key in part for key in ("oneOf", "anyOf")):
-        part.pop("discriminator", None)
 
 
 def _names(part: dict[str, Any]) -> None:
