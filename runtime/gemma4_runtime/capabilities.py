@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["CAPABILITIES", "NO_SEQUENCES", "Capabilities", "Enforcer"]
+__all__ = ["CAPABILITIES", "NO_SEQUENCES", "Capabilities", "Compiler", "Enforcer"]
 
+Compiler = Literal["llguidance", "xgrammar"]
 Enforcer = Literal["wheel", "package"]
 
 
@@ -14,6 +15,7 @@ Enforcer = Literal["wheel", "package"]
 class Capabilities:
     """``guides``: kinds of guided decoding. ``enforcer``: whose llguidance tries them: the one in
     the xllamacpp wheel, or the Python package where the runtime's own compiler cannot be asked.
+    ``compiler``: what the runtime makes of a JSON schema, and so which words it gets.
     ``lacks``: option -> why this runtime cannot.
 
     ``most_regex_size`` and ``most_grammar_size``: parts of a guide when its counted repeats are
@@ -23,6 +25,7 @@ class Capabilities:
 
     guides: frozenset[str] = frozenset({"json", "json_schema", "regex", "grammar"})
     enforcer: Enforcer = "package"
+    compiler: Compiler = "llguidance"
     lacks: dict[str, str] = field(default_factory=dict)
     most_regex_size: int = 10_000
     most_grammar_size: int = 20_000
@@ -53,6 +56,9 @@ CAPABILITIES = {
         },
     ),
     "tensorrt_llm": Capabilities(
-        lacks={"bad_sequences": NO_SEQUENCES}, most_regex_size=2000, most_grammar_size=10_000
+        compiler="xgrammar",
+        lacks={"bad_sequences": NO_SEQUENCES},
+        most_regex_size=2000,
+        most_grammar_size=10_000,
     ),
 }

@@ -8,13 +8,14 @@ from typing import Any
 
 from gemma4_runtime.capabilities import Capabilities
 from gemma4_runtime.errors import invalid
-from gemma4_runtime.input.guide_schema import plain_schema, rust_patterns
+from gemma4_runtime.input.guide_schema import plain_schema, reachable, rust_patterns
 from gemma4_runtime.input.json_text import load_json
 from gemma4_runtime.input.regex_bound import check_regex
 from gemma4_runtime.input.repeats import expanded_size
 from gemma4_runtime.input.schema_bound import bound_schema
 from gemma4_runtime.input.schema_check import check_schema
 from gemma4_runtime.input.schema_drafts import modern
+from gemma4_runtime.input.xgrammar_schema import for_xgrammar
 from gemma4_runtime.limits import Limits
 from gemma4_runtime.messages import GuidedDecoding
 
@@ -64,7 +65,10 @@ def _schema(guide: str, limits: Limits, capabilities: Capabilities, reach: int) 
     bound_schema(_FIELD, schema, reach=reach)
     plain_schema(_FIELD, schema)
     asked = json.dumps(schema, ensure_ascii=False)
-    rust_patterns(_FIELD, schema)
+    if capabilities.compiler == "xgrammar":
+        for_xgrammar(_FIELD, reachable(_FIELD, schema))
+    else:
+        rust_patterns(_FIELD, schema)
     return GuidedDecoding("json_schema", json.dumps(schema, ensure_ascii=False), asked)
 
 

@@ -6,6 +6,7 @@ be said in other words is.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from gemma4_runtime.errors import invalid
@@ -15,7 +16,7 @@ from gemma4_runtime.input.schema_check import subschemas
 from gemma4_runtime.input.schema_formats import ANNOTATIONS, INTEGERS, PATTERNS
 from gemma4_runtime.input.schema_refs import resolve
 
-__all__ = ["plain_schema", "rust_patterns"]
+__all__ = ["plain_schema", "reachable", "rust_patterns"]
 
 _NOTES = (
     "$schema", "$comment", "$vocabulary", "title", "description", "default", "examples", "example",
@@ -64,7 +65,7 @@ def plain_schema(field: str, schema: dict[str, Any]) -> None:
         raise invalid(
             field, f"{_OPTIONS} is an option of a compiler, not of a schema; leave it out"
         )
-    parts = _reachable(field, schema)
+    parts = reachable(field, schema)
     for part in parts:
         _one_of(field, schema, part)
     for part in parts:
@@ -83,11 +84,13 @@ def plain_schema(field: str, schema: dict[str, Any]) -> None:
                 )
         _nullable(part)
         _format(field, part)
+        _required(part)
+        _whole_bounds(part)
 
 
 def rust_patterns(field: str, schema: dict[str, Any]) -> None:
     """Change the regular expressions of ``schema``. Raises INVALID_ARGUMENT."""
-    for part in _reachable(field, schema):
+    for part in reachable(field, schema):
         if "pattern" in part:
             part["pattern"] = rust_regex(field, part["pattern"])
         if "patternProperties" in part:
@@ -96,7 +99,7 @@ def rust_patterns(field: str, schema: dict[str, Any]) -> None:
             }
 
 
-def _reachable(field: str, schema: dict[str, Any]) -> list[dict[str, Any]]:
+def reachable(field: str, schema: dict[str, Any]) -> list[dict[str, Any]]:
     """All schemas within it, and those that references lead to elsewhere in it, each once."""
     found: dict[int, dict[str, Any]] = {}
     waiting = [schema]
@@ -182,6 +185,33 @@ def _format(field: str, part: dict[str, Any]) -> None:
             f"format {name!r} cannot be enforced; leave it out, or use pattern; formats are "
             + ", ".join(sorted((*PATTERNS, *INTEGERS, *ANNOTATIONS))),
         )
+
+
+def _required(part: dict[str, Any]) -> None:
+    """Declare what is required and not declared."""
+    more = part.get("additionalProperties", True)
+    if "required" not in part or "patternProperties" in part or more is False:
+        return
+    properties = part.setdefault("properties", {})
+    for name in part["required"]:
+        properties.setdefault(name, {} if more is True else more)
+
+
+def _whole_bounds(part: dict[str, Any]) -> None:
+    """Of integers: 0.5 is 1 for a minimum, 0 for a maximum."""
+    if part.get("type") != "integer":
+        return
+    for name, round_to, strict in (
+        ("minimum", math.ceil, "exclusiveMinimum"),
+        ("maximum", math.floor, "exclusiveMaximum"),
+    ):
+        for key in (name, strict):
+            if isinstance(part.get(key), float):
+                value = part.pop(key)
+                if value.is_integer():
+                    part[key] = int(value)
+                else:
+                    _also(part, {name: round_to(value)})
 
 
 def _also(part: dict[str, Any], more: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy.typing as npt
 
 from gemma4_runtime.capabilities import Capabilities
@@ -20,7 +21,7 @@ from gemma4_runtime.input.tensors import read_inputs
 from gemma4_runtime.input.text import GUARD, PromptTokenizer
 from gemma4_runtime.input.tools import parse_tools
 from gemma4_runtime.limits import Limits
-from gemma4_runtime.messages import GenerationRequest, GuidedDecoding
+from gemma4_runtime.messages import GenerationRequest, GuidedDecoding, SamplingParams
 
 __all__ = ["Preparer"]
 
@@ -99,6 +100,8 @@ class Preparer:
         )
         if sampling.guided is not None and self._trial is not None and not guide_known:
             self._trial.check(sampling.guided)
+        if sampling.guided is not None and self._capabilities.compiler == "xgrammar":
+            sampling = self._without_control(sampling)
         return GenerationRequest(
             key=key,
             input_ids=ids,
@@ -111,6 +114,13 @@ class Preparer:
             deadline=None if timeout is None else now + timeout / 1000,
             arrival=now,
         )
+
+    def _without_control(self, sampling: SamplingParams) -> SamplingParams:
+        """xgrammar takes the literal of a control token for text, but nobody reads it as such."""
+        assert self._answers is not None
+        control = self._answers.special - set(sampling.stop_token_ids)
+        banned = dict.fromkeys((*sampling.bad_token_ids, *sorted(control)))
+        return msgspec.structs.replace(sampling, bad_token_ids=tuple(banned))
 
     def verdict(self, values: Mapping[str, Any]) -> str:
         """What is wrong with an answer under a guide; "" when nothing is. ``values``: the guide as

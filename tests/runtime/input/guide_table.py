@@ -157,10 +157,10 @@ enforced(
     obj(o=obj(p=obj(q=I))), {"type": "object", "unevaluatedProperties": True},
     {"type": "object", "dependentRequired": {}}, {"type": "object", "properties": {"a": I}, "required": []},
 )  # fmt: skip
-refused(
-    "object counts", "Properties", {"type": "object", "minProperties": 1, "additionalProperties": I},
+enforced(
+    "object counts", {"type": "object", "minProperties": 1, "additionalProperties": I},
     {"type": "object", "maxProperties": 2, "additionalProperties": I},
-    {"type": "object", "minProperties": 2, "maxProperties": 3, "additionalProperties": S}, runtime="trt",
+    {"type": "object", "minProperties": 2, "maxProperties": 3, "additionalProperties": S},
 )  # fmt: skip
 refused(
     "object counts",
@@ -214,7 +214,7 @@ refused(
 )  # fmt: skip
 refused(
     "all of",
-    "nsatisfiable",
+    "cannot be enforced",
     {"allOf": [S, I]},
     {"type": "integer", "minimum": 5, "maximum": 3},
     {"type": "string", "minLength": 5, "maxLength": 2},
@@ -300,6 +300,37 @@ enforced(
     "openapi 3.0", obj(a={"type": "string", "nullable": True}, b={"type": "integer", "format": "int32"}, c={"type": "string", "format": "byte"}),
     obj(n={"type": "number", "minimum": 0, "exclusiveMinimum": True, "maximum": 9}, x={"type": "string", "example": "e", "xml": {"name": "x"}}),
 )  # fmt: skip
+
+
+def refused_by_trt(says: str, *schemas: Any) -> None:
+    """Rows above that llama.cpp enforces."""
+    for schema in schemas:
+        (refusals,) = [refusals for _, other, refusals in ROWS if repr(other) == repr(schema)]
+        assert not refusals
+        refusals["trt"] = says
+
+
+refused_by_trt("without its type", {"minLength": 2}, {"format": "date"})
+refused_by_trt("without a type", {"minimum": 3})
+refused_by_trt(
+    "a quote, backslash or control",
+    pattern("^\\t$"),
+    pattern("^\\n$"),
+    pattern("^\\\\$"),
+    pattern('^"$'),
+)
+refused_by_trt("alternatives without a group", pattern("^a|b$"))
+refused_by_trt(
+    "pattern beside", {"type": "string", "pattern": "^[a-z]+$", "minLength": 2, "maxLength": 5}
+)
+refused_by_trt("maximum 18446744073709549568", {"type": "integer", "format": "uint64"})
+refused_by_trt("allOf", {"type": "string", "format": "email", "pattern": "@example\\.com$"})
+refused_by_trt("format beside a length", {"type": "string", "format": "uuid", "maxLength": 36})
+refused_by_trt("the property", obj(**{"a b": S, "": I, 'q"': B}))
+refused_by_trt(
+    "$ref '#/$defs/a~0b'",
+    {"$defs": {"a~b": I, "c/d": S}, "anyOf": [{"$ref": "#/$defs/a~0b"}, {"$ref": "#/$defs/c~1d"}]},
+)
 
 STARTS = {
     '{"type": "string", "pattern": "y$"}': b'"xy',
