@@ -107,7 +107,7 @@ def raw_worker(engine: Path, slots: int, threads: int, tokens: int, prompts: Pro
         ids = prompts.ids(index)
         body = payload(
             GenerationRequest(key="", input_ids=ids, sampling=sampling),
-            prompt=ids, max_tokens=count_wanted, banned=(1, 50, 106), byte_ids=frozenset(), window=64,
+            prompt=ids, max_tokens=count_wanted, banned=(1, 50, 106), grammar=None, window=64,
         )  # fmt: skip
         del body["verbose"], body["return_progress"]
         started, first, count = time.monotonic(), 0.0, 0

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from gemma4_runtime.errors import invalid
 from gemma4_runtime.messages import SamplingParams
 
-__all__ = ["CAPABILITIES", "NO_SEQUENCES", "Capabilities", "Conflict", "refuse_conflicts"]
+__all__ = [
+    "CAPABILITIES",
+    "NO_SEQUENCES",
+    "Capabilities",
+    "Compiler",
+    "Conflict",
+    "Enforcer",
+    "refuse_conflicts",
+]
+
+Compiler = Literal["llguidance", "xgrammar"]
+Enforcer = Literal["wheel", "package"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +34,10 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """``guides``: kinds of guided decoding. ``lacks``: option -> why this runtime cannot.
-    ``conflicts``: see :func:`refuse_conflicts`.
+    """``guides``: kinds of guided decoding. ``enforcer``: whose llguidance tries them: the one in
+    the xllamacpp wheel, or the Python package where the runtime's own compiler cannot be asked.
+    ``compiler``: what the runtime makes of a JSON schema, and so which words it gets.
+    ``lacks``: option -> why this runtime cannot. ``conflicts``: see :func:`refuse_conflicts`.
 
     ``most_regex_size`` and ``most_grammar_size``: parts of a guide when its counted repeats are
     written out (:func:`~gemma4_runtime.input.repeats.expanded_size`). llguidance needs 10 ms for a
@@ -31,6 +45,8 @@ class Capabilities:
     repeated class with the whole vocabulary."""
 
     guides: frozenset[str] = frozenset({"json", "json_schema", "regex", "grammar"})
+    enforcer: Enforcer = "package"
+    compiler: Compiler = "llguidance"
     lacks: dict[str, str] = field(default_factory=dict)
     conflicts: tuple[Conflict, ...] = ()
     most_regex_size: int = 10_000
@@ -66,6 +82,7 @@ NO_SEQUENCES = (
 
 CAPABILITIES = {
     "llama_cpp": Capabilities(
+        enforcer="wheel",
         lacks={
             "bad_sequences": "llama.cpp can ban single tokens only, and this word is several; "
             "ban a shorter word or filter the output"
@@ -92,6 +109,9 @@ CAPABILITIES = {
         },
     ),
     "tensorrt_llm": Capabilities(
-        lacks={"bad_sequences": NO_SEQUENCES}, most_regex_size=2000, most_grammar_size=10_000
+        compiler="xgrammar",
+        lacks={"bad_sequences": NO_SEQUENCES},
+        most_regex_size=2000,
+        most_grammar_size=10_000,
     ),
 }

@@ -41,10 +41,12 @@ GuideKind = Literal["json", "json_schema", "regex", "grammar"]
 
 
 class GuidedDecoding(msgspec.Struct, frozen=True, array_like=True):
-    """Constrained output. ``guide`` is the schema (JSON text), regex or grammar; "" for json."""
+    """Constrained output. ``guide`` is the schema (JSON text), regex or grammar; "" for json.
+    ``asked`` is a schema with its patterns as in ECMA-262, by which the answer is checked."""
 
     kind: GuideKind
     guide: str = ""
+    asked: str = ""
 
 
 class SamplingParams(msgspec.Struct, frozen=True, array_like=True):

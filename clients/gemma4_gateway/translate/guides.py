@@ -15,6 +15,8 @@ from gemma4_gateway.schemas.tools import JsonObjectFormat, JsonSchemaFormat, Res
 __all__ = ["Guide", "format_guide", "named_tool_schema", "pick_guide", "required_tools_schema"]
 
 _MOST_CALLS = 16
+_DOCUMENT = ("$schema", "$id")
+"""Of a whole document, which the parameters of a tool are no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,8 @@ def required_tools_schema(tools: Sequence[Tool], *, one: bool) -> str:
 def _closed(parameters: dict[str, Any] | None) -> dict[str, Any]:
     """A schema of an object that has no other properties than those declared: a model that may
     add properties can add them for ever."""
-    schema = {"type": "object"} | (parameters or {})
+    named = {key: value for key, value in (parameters or {}).items() if key not in _DOCUMENT}
+    schema = {"type": "object"} | named
     if schema.get("properties") or not parameters:
         return {"additionalProperties": False} | schema
     return schema

@@ -8,12 +8,14 @@ refused before the engine sees it.
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
-from llguidance import LLMatcher, LLTokenizer
-
+from gemma4_runtime.capabilities import Enforcer
+from gemma4_runtime.engines.guide_chars import wanted_characters
 from gemma4_runtime.engines.guides import guide_grammar
+from gemma4_runtime.engines.matchers import Matcher, matchers_of, missing_characters
 from gemma4_runtime.errors import invalid
 from gemma4_runtime.messages import GuidedDecoding
 
@@ -23,23 +25,33 @@ CPU_S = 0.3
 """For compiling a guide and :data:`STEPS` masks; honest ones need 0.005 to 0.05."""
 STEPS = 16
 _FIELD = "guided_decoding_guide"
+_PLACE = re.compile(r"^at \d+\(\d+\): ")
 
 
 class GuideTrial:
-    """With the tokenizer of an engine folder."""
+    """With the tokenizer of an engine folder and the llguidance of its runtime."""
 
-    def __init__(self, tokenizer_json: Path) -> None:
-        self._tokenizer = LLTokenizer(tokenizer_json.read_text(encoding="utf-8"))
+    def __init__(self, tokenizer_json: Path, *, enforcer: Enforcer) -> None:
+        self._matcher_of = matchers_of(tokenizer_json, enforcer=enforcer)
+        self._missing = missing_characters(tokenizer_json, enforcer=enforcer)
 
     def check(self, guided: GuidedDecoding) -> None:
         """Raises INVALID_ARGUMENT for one that does not compile, breaks or is slow. Call it where
         it can be killed: llguidance cannot be interrupted."""
         began = time.thread_time()
-        matcher = LLMatcher(self._tokenizer, guide_grammar(guided))
-        self._draw(matcher, began)
-        problem = matcher.get_error()
+        missing = self._missing(wanted_characters(guided))
+        if missing:
+            shown = ", ".join(f"{char!r} (U+{ord(char):04X})" for char in sorted(missing)[:5])
+            raise invalid(
+                _FIELD,
+                f"{shown}: no token of this model, and llama.cpp cannot join byte tokens under a "
+                "guide; use other characters",
+            )
+        matcher = self._matcher_of(guide_grammar(guided))
+        problem = "" if matcher.error() else self._draw(matcher, began)
+        problem = matcher.error() or problem
         if problem:
-            raise invalid(_FIELD, f"cannot be used: {problem.splitlines()[0][:300]}")
+            raise invalid(_FIELD, f"cannot be enforced: {_said(problem)}")
         took = time.thread_time() - began
         if took > CPU_S:
             raise invalid(
@@ -49,16 +61,28 @@ class GuideTrial:
             )
 
     @staticmethod
-    def _draw(matcher: LLMatcher, began: float) -> None:
-        """A token from the middle of each mask, so that not only the first branch is tried."""
+    def _draw(matcher: Matcher, began: float) -> str:
+        """A token from the middle of each mask, so that not only the first branch is tried. Returns
+        what is wrong."""
         for _ in range(STEPS):
-            if matcher.is_error() or matcher.is_stopped() or time.thread_time() - began > CPU_S:
-                return
-            mask = int.from_bytes(matcher.compute_bitmask(), "little")
+            if matcher.is_stopped() or time.thread_time() - began > CPU_S:
+                return ""
+            mask = matcher.mask()
             count = mask.bit_count()
             if not count:
-                return
-            matcher.consume_token(_bit(mask, count // 2))
+                return "no token can come next; the parts of the guide contradict each other"
+            matcher.consume([_bit(mask, count // 2)])
+        return ""
+
+
+def _said(problem: str) -> str:
+    """llguidance puts the place in the grammar that was made of the guide before the cause, and its
+    own state below it."""
+    lines = problem.splitlines()
+    first = _PLACE.sub("", lines[0])
+    if first.endswith(":") and len(lines) > 1:
+        first += " " + lines[-1] if lines[-1].startswith("error") else ""
+    return first[:300]
 
 
 def _bit(mask: int, number: int) -> int:

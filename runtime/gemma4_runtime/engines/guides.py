@@ -1,28 +1,19 @@
-"""Guides as llguidance grammars: the form that llama.cpp takes, and the check that all runtimes
-share."""
+"""Guides as llguidance grammars: the form that llama.cpp takes, and that answers are checked by."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from llguidance import LLMatcher
 from llguidance.gbnf_to_lark import gbnf_to_lark
 
 from gemma4_runtime.errors import invalid
 from gemma4_runtime.messages import GuidedDecoding
 
-__all__ = ["guide_grammar", "llguidance_grammar"]
+__all__ = ["guide_grammar"]
 
 _FIELD = "guided_decoding_guide"
 _HEAD = "%llguidance {}\n"
-
-
-def llguidance_grammar(guided: GuidedDecoding) -> str:
-    """:func:`guide_grammar`, which llguidance has looked at."""
-    grammar = guide_grammar(guided)
-    _validate(grammar)
-    return grammar
 
 
 def guide_grammar(guided: GuidedDecoding) -> str:
@@ -49,17 +40,11 @@ def _lark(grammar: str) -> str:
     return lark
 
 
-def _validate(grammar: str) -> None:
-    problem = LLMatcher.validate_grammar(grammar)
-    if problem:
-        raise invalid(_FIELD, f"cannot be used: {problem.splitlines()[0]}")
-
-
 def _json_grammar(schema: dict[str, Any]) -> str:
     """llguidance's grammar of a schema, with fixed white space: left free, a model that is forced
     into JSON can fill its whole budget with spaces."""
     spacing = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-    return _HEAD + "start: %json " + json.dumps({"x-guidance": spacing} | schema)
+    return _HEAD + "start: %json " + json.dumps(schema | {"x-guidance": spacing})
 
 
 def _slashed(pattern: str) -> str:

@@ -17,6 +17,8 @@ import xllamacpp
 
 from gemma4_runtime.capabilities import CAPABILITIES, refuse_conflicts
 from gemma4_runtime.engines.base import EngineInfo, EngineStats, TokenSink
+from gemma4_runtime.engines.guides import guide_grammar
+from gemma4_runtime.engines.llama_guides import LlamaGuides
 from gemma4_runtime.engines.llama_payload import payload
 from gemma4_runtime.engines.llama_penalties import Penalties
 from gemma4_runtime.engines.queue import Job, RequestQueue
@@ -24,6 +26,7 @@ from gemma4_runtime.errors import RequestError, Status, internal, invalid
 from gemma4_runtime.machine import compute_threads
 from gemma4_runtime.manifest import LlamaCppOptions
 from gemma4_runtime.messages import GenerationRequest
+from gemma4_runtime.output.vocab import TokenTable
 
 __all__ = ["LlamaCppEngine", "load_server"]
 
@@ -52,7 +55,7 @@ class LlamaCppEngine:
         max_queued: int,
         max_total_tokens: int,
         vocab_size: int,
-        byte_ids: frozenset[int],
+        table: TokenTable,
         options: LlamaCppOptions,
         threads: int | None = None,
     ) -> None:
@@ -67,8 +70,8 @@ class LlamaCppEngine:
             chunk_interval_s=_CHUNK_INTERVAL_S,
         )
         self._queue = RequestQueue(info)
-        self._byte_ids = byte_ids
         self._server = load_server(model, info, options, threads)
+        self._guides = LlamaGuides(table, self._server)
         self._threads = [
             Thread(target=self._work, name=f"slot-{i}", daemon=True) for i in range(slots)
         ]
@@ -136,6 +139,11 @@ class LlamaCppEngine:
         banned: tuple[int, ...],
     ) -> str:
         """Until ``answer`` has ``most`` tokens, in as many calls as the penalties need."""
+        guided = job.request.sampling.guided
+        grammar = None if guided is None else guide_grammar(guided)
+        if grammar is not None:
+            self._guides.check(grammar)
+            banned = (*banned, *self._guides.banned)
         while not job.cancelled:
             body = payload(
                 job.request,
@@ -143,7 +151,7 @@ class LlamaCppEngine:
                 max_tokens=most - len(answer),
                 banned=banned,
                 bias=penalties.bias(answer),
-                byte_ids=self._byte_ids,
+                grammar=grammar,
                 window=self.info.max_total_tokens,
             )
             reader = _EventReader(job, answer, turns=penalties.turns(answer))

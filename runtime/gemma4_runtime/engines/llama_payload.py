@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gemma4_runtime.engines.guides import llguidance_grammar
 from gemma4_runtime.engines.seeds import call_seed
 from gemma4_runtime.messages import GenerationRequest
 
@@ -23,12 +22,12 @@ def payload(
     max_tokens: int,
     banned: tuple[int, ...],
     bias: Mapping[int, float],
-    byte_ids: frozenset[int],
+    grammar: str | None,
     window: int,
 ) -> dict[str, Any]:
     """JSON body of a completion that goes on after the ids ``answer``. ``banned`` are ids with no
-    chance, ``bias`` is added to logits; ``window`` is how many tokens the penalties look back on,
-    prompt included."""
+    chance, ``bias`` is added to logits; ``grammar`` is a guide that llguidance has taken;
+    ``window`` is how many tokens the penalties look back on, prompt included."""
     sampling = request.sampling
     biases: dict[int, float | bool] = dict(bias)
     biases |= dict.fromkeys((*banned, *sampling.bad_token_ids), False)
@@ -55,11 +54,8 @@ def payload(
     }
     if sampling.log_probs:
         body["n_probs"] = 1
-    if sampling.guided is not None:
-        # llama.cpp would only log a grammar that it cannot use, and generate without it.
-        body["grammar"] = llguidance_grammar(sampling.guided)
-        # Our GGUF stores byte tokens as literal text, which a grammar would take at its word.
-        biases |= dict.fromkeys(byte_ids, False)
+    if grammar is not None:
+        body["grammar"] = grammar
     if biases:
         body["logit_bias"] = [[token, value] for token, value in biases.items()]
     return body

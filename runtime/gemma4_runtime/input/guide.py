@@ -8,11 +8,14 @@ from typing import Any
 
 from gemma4_runtime.capabilities import Capabilities
 from gemma4_runtime.errors import invalid
+from gemma4_runtime.input.guide_schema import plain_schema, reachable, rust_patterns
 from gemma4_runtime.input.json_text import load_json
 from gemma4_runtime.input.regex_bound import check_regex
 from gemma4_runtime.input.repeats import expanded_size
 from gemma4_runtime.input.schema_bound import bound_schema
 from gemma4_runtime.input.schema_check import check_schema
+from gemma4_runtime.input.schema_drafts import modern
+from gemma4_runtime.input.xgrammar_schema import for_xgrammar
 from gemma4_runtime.limits import Limits
 from gemma4_runtime.messages import GuidedDecoding
 
@@ -46,22 +49,27 @@ def read_guide(
     elif not guide:
         raise invalid(_FIELD, f"is missing for type {kind}")
     if kind == "json_schema":
-        guide = _schema(guide, limits, capabilities, reach)
-    elif kind == "regex":
+        return _schema(guide, limits, capabilities, reach)
+    if kind == "regex":
         check_regex(_FIELD, guide, most_size=capabilities.most_regex_size)
     elif kind == "grammar":
         _check_grammar(guide, capabilities)
     return GuidedDecoding(kind, guide)
 
 
-def _schema(guide: str, limits: Limits, capabilities: Capabilities, reach: int) -> str:
-    schema = load_json(_FIELD, guide, limits, most_values=limits.max_guide_values)
+def _schema(guide: str, limits: Limits, capabilities: Capabilities, reach: int) -> GuidedDecoding:
+    schema = modern(load_json(_FIELD, guide, limits, most_values=limits.max_guide_values))
     if not isinstance(schema, dict):
         raise invalid(_FIELD, "a JSON schema is an object")
     check_schema(_FIELD, schema, most_regex_size=capabilities.most_regex_size)
-    if bound_schema(_FIELD, schema, reach=reach):
-        return json.dumps(schema, ensure_ascii=False)
-    return guide
+    bound_schema(_FIELD, schema, reach=reach)
+    plain_schema(_FIELD, schema)
+    asked = json.dumps(schema, ensure_ascii=False)
+    if capabilities.compiler == "xgrammar":
+        for_xgrammar(_FIELD, reachable(_FIELD, schema))
+    else:
+        rust_patterns(_FIELD, schema)
+    return GuidedDecoding("json_schema", json.dumps(schema, ensure_ascii=False), asked)
 
 
 def _check_grammar(guide: str, capabilities: Capabilities) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy.typing as npt
 
 from gemma4_runtime.capabilities import Capabilities
+from gemma4_runtime.engines.guide_answer import GuideAnswer
 from gemma4_runtime.engines.guide_trial import GuideTrial
 from gemma4_runtime.errors import invalid
 from gemma4_runtime.input.chat import parse_messages
@@ -20,7 +22,7 @@ from gemma4_runtime.input.text import GUARD, PromptTokenizer
 from gemma4_runtime.input.tools import parse_tools
 from gemma4_runtime.limits import Limits
 from gemma4_runtime.manifest import CHAT_TEMPLATE
-from gemma4_runtime.messages import GenerationRequest
+from gemma4_runtime.messages import GenerationRequest, GuidedDecoding, SamplingParams
 
 __all__ = ["Preparer"]
 
@@ -40,7 +42,16 @@ class Preparer:
         self.limits = limits
         self._capabilities = capabilities
         self._tokenizer = PromptTokenizer(folder / "tokenizer.json")
-        self._trial = GuideTrial(folder / "tokenizer.json") if capabilities.guides else None
+        self._trial = (
+            GuideTrial(folder / "tokenizer.json", enforcer=capabilities.enforcer)
+            if capabilities.guides
+            else None
+        )
+        self._answers = (
+            GuideAnswer(folder / "tokenizer.json", enforcer=capabilities.enforcer)
+            if capabilities.guides
+            else None
+        )
         longest = self._tokenizer.longest
         self._most_prompt_bytes = limits.max_prompt_tokens * longest
         self._reach = limits.max_total_tokens * longest
@@ -98,6 +109,8 @@ class Preparer:
         )
         if sampling.guided is not None and self._trial is not None and not guide_known:
             self._trial.check(sampling.guided)
+        if sampling.guided is not None and self._capabilities.compiler == "xgrammar":
+            sampling = self._without_control(sampling)
         return GenerationRequest(
             key=key,
             input_ids=ids,
@@ -110,6 +123,22 @@ class Preparer:
             deadline=None if timeout is None else now + timeout / 1000,
             arrival=now,
         )
+
+    def _without_control(self, sampling: SamplingParams) -> SamplingParams:
+        """xgrammar takes the literal of a control token for text, but nobody reads it as such."""
+        assert self._answers is not None
+        control = self._answers.special - set(sampling.stop_token_ids)
+        banned = dict.fromkeys((*sampling.bad_token_ids, *sorted(control)))
+        return msgspec.structs.replace(sampling, bad_token_ids=tuple(banned))
+
+    def verdict(self, values: Mapping[str, Any]) -> str:
+        """What is wrong with an answer under a guide; "" when nothing is. ``values``: the guide as
+        it was prepared, with ``asked``, ``text`` (bytes) and ``complete``."""
+        assert self._answers is not None
+        guided = GuidedDecoding(
+            values["guided_decoding_guide_type"], values["guided_decoding_guide"], values["asked"]
+        )
+        return self._answers.problem(guided, values["text"], complete=values["complete"])
 
     def _check_kind(self, values: Mapping[str, Any]) -> bool:
         """True for chat, False for raw text."""

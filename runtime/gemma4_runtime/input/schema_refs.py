@@ -10,7 +10,7 @@ from gemma4_runtime.errors import invalid
 from gemma4_runtime.input.schema_check import TOOL_REGEX_SIZE, check_schema
 from gemma4_runtime.input.schema_drafts import LISTS, MAPS, SCHEMAS
 
-__all__ = ["Expansion"]
+__all__ = ["Expansion", "resolve"]
 
 _MOST_DEPTH = 64
 _INDEX = re.compile(r"[0-9]{1,6}\Z")
@@ -66,7 +66,7 @@ class Expansion:
 
     def _target(self, field: str, root: dict[str, Any], place: str) -> Any:
         """A valid schema: what ``#/$defs/a`` is in ``root``."""
-        target = _found(field, root, place)
+        target = resolve(field, root, place)
         if isinstance(target, bool):
             return target
         if not isinstance(target, dict):
@@ -127,7 +127,9 @@ def _size(value: Any) -> int:
     return 1
 
 
-def _found(field: str, root: Any, place: str) -> Any:
+def resolve(field: str, root: Any, place: str) -> Any:
+    """What the reference ``place`` leads to in ``root``. INVALID_ARGUMENT for one that leads
+    elsewhere or nowhere."""
     if not place.startswith("#/") and place != "#":
         raise invalid(
             field, f"$ref {place!r} leads out of this schema; only #/... can be read; copy it here"

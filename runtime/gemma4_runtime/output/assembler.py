@@ -25,6 +25,10 @@ from gemma4_runtime.output.vocab import TokenTable
 
 __all__ = ["StreamAssembler"]
 
+_MOST_GUIDED = 256 << 10
+"""Bytes of an answer that are checked against its guide; reading and validating as much JSON takes
+about 0.1 s."""
+
 
 class StreamAssembler:
     """One answer. Not thread-safe. ``prompt_tokens`` is only reported.
@@ -53,7 +57,12 @@ class StreamAssembler:
         self._log_probs: list[float] = []
         self._sum = 0.0
         self._text_tokens = TextTokens() if sampling.log_probs else None
+        guided = sampling.guided is not None and request.channel == "content"
+        self._guided = bytearray() if guided else None
+        self._special = table.special
         self.completion_tokens = 0
+        self.complete = False
+        """The model ended the answer by a control token; no limit and no stop string did."""
         self.finish_reason: str = ""
         self.next_index = 0
         if request.echo:
@@ -76,6 +85,7 @@ class StreamAssembler:
                 self._log_probs.append(log_probs[position])
                 self._sum += log_probs[position]
             if token in self._stop_ids:
+                self.complete = token in self._special
                 self.finish("stop")
             else:
                 self._apply(self._splitter.push(token))
@@ -89,6 +99,11 @@ class StreamAssembler:
         self._apply(self._splitter.finish(cut=reason == "length"))
         if not self.done:
             self._close(reason)
+
+    def guided_answer(self) -> bytes | None:
+        """The content, to be checked against the guide; None without one, and beyond
+        :data:`_MOST_GUIDED`."""
+        return None if self._guided is None else bytes(self._guided)
 
     def pending(self) -> bool:
         """True when :meth:`take` would carry something for the client."""
@@ -171,6 +186,10 @@ class StreamAssembler:
 
     def _show(self, channel: Channel, data: bytes) -> None:
         self._segments.append(Segment(channel, data))
+        if channel == "content" and self._guided is not None:
+            self._guided += data
+            if len(self._guided) > _MOST_GUIDED:
+                self._guided = None
         if channel == "content" and self._text_tokens is not None:
             self._text_tokens.show(len(data))
 

@@ -66,7 +66,7 @@ class PreparationClient:
         self,
         values: dict[str, Any],
         *,
-        kind: Literal["request", "tokens"],
+        kind: Literal["request", "tokens", "verdict"],
         done: Done,
         gone: Callable[[], bool],
         request_id: str = "",

@@ -179,7 +179,7 @@ class Service:
     def _take(self, connection: _Connection, work: Work) -> None:
         lane = lane_of(
             work.values,
-            guide_known=work.values in self._worker.known,
+            guide_known=work.kind == "verdict" or work.values in self._worker.known,
             most_messages=self._most_messages,
         )
         if lane is Lane.AT_ONCE:

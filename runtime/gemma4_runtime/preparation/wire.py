@@ -33,14 +33,15 @@ _LENGTH = struct.Struct("<I")
 
 
 class Work(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """Prepare a request ("request") or give the ids of a text or a chat ("tokens").
+    """Prepare a request ("request"), give the ids of a text or a chat ("tokens"), or say whether
+    an answer keeps to its guide ("verdict").
 
     ``values`` are checked inputs by name (:func:`~gemma4_runtime.input.tensors.read_inputs`).
     ``arrival`` is seconds of :func:`time.monotonic`.
     """
 
     number: int
-    kind: Literal["request", "tokens"]
+    kind: Literal["request", "tokens", "verdict"]
     values: dict[str, Any]
     request_id: str = ""
     key: str = ""
@@ -58,7 +59,8 @@ class Ping(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Answer(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """``data``: an encoded :class:`~gemma4_runtime.messages.GenerationRequest`, or token ids."""
+    """``data``: an encoded :class:`~gemma4_runtime.messages.GenerationRequest`, token ids, or
+    what is wrong with an answer."""
 
     number: int
     data: bytes

@@ -60,6 +60,8 @@ class Worker:
         """The data of an Answer. ``step`` is called with each input that is worked on. Raises
         :class:`~gemma4_runtime.errors.RequestError`."""
         values = work.values
+        if work.kind == "verdict":
+            return self._preparer.verdict(values).encode()
         if work.kind == "tokens":
             return array(_IDS, self._preparer.token_ids(values, step=step)).tobytes()
         request = self._preparer.prepare_values(

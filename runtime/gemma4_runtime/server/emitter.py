@@ -24,6 +24,7 @@ from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.server.access_log import log_event
 from gemma4_runtime.server.backlog import Backlog
 from gemma4_runtime.server.feed import Entry, Feeds, Poll
+from gemma4_runtime.server.guide_judge import Judge
 from gemma4_runtime.server.record import RequestRecord, record_of
 from gemma4_runtime.server.stream import Place, Stream, Transport
 from gemma4_runtime.server.watch import CHECK_S, expiry, to_check
@@ -43,8 +44,8 @@ class _Signal(Enum):
 
 class Emitter:
     """Owns streams of an engine. Thread-safe; see the module docstring. ``in_flight`` is told how
-    many streams more or less are open; ``on_tick`` is called every :data:`_TICK_S` seconds in the
-    emitter's thread."""
+    many streams more or less are open; ``judge`` looks at answers that have a guide; ``on_tick`` is
+    called every :data:`_TICK_S` seconds in the emitter's thread."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class Emitter:
         in_flight: Callable[[int], None],
         on_end: Callable[[RequestRecord], None],
         on_tick: Callable[[], None] | None,
+        judge: Judge | None = None,
     ) -> None:
         self._engine = engine
         self._pace_s = engine.info.chunk_interval_s
@@ -63,6 +65,7 @@ class Emitter:
         self._in_flight = in_flight
         self._on_end = on_end
         self._on_tick = on_tick
+        self._judge = judge
         self._ready: SimpleQueue[Stream | _Signal] = SimpleQueue()
         self._feeds = Feeds(lambda: self._ready.put(_Signal.WAKE))
         self._streams: dict[str, Stream] = {}
@@ -205,7 +208,7 @@ class Emitter:
         return [stream for stream in batch if isinstance(stream, Stream)]
 
     def _serve(self, stream: Stream, now: float) -> None:
-        if stream.closed:
+        if stream.closed or stream.judging:
             return
         if not stream.ending and self._must_wait(stream, now):
             self._held.setdefault(stream)
@@ -246,6 +249,11 @@ class Emitter:
             return
         if not assembler.done:
             assembler.finish("length" if end.reason == "length" else "stop")
+        if self._must_be_judged(stream):
+            return
+        if stream.verdict is not None:
+            self._fail(stream, stream.verdict)
+            return
         timings = {
             "queue": end.queue_s,
             "prefill": end.prefill_s,
@@ -255,6 +263,16 @@ class Emitter:
         chunk = assembler.take(timings=timings)
         self._close(stream)
         self._send(stream, chunk, final=True)
+
+    def _must_be_judged(self, stream: Stream) -> bool:
+        """True while the end of an answer waits for the look at its guide; the stream is served
+        again then."""
+        if self._judge is None or stream.judged:
+            return False
+        stream.judging = True
+        if not self._judge.ask(stream, stream.judge):
+            stream.judging, stream.judged = False, True
+        return stream.judging or not stream.judged
 
     def _send(self, stream: Stream, chunk: Chunk, *, final: bool) -> None:
         """By the feed, or by the stream's own way."""

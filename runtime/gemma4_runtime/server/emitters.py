@@ -14,6 +14,7 @@ from gemma4_runtime.server.backlog import Backlog
 from gemma4_runtime.server.board import Board, Field
 from gemma4_runtime.server.emitter import Emitter
 from gemma4_runtime.server.feed import Poll
+from gemma4_runtime.server.guide_judge import Judge
 from gemma4_runtime.server.record import RequestRecord
 from gemma4_runtime.server.stream import Place, Transport
 
@@ -49,6 +50,7 @@ class Emitters:
         board: Board,
         *,
         on_end: Callable[[RequestRecord], None] = lambda record: None,
+        judge: Judge | None = None,
     ) -> None:
         self._engine = engine
         self._board = board
@@ -58,7 +60,7 @@ class Emitters:
             Emitter(
                 engine, table,
                 backlog=self._backlog, in_flight=self._in_flight.change, on_end=on_end,
-                on_tick=None if number else self._tick,
+                on_tick=None if number else self._tick, judge=judge,
             )
             for number in range(_COUNT)
         ]  # fmt: skip

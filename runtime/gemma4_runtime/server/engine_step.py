@@ -17,11 +17,13 @@ from gemma4_runtime.messages import (
     decode_request,
 )
 from gemma4_runtime.output.vocab import load_token_table
+from gemma4_runtime.preparation.client import PreparationClient
 from gemma4_runtime.server.access_log import log_event, log_request
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.control import CONTROL_NAME, ControlServer
 from gemma4_runtime.server.emitters import Emitters
 from gemma4_runtime.server.feed import Poll, parse_place
+from gemma4_runtime.server.guide_judge import GuideJudge
 from gemma4_runtime.server.loss import LossWatch
 from gemma4_runtime.server.request_check import RequestCheck
 from gemma4_runtime.server.seal import Kind, Sealer
@@ -50,7 +52,10 @@ class EngineStep:
         self._releasing = Lock()
         self.sealer = Sealer(self._board.key)
         self._check = RequestCheck(self._engine.info)
-        self._emitters = Emitters(self._engine, table, self._board, on_end=log_request)
+        self._checks = PreparationClient(settings.run_dir)
+        self._emitters = Emitters(
+            self._engine, table, self._board, on_end=log_request, judge=GuideJudge(self._checks)
+        )
         self._loss = LossWatch(self._engine, self._board, abort=self._emitters.abort_all)
         self._control = ControlServer(settings.run_dir / CONTROL_NAME, self._command)
         info = self._engine.info
@@ -79,6 +84,7 @@ class EngineStep:
         """Orderly end; open streams are failed as UNAVAILABLE."""
         self._control.close()
         self._release()
+        self._checks.close()
         self._board.close()
 
     def _release(self) -> None:

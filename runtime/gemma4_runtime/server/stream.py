@@ -67,6 +67,9 @@ class Stream:
         self.first_token: float | None = None
         self.closed = False
         self.end: EngineFinish | RequestError | None = None
+        self.judging = self.judged = False
+        """Somebody looks, or has looked, whether the answer keeps to its guide."""
+        self.verdict: RequestError | None = None
         self._wake = wake
         self._lock = Lock()
         self._inbox: list[tuple[Sequence[int], Sequence[float] | None]] = []
@@ -93,6 +96,11 @@ class Stream:
             if self._woken:
                 return
             self._woken = True
+        self._wake(self)
+
+    def judge(self, verdict: RequestError | None) -> None:
+        """The answer was looked at; ``verdict`` is what the client is told instead of its end."""
+        self.verdict, self.judged, self.judging = verdict, True, False
         self._wake(self)
 
     @property

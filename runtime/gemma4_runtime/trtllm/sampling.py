@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gemma4_runtime.capabilities import NO_SEQUENCES
-from gemma4_runtime.engines.guides import llguidance_grammar
+from gemma4_runtime.engines.guides import guide_grammar
+from gemma4_runtime.engines.package_llguidance import validate
 from gemma4_runtime.engines.seeds import call_seed
 from gemma4_runtime.errors import invalid
 from gemma4_runtime.messages import GuidedDecoding, SamplingParams
@@ -66,7 +67,7 @@ def refuse(sampling: SamplingParams, features: Features) -> None:
         )
     if sampling.min_tokens:
         raise invalid("min_tokens", "cannot be combined with a guide; the guide decides the end")
-    llguidance_grammar(sampling.guided)
+    validate("guided_decoding_guide", guide_grammar(sampling.guided))
 
 
 def _refuse_with_mtp(sampling: SamplingParams, features: Features) -> None:

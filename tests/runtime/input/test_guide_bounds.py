@@ -33,7 +33,7 @@ from pathlib import Path
 from gemma4_runtime.engines.guide_trial import GuideTrial
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.messages import GuidedDecoding
-trial = GuideTrial(Path(sys.argv[1]))
+trial = GuideTrial(Path(sys.argv[1]), enforcer="wheel")
 try:
     trial.check(GuidedDecoding(sys.argv[2], sys.stdin.read()))
 except RequestError as error:
@@ -48,7 +48,7 @@ def read(kind, text, runtime="llama_cpp"):
 
 @pytest.fixture(scope="module")
 def trial(checkpoint):
-    return GuideTrial(checkpoint / "tokenizer.json")
+    return GuideTrial(checkpoint / "tokenizer.json", enforcer="wheel")
 
 
 def test_the_tables_are_long_enough():

@@ -188,3 +188,17 @@ def test_options_arrive(preparer):
     assert (request.stream, request.echo) == (False, "Hi")
     assert request.sampling.stop == ("a", "b")
     assert request.sampling.seed == 2**63 + 1
+
+
+def test_control_tokens_are_banned_where_their_literals_are_text(checkpoint, table):
+    """xgrammar would take ``<|tool_call>`` for eleven characters of a string."""
+    limits = Limits(max_prompt_tokens=500, max_total_tokens=600)
+    guided = {"guided_decoding_guide_type": "json", "text_input": "Hi"}
+    for runtime, banned in (("tensorrt_llm", True), ("llama_cpp", False)):
+        preparer = Preparer(checkpoint, limits=limits, capabilities=CAPABILITIES[runtime])
+        made = preparer.prepare_values(guided, request_id="", key="k", now=0.0).sampling
+        expected = table.special - set(made.stop_token_ids) if banned else set()
+        assert set(made.bad_token_ids) == expected
+        assert not preparer.prepare_values(
+            {"text_input": "Hi"}, request_id="", key="k", now=0.0
+        ).sampling.bad_token_ids

@@ -12,7 +12,7 @@ from gemma4_runtime.server.emitters import Emitters
 def stack(tmp_path, table):
     made = []
 
-    def build(**options):
+    def build(*, judge=None, **options):
         board = Board(tmp_path / "board", create=True)
         engine = SyntheticEngine(
             **(
@@ -28,7 +28,7 @@ def stack(tmp_path, table):
             )
         )
         records = []
-        emitter = Emitters(engine, table, board, on_end=records.append)
+        emitter = Emitters(engine, table, board, on_end=records.append, judge=judge)
         made.append((emitter, engine))
         return emitter, engine, board, records
 

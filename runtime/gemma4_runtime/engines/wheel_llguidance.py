@@ -1,0 +1,168 @@
+"""llguidance's C API (``parser/llguidance.h`` of 1.0.1) as the xllamacpp wheel exports it.
+
+llama.cpp enforces guides with the llguidance that is linked into the wheel. It is another version
+than the Python package of that name, and takes other schemas. So what a guide can do is asked here,
+of the very code that will enforce it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import xllamacpp.xllamacpp
+
+from gemma4_runtime.output.vocab import TokenTable
+
+__all__ = ["WheelMatcher", "WheelTokenizer", "library"]
+
+_SPECIAL = b"\xff"
+"""Before the bytes of a token that no text can match."""
+_END = b"<turn|>"
+_ERROR_BYTES = 1024
+
+
+class _Limits(ctypes.Structure):
+    _fields_ = (
+        ("max_items_in_row", ctypes.c_size_t),
+        ("initial_lexer_fuel", ctypes.c_uint64),
+        ("step_lexer_fuel", ctypes.c_uint64),
+        ("step_max_items", ctypes.c_size_t),
+        ("max_lexer_states", ctypes.c_size_t),
+        ("max_grammar_size", ctypes.c_size_t),
+        ("precompute_large_lexemes", ctypes.c_bool),
+    )
+
+
+class _ConstraintInit(ctypes.Structure):
+    _fields_ = (
+        ("tokenizer", ctypes.c_void_p),
+        ("log_buffer_level", ctypes.c_uint32),
+        ("log_stderr_level", ctypes.c_uint32),
+        ("ff_tokens_ok", ctypes.c_bool),
+        ("backtrack_ok", ctypes.c_bool),
+        ("limits", _Limits),
+        ("room", ctypes.c_uint8 * 256),  # for what a later version may write
+    )
+
+
+class _TokenizerInit(ctypes.Structure):
+    _fields_ = (
+        ("vocab_size", ctypes.c_uint32),
+        ("tok_eos", ctypes.c_uint32),
+        ("token_lens", ctypes.POINTER(ctypes.c_uint32)),
+        ("token_bytes", ctypes.c_char_p),
+        ("tokenizer_json", ctypes.c_char_p),
+        ("tokenize_assumes_string", ctypes.c_bool),
+        ("tokenize_fn", ctypes.c_void_p),
+        ("use_approximate_greedy_tokenize_fn", ctypes.c_bool),
+        ("tokenize_user_data", ctypes.c_void_p),
+        ("slices", ctypes.c_void_p),
+    )
+
+
+@cache
+def library() -> Any:
+    """The shared library, with the types of what is called here."""
+    found = ctypes.CDLL(xllamacpp.xllamacpp.__file__)
+    pointer, words = ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32)
+    signatures: dict[str, tuple[Any, list[Any]]] = {
+        "llg_new_tokenizer": (
+            pointer,
+            [ctypes.POINTER(_TokenizerInit), ctypes.c_char_p, ctypes.c_size_t],
+        ),
+        "llg_free_tokenizer": (None, [pointer]),
+        "llg_constraint_init_set_defaults": (None, [ctypes.POINTER(_ConstraintInit), pointer]),
+        "llg_new_matcher": (
+            pointer,
+            [ctypes.POINTER(_ConstraintInit), ctypes.c_char_p, ctypes.c_char_p],
+        ),
+        "llg_free_matcher": (None, [pointer]),
+        "llg_matcher_get_error": (ctypes.c_char_p, [pointer]),
+        "llg_matcher_compute_mask_into": (ctypes.c_int32, [pointer, words, ctypes.c_size_t]),
+        "llg_matcher_get_mask_byte_size": (ctypes.c_size_t, [pointer]),
+        "llg_matcher_consume_tokens": (ctypes.c_int32, [pointer, words, ctypes.c_size_t]),
+        "llg_matcher_is_accepting": (ctypes.c_bool, [pointer]),
+        "llg_matcher_is_stopped": (ctypes.c_bool, [pointer]),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(found, name)
+        function.restype, function.argtypes = result, arguments
+    return found
+
+
+class WheelTokenizer:
+    """The tokens of ``table`` as llguidance sees them: byte tokens are bytes (without
+    ``byte_tokens`` they match nothing), control tokens match no text, ``<turn|>`` ends an answer.
+    Never freed: llama.cpp may hold it."""
+
+    def __init__(self, table: TokenTable, *, byte_tokens: bool = True) -> None:
+        special = table.special if byte_tokens else table.special | table.byte_ids
+        self.end_id = table.pieces.index(_END)
+        pieces = [
+            _SPECIAL + piece if token in special or not piece else piece
+            for token, piece in enumerate(table.pieces)
+        ]
+        lengths = (ctypes.c_uint32 * len(pieces))(*map(len, pieces))
+        setup = _TokenizerInit(
+            vocab_size=len(pieces),
+            tok_eos=self.end_id,
+            token_lens=lengths,
+            token_bytes=b"".join(pieces),
+            tokenize_assumes_string=True,
+            use_approximate_greedy_tokenize_fn=True,
+        )
+        problem = ctypes.create_string_buffer(_ERROR_BYTES)
+        self.handle: int | None = library().llg_new_tokenizer(
+            ctypes.byref(setup), problem, _ERROR_BYTES
+        )
+        if not self.handle:
+            raise RuntimeError(f"llguidance cannot use the tokenizer: {problem.value!r}")
+
+
+class WheelMatcher:
+    """One guide, ``grammar`` in llguidance's Lark. One thread at a time."""
+
+    def __init__(self, tokenizer: WheelTokenizer, grammar: str) -> None:
+        lib = library()
+        setup = _ConstraintInit()
+        lib.llg_constraint_init_set_defaults(ctypes.byref(setup), tokenizer.handle)
+        setup.log_stderr_level = 0
+        self._handle = lib.llg_new_matcher(
+            ctypes.byref(setup), b"lark", grammar.encode().replace(b"\0", b"\\x00")
+        )
+
+    def __del__(self) -> None:
+        handle = self.__dict__.pop("_handle", None)
+        if handle:
+            library().llg_free_matcher(handle)
+
+    def error(self) -> str:
+        """ "" while there is none."""
+        found: bytes | None = library().llg_matcher_get_error(self._handle)
+        return (found or b"").decode(errors="replace")
+
+    def mask(self) -> int:
+        """Bit ``n`` is set when token ``n`` may come next; 0 in an error."""
+        lib = library()
+        size = lib.llg_matcher_get_mask_byte_size(self._handle)
+        words = (ctypes.c_uint32 * (size // 4))()
+        if lib.llg_matcher_compute_mask_into(self._handle, words, size):
+            return 0
+        return int.from_bytes(bytes(words), "little")
+
+    def consume(self, tokens: Sequence[int]) -> bool:
+        """Go on by ``tokens``; False when the guide does not allow them, which is an error."""
+        words = (ctypes.c_uint32 * len(tokens))(*tokens)
+        failed: int = library().llg_matcher_consume_tokens(self._handle, words, len(tokens))
+        return not failed
+
+    def is_accepting(self) -> bool:
+        """What was consumed is a whole answer."""
+        return bool(library().llg_matcher_is_accepting(self._handle))
+
+    def is_stopped(self) -> bool:
+        """Nothing more may come; also true in an error."""
+        return bool(library().llg_matcher_is_stopped(self._handle))
