@@ -73,7 +73,7 @@ format: $(VENV)/.dev ## Format the code.
 test: $(VENV)/.dev lint ## Lint, and run every test, also against a real server.
 	$(BIN)/python -m pytest $(ARGS)
 
-test-unit: $(VENV)/.test ## Run the fast tests: no server, no torch, under 3 minutes.
+test-unit: $(VENV)/.test ## Run the fast tests: no server, no torch.
 	$(BIN)/python -m pytest --unit $(ARGS)
 
 coverage: $(VENV)/.test ## Run the fast tests and print which lines they cover; there is no gate.
