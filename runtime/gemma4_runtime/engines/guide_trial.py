@@ -21,8 +21,9 @@ from gemma4_runtime.messages import GuidedDecoding
 
 __all__ = ["CPU_S", "GuideTrial"]
 
-CPU_S = 0.3
-"""For compiling a guide and :data:`STEPS` masks; honest ones need 0.005 to 0.05."""
+CPU_S = 0.5
+"""For compiling a guide and :data:`STEPS` masks; honest ones need 0.005 to 0.05,
+``multipleOf`` 86400 0.3."""
 STEPS = 16
 _FIELD = "guided_decoding_guide"
 _PLACE = re.compile(r"^at \d+\(\d+\): ")

@@ -16,6 +16,8 @@ __all__ = ["LlamaGuides"]
 
 _LOCK = Lock()
 _FIRST = '%llguidance {}\nstart: "a" | "b"'
+_ENDS = (b"<eos>", b"<turn|>")
+"""One of them llama.cpp takes for the end of what a guide allows."""
 _PROOF = "\U00010fff"
 """A character that no vocabulary has as a token."""
 
@@ -31,8 +33,8 @@ class LlamaGuides:
         self._tokenizer = WheelTokenizer(table, byte_tokens=can_replace())
         self._static = Static() if can_replace() else None
         self._state = (0, 0)
-        literal = table.byte_ids | table.special
-        self.banned = tuple(sorted(literal - {self._tokenizer.end_id}))
+        ends = {table.pieces.index(text) for text in _ENDS}
+        self.banned = tuple(sorted((table.byte_ids | table.special) - ends))
         if self._static is not None:
             self._teach(self._static)
 

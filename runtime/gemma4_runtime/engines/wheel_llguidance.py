@@ -73,6 +73,7 @@ def library() -> Any:
             pointer,
             [ctypes.POINTER(_TokenizerInit), ctypes.c_char_p, ctypes.c_size_t],
         ),
+        "llg_clone_tokenizer": (pointer, [pointer]),
         "llg_free_tokenizer": (None, [pointer]),
         "llg_constraint_init_set_defaults": (None, [ctypes.POINTER(_ConstraintInit), pointer]),
         "llg_new_matcher": (
@@ -96,7 +97,7 @@ def library() -> Any:
 class WheelTokenizer:
     """The tokens of ``table`` as llguidance sees them: byte tokens are bytes (without
     ``byte_tokens`` they match nothing), control tokens match no text, ``<turn|>`` ends an answer.
-    Never freed: llama.cpp may hold it."""
+    Never freed: a process has one, for as long as it lives."""
 
     def __init__(self, table: TokenTable, *, byte_tokens: bool = True) -> None:
         special = table.special if byte_tokens else table.special | table.byte_ids

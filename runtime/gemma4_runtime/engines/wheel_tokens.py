@@ -50,11 +50,16 @@ class Static:
         return self._vocab.value or 0, self._tokenizer.value or 0
 
     def replace(self, tokenizer: WheelTokenizer) -> None:
-        """For the guides to come; none may begin meanwhile. The old one is not freed, since a slot
-        may hold a sampler that uses it. Raises :class:`RuntimeError` before the first guide."""
+        """For the guides to come; none may begin meanwhile. As llama.cpp does when the vocabulary
+        changes: the variable owns what it holds, and samplers have clones of it. Raises
+        :class:`RuntimeError` before the first guide."""
         if 0 in self.state():
             raise RuntimeError("llama.cpp has not made a tokenizer for guides")
-        self._tokenizer.value = tokenizer.handle
+        old, self._tokenizer.value = (
+            self._tokenizer.value,
+            library().llg_clone_tokenizer(tokenizer.handle),
+        )
+        library().llg_free_tokenizer(old)
 
 
 @cache

@@ -1,12 +1,12 @@
 """Guides as people send them: OpenAI's and Anthropic's examples, pydantic's and zod's output, OpenAPI,
-Kubernetes, and every keyword that llguidance knows. None of them may be refused."""
+Kubernetes, and every keyword that llguidance knows. llama.cpp may refuse none of them."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-__all__ = ["HONEST"]
+__all__ = ["HONEST", "NOT_BY_XGRAMMAR"]
 
 S, I, N, B = (  # noqa: E741
     {"type": kind} for kind in ("string", "integer", "number", "boolean")
@@ -107,3 +107,9 @@ OTHERS = [
     ("json", "any", ""),
 ]  # fmt: skip
 HONEST = [("json_schema", name, json.dumps(schema)) for name, schema in SCHEMAS.items()] + OTHERS
+
+NOT_BY_XGRAMMAR = {
+    "currency": "multipleOf", "quarter hours": "multipleOf", "milliseconds of a day": "multipleOf",
+    "allOf of two": "allOf",
+}  # fmt: skip
+"""Names of those that TensorRT-LLM refuses, and the keyword."""

@@ -1,0 +1,95 @@
+"""Guides in the real llama.cpp: every character can be written, and nothing runs free."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from gemma4_build.pipeline import build_engine
+from gemma4_build.progress import SilentReporter
+from gemma4_build.request import BuildRequest
+from gemma4_runtime.engines import llama_guides
+from gemma4_runtime.engines.factory import create_engine
+from gemma4_runtime.engines.wheel_tokens import Static, can_replace
+from gemma4_runtime.manifest import read_manifest
+from gemma4_runtime.messages import GuidedDecoding
+from gemma4_runtime.settings import Settings
+from runtime.engines.harness import EOS, run
+
+
+@pytest.fixture(scope="module")
+def folder(checkpoint, tmp_path_factory):
+    out = tmp_path_factory.mktemp("guides") / "engine"
+    build_engine(
+        BuildRequest(
+            checkpoint=checkpoint, out=out, precision="f32", slots=2, max_total_tokens=600,
+            skip_verify=True,
+        ),
+        SilentReporter(),
+    )  # fmt: skip
+    return out
+
+
+@pytest.fixture
+def load(folder, table):
+    made = []
+
+    def one():
+        settings = Settings(folder, folder, threads=1)
+        made.append(create_engine(folder, read_manifest(folder), table, settings))
+        return made[-1]
+
+    yield one
+    for engine in made:
+        engine.close()
+
+
+def text(engine, table, encode, kind, guide, **options):
+    guide = guide if isinstance(guide, str) else json.dumps(guide)
+    sink = run(engine, encode("Hi"), guided=GuidedDecoding(kind, guide), max_tokens=60, **options)
+    assert sink.ends[0].reason == "stop"
+    assert not set(sink.ids[:-1]) & table.special
+    return b"".join(table.pieces[token] for token in sink.ids if token not in EOS).decode()
+
+
+CHARACTERS = ["😀", "\u2028", "鱻𠮷", "🏳️‍🌈", "é", "\U0010fffd", "a😀b"]
+
+
+def test_the_pinned_wheel_can():
+    assert can_replace()
+
+
+def test_characters_that_are_no_tokens(load, table, encode):
+    engine = load()
+    for wanted in CHARACTERS:
+        assert text(engine, table, encode, "regex", wanted) == wanted
+        assert text(engine, table, encode, "grammar", f'root ::= "{wanted}"') == wanted
+        assert json.loads(text(engine, table, encode, "json_schema", {"enum": [wanted]})) == wanted
+        hot = {"temperature": 5.0, "top_k": 0, "top_p": 1.0, "seed": 5}
+        assert text(engine, table, encode, "regex", f"[{wanted[0]}]{{3}}", **hot) == wanted[0] * 3
+
+
+def test_each_engine_of_a_process_has_its_own(load, table, encode):
+    first = load()
+    second = load()
+    for engine in (first, second, first, second):
+        assert text(engine, table, encode, "regex", "😀{2}") == "😀😀"
+
+
+def test_a_wheel_without_the_variable(load, table, encode, monkeypatch):
+    monkeypatch.setattr(llama_guides, "can_replace", lambda: False)
+    engine = load()
+    assert set(engine._guides.banned) >= table.byte_ids
+    hot = {"temperature": 5.0, "top_k": 0, "top_p": 1.0}
+    for seed in range(5):
+        assert text(engine, table, encode, "regex", "[a-z<>|]{3}", seed=seed, **hot)
+    assert json.loads(text(engine, table, encode, "json_schema", {"enum": ["a", "b"]})) in (
+        "a",
+        "b",
+    )
+
+
+def test_an_engine_that_does_not_keep_to_guides_does_not_start(load, monkeypatch):
+    monkeypatch.setattr(Static, "replace", lambda self, tokenizer: None)
+    with pytest.raises(RuntimeError, match="does not keep to a guide"):
+        load()
