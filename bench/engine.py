@@ -35,6 +35,7 @@ from gemma4_client.wire import build_request
 from gemma4_runtime.engines.base import EngineInfo
 from gemma4_runtime.engines.llama_cpp import load_server
 from gemma4_runtime.engines.llama_payload import payload
+from gemma4_runtime.engines.turn_grammar import TurnTokens
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
 from gemma4_runtime.output.vocab import load_token_table
@@ -100,6 +101,7 @@ def raw_worker(engine: Path, slots: int, threads: int, tokens: int, prompts: Pro
         "llama_cpp", "", manifest.precision, slots, 0, manifest.limits.max_total_tokens, 0
     )
     server = load_server(engine / "model.gguf", info, manifest.llama_cpp, threads)
+    turn_tokens = TurnTokens.of(load_token_table(engine / "tokenizer.json"))
 
     def ask(index: int) -> Result:
         count_wanted = budget(index, tokens)
@@ -108,6 +110,7 @@ def raw_worker(engine: Path, slots: int, threads: int, tokens: int, prompts: Pro
         body = payload(
             GenerationRequest(key="", input_ids=ids, sampling=sampling),
             prompt=ids, max_tokens=count_wanted, banned=(1, 50, 106), byte_ids=frozenset(), window=64,
+            turn_tokens=turn_tokens,
         )  # fmt: skip
         del body["verbose"], body["return_progress"]
         started, first, count = time.monotonic(), 0.0, 0

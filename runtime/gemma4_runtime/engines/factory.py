@@ -46,7 +46,7 @@ def create_engine(
             max_queued=max_queued,
             max_total_tokens=limits.max_total_tokens,
             vocab_size=manifest.model.vocab_size,
-            byte_ids=table.byte_ids,
+            table=table,
             options=manifest.llama_cpp,
             threads=settings.threads,
         )

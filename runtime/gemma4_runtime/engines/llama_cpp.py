@@ -18,10 +18,12 @@ import xllamacpp
 from gemma4_runtime.engines.base import EngineInfo, EngineStats, TokenSink
 from gemma4_runtime.engines.llama_payload import payload
 from gemma4_runtime.engines.queue import Job, RequestQueue
+from gemma4_runtime.engines.turn_grammar import TurnTokens
 from gemma4_runtime.errors import RequestError, Status, internal, invalid
 from gemma4_runtime.machine import compute_threads
 from gemma4_runtime.manifest import LlamaCppOptions
 from gemma4_runtime.messages import GenerationRequest
+from gemma4_runtime.output.vocab import TokenTable
 
 __all__ = ["LlamaCppEngine", "load_server"]
 
@@ -50,7 +52,7 @@ class LlamaCppEngine:
         max_queued: int,
         max_total_tokens: int,
         vocab_size: int,
-        byte_ids: frozenset[int],
+        table: TokenTable,
         options: LlamaCppOptions,
         threads: int | None = None,
     ) -> None:
@@ -65,7 +67,8 @@ class LlamaCppEngine:
             chunk_interval_s=_CHUNK_INTERVAL_S,
         )
         self._queue = RequestQueue(info)
-        self._byte_ids = byte_ids
+        self._byte_ids = table.byte_ids
+        self._turn_tokens = TurnTokens.of(table)
         self._server = load_server(model, info, options, threads)
         self._threads = [
             Thread(target=self._work, name=f"slot-{i}", daemon=True) for i in range(slots)
@@ -132,6 +135,7 @@ class LlamaCppEngine:
             max_tokens=max_tokens,
             banned=banned,
             byte_ids=self._byte_ids,
+            turn_tokens=self._turn_tokens,
             window=self.info.max_total_tokens,
         )
         reader = _EventReader(job, produced, wants_log_probs=job.request.sampling.log_probs)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from gemma4_runtime.engines.guides import llguidance_grammar
+from gemma4_runtime.engines.turn_grammar import TurnTokens, turn_grammar
 from gemma4_runtime.messages import GenerationRequest
 
 __all__ = ["payload"]
@@ -21,6 +22,7 @@ def payload(
     max_tokens: int,
     banned: tuple[int, ...],
     byte_ids: frozenset[int],
+    turn_tokens: TurnTokens,
     window: int,
 ) -> dict[str, Any]:
     """JSON body of a completion. ``banned`` are ids with no chance; ``window`` is how many tokens
@@ -51,6 +53,8 @@ def payload(
     if sampling.guided is not None:
         # llama.cpp would only log a grammar that it cannot use, and generate without it.
         body["grammar"] = llguidance_grammar(sampling.guided)
+        if sampling.prelude is not None:
+            body["grammar"] = turn_grammar(body["grammar"], sampling.prelude, turn_tokens)
         # Our GGUF stores byte tokens as literal text, which a grammar would take at its word.
         bias |= dict.fromkeys(byte_ids, False)
     if bias:

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import numpy.typing as npt
 
 from gemma4_runtime.capabilities import Capabilities
@@ -14,12 +15,13 @@ from gemma4_runtime.engines.guide_trial import GuideTrial
 from gemma4_runtime.errors import invalid
 from gemma4_runtime.input.chat import parse_messages
 from gemma4_runtime.input.chat_template import ChatTemplate
+from gemma4_runtime.input.prelude import check_tool_options, read_prelude
 from gemma4_runtime.input.sampling import load_defaults, sampling_params
 from gemma4_runtime.input.tensors import read_inputs
 from gemma4_runtime.input.text import GUARD, PromptTokenizer
 from gemma4_runtime.input.tools import parse_tools
 from gemma4_runtime.limits import Limits
-from gemma4_runtime.messages import GenerationRequest
+from gemma4_runtime.messages import CallForm, GenerationRequest
 
 __all__ = ["Preparer"]
 
@@ -64,9 +66,11 @@ class Preparer:
         timeout = values.get("timeout_ms")
         if timeout is not None and not 1 <= timeout <= self.limits.max_timeout_ms:
             raise invalid("timeout_ms", f"{timeout} is not in 1 to {self.limits.max_timeout_ms}")
+        check_tool_options(values)
         field = "messages" if chat else "text_input"
+        tools: list[CallForm] = []
         if chat:
-            ids = self.chat_ids(values, step=step)
+            ids, tools = self._chat(values, step)
         else:
             step(field)
             ids = self.text_ids(values[field])
@@ -89,6 +93,9 @@ class Preparer:
         )
         if sampling.guided is not None and self._trial is not None and not guide_known:
             self._trial.check(sampling.guided)
+        if sampling.guided is not None:
+            prelude = read_prelude(values, tools, thought=self._thought(values, ids))
+            sampling = msgspec.structs.replace(sampling, prelude=prelude)
         return GenerationRequest(
             key=key,
             input_ids=ids,
@@ -100,6 +107,7 @@ class Preparer:
             echo="" if values.get("exclude_input_in_output", True) else values[field],
             deadline=None if timeout is None else now + timeout / 1000,
             arrival=now,
+            one_call=values.get("parallel_tool_calls") is False,
         )
 
     def _check_kind(self, values: Mapping[str, Any]) -> bool:
@@ -109,7 +117,7 @@ class Preparer:
             raise invalid("messages", "text_input is given too; send one of them")
         if not chat and not text:
             raise invalid("text_input", "is missing, and so is messages; send one of them")
-        for name in ("tools", "enable_thinking"):
+        for name in ("tools", "tool_choice", "parallel_tool_calls", "enable_thinking"):
             if name in values and not chat:
                 raise invalid(name, "needs messages; text_input is a prompt that you rendered")
         if chat and values.get("exclude_input_in_output") is False:
@@ -147,6 +155,12 @@ class Preparer:
     ) -> list[int]:
         """Ids of ``messages`` (and ``tools``, ``enable_thinking``), rendered up to the model's
         turn."""
+        return self._chat(values, step)[0]
+
+    def _chat(
+        self, values: Mapping[str, Any], step: Callable[[str], None]
+    ) -> tuple[list[int], list[CallForm]]:
+        """The ids, and what may be called."""
         guard = self._tokenizer.guard
         tools: list[dict[str, Any]] = []
         if "tools" in values:
@@ -156,7 +170,8 @@ class Preparer:
         messages = parse_messages(values["messages"], self.limits, guard)
         self._check_fits("messages", sum(map(_bytes_of, messages)))
         rendered = self.render(messages, tools, thinking=values.get("enable_thinking", False))
-        return self._tokenizer.encode_rendered(rendered)
+        called = [CallForm(tool["function"]["name"]) for tool in tools]
+        return self._tokenizer.encode_rendered(rendered), called
 
     def render(
         self,
@@ -177,6 +192,18 @@ class Preparer:
                 f"{self.limits.max_prompt_tokens} tokens, which hold at most "
                 f"{self._most_prompt_bytes} bytes; shorten it",
             )
+
+    def _thought(self, values: Mapping[str, Any], ids: list[int]) -> Literal["none", "may", "open"]:
+        """Whether one comes before the answer. A prompt that the caller rendered asks for it with
+        ``<|think|>``, and ends with an empty thought where none shall come."""
+        if self._in_thought(ids):
+            return "open"
+        control = self._tokenizer.control
+        if "messages" in values:
+            thinking = values.get("enable_thinking", False)
+        else:
+            thinking = control["<|think|>"] in ids and ids[-1] != control["<channel|>"]
+        return "may" if thinking else "none"
 
     def _in_thought(self, ids: list[int]) -> bool:
         control = self._tokenizer.control

@@ -49,6 +49,7 @@ class StreamAssembler:
         self._segments: list[Segment] = []
         self._calls: list[ToolCall] = []
         self._calls_made = 0
+        self._one_call = request.one_call
         self._ids: list[int] = []
         self._log_probs: list[float] = []
         self._sum = 0.0
@@ -128,6 +129,8 @@ class StreamAssembler:
                 call = ToolCall(call_id(self._key, self._calls_made), event[1], event[2])
                 self._calls.append(call)
                 self._calls_made += 1
+                if self._one_call:
+                    self._close("stop")
                 continue
             _, channel, data, number = event
             if channel == "content" and self._text_tokens is not None:

@@ -22,6 +22,7 @@ class ControlIds:
     call_open: int
     call_close: int
     quote: int
+    response_open: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,5 +75,6 @@ def load_token_table(tokenizer_json: Path) -> TokenTable:
         call_open=find("<|tool_call>"),
         call_close=find("<tool_call|>"),
         quote=find('<|"|>'),
+        response_open=find("<|tool_response>"),
     )
     return TokenTable(tuple(pieces), frozenset(special), frozenset(byte_ids), control)

@@ -19,7 +19,8 @@ from typing import Any
 from gemma4_runtime.capabilities import NO_SEQUENCES
 from gemma4_runtime.engines.guides import llguidance_grammar
 from gemma4_runtime.errors import invalid
-from gemma4_runtime.messages import GuidedDecoding, SamplingParams
+from gemma4_runtime.messages import GuidedDecoding, Prelude, SamplingParams
+from gemma4_runtime.trtllm.structural_tag import structural_tag
 
 __all__ = ["Features", "guide_arguments", "refuse", "sampling_arguments"]
 
@@ -32,6 +33,7 @@ class Features:
     """What the loaded arguments allow."""
 
     guided: bool
+    structural_tags: bool
     mtp: bool
     mtp_penalties: bool
 
@@ -41,6 +43,7 @@ class Features:
         config = args.get("speculative_config") or {}
         return cls(
             guided=args.get("guided_decoding_backend") is not None,
+            structural_tags=args.get("guided_decoding_backend") == "xgrammar",
             mtp=bool(config),
             mtp_penalties=bool(config.get("enable_penalty", False)),
         )
@@ -62,6 +65,12 @@ def refuse(sampling: SamplingParams, features: Features) -> None:
     if sampling.min_tokens:
         raise invalid("min_tokens", "cannot be combined with a guide; the guide decides the end")
     llguidance_grammar(sampling.guided)
+    if sampling.prelude is not None and not features.structural_tags:
+        raise invalid(
+            "guided_decoding_guide_type",
+            "a guide beside thoughts or tool calls needs guided_decoding_backend xgrammar in "
+            "llm_args.yaml; ask without enable_thinking and with tool_choice none",
+        )
 
 
 def _refuse_with_mtp(sampling: SamplingParams, features: Features) -> None:
@@ -120,8 +129,10 @@ def sampling_arguments(
     return arguments
 
 
-def guide_arguments(guided: GuidedDecoding) -> dict[str, Any]:
+def guide_arguments(guided: GuidedDecoding, prelude: Prelude | None) -> dict[str, Any]:
     """Keyword arguments of ``GuidedDecodingParams``. xgrammar's EBNF is llama.cpp's GBNF."""
+    if prelude is not None:
+        return {"structural_tag": structural_tag(guided, prelude)}
     if guided.kind == "json":
         return {"json_object": True}
     if guided.kind == "json_schema":

@@ -32,7 +32,7 @@ def open_decoder(model: Path, args: dict[str, Any]) -> LlamaCppEngine:
         max_queued=_UNBOUNDED,
         max_total_tokens=args["max_seq_len"] or manifest.model.context_length,
         vocab_size=manifest.model.vocab_size,
-        byte_ids=load_token_table(model / "tokenizer.json").byte_ids,
+        table=load_token_table(model / "tokenizer.json"),
         options=manifest.llama_cpp,
         threads=1,
     )

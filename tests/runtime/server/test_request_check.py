@@ -7,8 +7,10 @@ import pytest
 from gemma4_runtime.engines.base import EngineInfo
 from gemma4_runtime.errors import RequestError, Status
 from gemma4_runtime.messages import (
+    CallForm,
     GenerationRequest,
     GuidedDecoding,
+    Prelude,
     SamplingParams,
     decode_request,
     encode,
@@ -37,6 +39,8 @@ SAMPLING = [
     ("bad_sequences", ((1, 2000),)), ("bad_sequences", ((),)), ("stop", ("",)),
     ("stop", ("x",) * 5000), ("bad_sequences", ((1,),) * 5000),
     ("guided", GuidedDecoding("regex", "x" * (2**20 + 1))),
+    ("prelude", Prelude("may", (CallForm("f"),) * 5000)),
+    ("prelude", Prelude("may", (CallForm("f", "x" * (2**20 + 1)),))),
 ]  # fmt: skip
 
 
@@ -49,7 +53,8 @@ def test_every_field_has_a_case():
     fields = {*GenerationRequest.__struct_fields__, *SamplingParams.__struct_fields__}
     # Text and flags, for which every value is one.
     assert fields - checked == {
-        "sampling", "stream", "channel", "parse_tools", "echo", "log_probs"
+        "sampling", "stream", "channel", "parse_tools", "echo", "log_probs",
+        "one_call",
     }  # fmt: skip
 
 
