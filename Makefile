@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: setup serve chat gateway load test test-fresh test-fuzz test-faults test-endurance lint format \
+.PHONY: setup serve chat gateway load test test-xgrammar test-fresh test-fuzz test-faults test-endurance lint format \
   bench bench-clients bench-host bench-agreement bench-host-ttft bench-meter clean
 .DEFAULT_GOAL := setup
 
@@ -62,6 +62,19 @@ format: $(VENV)/.dev
 
 test: $(VENV)/.dev lint
 	$(BIN)/python -m pytest $(ARGS)
+
+# The structural tags of TensorRT-LLM, walked through xgrammar itself; it brings PyTorch.
+XGRAMMAR := 0.1.25 0.1.32 0.2.9
+XGRAMMAR_VENV := .venv-xgrammar
+$(XGRAMMAR_VENV)/.created: | $(VENV)/.created
+	$(BIN)/python -m venv --clear $(XGRAMMAR_VENV)
+	$(XGRAMMAR_VENV)/bin/python -m pip --disable-pip-version-check --quiet install -c $(LOCK) \
+	  torch tokenizers msgspec pydantic transformers
+	@touch $@
+
+test-xgrammar: $(XGRAMMAR_VENV)/.created
+	@for version in $(XGRAMMAR); do $(XGRAMMAR_VENV)/bin/python -m pip --disable-pip-version-check \
+	  --quiet install xgrammar==$$version && $(XGRAMMAR_VENV)/bin/python tests/xgrammar || exit 1; done
 
 # README's commands in containers that have nothing; needs podman. See tests/fresh/README.md.
 BASES ?= bookworm
@@ -122,4 +135,4 @@ bench-meter: $(VENV)/.dev
 	$(BIN)/python bench/meter.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(AIPERF_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(AIPERF_VENV) $(XGRAMMAR_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -22,7 +22,7 @@ _HEAD = "%llguidance {}\n"
 
 _VALUES = r"""object: "{" "}" | "{" pair ("," pair)* "}"
 pair: KEY ":" value
-KEY: /[^:{}\[\],"<>\s]{1,64}/
+KEY: /[^:={}\[\],"'<>|\s]{1,64}( [^:={}\[\],"'<>|\s]{1,64}){0,7}/
 value: string | NUMBER | "true" | "false" | "null" | object | array
 array: "[" "]" | "[" value ("," value)* "]"
 NUMBER: /-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?/

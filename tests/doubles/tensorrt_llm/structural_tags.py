@@ -4,31 +4,55 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, Literal
 
 from gemma4_runtime.messages import CallForm, GuidedDecoding, Prelude
 
-_NAMES = re.compile(r'^name ::= ((?:"[\w.\-]+"(?: \| )?)+)$', re.MULTILINE)
+_NAMES = re.compile(r'root ::= "<\|tool_call>call:" \(((?:"[\w.\-]+"(?: \| )?)+)\)')
+_EMPTY, _END = 'root ::= ""', 'root ::= "" | "<|tool_response>"'
 
 
 def read_structural_tag(text: str) -> tuple[GuidedDecoding, Prelude]:
     """Of ``sequence[thought, or[calls, form]]``, where thought and calls may be absent. Raises
     :class:`ValueError` for anything else."""
-    tag = _exactly(json.loads(text), "structural_tag", "format")
-    rest, thought, tools = tag["format"], "none", ()
+    rest = _exactly(json.loads(text), "structural_tag", "format")["format"]
+    thought: Literal["none", "may", "open"] = "none"
+    tools: tuple[CallForm, ...] = ()
     if rest["type"] == "sequence":
         first, rest = _exactly(rest, "sequence", "elements")["elements"]
-        rule = _grammar(first).splitlines()[0]
-        thought = "open" if rule == 'root ::= text "<channel|>"' else "may"
-        if thought == "may" and rule != 'root ::= "" | "<|channel>" text "<channel|>"':
-            raise ValueError(f"no thought: {rule}")
+        thought = "open" if first["type"] == "tag" else "may"
+        if thought == "may":
+            empty, first = _exactly(first, "or", "elements")["elements"]
+            _same(_grammar(empty), _EMPTY)
+        _until(first, "" if thought == "open" else "<|channel>", "<channel|>")
     if rest["type"] == "or":
         calls, rest = _exactly(rest, "or", "elements")["elements"]
-        names = _NAMES.search(_grammar(calls))
-        if names is None:
-            raise ValueError("no names of tools")
-        tools = tuple(CallForm(json.loads(name)) for name in names[1].split(" | "))
-    return _form(rest), Prelude(thought, tools)  # type: ignore[arg-type]
+        tools = _calls(calls)
+    return _form(rest), Prelude(thought, tools)
+
+
+def _calls(calls: dict[str, Any]) -> tuple[CallForm, ...]:
+    """One call, its end or more calls."""
+    head, body, end = _exactly(calls, "sequence", "elements")["elements"]
+    names = _NAMES.fullmatch(_grammar(head))
+    if names is None:
+        raise ValueError(f"no names of tools: {head}")
+    _until(body, "{", "}<tool_call|>")
+    tools = tuple(CallForm(json.loads(name)) for name in names[1].split(" | "))
+    if end["type"] == "or":
+        end, more = _exactly(end, "or", "elements")["elements"]
+        _same(_calls(more), tools)
+    _same(_grammar(end), _END)
+    return tools
+
+
+def _until(form: dict[str, Any], begin: str, end: str) -> None:
+    _same(form, {"type": "tag", "begin": begin, "content": {"type": "any_text"}, "end": end})
+
+
+def _same(given: Any, expected: Any) -> None:
+    if given != expected:
+        raise ValueError(f"{given} is not {expected}")
 
 
 def _form(form: dict[str, Any]) -> GuidedDecoding:
