@@ -14,7 +14,6 @@ import msgspec
 __all__ = [
     "FEED_PARAMETER",
     "KEY_PARAMETER",
-    "CallForm",
     "Channel",
     "Chunk",
     "FinishReason",
@@ -49,20 +48,12 @@ class GuidedDecoding(msgspec.Struct, frozen=True, array_like=True):
     guide: str = ""
 
 
-class CallForm(msgspec.Struct, frozen=True, array_like=True):
-    """A tool that may be called: its name, and the JSON schema of its arguments when they are
-    bound to it ("" when they are free)."""
-
-    name: str
-    schema: str = ""
-
-
 class Prelude(msgspec.Struct, frozen=True, array_like=True):
     """What a guide leaves free: a thought before the guided text ("may"; "open" when the prompt
-    ends inside one), and calls of ``tools`` instead of it."""
+    ends inside one), and calls of ``tools``, by their names, instead of it."""
 
     thought: Literal["none", "may", "open"] = "none"
-    tools: tuple[CallForm, ...] = ()
+    tools: tuple[str, ...] = ()
 
 
 class SamplingParams(msgspec.Struct, frozen=True, array_like=True):

@@ -21,7 +21,7 @@ import xgrammar
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "runtime"), str(ROOT / "tests" / "runtime" / "engines")]
 
-from gemma4_runtime.messages import CallForm, GuidedDecoding, Prelude  # noqa: E402
+from gemma4_runtime.messages import GuidedDecoding, Prelude  # noqa: E402
 from gemma4_runtime.trtllm.structural_tag import structural_tag  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
 from turn_texts import ANSWERS, FORMS, NAMES, fits  # noqa: E402
@@ -58,7 +58,7 @@ def main() -> int:
     wrong = total = 0
     for form, (kind, guide, *texts) in FORMS.items():
         for thought in ("none", "may", "open"):
-            for tools in ((), tuple(map(CallForm, NAMES))):
+            for tools in ((), NAMES):
                 if thought == "none" and not tools:
                     continue  # the plain guide, no structural tag
                 tag = structural_tag(GuidedDecoding(kind, guide), Prelude(thought, tools))

@@ -74,7 +74,7 @@ def turn_grammar(form: str, prelude: Prelude, tokens: TurnTokens) -> str:
     if prelude.thought == "may":
         parts.append(f"thought: {tokens.think_open} text* {tokens.think_close}\n")
     if prelude.tools:
-        names = "|".join(re.escape(tool.name) for tool in prelude.tools)
+        names = "|".join(re.escape(name) for name in prelude.tools)
         parts += (
             f"calls: call+ {tokens.response_open}?\n",
             f'call: {tokens.call_open} "call:" NAME object {tokens.call_close}\n',

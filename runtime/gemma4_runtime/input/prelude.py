@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from gemma4_runtime.errors import invalid
-from gemma4_runtime.messages import CallForm, Prelude
+from gemma4_runtime.messages import Prelude
 
 __all__ = ["check_tool_options", "read_prelude"]
 
@@ -33,7 +33,7 @@ def check_tool_options(values: Mapping[str, Any]) -> None:
 
 def read_prelude(
     values: Mapping[str, Any],
-    tools: Sequence[CallForm],
+    tools: Sequence[str],
     *,
     thought: Literal["none", "may", "open"],
 ) -> Prelude | None:

@@ -21,7 +21,7 @@ from gemma4_runtime.input.tensors import read_inputs
 from gemma4_runtime.input.text import GUARD, PromptTokenizer
 from gemma4_runtime.input.tools import parse_tools
 from gemma4_runtime.limits import Limits
-from gemma4_runtime.messages import CallForm, GenerationRequest
+from gemma4_runtime.messages import GenerationRequest
 
 __all__ = ["Preparer"]
 
@@ -68,7 +68,7 @@ class Preparer:
             raise invalid("timeout_ms", f"{timeout} is not in 1 to {self.limits.max_timeout_ms}")
         check_tool_options(values)
         field = "messages" if chat else "text_input"
-        tools: list[CallForm] = []
+        tools: list[str] = []
         if chat:
             ids, tools = self._chat(values, step)
         else:
@@ -159,8 +159,8 @@ class Preparer:
 
     def _chat(
         self, values: Mapping[str, Any], step: Callable[[str], None]
-    ) -> tuple[list[int], list[CallForm]]:
-        """The ids, and what may be called."""
+    ) -> tuple[list[int], list[str]]:
+        """The ids, and the names of the tools."""
         guard = self._tokenizer.guard
         tools: list[dict[str, Any]] = []
         if "tools" in values:
@@ -170,7 +170,7 @@ class Preparer:
         messages = parse_messages(values["messages"], self.limits, guard)
         self._check_fits("messages", sum(map(_bytes_of, messages)))
         rendered = self.render(messages, tools, thinking=values.get("enable_thinking", False))
-        called = [CallForm(tool["function"]["name"]) for tool in tools]
+        called = [tool["function"]["name"] for tool in tools]
         return self._tokenizer.encode_rendered(rendered), called
 
     def render(

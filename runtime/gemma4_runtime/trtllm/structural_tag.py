@@ -26,7 +26,7 @@ def structural_tag(guided: GuidedDecoding, prelude: Prelude) -> str:
     """JSON text for ``GuidedDecodingParams(structural_tag=...)``."""
     rest = _form(guided)
     if prelude.tools:
-        rest = _either(_calls(" | ".join(json.dumps(tool.name) for tool in prelude.tools)), rest)
+        rest = _either(_calls(" | ".join(json.dumps(name) for name in prelude.tools)), rest)
     if prelude.thought == "may":
         rest = _sequence(_either(_grammar('root ::= ""'), _until("<|channel>", "<channel|>")), rest)
     elif prelude.thought == "open":

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, Literal
 
-from gemma4_runtime.messages import CallForm, GuidedDecoding, Prelude
+from gemma4_runtime.messages import GuidedDecoding, Prelude
 
 _NAMES = re.compile(r'root ::= "<\|tool_call>call:" \(((?:"[\w.\-]+"(?: \| )?)+)\)')
 _EMPTY, _END = 'root ::= ""', 'root ::= "" | "<|tool_response>"'
@@ -17,7 +17,7 @@ def read_structural_tag(text: str) -> tuple[GuidedDecoding, Prelude]:
     :class:`ValueError` for anything else."""
     rest = _exactly(json.loads(text), "structural_tag", "format")["format"]
     thought: Literal["none", "may", "open"] = "none"
-    tools: tuple[CallForm, ...] = ()
+    tools: tuple[str, ...] = ()
     if rest["type"] == "sequence":
         first, rest = _exactly(rest, "sequence", "elements")["elements"]
         thought = "open" if first["type"] == "tag" else "may"
@@ -31,14 +31,14 @@ def read_structural_tag(text: str) -> tuple[GuidedDecoding, Prelude]:
     return _form(rest), Prelude(thought, tools)
 
 
-def _calls(calls: dict[str, Any]) -> tuple[CallForm, ...]:
+def _calls(calls: dict[str, Any]) -> tuple[str, ...]:
     """One call, its end or more calls."""
     head, body, end = _exactly(calls, "sequence", "elements")["elements"]
     names = _NAMES.fullmatch(_grammar(head))
     if names is None:
         raise ValueError(f"no names of tools: {head}")
     _until(body, "{", "}<tool_call|>")
-    tools = tuple(CallForm(json.loads(name)) for name in names[1].split(" | "))
+    tools = tuple(json.loads(name) for name in names[1].split(" | "))
     if end["type"] == "or":
         end, more = _exactly(end, "or", "elements")["elements"]
         _same(_calls(more), tools)

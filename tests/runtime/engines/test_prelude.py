@@ -13,7 +13,6 @@ from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import (
-    CallForm,
     GenerationRequest,
     GuidedDecoding,
     Prelude,
@@ -26,7 +25,7 @@ from runtime.engines.turn_texts import FORMS, SCHEMA
 from tokenizers import Tokenizer
 
 GUIDED = GuidedDecoding("json_schema", json.dumps(SCHEMA))
-TOOLS = (CallForm("get_weather"), CallForm("get"))
+TOOLS = ("get_weather", "get")
 QUESTION = "<bos><|turn>user\nWhat is the weather in Paris?<turn|>\n<|turn>model\n"
 DECLARED = QUESTION.replace(
     "<bos>",

@@ -11,7 +11,6 @@ import pytest
 from gemma4_runtime.engines.guides import guide_grammar
 from gemma4_runtime.engines.turn_grammar import TurnTokens, turn_grammar
 from gemma4_runtime.messages import (
-    CallForm,
     GenerationRequest,
     GuidedDecoding,
     Prelude,
@@ -23,7 +22,7 @@ from tokenizers import Tokenizer
 from turn_texts import ANSWERS, FORMS, NAMES, SCHEMA, fits
 
 EOS = (1, 106, 50)
-TOOLS = tuple(CallForm(name) for name in NAMES)
+TOOLS = NAMES
 PRELUDES = [Prelude(t, c) for t in ("none", "may", "open") for c in ((), TOOLS)]
 
 

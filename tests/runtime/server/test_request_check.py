@@ -7,7 +7,6 @@ import pytest
 from gemma4_runtime.engines.base import EngineInfo
 from gemma4_runtime.errors import RequestError, Status
 from gemma4_runtime.messages import (
-    CallForm,
     GenerationRequest,
     GuidedDecoding,
     Prelude,
@@ -39,8 +38,7 @@ SAMPLING = [
     ("bad_sequences", ((1, 2000),)), ("bad_sequences", ((),)), ("stop", ("",)),
     ("stop", ("x",) * 5000), ("bad_sequences", ((1,),) * 5000),
     ("guided", GuidedDecoding("regex", "x" * (2**20 + 1))),
-    ("prelude", Prelude("may", (CallForm("f"),) * 5000)),
-    ("prelude", Prelude("may", (CallForm("f", "x" * (2**20 + 1)),))),
+    ("prelude", Prelude("may", ("f",) * 5000)),
 ]  # fmt: skip
 
 
