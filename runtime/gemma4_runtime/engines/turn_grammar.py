@@ -13,6 +13,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from llguidance import LLMatcher
+
+from gemma4_runtime.errors import internal
 from gemma4_runtime.messages import Prelude
 from gemma4_runtime.output.vocab import TokenTable
 
@@ -65,7 +68,8 @@ class TurnTokens:
 def turn_grammar(form: str, prelude: Prelude, tokens: TurnTokens) -> str:
     """``form`` is a grammar of the guided text, as
     :func:`~gemma4_runtime.engines.guides.guide_grammar` gives it. After its calls the model may
-    write the marker of a tool's response, with which it ends a turn of calls."""
+    write the marker of a tool's response, with which it ends a turn of calls. Raises INTERNAL
+    rather than give llama.cpp a grammar that it would drop."""
     thought = {"none": "", "may": "thought? ", "open": f"text* {tokens.think_close} "}
     rest = "(calls | form)" if prelude.tools else "form"
     parts = [f"start: {thought[prelude.thought]}{rest}\n"]
@@ -84,7 +88,11 @@ def turn_grammar(form: str, prelude: Prelude, tokens: TurnTokens) -> str:
         )
     inner = form.removeprefix(_HEAD)
     parts.append("form: %lark {\n" + inner + "\n}\n")
-    return _HEAD + "".join(parts)
+    grammar = _HEAD + "".join(parts)
+    problem = LLMatcher.validate_grammar(grammar)
+    if problem:
+        raise internal(f"the grammar of the answer: {problem.splitlines()[0][:300]}")
+    return grammar
 
 
 def _ranges(ids: Iterable[int]) -> str:

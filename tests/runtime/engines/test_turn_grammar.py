@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 from gemma4_runtime.engines.guides import guide_grammar
 from gemma4_runtime.engines.turn_grammar import TurnTokens, turn_grammar
+from gemma4_runtime.errors import RequestError
 from gemma4_runtime.messages import (
     GenerationRequest,
     GuidedDecoding,
@@ -80,6 +81,18 @@ def test_no_marker_stands_in_free_text(matcher, encode, table):
         allowed = {i for i in range(len(table.pieces)) if mask >> i & 1}
         assert allowed & table.special == ({end} if end is not None else set())
         assert len(allowed) > 3000
+
+
+def test_a_grammar_that_cannot_be_used_is_no_answer(table):
+    with pytest.raises(RequestError, match="the grammar of the answer"):
+        turn_grammar("%llguidance {}\nstart: nowhere", Prelude("may"), TurnTokens.of(table))
+
+
+@pytest.mark.parametrize("name", ["a", "a.b", "x-y", "_", "9", "A" * 64, ".."])
+def test_every_name_of_a_tool(matcher, encode, name):
+    made = matcher(GuidedDecoding("json"), Prelude("none", (name, "other")))
+    assert made.consume_tokens(encode(f"<|tool_call>call:{name}{{}}<tool_call|>"))
+    assert made.is_accepting()
 
 
 def test_a_long_thought_costs_the_same_each_token(matcher):
