@@ -77,8 +77,9 @@ def test_affinity_is_that_of_the_head():
 
 def test_messages_come_back_as_clients_keep_them():
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    parsed = call | {"index": 0, "function": call["function"] | {"parsed_arguments": {}}}
     kept = {
-        "role": "assistant", "content": None, "tool_calls": [call | {"index": 0}], "refusal": None,
+        "role": "assistant", "content": None, "tool_calls": [parsed], "refusal": None,
         "annotations": [], "audio": None, "function_call": None, "reasoning": "hm", "parsed": None,
     }  # fmt: skip
     result = {"role": "tool", "tool_call_id": "c", "content": "1", "name": "f"}

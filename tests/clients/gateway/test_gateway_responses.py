@@ -132,7 +132,7 @@ TURN = [
     {"type": "message", "id": "m", "role": "assistant", "status": "completed",
      "content": [{"type": "output_text", "text": "A", "annotations": [], "logprobs": []}]},
     {"type": "function_call", "id": "fc", "call_id": "c1", "name": "f", "arguments": "{}", "status": "completed"},
-    {"type": "function_call", "call_id": "c2", "name": "g", "arguments": "{}"},
+    {"type": "function_call", "call_id": "c2", "name": "g", "arguments": "{}", "parsed_arguments": {}},
     {"type": "function_call_output", "call_id": "c1", "output": "1"},
     {"type": "function_call_output", "call_id": "c2", "output": [{"type": "input_text", "text": "2"}]},
 ]  # fmt: skip

@@ -14,9 +14,12 @@ from e2e.gateway.test_gateway_openai import client  # noqa: F401 - a fixture
 from e2e.served import user
 from e2e.test_answers import generate
 from gemma4_client import AsyncClient
+from langchain_core.messages import HumanMessage, ToolMessage
+from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, ConfigDict, Field
 
 ASK = user("What is the weather in Oslo?")
+STRICT = WEATHER | {"function": WEATHER["function"] | {"strict": True}}
 RESULT = {"condition": "sunny", "temperature": 21}
 
 
@@ -134,14 +137,19 @@ def test_an_agents_loop(client, one):  # noqa: F811
 
 
 def test_parsed_helpers(client):  # noqa: F811
-    strict = json.loads(json.dumps(WEATHER))
-    strict["function"]["strict"] = True
     options = {"model": MODEL, "temperature": 0}
     chat = client.chat.completions.parse(
-        messages=ASK, tools=[strict], response_format=Report, max_tokens=300, **options
+        messages=ASK, tools=[STRICT], response_format=Report, max_tokens=300, **options
     )
-    assert chat.choices[0].message.parsed is None and chat.choices[0].message.tool_calls
-    flat = {"type": "function"} | strict["function"]
+    message = chat.choices[0].message
+    assert message.parsed is None and message.tool_calls[0].function.parsed_arguments
+    result = {"role": "tool", "tool_call_id": message.tool_calls[0].id}
+    chat = client.chat.completions.parse(
+        messages=[*ASK, message.model_dump(), result | {"content": json.dumps(RESULT)}],
+        tools=[STRICT], response_format=Report, max_tokens=300, **options,
+    )  # fmt: skip
+    assert isinstance(chat.choices[0].message.parsed, Report)
+    flat = {"type": "function"} | STRICT["function"]
     answer = client.responses.parse(
         input=ASK[0]["content"], tools=[flat], text_format=Report, max_output_tokens=300, **options
     )
@@ -149,8 +157,7 @@ def test_parsed_helpers(client):  # noqa: F811
     assert (call.type, call.name) == ("function_call", "get_weather")
     items = [
         {"role": "user", "content": ASK[0]["content"]},
-        {"type": "function_call", "call_id": call.call_id, "name": call.name,
-         "arguments": call.arguments},
+        call.model_dump(),
         {"type": "function_call_output", "call_id": call.call_id, "output": json.dumps(RESULT)},
     ]  # fmt: skip
     again = client.responses.parse(
@@ -182,3 +189,19 @@ def test_thinking_with_a_form_and_with_a_forced_call(client):  # noqa: F811
     assert [item.type for item in answer.output] == ["reasoning", "message"]
     assert Report.model_validate_json(answer.output_text)
     assert answer.usage.output_tokens_details.reasoning_tokens > 0
+
+
+@pytest.mark.parametrize("responses", [False, True])
+def test_langchain(gateway, responses):
+    model = ChatOpenAI(
+        base_url=gateway.url + "/v1", api_key="any", model=MODEL, temperature=0, max_tokens=300,
+        use_responses_api=responses,
+    ).bind_tools([STRICT], response_format=Report, strict=True)  # fmt: skip
+    messages = [HumanMessage(ASK[0]["content"])]
+    first = model.invoke(messages)
+    (call,) = first.tool_calls
+    assert (call["name"], call["args"]) == ("get_weather", {"city": "Oslo"})
+    last = model.invoke(
+        [*messages, first, ToolMessage(json.dumps(RESULT), tool_call_id=call["id"])]
+    )
+    assert not last.tool_calls and isinstance(last.additional_kwargs["parsed"], Report)
