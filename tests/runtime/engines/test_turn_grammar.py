@@ -8,9 +8,12 @@ import re
 
 import jsonschema
 import pytest
+from gemma4_runtime.capabilities import CAPABILITIES
 from gemma4_runtime.engines.guides import guide_grammar
 from gemma4_runtime.engines.turn_grammar import TurnTokens, turn_grammar
 from gemma4_runtime.errors import RequestError
+from gemma4_runtime.input.guide import read_guide
+from gemma4_runtime.limits import Limits
 from gemma4_runtime.messages import (
     GenerationRequest,
     GuidedDecoding,
@@ -19,8 +22,9 @@ from gemma4_runtime.messages import (
 )
 from gemma4_runtime.output.assembler import StreamAssembler
 from llguidance import LLMatcher, LLTokenizer
+from runtime.engines.turn_texts import ANSWERS, FORMS, NAMES, SCHEMA, fits
+from runtime.input.honest_guides import HONEST
 from tokenizers import Tokenizer
-from turn_texts import ANSWERS, FORMS, NAMES, SCHEMA, fits
 
 EOS = (1, 106, 50)
 TOOLS = NAMES
@@ -30,7 +34,12 @@ PRELUDES = [Prelude(t, c) for t in ("none", "may", "open") for c in ((), TOOLS)]
 @pytest.fixture(scope="module")
 def lark(table):
     tokens = TurnTokens.of(table)
-    return lambda guided, prelude: turn_grammar(guide_grammar(guided), prelude, tokens)
+
+    def make(guided, prelude):
+        form = guide_grammar(guided)
+        return form if prelude is None else turn_grammar(form, prelude, tokens)
+
+    return make
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +111,29 @@ def test_a_long_thought_costs_the_same_each_token(matcher):
         assert made.consume_token(600 + token % 3000)
     assert not made.get_error()
     assert made.consume_token(101)
+
+
+@pytest.mark.parametrize(("kind", "name", "text"), HONEST, ids=[name for _, name, _ in HONEST])
+def test_the_form_is_what_it_is_alone(matcher, kind, name, text):
+    """The same tokens are allowed at every step. At the first there are calls and thoughts too, and
+    all spellings of a forced beginning: alone, llguidance allows only the tokenizer's own."""
+    limits = Limits(max_prompt_tokens=2047, max_total_tokens=2048)
+    values = {"guided_decoding_guide_type": kind, "guided_decoding_guide": text}
+    guided = read_guide(values, limits, CAPABILITIES["llama_cpp"], reach=10_000)
+    alone, beside = matcher(guided, None), matcher(guided, Prelude("may", TOOLS))
+    rng = random.Random(name)
+    for step in range(40):
+        first, second = (int.from_bytes(m.compute_bitmask(), "little") for m in (alone, beside))
+        assert first & ~second == 0
+        assert first == second if step else second >> 48 & second >> 100 & 1
+        allowed = [i for i in range(first.bit_length()) if first >> i & 1 and i not in EOS]
+        if not allowed:
+            break
+        token = rng.choice(allowed)
+        assert alone.consume_token(token) and beside.consume_token(token)
+        assert alone.is_stopped() == beside.is_stopped()
+        if alone.is_stopped():
+            break
 
 
 def walk(made, rng, ends):
