@@ -92,6 +92,8 @@ def test_greedy_sends_no_filters():
 
 
 def test_features():
-    assert Features.of({"guided_decoding_backend": "xgrammar"}) == Features(True, True, False, False)
+    assert Features.of({"guided_decoding_backend": "xgrammar"}) == Features(
+        True, True, False, False
+    )
     config = {"decoding_type": "MTP", "enable_penalty": True}
     assert Features.of({"speculative_config": config}) == Features(False, False, True, True)
