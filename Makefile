@@ -12,9 +12,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: help setup serve chat gateway load lint format test test-unit coverage test-fresh test-fuzz \
-  test-random test-faults test-endurance bench bench-clients bench-host bench-host-ttft bench-meter \
-  bench-agreement clean
+.PHONY: help setup serve chat gateway load lint format test test-unit coverage test-xgrammar \
+  test-fresh test-fuzz test-random test-faults test-endurance bench bench-clients bench-host \
+  bench-host-ttft bench-meter bench-agreement clean
 .DEFAULT_GOAL := setup
 
 help: ## Show this list. ARGS='...' passes options on to a target's command.
@@ -80,6 +80,19 @@ coverage: $(VENV)/.test ## Run the fast tests and print which lines they cover; 
 	$(BIN)/python -m coverage run -m pytest --unit -q $(ARGS)
 	$(BIN)/python -m coverage report
 
+# The structural tags of TensorRT-LLM, walked through xgrammar itself; it brings PyTorch.
+XGRAMMAR := 0.1.25 0.1.32 0.2.9
+XGRAMMAR_VENV := .venv-xgrammar
+$(XGRAMMAR_VENV)/.created: | $(VENV)/.created
+	$(BIN)/python -m venv --clear $(XGRAMMAR_VENV)
+	$(XGRAMMAR_VENV)/bin/python -m pip --disable-pip-version-check --quiet install -c $(LOCK) \
+	  torch tokenizers msgspec pydantic transformers
+	@touch $@
+
+test-xgrammar: $(XGRAMMAR_VENV)/.created ## Walk TensorRT-LLM's guides through xgrammar itself.
+	@for version in $(XGRAMMAR); do $(XGRAMMAR_VENV)/bin/python -m pip --disable-pip-version-check \
+	  --quiet install xgrammar==$$version && $(XGRAMMAR_VENV)/bin/python tests/xgrammar_walk || exit 1; done
+
 # README's commands in containers that have nothing; needs podman. See tests/fresh/README.md.
 BASES ?= bookworm
 test-fresh: ## Run the README's commands in containers that have nothing.
@@ -143,4 +156,4 @@ bench-meter: $(VENV)/.dev ## Check `gemma4 load` against an engine of known pace
 	$(BIN)/python bench/meter.py $(ARGS)
 
 clean: ## Remove what was installed, built and cached.
-	rm -rf $(VENV) $(AIPERF_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) $(AIPERF_VENV) $(XGRAMMAR_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -37,7 +37,6 @@ from gemma4_runtime.engines.llama_cpp import load_server
 from gemma4_runtime.engines.llama_payload import payload
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
-from gemma4_runtime.output.vocab import load_token_table
 from gemma4_runtime.server.board import Field
 from servers import Served
 from tritonclient.grpc import service_pb2, service_pb2_grpc
@@ -55,7 +54,6 @@ class Prompts:
 
     def __init__(self, engine: Path, length: int) -> None:
         path = engine / "tokenizer.json"
-        self._pieces = [piece.decode(errors="replace") for piece in load_token_table(path).pieces]
         self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
         self._length = length
 
@@ -107,7 +105,7 @@ def raw_worker(engine: Path, slots: int, threads: int, tokens: int, prompts: Pro
         ids = prompts.ids(index)
         body = payload(
             GenerationRequest(key="", input_ids=ids, sampling=sampling),
-            prompt=ids, max_tokens=count_wanted, banned=(1, 50, 106), grammar=None, window=64,
+            answer=[], max_tokens=count_wanted, banned=(1, 50, 106), bias={}, grammar=None, window=64,
         )  # fmt: skip
         del body["verbose"], body["return_progress"]
         started, first, count = time.monotonic(), 0.0, 0

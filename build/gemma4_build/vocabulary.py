@@ -1,7 +1,7 @@
 """The tokenizer files as llama.cpp's GGUF keys need them.
 
 Layout of the keys: llama.cpp ``conversion/gemma.py`` (Gemma4Model.set_vocab), except for byte
-tokens: see :class:`Vocabulary`.
+tokens and for the markers of channels and tools: see :class:`Vocabulary`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,6 @@ from gemma4_build.text_files import (
 __all__ = ["Vocabulary", "read_vocabulary"]
 
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>\Z")
-_RENDERED = frozenset(
-    ("<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>", "<|tool_response>",
-     "<tool_response|>", '<|"|>')
-)  # fmt: skip
-"""Control tokens that llama.cpp renders as text (USER_DEFINED)."""
-
 _WAY_OUT = "not Gemma 4's: download it again"
 _STOPS = ("<eos>", "<turn|>", "<|tool_response>")
 """Tokens that llama.cpp takes for end of generation by their text (llama-vocab.cpp)."""
@@ -44,6 +38,9 @@ class Vocabulary:
     With literal byte tokens, ``<0x00>``..``<0xFF>`` are NORMAL instead of BYTE: llama.cpp's
     server withholds a token whose text ends inside a UTF-8 sequence and then reports only the
     last id of the run (server-context.cpp, process_token). We use ids and never its text.
+
+    The markers of channels and tools are CONTROL instead of USER_DEFINED, which llama.cpp renders:
+    a guide would take them for text, so that ``<|tool_call>`` could stand in a guided string.
     """
 
     tokens: list[str]
@@ -127,8 +124,6 @@ def _by_id(path: Path, ids: dict[str, int], size: int) -> list[str]:
 
 
 def _token_type(text: str, control: set[str], *, literal_bytes: bool) -> TokenType:
-    if text in _RENDERED:
-        return TokenType.USER_DEFINED
     if text in control:
         return TokenType.CONTROL
     if _BYTE.match(text) and not literal_bytes:

@@ -17,6 +17,11 @@ class Options(TypedDict, total=False):
     """Send chunks as they come (the default), or one answer at the end."""
     enable_thinking: bool | None
     """Let the model think first; ``reasoning`` holds its thoughts."""
+    tool_choice: str | None
+    """With a guide: "auto" (the default) lets the model call tools instead of giving the guided
+    answer, "none" does not."""
+    parallel_tool_calls: bool | None
+    """False: the answer ends after its first tool call."""
     max_tokens: int | None
     min_tokens: int | None
     temperature: float | None

@@ -37,6 +37,8 @@ INPUT_TYPES = {
     "text_input": "BYTES",
     "messages": "BYTES",
     "tools": "BYTES",
+    "tool_choice": "BYTES",
+    "parallel_tool_calls": "BOOL",
     "enable_thinking": "BOOL",
     "max_tokens": "INT32",
     "stream": "BOOL",

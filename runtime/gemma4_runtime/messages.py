@@ -19,6 +19,7 @@ __all__ = [
     "FinishReason",
     "GenerationRequest",
     "GuidedDecoding",
+    "Prelude",
     "SamplingParams",
     "Segment",
     "ToolCall",
@@ -49,12 +50,21 @@ class GuidedDecoding(msgspec.Struct, frozen=True, array_like=True):
     asked: str = ""
 
 
+class Prelude(msgspec.Struct, frozen=True, array_like=True):
+    """What a guide leaves free: a thought before the guided text ("may"; "open" when the prompt
+    ends inside one), and calls of ``tools``, by their names, instead of it."""
+
+    thought: Literal["none", "may", "open"] = "none"
+    tools: tuple[str, ...] = ()
+
+
 class SamplingParams(msgspec.Struct, frozen=True, array_like=True):
     """How to sample, validated and with the checkpoint's defaults filled in.
 
     ``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 are off; ``seed`` None is random.
     ``stop_token_ids`` holds every EOS id of the checkpoint and the caller's ``end_id``.
-    ``bad_token_ids`` are banned one by one; ``bad_sequences`` as whole sequences.
+    ``bad_token_ids`` are banned one by one; ``bad_sequences`` as whole sequences. ``prelude`` says
+    what ``guided`` does not bind; None: it binds every token of the answer.
     """
 
     max_tokens: int
@@ -73,6 +83,7 @@ class SamplingParams(msgspec.Struct, frozen=True, array_like=True):
     bad_sequences: tuple[tuple[int, ...], ...] = ()
     log_probs: bool = False
     guided: GuidedDecoding | None = None
+    prelude: Prelude | None = None
 
 
 class GenerationRequest(msgspec.Struct, frozen=True, array_like=True):
@@ -83,7 +94,7 @@ class GenerationRequest(msgspec.Struct, frozen=True, array_like=True):
     clock: the same in all of its processes, and nobody can step it. ``channel`` is where the first
     token belongs ("reasoning" when the prompt ends inside an open thought). ``parse_tools`` is true
     for chat requests: tool calls are parsed and held until whole; otherwise their literal text is
-    content.
+    content. ``one_call``: the answer ends after its first tool call.
     ``echo`` is text to put before the first content (``exclude_input_in_output`` = false).
     """
 
@@ -97,6 +108,7 @@ class GenerationRequest(msgspec.Struct, frozen=True, array_like=True):
     echo: str = ""
     deadline: float | None = None
     arrival: float = 0.0
+    one_call: bool = False
 
 
 class ToolCall(msgspec.Struct, frozen=True):

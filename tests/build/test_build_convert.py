@@ -122,7 +122,8 @@ def test_token_types(built: dict[str, Path], tiny_source: Path, tmp_path: Path) 
     types = dict(zip(tokens, fields["tokenizer.ggml.token_type"].contents(), strict=True))
     assert types["<0x00>"] == types["<0xFF>"] == TokenType.NORMAL
     assert types["<eos>"] == types["<turn|>"] == types["<bos>"] == TokenType.CONTROL
-    assert types["<|tool_response>"] == types["<|channel>"] == TokenType.USER_DEFINED
+    markers = ("<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>", '<|"|>')
+    assert {types[m] for m in (*markers, "<|tool_response>")} == {TokenType.CONTROL}
     vocab = json.loads((tiny_source / "tokenizer.json").read_text())["model"]["vocab"]
     assert all(tokens[token_id] == text for text, token_id in vocab.items())
     other = convert(tiny_source, tmp_path / "byte", "f32", literal_bytes=False)

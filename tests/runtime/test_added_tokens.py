@@ -12,7 +12,7 @@ from gemma4_runtime.input.text import PromptTokenizer
 from gemma4_runtime.output.vocab import load_token_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime.output.test_stream_law import joined, make_request, run
+from runtime.output.test_stream_pieces import joined, make_request, run
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 

@@ -88,11 +88,11 @@ class ChatEvents:
         return parts + (self._calls(choice, delta.tool_calls) if mode == "native" else [])
 
     def _named(self, choice: _Choice, delta: Delta) -> list[dict[str, Any]]:
+        if not delta.text:
+            return []
         if not choice.calls:
             choice.calls = 1
             return [{"tool_calls": [{"index": 0} | named_call(self._plan.tool_name, delta.text)]}]
-        if not delta.text:
-            return []
         return [{"tool_calls": [{"index": 0, "function": {"arguments": delta.text}}]}]
 
     def _calls(self, choice: _Choice, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:

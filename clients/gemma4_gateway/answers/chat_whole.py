@@ -58,7 +58,7 @@ def chat_choice(
 def _content(plan: Plan, answer: Delta) -> tuple[str, list[dict[str, Any]]]:
     most = 1 if plan.one_tool_call else None
     if plan.tool_mode == "named":
-        return "", [named_call(plan.tool_name, answer.text)]
+        return "", [named_call(plan.tool_name, answer.text)] if answer.text else []
     if plan.tool_mode == "required":
         return "", listed_calls(answer.text)[:most]
     if plan.tool_mode == "native":

@@ -91,9 +91,9 @@ class ResponseEvents:
     def _output(self, delta: Delta, log_probs: list[TokenLogProb] | None) -> None:
         mode = self._plan.tool_mode
         if mode == "named":
-            if not self._calls:
-                self._start_call(named_call(self._plan.tool_name, ""))
             if delta.text:
+                if not self._calls:
+                    self._start_call(named_call(self._plan.tool_name, ""))
                 self._arguments(delta.text)
             return
         if mode == "required":

@@ -63,6 +63,9 @@ CHAT_REFUSED = SAMPLING_REFUSED | {
 class CalledFunction(ApiModel):
     name: str
     arguments: str = Field(description="JSON object as text.")
+    parsed_arguments: Any = Field(
+        None, description="Added by the openai package's parse(); no effect."
+    )
 
 
 class Caller(ApiModel):
@@ -110,7 +113,9 @@ class ChatCompletionRequest(Sampling):
         None, description="Default auto with tools, else none."
     )
     parallel_tool_calls: bool | None = Field(None, description="false: at most one call.")
-    response_format: ResponseFormat | None = None
+    response_format: ResponseFormat | None = Field(
+        None, description="Binds the final message: thoughts and tool calls come before it."
+    )
     logprobs: bool | None = Field(None, description="Log-probs of the chosen tokens.")
     top_logprobs: int | None = Field(None, ge=0, le=0, description="Only 0: chosen tokens.")
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = Field(

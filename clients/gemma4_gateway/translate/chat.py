@@ -15,7 +15,6 @@ from gemma4_gateway.translate.guides import (
     Guide,
     format_guide,
     named_tool_schema,
-    pick_guide,
     required_tools_schema,
 )
 from gemma4_gateway.translate.messages import engine_messages, engine_tools
@@ -85,17 +84,16 @@ def plan_parts(parts: ChatParts) -> Plan:
     mode, tool_name, tool_guide = _tool_mode(parts)
     form_name = names.get("response_format", "response_format")
     form = format_guide(parts.response_format, parts.structured_outputs, source=form_name)
-    guide = pick_guide(form, tool_guide)
+    guide = tool_guide or form  # a forced call is the whole answer, and the form of no use
     if guide is not None:
         options |= guide.options()
         for tensor in ("guided_decoding_guide", "guided_decoding_guide_type"):
             names[tensor] = guide.source
+    if tool_guide is not None:
+        options["tool_choice"] = "none"  # the guided text is the call
+    if mode == "native" and parts.one_tool_call:
+        options["parallel_tool_calls"] = False
     if parts.thinking is not None:
-        if guide is not None:
-            raise invalid(
-                parts.thinking,
-                f"{guide.source} forces the output from its first token; leave one of them out",
-            )
         options["enable_thinking"] = True
     if parts.log_probs:
         options["return_log_probs"] = True

@@ -11,10 +11,13 @@ __all__ = ["input_messages"]
 _TEXT_PARTS = ("input_text", "output_text", "text")
 _FIELDS = {
     "message": {"type", "role", "content", "id", "status", "phase"},
-    "function_call": {"type", "call_id", "name", "arguments", "id", "status"},
+    "function_call": {
+        "type", "call_id", "name", "arguments", "id", "status",
+        "parsed_arguments",  # which OpenAI's package adds in parse(); no effect
+    },
     "function_call_output": {"type", "call_id", "output", "id", "status"},
     "reasoning": {"type", "summary", "content", "id", "status", "encrypted_content"},
-}
+}  # fmt: skip
 
 
 def input_messages(

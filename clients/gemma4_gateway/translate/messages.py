@@ -28,7 +28,10 @@ def _message(message: ChatMessage) -> dict[str, Any]:
         found["reasoning_content"] = message.reasoning
     if message.tool_calls:
         found["tool_calls"] = [
-            call.model_dump(exclude={"index"}, exclude_none=True) for call in message.tool_calls
+            call.model_dump(
+                exclude={"index": True, "function": {"parsed_arguments"}}, exclude_none=True
+            )
+            for call in message.tool_calls
         ]
     if message.role == "assistant" and message.content is None and not message.tool_calls:
         found["content"] = message.refusal or ""

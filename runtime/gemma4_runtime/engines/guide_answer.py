@@ -35,6 +35,7 @@ class GuideAnswer:
 
     def __init__(self, tokenizer_json: Path, *, enforcer: Enforcer) -> None:
         table = load_token_table(tokenizer_json)
+        self.control = table.control
         self.special = table.special
         """Ids of control tokens, which are no text."""
         self._tokens = {table.pieces[token][0]: token for token in table.byte_ids}

@@ -8,6 +8,7 @@ ends the process; ``gemma4 serve`` notices and restarts the server.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -22,10 +23,12 @@ from gemma4_runtime.engines.llama_guides import LlamaGuides
 from gemma4_runtime.engines.llama_payload import payload
 from gemma4_runtime.engines.llama_penalties import Penalties
 from gemma4_runtime.engines.queue import Job, RequestQueue
+from gemma4_runtime.engines.turn_grammar import TurnTokens, turn_grammar
 from gemma4_runtime.errors import RequestError, Status, internal, invalid
+from gemma4_runtime.input.prelude import markers
 from gemma4_runtime.machine import compute_threads
 from gemma4_runtime.manifest import LlamaCppOptions
-from gemma4_runtime.messages import GenerationRequest
+from gemma4_runtime.messages import GenerationRequest, SamplingParams
 from gemma4_runtime.output.vocab import TokenTable
 
 __all__ = ["LlamaCppEngine", "load_server"]
@@ -70,6 +73,8 @@ class LlamaCppEngine:
             chunk_interval_s=_CHUNK_INTERVAL_S,
         )
         self._queue = RequestQueue(info)
+        self._control = table.control
+        self._turn_tokens = TurnTokens.of(table)
         self._server = load_server(model, info, options, threads)
         self._guides = LlamaGuides(table, self._server)
         self._threads = [
@@ -139,17 +144,13 @@ class LlamaCppEngine:
         banned: tuple[int, ...],
     ) -> str:
         """Until ``answer`` has ``most`` tokens, in as many calls as the penalties need."""
-        guided = job.request.sampling.guided
-        grammar = None if guided is None else guide_grammar(guided)
-        if grammar is not None:
-            self._guides.check(grammar)
-            banned = (*banned, *self._guides.banned)
+        grammar, unguided = self._guide(job.request.sampling)
         while not job.cancelled:
             body = payload(
                 job.request,
                 answer=answer,
                 max_tokens=most - len(answer),
-                banned=banned,
+                banned=(*banned, *unguided),
                 bias=penalties.bias(answer),
                 grammar=grammar,
                 window=self.info.max_total_tokens,
@@ -166,6 +167,16 @@ class LlamaCppEngine:
             if len(answer) >= most:
                 return "length"
         return "cancelled"
+
+    def _guide(self, sampling: SamplingParams) -> tuple[str | None, Iterable[int]]:
+        """The grammar of the answer, and the ids that may not be drawn under it."""
+        if sampling.guided is None:
+            return None, ()
+        grammar = guide_grammar(sampling.guided)
+        if sampling.prelude is not None:
+            grammar = turn_grammar(grammar, sampling.prelude, self._turn_tokens)
+        self._guides.check(grammar)
+        return grammar, set(self._guides.banned) - markers(sampling.prelude, self._control)
 
 
 class _EventReader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from gemma4_runtime.engines.guide_trial import GuideTrial
 from gemma4_runtime.errors import invalid
 from gemma4_runtime.input.chat import parse_messages
 from gemma4_runtime.input.chat_template import ChatTemplate
+from gemma4_runtime.input.prelude import check_tool_options, markers, read_prelude
 from gemma4_runtime.input.sampling import load_defaults, sampling_params
 from gemma4_runtime.input.tensors import read_inputs
 from gemma4_runtime.input.text import GUARD, PromptTokenizer
@@ -84,9 +85,11 @@ class Preparer:
         timeout = values.get("timeout_ms")
         if timeout is not None and not 1 <= timeout <= self.limits.max_timeout_ms:
             raise invalid("timeout_ms", f"{timeout} is not in 1 to {self.limits.max_timeout_ms}")
+        check_tool_options(values)
         field = "messages" if chat else "text_input"
+        tools: list[str] = []
         if chat:
-            ids = self.chat_ids(values, step=step)
+            ids, tools = self._chat(values, step)
         else:
             step(field)
             ids = self.text_ids(values[field])
@@ -109,8 +112,11 @@ class Preparer:
         )
         if sampling.guided is not None and self._trial is not None and not guide_known:
             self._trial.check(sampling.guided)
-        if sampling.guided is not None and self._capabilities.compiler == "xgrammar":
-            sampling = self._without_control(sampling)
+        if sampling.guided is not None:
+            prelude = read_prelude(values, tools, thought=self._thought(values, ids))
+            sampling = msgspec.structs.replace(sampling, prelude=prelude)
+            if self._capabilities.compiler == "xgrammar":
+                sampling = self._without_control(sampling)
         return GenerationRequest(
             key=key,
             input_ids=ids,
@@ -122,12 +128,15 @@ class Preparer:
             echo="" if values.get("exclude_input_in_output", True) else values[field],
             deadline=None if timeout is None else now + timeout / 1000,
             arrival=now,
+            one_call=values.get("parallel_tool_calls") is False,
         )
 
     def _without_control(self, sampling: SamplingParams) -> SamplingParams:
-        """xgrammar takes the literal of a control token for text, but nobody reads it as such."""
+        """xgrammar takes the literal of a control token for text, but nobody reads it as such. The
+        markers that the answer needs stay."""
         assert self._answers is not None
-        control = self._answers.special - set(sampling.stop_token_ids)
+        control = self._answers.special - markers(sampling.prelude, self._answers.control)
+        control -= set(sampling.stop_token_ids)
         banned = dict.fromkeys((*sampling.bad_token_ids, *sorted(control)))
         return msgspec.structs.replace(sampling, bad_token_ids=tuple(banned))
 
@@ -147,7 +156,7 @@ class Preparer:
             raise invalid("messages", "text_input is given too; send one of them")
         if not chat and not text:
             raise invalid("text_input", "is missing, and so is messages; send one of them")
-        for name in ("tools", "enable_thinking"):
+        for name in ("tools", "tool_choice", "parallel_tool_calls", "enable_thinking"):
             if name in values and not chat:
                 raise invalid(name, "needs messages; text_input is a prompt that you rendered")
         if chat and values.get("exclude_input_in_output") is False:
@@ -185,6 +194,12 @@ class Preparer:
     ) -> list[int]:
         """Ids of ``messages`` (and ``tools``, ``enable_thinking``), rendered up to the model's
         turn."""
+        return self._chat(values, step)[0]
+
+    def _chat(
+        self, values: Mapping[str, Any], step: Callable[[str], None]
+    ) -> tuple[list[int], list[str]]:
+        """The ids, and the names of the tools."""
         guard = self._tokenizer.guard
         tools: list[dict[str, Any]] = []
         if "tools" in values:
@@ -194,7 +209,8 @@ class Preparer:
         messages = parse_messages(values["messages"], self.limits, guard)
         self._check_fits("messages", sum(map(_bytes_of, messages)))
         rendered = self.render(messages, tools, thinking=values.get("enable_thinking", False))
-        return self._tokenizer.encode_rendered(rendered)
+        called = [tool["function"]["name"] for tool in tools]
+        return self._tokenizer.encode_rendered(rendered), called
 
     def render(
         self,
@@ -215,6 +231,18 @@ class Preparer:
                 f"{self.limits.max_prompt_tokens} tokens, which hold at most "
                 f"{self._most_prompt_bytes} bytes; shorten it",
             )
+
+    def _thought(self, values: Mapping[str, Any], ids: list[int]) -> Literal["none", "may", "open"]:
+        """Whether one comes before the answer. A prompt that the caller rendered asks for it with
+        ``<|think|>``, and ends with an empty thought where none shall come."""
+        if self._in_thought(ids):
+            return "open"
+        control = self._tokenizer.control
+        if "messages" in values:
+            thinking = values.get("enable_thinking", False)
+        else:
+            thinking = control["<|think|>"] in ids and ids[-1] != control["<channel|>"]
+        return "may" if thinking else "none"
 
     def _in_thought(self, ids: list[int]) -> bool:
         control = self._tokenizer.control

@@ -34,6 +34,8 @@ INPUTS = tuple(
         ("text_input", "STRING", False),
         ("messages", "STRING", False),
         ("tools", "STRING", False),
+        ("tool_choice", "STRING", False),
+        ("parallel_tool_calls", "BOOL", False),
         ("enable_thinking", "BOOL", False),
         ("max_tokens", "INT32", False),
         ("stream", "BOOL", False),

@@ -53,12 +53,12 @@ class StreamAssembler:
         self._segments: list[Segment] = []
         self._calls: list[ToolCall] = []
         self._calls_made = 0
+        self._one_call = request.one_call
         self._ids: list[int] = []
         self._log_probs: list[float] = []
         self._sum = 0.0
         self._text_tokens = TextTokens() if sampling.log_probs else None
-        guided = sampling.guided is not None and request.channel == "content"
-        self._guided = bytearray() if guided else None
+        self._guided = bytearray() if sampling.guided is not None else None
         self._special = table.special
         self.completion_tokens = 0
         self.complete = False
@@ -101,9 +101,9 @@ class StreamAssembler:
             self._close(reason)
 
     def guided_answer(self) -> bytes | None:
-        """The content, to be checked against the guide; None without one, and beyond
-        :data:`_MOST_GUIDED`."""
-        return None if self._guided is None else bytes(self._guided)
+        """The content, to be checked against the guide; None without one, beyond
+        :data:`_MOST_GUIDED`, and after calls, which came instead of it."""
+        return None if self._guided is None or self._calls_made else bytes(self._guided)
 
     def pending(self) -> bool:
         """True when :meth:`take` would carry something for the client."""
@@ -144,6 +144,8 @@ class StreamAssembler:
                 call = ToolCall(call_id(self._key, self._calls_made), event[1], event[2])
                 self._calls.append(call)
                 self._calls_made += 1
+                if self._one_call:
+                    self._close("stop")
                 continue
             _, channel, data, number = event
             if channel == "content" and self._text_tokens is not None:

@@ -24,6 +24,7 @@ class ControlIds:
     call_open: int
     call_close: int
     quote: int
+    response_open: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ def load_token_table(tokenizer_json: Path) -> TokenTable:
         call_open=find("<|tool_call>"),
         call_close=find("<tool_call|>"),
         quote=find('<|"|>'),
+        response_open=find("<|tool_response>"),
     )
     special = frozenset(steering.values())
     return TokenTable(tuple(pieces), special, frozenset(byte_ids), control)

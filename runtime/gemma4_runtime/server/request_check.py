@@ -70,4 +70,5 @@ def _sampling_facts(sampling: SamplingParams) -> Iterator[tuple[str, bool]]:
     yield "frequency_penalty", -2 <= sampling.frequency_penalty <= 2
     yield "random_seed", sampling.seed is None or 0 <= sampling.seed <= _MAX_UINT64
     yield "stop", len(sampling.stop) <= _MAX_WORDS and all(sampling.stop)
+    yield "prelude", sampling.prelude is None or len(sampling.prelude.tools) <= _MAX_WORDS
     yield "guided", sampling.guided is None or len(sampling.guided.guide) <= _MAX_TEXT

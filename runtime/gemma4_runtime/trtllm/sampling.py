@@ -25,7 +25,8 @@ from gemma4_runtime.engines.guides import guide_grammar
 from gemma4_runtime.engines.package_llguidance import validate
 from gemma4_runtime.engines.seeds import call_seed
 from gemma4_runtime.errors import invalid
-from gemma4_runtime.messages import GuidedDecoding, SamplingParams
+from gemma4_runtime.messages import GuidedDecoding, Prelude, SamplingParams
+from gemma4_runtime.trtllm.structural_tag import structural_tag
 
 __all__ = ["Features", "guide_arguments", "refuse", "sampling_arguments"]
 
@@ -38,6 +39,7 @@ class Features:
     """What the loaded arguments allow."""
 
     guided: bool
+    structural_tags: bool
     mtp: bool
     mtp_penalties: bool
 
@@ -47,6 +49,7 @@ class Features:
         config = args.get("speculative_config") or {}
         return cls(
             guided=args.get("guided_decoding_backend") is not None,
+            structural_tags=args.get("guided_decoding_backend") == "xgrammar",
             mtp=bool(config),
             mtp_penalties=bool(config.get("enable_penalty", False)),
         )
@@ -68,6 +71,12 @@ def refuse(sampling: SamplingParams, features: Features) -> None:
     if sampling.min_tokens:
         raise invalid("min_tokens", "cannot be combined with a guide; the guide decides the end")
     validate("guided_decoding_guide", guide_grammar(sampling.guided))
+    if sampling.prelude is not None and not features.structural_tags:
+        raise invalid(
+            "guided_decoding_guide_type",
+            "a guide beside thoughts or tool calls needs guided_decoding_backend xgrammar in "
+            "llm_args.yaml; ask without enable_thinking and with tool_choice none",
+        )
 
 
 def _refuse_with_mtp(sampling: SamplingParams, features: Features) -> None:
@@ -138,8 +147,10 @@ def sampling_arguments(
     return arguments
 
 
-def guide_arguments(guided: GuidedDecoding) -> dict[str, Any]:
+def guide_arguments(guided: GuidedDecoding, prelude: Prelude | None) -> dict[str, Any]:
     """Keyword arguments of ``GuidedDecodingParams``. xgrammar's EBNF is llama.cpp's GBNF."""
+    if prelude is not None:
+        return {"structural_tag": structural_tag(guided, prelude)}
     if guided.kind == "json":
         return {"json_object": True}
     if guided.kind == "json_schema":

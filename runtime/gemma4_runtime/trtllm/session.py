@@ -134,7 +134,9 @@ class Session:
             return "cancelled"
         try:
             if sampling.guided is not None:
-                guide = self._api.llmapi.GuidedDecodingParams(**guide_arguments(sampling.guided))
+                guide = self._api.llmapi.GuidedDecodingParams(
+                    **guide_arguments(sampling.guided, sampling.prelude)
+                )
                 arguments = arguments | {"guided_decoding": guide}
             request.output = output = self._llm.generate_async(
                 {"prompt_token_ids": prompt},

@@ -82,8 +82,9 @@ def test_affinity_is_that_of_the_head():
 
 def test_messages_come_back_as_clients_keep_them():
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    parsed = call | {"index": 0, "function": call["function"] | {"parsed_arguments": {}}}
     kept = {
-        "role": "assistant", "content": None, "tool_calls": [call | {"index": 0}], "refusal": None,
+        "role": "assistant", "content": None, "tool_calls": [parsed], "refusal": None,
         "annotations": [], "audio": None, "function_call": None, "reasoning": "hm", "parsed": None,
     }  # fmt: skip
     result = {"role": "tool", "tool_call_id": "c", "content": "1", "name": "f"}
@@ -106,6 +107,7 @@ CITY = tool(
     **{"$defs": {"City": {"enum": ["Rome", "Oslo"]}}},
 )
 BARE = {"type": "function", "function": {"name": "stop"}}
+NAMED = {"type": "function", "function": {"name": "stop"}}
 
 
 @pytest.mark.parametrize(
@@ -171,11 +173,42 @@ def test_tool_modes():
     assert plan(tools=[strict]).calls[0].tools == [{"type": "function", "function": {"name": "f"}}]
 
 
+FORM = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
+TYPE = {"guided_decoding_guide_type": "json_schema"}
+
+
+@pytest.mark.parametrize(
+    ("more", "mode", "expected"),
+    [
+        ({}, "native", TYPE),
+        ({"tool_choice": "auto", "parallel_tool_calls": True}, "native", TYPE),
+        ({"parallel_tool_calls": False}, "native", TYPE | {"parallel_tool_calls": False}),
+        ({"reasoning_effort": "low"}, "native", TYPE | {"enable_thinking": True}),
+        ({"tool_choice": "none", "parallel_tool_calls": False}, "none", TYPE),
+        ({"tool_choice": "required"}, "required", TYPE | {"tool_choice": "none"}),
+        (
+            {"tool_choice": "required", "reasoning_effort": "low"},
+            "required",
+            TYPE | {"tool_choice": "none", "enable_thinking": True},
+        ),
+        ({"tool_choice": NAMED}, "named", TYPE | {"tool_choice": "none"}),
+    ],
+)
+def test_a_form_beside_tools(more, mode, expected):
+    """The form binds the final message; a forced call leaves it unused."""
+    made = plan(tools=[BARE], response_format=FORM, **more)
+    options = dict(made.calls[0].options)
+    guide = json.loads(options.pop("guided_decoding_guide"))
+    assert (made.tool_mode, options) == (mode, expected)
+    assert (guide == {"type": "object"}) == (mode in ("native", "none"))
+    assert (made.calls[0].tools is None) == (mode == "none")
+    build_request(options)
+
+
 @pytest.mark.parametrize(
     ("more", "param"),
     [
         ({"reasoning_effort": "low", "chat_template_kwargs": {"enable_thinking": False}}, "reasoning_effort"),
-        ({"tools": [BARE], "tool_choice": "required", "reasoning_effort": "high"}, "reasoning_effort"),
         ({"structured_outputs": {"regex": "a"}, "response_format": {"type": "json_object"}}, "structured_outputs"),
         ({"stream_options": {}}, "stream_options"),
     ],

@@ -132,7 +132,7 @@ TURN = [
     {"type": "message", "id": "m", "role": "assistant", "status": "completed",
      "content": [{"type": "output_text", "text": "A", "annotations": [], "logprobs": []}]},
     {"type": "function_call", "id": "fc", "call_id": "c1", "name": "f", "arguments": "{}", "status": "completed"},
-    {"type": "function_call", "call_id": "c2", "name": "g", "arguments": "{}"},
+    {"type": "function_call", "call_id": "c2", "name": "g", "arguments": "{}", "parsed_arguments": {}},
     {"type": "function_call_output", "call_id": "c1", "output": "1"},
     {"type": "function_call_output", "call_id": "c2", "output": [{"type": "input_text", "text": "2"}]},
 ]  # fmt: skip
@@ -231,7 +231,11 @@ def test_the_plan():
     guided = {"model": "m", "input": "x", "text": form}
     made = plan_responses(ResponsesRequest.model_validate(guided))
     assert json.loads(made.calls[0].options["guided_decoding_guide"]) == {"type": "object"}
-    with pytest.raises(ApiError) as caught:
-        plan_responses(ResponsesRequest.model_validate(guided | {"reasoning": {"effort": "high"}}))
-    assert caught.value.param == "reasoning.effort"
-    assert "text.format" in caught.value.message
+    both = guided | {"reasoning": {"effort": "high"}, "tools": body["tools"]}
+    made = plan_responses(ResponsesRequest.model_validate(both))
+    assert made.tool_mode == "native"
+    assert made.calls[0].options == {
+        "guided_decoding_guide_type": "json_schema", "guided_decoding_guide": '{"type": "object"}',
+        "enable_thinking": True,
+    }  # fmt: skip
+    assert made.names["guided_decoding_guide"] == "text.format"

@@ -14,6 +14,7 @@ from gemma4_runtime.messages import SamplingParams as DecoderParams
 from tensorrt_llm.executor import RequestError
 from tensorrt_llm.outputs import RequestOutput, Response
 from tensorrt_llm.sampling_params import GuidedDecodingParams, SamplingParams
+from tensorrt_llm.structural_tags import read_structural_tag
 
 if TYPE_CHECKING:
     from tensorrt_llm.llm import LLM
@@ -41,6 +42,9 @@ def to_request(
         min_tokens = 0  # stop_token_ids have precedence (TensorRT-LLM #4776)
     if not params.ignore_eos and params.end_id >= 0:
         stops.append(params.end_id)
+    guided, prelude = _guide(params.guided_decoding, args), None
+    if params.guided_decoding is not None and params.guided_decoding.structural_tag is not None:
+        guided, prelude = read_structural_tag(params.guided_decoding.structural_tag)
     return GenerationRequest(
         key=key,
         input_ids=list(ids),
@@ -58,7 +62,8 @@ def to_request(
             stop_token_ids=tuple(dict.fromkeys(stops)),
             bad_token_ids=tuple(params.bad_token_ids or ()),
             log_probs=params.logprobs is not None,
-            guided=_guide(params.guided_decoding, args),
+            guided=guided,
+            prelude=prelude,
         ),
     )
 
@@ -78,8 +83,12 @@ def _check_speculation(params: SamplingParams, config: dict[str, Any] | None) ->
 def _guide(guide: GuidedDecodingParams | None, args: dict[str, Any]) -> GuidedDecoding | None:
     if guide is None:
         return None
+    if guide.structural_tag is not None and args["guided_decoding_backend"] != "xgrammar":
+        raise RequestError("structural tags need guided_decoding_backend xgrammar")
     if args["guided_decoding_backend"] is None:
         raise RequestError("guided decoding is not enabled; set guided_decoding_backend")
+    if guide.structural_tag is not None:
+        return None
     if guide.json_object:
         return GuidedDecoding("json")
     if guide.json is not None:
@@ -89,7 +98,7 @@ def _guide(guide: GuidedDecodingParams | None, args: dict[str, Any]) -> GuidedDe
         return GuidedDecoding("regex", guide.regex)
     if guide.grammar is not None:
         return GuidedDecoding("grammar", guide.grammar)
-    raise NotImplementedError("the double does not do structural tags")
+    raise AssertionError("no guide")
 
 
 class Stream:

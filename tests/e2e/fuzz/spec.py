@@ -42,6 +42,8 @@ OPTIONS: dict[str, Tensor] = {
     t["name"]: t
     for t in (
         tensor("tools", "BYTES", TOOLS),
+        tensor("tool_choice", "BYTES", "auto"),
+        tensor("parallel_tool_calls", "BOOL", False),
         tensor("enable_thinking", "BOOL", True),
         tensor("max_tokens", "INT32", 3),
         tensor("stream", "BOOL", True),

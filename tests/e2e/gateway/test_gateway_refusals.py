@@ -49,13 +49,8 @@ BAD = [
     ),
     (
         CHAT,
-        chat(response_format={"type": "json_object"}, reasoning_effort="high"),
-        400, "reasoning_effort", "first token",
-    ),
-    (
-        CHAT,
-        chat(response_format={"type": "json_object"}, tools=[TOOL], tool_choice="required"),
-        400, "tool_choice", "response_format is given too",
+        chat(response_format={"type": "json_object"}, structured_outputs={"regex": "a"}),
+        400, "structured_outputs", "response_format is given too",
     ),
     (CHAT, chat() | {"messages": []}, 400, "messages", "at least 1"),
     (CHAT, chat() | {"messages": user("x") * 1025}, 400, "messages", "1025 items; at most 1024"),

@@ -204,3 +204,23 @@ def test_any_ids_give_chunks_that_can_be_sent(table, data):
         assert not MARKERS.search(text.text_output + text.reasoning_output)
         for call in json.loads(text.tool_calls or "[]"):
             assert isinstance(json.loads(call["function"]["arguments"], parse_int=str), dict)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 100])
+def test_an_answer_of_one_call_ends_after_it(checkpoint, table, chunk):
+    """And what comes after it, a second call or text, is nobody's."""
+    first = "<|tool_call>call:f{a:1}<tool_call|>"
+    tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
+    ids = tokenizer.encode(first + "<|tool_call>call:g{}<tool_call|>more").ids
+    request = GenerationRequest(
+        key="k", input_ids=[2], sampling=SamplingParams(max_tokens=99), parse_tools=True,
+        one_call=True,
+    )  # fmt: skip
+    assembler = StreamAssembler(request, table, prompt_tokens=1)
+    for at in range(0, len(ids), chunk):
+        if assembler.push(ids[at : at + chunk]):
+            break
+    taken = assembler.take()
+    assert [call.name for call in taken.tool_calls] == ["f"]
+    assert (taken.segments, taken.finish_reason) == ([], "tool_calls")
+    assert taken.ids == tokenizer.encode(first).ids

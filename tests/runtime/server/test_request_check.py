@@ -9,6 +9,7 @@ from gemma4_runtime.errors import RequestError, Status
 from gemma4_runtime.messages import (
     GenerationRequest,
     GuidedDecoding,
+    Prelude,
     SamplingParams,
     decode_request,
     encode,
@@ -37,6 +38,7 @@ SAMPLING = [
     ("bad_sequences", ((1, 2000),)), ("bad_sequences", ((),)), ("stop", ("",)),
     ("stop", ("x",) * 5000), ("bad_sequences", ((1,),) * 5000),
     ("guided", GuidedDecoding("regex", "x" * (2**20 + 1))),
+    ("prelude", Prelude("may", ("f",) * 5000)),
 ]  # fmt: skip
 
 
@@ -49,7 +51,8 @@ def test_every_field_has_a_case():
     fields = {*GenerationRequest.__struct_fields__, *SamplingParams.__struct_fields__}
     # Text and flags, for which every value is one.
     assert fields - checked == {
-        "sampling", "stream", "channel", "parse_tools", "echo", "log_probs"
+        "sampling", "stream", "channel", "parse_tools", "echo", "log_probs",
+        "one_call",
     }  # fmt: skip
 
 

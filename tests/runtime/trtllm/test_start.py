@@ -112,6 +112,8 @@ def test_presence_and_frequency_leave_the_prompt_out(penalties, ignored):
 
 
 def test_features():
-    assert Features.of({"guided_decoding_backend": "xgrammar"}) == Features(True, False, False)
+    assert Features.of({"guided_decoding_backend": "xgrammar"}) == Features(
+        True, True, False, False
+    )
     config = {"decoding_type": "MTP", "enable_penalty": True}
-    assert Features.of({"speculative_config": config}) == Features(False, True, True)
+    assert Features.of({"speculative_config": config}) == Features(False, False, True, True)
