@@ -13,13 +13,13 @@ import grpc.aio
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from gemma4_client.address import Address
-from gemma4_client.errors import CancelledError, from_rpc
+from gemma4_client.errors import CancelledError, Gemma4Error, from_rpc
 from gemma4_client.request import Request
 from gemma4_client.results import Delta
 from gemma4_client.transport.base import NEEDED, AsyncCall, own_cancel
 from gemma4_client.transport.grpc_feed import Feed, FeedCall
 from gemma4_client.transport.grpc_pool import Pool
-from gemma4_client.transport.grpc_settle import calls_settled
+from gemma4_client.transport.grpc_settle import calls_settled, read_on
 from gemma4_client.transport.grpc_wire import (
     CHANNEL_OPTIONS,
     message_delta,
@@ -56,6 +56,9 @@ class AsyncGrpcCall:
         except grpc.aio.AioRpcError as error:
             if not whole:
                 raise from_rpc(error) from None
+        except Gemma4Error:
+            await read_on(self._call)
+            raise
         except asyncio.CancelledError:
             # grpc.aio raises this for a cancelled call too; a cancelled task has to see it.
             task = asyncio.current_task()

@@ -22,6 +22,7 @@ from tritonclient.grpc import service_pb2
 from gemma4_client.errors import CancelledError, Gemma4Error, from_rpc
 from gemma4_client.results import Delta
 from gemma4_client.transport.base import own_cancel
+from gemma4_client.transport.grpc_settle import read_on
 from gemma4_client.transport.grpc_wire import STREAM_METHOD, message_delta
 from gemma4_client.transport.inbox import Inbox
 from gemma4_client.wire import build_poll, read_bundle
@@ -177,6 +178,7 @@ async def _read(call: Any, inbox: Inbox) -> None:
     except grpc.aio.AioRpcError as error:
         inbox.fail(from_rpc(error))
     except Gemma4Error as error:
+        await read_on(call)
         inbox.fail(error)
     except asyncio.CancelledError:
         inbox.fail(CancelledError(own_cancel()))

@@ -1,4 +1,4 @@
-"""The end of gRPC calls in an event loop that may be about to close.
+"""The end of gRPC calls in an event loop, which may be about to close.
 
 Cancelling a call ends it for its caller at once, while what it asked gRPC for comes back a little
 later, as an event for the loop. An event for a closed loop would stop the events of the process's
@@ -8,8 +8,13 @@ next loop.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
-__all__ = ["calls_settled"]
+import grpc.aio
+
+from gemma4_client.transport.grpc_wire import END_S
+
+__all__ = ["calls_settled", "read_on"]
 
 _STATUS = "_AioCall._handle_status_once_received"
 """grpc.aio runs one such task for each call, until gRPC has given the call's status: the last of
@@ -27,3 +32,17 @@ async def calls_settled() -> None:
 
 def _name(task: asyncio.Task[object]) -> str:
     return getattr(task.get_coro(), "__qualname__", "")
+
+
+async def read_on(call: Any) -> None:
+    """After an error message: to the end of ``call``. See :data:`END_S`."""
+    try:
+        async with asyncio.timeout(END_S):
+            async for _ in call:
+                pass
+    except (grpc.aio.AioRpcError, TimeoutError):
+        pass
+    except asyncio.CancelledError:  # grpc.aio raises it for a cancelled call too
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise

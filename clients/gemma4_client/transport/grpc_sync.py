@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -9,13 +10,14 @@ import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from gemma4_client.address import Address
-from gemma4_client.errors import CancelledError, from_rpc
+from gemma4_client.errors import CancelledError, Gemma4Error, from_rpc
 from gemma4_client.request import Request
 from gemma4_client.results import Delta
 from gemma4_client.transport.base import NEEDED, own_cancel
 from gemma4_client.transport.grpc_pool import Pool
 from gemma4_client.transport.grpc_wire import (
     CHANNEL_OPTIONS,
+    END_S,
     message_delta,
     metadata,
     raw_outputs,
@@ -47,8 +49,23 @@ class GrpcCall:
                 raise CancelledError(own_cancel()) from None
             if not whole:
                 raise from_rpc(error) from None
+        except Gemma4Error:
+            self._end()
+            raise
         finally:
             self._call.cancel()
+
+    def _end(self) -> None:
+        """Read on after an error message; see :data:`END_S`."""
+        late = threading.Timer(END_S, self._call.cancel)
+        late.start()
+        try:
+            for _ in self._call:
+                pass
+        except grpc.RpcError:
+            pass
+        finally:
+            late.cancel()
 
     def cancel(self) -> None:
         self._cancelled = True

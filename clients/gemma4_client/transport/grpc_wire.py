@@ -13,6 +13,7 @@ from gemma4_client.wire import read_delta
 
 __all__ = [
     "CHANNEL_OPTIONS",
+    "END_S",
     "STREAM_METHOD",
     "message_delta",
     "metadata",
@@ -28,6 +29,10 @@ STREAM_METHOD: dict[str, Any] = {
 }
 """Called with one request and a half-close, which the server's two-way stream takes as well: no
 request iterator, so no thread (sync) and no task (asyncio) to feed it."""
+
+END_S = 1.0
+"""How long to read on after an error message, to the end of the call, which comes at once. Triton
+2.51 keeps the descriptor of a connection for ever when a call is cancelled while it ends."""
 
 _LARGEST_MESSAGE = 64 << 20
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
