@@ -32,7 +32,6 @@ SOURCES = sorted(
 )
 PRIVATE = re.compile(r"DESIGN|\b[Ff]act page|\bfacts/|\b[Ll]aws?\b|\b[Dd]oors?\b")
 PUBLIC = re.compile(r"Little's law")
-REWRAPPED_LATER = ("serving.md",)
 
 
 def name_of(path: Path) -> str:
@@ -85,7 +84,7 @@ def can_be_broken(line: str) -> bool:
     return " " in re.sub(r"^([*-]|\d+\.) ", "", text)
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if p.name not in REWRAPPED_LATER], ids=name_of)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_lines_of_prose_are_at_most_100_characters(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     if page.name == "precision.md":  # numbered reasons come from the code, a line each
