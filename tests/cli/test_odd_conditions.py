@@ -16,6 +16,7 @@ import sys
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from shlex import quote
 
 import pytest
 from gemma4_build.pipeline import build_engine
@@ -24,6 +25,7 @@ from gemma4_build.random_checkpoint import PRESETS, write_checkpoint
 from gemma4_build.request import BuildRequest
 
 GEMMA4 = Path(sys.executable).with_name("gemma4")
+TYPED = quote(str(GEMMA4))
 DEMO = Path(__file__).parents[2] / "demo" / "checkpoint"
 LIMIT_S = 240
 SERVE = "serve --http-port 0 --grpc-port 0 --metrics-port 0 --engine"
@@ -148,7 +150,7 @@ def test_refused_in_one_line(name: str, work: Path) -> None:
     before, command, code, words = REFUSED[name]
     with socket.create_server(("127.0.0.1", 0)) as busy:
         command = command.replace("{busy}", str(busy.getsockname()[1]))
-        done = run(work, f"{before} exec {GEMMA4} {command}")
+        done = run(work, f"{before} exec {TYPED} {command}")
     said = done.stderr if code != 1 or not command.startswith("doctor --engine") else done.stdout
     text = " ".join((said + done.stderr).split())
     assert done.returncode == code, (done.stdout, done.stderr)
@@ -163,7 +165,7 @@ def test_refused_in_one_line(name: str, work: Path) -> None:
 def test_odd_but_fine(name: str, work: Path) -> None:
     command, code = FINE[name]
     odd = {"TMPDIR": "/nonexistent", "TERM": "dumb", "LC_ALL": "C", "PYTHONIOENCODING": "latin-1"}
-    done = run(work, f"unset HOME; exec {GEMMA4} {command}", **odd)
+    done = run(work, f"unset HOME; exec {TYPED} {command}", **odd)
     assert done.returncode == code, (done.stdout, done.stderr)
     assert "Traceback" not in done.stdout + done.stderr
 
@@ -171,7 +173,7 @@ def test_odd_but_fine(name: str, work: Path) -> None:
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_reader_that_has_gone(name: str, work: Path) -> None:
     """141, as of a program that SIGPIPE ends."""
-    script = f"{GEMMA4} {BROKEN[name]} | exec true; exit ${{PIPESTATUS[0]}}"
+    script = f"{TYPED} {BROKEN[name]} | exec true; exit ${{PIPESTATUS[0]}}"
     done = run(work, "set +e; " + script)
     assert (done.returncode, done.stderr.count("Traceback")) == (141, 0), done.stderr
     assert "Broken" not in done.stderr and "Exception" not in done.stderr
@@ -241,7 +243,7 @@ def test_a_server_that_starts_in_an_odd_place_serves(work: Path) -> None:
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
             ports[name] = listener.getsockname()[1]
     (work / "fixed2").mkdir()
-    done = run(work, LIVE.format(gemma4=GEMMA4, long="y" * 100, **ports))
+    done = run(work, LIVE.format(gemma4=TYPED, long="y" * 100, **ports))
     said = done.stdout + done.stderr
     assert "Traceback" not in said
     codes = dict(re.findall(r"^((?:chat|load|serve)[a-z ]*) (\d+)$", done.stdout, re.MULTILINE))

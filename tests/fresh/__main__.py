@@ -180,6 +180,8 @@ class Base:
         self.root("mv /hidden/* /usr/lib/x86_64-linux-gnu/ && ldconfig")
 
     def _tests(self, arguments: str) -> None:
+        """The quick start's commands are among the tests, and use curl."""
+        self.root("apt-get install -y --no-install-recommends curl")
         done = self.user(f"make test ARGS='{arguments}'", timeout=CONTAINER_S)
         closing = done.text.strip().splitlines()[-1]
         self.check(f"make test, {done.seconds / 60:.1f} min: {closing}", done.status == 0, done)

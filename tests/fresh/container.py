@@ -139,6 +139,8 @@ class Container:
         self.name = f"gemma4-fresh-{os.getpid()}-{time.monotonic_ns()}"
         _run(
             "podman", "run", "--detach", "--rm", "--network=host", f"--name={self.name}",
+            # Tests start several servers at once, and make mount namespaces of their own.
+            "--shm-size=1g", "--security-opt=seccomp=unconfined", "--security-opt=unmask=ALL",
             *(f"--volume={here}:{there}:ro" for here, there in mounts.items()),
             *(f"--env={k}={v}" for k, v in {**passed, **env}.items()),
             # The shell reaps what a server leaves behind.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from shlex import quote
 
 import pytest
 from gemma4_serve import tied
@@ -19,7 +20,7 @@ from gemma4_serve import tied
     ],
 )
 def test_it_is_raised_as_far_as_the_user_may(before, after):
-    tie = f"exec {sys.executable} -ISE {tied.__file__} {os.getpid()} /bin/sh -c 'ulimit -s'"
+    tie = f"exec {quote(sys.executable)} -ISE {quote(tied.__file__)} {os.getpid()} /bin/sh -c 'ulimit -s'"
     ran = subprocess.run(
         ["/bin/bash", "-c", f"{before}; {tie}"], capture_output=True, text=True, check=True
     )
