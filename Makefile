@@ -2,6 +2,10 @@
 # What is missing is named, with the line that installs it, before anything else is done.
 #
 # A comment that begins with ## is what `make help` says of the target in its line.
+# In plain C Python cannot read the path of a checkout that is not ASCII.
+ifneq (,$(filter C POSIX,$(LC_ALL)))
+export LC_ALL := C.UTF-8
+endif
 PYTHON ?=
 PYTHONS := $(if $(PYTHON),"$(PYTHON)",python3 python3.12 python3.11 /usr/bin/python3)
 VENV := .venv

@@ -26,6 +26,8 @@ from gemma4_build.request import BuildRequest
 
 GEMMA4 = Path(sys.executable).with_name("gemma4")
 TYPED = quote(str(GEMMA4))
+PLAIN = "C" if sys.prefix.isascii() else "C.UTF-8"
+"""The plainest locale in which Python finds this environment; see docs/install.md."""
 DEMO = Path(__file__).parents[2] / "demo" / "checkpoint"
 LIMIT_S = 240
 SERVE = "serve --http-port 0 --grpc-port 0 --metrics-port 0 --engine"
@@ -164,7 +166,7 @@ def test_refused_in_one_line(name: str, work: Path) -> None:
 @pytest.mark.parametrize("name", FINE)
 def test_odd_but_fine(name: str, work: Path) -> None:
     command, code = FINE[name]
-    odd = {"TMPDIR": "/nonexistent", "TERM": "dumb", "LC_ALL": "C", "PYTHONIOENCODING": "latin-1"}
+    odd = {"TMPDIR": "/nonexistent", "TERM": "dumb", "LC_ALL": PLAIN, "PYTHONIOENCODING": "latin-1"}
     done = run(work, f"unset HOME; exec {TYPED} {command}", **odd)
     assert done.returncode == code, (done.stdout, done.stderr)
     assert "Traceback" not in done.stdout + done.stderr
@@ -215,7 +217,7 @@ def test_ctrl_c(name: str, work: Path) -> None:
 LIVE = """
 cp -r engine fixed2/; mount --bind fixed2 fixed2; mount -o remount,ro,bind fixed2
 mkdir -p {long}; unset HOME; ulimit -Sn 64
-LC_ALL=C TERM=dumb TMPDIR=$PWD/{long} {gemma4} serve --engine fixed2/engine \
+LC_ALL={plain} TERM=dumb TMPDIR=$PWD/{long} {gemma4} serve --engine fixed2/engine \
   --http-port {http} --grpc-port {grpc} --metrics-port {metrics} <&- >&- 2>&- &
 server=$!
 until curl -sf http://127.0.0.1:{http}/v2/models/gemma4/ready; do kill -0 $server; sleep 0.1; done
@@ -243,7 +245,7 @@ def test_a_server_that_starts_in_an_odd_place_serves(work: Path) -> None:
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
             ports[name] = listener.getsockname()[1]
     (work / "fixed2").mkdir()
-    done = run(work, LIVE.format(gemma4=TYPED, long="y" * 100, **ports))
+    done = run(work, LIVE.format(gemma4=TYPED, plain=PLAIN, long="y" * 100, **ports))
     said = done.stdout + done.stderr
     assert "Traceback" not in said
     codes = dict(re.findall(r"^((?:chat|load|serve)[a-z ]*) (\d+)$", done.stdout, re.MULTILINE))

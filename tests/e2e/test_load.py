@@ -10,6 +10,7 @@ import subprocess
 import pytest
 from e2e.command import GEMMA4
 from e2e.loads import PACE_S, PREFILL_S, level, load, url
+from e2e.processes import lasting
 from e2e.served import Served, wait_until
 from e2e.synthetic import synthetic_engine
 from gemma4_load.report.files import read_report, read_requests
@@ -159,7 +160,7 @@ def test_a_server_that_dies_ends_the_run_and_keeps_the_results(engines, tmp_path
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     wait_until(lambda: (out / "requests.csv").exists() and len(read_requests(out)) > 20, 20)
-    for child in served._processes()[::-1]:
+    for child in lasting(served.process.pid)[::-1]:
         child.kill()
     printed, errors = process.communicate(timeout=30)
     assert process.returncode == 1, errors

@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
+from e2e.processes import lasting
 from e2e.served import Served, user
 
 ROOT = Path(__file__).parents[2]
+PLAIN = "C" if sys.prefix.isascii() else "C.UTF-8"
+"""The plainest locale in which Python finds this environment; see docs/install.md."""
 SOURCES = ["runtime", "build", "clients", "load_tests", "serve", "cli"]
 
 
@@ -25,14 +29,16 @@ def test_a_server_in_a_folder_with_an_unusual_name(engines: Path, tmp_path: Path
     env = {
         "PYTHONPATH": os.pathsep.join(str(checkout / name) for name in SOURCES),
         "TMPDIR": str(place / "tmp"),
-        "LC_ALL": "C",
+        "LC_ALL": PLAIN,
     }
     server = Served(engine, place / "run", env=env)
     try:
         with server.client() as client:
             answer = client.chat(user("What is 7 + 8?"), temperature=0.0).result()
         assert "15" in answer.text
-        models = [p for p in server._processes() if "triton_python_backend_stub" in p.name()]
+        models = [
+            p for p in lasting(server.process.pid) if "triton_python_backend_stub" in p.name()
+        ]
         assert models
         loaded = models[0].environ()["GEMMA4_ENGINE_DIR"]
         assert Path(loaded).samefile(engine) and loaded.isascii()
