@@ -22,7 +22,21 @@ def _schema_of(model: Any) -> dict[str, Any]:
             f"subclass of pydantic.BaseModel, or a schema as json_schema"
         )
     schema: dict[str, Any] = model.model_json_schema()
+    _close(schema)
     return schema
+
+
+def _close(schema: Any) -> None:
+    """No properties but those of the class: pydantic would ignore them, and a model could go on
+    inventing them. A class that allows extras says so, and keeps them."""
+    if isinstance(schema, list):
+        for part in schema:
+            _close(part)
+    elif isinstance(schema, dict):
+        if isinstance(schema.get("properties"), dict):
+            schema.setdefault("additionalProperties", False)
+        for part in schema.values():
+            _close(part)
 
 
 def guide_inputs(options: Mapping[str, Any]) -> dict[str, Any]:

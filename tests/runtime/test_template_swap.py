@@ -16,7 +16,7 @@ from gemma4_build.request import BuildRequest
 from gemma4_runtime import template_swap
 from gemma4_runtime.engine_folder import load_engine_folder
 from gemma4_runtime.input.template_check import TemplateError
-from gemma4_runtime.manifest import EngineFolderError, read_manifest
+from gemma4_runtime.manifest import CHAT_TEMPLATE, EngineFolderError, read_manifest
 from gemma4_runtime.template_swap import TemplateSwapError, replace_template, restore_template
 
 OTHER = "{{ bos_token }}{% for m in messages %}<|turn>{{ m.role }}\nNEW {{ m.content }}<turn|>\n{% endfor %}<|turn>model\n"
@@ -49,7 +49,8 @@ def other(tmp_path):
 
 def text(engine: Path) -> str:
     """Of the template, in a folder that a start accepts."""
-    return load_engine_folder(engine, verify_hashes=True).chat_template.read_text()
+    folder = load_engine_folder(engine, verify_hashes=True)
+    return (folder.path / CHAT_TEMPLATE).read_text()
 
 
 def test_replace_and_restore(engine, other, checkpoint):

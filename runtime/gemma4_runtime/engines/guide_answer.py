@@ -39,6 +39,7 @@ class GuideAnswer:
         self.special = table.special
         """Ids of control tokens, which are no text."""
         self._tokens = {table.pieces[token][0]: token for token in table.byte_ids}
+        self._tokens |= table.letters()
         self._matcher_of = matchers_of(tokenizer_json, enforcer=enforcer, byte_tokens=True)
         self._spacing = enforcer == "wheel"
 

@@ -95,12 +95,14 @@ def library() -> Any:
 
 
 class WheelTokenizer:
-    """The tokens of ``table`` as llguidance sees them: byte tokens are bytes (without
-    ``byte_tokens`` they match nothing), control tokens match no text, ``<turn|>`` ends an answer.
+    """The tokens of ``table`` as llguidance sees them: byte tokens are bytes where no other token
+    is that byte (no model writes those for which there is one; without ``byte_tokens`` none match
+    anything), control tokens match no text, ``<turn|>`` ends an answer.
     Never freed: a process has one, for as long as it lives."""
 
     def __init__(self, table: TokenTable, *, byte_tokens: bool = True) -> None:
-        special = table.special if byte_tokens else table.special | table.byte_ids
+        letters = table.letters() if byte_tokens else range(256)
+        special = table.special | {t for t in table.byte_ids if table.pieces[t][0] in letters}
         self.end_id = table.pieces.index(_END)
         pieces = [
             _SPECIAL + piece if token in special or not piece else piece

@@ -91,7 +91,9 @@ def sample_renderings(
     try:
         read_file(path, most=MAX_TEMPLATE).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise TemplateError(f"{named}: cannot be read ({error}); give a text file") from None
+        raise TemplateError(
+            f"{named}: cannot be read ({error}); it must be a text file in UTF-8"
+        ) from None
     command = [sys.executable, "-m", __name__, str(path), str(cpu_s)]
     try:
         done = subprocess.run(

@@ -41,6 +41,14 @@ class TokenTable:
     byte_ids: frozenset[int]
     control: ControlIds
 
+    def letters(self) -> dict[int, int]:
+        """Byte -> the ordinary token that is that byte alone, where there is one."""
+        return {
+            piece[0]: token
+            for token, piece in enumerate(self.pieces)
+            if len(piece) == 1 and token not in self.byte_ids and token not in self.special
+        }
+
 
 def load_token_table(tokenizer_json: Path) -> TokenTable:
     """Read ``tokenizer.json``. Raises :class:`ValueError` when it lacks one of Gemma 4's control

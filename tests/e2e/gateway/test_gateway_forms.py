@@ -173,7 +173,7 @@ def test_thinking_with_a_form_and_with_a_forced_call(client):  # noqa: F811
     assert message.reasoning_content and Report.model_validate_json(message.content)
     for choice in ("required", {"type": "function", "function": {"name": "get_weather"}}):
         forced = {"messages": ASK, "tools": [WEATHER], "tool_choice": choice,
-                  "response_format": FORM, **options}  # fmt: skip
+                  "response_format": FORM, "parallel_tool_calls": False, **options}  # fmt: skip
         whole = client.chat.completions.create(**forced).choices[0]
         assert whole.message.reasoning_content and whole.finish_reason == "tool_calls"
         (call,) = whole.message.tool_calls
