@@ -24,7 +24,7 @@ def walk(matcher: Matcher, table: TokenTable, seed: int, start: bytes = b"") -> 
         {token for token, piece in enumerate(table.pieces) if len(piece) == 1 and piece[0] in tier}
         for tier in _TIERS
     ]
-    tokens = {table.pieces[token][0]: token for token in table.byte_ids}
+    tokens = {table.pieces[token][0]: token for token in table.byte_ids} | table.letters()
     assert not start or matcher.consume([tokens[byte] for byte in start])
     out, free = start, -1 if start else _FREE_STEPS
     for step in range(_STEPS):
