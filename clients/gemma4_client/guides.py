@@ -33,7 +33,8 @@ def _close(schema: Any) -> None:
         for part in schema:
             _close(part)
     elif isinstance(schema, dict):
-        if isinstance(schema.get("properties"), dict):
+        # A field may itself be called "properties"; only a schema has this type.
+        if schema.get("type") == "object" and "properties" in schema:
             schema.setdefault("additionalProperties", False)
         for part in schema.values():
             _close(part)
