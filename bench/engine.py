@@ -33,8 +33,8 @@ import psutil
 import tokenizers
 from gemma4_client.wire import build_request
 from gemma4_runtime.engines.base import EngineInfo
-from gemma4_runtime.engines.llama_cpp import load_server
-from gemma4_runtime.engines.llama_payload import payload
+from gemma4_runtime.engines.llama_cpp.engine import load_server
+from gemma4_runtime.engines.llama_cpp.payload import payload
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
 from gemma4_runtime.server.board import Field

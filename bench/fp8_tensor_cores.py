@@ -24,11 +24,11 @@ from gemma4_build.progress import SilentReporter
 from gemma4_build.reference import final_states, project
 from gemma4_build.reference.ops import Array
 from gemma4_build.reference.weights import EXACT
-from gemma4_build.trtllm.closeness import relative_error
 from gemma4_build.trtllm.decode import E4M3_MAX
 from gemma4_build.trtllm.first_tokens import first_tokens
 from gemma4_build.trtllm.formats import FP8, linears
 from gemma4_build.trtllm.quantized import EngineRounding, QuantizedWeights, Stored, scalar
+from gemma4_build.trtllm.weight_error import relative_error
 from gemma4_build.verify.metrics import log_softmax
 from gemma4_build.verify.prompts import load_short_prompts
 

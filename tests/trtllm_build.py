@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gemma4_build.gpu_options import GpuOptions
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
 from gemma4_build.result import BuildResult
-from gemma4_build.trtllm.options import GpuOptions
 
 Edit = Callable[[Path, Callable[[dict[str, Any]], object]], None]
 SAMPLES = 6

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from gemma4_build.gpu_options import GpuOptions
 from gemma4_build.manifest import write_manifest
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
-from gemma4_build.trtllm.options import GpuOptions
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.trtllm import llm_args
 from gemma4_runtime.trtllm.api import VERSION

@@ -33,7 +33,7 @@ from gemma4_build.result import BuildResult
 from gemma4_build.synthetic import build_synthetic
 from gemma4_build.trtllm.pipeline import build_tensorrt_llm
 from gemma4_build.verify import verify_gguf
-from gemma4_build.verify.check import MAX_TOKENS, Verification
+from gemma4_build.verify.gguf_run import MAX_TOKENS, Verification
 from gemma4_build.verify.prompts import load_prompts
 from gemma4_build.vocabulary import Vocabulary, read_vocabulary
 from gemma4_build.warm import warm_engine

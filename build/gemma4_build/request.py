@@ -8,9 +8,9 @@ from pathlib import Path
 from gemma4_runtime.manifest import ManifestLimits, SyntheticPace
 
 from gemma4_build.errors import BadOptionError
+from gemma4_build.gpu_options import NO_GPU_OPTIONS, GpuOptions
 from gemma4_build.model_spec import ModelSpec
 from gemma4_build.precision import PRECISIONS
-from gemma4_build.trtllm.options import NO_GPU_OPTIONS, GpuOptions
 
 __all__ = ["BUILD_RUNTIMES", "BuildRequest", "prefill_batch", "resolve_limits", "synthetic_pace"]
 

@@ -111,8 +111,8 @@ def build(
     """
     try:
         from gemma4_build.errors import BadOptionError, BuildError
+        from gemma4_build.gpu_options import GpuOptions
         from gemma4_build.request import BuildRequest
-        from gemma4_build.trtllm.options import GpuOptions
     except ImportError as error:
         _fail(missing(error, extra="build"), 1, as_json)
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from gemma4_runtime.process_limits import open_files_short_of
+from gemma4_runtime.processes.limits import open_files_short_of
 
 from gemma4_cli.fail import fail, fail_import
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from gemma4_runtime.process_limits import open_files_short_of
+from gemma4_runtime.processes.limits import open_files_short_of
 
 from gemma4_cli.fail import fail, fail_import
 
 if TYPE_CHECKING:
-    from gemma4_load.plan import Plan
+    from gemma4_load.load_plan import Plan
 
 __all__ = ["app"]
 
@@ -122,7 +122,7 @@ def load(
         from gemma4_load import session  # noqa: F401
         from gemma4_load.drive.level import Level
         from gemma4_load.errors import OptionError
-        from gemma4_load.plan import Plan, Search, parse_levels, parse_slo
+        from gemma4_load.load_plan import Plan, Search, parse_levels, parse_slo
         from gemma4_load.workloads.lengths import parse_length
         from gemma4_load.workloads.sampled import parse_sampling
         from gemma4_load.workloads.spec import WorkloadSpec

@@ -65,15 +65,15 @@ def serve(
     try:
         from gemma4_runtime.engine_folder import load_engine_folder
         from gemma4_runtime.manifest import EngineFolderError
-        from gemma4_serve.checks import check_runtime
         from gemma4_serve.errors import ServeError
         from gemma4_serve.install import find_repository
         from gemma4_serve.logs import LogPump
         from gemma4_serve.ports import Ports, claim_ports
-        from gemma4_serve.preconditions import prepare
         from gemma4_serve.process import ServerOptions
+        from gemma4_serve.process_checks import prepare
         from gemma4_serve.restarts import RestartPolicy
         from gemma4_serve.run_folder import lock_run_dir, private_run_dir, sweep
+        from gemma4_serve.runtime_checks import check_runtime
         from gemma4_serve.supervisor import Supervisor
     except ImportError as error:
         fail_import(error, extra="serve")

@@ -15,9 +15,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from gemma4_gateway.access_log import Log
-from gemma4_gateway.door import Door
 from gemma4_gateway.errors import ApiError, validation_error
 from gemma4_gateway.gateway import Gateway
+from gemma4_gateway.middleware import Middleware
 from gemma4_gateway.record import record_of
 from gemma4_gateway.routes import chat, health, models, responses, tokenize
 from gemma4_gateway.settings import Settings
@@ -27,7 +27,7 @@ __all__ = ["create_app", "create_door", "openapi"]
 
 def create_app(gateway: Gateway) -> FastAPI:
     """Make routes and error handlers. Keys and limits are checked before, in
-    :mod:`gemma4_gateway.door`."""
+    :mod:`gemma4_gateway.middleware`."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -57,7 +57,7 @@ def create_app(gateway: Gateway) -> FastAPI:
 def create_door(gateway: Gateway, app: FastAPI | None = None) -> ASGIApp:
     """Make what the server runs: the application behind keys, limits and CORS."""
     settings: Settings = gateway.settings
-    door: ASGIApp = Door(
+    middleware: ASGIApp = Middleware(
         app or create_app(gateway),
         ring=gateway.ring,
         gate=gateway.gate,
@@ -68,14 +68,14 @@ def create_door(gateway: Gateway, app: FastAPI | None = None) -> ASGIApp:
         max_body=settings.limits.max_body,
     )
     if settings.cors_origins:
-        door = CORSMiddleware(
-            door,
+        middleware = CORSMiddleware(
+            middleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["authorization", "content-type", "x-request-id"],
             expose_headers=["x-request-id", "retry-after"],
         )
-    return door
+    return middleware
 
 
 def _respond(request: Request, error: ApiError) -> Response:

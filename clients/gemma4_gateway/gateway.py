@@ -12,11 +12,11 @@ from starlette.requests import Request
 from gemma4_gateway.access_log import Log
 from gemma4_gateway.answers.sse import error_event
 from gemma4_gateway.answers.work import Work
+from gemma4_gateway.backends.backend import Backend
+from gemma4_gateway.backends.health import HealthChecker
+from gemma4_gateway.backends.router import Router
 from gemma4_gateway.body.off_loop import OffLoop
 from gemma4_gateway.body.uploads import Uploads
-from gemma4_gateway.engine.backend import Backend
-from gemma4_gateway.engine.health import HealthChecker
-from gemma4_gateway.engine.router import Router
 from gemma4_gateway.errors import ApiError, not_found, unavailable
 from gemma4_gateway.keys import load_keys
 from gemma4_gateway.lifecycle import Lifecycle
@@ -25,7 +25,7 @@ from gemma4_gateway.metrics import Metrics
 from gemma4_gateway.record import record_of
 from gemma4_gateway.reply import EngineReply, Out
 from gemma4_gateway.settings import Settings, SettingsError
-from gemma4_gateway.translate.plan import Plan
+from gemma4_gateway.translate.request_plan import Plan
 
 __all__ = ["Gateway"]
 

@@ -63,6 +63,6 @@ class Record:
 
 
 def record_of(scope: Scope) -> Record:
-    """Return the record that :mod:`gemma4_gateway.door` put there."""
+    """Return the record that :mod:`gemma4_gateway.middleware` put there."""
     record: Record = scope[_SCOPE_KEY]
     return record

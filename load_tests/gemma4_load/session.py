@@ -15,7 +15,7 @@ from gemma4_load.drive.level import Level, LevelResult
 from gemma4_load.drive.run import LevelRun
 from gemma4_load.drive.search import highest, voted
 from gemma4_load.errors import LoadError, TargetError
-from gemma4_load.plan import Plan
+from gemma4_load.load_plan import Plan
 from gemma4_load.report.files import Results
 from gemma4_load.report.page import page
 from gemma4_load.report.summary import summarize

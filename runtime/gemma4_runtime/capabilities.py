@@ -40,7 +40,7 @@ class Capabilities:
     ``lacks``: option -> why this runtime cannot. ``conflicts``: see :func:`refuse_conflicts`.
 
     ``most_regex_size`` and ``most_grammar_size``: parts of a guide when its counted repeats are
-    written out (:func:`~gemma4_runtime.input.repeats.expanded_size`). llguidance needs 10 ms for a
+    written out (:func:`~gemma4_runtime.guides.repeats.expanded_size`). llguidance needs 10 ms for a
     first mask with 10,000 equal letters, 150 ms with 100,000. xgrammar compares each state of a
     repeated class with the whole vocabulary."""
 

@@ -34,7 +34,7 @@ see :mod:`gemma4_runtime.server.request_key`."""
 
 FEED_PARAMETER = "gemma4_feed"
 """Request parameter by which a client of the engine step says where it wants the chunks: KEY/NUMBER
-of a feed (:mod:`gemma4_runtime.server.feed`)."""
+of a feed (:mod:`gemma4_runtime.server.streams.feed`)."""
 
 Channel = Literal["content", "reasoning"]
 FinishReason = Literal["stop", "length", "tool_calls"]

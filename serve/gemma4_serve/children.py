@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-from gemma4_runtime.server.heartbeat import read_beat
+from gemma4_runtime.processes.heartbeat import read_beat
 
 from gemma4_serve.liveness import Liveness
 from gemma4_serve.proc import cause_of_death, model_of, name_of, runs

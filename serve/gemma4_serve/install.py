@@ -11,8 +11,8 @@ from pathlib import Path
 
 from gemma4_serve.errors import ServeError
 from gemma4_serve.links import Links
+from gemma4_serve.loader_check import check_loads
 from gemma4_serve.model_python import make_model_python
-from gemma4_serve.preflight import check_loads
 
 __all__ = ["TritonInstall", "find_repository", "find_triton"]
 

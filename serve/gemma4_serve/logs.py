@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import IO, Any, Literal
 
-from gemma4_runtime.server.access_log import log_event
-from gemma4_runtime.server.log_writer import writer_of
+from gemma4_runtime.logs.events import log_event
+from gemma4_runtime.logs.writer import writer_of
 
 __all__ = ["LogFormat", "LogPump", "printable"]
 

@@ -18,10 +18,10 @@ from threading import Thread
 
 import psutil
 from gemma4_runtime import settings as names
-from gemma4_runtime.server.access_log import log_event
+from gemma4_runtime.logs.events import log_event
+from gemma4_runtime.processes.heartbeat import BEATS_NAME
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
-from gemma4_runtime.server.heartbeat import BEATS_NAME
 
 from gemma4_serve import tied
 from gemma4_serve.children import Children, Loss

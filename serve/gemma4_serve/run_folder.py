@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from gemma4_serve.errors import ServeError
-from gemma4_serve.preconditions import new_folder, places
+from gemma4_serve.process_checks import new_folder, places
 
 __all__ = ["lock_run_dir", "namespace", "private_run_dir", "shared_memory_prefix", "sweep"]
 

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
+from gemma4_runtime.logs.events import log_event
+from gemma4_runtime.logs.writer import writer_of
 from gemma4_runtime.manifest import Manifest
-from gemma4_runtime.server.access_log import log_event
-from gemma4_runtime.server.log_writer import writer_of
 
 from gemma4_serve.banner import banner
 from gemma4_serve.children import Loss

@@ -21,7 +21,7 @@ from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
 from gemma4_runtime.engine_folder import load_engine_folder
 from gemma4_runtime.output.vocab import load_token_table
-from gemma4_runtime.server.preparer import preparer_of
+from gemma4_runtime.preparation.preparer import preparer_of
 
 INDEX = "model.safetensors.index.json"
 JSON_FILES = ("config.json", "generation_config.json", "tokenizer.json", INDEX)

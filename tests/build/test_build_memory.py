@@ -18,7 +18,7 @@ from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.reference import reference_logits
 from gemma4_build.request import BuildRequest
-import gemma4_build.verify.check
+import gemma4_build.verify.gguf_run
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

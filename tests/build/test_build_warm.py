@@ -6,7 +6,7 @@ import pytest
 from gemma4_build.errors import WarmUpError
 from gemma4_build.warm import batch_sizes, warm_up
 from gemma4_runtime.engines.synthetic import Faults, SyntheticEngine
-from gemma4_runtime.trtllm.caches import cache_environment, cache_folder
+from gemma4_runtime.engines.tensorrt_llm.caches import cache_environment, cache_folder
 
 
 def engine(**options):

@@ -45,7 +45,7 @@ def long_stream(client, **options):
 
 def workers(served: Served) -> list[psutil.Process]:
     children = psutil.Process(served.process.pid).children(recursive=True)
-    return [c for c in children if "gemma4_runtime.trtllm.worker" in c.cmdline()]
+    return [c for c in children if "gemma4_runtime.engines.tensorrt_llm.worker" in c.cmdline()]
 
 
 def alive(process: psutil.Process) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from gemma4_load.load_plan import parse_slo
 from gemma4_load.metrics import REQUEST_METRICS, RUN_METRICS
 from gemma4_load.metrics.distribution import distribution
-from gemma4_load.plan import parse_slo
 from gemma4_load.record import Window
 from load.made import record
 

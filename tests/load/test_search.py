@@ -6,7 +6,7 @@ import pytest
 from gemma4_load.drive.level import Level
 from gemma4_load.drive.search import highest, voted
 from gemma4_load.errors import OptionError
-from gemma4_load.plan import Search, parse_levels, parse_slo
+from gemma4_load.load_plan import Search, parse_levels, parse_slo
 from hypothesis import given
 from hypothesis import strategies as st
 

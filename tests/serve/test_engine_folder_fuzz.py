@@ -22,11 +22,11 @@ from gemma4_build.random_checkpoint import PRESETS, write_checkpoint
 from gemma4_build.request import BuildRequest
 from gemma4_runtime.engine_folder import load_engine_folder
 from gemma4_runtime.manifest import EngineFolderError
-from gemma4_serve.checks import check_runtime
 from gemma4_serve.doctor.engine import check_engine
 from gemma4_serve.errors import ServeError
 from gemma4_serve.ports import Ports
 from gemma4_serve.process import ServerOptions
+from gemma4_serve.runtime_checks import check_runtime
 
 ROOT = Path(__file__).parents[2]
 RUNTIMES = ("synthetic", "llama_cpp", "tensorrt_llm")

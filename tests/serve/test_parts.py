@@ -10,12 +10,12 @@ import socket
 import pytest
 from gemma4_runtime.manifest import read_manifest
 from gemma4_serve.banner import banner
-from gemma4_serve.checks import check_runtime
 from gemma4_serve.errors import ServeError
 from gemma4_serve.install import find_repository, find_triton
 from gemma4_serve.logs import LogPump
 from gemma4_serve.ports import Ports, claim_ports
 from gemma4_serve.process import ServerOptions
+from gemma4_serve.runtime_checks import check_runtime
 from trtllm_folder import make_folder
 
 

@@ -10,12 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from gemma4_serve import checks
+from gemma4_serve import runtime_checks
 from gemma4_serve.errors import ServeError
 from gemma4_serve.install import find_triton
 from gemma4_serve.links import Links, is_plain
+from gemma4_serve.loader_check import check_loads
 from gemma4_serve.model_python import make_model_python
-from gemma4_serve.preflight import check_loads
 
 NAMES = ["a b", "größe", "it's", "$HOME", "a;b", "a:b", "a&b", "(a)", "a*", "`a`", 'a"b', "a\\b"]
 STUBS = Path(find_spec("pytriton").origin).parent / "tritonserver" / "python_backend_stubs"
@@ -140,6 +140,6 @@ def test_a_server_that_could_not_load_its_stub_is_not_started(tmp_path, monkeypa
 
 
 def test_llama_cpp_without_openmp(monkeypatch):
-    monkeypatch.setattr(checks, "_OPENMP", "libgomp.so.0")
+    monkeypatch.setattr(runtime_checks, "_OPENMP", "libgomp.so.0")
     with pytest.raises(ServeError, match=r"llama.cpp cannot be loaded: libgomp.so.0: cannot open"):
-        checks._check_openmp()
+        runtime_checks._check_openmp()

@@ -9,8 +9,8 @@ from gemma4_runtime.manifest import ManifestLimits
 from gemma4_runtime.trtllm import llm_args
 
 from gemma4_build.errors import BadOptionError
+from gemma4_build.gpu_options import GpuOptions
 from gemma4_build.trtllm.assistant import FOLDER
-from gemma4_build.trtllm.options import GpuOptions
 
 __all__ = ["compose_arguments", "write_arguments"]
 

@@ -22,8 +22,8 @@ from gemma4_runtime.trtllm.versions import PINNED
 from gemma4_build.manifest import model_facts, tool_version
 from gemma4_build.model_spec import ARCHITECTURE, ModelSpec
 from gemma4_build.request import BuildRequest, resolve_limits
-from gemma4_build.trtllm.compatibility import Compatibility
-from gemma4_build.trtllm.plan import BLOCK_TOKENS, COMPUTE_BYTES, plan_rank
+from gemma4_build.trtllm.bytes_needed import BLOCK_TOKENS, COMPUTE_BYTES, plan_rank
+from gemma4_build.trtllm.compatibility_check import Compatibility
 from gemma4_build.trtllm.source import Source
 from gemma4_build.trtllm.widths import Widths
 

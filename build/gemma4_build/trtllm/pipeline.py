@@ -23,7 +23,9 @@ from gemma4_build.request import BuildRequest, resolve_limits
 from gemma4_build.result import BuildResult
 from gemma4_build.trtllm.arguments import compose_arguments, write_arguments
 from gemma4_build.trtllm.assistant import bring_assistant, check_assistant
-from gemma4_build.trtllm.compatibility import Compatibility, check_compatible
+from gemma4_build.trtllm.bytes_needed import BuildNeed, build_need
+from gemma4_build.trtllm.compatibility_check import Compatibility, check_compatible
+from gemma4_build.trtllm.completeness import check_stored
 from gemma4_build.trtllm.folder import (
     bring_shards,
     copy_text_files,
@@ -33,14 +35,12 @@ from gemma4_build.trtllm.folder import (
 from gemma4_build.trtllm.formats import total_bytes
 from gemma4_build.trtllm.hf_config import check_quant_config, quantization_of
 from gemma4_build.trtllm.manifest import Proof, build_key, compose
+from gemma4_build.trtllm.measure import open_reference, prove_close, verify
 from gemma4_build.trtllm.memory import choose_device
 from gemma4_build.trtllm.pad import write_padded
-from gemma4_build.trtllm.plan import BuildNeed, build_need
 from gemma4_build.trtllm.prepare import calibration_samples, widths_to_build
-from gemma4_build.trtllm.proof import check_stored
 from gemma4_build.trtllm.ptq import RECIPES, quantize
 from gemma4_build.trtllm.source import Source, open_source
-from gemma4_build.trtllm.verify import open_reference, prove_close, verify
 from gemma4_build.trtllm.widths import Widths
 from gemma4_build.workspace import Workspace, check_space, disk_errors, open_workspace
 

@@ -12,14 +12,14 @@ from gemma4_runtime.manifest import SourceFile
 
 from gemma4_build.checkpoint import check_tensors, check_text_files, open_tensors, source_files
 from gemma4_build.errors import BadCheckpointError, BadOptionError, QuantizationError
+from gemma4_build.gpu_options import GpuOptions
 from gemma4_build.model_spec import ModelSpec, parse_config
 from gemma4_build.shards import Shard
 from gemma4_build.tensor_table import checkpoint_tensors
+from gemma4_build.trtllm.bytes_needed import scheme_for
+from gemma4_build.trtllm.completeness import check_stored
 from gemma4_build.trtllm.formats import Kind, Scheme, linears
 from gemma4_build.trtllm.hf_config import check_quant_config, quantization_of, read_json
-from gemma4_build.trtllm.options import GpuOptions
-from gemma4_build.trtllm.plan import scheme_for
-from gemma4_build.trtllm.proof import check_stored
 from gemma4_build.trtllm.quantized import Stored
 from gemma4_build.vocabulary import read_vocabulary
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from gemma4_build.verify.check import verify_gguf
+from gemma4_build.verify.gguf_run import verify_gguf
 
 __all__ = ["verify_gguf"]

@@ -10,7 +10,7 @@ from gemma4_client import Delta
 from gemma4_gateway.answers.envelope import Envelope, whole_body
 from gemma4_gateway.answers.logprobs import TokenLogProb, completion_logprobs
 from gemma4_gateway.answers.usage import UsageCount
-from gemma4_gateway.translate.plan import Plan
+from gemma4_gateway.translate.request_plan import Plan
 
 __all__ = ["CompletionEvents", "completion_body"]
 

@@ -7,7 +7,7 @@ from typing import Any
 from gemma4_gateway.answers.sse import DONE
 from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.jsons import dumps
-from gemma4_gateway.translate.plan import Plan
+from gemma4_gateway.translate.request_plan import Plan
 
 __all__ = ["Envelope", "whole_body"]
 

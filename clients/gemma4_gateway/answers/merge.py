@@ -9,7 +9,7 @@ from contextlib import aclosing
 from gemma4_client import Delta
 from gemma4_client.results import merged
 
-from gemma4_gateway.engine.router import Answering
+from gemma4_gateway.backends.router import Answering
 
 __all__ = ["Begin", "chunks_of", "gathered", "whole"]
 

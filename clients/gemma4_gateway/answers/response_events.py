@@ -12,7 +12,7 @@ from gemma4_gateway.answers.logprobs import TokenLogProb, chat_logprobs
 from gemma4_gateway.answers.sse import named_event
 from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.errors import ApiError
-from gemma4_gateway.translate.plan import Plan
+from gemma4_gateway.translate.request_plan import Plan
 
 __all__ = ["ResponseEvents"]
 

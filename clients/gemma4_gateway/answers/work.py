@@ -14,11 +14,11 @@ from gemma4_client import Delta, Gemma4Error
 from gemma4_gateway.answers.logprobs import TokenLogProb, TokenLogProbs
 from gemma4_gateway.answers.merge import Begin, chunks_of, gathered
 from gemma4_gateway.answers.usage import UsageCount
-from gemma4_gateway.engine.calls import OpenCalls
-from gemma4_gateway.engine.router import Answering, Router, started_failure
+from gemma4_gateway.backends.calls import OpenCalls
+from gemma4_gateway.backends.router import Answering, Router, started_failure
 from gemma4_gateway.record import Record
 from gemma4_gateway.reply import Out
-from gemma4_gateway.translate.plan import EngineCall, Plan
+from gemma4_gateway.translate.request_plan import EngineCall, Plan
 
 __all__ = ["Body", "Events", "Work"]
 

@@ -15,7 +15,7 @@ from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.body.route import JsonRoute
 from gemma4_gateway.routes.wiring import ERRORS, STREAM, TheGateway
 from gemma4_gateway.schemas.responses import ResponsesRequest
-from gemma4_gateway.translate.plan import Plan
+from gemma4_gateway.translate.request_plan import Plan
 from gemma4_gateway.translate.responses import echo, plan_responses
 
 __all__ = ["router"]

@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import APIRouter
 from gemma4_client import AsyncClient, Gemma4Error, InvalidRequestError, Tokens
 
+from gemma4_gateway.backends.router import started_failure
 from gemma4_gateway.body.route import JsonRoute
-from gemma4_gateway.engine.router import started_failure
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.routes.wiring import ERRORS, TheGateway
 from gemma4_gateway.schemas.tokenize import DetokenizeRequest, TokenizeRequest

@@ -19,7 +19,7 @@ from gemma4_gateway.translate.guides import (
 )
 from gemma4_gateway.translate.messages import engine_messages, engine_tools
 from gemma4_gateway.translate.options import sampling_names, sampling_options, seeded
-from gemma4_gateway.translate.plan import EngineCall, Plan, ToolMode
+from gemma4_gateway.translate.request_plan import EngineCall, Plan, ToolMode
 
 __all__ = ["ChatParts", "affinity_of", "plan_chat", "plan_parts"]
 

@@ -8,7 +8,7 @@ from gemma4_gateway.errors import invalid
 from gemma4_gateway.schemas.completions import CompletionRequest
 from gemma4_gateway.translate.guides import format_guide
 from gemma4_gateway.translate.options import sampling_names, sampling_options, seeded
-from gemma4_gateway.translate.plan import EngineCall, Plan
+from gemma4_gateway.translate.request_plan import EngineCall, Plan
 
 __all__ = ["plan_completion"]
 

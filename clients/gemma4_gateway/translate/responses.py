@@ -23,7 +23,7 @@ from gemma4_gateway.schemas.tools import (
 )
 from gemma4_gateway.translate.chat import ChatParts, plan_parts
 from gemma4_gateway.translate.items import input_messages
-from gemma4_gateway.translate.plan import Plan
+from gemma4_gateway.translate.request_plan import Plan
 
 __all__ = ["echo", "plan_responses"]
 

@@ -1,4 +1,4 @@
-"""Engine step: requests in, chunks out. All logic is in gemma4_runtime.server.engine_step."""
+"""Engine step: requests in, chunks out. All logic is in gemma4_runtime.server.engine."""
 
 from functools import partial
 
@@ -7,11 +7,11 @@ import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.messages import Chunk, encode
 from gemma4_runtime.output.render import pack, render
+from gemma4_runtime.processes.model_process import start_model_process
 from gemma4_runtime.server.call import engine_call, id_of, parameters_of, poll_text
 from gemma4_runtime.server.direct_calls import DirectCalls
-from gemma4_runtime.server.engine_step import EngineStep
+from gemma4_runtime.server.engine import EngineStep
 from gemma4_runtime.server.guard import attempt, told
-from gemma4_runtime.server.model_process import start_model_process
 from gemma4_runtime.server.seal import Kind, Sealer
 from gemma4_runtime.settings import load_settings
 
@@ -54,7 +54,7 @@ class TritonPythonModel:
 
 
 class Transport:
-    """gemma4_runtime.server.stream.Transport over a Triton response sender."""
+    """gemma4_runtime.server.streams.stream.Transport over a Triton response sender."""
 
     def __init__(self, sender: object) -> None:
         self.sender = sender
@@ -94,7 +94,7 @@ class ToEnsemble(Transport):
 
 
 class ToClient(Transport):
-    """For a client that called the engine itself; gemma4_runtime.server.feed.Poll as well."""
+    """For a client that called the engine itself; also a ``Poll`` of a feed."""
 
     direct, output = True, "packed"
 

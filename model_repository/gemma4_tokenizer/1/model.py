@@ -5,9 +5,9 @@ from functools import partial
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
+from gemma4_runtime.processes.model_process import start_model_process
+from gemma4_runtime.server.gemma4_tokenizer import Tokenized, TokenizerService
 from gemma4_runtime.server.guard import attempt, told
-from gemma4_runtime.server.model_process import start_model_process
-from gemma4_runtime.server.tokenizer import Tokenized, TokenizerService
 from gemma4_runtime.settings import load_settings
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL

@@ -6,13 +6,13 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError, internal, invalid
 from gemma4_runtime.messages import KEY_PARAMETER
+from gemma4_runtime.processes.model_process import start_model_process
 from gemma4_runtime.server.board import BOARD_NAME
 from gemma4_runtime.server.call import id_of, parameters_of, without_feed
-from gemma4_runtime.server.client_watch import ClientWatch
 from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
+from gemma4_runtime.server.gemma4_unary import ClientWatch
 from gemma4_runtime.server.guard import relayed, told
 from gemma4_runtime.server.live_board import LiveBoard
-from gemma4_runtime.server.model_process import start_model_process
 from gemma4_runtime.server.request_key import new_key, sealed_key
 from gemma4_runtime.settings import load_settings
 

@@ -6,10 +6,10 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.output.render import ChunkText, render
+from gemma4_runtime.processes.model_process import start_model_process
 from gemma4_runtime.server.board import Field
-from gemma4_runtime.server.exit_door import ExitDoor
 from gemma4_runtime.server.guard import attempt, told
-from gemma4_runtime.server.model_process import start_model_process
+from gemma4_runtime.server.postprocessing import Postprocessing
 from gemma4_runtime.settings import load_settings
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
@@ -20,7 +20,7 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         settings = load_settings()
         self._beat = start_model_process(settings)
-        self._door = ExitDoor(settings, Field.CHUNKS_HANDLED)
+        self._step = Postprocessing(settings, Field.CHUNKS_HANDLED)
 
     def finalize(self) -> None:
         self._beat.close()
@@ -33,14 +33,14 @@ class TritonPythonModel:
         sender = request.get_response_sender()
         try:
             data = pb_utils.get_input_tensor_by_name(request, "chunk").as_numpy()
-            chunk = self._door.read(data.tobytes())
+            chunk = self._step.read(data.tobytes())
             if chunk.check and request.is_cancelled():
-                self._door.cancel(chunk.key)
+                self._step.cancel(chunk.key)
             if chunk.probe:
                 sender.send(flags=FINAL)
             else:
                 sender.send(_response(render(chunk)), flags=FINAL)
-            self._door.handled()
+            self._step.handled()
         except Exception as error:
             attempt(partial(sender.send, _failure(told(error, STEP)), flags=FINAL), STEP)
 

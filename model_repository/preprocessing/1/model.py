@@ -3,8 +3,8 @@
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
+from gemma4_runtime.processes.model_process import start_model_process
 from gemma4_runtime.server.call import id_of, parameters_of, without_feed
-from gemma4_runtime.server.model_process import start_model_process
 from gemma4_runtime.server.preprocessing import Preprocessing
 from gemma4_runtime.settings import load_settings
 

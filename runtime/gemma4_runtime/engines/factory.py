@@ -37,7 +37,7 @@ def create_engine(
             faults=Faults(**settings.faults),
         )
     if manifest.runtime == "llama_cpp" and manifest.llama_cpp is not None:
-        from gemma4_runtime.engines.llama_cpp import LlamaCppEngine
+        from gemma4_runtime.engines.llama_cpp.engine import LlamaCppEngine
 
         return LlamaCppEngine(
             folder / "model.gguf",
@@ -51,7 +51,7 @@ def create_engine(
             threads=settings.threads,
         )
     if manifest.runtime == "tensorrt_llm" and manifest.tensorrt_llm is not None:
-        from gemma4_runtime.engines.tensorrt_llm import TensorRtLlmEngine
+        from gemma4_runtime.engines.tensorrt_llm.engine import TensorRtLlmEngine
 
         return TensorRtLlmEngine(
             folder,

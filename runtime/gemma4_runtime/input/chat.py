@@ -6,9 +6,9 @@ from typing import Any
 
 from gemma4_runtime.errors import invalid
 from gemma4_runtime.input.checks import Guard, string
-from gemma4_runtime.input.json_text import kind_of, load_json
 from gemma4_runtime.input.text import guard_seam, without_thoughts
 from gemma4_runtime.input.tool_calls import ToolCalls
+from gemma4_runtime.json_text import kind_of, load_json
 from gemma4_runtime.limits import Limits
 
 __all__ = ["parse_messages"]

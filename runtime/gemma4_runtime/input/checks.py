@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gemma4_runtime.errors import invalid
-from gemma4_runtime.input.json_text import kind_of
+from gemma4_runtime.json_text import kind_of
 
 __all__ = ["Guard", "guard_tree", "string", "tool_name"]
 

@@ -11,12 +11,12 @@ import msgspec
 import numpy.typing as npt
 
 from gemma4_runtime.capabilities import Capabilities
-from gemma4_runtime.engines.guide_answer import GuideAnswer
-from gemma4_runtime.engines.guide_trial import GuideTrial
 from gemma4_runtime.errors import invalid
+from gemma4_runtime.guides.answer import GuideAnswer
+from gemma4_runtime.guides.prelude import check_tool_options, markers, read_prelude
+from gemma4_runtime.guides.trial import GuideTrial
 from gemma4_runtime.input.chat import parse_messages
 from gemma4_runtime.input.chat_template import ChatTemplate
-from gemma4_runtime.input.prelude import check_tool_options, markers, read_prelude
 from gemma4_runtime.input.sampling import load_defaults, sampling_params
 from gemma4_runtime.input.tensors import read_inputs
 from gemma4_runtime.input.text import GUARD, PromptTokenizer

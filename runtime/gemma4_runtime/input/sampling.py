@@ -10,7 +10,7 @@ from typing import Any
 
 from gemma4_runtime.capabilities import Capabilities, refuse_conflicts
 from gemma4_runtime.errors import invalid
-from gemma4_runtime.input.guide import read_guide
+from gemma4_runtime.guides.read import read_guide
 from gemma4_runtime.limits import Limits
 from gemma4_runtime.messages import SamplingParams
 

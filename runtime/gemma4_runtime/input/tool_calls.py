@@ -7,7 +7,7 @@ from typing import Any
 
 from gemma4_runtime.errors import invalid
 from gemma4_runtime.input.checks import Guard, guard_tree, string, tool_name
-from gemma4_runtime.input.json_text import NotJsonError, kind_of, load_json
+from gemma4_runtime.json_text import NotJsonError, kind_of, load_json
 from gemma4_runtime.limits import Limits
 
 __all__ = ["UNREADABLE", "ToolCalls"]

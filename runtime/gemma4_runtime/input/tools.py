@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from gemma4_runtime.errors import invalid
+from gemma4_runtime.guides.schema.check import TOOL_REGEX_SIZE, check_schema
+from gemma4_runtime.guides.schema.drafts import modern
+from gemma4_runtime.guides.schema.refs import Expansion
 from gemma4_runtime.input.checks import Guard, guard_tree, string, tool_name
-from gemma4_runtime.input.json_text import kind_of, load_json
-from gemma4_runtime.input.schema_check import TOOL_REGEX_SIZE, check_schema
-from gemma4_runtime.input.schema_drafts import modern
-from gemma4_runtime.input.schema_refs import Expansion
 from gemma4_runtime.input.tool_schema import shown_parameters, shown_response
+from gemma4_runtime.json_text import kind_of, load_json
 from gemma4_runtime.limits import Limits
 
 __all__ = ["parse_tools"]

@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Mapping
 from threading import Event, Thread
 
+from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.manifest import CHAT_TEMPLATE
 from gemma4_runtime.preparation.wire import Frames, Reply, Started, StartFailed, read_replies
-from gemma4_runtime.server.access_log import log_event
-from gemma4_runtime.server.model_process import end_process
+from gemma4_runtime.processes.model_process import end_process
 from gemma4_runtime.settings import load_settings
 
 __all__ = ["PreparationOwner"]

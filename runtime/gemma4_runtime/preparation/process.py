@@ -20,10 +20,10 @@ from gemma4_runtime.input.prepare import Preparer
 from gemma4_runtime.input.template_check import TemplateError, check_template
 from gemma4_runtime.manifest import CHAT_TEMPLATE, EngineFolderError, read_manifest
 from gemma4_runtime.preparation.lanes import Lane
+from gemma4_runtime.preparation.preparer import preparer_of
 from gemma4_runtime.preparation.service import Service
 from gemma4_runtime.preparation.wire import SOCKET_NAME, Reply, Started, StartFailed, frame
 from gemma4_runtime.preparation.worker import Worker
-from gemma4_runtime.server.preparer import preparer_of
 from gemma4_runtime.settings import Settings, load_settings
 
 __all__ = ["main"]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
-from gemma4_runtime.server.access_log import log_event
+from gemma4_runtime.logs.events import log_event
 
 __all__ = ["CONTROL_NAME", "ControlClient", "ControlServer"]
 

@@ -15,12 +15,12 @@ import numpy.typing as npt
 
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.preparation.client import PreparationClient, Result
+from gemma4_runtime.server.admission import Admission
 from gemma4_runtime.server.call import feed_place
-from gemma4_runtime.server.engine_step import EngineStep
-from gemma4_runtime.server.frontdoor import FrontDoor
+from gemma4_runtime.server.engine import EngineStep
 from gemma4_runtime.server.guard import attempt, told
 from gemma4_runtime.server.request_key import refuse_key
-from gemma4_runtime.server.stream import Transport
+from gemma4_runtime.server.streams.stream import Transport
 from gemma4_runtime.settings import Settings
 
 __all__ = ["DirectCalls"]
@@ -35,7 +35,7 @@ class DirectCalls:
     def __init__(self, settings: Settings, step: EngineStep) -> None:
         self._step = step
         self._client = PreparationClient(settings.run_dir)
-        self._door = FrontDoor(settings.run_dir, self._client)
+        self._admission = Admission(settings.run_dir, self._client)
 
     def open(
         self,
@@ -48,7 +48,7 @@ class DirectCalls:
         """Raises :class:`~gemma4_runtime.errors.RequestError` for what can be refused at once."""
         place = feed_place(parameters)
         refuse_key(parameters)
-        self._door.admit(
+        self._admission.admit(
             tensors,
             request_id=request_id,
             parameters=parameters,

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 
 from gemma4_runtime.errors import RequestError, Status, internal, parse_wire
-from gemma4_runtime.server.access_log import log_event
+from gemma4_runtime.logs.events import log_event
 
 __all__ = ["attempt", "relayed", "told"]
 

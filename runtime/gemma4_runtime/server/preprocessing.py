@@ -12,8 +12,8 @@ import numpy.typing as npt
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.preparation.client import PreparationClient, Result
 from gemma4_runtime.preparation.owner import PreparationOwner
+from gemma4_runtime.server.admission import Admission
 from gemma4_runtime.server.board import BOARD_NAME
-from gemma4_runtime.server.frontdoor import FrontDoor
 from gemma4_runtime.server.guard import attempt, told
 from gemma4_runtime.server.live_board import LiveBoard
 from gemma4_runtime.server.seal import Kind
@@ -41,7 +41,7 @@ class Preprocessing:
     def __init__(self, settings: Settings) -> None:
         self._owner = PreparationOwner()
         self._client = PreparationClient(settings.run_dir, on_hang=self._owner.kill)
-        self._door = FrontDoor(settings.run_dir, self._client)
+        self._admission = Admission(settings.run_dir, self._client)
         self._live = LiveBoard(settings.run_dir / BOARD_NAME)
 
     def admit(
@@ -54,7 +54,7 @@ class Preprocessing:
     ) -> None:
         """Answer by ``way``, now or from another thread. Never raises."""
         try:
-            self._door.admit(
+            self._admission.admit(
                 tensors(),
                 request_id=request_id(),
                 parameters=parameters(),

@@ -12,8 +12,8 @@ import yaml
 
 from gemma4_runtime.strict_yaml import YamlFileError, read_mapping
 from gemma4_runtime.trtllm.api import VERSION
-from gemma4_runtime.trtllm.laws import LlmArgsError, check
 from gemma4_runtime.trtllm.presets import CHECKPOINT, PRESETS, Preset, compose
+from gemma4_runtime.trtllm.unsupported import LlmArgsError, check
 
 __all__ = [
     "CHECKPOINT", "FILE_NAME", "PRESETS", "LlmArgsError", "Preset", "check",

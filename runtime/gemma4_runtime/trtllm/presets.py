@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from gemma4_runtime.trtllm.laws import check
 from gemma4_runtime.trtllm.setup import PRECISIONS
+from gemma4_runtime.trtllm.unsupported import check
 
 __all__ = ["CHECKPOINT", "PRESETS", "Preset", "compose"]
 

@@ -8,7 +8,7 @@ from typing import cast
 from gemma4_runtime.engine_folder import load_engine_folder
 from gemma4_runtime.manifest import EngineFolderError, Manifest
 from gemma4_runtime.strict_json import read_object
-from gemma4_runtime.trtllm.compat import verdict
+from gemma4_runtime.trtllm.compatibility import verdict
 from gemma4_runtime.trtllm.llm_args import CHECKPOINT
 from gemma4_runtime.trtllm.nvml import Driver
 from gemma4_runtime.trtllm.setup import Precision

@@ -18,7 +18,7 @@ from gemma4_serve.doctor.report import Result
 from gemma4_serve.errors import ServeError
 from gemma4_serve.install import find_triton
 from gemma4_serve.ports import Ports, claim_ports
-from gemma4_serve.preconditions import check_shm
+from gemma4_serve.process_checks import check_shm
 
 __all__ = ["check_machine", "check_ports", "check_software"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gemma4_runtime.trtllm.compat import verdict
+from gemma4_runtime.trtllm.compatibility import verdict
 from gemma4_runtime.trtllm.gpus import Gpu
 from gemma4_runtime.trtllm.setup import PRECISIONS
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gemma4_build.checkpoint import open_tensors
+from gemma4_build.gpu_options import GpuOptions
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter, Tick
 from gemma4_build.random_checkpoint import PRESETS, write_checkpoint
@@ -18,7 +19,6 @@ from gemma4_build.request import BuildRequest
 from gemma4_build.result import BuildResult
 from gemma4_build.trtllm.calibration import calibration_ids
 from gemma4_build.trtllm.layerwise.need import LAYER_FACTOR, quantize_need
-from gemma4_build.trtllm.options import GpuOptions
 from gemma4_build.trtllm.ptq import RECIPES, Quantized, quantize
 from whole_model import quantize_whole
 

@@ -12,14 +12,14 @@ from gemma4_build.progress import SilentReporter
 from gemma4_build.reference.weights import EXACT
 from gemma4_build.result import BuildResult
 from gemma4_build.trtllm.calibration import calibration_ids
-from gemma4_build.trtllm.closeness import check_against_source
+from gemma4_build.trtllm.completeness import check_stored
+from gemma4_build.trtllm.divergence import compare_weights, held_out
 from gemma4_build.trtllm.folder import copy_text_files
 from gemma4_build.trtllm.formats import INT4
 from gemma4_build.trtllm.pad import write_padded
-from gemma4_build.trtllm.proof import check_stored
 from gemma4_build.trtllm.ptq import quantize
-from gemma4_build.trtllm.quality import compare_weights, held_out
 from gemma4_build.trtllm.quantized import QuantizedWeights
+from gemma4_build.trtllm.weight_error import check_against_source
 from gemma4_build.trtllm.widths import Widths
 from gemma4_build.verify.prompts import load_prompts
 

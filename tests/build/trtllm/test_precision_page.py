@@ -8,8 +8,8 @@ from pathlib import Path
 
 from gemma4_build.model_spec import parse_config
 from gemma4_build.random_checkpoint import PRESETS, config_for
-from gemma4_build.trtllm.plan import BLOCK_TOKENS, COMPUTE_BYTES, plan_rank
-from gemma4_runtime.trtllm.compat import verdict
+from gemma4_build.trtllm.bytes_needed import BLOCK_TOKENS, COMPUTE_BYTES, plan_rank
+from gemma4_runtime.trtllm.compatibility import verdict
 from gemma4_runtime.trtllm.gpus import GPUS
 from gemma4_runtime.trtllm.setup import PRECISIONS
 
@@ -20,8 +20,8 @@ TOKENS = 8192
 
 HEAD = """# Which precision on which GPU
 
-Made from the compatibility table (`gemma4_runtime.trtllm.compat`) and the size plan
-(`gemma4_build.trtllm.plan`), which `gemma4 build` and `gemma4 doctor` use too.
+Made from the compatibility table (`gemma4_runtime.trtllm.compatibility`) and the size plan
+(`gemma4_build.trtllm.bytes_needed`), which `gemma4 build` and `gemma4 doctor` use too.
 
 How sure each line is:
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from gemma4_build import errors
 from gemma4_build.checkpoint import open_checkpoint
+from gemma4_build.gpu_options import GpuOptions
 from gemma4_build.model_spec import read_config
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
 from gemma4_build.result import BuildResult
 from gemma4_build.safetensors_file import header
-from gemma4_build.trtllm.options import GpuOptions
 from gemma4_runtime.engine_folder import load_engine_folder
 from gemma4_runtime.manifest import EngineFolderError, read_manifest
 from gemma4_runtime.trtllm import llm_args

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from gemma4_build import errors
+from gemma4_build.gpu_options import GpuOptions
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
 from gemma4_build.trtllm import memory
 from gemma4_build.trtllm.layerwise.need import FIXED, QuantizeNeed
-from gemma4_build.trtllm.options import GpuOptions
 
 GIB = 1 << 30
 NEED = QuantizeNeed(layer=4 * GIB, states=GIB, attention=2 * GIB, gpu_attention=2 * GIB)

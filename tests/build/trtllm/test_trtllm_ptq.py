@@ -15,9 +15,9 @@ from gemma4_build.checkpoint import open_checkpoint, open_tensors
 from gemma4_build.progress import SilentReporter
 from gemma4_build.random_checkpoint import PRESETS, write_checkpoint
 from gemma4_build.result import BuildResult
-from gemma4_build.trtllm.closeness import check_against_source
+from gemma4_build.trtllm.completeness import check_stored
 from gemma4_build.trtllm.formats import FP8, NVFP4_EXPERTS, total_bytes
-from gemma4_build.trtllm.proof import check_stored
+from gemma4_build.trtllm.weight_error import check_against_source
 from gemma4_runtime.engine_folder import load_engine_folder
 from trtllm_build import SAMPLES, build
 

@@ -118,9 +118,9 @@ def test_worse_than_allowed(
     fp8: Path, demo_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     fake_export: Callable[[Path], list[int]],
 ) -> None:  # fmt: skip
-    from gemma4_build.trtllm import quality
+    from gemma4_build.trtllm import divergence
 
-    monkeypatch.setitem(quality.THRESHOLDS, "fp8", {"mean_kl": 1e-9})
+    monkeypatch.setitem(divergence.THRESHOLDS, "fp8", {"mean_kl": 1e-9})
     fake_export(fp8)
     with pytest.raises(errors.QualityError, match=r"mean_kl is .*, most 1e-09"):
         build(demo_checkpoint, tmp_path / "out" / "engine", "fp8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gemma4_gateway.engine.affinity import choose
+from gemma4_gateway.backends.affinity import choose
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -12,7 +12,7 @@ from gemma4_gateway.answers.completion import CompletionEvents, completion_body
 from gemma4_gateway.answers.merge import whole
 from gemma4_gateway.answers.sse import event, on_one_line
 from gemma4_gateway.answers.usage import UsageCount
-from gemma4_gateway.translate.plan import EngineCall, Plan
+from gemma4_gateway.translate.request_plan import EngineCall, Plan
 from hypothesis import given
 from hypothesis import strategies as st
 

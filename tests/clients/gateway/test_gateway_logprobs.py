@@ -11,7 +11,7 @@ from gemma4_client.wire import _ABSENT, delta_of
 from gemma4_gateway.answers.logprobs import TokenLogProbs, chat_logprobs, completion_logprobs
 from gemma4_gateway.answers.response_events import ResponseEvents
 from gemma4_gateway.answers.usage import UsageCount
-from gemma4_gateway.translate.plan import Plan
+from gemma4_gateway.translate.request_plan import Plan
 from gemma4_runtime.messages import GenerationRequest, SamplingParams, decode_chunk, encode
 from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.output.render import pack, render

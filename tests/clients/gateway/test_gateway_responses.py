@@ -13,7 +13,7 @@ from gemma4_gateway.errors import ApiError
 from gemma4_gateway.schemas.responses import ResponsesRequest
 from gemma4_gateway.translate.fields import engine_refusal
 from gemma4_gateway.translate.items import input_messages
-from gemma4_gateway.translate.plan import EngineCall, Plan
+from gemma4_gateway.translate.request_plan import EngineCall, Plan
 from gemma4_gateway.translate.responses import echo, plan_responses
 from hypothesis import given
 from hypothesis import strategies as st

@@ -6,8 +6,8 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
-from gemma4_gateway.engine.backend import Backend
-from gemma4_gateway.engine.router import Router
+from gemma4_gateway.backends.backend import Backend
+from gemma4_gateway.backends.router import Router
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.metrics import Metrics
 

@@ -13,8 +13,8 @@ from typing import Any
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
-from gemma4_runtime.engines.llama_cpp import LlamaCppEngine
-from gemma4_runtime.engines.llama_penalties import Penalties
+from gemma4_runtime.engines.llama_cpp.engine import LlamaCppEngine
+from gemma4_runtime.engines.llama_cpp.penalties import Penalties
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
 from gemma4_runtime.output.vocab import load_token_table

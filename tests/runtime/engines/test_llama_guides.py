@@ -8,9 +8,9 @@ import pytest
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
-from gemma4_runtime.engines import llama_guides
 from gemma4_runtime.engines.factory import create_engine
-from gemma4_runtime.engines.wheel_tokens import Static, can_replace
+from gemma4_runtime.engines.llama_cpp import guides as llama_guides
+from gemma4_runtime.guides.wheel_tokens import Static, can_replace
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GuidedDecoding
 from gemma4_runtime.settings import Settings

@@ -21,7 +21,7 @@ from gemma4_runtime.messages import (
 from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.settings import Settings
 from runtime.engines.harness import EOS, ask, load_tensorrt_llm, run
-from runtime.engines.turn_texts import FORMS, SCHEMA
+from runtime.guides.turn_texts import FORMS, SCHEMA
 from tokenizers import Tokenizer
 
 GUIDED = GuidedDecoding("json_schema", json.dumps(SCHEMA))

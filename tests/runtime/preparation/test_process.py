@@ -19,8 +19,8 @@ from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import decode_request
 from gemma4_runtime.preparation.client import PreparationClient
 from gemma4_runtime.preparation.owner import PreparationOwner
+from gemma4_runtime.preparation.preparer import preparer_of
 from gemma4_runtime.preparation.worker import ids_of
-from gemma4_runtime.server.preparer import preparer_of
 from gemma4_runtime.settings import ENGINE_DIR, RUN_DIR
 
 QUADRATIC = """{{ bos_token }}{%- for message in messages -%}

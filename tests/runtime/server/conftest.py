@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from gemma4_runtime.engines.synthetic import SyntheticEngine
 from gemma4_runtime.server.board import Board
-from gemma4_runtime.server.emitters import Emitters
+from gemma4_runtime.server.streams.emitters import Emitters
 
 
 @pytest.fixture

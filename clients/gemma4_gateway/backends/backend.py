@@ -1,0 +1,156 @@
+"""One Triton server: how busy it is, whether it answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from gemma4_client import (
+    AsyncClient,
+    DeadlineExceededError,
+    Gemma4Error,
+    InvalidRequestError,
+    ServerInfo,
+    UnavailableError,
+)
+
+from gemma4_gateway.backends.tokenizer import TokenTable
+from gemma4_gateway.plain_text import without_paths
+
+__all__ = ["Backend", "Lease"]
+
+
+_PROBE_EVERY_S = 2.0
+_ONE_AT_A_TIME = "preprocessing_"
+"""Name of processes that work at one request at a time, the rest waits before them in Triton."""
+_TOGETHER_S = 0.5
+"""Requests that were in a process together hear of its death at the same time. Triton needs a
+second for each request that finds it dead."""
+
+
+def _connect(address: str) -> AsyncClient:
+    """Without retries of its own: the router knows the other back ends."""
+    return AsyncClient(address, retry=None, breaker=None)
+
+
+class Lease:
+    """One request on one back end. ``release`` once; it is safe to call again."""
+
+    __slots__ = ("_released", "backend")
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self._released = False
+
+    def release(self) -> None:
+        if not self._released:
+            self._released = True
+            self.backend.outstanding -= 1
+
+
+class Backend:
+    """``ready``: the last health check passed. ``avoid_until``: seconds of ``now``; before it,
+    other back ends are preferred. ``info`` stays None until the engine has named itself.
+    ``suspect``: a request has failed there, so the next check asks it for more than its word.
+    ``client`` is for answers, ``plain`` for what must not wait behind them: health, tokens."""
+
+    def __init__(self, address: str, now: Callable[[], float] = time.monotonic) -> None:
+        self.address = address
+        self.ready = False
+        self.reason = "not checked yet"
+        self.outstanding = 0
+        self.failures = 0
+        self.ejections = 0
+        self.avoid_until = 0.0
+        self.info: ServerInfo | None = None
+        self.suspect = False
+        self._probed = float("-inf")
+        self._dead: dict[str, float] = {}
+        self._now = now
+        self.client = _connect(address)
+        self.plain = _connect(address)
+        self.tokens = TokenTable(self.plain)
+
+    @property
+    def avoided(self) -> bool:
+        return self._now() < self.avoid_until
+
+    def lease(self) -> Lease:
+        """Counts until it is released."""
+        self.outstanding += 1
+        return Lease(self)
+
+    async def check(self, *, timeout: float) -> str:
+        """Why it cannot answer; "" when it can. Every time, Triton is asked whether its models are
+        ready. When that is not enough (at the beginning, after a failure, and each two seconds),
+        so are the processes that a request needs, since Triton calls a model ready whose process
+        has died."""
+        if not await self.plain.ready(timeout=timeout):
+            return "not ready, or no server at this address"
+        now = self._now()
+        if self.info is not None and not self.suspect and now - self._probed < _PROBE_EVERY_S:
+            return ""
+        try:
+            self.info = await self.plain.server_info(timeout=timeout)
+        except Gemma4Error as error:
+            return f"ready, but gemma4_tokenizer does not answer: {error}"
+        reason = await self._probe(timeout)
+        if not reason:
+            self.suspect, self._probed = False, now
+        return reason
+
+    async def _probe(self, timeout: float) -> str:
+        """A request that goes through engine and preprocessing, which refuses it: nothing is
+        generated."""
+        try:
+            await self.plain.generate("x", max_tokens=0, timeout=timeout).result()
+        except InvalidRequestError:
+            return ""
+        except UnavailableError as error:
+            self.never_begun(error)
+            return "" if error.overloaded else f"ready, but does not take requests: {error}"
+        except DeadlineExceededError:
+            return f"ready, but takes no request within {timeout:g} s"
+        except Gemma4Error as error:
+            return f"ready, but requests fail: {error}"
+        return ""
+
+    def never_begun(self, error: UnavailableError) -> bool:
+        """Whether a request that ended with ``error`` here was provably never begun, so that
+        another back end may have it. Of a process that died, the first request to report it may be
+        the one that killed it; a later one found it dead."""
+        process = error.process
+        if error.refused or not process:
+            return error.refused
+        now = self._now()
+        since = now - self._dead.setdefault(process, now)
+        return process.startswith(_ONE_AT_A_TIME) and since > _TOGETHER_S
+
+    def succeeded(self) -> None:
+        """A first token came."""
+        self.failures = 0
+
+    def failed(self, reason: str, *, pause: float) -> None:
+        """A request was refused or lost before its first token: prefer others for ``pause``
+        seconds, doubled with each failure in a row up to 32 times."""
+        self.failures += 1
+        self.reason = without_paths(reason)
+        self.avoid_until = self._now() + pause * 2 ** min(self.failures - 1, 5)
+
+    def mark(self, *, ready: bool, reason: str = "") -> bool:
+        """What a health check found; true when that is news."""
+        changed = ready != self.ready
+        if changed and not ready:
+            self.ejections += 1
+            self.info = None
+        if ready:
+            if changed:
+                self.failures, self.avoid_until = 0, 0.0
+                self._dead.clear()
+            reason = ""
+        self.ready, self.reason = ready, without_paths(reason)
+        return changed
+
+    async def close(self) -> None:
+        await self.client.close()
+        await self.plain.close()

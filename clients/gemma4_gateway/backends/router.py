@@ -1,0 +1,258 @@
+"""Send a call to a back end; to another one when the first provably never began it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from gemma4_client import (
+    AsyncStream,
+    CancelledError,
+    DeadlineExceededError,
+    Delta,
+    Gemma4Error,
+    InvalidRequestError,
+    ServerError,
+    UnavailableError,
+)
+
+from gemma4_gateway.backends.affinity import choose
+from gemma4_gateway.backends.backend import Backend, Lease
+from gemma4_gateway.backends.calls import OpenCalls
+from gemma4_gateway.backends.health import HealthChecker
+from gemma4_gateway.errors import ApiError, overloaded, unavailable
+from gemma4_gateway.metrics import Metrics
+from gemma4_gateway.plain_text import without_paths
+from gemma4_gateway.translate.fields import engine_refusal, unsendable
+from gemma4_gateway.translate.request_plan import EngineCall
+
+__all__ = ["Answering", "Router"]
+
+T = TypeVar("T")
+
+_PAUSE_S = 1.0
+_OVERLOAD_PAUSE_S = 0.1
+
+
+class Answering:
+    """An answer that has begun: ``first`` is its first chunk, iterating gives those after it.
+    ``close`` at the end, always: it stops the engine's work if there is any left."""
+
+    __slots__ = ("_calls", "_chunks", "_lease", "_stream", "first")
+
+    def __init__(
+        self,
+        stream: AsyncStream,
+        chunks: AsyncIterator[Delta],
+        first: Delta,
+        lease: Lease,
+        calls: OpenCalls,
+    ) -> None:
+        self._stream = stream
+        self._chunks = chunks
+        self._lease = lease
+        self._calls = calls
+        self.first = first
+
+    @property
+    def backend(self) -> Backend:
+        return self._lease.backend
+
+    async def __aiter__(self) -> AsyncIterator[Delta]:
+        try:
+            async for delta in self._chunks:
+                yield delta
+        except Gemma4Error as error:
+            raise started_failure(error) from None
+
+    def close(self) -> None:
+        self._calls.remove(self._stream)
+        self._lease.release()
+
+
+class Router:
+    """Over ``backends``. ``imbalance``: how many requests more than the least busy back end the
+    preferred one may have. ``aliases`` are names of the model that any back end serves; another
+    name is served by the back ends whose engine has it."""
+
+    def __init__(
+        self,
+        backends: Sequence[Backend],
+        health: HealthChecker,
+        metrics: Metrics,
+        *,
+        imbalance: int,
+        aliases: frozenset[str] = frozenset(),
+    ) -> None:
+        self.backends = backends
+        self._health = health
+        self._metrics = metrics
+        self._imbalance = imbalance
+        self._aliases = aliases
+
+    def pick(
+        self, affinity: bytes, *, model: str, tried: frozenset[str] = frozenset()
+    ) -> Backend | None:
+        """A ready back end that serves ``model`` and is not in ``tried``; None without one."""
+        ready = [
+            b
+            for b in self.backends
+            if b.ready and b.address not in tried and self._serves(b, model)
+        ]
+        if not ready:
+            return None
+        calm = [b for b in ready if not b.avoided]
+        return choose(calm or ready, affinity, imbalance=self._imbalance)
+
+    def _serves(self, backend: Backend, model: str) -> bool:
+        return model in self._aliases or (backend.info is not None and backend.info.model == model)
+
+    def any_ready(self, model: str) -> Backend:
+        """503 when there is none."""
+        backend = self.pick(b"", model=model)
+        if backend is None:
+            raise self._none_ready()
+        return backend
+
+    async def begin(
+        self,
+        call: EngineCall,
+        *,
+        model: str,
+        stream: bool,
+        affinity: bytes,
+        request_id: str,
+        timeout: float,
+        names: dict[str, str],
+        calls: OpenCalls,
+    ) -> Answering:
+        """Returns with the first chunk. Each back end is tried at most once, and the next one only
+        when this one provably never began the request: it refused, or had no connection. A
+        request that a back end may have died of is sent to no other.
+        ``timeout`` is seconds for the whole answer, all attempts together.
+        ``calls`` gets what was opened.
+        Raises :class:`~gemma4_gateway.errors.ApiError`."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        tried: frozenset[str] = frozenset()
+        failure: UnavailableError | None = None
+        overload = False
+        while (backend := self.pick(affinity, model=model, tried=tried)) is not None:
+            tried |= {backend.address}
+            try:
+                return await self._attempt(
+                    backend, call, stream, request_id, deadline - loop.time(), calls
+                )
+            except UnavailableError as error:
+                failure = error
+                overload |= self._refused(backend, error)
+            except Gemma4Error as error:
+                if isinstance(error, ServerError):
+                    self._health.check_now(backend)
+                raise _failure(error, names) from None
+            except ValueError as error:
+                raise unsendable(error) from None
+        if failure is None:
+            raise self._none_ready()
+        if overload:
+            raise overloaded(f"every back end is full: {failure}", code="overloaded", retry_after=1)
+        raise unavailable(f"no back end could take the request: {without_paths(str(failure))}")
+
+    async def _attempt(
+        self,
+        backend: Backend,
+        call: EngineCall,
+        stream: bool,
+        request_id: str,
+        timeout: float,
+        calls: OpenCalls,
+    ) -> Answering:
+        lease = backend.lease()
+        opened = None
+        try:
+            opened = _open(backend, call, stream, request_id, timeout)
+            calls.add(opened)
+            chunks = aiter(opened)
+            first = await anext(chunks)
+        except BaseException:
+            if opened is not None:
+                calls.remove(opened)
+            lease.release()
+            raise
+        backend.succeeded()
+        return Answering(opened, chunks, first, lease, calls)
+
+    async def ask(self, model: str, question: Callable[[Backend], Awaitable[T]]) -> T:
+        """Of what is not generated: tokens. By the same rule, from one back end to the next.
+        Raises :class:`~gemma4_gateway.errors.ApiError`, and what ``question`` raises."""
+        tried: frozenset[str] = frozenset()
+        backend = self.any_ready(model)
+        while True:
+            tried |= {backend.address}
+            try:
+                return await question(backend)
+            except UnavailableError as error:
+                self._refused(backend, error)
+                other = self.pick(b"", model=model, tried=tried)
+                if other is None:
+                    text = without_paths(str(error))
+                    raise unavailable(f"no back end could answer: {text}") from None
+                backend = other
+
+    def _refused(self, backend: Backend, error: UnavailableError) -> bool:
+        """True for overload, which is no fault of the back end. Raises
+        :class:`~gemma4_gateway.errors.ApiError` when no other one may have the request."""
+        full = error.overloaded
+        never_begun = backend.never_begun(error)
+        backend.failed(str(error), pause=_OVERLOAD_PAUSE_S if full else _PAUSE_S)
+        self._metrics.retries.labels(backend.address).inc()
+        if error.process:
+            self._health.eject(backend, str(error))
+        elif not full:
+            self._health.check_now(backend)
+        if not never_begun:
+            raise lost(error)
+        return full
+
+    def _none_ready(self) -> ApiError:
+        reasons = "; ".join(f"{b.address}: {b.reason}" for b in self.backends if not b.ready)
+        return unavailable(f"no back end is ready ({reasons})", retry_after=2)
+
+
+def _open(
+    backend: Backend, call: EngineCall, stream: bool, request_id: str, timeout: float
+) -> AsyncStream:
+    options = call.options | {"stream": stream}
+    if call.messages is not None:
+        return backend.client.chat(
+            call.messages, tools=call.tools, timeout=timeout, request_id=request_id, **options
+        )
+    return backend.client.generate(
+        call.text or "", timeout=timeout, request_id=request_id, **options
+    )
+
+
+def _failure(error: Gemma4Error, names: dict[str, str]) -> ApiError:
+    if isinstance(error, InvalidRequestError):
+        return engine_refusal(str(error), names)
+    return started_failure(error)
+
+
+def started_failure(error: Gemma4Error) -> ApiError:
+    """For an answer that has begun, or one that no other back end would do better."""
+    if isinstance(error, DeadlineExceededError):
+        return ApiError(504, f"the time allowed was not enough: {error}", kind="timeout_error",
+                        code="timeout")  # fmt: skip
+    if isinstance(error, CancelledError):
+        return ApiError(499, "cancelled", kind="server_error", code="cancelled")
+    if isinstance(error, UnavailableError):
+        text = without_paths(str(error))
+        return unavailable(f"the back end was lost: {text}", code="backend_lost")
+    return ApiError(500, without_paths(str(error)), kind="server_error", code="engine_error")
+
+
+def lost(error: UnavailableError) -> ApiError:
+    """For a request that a back end may have begun, or died of."""
+    text = "the back end was lost; it may have begun the request, so no other one was asked"
+    return unavailable(f"{text}: {without_paths(str(error))}", code="backend_lost")

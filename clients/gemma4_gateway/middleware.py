@@ -1,0 +1,179 @@
+"""The outermost layer: request ids, keys, limits, sizes, log and metrics. Plain ASGI, since a
+middleware with its own tasks would stand in the way of every chunk."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gemma4_gateway.access_log import Log
+from gemma4_gateway.body.uploads import Uploads
+from gemma4_gateway.errors import ApiError
+from gemma4_gateway.keys import ANONYMOUS, KeyEntry, KeyRing
+from gemma4_gateway.lifecycle import Lifecycle
+from gemma4_gateway.limits import Gate
+from gemma4_gateway.metrics import Metrics
+from gemma4_gateway.record import Record
+
+__all__ = ["Middleware"]
+
+_ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}\Z")
+_OPEN = ("/health/", "/metrics", "/docs", "/openapi.json", "/redoc")
+_QUIET = ("/health/", "/metrics")
+
+
+class Middleware:
+    """Around the application. ``ring`` may be replaced while it runs."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        ring: KeyRing,
+        gate: Gate,
+        lifecycle: Lifecycle,
+        metrics: Metrics,
+        log: Log,
+        uploads: Uploads,
+        max_body: int,
+    ) -> None:
+        self._app = app
+        self.ring = ring
+        self._gate = gate
+        self._lifecycle = lifecycle
+        self._metrics = metrics
+        self._log = log
+        self._uploads = uploads
+        self._max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        record = Record(_request_id(headers), scope["method"], scope["path"])
+        record.put_into(scope)
+        id_header = (b"x-request-id", record.request_id.encode())
+
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                record.status = message["status"]
+                message["headers"] = [*message.get("headers", ()), id_header]
+            await send(message)
+
+        try:
+            await self._pass(scope, headers, receive, tell, record)
+        except ApiError as error:
+            record.error = error.message
+            await _send_error(error, tell)
+        except ConnectionError as error:
+            record.status, record.error = 499, str(error)
+        except Exception as error:  # noqa: BLE001 - the last layer: a fault must not end the server
+            record.error = f"{type(error).__name__}: {error}"
+            record.status = record.status if record.status >= 400 else 500
+        finally:
+            self._note(record)
+
+    async def _pass(
+        self, scope: Scope, headers: Headers, receive: Receive, send: Send, record: Record
+    ) -> None:
+        if record.path.startswith(_OPEN):
+            await self._app(scope, receive, send)
+            return
+        record.key = self._authenticate(headers)
+        if record.method != "POST" or not record.takes_body:
+            await self._app(scope, receive, send)
+            return
+        self._lifecycle.check()
+        self._check_length(headers)
+        body = await self._uploads.read(receive)
+        try:
+            await self._run(scope, _Whole(body, receive), send, record)
+        finally:
+            self._uploads.release(len(body))
+
+    async def _run(self, scope: Scope, body: _Whole, send: Send, record: Record) -> None:
+        """A request takes its place only now that its body is here: a slow sender has none."""
+        self._lifecycle.check()
+        try:
+            self._gate.enter(record.key)
+        except ApiError as error:
+            self._metrics.limited.labels(error.code).inc()
+            raise
+        self._metrics.running.set(self._gate.running)
+        try:
+            await self._app(scope, body.receive, send)
+        finally:
+            tokens = record.prompt_tokens + record.completion_tokens
+            self._gate.leave(record.key, tokens=tokens)
+            self._metrics.running.set(self._gate.running)
+
+    def _authenticate(self, headers: Headers) -> KeyEntry:
+        if self.ring.open:
+            return ANONYMOUS
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not key.strip():
+            raise ApiError(
+                401, "no API key; send it as `Authorization: Bearer KEY`",
+                kind="authentication_error", code="missing_api_key",
+            )  # fmt: skip
+        entry = self.ring.find(key.strip())
+        if entry is None:
+            raise ApiError(
+                401, "this API key is unknown", kind="authentication_error", code="invalid_api_key"
+            )
+        return entry
+
+    def _check_length(self, headers: Headers) -> None:
+        length = headers.get("content-length", "0")
+        if length.isdigit() and int(length) > self._max_body:
+            raise ApiError(
+                413, f"the body has {length} bytes; at most {self._max_body}", code="body_too_large"
+            )
+
+    def _note(self, record: Record) -> None:
+        metrics = self._metrics
+        metrics.requests.labels(record.route, str(record.status)).inc()
+        if record.route != "other":
+            metrics.duration.labels(record.route).observe(time.perf_counter() - record.started)
+        if record.status == 499:
+            metrics.disconnects.inc()
+        if record.first_token is not None:
+            metrics.ttft.labels(record.route).observe(record.first_token - record.started)
+            metrics.prompt_tokens.labels(record.key.name).inc(record.prompt_tokens)
+            metrics.completion_tokens.labels(record.key.name).inc(record.completion_tokens)
+        if not record.path.startswith(_QUIET):
+            self._log.request(record)
+
+
+class _Whole:
+    """``receive`` for a body that has been read: all of it, then what the connection brings."""
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+
+    async def receive(self) -> Message:
+        if self._body is None:
+            return await self._receive()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
+    return given if _ID.match(given) else f"req_{uuid.uuid4().hex}"
+
+
+async def _send_error(error: ApiError, send: Send) -> None:
+    body = error.json()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    headers += [(k.encode(), v.encode()) for k, v in error.headers().items()]
+    if error.status in (408, 413, 503):
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,1 @@
+"""llama.cpp in the engine model's own process."""

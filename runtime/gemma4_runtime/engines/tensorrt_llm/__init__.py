@@ -1,0 +1,1 @@
+"""TensorRT-LLM in worker processes, one for each set of GPUs."""

@@ -1,0 +1,231 @@
+"""One loaded LLM on one event loop: requests in, events out.
+
+TensorRT-LLM batches the requests itself (in-flight batching); here each is one task that reads
+deltas. All of it runs in the loop's thread: a ``RequestOutput`` can be iterated only by the loop
+that it was made in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from gemma4_runtime.engines.tensorrt_llm.sampling import guide_arguments, sampling_arguments
+from gemma4_runtime.engines.tensorrt_llm.wire import (
+    Event,
+    Failed,
+    Finished,
+    KvUse,
+    Lost,
+    Submit,
+    Tokens,
+)
+from gemma4_runtime.errors import RequestError, Status, internal, invalid
+from gemma4_runtime.logs.events import log_event
+from gemma4_runtime.messages import SamplingParams
+
+__all__ = ["Session"]
+
+_HEALTH_S = 1.0
+_STATS_S = 0.5
+_STATS_WAIT_S = 0.1
+
+
+class EngineLostError(Exception):
+    """TensorRT-LLM cannot serve any more."""
+
+
+class _Request:
+    def __init__(self) -> None:
+        self.cancelled = False
+        self.output: Any = None
+
+    def abort(self) -> None:
+        self.cancelled = True
+        if self.output is not None and not self.output.finished:
+            self.output.abort()
+
+
+class Session:
+    """``api`` is the module tensorrt_llm, ``send`` takes events in order."""
+
+    def __init__(self, llm: Any, api: Any, *, pad_id: int, send: Callable[[Event], None]) -> None:
+        self._llm = llm
+        self._api = api
+        self._pad_id = pad_id
+        self._send = send
+        self._requests: dict[str, _Request] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.lost = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._watches = [loop.create_task(w()) for w in (self._watch_health, self._watch_cache)]
+
+    def submit(self, command: Submit) -> None:
+        """Start a request; its events follow, a Finished or Failed last."""
+        request = _Request()
+        self._requests[command.key] = request
+        task = asyncio.get_running_loop().create_task(self._run(command, request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def cancel(self, key: str) -> None:
+        request = self._requests.get(key)
+        if request is not None:
+            request.abort()
+
+    async def close(self, timeout: float) -> None:
+        """Abort everything and wait until it ended, or for ``timeout`` seconds."""
+        for watch in self._watches:
+            watch.cancel()
+        for request in list(self._requests.values()):
+            request.abort()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout)
+
+    async def _run(self, command: Submit, request: _Request) -> None:
+        try:
+            reason = await self._generate(command, request)
+            self._end(command.key, Finished(command.key, reason))
+        except EngineLostError as error:
+            self._lose(str(error))
+        except RequestError as error:
+            self._end(
+                command.key,
+                Failed(command.key, error.status.value, error.message, error.field or ""),
+            )
+        except Exception as error:  # noqa: BLE001 - one error, whatever broke
+            self._end(
+                command.key, Failed(command.key, Status.INTERNAL.value, f"worker: {error!r}", "")
+            )
+
+    def _end(self, key: str, event: Finished | Failed) -> None:
+        if self._requests.pop(key, None) is not None:
+            self._send(event)
+
+    async def _generate(self, command: Submit, request: _Request) -> str:
+        """See :mod:`.sampling` for the two parts of a request with ``min_tokens``."""
+        sampling, prompt = command.sampling, command.input_ids
+        least, size = sampling.min_tokens, len(prompt)
+        if least:
+            first: list[int] = []
+            arguments = sampling_arguments(
+                sampling,
+                prompt_tokens=size,
+                max_tokens=least,
+                pad_id=self._pad_id,
+                banned=sampling.stop_token_ids,
+            )
+            reason = await self._stream(command.key, prompt, arguments, sampling, request, first)
+            if reason != "length" or len(first) < least or least == sampling.max_tokens:
+                return reason
+            prompt = prompt + first
+        arguments = sampling_arguments(
+            sampling,
+            prompt_tokens=size,
+            max_tokens=sampling.max_tokens - least,
+            pad_id=self._pad_id,
+            answered=least,
+        )
+        return await self._stream(command.key, prompt, arguments, sampling, request, [])
+
+    async def _stream(
+        self,
+        key: str,
+        prompt: list[int],
+        arguments: dict[str, Any],
+        sampling: SamplingParams,
+        request: _Request,
+        produced: list[int],
+    ) -> str:
+        if request.cancelled:
+            return "cancelled"
+        try:
+            if sampling.guided is not None:
+                guide = self._api.llmapi.GuidedDecodingParams(
+                    **guide_arguments(sampling.guided, sampling.prelude)
+                )
+                arguments = arguments | {"guided_decoding": guide}
+            request.output = output = self._llm.generate_async(
+                {"prompt_token_ids": prompt},
+                sampling_params=self._api.SamplingParams(**arguments),
+                streaming=True,
+            )
+            async for response in output:
+                part = response.outputs[0]
+                ids = list(part.token_ids_diff)
+                if ids:
+                    produced += ids
+                    self._send(Tokens(key, ids, _log_probs(part, ids, sampling)))
+        except RequestError:
+            raise
+        except Exception as error:
+            raise _meaning(error, sampling, started=bool(produced)) from error
+        if request.cancelled or part.finish_reason == "cancelled":
+            return "cancelled"
+        if part.finish_reason not in ("stop", "length"):
+            raise internal(f"TensorRT-LLM ended the request with {part.finish_reason!r}")
+        return str(part.finish_reason)
+
+    async def _watch_health(self) -> None:
+        """A dead executor may leave streams waiting for ever; TensorRT-LLM's own server polls the
+        same method (pull requests 12718 and 16338 of NVIDIA/TensorRT-LLM)."""
+        check = getattr(self._llm, "_check_health", None)
+        while check is not None:
+            await asyncio.sleep(_HEALTH_S)
+            if not check():
+                self._lose("TensorRT-LLM reports that its executor is dead")
+                return
+
+    async def _watch_cache(self) -> None:
+        """Pass on how full the KV cache is. Names of the figures: trtllm-serve's /metrics. Figures
+        that do not come are no reason to stop serving."""
+        last = None
+        while True:
+            await asyncio.sleep(_STATS_S)
+            try:
+                stats = [entry async for entry in self._llm.get_stats_async(timeout=_STATS_WAIT_S)]
+                blocks = [s["kvCacheStats"] for s in stats if s.get("kvCacheStats")]
+                if not blocks:
+                    continue
+                use = KvUse(int(blocks[-1]["usedNumBlocks"]), int(blocks[-1]["maxNumBlocks"]))
+            except Exception as error:  # noqa: BLE001 - see above
+                log_event("no_kv_cache_figures", level="warning", cause=repr(error))
+                return
+            if use != last:
+                last = use
+                self._send(use)
+
+    def _lose(self, cause: str) -> None:
+        if not self.lost.is_set():
+            self.lost.set()
+            self._send(Lost(cause))
+
+
+def _log_probs(part: Any, ids: list[int], sampling: SamplingParams) -> list[float] | None:
+    """One natural log per id. TensorRT-LLM gives {id: Logprob} or plain numbers."""
+    if not sampling.log_probs:
+        return None
+    entries = list(part.logprobs_diff or ())
+    if len(entries) != len(ids):
+        raise internal(
+            f"TensorRT-LLM gave {len(entries)} log-probabilities for {len(ids)} tokens; "
+            "ask without return_log_probs"
+        )
+    return [
+        float(entry[token].logprob) if isinstance(entry, dict) else float(entry)
+        for token, entry in zip(ids, entries, strict=True)
+    ]
+
+
+def _meaning(error: Exception, sampling: SamplingParams, *, started: bool) -> Exception:
+    """TensorRT-LLM raises ValueError and TypeError for arguments and RequestError for one
+    request; everything else means that the engine is gone."""
+    own = isinstance(error, ValueError | TypeError) or any(
+        base.__name__ == "RequestError" for base in type(error).__mro__
+    )
+    if not own:
+        return EngineLostError(f"{type(error).__name__}: {error}")
+    if sampling.guided is not None and not started:
+        return invalid("guided_decoding_guide", f"the runtime cannot use it: {error}")
+    return internal(f"TensorRT-LLM refused the request: {error}")

@@ -1,0 +1,1 @@
+"""Guided decoding: forms of an answer, read, bounded, rewritten, compiled and enforced."""

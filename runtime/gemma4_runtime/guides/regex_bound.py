@@ -1,0 +1,32 @@
+"""Regular expressions that clients send: what they may cost."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+from gemma4_runtime.errors import invalid
+from gemma4_runtime.guides.repeats import expanded_size
+
+__all__ = ["check_regex"]
+
+_SHOWN = 60
+
+
+def check_regex(field: str, pattern: str, *, most_size: int) -> None:
+    """Raises INVALID_ARGUMENT for one that Python's ``re`` does not take, or whose repeats come to
+    more than ``most_size`` parts."""
+    size = expanded_size(pattern)
+    if size > most_size:
+        shown = pattern if len(pattern) <= _SHOWN else pattern[:_SHOWN] + "..."
+        raise invalid(
+            field,
+            f"the regular expression {shown!r} has {size} parts when its repeats are written out; "
+            f"at most {most_size}; use smaller counts, or * and +",
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "possible nested set" and the like
+            re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise invalid(field, f"is not a regular expression: {error}") from None

@@ -1,0 +1,1 @@
+"""JSON schemas: checked, bounded, and rewritten into what every compiler of guides enforces."""

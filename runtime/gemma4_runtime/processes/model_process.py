@@ -1,0 +1,58 @@
+"""What every model process does beside its work: show that it lives, and end when it is broken.
+
+A process that lost a thread answers some requests and hangs others, while Triton says that it is
+ready. Such a process is worth nothing, so it ends at once, and ``gemma4 serve`` starts the server
+again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import traceback
+from pathlib import Path
+
+from gemma4_runtime.logs.events import log_event
+from gemma4_runtime.logs.writer import flush_logs
+from gemma4_runtime.processes.heartbeat import Heartbeat
+from gemma4_runtime.settings import Settings
+
+__all__ = ["EXIT_BROKEN", "EXIT_ORPHAN", "end_process", "start_model_process"]
+
+EXIT_BROKEN = 70
+EXIT_ORPHAN = 71
+_STACK_LINES = 8
+_SHM = Path("/dev/shm")
+
+
+def start_model_process(settings: Settings) -> Heartbeat:
+    """Call this first in a model's ``initialize``; close what it returns in ``finalize``. From now
+    on the process ends when one of its threads ends by an exception, or when its parent is gone:
+    then it also removes the shared memory that the parent could not remove."""
+    threading.excepthook = _on_thread_death
+    return Heartbeat(settings.run_dir, on_orphan=lambda: _end_orphan(settings.shm_prefix))
+
+
+def _end_orphan(shm_prefix: str) -> None:
+    for region in _SHM.glob(f"{shm_prefix}*") if shm_prefix else ():
+        region.unlink(missing_ok=True)
+    os._exit(EXIT_ORPHAN)
+
+
+def end_process(event: str, **fields: object) -> None:
+    """Log why, and end this process without further ceremony."""
+    log_event(event, level="error", **fields)
+    flush_logs()
+    os._exit(EXIT_BROKEN)
+
+
+def _on_thread_death(args: threading.ExceptHookArgs) -> None:
+    if args.exc_type is SystemExit:
+        return
+    stack = traceback.format_exception(args.exc_type, args.exc_value, args.exc_traceback)
+    end_process(
+        "thread_died",
+        thread="" if args.thread is None else args.thread.name,
+        error=repr(args.exc_value),
+        stack="".join(stack[-_STACK_LINES:]),
+    )

@@ -1,0 +1,65 @@
+"""What preprocessing does, and the engine step for those who call it: admit, check, have it
+prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from gemma4_runtime.errors import overloaded, unavailable
+from gemma4_runtime.input.tensors import read_inputs
+from gemma4_runtime.preparation.client import Done, PreparationClient
+from gemma4_runtime.server.board import BOARD_NAME, Board, Field
+from gemma4_runtime.server.live_board import LiveBoard
+from gemma4_runtime.server.request_key import request_key
+
+__all__ = ["Admission"]
+
+
+class Admission:
+    """Overload is refused here, before a prompt is looked at; the engine has the last word."""
+
+    def __init__(self, run_dir: Path, client: PreparationClient) -> None:
+        self._client = client
+        self._live = LiveBoard(run_dir / BOARD_NAME)
+
+    def admit(
+        self,
+        tensors: Mapping[str, npt.NDArray[Any]],
+        *,
+        request_id: str,
+        parameters: Mapping[str, Any],
+        now: float,
+        done: Done,
+        gone: Callable[[], bool],
+    ) -> None:
+        """``done`` gets an encoded :class:`~gemma4_runtime.messages.GenerationRequest` or an error,
+        in another thread, which also asks ``gone`` whether the client has left. Raises
+        :class:`~gemma4_runtime.errors.RequestError`, and calls neither then."""
+        live = self._live.get()
+        key = request_key(parameters, live.sealer)
+        self._check_load(live.board)
+        self._client.ask(
+            read_inputs(tensors),
+            kind="request",
+            done=done,
+            gone=gone,
+            request_id=request_id,
+            key=key,
+            now=now,
+        )
+
+    @staticmethod
+    def _check_load(board: Board) -> None:
+        if board[Field.DRAINING]:
+            raise unavailable("the server is draining before it stops; use another one")
+        most = board[Field.SLOTS] + board[Field.MAX_QUEUED]
+        if board[Field.IN_FLIGHT] >= most:
+            raise overloaded(
+                f"{board[Field.IN_FLIGHT]} requests run or wait",
+                slots=board[Field.SLOTS],
+                max_queued=board[Field.MAX_QUEUED],
+            )

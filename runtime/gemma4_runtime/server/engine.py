@@ -1,0 +1,146 @@
+"""What the engine step does: load the engine, take requests, obey the control socket."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from threading import Event, Lock
+
+from gemma4_runtime.engines.base import Engine, EngineFinish
+from gemma4_runtime.engines.factory import create_engine
+from gemma4_runtime.errors import RequestError, unavailable
+from gemma4_runtime.logs.events import log_event
+from gemma4_runtime.manifest import read_manifest
+from gemma4_runtime.messages import (
+    FEED_PARAMETER,
+    GenerationRequest,
+    SamplingParams,
+    decode_request,
+)
+from gemma4_runtime.output.vocab import load_token_table
+from gemma4_runtime.preparation.client import PreparationClient
+from gemma4_runtime.server.access_log import log_request
+from gemma4_runtime.server.board import BOARD_NAME, Board, Field
+from gemma4_runtime.server.control import CONTROL_NAME, ControlServer
+from gemma4_runtime.server.engine_loss import LossWatch
+from gemma4_runtime.server.request_check import RequestCheck
+from gemma4_runtime.server.seal import Kind, Sealer
+from gemma4_runtime.server.streams.emitters import Emitters
+from gemma4_runtime.server.streams.feed import Poll, parse_place
+from gemma4_runtime.server.streams.guide_judge import GuideJudge
+from gemma4_runtime.server.streams.stream import Transport
+from gemma4_runtime.settings import Settings
+
+__all__ = ["EngineStep"]
+
+_WARM_UP_S = 300.0
+
+
+class EngineStep:
+    """Ready when the constructor returns: the engine has then answered a request. Raises what
+    loading raises (:class:`~gemma4_runtime.manifest.EngineFolderError`, ...)."""
+
+    def __init__(self, settings: Settings) -> None:
+        folder = settings.engine_dir
+        manifest = read_manifest(folder)
+        table = load_token_table(folder / "tokenizer.json")
+        self._engine = create_engine(folder, manifest, table, settings)
+        _warm_up(self._engine, manifest.model.bos_id, manifest.model.eos_ids)
+        self._board = Board(settings.run_dir / BOARD_NAME, create=True)
+        self._board[Field.SLOTS] = self._engine.info.slots
+        self._board[Field.MAX_QUEUED] = self._engine.info.max_queued
+        self._board[Field.ENGINE_PID] = os.getpid()
+        self._releasing = Lock()
+        self.sealer = Sealer(self._board.key)
+        self._check = RequestCheck(self._engine.info)
+        self._checks = PreparationClient(settings.run_dir)
+        self._emitters = Emitters(
+            self._engine, table, self._board, on_end=log_request, judge=GuideJudge(self._checks)
+        )
+        self._loss = LossWatch(self._engine, self._board, abort=self._emitters.abort_all)
+        self._control = ControlServer(settings.run_dir / CONTROL_NAME, self._command)
+        info = self._engine.info
+        log_event("engine_ready", runtime=info.runtime, version=info.version, slots=info.slots)
+
+    def submit(self, data: bytes, transport: Transport) -> None:
+        """Start one request as preprocessing sealed it. Raises
+        :class:`~gemma4_runtime.errors.RequestError` for one that it did not make."""
+        self.start(self.sealer.unseal(Kind.REQUEST, data), transport)
+
+    def start(self, data: bytes | memoryview, transport: Transport, place: str = "") -> None:
+        """Start one request as this server prepared it; ``place`` is KEY/NUMBER of a feed. Raises
+        :class:`~gemma4_runtime.errors.RequestError`."""
+        request = decode_request(data)
+        self._check.check(request)
+        named = parse_place(place, field=FEED_PARAMETER) if place else None
+        self._emitters.open(request, transport, named)
+
+    def poll(self, feed: str, poll: Poll) -> None:
+        """Answer ``poll`` with what comes into ``feed``: its key, a slash, and how many responses
+        the poll takes. Raises :class:`~gemma4_runtime.errors.RequestError`."""
+        asked = parse_place(feed, field="feed")
+        self._emitters.poll(asked.feed, poll, asked.number)
+
+    def close(self) -> None:
+        """Orderly end; open streams are failed as UNAVAILABLE."""
+        self._control.close()
+        self._release()
+        self._checks.close()
+        self._board.close()
+
+    def _release(self) -> None:
+        """End the engine, which frees its GPUs. Again: nothing."""
+        with self._releasing:
+            if self._board[Field.RELEASED]:
+                return
+            self._loss.close()
+            self._engine.drain()
+            self._emitters.close()
+            self._engine.close()
+            self._board[Field.RELEASED] = 1
+
+    def _command(self, verb: str, argument: str) -> None:
+        if verb == "cancel":
+            self._emitters.cancel(argument)
+        elif verb == "drain":
+            self._drain()
+            self._board[Field.DRAINING] = 1
+        elif verb == "abort":
+            self._drain()
+            self._emitters.abort_all(unavailable("the server stopped before the answer was whole"))
+        elif verb == "release":
+            self._release()
+        else:
+            log_event("unknown_command", level="warning", verb=verb)
+
+    def _drain(self) -> None:
+        self._engine.drain()
+        self._emitters.drain()
+
+
+class _WarmUp:
+    """Sink of the first request."""
+
+    def __init__(self) -> None:
+        self.ended = Event()
+        self.error: RequestError | None = None
+
+    def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
+        pass
+
+    def finished(self, finish: EngineFinish) -> None:
+        self.ended.set()
+
+    def failed(self, error: RequestError) -> None:
+        self.error = error
+        self.ended.set()
+
+
+def _warm_up(engine: Engine, bos_id: int, eos_ids: list[int]) -> None:
+    sink = _WarmUp()
+    sampling = SamplingParams(max_tokens=1, temperature=0.0, stop_token_ids=tuple(eos_ids))
+    engine.submit(GenerationRequest(key="warm-up", input_ids=[bos_id], sampling=sampling), sink)
+    if not sink.ended.wait(_WARM_UP_S):
+        raise RuntimeError(f"the engine did not answer a first request within {_WARM_UP_S:.0f} s")
+    if sink.error is not None:
+        raise RuntimeError(f"the engine failed its first request: {sink.error.message}")

@@ -1,0 +1,43 @@
+"""What postprocessing does beside rendering: check and count chunks, and pass on that a client has
+gone."""
+
+from __future__ import annotations
+
+from gemma4_runtime.errors import RequestError
+from gemma4_runtime.messages import Chunk, decode_chunk
+from gemma4_runtime.server.board import BOARD_NAME, Field
+from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
+from gemma4_runtime.server.live_board import LiveBoard
+from gemma4_runtime.server.seal import Kind
+from gemma4_runtime.settings import Settings
+
+__all__ = ["Postprocessing"]
+
+
+class Postprocessing:
+    """Used by one thread, that of the model's only instance. ``counter`` is the model's own word
+    of the board."""
+
+    def __init__(self, settings: Settings, counter: Field) -> None:
+        self._counter = counter
+        self._control = ControlClient(settings.run_dir / CONTROL_NAME)
+        self._live = LiveBoard(settings.run_dir / BOARD_NAME)
+
+    def read(self, sealed: bytes) -> Chunk:
+        """The engine step's chunk. Raises :class:`~gemma4_runtime.errors.RequestError`
+        INVALID_ARGUMENT for anybody else's."""
+        opened = self._live.last()
+        try:
+            return decode_chunk(opened.sealer.unseal(Kind.CHUNK, sealed))
+        except RequestError:
+            if self._live.get() is opened:
+                raise
+            return self.read(sealed)
+
+    def cancel(self, key: str) -> None:
+        """The client of request ``key`` has gone."""
+        self._control.send("cancel", key)
+
+    def handled(self) -> None:
+        """One more chunk is through; the emitter paces itself by this count."""
+        self._live.last().board[self._counter] += 1

@@ -1,0 +1,1 @@
+"""Open answers: from the tokens of an engine to the chunks that leave the server."""

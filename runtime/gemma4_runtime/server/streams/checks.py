@@ -1,0 +1,61 @@
+"""When to look at a stream: is its time over, is its client still there. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from operator import itemgetter
+
+from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.server.streams.stream import Stream
+
+__all__ = ["CHECK_S", "expiry", "to_check"]
+
+CHECK_S = 0.2
+"""How often a stream is asked whether its client is still there (seconds). A cancel may take
+0.5 s (docs/guarantees.md). One check costs about 50 us; behind postprocessing it costs a chunk of
+its own, 1 ms. So there a chunk that goes out anyway asks from half that time on."""
+_MANY_CHECK_S = 0.3
+"""The same while more than a few streams are open: the checks add up."""
+_FIRST_CHECK_S = 0.1
+"""The same before the first token, while few wait for one: a prefill ends its batch first (8
+tokens of a 26B model on two cores: 0.3 to 0.45 s), which must fit into the 0.5 s too."""
+_FEW = 8
+_HASTE = 1.5
+_EARLY = 0.5
+"""Of the time between two questions."""
+
+
+def to_check(streams: Sequence[Stream], now: float, *, elapsed: float) -> tuple[list[Stream], int]:
+    """All open ``streams``, those first whose client was not asked for longest, and for how many to
+    ask now. One that has gone does not count: its other streams have gone too, more often than not.
+    ``now``: :func:`time.monotonic`; ``elapsed``: seconds since the last call.
+
+    Streams that began together are not asked together: 256 questions in a row would hold every
+    stream up for 36 ms. So some are asked early, never many more than with all spread evenly."""
+    usual = CHECK_S if len(streams) <= _FEW else _MANY_CHECK_S
+    waiting = sum(stream.first_token is None for stream in streams)
+    at_first = _FIRST_CHECK_S if waiting <= _FEW else usual
+    ages = [
+        ((now - stream.last_check) / (at_first if stream.first_token is None else usual), stream)
+        for stream in streams
+    ]
+    ages.sort(key=itemgetter(0), reverse=True)
+    share = elapsed * (waiting / at_first + (len(streams) - waiting) / usual)
+    even, most = int(share), math.ceil(share * _HASTE)
+    due = sum(
+        age >= (_EARLY if place < even else 1.0) for place, (age, _) in enumerate(ages[:most])
+    )
+    return [stream for _, stream in ages], due
+
+
+def expiry(stream: Stream, now: float) -> RequestError | None:
+    """DEADLINE_EXCEEDED when the stream's time is over. ``now``: :func:`time.monotonic`."""
+    request = stream.request
+    if request.deadline is None or now < request.deadline:
+        return None
+    return RequestError(
+        Status.DEADLINE_EXCEEDED,
+        f"timeout_ms: the answer was not complete after {(now - request.arrival) * 1000:.0f} ms; "
+        "ask for fewer tokens or allow more time",
+    )

@@ -1,0 +1,327 @@
+"""The emitter against the synthetic engine and a transport that records."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.output.assembler import StreamAssembler
+from gemma4_runtime.server.board import Field
+from gemma4_runtime.server.streams import emitter as emitter_module
+from runtime.server.streams.recorder import WAIT_S, Recorder, request
+
+
+def test_a_stream_is_whole_and_ordered(stack):
+    emitter, _, board, records = stack()
+    out = Recorder(board)
+    emitter.open(request(), out)
+    assert out.over.wait(WAIT_S)
+    shown = [c for c in out.chunks if not c.probe]
+    assert [c.index for c in shown] == list(range(len(shown)))
+    assert [i for c in shown for i in c.ids] == ([600, 601, 602] * 17)[:50]
+    assert shown[-1].finish_reason == "length"
+    assert shown[-1].timings.keys() == {"queue", "prefill", "decode", "cached_tokens"}
+    assert records[0].completion_tokens == 50 and records[0].status == "OK"
+    assert board[Field.IN_FLIGHT] == 0
+
+
+def test_chunks_of_a_stream_keep_their_pace(stack):
+    """The first token goes out at once; those that follow within the pace share a chunk, and the
+    look for a client that has gone rides on one of them."""
+    emitter, _, board, records = stack(interval_s=0.004)
+    for one in emitter._emitters:
+        one._pace_s = 0.15
+    out = Recorder(board)
+    emitter.open(request(max_tokens=100), out)
+    assert out.over.wait(WAIT_S)
+    assert len(out.chunks[0].ids) <= 3
+    most = 2 + records[0].total_s / 0.15
+    assert len([c for c in out.chunks if not c.probe]) <= most
+    assert any(c.check and not c.probe for c in out.chunks)
+    assert [i for c in out.chunks for i in c.ids] == ([600, 601, 602] * 34)[:100]
+
+
+def test_unstreamed_is_one_chunk(stack):
+    emitter, _, board, _ = stack()
+    out = Recorder(board)
+    emitter.open(request(stream=False), out)
+    assert out.over.wait(WAIT_S)
+    assert len([c for c in out.chunks if not c.probe]) == 1
+
+
+def test_a_lagging_consumer_gets_several_tokens_at_once(stack):
+    """Chunks that are not handled hold the next back; nothing is lost, and nothing queues up."""
+    emitter, _, board, _ = stack(interval_s=0.0005)
+    board[Field.CHUNKS_HANDLED] = 0
+    out = Recorder(board, stuck=True)
+    emitter.open(request(max_tokens=400), out)
+    assert out.over.wait(WAIT_S)
+    shown = [c for c in out.chunks if not c.probe]
+    assert [i for c in shown for i in c.ids] == ([600, 601, 602] * 134)[:400]
+    assert len(shown) < 150
+    assert max(len(c.ids) for c in shown) > 5
+
+
+def test_a_lagging_consumer_is_shared_fairly_and_gets_no_queue(stack):
+    """Eight streams, and room for one more chunk at a time: they take turns."""
+    emitter, _, board, _ = stack(interval_s=0.001)
+    outs = [Recorder(board, stuck=True) for _ in range(8)]
+    for index, out in enumerate(outs):
+        emitter.open(request(key=f"k{index}", max_tokens=100_000), out)
+
+    def shown():
+        return [sum(not c.probe for c in out.chunks) for out in outs]
+
+    def all_sent():
+        return sum(len(out.chunks) for out in outs)
+
+    end = time.monotonic() + WAIT_S
+    for _ in range(200):
+        while all_sent() <= board[Field.CHUNKS_HANDLED] + 16 and time.monotonic() < end:
+            time.sleep(0.0005)
+        board[Field.CHUNKS_HANDLED] += 1
+    assert max(shown()) - min(shown()) <= 2
+    assert all_sent() - board[Field.CHUNKS_HANDLED] <= 17 + probes_of(outs)
+    assert min(shown()) > 15
+
+
+def test_a_lost_count_does_not_hold_streams_for_ever(stack):
+    """Chunks that postprocessing never counts: one a second goes out, and the count starts anew."""
+    emitter, _, board, _ = stack(interval_s=0.002)
+    out = Recorder(board, stuck=True)
+    emitter.open(request(max_tokens=100_000), out)
+    end = time.monotonic() + WAIT_S
+    while sum(not c.probe for c in out.chunks) < 30 and time.monotonic() < end:
+        time.sleep(0.005)
+    assert sum(not c.probe for c in out.chunks) >= 30
+
+
+def probes_of(outs):
+    return sum(probes(out) for out in outs)
+
+
+def probes(out):
+    return sum(c.probe and c.check for c in out.chunks)
+
+
+def test_probes_are_rarer_when_many_wait(stack):
+    """Before its first token a stream is asked more often, unless many wait for theirs."""
+    emitter, _, board, _ = stack(
+        slots=16, prefill_s_per_1k=200.0
+    )  # 0.6 s before the first of 3 tokens
+    counts = {}
+    for many in (1, 16):
+        outs = [Recorder(board) for _ in range(many)]
+        for index, out in enumerate(outs):
+            emitter.open(request(key=f"{many}-{index}", max_tokens=1), out)
+        assert all(out.over.wait(WAIT_S) for out in outs)
+        counts[many] = sum(map(probes, outs)) / many
+    assert counts[1] > 1.3 * counts[16] > 0
+
+
+def test_probes_while_nothing_comes(stack):
+    emitter, _, board, _ = stack(interval_s=0.6)
+    out = Recorder(board)
+    emitter.open(request(max_tokens=1), out)
+    assert out.over.wait(WAIT_S)
+    assert sum(c.probe and c.check for c in out.chunks) >= 2
+
+
+def test_a_direct_client_is_asked_and_gets_no_probe(stack):
+    """Neither in a wait nor on chunks."""
+    emitter, _, board, records = stack(interval_s=0.3)
+    out = Recorder(board, direct=True)
+    emitter.open(request(max_tokens=4), out)
+    assert out.over.wait(WAIT_S)
+    assert 3 <= out.asked <= records[0].total_s / 0.1
+    assert not any(c.probe or c.check for c in out.chunks)
+    assert [i for c in out.chunks for i in c.ids] == [600, 601, 602, 600]
+
+
+@pytest.mark.parametrize("interval_s", [0.002, 30.0])
+def test_a_direct_client_that_leaves_frees_the_slot(stack, interval_s):
+    emitter, engine, board, records = stack(interval_s=interval_s)
+    out = Recorder(board, direct=True)
+    emitter.open(request(max_tokens=100_000), out)
+    out.gone = True
+    assert out.over.wait(0.5)
+    assert out.error.status is Status.CANCELLED
+    end = time.monotonic() + WAIT_S
+    while engine.stats().active and time.monotonic() < end:
+        time.sleep(0.001)
+    assert engine.stats().cancelled == 1
+    assert records[0].status == "CANCELLED"
+
+
+def test_a_client_that_cannot_be_asked_ends_its_stream_only(stack):
+    emitter, engine, board, records = stack(interval_s=0.005)
+    bad, good = Recorder(board, direct=True), Recorder(board, direct=True)
+    emitter.open(request("bad", max_tokens=100_000), bad)
+    emitter.open(request("good", max_tokens=100), good)
+    bad.gone = "broken"
+    assert good.over.wait(WAIT_S)
+    assert good.error is None
+    end = time.monotonic() + WAIT_S
+    while len(records) < 2 and time.monotonic() < end:
+        time.sleep(0.001)
+    (record,) = (r for r in records if r.key == "bad")
+    assert record.status == "INTERNAL" and "no such client" in record.message
+    assert engine.stats().active == 0
+
+
+def test_postprocessing_holds_no_direct_stream_back(stack):
+    emitter, _, board, _ = stack(interval_s=0.002)
+    stuck, direct = Recorder(board, stuck=True), Recorder(board, direct=True)
+    emitter.open(request("stuck", max_tokens=100_000), stuck)
+    end = time.monotonic() + WAIT_S
+    while len(stuck.chunks) < 17 and time.monotonic() < end:
+        time.sleep(0.001)
+    emitter.open(request("direct", max_tokens=100), direct)
+    assert direct.over.wait(WAIT_S)
+    assert len(direct.chunks) > 12
+
+
+def test_a_stop_string_ends_the_engines_work(stack, table):
+    emitter, engine, board, _ = stack()
+    text = (table.pieces[600] + table.pieces[601]).decode(errors="replace")
+    out = Recorder(board)
+    emitter.open(request(max_tokens=100_000, stop=(text,)), out)
+    assert out.over.wait(WAIT_S)
+    assert out.chunks[-1].finish_reason == "stop"
+    assert out.error is None
+    assert engine.stats().active == 0
+
+
+def test_cancel_and_deadline(stack):
+    emitter, engine, board, _ = stack(interval_s=0.01)
+    for out, options, status in (
+        (Recorder(board), {}, Status.CANCELLED),
+        (
+            Recorder(board),
+            {"deadline": time.monotonic() + 0.1, "arrival": time.monotonic()},
+            Status.DEADLINE_EXCEEDED,
+        ),
+    ):
+        emitter.open(request(f"k{id(out)}", max_tokens=10_000, **options), out)
+        if status is Status.CANCELLED:
+            emitter.cancel(f"k{id(out)}")
+        assert out.over.wait(WAIT_S)
+        assert out.error.status is status
+    emitter.cancel("unknown")
+    end = time.monotonic() + WAIT_S
+    while engine.stats().cancelled < 2 and time.monotonic() < end:
+        time.sleep(0.001)
+    assert engine.stats().active == 0
+
+
+@pytest.mark.parametrize("step", [86_400.0, -86_400.0])
+def test_a_step_of_the_wall_clock_expires_nothing(stack, monkeypatch, step):
+    emitter, _, board, _ = stack(interval_s=0.005)
+    wall = time.time
+    now = time.monotonic()
+    out, late = Recorder(board), Recorder(board)
+    emitter.open(request("a", deadline=now + 60, arrival=now), out)
+    monkeypatch.setattr(time, "time", lambda: wall() + step)
+    emitter.open(request("b", max_tokens=10_000, deadline=now + 0.2, arrival=now), late)
+    assert out.over.wait(WAIT_S) and late.over.wait(WAIT_S)
+    assert out.error is None and sum(len(c.ids) for c in out.chunks) == 50
+    assert late.error.status is Status.DEADLINE_EXCEEDED
+
+
+def test_refusals_and_broken_transports_end_once(stack):
+    emitter, engine, board, records = stack(slots=1, max_queued=0, interval_s=0.01)
+    running, refused = Recorder(board), Recorder(board)
+    emitter.open(request("a", max_tokens=10_000), running)
+    emitter.open(request("b"), refused)
+    assert refused.error.status is Status.UNAVAILABLE
+    emitter.open(request("a"), again := Recorder(board))
+    assert again.error.status is Status.INVALID_ARGUMENT
+    emitter.abort_all(RequestError(Status.UNAVAILABLE, "stopping"))
+    assert running.over.wait(WAIT_S)
+    assert running.error.message == "stopping"
+    end = time.monotonic() + WAIT_S
+    while engine.stats().active and time.monotonic() < end:
+        time.sleep(0.001)
+    emitter.open(request("c", max_tokens=10_000), Recorder(board, broken=True))
+    while len(records) < 4 and time.monotonic() < end:
+        time.sleep(0.001)
+    assert records[-1].status == "INTERNAL" and "no such request" in records[-1].message
+
+
+class Faulty(Recorder):
+    """A client's way of which one part breaks."""
+
+    def __init__(self, board, part, error, *, direct):
+        super().__init__(board, direct=direct)
+        self.part, self.broke = part, error
+
+    def _at(self, part):
+        if part == self.part:
+            raise self.broke
+
+    def send(self, chunk, *, final):
+        self._at("send")
+        if final:
+            self._at("send the last")
+        super().send(chunk, final=final)
+
+    def fail(self, error):
+        super().fail(error)
+        self._at("fail")
+
+    def client_gone(self):
+        self._at("client_gone")
+        return super().client_gone()
+
+
+ERRORS = [ValueError("4300 digits"), OverflowError("64 bits"), KeyError("k"), MemoryError()]
+PARTS = ["send", "send the last", "fail", "push", "pending", "take", "finish"]
+
+
+@pytest.mark.parametrize(
+    ("part", "direct"),
+    [*((part, direct) for part in PARTS for direct in (True, False)), ("client_gone", True)],
+)
+def test_what_breaks_in_one_stream_ends_that_stream_only(stack, monkeypatch, part, direct):
+    """Its client gets one error, the streams beside it get all, and so do those that follow."""
+    emitter, engine, board, records = stack(slots=16, interval_s=0.003)
+
+    for number, error in enumerate(ERRORS):
+        beside = Recorder(board, direct=direct)
+        emitter.open(request(f"beside{number}", max_tokens=60), beside)
+        bad = Faulty(board, part, error, direct=direct)
+        with monkeypatch.context() as patch:
+            if hasattr(StreamAssembler, part):
+                patch.setattr(
+                    emitter_module, "StreamAssembler", _assembler_that_breaks(part, error)
+                )
+            emitter.open(request("bad", max_tokens=100_000 if part == "client_gone" else 60), bad)
+        if part == "fail":
+            emitter.cancel("bad")
+        assert bad.over.wait(WAIT_S)
+        assert bad.error is not None
+        assert bad.error.status is (Status.CANCELLED if part == "fail" else Status.INTERNAL)
+        assert beside.over.wait(WAIT_S)
+        assert [i for c in beside.chunks for i in c.ids] == ([600, 601, 602] * 20)[:60]
+    end = time.monotonic() + WAIT_S
+    while (engine.stats().active or len(records) < 8) and time.monotonic() < end:
+        time.sleep(0.001)
+    assert engine.stats().active == 0 and board[Field.IN_FLIGHT] == 0
+    assert sorted(record.status for record in records) == ["INTERNAL"] * 4 + ["OK"] * 4
+
+
+def _assembler_that_breaks(part, error):
+    def broken(self, *arguments, **options):
+        raise error
+
+    return type("Broken", (StreamAssembler,), {part: broken})
+
+
+def test_many_streams_advance_together(stack):
+    emitter, _, board, _ = stack(slots=64, interval_s=0.002)
+    outs = [Recorder(board) for _ in range(64)]
+    for i, out in enumerate(outs):
+        emitter.open(request(f"s{i}", max_tokens=60), out)
+    assert all(out.over.wait(WAIT_S) for out in outs)
+    assert all(sum(len(c.ids) for c in out.chunks) == 60 for out in outs)

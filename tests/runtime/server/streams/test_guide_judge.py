@@ -1,0 +1,145 @@
+"""An answer that does not keep to its guide is an error, and nobody else waits for the look at it."""
+
+from __future__ import annotations
+
+from threading import Event, Thread
+
+import pytest
+from gemma4_runtime.errors import RequestError, Status, internal, unavailable
+from gemma4_runtime.messages import GuidedDecoding
+from gemma4_runtime.output.assembler import StreamAssembler
+from gemma4_runtime.server.board import Field
+from gemma4_runtime.server.streams.guide_judge import GuideJudge
+from runtime.server.streams.recorder import WAIT_S, Recorder, request
+
+GUIDE = GuidedDecoding("regex", "[a-z]+")
+
+
+class Judge:
+    """Answers when told to, in a thread of its own."""
+
+    def __init__(self, verdict=None):
+        self.verdict, self.go, self.began = verdict, Event(), Event()
+
+    def ask(self, stream, done):
+        if stream.request.sampling.guided is None:
+            return False
+        self.began.set()
+        Thread(target=lambda: (self.go.wait(WAIT_S), done(self.verdict)), daemon=True).start()
+        return True
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_broken_answer_ends_with_an_error(stack, stream, direct):
+    judge = Judge(internal("the answer does not keep to its guide: it is prose"))
+    judge.go.set()
+    emitter, _, board, records = stack(judge=judge)
+    out = Recorder(board, direct=direct)
+    emitter.open(request(guided=GUIDE, stream=stream), out)
+    assert out.over.wait(WAIT_S)
+    assert out.error.status is Status.INTERNAL and "prose" in out.error.message
+    assert not any(chunk.finish_reason for chunk in out.chunks)
+    assert records[0].status == "INTERNAL"
+    assert board[Field.IN_FLIGHT] == 0
+
+
+def test_a_kept_one_ends_as_ever(stack):
+    judge = Judge()
+    judge.go.set()
+    emitter, _, board, _ = stack(judge=judge)
+    out = Recorder(board)
+    emitter.open(request(guided=GUIDE), out)
+    assert out.over.wait(WAIT_S)
+    assert out.error is None and out.chunks[-1].finish_reason == "length"
+    assert [i for c in out.chunks for i in c.ids] == ([600, 601, 602] * 17)[:50]
+
+
+def test_others_do_not_wait_for_it(stack):
+    judge = Judge()
+    emitter, _, board, _ = stack(judge=judge)
+    held, free = Recorder(board), Recorder(board)
+    emitter.open(request("held", guided=GUIDE, max_tokens=2), held)
+    judge.began.wait(WAIT_S)
+    for number in range(20):
+        free = Recorder(board)
+        emitter.open(request(f"free{number}"), free)
+        assert free.over.wait(WAIT_S) and free.error is None
+    assert not held.over.is_set()
+    judge.go.set()
+    assert held.over.wait(WAIT_S) and held.error is None
+
+
+def test_a_deadline_and_a_cancel_end_it_meanwhile(stack):
+    judge = Judge()
+    emitter, _, board, _ = stack(judge=judge)
+    out = Recorder(board)
+    emitter.open(request("k", guided=GUIDE, max_tokens=2), out)
+    judge.began.wait(WAIT_S)
+    emitter.cancel("k")
+    assert out.over.wait(WAIT_S) and out.error.status is Status.CANCELLED
+    judge.go.set()  # and nothing is sent after the end: Recorder asserts it
+
+
+class Client:
+    def __init__(self, result):
+        self.result, self.asked = result, None
+
+    def ask(self, values, *, kind, done, gone, now):
+        self.asked = (kind, values)
+        if self.result is unavailable:
+            raise unavailable("no process")
+        done(self.result)
+
+
+@pytest.mark.parametrize(
+    ("result", "status"),
+    [
+        (b"", None),
+        (b"it is not JSON", Status.INTERNAL),
+        (unavailable("the process is gone"), None),
+        (RequestError(Status.DEADLINE_EXCEEDED, "late"), None),
+        (unavailable, None),
+    ],
+    ids=["kept", "broken", "lost", "late", "refused"],
+)
+def test_only_a_verdict_is_an_error(stack, result, status):
+    """The engine has enforced the guide; a look that cannot be had is no reason to fail."""
+    client = Client(result)
+    emitter, _, board, _ = stack(judge=GuideJudge(client))
+    out = Recorder(board)
+    emitter.open(request(guided=GUIDE, max_tokens=4), out)
+    assert out.over.wait(WAIT_S)
+    assert (out.error and out.error.status) == status
+    kind, values = client.asked
+    assert kind == "verdict"
+    assert values["guided_decoding_guide"] == "[a-z]+" and values["complete"] is False
+    assert isinstance(values["text"], bytes) and values["text"]
+
+
+def test_no_guide_no_look(stack):
+    client = Client(b"must not be asked")
+    emitter, _, board, _ = stack(judge=GuideJudge(client))
+    out = Recorder(board)
+    emitter.open(request(), out)
+    assert out.over.wait(WAIT_S)
+    assert out.error is None and client.asked is None
+
+
+def test_the_end_is_known(table):
+    """What a limit or a stop string cut need not be whole."""
+
+    def made(**options):
+        return StreamAssembler(
+            request(guided=GUIDE, stop_token_ids=(106, 700), **options), table, prompt_tokens=1
+        )
+
+    by_token, by_text, by_word, by_limit = made(), made(), made(stop=("x",)), made()
+    assert by_token.push([600, 106]) and by_token.complete
+    assert by_text.push([600, 700]) and not by_text.complete
+    by_word.push([table.pieces.index(b"x")])
+    assert by_word.done and not by_word.complete
+    by_limit.push([600])
+    by_limit.finish("length")
+    assert not by_limit.complete
+    assert by_limit.guided_answer() == table.pieces[600]

@@ -1,0 +1,34 @@
+"""Chunks of the engine that runs now are rendered and counted; no others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from gemma4_runtime.errors import RequestError
+from gemma4_runtime.messages import Chunk, encode
+from gemma4_runtime.server.board import BOARD_NAME, Board, Field
+from gemma4_runtime.server.postprocessing import Postprocessing
+from gemma4_runtime.server.seal import Kind, Sealer
+from gemma4_runtime.settings import Settings
+
+
+def sealed(board: Board, index: int) -> bytes:
+    return Sealer(board.key).seal(Kind.CHUNK, encode(Chunk(key="k", index=index)))
+
+
+def test_an_engine_that_started_anew_is_believed_and_the_old_one_is_not(tmp_path):
+    step = Postprocessing(Settings(engine_dir=Path(), run_dir=tmp_path), Field.CHUNKS_HANDLED)
+    with pytest.raises(RequestError, match="the engine is not ready yet"):
+        step.read(b"")
+    first = Board(tmp_path / BOARD_NAME, create=True)
+    assert step.read(sealed(first, 1)).index == 1
+    step.handled()
+    assert first[Field.CHUNKS_HANDLED] == 1
+    second = Board(tmp_path / BOARD_NAME, create=True)
+    assert step.read(sealed(second, 2)).index == 2
+    step.handled()
+    assert (first[Field.CHUNKS_HANDLED], second[Field.CHUNKS_HANDLED]) == (1, 1)
+    for forged in (sealed(first, 3), b"", bytes(40)):
+        with pytest.raises(RequestError, match="chunk: is what the engine step makes"):
+            step.read(forged)
