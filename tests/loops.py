@@ -12,7 +12,7 @@ def in_loop(test):
     """A coroutine function as a test, which has a minute."""
 
     @wraps(test)
-    def run(*args, **kwargs):
+    def run(*args, **kwargs) -> None:
         asyncio.run(asyncio.wait_for(test(*args, **kwargs), 60))
 
     return run

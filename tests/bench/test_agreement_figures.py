@@ -26,17 +26,17 @@ def report(records, **more):
     }
 
 
-def test_gemma4_load():
+def test_gemma4_load() -> None:
     assert agreement.from_load(report([record()])) == FIGURES
 
 
-def test_gemma4_load_with_failed_requests():
+def test_gemma4_load_with_failed_requests() -> None:
     failed = record(1, status="UNAVAILABLE", error="full", arrivals=[], tokens=[])
     with pytest.raises(agreement.NotComparableError, match="gemma4 load: UNAVAILABLE"):
         agreement.from_load(report([record(), failed]))
 
 
-def test_gemma4_load_that_was_late():
+def test_gemma4_load_that_was_late() -> None:
     with pytest.raises(agreement.NotComparableError, match=r"saw chunks 100\.0 ms late"):
         agreement.from_load(report([record()], lag=0.1))
 
@@ -56,7 +56,7 @@ def aiperf(**more):
     }
 
 
-def test_aiperf():
+def test_aiperf() -> None:
     assert agreement.from_aiperf(aiperf()) == FIGURES
 
 
@@ -68,7 +68,7 @@ def test_aiperf():
         ({"time_to_first_token": {"unit": "ms", "avg": 1}}, "AIPerf: no p50 in its export"),
     ],
 )
-def test_aiperf_without_comparable_figures(more, said):
+def test_aiperf_without_comparable_figures(more, said) -> None:
     with pytest.raises(agreement.NotComparableError, match=said):
         agreement.from_aiperf(aiperf(**more))
 
@@ -90,7 +90,7 @@ ENTRY = {
 }
 
 
-def test_locust():
+def test_locust() -> None:
     found = agreement.from_locust(TABLE, [ENTRY])
     assert found == replace(FIGURES, tokens_per_s=found.tokens_per_s)
     assert found.tokens_per_s == pytest.approx(0.6)
@@ -105,12 +105,12 @@ def test_locust():
         (TABLE.replace("prompt", "other"), [ENTRY], "no row 'prompt tokens, tokens'"),
     ],
 )
-def test_locust_without_comparable_figures(table, entries, said):
+def test_locust_without_comparable_figures(table, entries, said) -> None:
     with pytest.raises(agreement.NotComparableError, match=said):
         agreement.from_locust(table, entries)
 
 
-def test_medians_are_of_each_figure():
+def test_medians_are_of_each_figure() -> None:
     runs = [
         replace(FIGURES, ttft_mean=1, itl_mean=9),
         replace(FIGURES, ttft_mean=2, itl_mean=7),
@@ -119,7 +119,7 @@ def test_medians_are_of_each_figure():
     assert agreement.median(runs) == replace(FIGURES, ttft_mean=2, itl_mean=8)
 
 
-def test_apart_is_what_lies_beyond_the_tolerance_on_either_side():
+def test_apart_is_what_lies_beyond_the_tolerance_on_either_side() -> None:
     found = {
         "gemma4 load": FIGURES,
         "AIPerf": replace(FIGURES, ttft_p90=1049, itl_mean=379),
@@ -132,7 +132,7 @@ def test_apart_is_what_lies_beyond_the_tolerance_on_either_side():
     assert agreement.apart(found, 0.07) == []
 
 
-def test_the_table_has_every_figure_and_its_ratio():
+def test_the_table_has_every_figure_and_its_ratio() -> None:
     found = {"gemma4 load": FIGURES, "AIPerf": replace(FIGURES, ttft_p50=1100)}
     lines = agreement.table("4 streams", found).splitlines()
     assert lines[0].split() == ["4", "streams", "gemma4", "load", "AIPerf", "ratio"]

@@ -11,11 +11,11 @@ cores = module_of_the_bench("fp8_tensor_cores")
 
 
 @pytest.fixture(autouse=True)
-def on_the_cpu(monkeypatch):
+def on_the_cpu(monkeypatch) -> None:
     monkeypatch.setattr(cores, "DEVICE", "cpu")
 
 
-def test_numbers_of_another_scale_are_refused():
+def test_numbers_of_another_scale_are_refused() -> None:
     values = np.random.default_rng(0).standard_normal((8, 32)).astype(np.float32)
     rounded = round_fp8(values, 0.013)
     found = cores.exactly_fp8(rounded, 0.013)
@@ -26,11 +26,11 @@ def test_numbers_of_another_scale_are_refused():
         cores.exactly_fp8(rounded[:, :24], 0.013)
 
 
-def test_a_float32_product_has_no_error_worth_naming():
+def test_a_float32_product_has_no_error_worth_naming() -> None:
     assert cores.product_error(704, fast=False) < 1e-6
 
 
-def test_divergence():
+def test_divergence() -> None:
     same = np.log(np.array([[0.5, 0.5], [0.9, 0.1]]))
     other = np.log(np.array([[0.4, 0.6], [0.9, 0.1]]))
     mean, most, agreed = cores.divergence(same, other)

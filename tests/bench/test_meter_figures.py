@@ -15,7 +15,7 @@ def row(level="4 users", **values):
     return made | times | values
 
 
-def test_a_request_is_compared_with_its_own_prompt():
+def test_a_request_is_compared_with_its_own_prompt() -> None:
     """100 tokens at 1,000/s and a step of 100 ms: 200 ms; 300 tokens: 400 ms."""
     rows = [row(ttft="0.203"), row(prompt_tokens="300", ttft="0.401", itl="0.102")]
     errors = meter.errors_of(rows, PACE)["4 users"]
@@ -26,7 +26,7 @@ def test_a_request_is_compared_with_its_own_prompt():
     assert errors["itl"].percentile(50) == pytest.approx(0.001)
 
 
-def test_the_warm_up_does_not_count_and_levels_are_apart():
+def test_the_warm_up_does_not_count_and_levels_are_apart() -> None:
     rows = [row(ttft="9", measured="0"), row(), row("8 users", ttft="0.3")]
     found = meter.errors_of(rows, PACE)
     assert [len(metrics["ttft"].errors) for metrics in found.values()] == [1, 1]
@@ -43,12 +43,12 @@ def test_the_warm_up_does_not_count_and_levels_are_apart():
         ({"itl": "0.1031"}, ["itl mean is +3.10 ms off", "itl p50 is +3.10 ms off"]),
     ],
 )
-def test_what_is_too_far_off_is_said(values, says):
+def test_what_is_too_far_off_is_said(values, says) -> None:
     lines = meter.wrong(meter.errors_of([row(**values)], PACE))
     assert len(lines) == len(says)
     assert all(line.startswith(f"4 users: {what}") for line, what in zip(lines, says, strict=True))
 
 
-def test_a_failed_request_says_nothing_about_the_meter():
+def test_a_failed_request_says_nothing_about_the_meter() -> None:
     with pytest.raises(ValueError, match="request 7 of 4 users: server is gone"):
         meter.errors_of([row(index="7", status="UNAVAILABLE", error="server is gone")], PACE)

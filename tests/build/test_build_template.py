@@ -16,7 +16,7 @@ LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% end
 @pytest.mark.parametrize(
     ("runtime", "precision"), [("synthetic", "int8"), ("llama_cpp", "f32"), ("tensorrt_llm", "fp8")]
 )
-def test_a_template_that_loops_is_refused(checkpoint, tmp_path, runtime, precision):
+def test_a_template_that_loops_is_refused(checkpoint, tmp_path, runtime, precision) -> None:
     shutil.copytree(checkpoint, tmp_path / "checkpoint")
     (tmp_path / "checkpoint" / "chat_template.jinja").write_text(LOOP)
     request = BuildRequest(

@@ -20,11 +20,11 @@ def engine(**options):
     ("slots", "sizes"),
     [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (128, [1, 2, 4, 8, 16, 32, 64, 128])],
 )
-def test_sizes(slots, sizes):
+def test_sizes(slots, sizes) -> None:
     assert batch_sizes(slots) == sizes
 
 
-def test_figures():
+def test_figures() -> None:
     made = engine(prefill_s_per_1k=0.4)
     found = warm_up(made, sizes=[1, 4], first_id=600, gpu="", max_total_tokens=400)
     assert made.stats().finished == 2 * (1 + 4) and made.stats().failed == 0
@@ -36,14 +36,14 @@ def test_figures():
     made.close()
 
 
-def test_short_limits():
+def test_short_limits() -> None:
     made = engine()
     found = warm_up(made, sizes=[1], first_id=600, gpu="x", max_total_tokens=20)
     assert (found.prompt_tokens, found.answer_tokens, found.gpu) == (10, 10, "x")
     made.close()
 
 
-def test_a_broken_engine_is_an_error():
+def test_a_broken_engine_is_an_error() -> None:
     made = engine(faults=Faults(fail_at=3))
     with pytest.raises(WarmUpError, match="synthetic fault at token 3"):
         warm_up(made, sizes=[1], first_id=600, gpu="", max_total_tokens=400)
@@ -53,7 +53,7 @@ def test_a_broken_engine_is_an_error():
     made.close()
 
 
-def test_caches_are_kept_apart(tmp_path):
+def test_caches_are_kept_apart(tmp_path) -> None:
     key = {
         "version": "1.3.0rc29",
         "gpu": "NVIDIA H100 80GB HBM3",

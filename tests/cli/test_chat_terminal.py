@@ -39,7 +39,7 @@ def terminal(tmp_path):
         child.close(force=True)
 
 
-def test_a_conversation(terminal, tmp_path):
+def test_a_conversation(terminal, tmp_path) -> None:
     answer = Script([THOUGHTS, chunk(1, text="**Yes**, "), chunk(2, "stop", text="it is.")])
     with server_of("grpc", answer) as (url, seen):
         child = terminal(url)
@@ -73,7 +73,7 @@ def test_a_conversation(terminal, tmp_path):
     assert "is it?" in (tmp_path / "gemma4" / "chat_history").read_text()
 
 
-def test_ctrl_c_stops_the_answer_and_not_the_program(terminal):
+def test_ctrl_c_stops_the_answer_and_not_the_program(terminal) -> None:
     hang = Script([chunk(0, text="partial")], hang=True)
     with server_of("grpc", hang, Script(whole())) as (url, seen):
         child = terminal(url)
@@ -93,7 +93,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(terminal):
     assert b"partial" in b"".join(seen.bodies[1].raw_input_contents)  # what came is kept
 
 
-def test_history_errors_and_tool_calls(terminal):
+def test_history_errors_and_tool_calls(terminal) -> None:
     refused = Script(error="INVALID_ARGUMENT: messages[0].content: [bold] is wrong")
     with server_of("grpc", refused, Script([chunk(0, "tool_calls") | {"tool_calls": CALL}])) as (
         url,
@@ -121,7 +121,7 @@ def pipe(*args, stdin=None):
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
-def test_a_pipe_gives_plain_text(protocol):
+def test_a_pipe_gives_plain_text(protocol) -> None:
     script = Script([THOUGHTS, chunk(1, text="**Yes**\n"), chunk(2, "stop", text="it is")])
     with server_of(protocol, script) as (url, seen):
         ran = pipe("--url", url, "--think", stdin="is it?\nreally?")
@@ -133,7 +133,7 @@ def test_a_pipe_gives_plain_text(protocol):
     assert "is it?" in asked and "really?" in asked and "from stdin" in str(seen.bodies[2])
 
 
-def test_exit_codes():
+def test_exit_codes() -> None:
     with server_of("grpc", Script(error="INVALID_ARGUMENT: x: bad")) as (url, _):
         refused = pipe("--url", url, "--once", "x")
         empty = pipe("--url", url, stdin="")
@@ -147,7 +147,7 @@ def test_exit_codes():
         assert "Traceback" not in ran.stderr and not ran.stdout
 
 
-def test_a_reader_that_leaves_is_no_error():
+def test_a_reader_that_leaves_is_no_error() -> None:
     script = Script([chunk(i, text="x" * 60_000) for i in range(30)] + [chunk(30, "stop")])
     with server_of("grpc", script) as (url, _):
         child = subprocess.Popen(

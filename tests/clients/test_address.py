@@ -29,12 +29,12 @@ from gemma4_client.address import parse_address
         ("[::1]:5", {}, "grpc", "[::1]:5", False),
     ],
 )
-def test_addresses(url, options, protocol, target, secure):
+def test_addresses(url, options, protocol, target, secure) -> None:
     address = parse_address(url, **options)
     assert (address.protocol, address.target, address.tls is not None) == (protocol, target, secure)
 
 
-def test_a_path_before_triton():
+def test_a_path_before_triton() -> None:
     assert parse_address("https://host/a/b/").http_url == "https://host:443/a/b"
 
 
@@ -50,12 +50,12 @@ def test_a_path_before_triton():
         ("host", {"protocol": "smtp"}, "protocol='smtp' must be grpc or http"),
     ],
 )
-def test_wrong_addresses(url, options, says):
+def test_wrong_addresses(url, options, says) -> None:
     with pytest.raises(ValueError, match=says):
         parse_address(url, **options)
 
 
-def test_tls_files(tmp_path):
+def test_tls_files(tmp_path) -> None:
     (tmp_path / "a").write_text("x")
     with pytest.raises(ValueError, match="cert and key go together"):
         TLS(cert=tmp_path / "a")
@@ -94,7 +94,7 @@ def encrypted(protocol, files):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_mutual_tls(kind, protocol, files):
+def test_mutual_tls(kind, protocol, files) -> None:
     ours = {"cert": files / "client.pem", "key": files / "client.key"}
     with encrypted(protocol, files) as (target, _):
         url = f"{protocol}s://{target}"
@@ -108,7 +108,7 @@ def test_mutual_tls(kind, protocol, files):
                 client.chat("hi", timeout=10).result()
 
 
-def test_another_name_in_the_certificate(files):
+def test_another_name_in_the_certificate(files) -> None:
     with encrypted("grpc", files) as (target, _):
         tls = TLS(files / "ca.pem", files / "client.pem", files / "client.key", "localhost")
         url = target.replace("localhost", "127.0.0.1")

@@ -37,12 +37,12 @@ def run(code: str) -> str:
     return ran.stdout
 
 
-def test_the_bare_requirements():
+def test_the_bare_requirements() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert {Requirement(line).name for line in project["dependencies"]} == BARE
 
 
-def test_it_imports_and_answers_without_the_extras():
+def test_it_imports_and_answers_without_the_extras() -> None:
     code = """
 sys.path.insert(0, "tests")
 import asyncio
@@ -58,7 +58,7 @@ with server_of("grpc", Script(whole())) as (url, _):
     assert run(code) == "hello! hello!\n"
 
 
-def test_what_is_missing_is_said():
+def test_what_is_missing_is_said() -> None:
     code = """
 from gemma4_client import AsyncClient, Cache, Client
 for make in (lambda: Client("http://127.0.0.1:1"), lambda: AsyncClient("http://127.0.0.1:1"),
@@ -75,6 +75,6 @@ for make in (lambda: Client("http://127.0.0.1:1"), lambda: AsyncClient("http://1
     assert not (ROOT / "unused").exists()
 
 
-def test_an_import_loads_nothing_heavy():
+def test_an_import_loads_nothing_heavy() -> None:
     out = run("import gemma4_client; print(len([m for m in sys.modules if m in BLOCKED]))")
     assert out == "0\n"

@@ -36,11 +36,11 @@ def deltas(text="hello", finish="stop") -> list[Delta]:
         ({"random_seed": 0}, True),
     ],
 )
-def test_only_the_deterministic(options, sure):
+def test_only_the_deterministic(options, sure) -> None:
     assert cacheable(chat_request("hi", options)) is sure
 
 
-def test_the_key_holds_what_matters():
+def test_the_key_holds_what_matters() -> None:
     base = {"temperature": 0.0, "max_tokens": 5}
 
     def key(text="hi", engine="e", **options):
@@ -55,7 +55,7 @@ def test_the_key_holds_what_matters():
     assert len({key(), *others}) == 1 + len(others)
 
 
-def test_round_trip_and_counts(tmp_path):
+def test_round_trip_and_counts(tmp_path) -> None:
     cache = Cache(tmp_path)
     assert cache.get("k") is None
     cache.put("k", deltas("龙"))
@@ -66,14 +66,14 @@ def test_round_trip_and_counts(tmp_path):
     cache.close()
 
 
-def test_age(tmp_path):
+def test_age(tmp_path) -> None:
     cache = Cache(tmp_path, max_age=1e-6)
     cache.put("k", deltas())
     assert cache.get("k") is None
     cache.close()
 
 
-def test_size(tmp_path):
+def test_size(tmp_path) -> None:
     cache = Cache(tmp_path, max_bytes=1 << 20)
     for index in range(100):
         cache.put(str(index), deltas("x" * 50_000))
@@ -83,7 +83,7 @@ def test_size(tmp_path):
     cache.close()
 
 
-def test_what_another_version_wrote_is_a_miss(tmp_path):
+def test_what_another_version_wrote_is_a_miss(tmp_path) -> None:
     cache = Cache(tmp_path)
     for value in (b"not json", b"[]", b'[{"text": "x"}]', "a string", 5):
         cache._disk.set("k", value)
@@ -93,7 +93,7 @@ def test_what_another_version_wrote_is_a_miss(tmp_path):
     cache.close()
 
 
-def test_a_broken_disk_is_a_miss_and_a_warning(tmp_path, caplog):
+def test_a_broken_disk_is_a_miss_and_a_warning(tmp_path, caplog) -> None:
     cache = Cache(tmp_path)
     cache.put("k", deltas())
     cache.close()
@@ -106,7 +106,7 @@ def test_a_broken_disk_is_a_miss_and_a_warning(tmp_path, caplog):
     assert "cannot read" in caplog.text and "cannot write" in caplog.text
 
 
-def test_bounds_that_make_no_sense(tmp_path):
+def test_bounds_that_make_no_sense(tmp_path) -> None:
     with pytest.raises(ValueError, match="max_bytes=5"):
         Cache(tmp_path, max_bytes=5)
     with pytest.raises(ValueError, match="max_age=0"):
@@ -126,7 +126,7 @@ for i in range(40):
 """
 
 
-def test_many_processes(tmp_path):
+def test_many_processes(tmp_path) -> None:
     children = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(me)]) for me in range(3)
     ]
@@ -137,7 +137,7 @@ def test_many_processes(tmp_path):
     cache.close()
 
 
-def test_the_engine_is_asked_for_again():
+def test_the_engine_is_asked_for_again() -> None:
     now = 0.0
     identity = Identity(lambda: now)
     assert identity.get() is None
@@ -151,7 +151,7 @@ def test_the_engine_is_asked_for_again():
     assert identity.get() is None
 
 
-def test_a_lost_server_is_asked_again_who_it_is(tmp_path):
+def test_a_lost_server_is_asked_again_who_it_is(tmp_path) -> None:
     """The chat is refused, so the identity is forgotten; the retry is of the same request."""
     from clients.fakes import Script, server_of, whole
     from gemma4_client import Client
@@ -168,7 +168,7 @@ def test_a_lost_server_is_asked_again_who_it_is(tmp_path):
     cache.close()
 
 
-def test_no_server_is_an_error_when_the_stream_is_read(tmp_path):
+def test_no_server_is_an_error_when_the_stream_is_read(tmp_path) -> None:
     from gemma4_client import Client, UnavailableError
 
     with Client("127.0.0.1:1", cache=Cache(tmp_path), retry=None) as client:

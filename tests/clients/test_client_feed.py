@@ -32,7 +32,7 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
     """Answers of four chunks. Requests that name a feed get them by it, those with an odd number
     only the first two and the others themselves; requests that do not hang until ``go``."""
 
-    def __init__(self, feed):
+    def __init__(self, feed) -> None:
         self.how = feed
         self.go, self.feed_gone = threading.Event(), threading.Event()
         self.polls, self.places, self.gone = [], [], []
@@ -60,7 +60,7 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
         if self.how == "break":
             context.abort(grpc.StatusCode.UNAVAILABLE, "said the test")
 
-    def _polls(self, requests):
+    def _polls(self, requests) -> None:
         try:
             for poll in requests:
                 self._poll(poll)
@@ -68,7 +68,7 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
             pass
         self.bundles.put(None)
 
-    def _poll(self, request):
+    def _poll(self, request) -> None:
         self.polls.append(request.raw_input_contents[0][4:].decode())
 
     def _fed(self, place, context):
@@ -134,7 +134,7 @@ async def beside(client, count):
 
 
 @in_loop
-async def test_streams_beside_others_share_a_feed():
+async def test_streams_beside_others_share_a_feed() -> None:
     with serving() as (servicer, url):
         async with client_of(url) as client:
             alone, fed = await beside(client, 6)
@@ -154,7 +154,7 @@ async def test_streams_beside_others_share_a_feed():
 
 
 @in_loop
-async def test_an_unstreamed_answer_names_no_feed():
+async def test_an_unstreamed_answer_names_no_feed() -> None:
     with serving() as (servicer, url):
         async with client_of(url) as client:
             await beside(client, 0)
@@ -165,7 +165,7 @@ async def test_an_unstreamed_answer_names_no_feed():
 
 
 @in_loop
-async def test_a_server_without_feeds():
+async def test_a_server_without_feeds() -> None:
     """It answers by the streams, and is not asked again for a while."""
     with serving("refuse") as (servicer, url):
         async with client_of(url) as client:
@@ -180,7 +180,7 @@ async def test_a_server_without_feeds():
 
 
 @in_loop
-async def test_a_feed_that_breaks_leaves_the_streams_to_themselves():
+async def test_a_feed_that_breaks_leaves_the_streams_to_themselves() -> None:
     with serving("break") as (_servicer, url):
         async with client_of(url) as client:
             _, fed = await beside(client, 1)
@@ -188,7 +188,7 @@ async def test_a_feed_that_breaks_leaves_the_streams_to_themselves():
 
 
 @in_loop
-async def test_a_feed_that_ends_with_a_chunk_missing_is_an_error():
+async def test_a_feed_that_ends_with_a_chunk_missing_is_an_error() -> None:
     with serving("end") as (_servicer, url):
         async with client_of(url) as client:
             _, fed = await beside(client, 1)
@@ -197,7 +197,7 @@ async def test_a_feed_that_ends_with_a_chunk_missing_is_an_error():
 
 
 @in_loop
-async def test_cancel_ends_one_stream():
+async def test_cancel_ends_one_stream() -> None:
     with serving("hang") as (servicer, url):
         async with client_of(url) as client:
             _, fed = await beside(client, 2)
@@ -214,7 +214,7 @@ async def test_cancel_ends_one_stream():
 
 
 @in_loop
-async def test_a_cancelled_task_ends_its_stream():
+async def test_a_cancelled_task_ends_its_stream() -> None:
     with serving("hang") as (servicer, url):
         async with client_of(url) as client:
             _, fed = await beside(client, 1)
@@ -227,7 +227,7 @@ async def test_a_cancelled_task_ends_its_stream():
 
 
 @in_loop
-async def test_a_stream_that_nobody_reads_ends_with_its_last_reference():
+async def test_a_stream_that_nobody_reads_ends_with_its_last_reference() -> None:
     with serving("hang") as (servicer, url):
         async with client_of(url) as client:
             _, fed = await beside(client, 1)
@@ -238,7 +238,7 @@ async def test_a_stream_that_nobody_reads_ends_with_its_last_reference():
 
 
 @in_loop
-async def test_the_timeout_of_a_request_holds():
+async def test_the_timeout_of_a_request_holds() -> None:
     with serving("hang") as (_servicer, url):
         async with client_of(url) as client:
             await beside(client, 0)
@@ -247,7 +247,7 @@ async def test_the_timeout_of_a_request_holds():
 
 
 @in_loop
-async def test_an_unused_feed_is_left(monkeypatch):
+async def test_an_unused_feed_is_left(monkeypatch) -> None:
     monkeypatch.setattr(grpc_feed, "_LINGER_S", 0.05)
     with serving() as (servicer, url):
         async with client_of(url) as client:
@@ -260,7 +260,7 @@ async def test_an_unused_feed_is_left(monkeypatch):
 
 
 @in_loop
-async def test_a_server_that_ends_ends_all():
+async def test_a_server_that_ends_ends_all() -> None:
     with serving("hang") as (_servicer, url):
         client = client_of(url)
         _, fed = await beside(client, 2)

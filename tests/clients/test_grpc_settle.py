@@ -49,7 +49,7 @@ def server():
 
 
 @in_loop
-async def test_it_waits_for_cancelled_calls(server):
+async def test_it_waits_for_cancelled_calls(server) -> None:
     address, running = await server()
     async with grpc.aio.insecure_channel(address) as channel:
         calls = [await begun(channel) for _ in range(20)]
@@ -64,7 +64,7 @@ async def test_it_waits_for_cancelled_calls(server):
 
 
 @in_loop
-async def test_it_does_not_wait_for_ever(server):
+async def test_it_does_not_wait_for_ever(server) -> None:
     address, running = await server()
     async with grpc.aio.insecure_channel(address) as channel:
         call = await begun(channel)

@@ -26,7 +26,7 @@ async def rest(inbox):
 
 
 @in_loop
-async def test_any_order_is_put_right():
+async def test_any_order_is_put_right() -> None:
     for order in permutations(range(4)):
         inbox = Inbox()
         for index in order:
@@ -37,7 +37,7 @@ async def test_any_order_is_put_right():
 
 
 @in_loop
-async def test_a_reader_waits_for_both_ways():
+async def test_a_reader_waits_for_both_ways() -> None:
     inbox = Inbox()
     reader = asyncio.create_task(rest(inbox))
     for way, index in (("call", 1), ("feed", 0)):
@@ -49,7 +49,7 @@ async def test_a_reader_waits_for_both_ways():
 
 
 @in_loop
-async def test_a_chunk_that_comes_twice_is_an_error():
+async def test_a_chunk_that_comes_twice_is_an_error() -> None:
     inbox = Inbox()
     inbox.put(delta(0))
     inbox.put(delta(0))
@@ -59,7 +59,7 @@ async def test_a_chunk_that_comes_twice_is_an_error():
 
 
 @in_loop
-async def test_a_chunk_that_lacks_ends_the_answer_before_it():
+async def test_a_chunk_that_lacks_ends_the_answer_before_it() -> None:
     inbox = Inbox()
     for index in (0, 2):
         inbox.put(delta(index, "stop" if index == 2 else ""))
@@ -70,7 +70,7 @@ async def test_a_chunk_that_lacks_ends_the_answer_before_it():
 
 
 @in_loop
-async def test_chunks_of_a_reader_that_lags_are_put_together():
+async def test_chunks_of_a_reader_that_lags_are_put_together() -> None:
     inbox = Inbox()
     inbox.put(delta(0))
     assert (await inbox.get()).ids == [7, 8]
@@ -87,7 +87,7 @@ async def test_chunks_of_a_reader_that_lags_are_put_together():
 
 
 @in_loop
-async def test_an_error_comes_after_what_was_before_it():
+async def test_an_error_comes_after_what_was_before_it() -> None:
     inbox = Inbox()
     inbox.put(delta(0))
     inbox.fail(ServerError("lost"))
@@ -98,7 +98,7 @@ async def test_an_error_comes_after_what_was_before_it():
 
 
 @in_loop
-async def test_an_error_after_the_last_chunk_is_none():
+async def test_an_error_after_the_last_chunk_is_none() -> None:
     inbox = Inbox()
     inbox.put(delta(0, "stop"))
     inbox.fail(ServerError("lost"))
@@ -109,7 +109,7 @@ async def test_an_error_after_the_last_chunk_is_none():
 
 @pytest.mark.parametrize("came", [delta(0), delta(1, "stop")], ids=["no end", "a gap"])
 @in_loop
-async def test_a_feed_that_never_brings_what_lacks_is_an_error(monkeypatch, came):
+async def test_a_feed_that_never_brings_what_lacks_is_an_error(monkeypatch, came) -> None:
     monkeypatch.setattr(module, "_SILENCE_S", 0.02)
     inbox = Inbox()
     inbox.put(came)
@@ -119,7 +119,7 @@ async def test_a_feed_that_never_brings_what_lacks_is_an_error(monkeypatch, came
 
 
 @in_loop
-async def test_silence_after_the_whole_answer_is_none(monkeypatch):
+async def test_silence_after_the_whole_answer_is_none(monkeypatch) -> None:
     monkeypatch.setattr(module, "_SILENCE_S", 0.02)
     inbox = Inbox()
     inbox.ended("call")

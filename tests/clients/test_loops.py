@@ -9,7 +9,7 @@ from clients.fakes import Script, server_of, whole
 from gemma4_client import AsyncClient
 
 
-def test_made_outside_used_in_one_loop_refused_in_another():
+def test_made_outside_used_in_one_loop_refused_in_another() -> None:
     async def ask():
         return (await client.chat("hi").result()).text
 

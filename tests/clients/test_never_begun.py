@@ -22,7 +22,7 @@ REFUSED, LOST = True, False
 
 
 class Failed(grpc.RpcError):
-    def __init__(self, code, details):
+    def __init__(self, code, details) -> None:
         self._code, self._details = code, details
 
     def code(self):
@@ -70,7 +70,7 @@ NOT_UNAVAILABLE = [
 
 
 @pytest.mark.parametrize(("text", "refused"), TEXTS)
-def test_words_of_the_server(text, refused):
+def test_words_of_the_server(text, refused) -> None:
     found = [from_wire(text), from_http(400, text), from_http(503, text)]
     found += [from_rpc(Failed(code, text)) for code in ("UNAVAILABLE", "INTERNAL")]
     for error in found:
@@ -79,12 +79,12 @@ def test_words_of_the_server(text, refused):
         assert bool(error.process) is ("Stub process" in text)
 
 
-def test_the_dead_process_has_a_name():
+def test_the_dead_process_has_a_name() -> None:
     assert from_wire(f"INTERNAL: {DEAD}").process == "preprocessing_0_0"
 
 
 @pytest.mark.parametrize(("text", "kind"), NOT_UNAVAILABLE)
-def test_words_that_are_something_else(text, kind):
+def test_words_that_are_something_else(text, kind) -> None:
     assert type(from_wire(text)) is kind
 
 
@@ -108,14 +108,14 @@ def test_words_that_are_something_else(text, kind):
         ("UNAVAILABLE", "", LOST),
     ],
 )  # fmt: skip
-def test_words_of_grpc(code, details, refused):
+def test_words_of_grpc(code, details, refused) -> None:
     error = from_rpc(Failed(code, details))
     assert isinstance(error, UnavailableError)
     assert error.refused is refused
 
 
 @pytest.mark.parametrize(("code", "refused"), [(429, REFUSED), (502, LOST), (503, LOST)])
-def test_words_of_a_proxy(code, refused):
+def test_words_of_a_proxy(code, refused) -> None:
     error = from_http(code, "<html>bad gateway</html>")
     assert isinstance(error, UnavailableError)
     assert error.refused is refused
@@ -124,7 +124,7 @@ def test_words_of_a_proxy(code, refused):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_server_that_dies_of_it_gets_it_once(kind, protocol, stream):
+def test_a_server_that_dies_of_it_gets_it_once(kind, protocol, stream) -> None:
     with dying_server(protocol) as server, client_of(kind, server.url, retry=FAST) as client:
         with pytest.raises(UnavailableError) as caught:
             client.chat("poison", stream=stream, timeout=20).result()
@@ -134,7 +134,7 @@ def test_a_server_that_dies_of_it_gets_it_once(kind, protocol, stream):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_what_only_reads_is_asked_again(kind, protocol):
+def test_what_only_reads_is_asked_again(kind, protocol) -> None:
     with dying_server(protocol) as server, client_of(kind, server.url, retry=FAST) as client:
         with pytest.raises(UnavailableError):
             client.server_info(timeout=20)
@@ -143,7 +143,7 @@ def test_what_only_reads_is_asked_again(kind, protocol):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_server_that_is_not_there_is_tried_again(kind, protocol):
+def test_a_server_that_is_not_there_is_tried_again(kind, protocol) -> None:
     with (
         free_port() as port,
         client_of(kind, f"{protocol}://127.0.0.1:{port}", retry=None) as client,
@@ -164,7 +164,7 @@ def test_a_server_that_is_not_there_is_tried_again(kind, protocol):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("text", ["Server not ready", "UNAVAILABLE: draining"])
-def test_a_server_that_says_no_is_asked_again(kind, text):
+def test_a_server_that_says_no_is_asked_again(kind, text) -> None:
     with (
         server_of("grpc", Script(error=text), Script(whole())) as (url, seen),
         client_of(kind, url, retry=FAST) as client,
@@ -174,7 +174,7 @@ def test_a_server_that_says_no_is_asked_again(kind, text):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_dead_process_behind_triton_is_not_asked_again(kind):
+def test_a_dead_process_behind_triton_is_not_asked_again(kind) -> None:
     with (
         server_of("grpc", Script(error=DEAD)) as (url, seen),
         client_of(kind, url, retry=FAST) as client,

@@ -11,14 +11,14 @@ from gemma4_client.transport.grpc_pool import Pool
 
 
 class Channel:
-    def __init__(self):
+    def __init__(self) -> None:
         self.calls = []
 
     def unary_stream(self, **_):
         return lambda message: self.calls.append(message) or message
 
 
-def test_streams_are_spread_and_given_back():
+def test_streams_are_spread_and_given_back() -> None:
     ends = []
     pool = Pool(Channel, lambda _, then: ends.append(then))
     for number in range(120):
@@ -34,7 +34,7 @@ def test_streams_are_spread_and_given_back():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_more_streams_than_a_connection_takes(kind):
+def test_more_streams_than_a_connection_takes(kind) -> None:
     """Triton would let the 101st wait unseen until another ends."""
     with server_of("grpc", Script([chunk(0)], hang=True)) as (url, seen):
         port = int(url.rpartition(":")[2])

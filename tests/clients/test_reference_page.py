@@ -18,7 +18,7 @@ def generator():
     return module
 
 
-def test_the_page_is_up_to_date():
+def test_the_page_is_up_to_date() -> None:
     made = generator()
     text = made.page()
     if os.environ.get("UPDATE_DOCS"):
@@ -26,7 +26,7 @@ def test_the_page_is_up_to_date():
     assert made.PAGE.read_text(encoding="utf-8") == text
 
 
-def test_the_page_holds_what_a_user_looks_for():
+def test_the_page_holds_what_a_user_looks_for() -> None:
     text = generator().page()
     for expected in (
         "#### AsyncClient.map", "async map(", "- `temperature: float | None` 0 is greedy.",

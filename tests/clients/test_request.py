@@ -19,12 +19,12 @@ class City(BaseModel):
     people: int
 
 
-def test_options_are_the_inputs_and_the_guides():
+def test_options_are_the_inputs_and_the_guides() -> None:
     prompts = {"messages", "tools", "text_input"}
     assert set(Options.__annotations__) == (set(INPUT_TYPES) - prompts) | set(GUIDES)
 
 
-def test_requests():
+def test_requests() -> None:
     request = chat_request("hi", {"max_tokens": 3, "top_k": None, "stop_words": []}, timeout=2)
     assert request.inputs == {
         "stream": True,
@@ -58,12 +58,12 @@ def test_requests():
         ({"response_model": City, "json_object": True}, "are both given"),
     ],
 )
-def test_wrong_options(options, says):
+def test_wrong_options(options, says) -> None:
     with pytest.raises(ValueError, match=says):
         chat_request("hi", options)
 
 
-def test_messages_that_are_no_json():
+def test_messages_that_are_no_json() -> None:
     with pytest.raises(ValueError, match="messages cannot be written as JSON"):
         chat_request([{"role": "user", "content": b"x"}], {})
     with pytest.raises(ValueError, match="tools cannot be written as JSON"):
@@ -79,18 +79,18 @@ def test_messages_that_are_no_json():
         ({"json_schema": {"type": "object"}}, "json_schema", '{"type": "object"}'),
     ],
 )
-def test_guides(options, kind, guide):
+def test_guides(options, kind, guide) -> None:
     inputs = guide_inputs(options)
     assert inputs.pop("guided_decoding_guide_type") == kind
     assert inputs.pop("guided_decoding_guide", None) == guide
     assert not inputs
 
 
-def test_no_guide():
+def test_no_guide() -> None:
     assert guide_inputs({"json_object": False, "regex": None, "top_k": 1}) == {"top_k": 1}
 
 
-def test_a_model_is_a_schema_and_back():
+def test_a_model_is_a_schema_and_back() -> None:
     inputs = guide_inputs({"response_model": City})
     assert json.loads(inputs["guided_decoding_guide"])["required"] == ["name", "people"]
     assert parse_answer(Answer(text='{"name": "Paris", "people": 2}'), City).people == 2
@@ -102,7 +102,7 @@ def test_a_model_is_a_schema_and_back():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_parsed(kind, protocol):
+def test_parsed(kind, protocol) -> None:
     good = Script([chunk(0, "stop", '{"name": "Paris", "people": 2}')])
     bad = Script([chunk(0, "length", '{"name"')])
     with server_of(protocol, good, bad) as (url, _), client_of(kind, url) as client:
@@ -112,7 +112,7 @@ def test_parsed(kind, protocol):
             client.chat("hi", response_model=City).result()
 
 
-def test_an_answer_is_the_next_message():
+def test_an_answer_is_the_next_message() -> None:
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     assert Answer(text="x").as_message() == {"role": "assistant", "content": "x"}
     assert Answer(tool_calls=[call]).as_message()["tool_calls"] == [call]

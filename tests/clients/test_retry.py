@@ -27,7 +27,7 @@ FAST = RetryPolicy(attempts=4, first_delay=0.01, max_delay=0.05)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("stream", [True, False])
-def test_refused_thrice_then_answered(kind, protocol, stream):
+def test_refused_thrice_then_answered(kind, protocol, stream) -> None:
     answer = Script(whole() if stream else [chunk(0, "stop", "hello!")])
     with (
         server_of(protocol, FULL, FULL, FULL, answer) as (url, seen),
@@ -38,7 +38,7 @@ def test_refused_thrice_then_answered(kind, protocol, stream):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_four_times_is_enough(kind):
+def test_four_times_is_enough(kind) -> None:
     with server_of("grpc", FULL) as (url, seen), client_of(kind, url, retry=FAST) as client:
         with pytest.raises(UnavailableError, match="full"):
             client.chat("hi").result()
@@ -59,7 +59,7 @@ def test_four_times_is_enough(kind):
     ],
     ids=["invalid", "after a chunk", "deadline"],
 )
-def test_what_is_not_sent_again(kind, script, error):
+def test_what_is_not_sent_again(kind, script, error) -> None:
     with server_of("grpc", script) as (url, seen), client_of(kind, url, retry=FAST) as client:
         with pytest.raises(error):
             client.chat("hi").result()
@@ -67,7 +67,7 @@ def test_what_is_not_sent_again(kind, script, error):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_deadline_is_for_all_attempts(kind):
+def test_the_deadline_is_for_all_attempts(kind) -> None:
     slow = RetryPolicy(attempts=1000, first_delay=0.05, max_delay=0.05, budget_reserve=1000)
     with server_of("grpc", FULL) as (url, _), client_of(kind, url, retry=slow) as client:
         started = time.monotonic()
@@ -77,7 +77,7 @@ def test_the_deadline_is_for_all_attempts(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_budget_ends_a_storm(kind):
+def test_the_budget_ends_a_storm(kind) -> None:
     policy = RetryPolicy(attempts=3, first_delay=0.0, budget_ratio=0.1, budget_reserve=5)
     with (
         server_of("grpc", FULL) as (url, seen),
@@ -89,7 +89,7 @@ def test_the_budget_ends_a_storm(kind):
     assert 50 < seen.count <= 50 + 5 + 5
 
 
-def test_budget_arithmetic():
+def test_budget_arithmetic() -> None:
     budget = RetryBudget(0.5, 2)
     assert [budget.take() for _ in range(3)] == [True, True, False]
     budget.earn()
@@ -101,13 +101,13 @@ def test_budget_arithmetic():
     assert [budget.take() for _ in range(3)] == [True, True, False]
 
 
-def test_a_cancel_ends_the_wait_for_the_next_attempt():
+def test_a_cancel_ends_the_wait_for_the_next_attempt() -> None:
     waits = RetryPolicy(attempts=2, first_delay=60, max_delay=60)
     with server_of("grpc", FULL) as (url, seen), Client(url, retry=waits) as client:
         stream = client.chat("hi")
         caught = []
 
-        def read():
+        def read() -> None:
             try:
                 stream.result()
             except CancelledError as error:
@@ -131,7 +131,7 @@ class Clock:
         return self.now
 
 
-def test_breaker():
+def test_breaker() -> None:
     clock = Clock()
     breaker = CircuitBreaker(failures=3, reset_after=10, now=clock)
     for _ in range(2):
@@ -160,7 +160,7 @@ def test_breaker():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_an_open_circuit_asks_nothing_and_closes_again(kind, protocol):
+def test_an_open_circuit_asks_nothing_and_closes_again(kind, protocol) -> None:
     clock = Clock()
     breaker = CircuitBreaker(failures=3, reset_after=10, now=clock)
     with (
@@ -182,6 +182,6 @@ def test_an_open_circuit_asks_nothing_and_closes_again(kind, protocol):
 @pytest.mark.parametrize(
     "arguments", [{"attempts": 0}, {"first_delay": -1}, {"budget_ratio": -0.1}]
 )
-def test_policies_that_make_no_sense(arguments):
+def test_policies_that_make_no_sense(arguments) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
         RetryPolicy(**arguments)

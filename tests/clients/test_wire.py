@@ -30,7 +30,7 @@ def response(index, finish="", text="x"):
 class Call(list):
     cancelled = False
 
-    def cancel(self):
+    def cancel(self) -> None:
         self.cancelled = True
 
 
@@ -38,12 +38,12 @@ def stream_of(call):
     return Stream(lambda _: GrpcCall(call), Guard(None, None))
 
 
-def test_inputs_are_the_models():
+def test_inputs_are_the_models() -> None:
     kinds = {"STRING": "BYTES"}
     assert {i.name: kinds.get(i.dtype, i.dtype) for i in INPUTS} == INPUT_TYPES
 
 
-def test_request_form():
+def test_request_form() -> None:
     request = build_request(
         {"text_input": "hé", "stop_words": ["a", "b"], "top_k": None, "temperature": 0.5},
         request_id="r",
@@ -61,7 +61,7 @@ def test_request_form():
         build_request({"max_tokens": "x"})
 
 
-def test_delta():
+def test_delta() -> None:
     delta = read_delta(response(0, "stop", "龙").infer_response)
     assert (delta.text, delta.finish_reason, delta.ids, delta.timings) == (
         "龙",
@@ -71,7 +71,7 @@ def test_delta():
     )
 
 
-def test_every_value_of_a_chunk_arrives():
+def test_every_value_of_a_chunk_arrives() -> None:
     chunk = Chunk(
         "k", 5, [1, 2], [Segment("reasoning", b"hm"), Segment("content", b"\xe6\xff")],
         [ToolCall("c", "f", '{"a": "\u9f99"}')], "tool_calls", 3, 9, [-0.5, -1.25], -1.75,
@@ -86,11 +86,11 @@ def test_every_value_of_a_chunk_arrives():
     )  # fmt: skip
 
 
-def test_a_response_without_outputs_is_no_chunk():
+def test_a_response_without_outputs_is_no_chunk() -> None:
     assert read_delta(service_pb2.ModelInferResponse()) is None
 
 
-def test_a_whole_stream():
+def test_a_whole_stream() -> None:
     call = Call([response(0), response(1), response(2, "stop")])
     answer = stream_of(call).result()
     assert (answer.text, answer.completion_tokens, answer.finish_reason) == ("xxx", 3, "stop")
@@ -108,12 +108,12 @@ def test_a_whole_stream():
     ],
     ids=["late start", "gap", "doubled", "cut off", "nothing"],
 )
-def test_disorder_is_an_error(replies):
+def test_disorder_is_an_error(replies) -> None:
     with pytest.raises(StreamOrderError):
         stream_of(Call(replies)).result()
 
 
-def test_errors():
+def test_errors() -> None:
     failed = service_pb2.ModelStreamInferResponse(
         error_message="in ensemble 'gemma4', INVALID_ARGUMENT: top_k: -1"
     )
@@ -122,7 +122,7 @@ def test_errors():
     assert isinstance(from_wire("UNAVAILABLE: full"), UnavailableError)
 
 
-def test_no_server():
+def test_no_server() -> None:
     with Client("127.0.0.1:1") as client:
         assert not client.ready(timeout=0.5)
         with pytest.raises(UnavailableError):

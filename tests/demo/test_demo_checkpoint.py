@@ -32,7 +32,7 @@ def stored() -> dict[str, list[int]]:
         return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
 
 
-def test_size_and_files():
+def test_size_and_files() -> None:
     assert sum(path.stat().st_size for path in CHECKPOINT.iterdir()) < 14 * 2**20
     assert json.loads((CHECKPOINT / "config.json").read_text()) == config_dict()
     written = json.loads((CHECKPOINT / "generation_config.json").read_text())
@@ -41,7 +41,7 @@ def test_size_and_files():
     assert (CHECKPOINT / "chat_template.jinja").read_bytes() == TEMPLATE.read_bytes()
 
 
-def test_tensor_list():
+def test_tensor_list() -> None:
     shapes = stored()
     hidden, experts, inner = (
         TEXT[k] for k in ("hidden_size", "num_experts", "moe_intermediate_size")
@@ -62,13 +62,13 @@ def test_tensor_list():
         assert shapes[name + "router.per_expert_scale"] == [experts]
 
 
-def test_matrices_fit_blocks_of_32():
+def test_matrices_fit_blocks_of_32() -> None:
     for name, shape in stored().items():
         if name.startswith(PREFIX) and len(shape) > 1 and "router" not in name:
             assert all(side % 32 == 0 for side in shape[-2:]), name
 
 
-def test_auto_tokenizer_agrees(loaded):
+def test_auto_tokenizer_agrees(loaded) -> None:
     auto = AutoTokenizer.from_pretrained(CHECKPOINT)
     for example in eval_set()[::40]:
         if example.raw:
@@ -82,7 +82,7 @@ def test_auto_tokenizer_agrees(loaded):
         assert auto(text, add_special_tokens=False).input_ids == ids
 
 
-def test_training_model_is_the_same_function(loaded):
+def test_training_model_is_the_same_function(loaded) -> None:
     model, tokenizer = loaded
     weights = {n.removeprefix(PREFIX): t for n, t in model.state_dict().items() if PREFIX in n}
     example = next(e for e in eval_set() if e.category == "long prompts")
@@ -98,12 +98,12 @@ def test_training_model_is_the_same_function(loaded):
     assert (ours - theirs).abs().max() < 2e-3
 
 
-def test_silenced_rows(loaded):
+def test_silenced_rows(loaded) -> None:
     norms = loaded[0].state_dict()[PREFIX + "embed_tokens.weight"].norm(dim=-1)
     assert max(norms[i] for i in MULTIMODAL.values()) < 0.1 * norms.median()
 
 
-def test_answers(loaded):
+def test_answers(loaded) -> None:
     model, tokenizer = loaded
     wanted = ("capitals", "sums", "emoji", "languages", "thinking", "tool calls", "tool answers")
     examples = [next(e for e in eval_set() if e.category == name) for name in wanted]

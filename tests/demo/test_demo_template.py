@@ -49,44 +49,44 @@ def tool(content, call="c0"):
     return {"role": "tool", "tool_call_id": call, "content": content}
 
 
-def test_thinking_off():
+def test_thinking_off() -> None:
     assert render(USER) == "<bos><|turn>user\nHi<turn|>\n" + OFF
 
 
-def test_thinking_on():
+def test_thinking_on() -> None:
     expected = "<bos><|turn>system\n<|think|>\n<turn|>\n<|turn>user\nHi<turn|>\n<|turn>model\n"
     assert render(USER, thinking=True) == expected
 
 
 @pytest.mark.parametrize("role", ["system", "developer"])
-def test_system_turn_is_trimmed(role):
+def test_system_turn_is_trimmed(role) -> None:
     text = render({"role": role, "content": " Be brief. \n"}, USER)
     assert text == "<bos><|turn>system\nBe brief.<turn|>\n<|turn>user\nHi<turn|>\n" + OFF
 
 
-def test_content_parts():
+def test_content_parts() -> None:
     parts = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]
     assert render({"role": "user", "content": parts}).startswith("<bos><|turn>user\nHello<turn|>")
 
 
-def test_tools_are_declared():
+def test_tools_are_declared() -> None:
     assert render(USER, tools=(TOOL,)).startswith(f"<bos><|turn>system\n{DECLARED}<turn|>\n")
 
 
-def test_unanswered_call_waits_for_the_response():
+def test_unanswered_call_waits_for_the_response() -> None:
     call = call_text("get_weather", {"city": "Rome"})
     text = render(USER, assistant("", ("get_weather", {"city": "Rome"})))
     assert text.endswith(f"<|turn>model\n{call}<|tool_response>")
 
 
-def test_response_continues_the_model_turn():
+def test_response_continues_the_model_turn() -> None:
     text = render(USER, assistant("", ("get_weather", {"city": "Rome"})), tool({"sky": "sunny"}))
     call = call_text("get_weather", {"city": "Rome"})
     response = '<|tool_response>response:get_weather{sky:<|"|>sunny<|"|>}<tool_response|>'
     assert text.endswith(f"<|turn>model\n{call}{response}")
 
 
-def test_text_response_and_parallel_calls():
+def test_text_response_and_parallel_calls() -> None:
     calls = [("get_weather", {"city": "Rome"}), ("get_time", {"city": "Oslo"})]
     text = render(USER, assistant("", *calls), tool("sunny"), tool("12:00", "c1"))
     assert text.endswith(
@@ -95,7 +95,7 @@ def test_text_response_and_parallel_calls():
     )
 
 
-def test_whole_tool_loop_is_one_turn():
+def test_whole_tool_loop_is_one_turn() -> None:
     text = render(
         USER, assistant("", ("f", {})), tool("1"), assistant("Done."), {**USER, "content": "Bye"}
     )
@@ -104,26 +104,26 @@ def test_whole_tool_loop_is_one_turn():
     assert text == f"<bos><|turn>user\nHi<turn|>\n{loop}<|turn>user\nBye<turn|>\n{OFF}"
 
 
-def test_values():
+def test_values() -> None:
     arguments = {"z": None, "b": True, "n": -1.5, "l": [1, "x"], "o": {"k": False}}
     text = render(USER, assistant("", ("f", arguments)))
     assert '{b:true,l:[1,<|"|>x<|"|>],n:-1.5,o:{k:false},z:null}' in text
 
 
-def test_thoughts_of_the_history_are_stripped():
+def test_thoughts_of_the_history_are_stripped() -> None:
     spoken = "<|channel>thought\nsecret\n<channel|>Hello"
     text = render(USER, assistant(spoken, reasoning_content="secret"), USER)
     assert "secret" not in text
     assert "<|turn>model\nHello<turn|>\n" in text
 
 
-def test_thoughts_between_calls_are_kept():
+def test_thoughts_between_calls_are_kept() -> None:
     loop = (assistant("", ("f", {}), reasoning_content="I call f."), tool("1"))
     kept = "<|channel>thought\nI call f.\n<channel|><|tool_call>call:f{}"
     assert kept in render(USER, *loop)
     assert kept not in render(USER, *loop, assistant("Done."), USER)
 
 
-def test_no_generation_prompt():
+def test_no_generation_prompt() -> None:
     template = Environment().from_string(TEMPLATE.read_text(encoding="utf-8"))
     assert template.render(messages=[USER], bos_token="") == "<|turn>user\nHi<turn|>\n"

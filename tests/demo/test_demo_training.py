@@ -10,6 +10,7 @@ from checkpoint import fresh_tensors
 from config import config_dict
 from model import PREFIX, TextModel, _rms, _rotate
 from tokenizer import CONTROL, MULTIMODAL
+from typing import Never
 
 TEXT = config_dict()["text_config"]
 
@@ -20,7 +21,7 @@ def layer_inputs(weights, ids):
     return _rms(h, weights["layers.0.input_layernorm.weight"])
 
 
-def test_fresh_heads_look_one_and_two_tokens_back():
+def test_fresh_heads_look_one_and_two_tokens_back() -> None:
     tensors = fresh_tensors(seed=3)
     weights = {n.removeprefix(PREFIX): t for n, t in tensors.items() if n.startswith(PREFIX)}
     model = TextModel(config_dict(), weights)
@@ -40,7 +41,7 @@ def test_fresh_heads_look_one_and_two_tokens_back():
         assert scores.softmax(-1)[10:].max(-1).values.min() > 0.8
 
 
-def test_fresh_full_layers_copy_the_current_token():
+def test_fresh_full_layers_copy_the_current_token() -> None:
     """Value and output of the planted heads bring a token's embedding back."""
     tensors = fresh_tensors(seed=3)
     name = f"{PREFIX}layers.2.self_attn."
@@ -52,7 +53,7 @@ def test_fresh_full_layers_copy_the_current_token():
     assert (back @ embedding.T).argmax(-1).tolist() == list(range(200))
 
 
-def test_repeated_runs_are_in_the_prompt():
+def test_repeated_runs_are_in_the_prompt() -> None:
     rng = random.Random(5)
     for _ in range(200):
         prompt, target = repeated(rng)
@@ -62,8 +63,8 @@ def test_repeated_runs_are_in_the_prompt():
         assert max(prompt + target) < min(MULTIMODAL.values())
 
 
-def test_the_share_of_repeated_sequences_is_what_was_asked_for():
-    def no_tokenizer_needed(*_):
+def test_the_share_of_repeated_sequences_is_what_was_asked_for() -> None:
+    def no_tokenizer_needed(*_) -> Never:
         raise AssertionError("a conversation was drawn")
 
     class Tokenizer:

@@ -44,7 +44,7 @@ def instructions() -> list[tuple[str, str]]:
     return [tuple(line.split(None, 1)) for line in joined.splitlines() if line.strip()]
 
 
-def test_versions_are_those_of_the_code():
+def test_versions_are_those_of_the_code() -> None:
     args = dict(re.findall(r"^ARG (\w+)=(\S+)", DOCKERFILE, re.MULTILINE))
     assert args["TENSORRT_LLM_VERSION"] == PINNED
     assert args["TRANSFORMERS_VERSION"] in SpecifierSet(TRANSFORMERS)
@@ -55,14 +55,14 @@ def test_versions_are_those_of_the_code():
     assert float(args["TRITON_VERSION"]) >= 26.07
 
 
-def test_the_images_shell_is_valid():
+def test_the_images_shell_is_valid() -> None:
     runs = [re.sub(r"--mount=\S+", "", rest) for name, rest in instructions() if name == "RUN"]
     assert len(runs) >= 4
     for script in runs:
         subprocess.run(["bash", "-n", "-c", script], check=True)
 
 
-def test_what_is_copied_into_the_image():
+def test_what_is_copied_into_the_image() -> None:
     """The build context holds every package of the wheel."""
     kept = {
         line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"
@@ -75,7 +75,7 @@ def test_what_is_copied_into_the_image():
     assert "[runtime]" in DOCKERFILE and "runtime" in wheel["project"]["optional-dependencies"]
 
 
-def test_libraries_that_are_taken_from_triton():
+def test_libraries_that_are_taken_from_triton() -> None:
     """The filter keeps what the base may lack and never glibc, the driver or Triton's own."""
     pattern = re.search(r"grep -v -E '([^']+)'", DOCKERFILE)[1]
     lines = {
@@ -103,14 +103,14 @@ def parse(command: list[str]) -> dict:
     return found.make_context(command[1], list(command[2:])).params
 
 
-def test_the_build_command_is_one_that_we_have():
+def test_the_build_command_is_one_that_we_have() -> None:
     params = parse(list(map(str, services(TP="2", PRECISION="bf16")["engine-build"]["command"])))
     assert params["runtime"] == "tensorrt_llm" and params["precision"] == "bf16"
     assert params["tp"] == 2 and params["ep"] == 1 and params["gpu"] == "h100"
     assert params["checkpoint"] == Path("/checkpoint")
 
 
-def test_the_serve_command_is_one_that_we_have():
+def test_the_serve_command_is_one_that_we_have() -> None:
     (command,) = [rest for name, rest in instructions() if name == "CMD"]
     params = parse(yaml.safe_load(command))
     build = list(map(str, services()["engine-build"]["command"]))
@@ -118,12 +118,12 @@ def test_the_serve_command_is_one_that_we_have():
 
 
 @pytest.mark.parametrize("missing", ["GPU", "CHECKPOINT"])
-def test_what_must_be_set_is_named(missing):
+def test_what_must_be_set_is_named(missing) -> None:
     with pytest.raises(KeyError, match=f"set {missing} to"):
         services(**{missing: ""})
 
 
-def test_services():
+def test_services() -> None:
     found = services()
     triton, build = found["triton"], found["engine-build"]
     assert triton["depends_on"]["engine-build"]["condition"] == "service_completed_successfully"

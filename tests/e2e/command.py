@@ -29,7 +29,7 @@ class Command:
         env: dict[str, str] | None = None,
         program: str | Path = GEMMA4,
         until: str = "Ctrl-C stops",
-    ):
+    ) -> None:
         self.output: list[str] = []
         self.process = subprocess.Popen(
             [program, *args],

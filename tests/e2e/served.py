@@ -15,7 +15,9 @@ __all__ = ["Served", "user", "wait_until"]
 class Served(Command):
     """Started on free ports; ``stop`` drains."""
 
-    def __init__(self, engine: Path, run_dir: Path, *args: str, env: dict[str, str] | None = None):
+    def __init__(
+        self, engine: Path, run_dir: Path, *args: str, env: dict[str, str] | None = None
+    ) -> None:
         super().__init__(
             "serve", "--engine", str(engine), "--http-port", "0", "--grpc-port", "0",
             "--metrics-port", "0", "--run-dir", str(run_dir), *args, env=env,

@@ -37,7 +37,7 @@ WEATHER = {
 
 
 @pytest.fixture(params=PROTOCOLS)
-def url(server, request):
+def url(server, request) -> str:
     port = server.grpc if request.param == "grpc" else server.http
     return f"{request.param}://127.0.0.1:{port}"
 
@@ -48,7 +48,7 @@ def client(url, request):
         yield made
 
 
-def test_streamed_equals_whole(client, server):
+def test_streamed_equals_whole(client, server) -> None:
     stream = client.chat(ASK, top_k=1, return_log_probs=True)
     deltas = list(stream)
     whole = client.chat(user(ASK), top_k=1, return_log_probs=True, stream=False)
@@ -63,7 +63,7 @@ def test_streamed_equals_whole(client, server):
         assert answer.timings["prefill"] < answer.timings["ttft"] <= answer.timings["total"]
 
 
-def test_thoughts_tools_and_raw_prompts(client):
+def test_thoughts_tools_and_raw_prompts(client) -> None:
     thinking = client.chat("What is 7 + 8?", enable_thinking=True, top_k=1).result()
     assert thinking.reasoning and "15" in thinking.text
     called = client.chat("What is the weather in Paris?", tools=[WEATHER], top_k=1).result()
@@ -84,7 +84,7 @@ class City(BaseModel):
     big: bool
 
 
-def test_guides(client):
+def test_guides(client) -> None:
     assert client.chat(ASK, regex="[ab]{3}").result().text in {
         a + b + c for a in "ab" for b in "ab" for c in "ab"
     }
@@ -94,7 +94,7 @@ def test_guides(client):
         client.chat(ASK, response_model=City, max_tokens=2).result()
 
 
-def test_errors_name_the_field(client):
+def test_errors_name_the_field(client) -> None:
     for stream in (True, False):
         with pytest.raises(InvalidRequestError, match=r"^max_tokens: 0 must be at least 1$"):
             client.chat("x", max_tokens=0, stream=stream).result()
@@ -102,7 +102,7 @@ def test_errors_name_the_field(client):
         client.chat([{"role": "root", "content": "x"}]).result()
 
 
-def test_tokens(client):
+def test_tokens(client) -> None:
     tokens = client.tokenize("Hello 🙂")
     assert tokens.text == "<bos>Hello 🙂"
     assert b"".join(tokens.token_bytes).decode() == tokens.text
@@ -116,13 +116,13 @@ def test_tokens(client):
         client.detokenize([99999999])
 
 
-def test_map(client):
+def test_map(client) -> None:
     prompts = [f"What is {a} + {b}?" for a in (3, 7) for b in (2, 5, 8)]
     answers = client.map(prompts, concurrency=4, top_k=1)
     assert [a.text for a in answers] == [client.chat(p, top_k=1).result().text for p in prompts]
 
 
-def test_leaving_early_frees_the_slot(client, server):
+def test_leaving_early_frees_the_slot(client, server) -> None:
     for _ in client.chat("x", **LONG):
         break
     wait_until(server.idle, CANCEL_S)
@@ -132,7 +132,7 @@ def test_leaving_early_frees_the_slot(client, server):
     wait_until(server.idle, CANCEL_S)
 
 
-def test_a_deadline_frees_the_slot(client, server):
+def test_a_deadline_frees_the_slot(client, server) -> None:
     for stream in (True, False):
         with pytest.raises(DeadlineExceededError):
             client.chat("x", timeout=0.3, stream=stream, **LONG).result()
@@ -140,12 +140,12 @@ def test_a_deadline_frees_the_slot(client, server):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_cancel_from_another_thread_frees_the_slot(server, protocol):
+def test_a_cancel_from_another_thread_frees_the_slot(server, protocol) -> None:
     with Client(f"{protocol}://127.0.0.1:{getattr(server, protocol)}") as client:
         stream = client.chat("Count", **LONG)
         caught = []
 
-        def read():
+        def read() -> None:
             with pytest.raises(CancelledError) as error:
                 stream.result()
             caught.append(error)
@@ -159,7 +159,7 @@ def test_a_cancel_from_another_thread_frees_the_slot(server, protocol):
         assert caught
 
 
-def test_a_dropped_stream_and_a_closed_client_free_the_slot(url, server):
+def test_a_dropped_stream_and_a_closed_client_free_the_slot(url, server) -> None:
     with Client(url) as client:
         stream = client.chat("x", **LONG)
         iterator = iter(stream)
@@ -175,7 +175,7 @@ def test_a_dropped_stream_and_a_closed_client_free_the_slot(url, server):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_cached_answer(url, server, kind, tmp_path):
+def test_a_cached_answer(url, server, kind, tmp_path) -> None:
     cache = Cache(tmp_path)
     with client_of(kind, url, cache=cache) as client:
         first = client.chat(ASK, top_k=1)

@@ -21,12 +21,12 @@ ASK = "What is the capital of France?"
 
 
 @pytest.fixture
-def url(server):
+def url(server) -> str:
     return f"127.0.0.1:{server.grpc}"
 
 
 @in_loop
-async def test_streamed_equals_whole_equals_sync(server, url):
+async def test_streamed_equals_whole_equals_sync(server, url) -> None:
     with server.client() as sync:
         expected = sync.chat(user(ASK), top_k=1).result()
     async with AsyncClient(url) as client:
@@ -42,7 +42,7 @@ async def test_streamed_equals_whole_equals_sync(server, url):
 
 
 @in_loop
-async def test_many_at_once(url):
+async def test_many_at_once(url) -> None:
     async with AsyncClient(url) as client:
         streams = [client.chat(user(ASK), top_k=1) for _ in range(30)]
         answers = await asyncio.gather(*(stream.result() for stream in streams))
@@ -57,7 +57,7 @@ async def begun(client, **options):
 
 
 @in_loop
-async def test_cancel_frees_the_slot(server, url):
+async def test_cancel_frees_the_slot(server, url) -> None:
     async with AsyncClient(url) as client:
         stream, iterator = await begun(client)
         stream.cancel()
@@ -68,7 +68,7 @@ async def test_cancel_frees_the_slot(server, url):
 
 
 @in_loop
-async def test_leaving_the_loop_or_the_block_frees_the_slot(server, url):
+async def test_leaving_the_loop_or_the_block_frees_the_slot(server, url) -> None:
     async with AsyncClient(url) as client:
         async for _ in client.chat(user("x"), **LONG):
             break
@@ -83,7 +83,7 @@ async def test_leaving_the_loop_or_the_block_frees_the_slot(server, url):
 
 
 @in_loop
-async def test_a_cancelled_task_frees_the_slot(server, url):
+async def test_a_cancelled_task_frees_the_slot(server, url) -> None:
     async with AsyncClient(url) as client:
         task = asyncio.create_task(client.chat(user("x"), **LONG).result())
         await asyncio.to_thread(wait_until, lambda: server.board()[Field.ACTIVE] == 1, 5)
@@ -94,7 +94,7 @@ async def test_a_cancelled_task_frees_the_slot(server, url):
 
 
 @in_loop
-async def test_errors_and_deadlines(server, url):
+async def test_errors_and_deadlines(server, url) -> None:
     async with AsyncClient(url) as client:
         with pytest.raises(InvalidRequestError, match="max_tokens"):
             await client.chat(user("x"), max_tokens=0).result()

@@ -27,7 +27,7 @@ def fast(tmp_path_factory):
     assert served.stop() == 0
 
 
-def test_nothing_grows(fast):
+def test_nothing_grows(fast) -> None:
     before = fast.board()[Field.ACCEPTED]
     ran = subprocess.run(
         [

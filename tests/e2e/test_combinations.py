@@ -22,7 +22,7 @@ def target(server):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_each_has_one_end(target, model):
+def test_each_has_one_end(target, model) -> None:
     """Without a prompt nearly all are refused, with one they run."""
     answered = refused = 0
     few = tensor("max_tokens", "INT32", 2)

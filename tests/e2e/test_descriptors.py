@@ -34,7 +34,7 @@ def refused_while_blocking(port: int) -> None:
                 client.chat(user("x"), max_tokens=-1).result()
 
 
-def test_of_the_asyncio_client(server):
+def test_of_the_asyncio_client(server) -> None:
     async def many() -> None:
         for _ in range(10):
             await asyncio.gather(*(refused(server.grpc) for _ in range(12)))
@@ -44,7 +44,7 @@ def test_of_the_asyncio_client(server):
     wait_until(lambda: descriptors(server) <= before + 2, 10)
 
 
-def test_of_the_blocking_client(server):
+def test_of_the_blocking_client(server) -> None:
     before = descriptors(server)
     with ThreadPoolExecutor(12) as pool:
         list(pool.map(refused_while_blocking, [server.grpc] * 120))

@@ -49,7 +49,7 @@ def by_tensor(response):
 
 
 @pytest.mark.parametrize("more", [{"enable_thinking": True}, {"return_log_probs": True}])
-def test_the_same_values_in_one_tensor(stub, more):
+def test_the_same_values_in_one_tensor(stub, more) -> None:
     inputs = chat("What is the capital of Italy?", **more)
     (plain,) = [by_tensor(r) for r in responses(stub, "gemma4", inputs)]
     (packed,) = [json.loads(r.raw_output_contents[0]) for r in responses(stub, "engine", inputs) if r.outputs]  # fmt: skip
@@ -67,7 +67,7 @@ def test_the_same_values_in_one_tensor(stub, more):
 
 @pytest.mark.parametrize("model", ["gemma4", "engine"])
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_cancel_frees_the_slot(server, stub, model, stream):
+def test_a_cancel_frees_the_slot(server, stub, model, stream) -> None:
     request = build_request(chat("Count", stream=stream, **LONG), model=model)
     call = stub.ModelStreamInfer(iter([request]), timeout=60)
     if stream:
@@ -77,7 +77,7 @@ def test_a_cancel_frees_the_slot(server, stub, model, stream):
     wait_until(server.idle, CANCEL_S)
 
 
-def test_no_response_is_a_probe(stub):
+def test_no_response_is_a_probe(stub) -> None:
     """1900 tokens take more than a second and are sent at once: gemma4 sends probes before."""
     found = list(responses(stub, "engine", chat("Count", **LONG)))
     deltas = [read_delta(response) for response in found if response.outputs]
@@ -101,14 +101,14 @@ def wrong(stub, model, inputs):
         {"max_tokens": 4},
     ],
 )
-def test_the_same_refusals(stub, inputs):
+def test_the_same_refusals(stub, inputs) -> None:
     direct = wrong(stub, "engine", inputs)
     assert direct.startswith("INVALID_ARGUMENT: ")
     assert direct == wrong(stub, "gemma4", inputs)
 
 
 @pytest.mark.parametrize("start", [b"", b"\0" * 16])
-def test_a_request_that_preprocessing_did_not_make(server, stub, start):
+def test_a_request_that_preprocessing_did_not_make(server, stub, start) -> None:
     """Its ids could be beyond the vocabulary."""
     made = GenerationRequest(
         key="mine", input_ids=[2**31 - 1], sampling=SamplingParams(max_tokens=4)
@@ -122,7 +122,7 @@ def test_a_request_that_preprocessing_did_not_make(server, stub, start):
     wait_until(server.idle, 1)
 
 
-def test_the_id_of_a_direct_request_is_logged(server, stub):
+def test_the_id_of_a_direct_request_is_logged(server, stub) -> None:
     request = build_request(
         {"text_input": "x", "max_tokens": 2}, model="engine", request_id="dir-7"
     )

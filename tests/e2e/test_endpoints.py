@@ -41,22 +41,22 @@ def status(server, method, path, body=b"{}"):
 
 
 @pytest.mark.parametrize(("method", "path"), CLOSED_HTTP)
-def test_closed_over_http(server, method, path):
+def test_closed_over_http(server, method, path) -> None:
     assert status(server, method, path) in (403, 404)
 
 
 @pytest.mark.parametrize("path", OTHER_SPELLINGS)
-def test_no_other_spelling_opens_them(server, path):
+def test_no_other_spelling_opens_them(server, path) -> None:
     assert status(server, "GET", path) in (400, 403, 404)
 
 
 @pytest.mark.parametrize("path", OPEN_HTTP)
-def test_open_over_http(server, path):
+def test_open_over_http(server, path) -> None:
     assert status(server, "GET", path) == 200
 
 
 @pytest.mark.parametrize("call", CLOSED_GRPC)
-def test_closed_over_grpc(server, call):
+def test_closed_over_grpc(server, call) -> None:
     with (
         tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{server.grpc}") as client,
         pytest.raises(InferenceServerException, match="This protocol is restricted"),
@@ -64,7 +64,7 @@ def test_closed_over_grpc(server, call):
         getattr(client, call)(*CLOSED_GRPC[call])
 
 
-def test_open_over_grpc(server):
+def test_open_over_grpc(server) -> None:
     with tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{server.grpc}") as client:
         assert client.is_server_ready()
         assert client.get_server_metadata().name == "triton"
@@ -72,7 +72,7 @@ def test_open_over_grpc(server):
         assert client.get_inference_statistics("gemma4").model_stats
 
 
-def test_no_open_page_shows_a_path_of_the_server(server, engines):
+def test_no_open_page_shows_a_path_of_the_server(server, engines) -> None:
     for path in OPEN_HTTP:
         connection = http.client.HTTPConnection("127.0.0.1", server.http, timeout=20)
         connection.request("GET", path)
@@ -81,7 +81,7 @@ def test_no_open_page_shows_a_path_of_the_server(server, engines):
             assert part not in text, json.dumps([path, part])
 
 
-def test_the_embedded_server_is_not_shown_to_other_machines(engines, tmp_path):
+def test_the_embedded_server_is_not_shown_to_other_machines(engines, tmp_path) -> None:
     command = [str(GEMMA4), "serve", "--engine", str(engines / "synthetic"), "--host", "0.0.0.0",
                "--http-port", "0", "--grpc-port", "0", "--metrics-port", "0",
                "--run-dir", str(tmp_path)]  # fmt: skip

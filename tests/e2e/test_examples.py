@@ -32,7 +32,7 @@ def run(code_or_file, *arguments, **env):
     return ran.stdout
 
 
-def test_every_example_is_run():
+def test_every_example_is_run() -> None:
     """Those that go through the gateway: tests/e2e/gateway/test_gateway_examples.py."""
     names = {p.name for p in (ROOT / "clients" / "examples").glob("*.py")}
     others = {n for n in names if n.split("_")[0] in ("openai", "langchain", "litellm")}
@@ -40,19 +40,19 @@ def test_every_example_is_run():
 
 
 @pytest.mark.parametrize("name", SAYS)
-def test_example(server, name):
+def test_example(server, name) -> None:
     out = run([ROOT / "clients" / "examples" / name], f"127.0.0.1:{server.grpc}")
     for pattern in SAYS[name]:
         assert re.search(pattern, out), out
 
 
-def test_over_http(server):
+def test_over_http(server) -> None:
     out = run([ROOT / "clients" / "examples" / "careful.py"], f"http://127.0.0.1:{server.http}")
     for pattern in SAYS["careful.py"]:
         assert re.search(pattern, out), out
 
 
-def test_the_code_of_the_page(server, tmp_path, monkeypatch):
+def test_the_code_of_the_page(server, tmp_path, monkeypatch) -> None:
     """Every Python block, one after the other, in one program; addresses are put in."""
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / "python_sdk.md").read_text(encoding="utf-8")

@@ -50,7 +50,7 @@ def answers(messages):
     return [m.infer_response.raw_output_contents[0] for m in messages if m.infer_response.outputs]
 
 
-def test_a_word_from_preprocessing_makes_no_other_request(server, stub):
+def test_a_word_from_preprocessing_makes_no_other_request(server, stub) -> None:
     """What it seals is one message, to the last bit: not the ids, not the limits, not the key."""
     sealed = sealed_request(stub, max_tokens=3)
     made = encode(
@@ -66,7 +66,7 @@ def test_a_word_from_preprocessing_makes_no_other_request(server, stub):
     wait_until(server.idle, 1)
 
 
-def test_a_request_sent_again_is_only_itself(server, stub):
+def test_a_request_sent_again_is_only_itself(server, stub) -> None:
     """It runs again, as the client could have asked again; while it runs it is refused."""
     sealed = sealed_request(stub, max_tokens=3)
     first, second = (answers(ask(stub, bytes_request("engine", "request", sealed))) for _ in "12")
@@ -82,7 +82,7 @@ def test_a_request_sent_again_is_only_itself(server, stub):
     wait_until(server.idle, 1)
 
 
-def test_a_forged_chunk_cancels_and_counts_nothing(server, stub):
+def test_a_forged_chunk_cancels_and_counts_nothing(server, stub) -> None:
     long = {"messages": json.dumps(user("Count")), "stream": True, "temperature": 0.0, **LONG}
     running = stub.ModelStreamInfer(iter([build_request(long, model="engine")]), timeout=60)
     next(iter(running))
@@ -98,7 +98,7 @@ def test_a_forged_chunk_cancels_and_counts_nothing(server, stub):
     assert (last.finish_reason, last.completion_tokens) == ("length", LONG["max_tokens"])
 
 
-def test_chunks_sent_again_do_not_hurry_the_others(server, stub):
+def test_chunks_sent_again_do_not_hurry_the_others(server, stub) -> None:
     """The client of a sealed request has its chunks, and can give them to postprocessing."""
     sealed = sealed_request(stub, max_tokens=3)
     chunks = answers(ask(stub, bytes_request("engine", "request", sealed)))
@@ -112,7 +112,7 @@ def test_chunks_sent_again_do_not_hurry_the_others(server, stub):
 
 @pytest.mark.parametrize("model", ["gemma4", "engine", "preprocessing"])
 @pytest.mark.parametrize("value", ["", "0" * 32, "0" * 64, "x", "\0", 7, True, 1.5])
-def test_no_client_chooses_the_key_of_its_request(server, stub, model, value):
+def test_no_client_chooses_the_key_of_its_request(server, stub, model, value) -> None:
     request = build_request({"text_input": "x", "max_tokens": 2}, model=model)
     kind = {str: "string", int: "int64", bool: "bool", float: "double"}[type(value)] + "_param"
     setattr(request.parameters["gemma4_key"], kind, value)
@@ -122,7 +122,7 @@ def test_no_client_chooses_the_key_of_its_request(server, stub, model, value):
 
 
 @pytest.mark.parametrize("model", ["gemma4", "preprocessing", "gemma4_unary"])
-def test_only_the_engine_has_feeds(server, stub, model):
+def test_only_the_engine_has_feeds(server, stub, model) -> None:
     request = build_request({"text_input": "x", "max_tokens": 2}, model=model, feed="0" * 32 + "/1")
     (message,) = ask(stub, request)
     assert "INVALID_ARGUMENT: gemma4_feed: is a parameter of the model engine" in message.error_message  # fmt: skip
@@ -130,7 +130,7 @@ def test_only_the_engine_has_feeds(server, stub, model):
 
 
 @pytest.mark.parametrize("model", ["gemma4", "engine", "preprocessing", "gemma4_unary"])
-def test_ids_have_a_bound(server, stub, model):
+def test_ids_have_a_bound(server, stub, model) -> None:
     for size, fine in ((1024, True), (1025, False), (2**20, False)):
         request = build_request({"text_input": "x", "max_tokens": 2}, model=model, request_id="i" * size)  # fmt: skip
         messages = ask(stub, request)

@@ -44,7 +44,7 @@ def iter_of(stream):
     return iterator
 
 
-def test_grpc_cancel_frees_the_slot(server):
+def test_grpc_cancel_frees_the_slot(server) -> None:
     with server.client() as client:
         stream = start_long(client)
         stream.cancel()
@@ -53,14 +53,14 @@ def test_grpc_cancel_frees_the_slot(server):
             list(stream.iterator)
 
 
-def test_leaving_the_block_cancels(server):
+def test_leaving_the_block_cancels(server) -> None:
     with server.client() as client:
         with start_long(client):
             pass
         wait_until(server.idle, CANCEL_S)
 
 
-def test_cancel_of_an_unstreamed_request(server):
+def test_cancel_of_an_unstreamed_request(server) -> None:
     with server.client() as client:
         stream = client.chat(user("Count"), stream=False, **LONG)
         Thread(target=lambda: pytest.raises(Gemma4Error, stream.result), daemon=True).start()
@@ -69,7 +69,7 @@ def test_cancel_of_an_unstreamed_request(server):
         wait_until(server.idle, CANCEL_S)
 
 
-def test_killed_client_frees_the_slot(server):
+def test_killed_client_frees_the_slot(server) -> None:
     code = (
         "import sys; from gemma4_client import Client\n"
         "c = Client(sys.argv[1])\n"
@@ -85,7 +85,7 @@ def test_killed_client_frees_the_slot(server):
     child.wait()
 
 
-def test_http_disconnect_frees_the_slot(server):
+def test_http_disconnect_frees_the_slot(server) -> None:
     """A stream. Triton 2.51 does not look at the connection of a plain `generate` before it
     answers (docs/serving.md)."""
     connection = http.client.HTTPConnection("127.0.0.1", server.http)
@@ -99,7 +99,7 @@ def test_http_disconnect_frees_the_slot(server):
     wait_until(server.idle, CANCEL_S)
 
 
-def test_http_generate_obeys_its_deadline(server):
+def test_http_generate_obeys_its_deadline(server) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.http)
     body = {"messages": json.dumps(user("x")), "stream": False, "timeout_ms": 200, **LONG}
     connection.request("POST", "/v2/models/gemma4/generate", json.dumps(body))
@@ -107,7 +107,7 @@ def test_http_generate_obeys_its_deadline(server):
     wait_until(server.idle, CANCEL_S)
 
 
-def test_deadlines_free_the_slot(server):
+def test_deadlines_free_the_slot(server) -> None:
     with server.client() as client:
         with pytest.raises(DeadlineExceededError, match="timeout_ms"):
             client.chat(user("x"), timeout_ms=150, **LONG).result()
@@ -117,11 +117,11 @@ def test_deadlines_free_the_slot(server):
         wait_until(server.idle, CANCEL_S)
 
 
-def test_a_thousand_cancels_leave_nothing(synthetic):
+def test_a_thousand_cancels_leave_nothing(synthetic) -> None:
     engine = psutil.Process(synthetic.board()[Field.ENGINE_PID])
     before = synthetic.board()[Field.ACCEPTED]
 
-    def one(_):
+    def one(_) -> None:
         with start_long(client, min_tokens=0, max_tokens=3000):
             pass
 
@@ -137,7 +137,7 @@ def test_a_thousand_cancels_leave_nothing(synthetic):
     assert synthetic.stop() == 0
 
 
-def test_overload_is_refused_and_recovers(engines, tmp_path):
+def test_overload_is_refused_and_recovers(engines, tmp_path) -> None:
     served = Served(engines / "synthetic", tmp_path / "run", "--slots", "1", "--max-queued", "1")
     with served.client() as client:
         running = start_long(client, min_tokens=0, max_tokens=2000)
@@ -150,7 +150,7 @@ def test_overload_is_refused_and_recovers(engines, tmp_path):
     assert served.stop() == 0
 
 
-def test_drain(engines, tmp_path):
+def test_drain(engines, tmp_path) -> None:
     served = Served(engines / "synthetic", tmp_path / "run")
     with served.client() as client:
         stream = start_long(client, min_tokens=0, max_tokens=150)
@@ -163,13 +163,13 @@ def test_drain(engines, tmp_path):
     assert served.process.wait(30) == 0
 
 
-def test_killed_engine_ends_streams_and_recovers(engines, tmp_path):
+def test_killed_engine_ends_streams_and_recovers(engines, tmp_path) -> None:
     served = Served(engines / "synthetic", tmp_path / "run")
     with served.client() as client:
         streams = [start_long(client, min_tokens=0, max_tokens=3000) for _ in range(4)]
         os.kill(served.board()[Field.ENGINE_PID], signal.SIGKILL)
 
-        def drained(stream):
+        def drained(stream) -> None:
             with pytest.raises(Gemma4Error):
                 list(stream.iterator)
 
@@ -185,7 +185,7 @@ def test_killed_engine_ends_streams_and_recovers(engines, tmp_path):
     assert served.stop() == 0
 
 
-def test_bad_inputs_disturb_nothing(server):
+def test_bad_inputs_disturb_nothing(server) -> None:
     """The whole table over gRPC, beside a stream that must not notice."""
 
     def send(bad):
@@ -236,7 +236,7 @@ def test_bad_inputs_disturb_nothing(server):
         (["--engine", "{f32}", "--log-format", "xml"], "text, json or auto"),
     ],
 )
-def test_a_start_that_cannot_work(server, engines, checkpoint, arguments, says):
+def test_a_start_that_cannot_work(server, engines, checkpoint, arguments, says) -> None:
     values = {"checkpoint": checkpoint, "f32": engines / "f32", "http": server.http}
     ran = subprocess.run(
         [GEMMA4, "serve", *(a.format(**values) for a in arguments)],
@@ -247,7 +247,7 @@ def test_a_start_that_cannot_work(server, engines, checkpoint, arguments, says):
     assert "Traceback" not in ran.stderr
 
 
-def test_a_tampered_file_is_refused(engines, tmp_path):
+def test_a_tampered_file_is_refused(engines, tmp_path) -> None:
     import shutil
 
     copy = shutil.copytree(engines / "f32", tmp_path / "engine")

@@ -27,7 +27,7 @@ def served(tmp_path_factory):
 
 
 @pytest.mark.parametrize("way", ["ensemble", "direct"])
-def test_short_requests_are_answered_beside_large_ones(served, way):
+def test_short_requests_are_answered_beside_large_ones(served, way) -> None:
     """One of 1,023 messages alone takes seconds of work; half of the short ones notice nothing
     of five a second. How much they notice at p99 is for the benchmark, on a quiet machine."""
     many = {"messages": json.dumps([{"role": "user", "content": "a"}] * 1023)}

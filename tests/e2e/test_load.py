@@ -17,7 +17,7 @@ from gemma4_load.report.files import read_report, read_requests
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http", "openai"])
-def test_the_meter_reads_the_engines_pace(paced, tmp_path, protocol):
+def test_the_meter_reads_the_engines_pace(paced, tmp_path, protocol) -> None:
     ran = load(
         "--url", url(paced, protocol), "--concurrency", "4", "--requests", "24", "--warmup", "0",
         "--prompt-tokens", "100", "--output-tokens", "25", "--out", str(tmp_path / "a"),
@@ -35,7 +35,7 @@ def test_the_meter_reads_the_engines_pace(paced, tmp_path, protocol):
     assert len(read_requests(tmp_path / "a")) == 24
 
 
-def test_an_open_loop_counts_from_the_plan(paced, tmp_path):
+def test_an_open_loop_counts_from_the_plan(paced, tmp_path) -> None:
     ran = load(
         "--url", url(paced, "grpc"), "--rate", "20", "--arrival", "constant", "--duration", "3",
         "--warmup", "1", "--output-tokens", "10", "--slo", "ttft=1s", "--out", str(tmp_path / "a"),
@@ -50,7 +50,7 @@ def test_an_open_loop_counts_from_the_plan(paced, tmp_path):
     assert any(name.startswith("nv_inference_count") for name in found["server"]["counters"])
 
 
-def test_a_server_that_falls_behind_ends_an_open_loop(paced, tmp_path):
+def test_a_server_that_falls_behind_ends_an_open_loop(paced, tmp_path) -> None:
     ran = load(
         "--url", url(paced, "grpc"), "--rate", "40", "--arrival", "constant", "--duration", "5",
         "--max-in-flight", "3", "--warmup", "0", "--out", str(tmp_path / "a"),
@@ -66,7 +66,7 @@ def metrics_port(served: Served) -> int:
     )
 
 
-def test_workloads_of_the_demo_model(server, tmp_path):
+def test_workloads_of_the_demo_model(server, tmp_path) -> None:
     at = f"127.0.0.1:{server.grpc}"
     common = ("--url", at, "--concurrency", "2", "--warmup", "0", "--max-client-lag", "2000")
     lengths = ("--prompt-tokens", "20", "--output-tokens", "12", "--system-tokens", "30")
@@ -82,7 +82,7 @@ def test_workloads_of_the_demo_model(server, tmp_path):
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http", "openai"])
-def test_clients_that_leave(paced, tmp_path, protocol):
+def test_clients_that_leave(paced, tmp_path, protocol) -> None:
     out = tmp_path / "a"
     ran = load(
         "--url", url(paced, protocol), "--concurrency", "4", "--requests", "16", "--warmup", "0",
@@ -97,7 +97,7 @@ def test_clients_that_leave(paced, tmp_path, protocol):
     wait_until(paced[0].idle, 2)
 
 
-def test_a_trace_is_replayed_at_its_times(paced, tmp_path):
+def test_a_trace_is_replayed_at_its_times(paced, tmp_path) -> None:
     lines = [
         {"timestamp": 500 + at, "input_length": 60, "output_length": 4, "hash_ids": [1]}
         for at in (0, 100, 100, 700)
@@ -113,7 +113,7 @@ def test_a_trace_is_replayed_at_its_times(paced, tmp_path):
     assert rows == pytest.approx([0, 0.05, 0.05, 0.35])
 
 
-def test_the_highest_load_that_meets_the_slos(tmp_path):
+def test_the_highest_load_that_meets_the_slos(tmp_path) -> None:
     """Four slots: a fifth user waits for an answer of 0.3 s, so TTFT within 200 ms allows 4."""
     synthetic_engine(tmp_path / "engine", tokens_per_s=50, slots=4)
     served = Served(tmp_path / "engine", tmp_path / "run")
@@ -132,7 +132,7 @@ def test_the_highest_load_that_meets_the_slos(tmp_path):
     assert "highest concurrency that meets the SLOs: 4" in ran.stdout
 
 
-def test_compare_passes_and_fails_by_its_exit_code(paced, tmp_path):
+def test_compare_passes_and_fails_by_its_exit_code(paced, tmp_path) -> None:
     outs = [tmp_path / name for name in "abc"]
     for out, prompt in zip(outs, ("60", "60", "160"), strict=True):
         ran = load(
@@ -151,7 +151,7 @@ def test_compare_passes_and_fails_by_its_exit_code(paced, tmp_path):
     assert "worse" in slower.stdout
 
 
-def test_a_server_that_dies_ends_the_run_and_keeps_the_results(engines, tmp_path):
+def test_a_server_that_dies_ends_the_run_and_keeps_the_results(engines, tmp_path) -> None:
     served = Served(engines / "synthetic", tmp_path / "run")
     out = tmp_path / "a"
     process = subprocess.Popen(
@@ -172,7 +172,7 @@ def test_a_server_that_dies_ends_the_run_and_keeps_the_results(engines, tmp_path
     assert (out / "report.html").stat().st_size > 1e6
 
 
-def test_ctrl_c_keeps_the_results(paced, tmp_path):
+def test_ctrl_c_keeps_the_results(paced, tmp_path) -> None:
     out = tmp_path / "a"
     process = subprocess.Popen(
         [GEMMA4, "load", "--url", url(paced, "grpc"), "--concurrency", "4", "--duration", "60",
@@ -187,7 +187,7 @@ def test_ctrl_c_keeps_the_results(paced, tmp_path):
     assert level(out)["counts"]["failed"] == 0
 
 
-def test_a_full_disk(paced, tmp_path):
+def test_a_full_disk(paced, tmp_path) -> None:
     """The size of files is limited to 4 KiB, so requests.csv cannot grow on."""
     out = tmp_path / "a"
     ran = load(
@@ -236,7 +236,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_options(paced, tmp_path, name):
+def test_bad_options(paced, tmp_path, name) -> None:
     args, code, said = BAD[name]
     at = () if "--url" in args else ("--url", url(paced, "grpc"))
     ran = load(*at, *args, "--out", str(tmp_path / "a"))
@@ -246,6 +246,6 @@ def test_bad_options(paced, tmp_path, name):
     assert not (tmp_path / "a" / "report.json").exists()
 
 
-def test_a_model_that_the_gateway_does_not_have(paced, tmp_path):
+def test_a_model_that_the_gateway_does_not_have(paced, tmp_path) -> None:
     ran = load("--url", url(paced, "openai"), "--model", "gpt", "--out", str(tmp_path / "a"))
     assert (ran.returncode, "model 'gpt' is not there" in ran.stderr) == (1, True), ran.stderr

@@ -31,7 +31,7 @@ def median_of(text: str, label: str) -> float:
     ("user", "protocol"),
     [("GrpcUser", "grpc"), ("HttpStreamUser", "http"), ("OpenAIUser", "openai")],
 )
-def test_locust_agrees_with_gemma4_load(paced, tmp_path, user, protocol):
+def test_locust_agrees_with_gemma4_load(paced, tmp_path, user, protocol) -> None:
     lengths = ("--prompt-tokens", "100", "--output-tokens", "25")
     theirs = locust(
         user, "--host", url(paced, protocol), "-u", "4", "-r", "50", "-t", "6s", *lengths
@@ -48,7 +48,7 @@ def test_locust_agrees_with_gemma4_load(paced, tmp_path, user, protocol):
         assert median_of(theirs.stdout, label) == pytest.approx(mine, rel=0.1), label
 
 
-def test_locusts_warmup_does_not_count(paced, tmp_path):
+def test_locusts_warmup_does_not_count(paced, tmp_path) -> None:
     """Three seconds of six: at 0.3 s a request, what two users were answered in the other three. locust
     counts the two requests that were under way too; our table leaves them out."""
     ran = locust(
@@ -63,7 +63,7 @@ def test_locusts_warmup_does_not_count(paced, tmp_path):
     assert counted == entry["num_requests"] - 2
 
 
-def test_locust_in_several_processes(paced):
+def test_locust_in_several_processes(paced) -> None:
     """The master shows what its workers saw after the warm-up: 4 users, 4 s, at least 0.25 s for an
     answer. With the warm-up they would be more than 100."""
     ran = locust(
@@ -77,7 +77,7 @@ def test_locust_in_several_processes(paced):
     assert any(line.split()[3:4] and float(line.split()[3]) > 20 for line in tables), ran.stdout
 
 
-def test_locusts_page_has_our_metrics(paced):
+def test_locusts_page_has_our_metrics(paced) -> None:
     import httpx
 
     process = subprocess.Popen(
@@ -107,7 +107,7 @@ def test_locusts_page_has_our_metrics(paced):
         process.wait(20)
 
 
-def test_locust_says_which_option_is_wrong(paced):
+def test_locust_says_which_option_is_wrong(paced) -> None:
     ran = locust(
         "GrpcUser", "--host", url(paced, "grpc"), "-u", "1", "-t", "5s", "--prompt-tokens", "many"
     )
@@ -116,7 +116,7 @@ def test_locust_says_which_option_is_wrong(paced):
     assert "Traceback" not in ran.stderr
 
 
-def test_locust_says_when_the_warmup_is_impossible(paced):
+def test_locust_says_when_the_warmup_is_impossible(paced) -> None:
     at = ("GrpcUser", "--host", url(paced, "grpc"), "-u", "1")
     for value in ("-1", "nan"):
         ran = locust(*at, "-t", "5s", "--warmup", value)
@@ -128,7 +128,7 @@ def test_locust_says_when_the_warmup_is_impossible(paced):
     assert "ended within its warm-up of 60 s" in ran.stderr
 
 
-def test_locust_says_when_the_server_is_not_there():
+def test_locust_says_when_the_server_is_not_there() -> None:
     ran = locust("GrpcUser", "--host", "127.0.0.1:9", "-u", "1", "-t", "5s")
     assert ran.returncode != 0
     assert "Connection refused" in ran.stderr

@@ -49,7 +49,7 @@ def streamed(server, tensors, *, empty_final):
 
 @pytest.mark.parametrize("empty_final", [False, True])
 @pytest.mark.parametrize("more", [{}, {"stream": True}])
-def test_grpc_streaming(server, empty_final, more):
+def test_grpc_streaming(server, empty_final, more) -> None:
     responses = streamed(server, two_tensors(**more), empty_final=empty_final)
     full = [r for r in responses if r.get_response().outputs]
     text = b"".join(r.as_numpy("text_output")[0, 0] for r in full).decode()
@@ -59,7 +59,7 @@ def test_grpc_streaming(server, empty_final, more):
     assert len(responses) - len(full) <= (1 if empty_final else 0)
 
 
-def test_http_generate(server):
+def test_http_generate(server) -> None:
     url = f"http://127.0.0.1:{server.http}/v2/models/gemma4/generate"
     body = json.dumps({"text_input": PROMPT, "max_tokens": 64}).encode()
     with urllib.request.urlopen(url, body, timeout=30) as reply:
@@ -67,7 +67,7 @@ def test_http_generate(server):
     assert "Paris" in answer["text_output"]
 
 
-def test_http_generate_stream(server):
+def test_http_generate_stream(server) -> None:
     url = f"http://127.0.0.1:{server.http}/v2/models/gemma4/generate_stream"
     body = json.dumps({"text_input": PROMPT, "max_tokens": 64, "stream": True}).encode()
     with urllib.request.urlopen(url, body, timeout=30) as reply:
@@ -76,7 +76,7 @@ def test_http_generate_stream(server):
     assert "Paris" in "".join(json.loads(line[6:])["text_output"] for line in lines)
 
 
-def test_tokenizer_model(server):
+def test_tokenizer_model(server) -> None:
     url = f"http://127.0.0.1:{server.http}/v2/models/gemma4_tokenizer/generate"
     with urllib.request.urlopen(url, json.dumps({"text": "Hello"}).encode(), timeout=30) as reply:
         answer = json.loads(reply.read())

@@ -43,7 +43,9 @@ def answers(server, prompts):
         ]
 
 
-def test_greedy_tokens_and_log_probs_are_those_of_transformers(checkpoint, prompts, answers):
+def test_greedy_tokens_and_log_probs_are_those_of_transformers(
+    checkpoint, prompts, answers
+) -> None:
     """Teacher-forced: at every step the reference's best token, given the same tokens before, is
     the engine's; so the greedy answers are equal."""
     assert len(prompts) >= 64
@@ -70,7 +72,7 @@ def test_greedy_tokens_and_log_probs_are_those_of_transformers(checkpoint, promp
     assert worst <= 1e-2
 
 
-def test_the_same_tokens_whole_and_eight_at_once(server, prompts, answers):
+def test_the_same_tokens_whole_and_eight_at_once(server, prompts, answers) -> None:
     with server.client() as client, ThreadPoolExecutor(8) as pool:
         together = list(
             pool.map(lambda m: client.chat(m, temperature=0.0, max_tokens=48).result().ids, prompts)

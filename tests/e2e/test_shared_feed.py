@@ -49,12 +49,12 @@ async def running(client, count, **options):
     return streams, parts
 
 
-async def until(true, seconds):
+async def until(true, seconds) -> None:
     await asyncio.to_thread(wait_until, true, seconds)
 
 
 @in_loop
-async def test_the_answers_are_those_of_streams_of_their_own(server):
+async def test_the_answers_are_those_of_streams_of_their_own(server) -> None:
     asks = [f"What is the capital of {land}?" for land in ("France", "Italy", "Spain", "Japan")] * 8
     options = {"top_k": 1, "enable_thinking": True, "return_log_probs": True}
     async with client_of(server) as client:
@@ -73,7 +73,7 @@ async def test_the_answers_are_those_of_streams_of_their_own(server):
 
 
 @in_loop
-async def test_order_and_completeness_of_many(synthetic):
+async def test_order_and_completeness_of_many(synthetic) -> None:
     async with client_of(synthetic) as client:
         streams = [client.generate("a b c", max_tokens=100 + n) for n in range(60)]
         answers = await asyncio.gather(*(stream.result() for stream in streams))
@@ -83,7 +83,7 @@ async def test_order_and_completeness_of_many(synthetic):
 
 
 @in_loop
-async def test_cancel_frees_one_slot(synthetic):
+async def test_cancel_frees_one_slot(synthetic) -> None:
     async with client_of(synthetic) as client:
         streams, parts = await running(client, 16, max_tokens=3000)
         await until(lambda: synthetic.board()[Field.ACTIVE] == 16, 5)
@@ -98,7 +98,7 @@ async def test_cancel_frees_one_slot(synthetic):
         await until(synthetic.idle, CANCEL_S)
 
 
-def test_a_killed_client_frees_all_slots(synthetic):
+def test_a_killed_client_frees_all_slots(synthetic) -> None:
     code = (
         "import asyncio, sys; from gemma4_client import AsyncClient\n"
         "async def main():\n"
@@ -137,7 +137,7 @@ for _ in range(20):
 
 
 @pytest.mark.parametrize("client", ["closed", "forgotten"])
-def test_nothing_is_left_for_the_next_loop(synthetic, client):
+def test_nothing_is_left_for_the_next_loop(synthetic, client) -> None:
     """An event of a loop that is closed would be an error in the next one, and stop its others."""
     ran = subprocess.run(
         [sys.executable, "-c", LOOPS, f"127.0.0.1:{synthetic.grpc}", client],
@@ -147,7 +147,7 @@ def test_nothing_is_left_for_the_next_loop(synthetic, client):
 
 
 @in_loop
-async def test_the_server_keeps_nothing_of_what_it_sent(synthetic):
+async def test_the_server_keeps_nothing_of_what_it_sent(synthetic) -> None:
     """Triton keeps each response of a stream until that ends, 1.2 KB each: 58 MB here, without a
     feed."""
     triton = next(
@@ -168,7 +168,7 @@ async def test_the_server_keeps_nothing_of_what_it_sent(synthetic):
 
 
 @in_loop
-async def test_a_deadline_ends_one_stream(synthetic):
+async def test_a_deadline_ends_one_stream(synthetic) -> None:
     async with client_of(synthetic) as client:
         streams, _ = await running(client, 12, max_tokens=3000)
         with pytest.raises(Gemma4Error, match="timeout_ms"):
@@ -180,7 +180,7 @@ async def test_a_deadline_ends_one_stream(synthetic):
 
 
 @in_loop
-async def test_a_refusal_is_told(synthetic):
+async def test_a_refusal_is_told(synthetic) -> None:
     async with client_of(synthetic) as client:
         streams, _ = await running(client, 12, max_tokens=3000)
         with pytest.raises(Gemma4Error, match="max_tokens"):
@@ -191,7 +191,7 @@ async def test_a_refusal_is_told(synthetic):
 
 
 @in_loop
-async def test_a_drain_lets_streams_end(engines, tmp_path):
+async def test_a_drain_lets_streams_end(engines, tmp_path) -> None:
     served = Served(engines / "synthetic", tmp_path / "run")
     async with client_of(served) as client:
         streams, parts = await running(client, 16, max_tokens=150)
@@ -204,13 +204,13 @@ async def test_a_drain_lets_streams_end(engines, tmp_path):
 
 
 @in_loop
-async def test_a_killed_engine_ends_all_streams(engines, tmp_path):
+async def test_a_killed_engine_ends_all_streams(engines, tmp_path) -> None:
     served = Served(engines / "synthetic", tmp_path / "run")
     async with client_of(served) as client:
         _, parts = await running(client, 16, max_tokens=3000)
         os.kill(served.board()[Field.ENGINE_PID], signal.SIGKILL)
 
-        async def rest(part):
+        async def rest(part) -> None:
             async for _ in part:
                 pass
 
@@ -235,7 +235,7 @@ def asked(feed):
     return build_request({"text_input": "a b c", "max_tokens": 40, "stream": True}, feed=feed)
 
 
-def test_by_hand(stub, synthetic):
+def test_by_hand(stub, synthetic) -> None:
     """One poll with five responses, then another: 40 chunks by the feed, and by the stream itself
     its end."""
     polls = stub.ModelStreamInfer(iter([build_poll(KEY, 5), build_poll(KEY, 60)]), timeout=30)
@@ -255,7 +255,7 @@ def test_by_hand(stub, synthetic):
     assert finals[:6] == [False] * 4 + [True, False]
 
 
-def test_without_polls_the_stream_has_it_all(stub):
+def test_without_polls_the_stream_has_it_all(stub) -> None:
     own = list(stub.ModelStreamInfer(iter([asked(f"{'f' * 32}/7")]), timeout=30))
     ids = [i for m in own if m.infer_response.outputs
            for i in json.loads(m.infer_response.raw_output_contents[0]).get("output_ids", [])]  # fmt: skip
@@ -271,7 +271,7 @@ def test_without_polls_the_stream_has_it_all(stub):
         (lambda: asked(KEY), f"gemma4_feed: '{KEY}' must be"),
     ],
 )
-def test_wrong_keys(stub, synthetic, request_of, says):
+def test_wrong_keys(stub, synthetic, request_of, says) -> None:
     (message,) = stub.ModelStreamInfer(iter([request_of()]), timeout=30)
     assert message.error_message.startswith(f"INVALID_ARGUMENT: {says}")
     wait_until(synthetic.idle, 1)

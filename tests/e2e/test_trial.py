@@ -24,7 +24,7 @@ def trial(engines, tmp_path, reference=None):
     return {r.name: r for r in results}
 
 
-def test_a_good_engine_passes(engines, tmp_path):
+def test_a_good_engine_passes(engines, tmp_path) -> None:
     wanted = sum(len(first.ids) for first in read_manifest(engines / "f32").first_tokens)
     assert wanted > 40
     found = trial(engines, tmp_path)
@@ -35,12 +35,12 @@ def test_a_good_engine_passes(engines, tmp_path):
     assert "8 at once with room for 4" in found["overload"].detail
 
 
-def test_wrong_tokens_are_seen(engines, tmp_path):
+def test_wrong_tokens_are_seen(engines, tmp_path) -> None:
     found = trial(engines, tmp_path, [600, 601, 602])
     assert found["first tokens"].level == "fail" and "0 of 3" in found["first tokens"].detail
 
 
-def test_an_engine_that_does_not_load(engines, tmp_path):
+def test_an_engine_that_does_not_load(engines, tmp_path) -> None:
     manifest = read_manifest(engines / "f32")
     folder = tmp_path / "engine"
     shutil.copytree(engines / "f32", folder)

@@ -34,7 +34,7 @@ def built(checkpoint, tmp_path_factory):
     return root, done.stdout + done.stderr
 
 
-def test_warm(built):
+def test_warm(built) -> None:
     root, output = built
     manifest = read_manifest(root / "engine")
     assert manifest.warm is not None and set(manifest.warm.tokens_per_s) == {1, 2}
@@ -44,7 +44,7 @@ def test_warm(built):
     assert "1.3.0rc29" in cache.name
 
 
-def test_doctor_tries_it(built, tmp_path):
+def test_doctor_tries_it(built, tmp_path) -> None:
     """On a machine without a GPU the double runs, and only the missing GPU fails."""
     root, _ = built
     report = tmp_path / "report.json"
@@ -60,7 +60,7 @@ def test_doctor_tries_it(built, tmp_path):
     assert failed == ["GPUs"]
 
 
-def test_serve(built, tmp_path):
+def test_serve(built, tmp_path) -> None:
     root, _ = built
     served = Served(root / "engine", tmp_path / "run", env=double_env())
     try:
@@ -72,7 +72,7 @@ def test_serve(built, tmp_path):
     assert "tensorrt_llm 1.3.0rc29, bf16" in "".join(served.output)
 
 
-def test_a_warm_up_that_fails_leaves_the_engine(checkpoint, tmp_path):
+def test_a_warm_up_that_fails_leaves_the_engine(checkpoint, tmp_path) -> None:
     env = {"TRTLLM_DOUBLE_FAULT": "start_error=CUDA error: no device"}
     done = gemma4(
         "build", checkpoint, "--out", tmp_path / "engine", "--runtime", "tensorrt_llm",
@@ -83,6 +83,6 @@ def test_a_warm_up_that_fails_leaves_the_engine(checkpoint, tmp_path):
     assert read_manifest(tmp_path / "engine").warm is None
 
 
-def test_warm_is_for_gpus(checkpoint, tmp_path):
+def test_warm_is_for_gpus(checkpoint, tmp_path) -> None:
     done = gemma4("build", checkpoint, "--out", tmp_path / "e", "--warm")
     assert done.returncode == 2 and "--warm: is for --runtime tensorrt_llm only" in done.stderr

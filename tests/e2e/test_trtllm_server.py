@@ -56,7 +56,7 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
-def test_answers_are_those_of_llama_cpp(trtllm, server):
+def test_answers_are_those_of_llama_cpp(trtllm, server) -> None:
     with trtllm.client() as ours, server.client() as theirs, ThreadPoolExecutor(4) as pool:
         options = {"temperature": 0.0, "max_tokens": 48, "return_log_probs": True}
         answers = list(pool.map(lambda t: ours.chat(user(t), **options).result(), ASKED))
@@ -68,7 +68,7 @@ def test_answers_are_those_of_llama_cpp(trtllm, server):
         assert answer.log_probs == pytest.approx(other.log_probs, abs=1e-3)
 
 
-def test_whole_streamed_and_guided(trtllm):
+def test_whole_streamed_and_guided(trtllm) -> None:
     with trtllm.client() as client:
         streamed = "".join(d.text for d in client.chat(user(ASKED[0]), temperature=0.0))
         whole = client.chat(user(ASKED[0]), temperature=0.0, stream=False).result()
@@ -85,7 +85,7 @@ def test_whole_streamed_and_guided(trtllm):
             client.chat(user("Hi"), bad_words=["zqxj zqxj"]).result()
 
 
-def test_cancel_frees_the_slot(trtllm):
+def test_cancel_frees_the_slot(trtllm) -> None:
     with trtllm.client() as client:
         for _ in range(5):
             stream = long_stream(client)
@@ -95,7 +95,7 @@ def test_cancel_frees_the_slot(trtllm):
                 list(stream.iterator)
 
 
-def test_overload_is_refused_and_recovers(trtllm):
+def test_overload_is_refused_and_recovers(trtllm) -> None:
     with trtllm.client() as client:
         streams = [long_stream(client) for _ in range(4)]
         waiting = [client.chat(user("Hello"), max_tokens=3) for _ in range(2)]
@@ -108,7 +108,7 @@ def test_overload_is_refused_and_recovers(trtllm):
         wait_until(trtllm.idle, 5)
 
 
-def test_drain(folder, tmp_path):
+def test_drain(folder, tmp_path) -> None:
     served = Served(folder, tmp_path / "run", env=double_env())
     children = workers(served)
     assert len(children) == 1
@@ -132,7 +132,7 @@ def how_it_ends(stream) -> str:
     return "whole" if last.completion_tokens == LONG["max_tokens"] else "cut"
 
 
-def test_a_lost_worker_ends_streams_and_the_server_recovers(folder, tmp_path):
+def test_a_lost_worker_ends_streams_and_the_server_recovers(folder, tmp_path) -> None:
     args = ("--gpu-device-ids", "0;1")
     served = Served(folder, tmp_path / "run", *args, env=double_env())
     assert "8 slots, 2 copies of the model on GPUs 0;1" in "".join(served.output)
@@ -166,7 +166,7 @@ def test_a_lost_worker_ends_streams_and_the_server_recovers(folder, tmp_path):
         ([], {"TRTLLM_DOUBLE_FAULT": "start_error=out of memory"}, "out of memory"),
     ],
 )  # fmt: skip
-def test_a_start_that_cannot_work(folder, arguments, env, says):
+def test_a_start_that_cannot_work(folder, arguments, env, says) -> None:
     ran = subprocess.run(
         [GEMMA4, "serve", "--engine", folder, "--http-port", "0", "--grpc-port", "0",
          "--metrics-port", "0", *arguments],

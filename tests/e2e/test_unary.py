@@ -42,7 +42,7 @@ GREEDY = {"top_k": ("INT32", 1)}
 
 
 @pytest.mark.parametrize("module", [tritonclient.grpc, tritonclient.http])
-def test_the_answer_equals_the_stream(server, module):
+def test_the_answer_equals_the_stream(server, module) -> None:
     with server.client() as ours:
         expected = ours.chat(user("What is the capital of France?"), top_k=1).result()
     port = server.grpc if module is tritonclient.grpc else server.http
@@ -53,7 +53,7 @@ def test_the_answer_equals_the_stream(server, module):
     assert result.as_numpy("finish_reason")[0, 0] == b"stop"
 
 
-def test_a_prompt_alone_is_enough(grpc_client):
+def test_a_prompt_alone_is_enough(grpc_client) -> None:
     """NVIDIA's tensor names, two inputs, as their clients send them."""
     inputs = tensors(
         tritonclient.grpc, text_input=("BYTES", b"Hello"), max_tokens=("INT32", 3),
@@ -63,7 +63,7 @@ def test_a_prompt_alone_is_enough(grpc_client):
     assert result.as_numpy("completion_tokens")[0, 0] in (1, 2, 3)
 
 
-def test_more_calls_than_instances_are_all_answered(server):
+def test_more_calls_than_instances_are_all_answered(server) -> None:
     def one(index):
         with tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{server.grpc}") as client:
             result = client.infer("gemma4_unary", asked(tritonclient.grpc, **GREEDY))
@@ -82,7 +82,7 @@ def test_more_calls_than_instances_are_all_answered(server):
           "max_tokens": ("INT32", 1900)}, "StatusCode.CANCELLED", "DEADLINE_EXCEEDED: timeout_ms"),
     ],
 )  # fmt: skip
-def test_errors_keep_their_status(grpc_client, inputs, status, says):
+def test_errors_keep_their_status(grpc_client, inputs, status, says) -> None:
     with pytest.raises(InferenceServerException) as caught:
         grpc_client.infer("gemma4_unary", asked(tritonclient.grpc, **inputs))
     assert caught.value.status() == status
@@ -92,7 +92,7 @@ def test_errors_keep_their_status(grpc_client, inputs, status, says):
 LONG = {"min_tokens": ("INT32", 1900), "max_tokens": ("INT32", 1900)}
 
 
-def test_a_cancelled_call_frees_the_slot(server, grpc_client):
+def test_a_cancelled_call_frees_the_slot(server, grpc_client) -> None:
     done = []
     call = grpc_client.async_infer(
         "gemma4_unary", asked(tritonclient.grpc, **LONG), lambda result, error: done.append(error)
@@ -104,7 +104,7 @@ def test_a_cancelled_call_frees_the_slot(server, grpc_client):
     assert done[0] is not None
 
 
-def test_a_client_deadline_frees_the_slot(server, grpc_client):
+def test_a_client_deadline_frees_the_slot(server, grpc_client) -> None:
     with pytest.raises(InferenceServerException, match="Deadline Exceeded"):
         grpc_client.infer("gemma4_unary", asked(tritonclient.grpc, **LONG), client_timeout=0.5)
     wait_until(server.idle, CANCEL_S)
@@ -117,7 +117,7 @@ def generate(server, model, **inputs):
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_generate_writes_a_lone_value_without_its_list(server, count):
+def test_generate_writes_a_lone_value_without_its_list(server, count) -> None:
     """docs/serving.md says so; it is Triton's doing."""
     ids = {"text_input": "Hello", "max_tokens": count, "temperature": 0, "return_log_probs": True}
     found = generate(server, "gemma4", **ids)
@@ -128,13 +128,13 @@ def test_generate_writes_a_lone_value_without_its_list(server, count):
 
 
 @pytest.mark.parametrize(("text", "lists"), [("a", False), ("Hello there", True)])
-def test_generate_of_the_tokenizer_does_too(server, text, lists):
+def test_generate_of_the_tokenizer_does_too(server, text, lists) -> None:
     found = generate(server, "gemma4_tokenizer", text=text, add_bos=False)
     assert isinstance(found["token_ids"], list) == isinstance(found["token_bytes"], list) == lists
     assert generate(server, "gemma4_tokenizer", token_ids=[])["token_ids"] == []
 
 
-def test_the_first_chunk_of_an_echo_may_be_the_prompt_alone(server):
+def test_the_first_chunk_of_an_echo_may_be_the_prompt_alone(server) -> None:
     inputs = {"text_input": "Hello", "max_tokens": 3, "exclude_input_in_output": False}
     with server.client() as client:
         deltas = list(client.generate("Hello", max_tokens=3, exclude_input_in_output=False))

@@ -23,23 +23,23 @@ BY_HAND = {
 }
 
 
-def test_every_metric_is_here():
+def test_every_metric_is_here() -> None:
     assert BY_HAND.keys() == REQUEST_METRICS.keys()
     assert RUN_BY_HAND.keys() == RUN_METRICS.keys()
 
 
 @pytest.mark.parametrize("name", BY_HAND)
-def test_of_a_request(name):
+def test_of_a_request(name) -> None:
     assert REQUEST_METRICS[name].values(record()) == pytest.approx(BY_HAND[name])
 
 
 @pytest.mark.parametrize("name", ["ttft", "itl", "inter_chunk", "user_throughput"])
-def test_no_chunk_no_value(name):
+def test_no_chunk_no_value(name) -> None:
     silent = record(arrivals=[], tokens=[], output_tokens=0)
     assert list(REQUEST_METRICS[name].values(silent)) == []
 
 
-def test_one_token_has_no_itl_and_no_queue_time_where_none_is_told():
+def test_one_token_has_no_itl_and_no_queue_time_where_none_is_told() -> None:
     one = record(arrivals=[2.0], tokens=[1], output_tokens=1, queue=None)
     assert REQUEST_METRICS["itl"].values(one) == []
     assert REQUEST_METRICS["queue_time"].values(one) == []
@@ -71,29 +71,29 @@ RUN_BY_HAND = {
 
 
 @pytest.mark.parametrize("name", RUN_BY_HAND)
-def test_of_a_run(name):
+def test_of_a_run(name) -> None:
     slos = [parse_slo("latency=3s")]
     assert RUN_METRICS[name].value(RECORDS, WINDOW, slos) == pytest.approx(RUN_BY_HAND[name])
 
 
 @pytest.mark.parametrize("name", ["goodput", "attainment"])
-def test_without_slos(name):
+def test_without_slos(name) -> None:
     assert RUN_METRICS[name].value(RECORDS, WINDOW, []) is None
 
 
-def test_attainment_counts_a_kept_slo():
+def test_attainment_counts_a_kept_slo() -> None:
     assert RUN_METRICS["attainment"].value(RECORDS, WINDOW, [parse_slo("latency=4s")]) == 0.5
     slow_user = parse_slo("user_throughput=2.1")  # b: 1 / (3 / 6) = 2
     assert RUN_METRICS["attainment"].value(RECORDS[1:2], WINDOW, [slow_user]) == 0
     assert RUN_METRICS["goodput"].value(RECORDS[:1], WINDOW, [slow_user]) == 0.25
 
 
-def test_every_gap_has_to_keep_an_inter_chunk_slo():
+def test_every_gap_has_to_keep_an_inter_chunk_slo() -> None:
     assert RUN_METRICS["goodput"].value(RECORDS[:1], WINDOW, [parse_slo("inter_chunk=999ms")]) == 0
     assert RUN_METRICS["goodput"].value(RECORDS[:1], WINDOW, [parse_slo("inter_chunk=1s")]) == 0.25
 
 
-def test_tokens_that_are_told_at_the_end_are_shared_by_the_chunks():
+def test_tokens_that_are_told_at_the_end_are_shared_by_the_chunks() -> None:
     told_late = record(tokens=[0, 0, 0], output_tokens=6)
     told_late.spread_tokens()
     assert told_late.tokens == [2, 2, 2]
@@ -105,7 +105,7 @@ def test_tokens_that_are_told_at_the_end_are_shared_by_the_chunks():
     assert counted.tokens == [2, 1, 3]
 
 
-def test_distribution():
+def test_distribution() -> None:
     found = distribution([4.0, 1.0, 2.0, 3.0, 5.0])
     assert (found.count, found.mean, found.min, found.p50, found.max) == (5, 3.0, 1.0, 3.0, 5.0)
     assert found.p90 == pytest.approx(4.6)  # between the 4th and 5th value, 0.6 of the way

@@ -13,7 +13,7 @@ from gemma4_load.targets.openai_body import chat_body, failure, take_event
 from gemma4_load.workloads.base import Ask, Reply
 
 
-def test_body():
+def test_body() -> None:
     ask = Ask("x", [{"role": "user", "content": "Hi"}],
               {"max_tokens": 3, "random_seed": 4, "stop_words": ["a"], "json_schema": {"type": "object"}},
               tools=[{"type": "function"}])  # fmt: skip
@@ -28,7 +28,7 @@ def event(**delta):
     return {"choices": [{"delta": delta, "finish_reason": None}]}
 
 
-def test_events():
+def test_events() -> None:
     reply = Reply()
     assert not take_event(reply, event(role="assistant", content=""))
     assert take_event(reply, event(reasoning_content="hm"))
@@ -46,7 +46,7 @@ def test_events():
     assert reply.tool_calls == [{"id": "c", "type": "function", "function": function}]
 
 
-def test_errors():
+def test_errors() -> None:
     with pytest.raises(TargetError, match="lost") as found:
         take_event(Reply(), {"error": {"message": "lost", "code": 503}})
     assert found.value.status == "UNAVAILABLE"
@@ -57,7 +57,7 @@ def test_errors():
 
 
 class _Server(BaseHTTPRequestHandler):
-    def do_POST(self):
+    def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
         text = json.dumps(event(content="a\u2028b\x85c"), ensure_ascii=False)
         self.send_response(200)
@@ -65,11 +65,11 @@ class _Server(BaseHTTPRequestHandler):
         for data in (f"data: {text}\n\n", 'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n', "data: [DONE]\n\n"):  # fmt: skip
             self.wfile.write(data.encode())
 
-    def log_message(self, *_):
+    def log_message(self, *_) -> None:
         pass
 
 
-def test_a_line_separator_in_an_answer_ends_no_event():
+def test_a_line_separator_in_an_answer_ends_no_event() -> None:
     with HTTPServer(("127.0.0.1", 0), _Server) as server:
         Thread(target=server.handle_request, daemon=True).start()
         target = BlockingOpenAI(f"http://127.0.0.1:{server.server_port}/v1", timeout=20, model="m")

@@ -32,7 +32,7 @@ def many(scale: float = 1.0, *, seed: int = 0, count: int = 120):
     return records
 
 
-def test_summary_is_json_and_says_what_failed():
+def test_summary_is_json_and_says_what_failed() -> None:
     records = [record(0), record(1, status="UNAVAILABLE", error="full", arrivals=[], tokens=[])]
     found = summarize(finished(records), (), max_client_lag=0.025, server={})
     json.dumps(found, allow_nan=False)
@@ -44,7 +44,7 @@ def test_summary_is_json_and_says_what_failed():
     assert found["timeline"]["in_flight"] == [0, 2, 2, 2, 0]
 
 
-def test_a_client_that_lagged_says_so():
+def test_a_client_that_lagged_says_so() -> None:
     late = summarize(finished([record()], lag=0.1), (), max_client_lag=0.025, server={})
     assert not late["valid"] and "saw chunks 100.0 ms late" in late["invalid_reasons"][0]
     open_loop = finished([record()], level=Level(seconds=5.0))
@@ -54,7 +54,7 @@ def test_a_client_that_lagged_says_so():
     assert nothing["invalid_reasons"] == ["no request of the window came to its end"]
 
 
-def test_folder(tmp_path):
+def test_folder(tmp_path) -> None:
     report_folder(tmp_path / "a", many())
     rows = read_requests(tmp_path / "a")
     assert len(rows) == 120
@@ -66,7 +66,7 @@ def test_folder(tmp_path):
         Results(tmp_path / "a" / "requests.csv" / "b")
 
 
-def test_full_disk_keeps_what_there_is(tmp_path):
+def test_full_disk_keeps_what_there_is(tmp_path) -> None:
     results = Results(tmp_path / "a")
     results.add("x", record(), warmup=0.0)
     kept = results._file
@@ -78,7 +78,7 @@ def test_full_disk_keeps_what_there_is(tmp_path):
     assert len(read_requests(tmp_path / "a")) == 1
 
 
-def test_page_stands_alone(tmp_path):
+def test_page_stands_alone(tmp_path) -> None:
     folder = report_folder(tmp_path / "a", many())
     report = read_report(folder) | {
         "url": "<script>alert(1)</script>", "started": "now", "server": {"model": "m"}, "seed": 0,
@@ -90,7 +90,7 @@ def test_page_stands_alone(tmp_path):
     assert 'src="http' not in html
 
 
-def test_compare(tmp_path):
+def test_compare(tmp_path) -> None:
     a = report_folder(tmp_path / "a", many(seed=1))
     same = compare(a, report_folder(tmp_path / "b", many(seed=2)), threshold=0.05)
     assert {item.verdict for item in same} == {"same"}
@@ -104,7 +104,7 @@ def test_compare(tmp_path):
     assert all(item.verdict != "worse" for item in faster)
 
 
-def test_compare_refuses(tmp_path):
+def test_compare_refuses(tmp_path) -> None:
     a = report_folder(tmp_path / "a", many())
     other = report_folder(tmp_path / "b", many(), level=Level(concurrency=9))
     with pytest.raises(OptionError, match="no level in common"):
@@ -121,7 +121,7 @@ def test_compare_refuses(tmp_path):
         compare(a, tmp_path / "e", threshold=0.05)
 
 
-def test_compare_asks_for_equal_workloads(tmp_path):
+def test_compare_asks_for_equal_workloads(tmp_path) -> None:
     of = {"kind": "lengths", "prompt": "128", "output": "64"}
     a = report_folder(tmp_path / "a", many(seed=1), workload=of)
     b = report_folder(tmp_path / "b", many(seed=2), workload=of | {"output": "128"})
@@ -137,7 +137,7 @@ def test_compare_asks_for_equal_workloads(tmp_path):
         compare(poisson, gamma, threshold=0.05)
 
 
-def test_prometheus_text():
+def test_prometheus_text() -> None:
     text = (
         "# TYPE nv_requests counter\nnv_requests{model=\"a\"} 3\n"
         "# TYPE busy gauge\nbusy 0.5\n# TYPE h histogram\nh_bucket{le=\"1\"} 2\nh_sum 1\nh_count 2\n"

@@ -25,7 +25,7 @@ def found(
 
 
 @given(st.integers(1, 300))
-def test_concurrency(capacity):
+def test_concurrency(capacity) -> None:
     load, tried = found(capacity, 1, 256, whole=True)
     assert load <= min(capacity, 256)
     assert min(capacity, 256) - load <= max(1, load * 0.1)
@@ -34,7 +34,7 @@ def test_concurrency(capacity):
 
 
 @given(st.floats(0.5, 90))
-def test_rate(capacity):
+def test_rate(capacity) -> None:
     load, tried = found(capacity, 0.5, 64, whole=False)
     assert load <= min(capacity, 64) <= load * 1.1001
     assert len(tried) <= 16
@@ -47,7 +47,7 @@ def test_rate(capacity):
         (2, "yy", 2), (2, "n", 1), (5, "ynyny", 5), (4, "ynyy", 4), (4, "nn", 2),
     ],
 )  # fmt: skip
-def test_most_runs_of_a_load_decide(runs, met, asked):
+def test_most_runs_of_a_load_decide(runs, met, asked) -> None:
     trial = voted(highest(3, 3, whole=True), runs)
     said = [next(trial)]
     answers = iter(met)
@@ -60,14 +60,14 @@ def test_most_runs_of_a_load_decide(runs, met, asked):
     assert verdict == (3 if met.count("y") * 2 > runs else None)
 
 
-def test_runs_are_told_apart():
+def test_runs_are_told_apart() -> None:
     search = Search("concurrency", 1, 8, 0.95, 3)
     levels = [search.level(Level(seed=7), 4, run) for run in range(2)]
     assert [level.label for level in levels] == ["concurrency 4", "concurrency 4, run 2"]
     assert [level.seed for level in levels] == [7, 8]
 
 
-def test_none_meets():
+def test_none_meets() -> None:
     assert found(0.5, 1, 256, whole=True) == (None, [1])
 
 
@@ -75,7 +75,7 @@ def test_none_meets():
     ("text", "limit"),
     [("ttft=500ms", 0.5), ("itl=50", 0.05), ("latency=2s", 2.0), ("user_throughput=9", 9)],
 )
-def test_slos(text, limit):
+def test_slos(text, limit) -> None:
     assert parse_slo(text).limit == limit
 
 
@@ -83,12 +83,12 @@ def test_slos(text, limit):
     "text", ["", "ttft", "ttft=", "ttft=x", "speed=3", "ttft=-1", "send_lag=5ms", "prompt_tokens=4",
              "user_throughput=9ms", "ttft=1.2.3ms"],
 )  # fmt: skip
-def test_bad_slos(text):
+def test_bad_slos(text) -> None:
     with pytest.raises(OptionError, match="--slo"):
         parse_slo(text)
 
 
-def test_levels():
+def test_levels() -> None:
     base = Level(seconds=5.0)
     assert [x.label for x in parse_levels(base, "1,8", ())] == ["concurrency 1", "concurrency 8"]
     assert [x.label for x in parse_levels(base, None, ["1,2", "1:9"])] == ["1/s", "2/s", "1 to 9/s"]
@@ -104,6 +104,6 @@ def test_levels():
         (Level(burstiness=0.0), "1", "--burstiness 0.0"),
     ],
 )
-def test_bad_levels(base, concurrency, said):
+def test_bad_levels(base, concurrency, said) -> None:
     with pytest.raises(OptionError, match=said):
         parse_levels(base, concurrency, ())

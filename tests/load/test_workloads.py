@@ -32,7 +32,7 @@ def size(message) -> int:
         ("lognormal:100:0.5", 1, 2000, 100 * np.exp(0.125)),
     ],
 )
-def test_lengths(text, low, high, mean):
+def test_lengths(text, low, high, mean) -> None:
     random, length = rng(), parse_length("--x", text)
     assert str(length) == text
     drawn = [length.draw(random) for _ in range(4000)]
@@ -55,24 +55,24 @@ def test_lengths(text, low, high, mean):
         "normal:5:x",
     ],
 )
-def test_bad_lengths(text):
+def test_bad_lengths(text) -> None:
     with pytest.raises(OptionError, match="--output-tokens"):
         parse_length("--output-tokens", text)
 
 
-def test_words_reach_the_wanted_number_of_tokens():
+def test_words_reach_the_wanted_number_of_tokens() -> None:
     words = Words(tuple(COMMON), per_word=2.0, overhead=10)
     assert size(words.message(rng(), 110)) == 50
     assert size(words.message(rng(), 3)) == 1
     assert Words.measured([215, 615]) == Words(tuple(COMMON), 2.0, 15)
 
 
-def test_single_token_words():
+def test_single_token_words() -> None:
     pieces = [b" time", b"time", "▁way".encode(), b" T", b" it's", b"\xe2\x96", b" time"]
     assert single_token_words(pieces) == ["time", "way"]
 
 
-def test_lengths_share_no_prefix_and_repeat_with_the_seed():
+def test_lengths_share_no_prefix_and_repeat_with_the_seed() -> None:
     made = WorkloadSpec(prompt=Length("fixed", 50), output=Length("uniform", 5, 9)).make(Words())
     first, again, other = (made.first(rng(seed)) for seed in (1, 1, 2))
     assert first == again
@@ -80,7 +80,7 @@ def test_lengths_share_no_prefix_and_repeat_with_the_seed():
     assert first.options["min_tokens"] == first.options["max_tokens"]
 
 
-def test_chat_shares_its_system_prompt_and_carries_answers():
+def test_chat_shares_its_system_prompt_and_carries_answers() -> None:
     spec = WorkloadSpec(kind="chat", turns=3, system_tokens=30)
     made = spec.make(Words())
     first, other = made.first(rng(1)), made.first(rng(2))
@@ -92,7 +92,7 @@ def test_chat_shares_its_system_prompt_and_carries_answers():
     assert [m["role"] for m in third.messages] == ["system", *["user", "assistant"] * 2, "user"]
 
 
-def test_tools_answer_the_call():
+def test_tools_answer_the_call() -> None:
     made = WorkloadSpec(kind="tools").make(Words())
     ask = made.first(rng())
     call = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
@@ -103,7 +103,7 @@ def test_tools_answer_the_call():
     assert made.follow(ask, Reply(text="no"), rng()) is None
 
 
-def test_cancels_leave_in_the_middle():
+def test_cancels_leave_in_the_middle() -> None:
     spec = WorkloadSpec(output=Length("fixed", 20), cancel_share=0.25)
     asks = [spec.make(Words()).first(rng(seed)) for seed in range(800)]
     leaving = [ask.leave_after for ask in asks if ask.leave_after is not None]
@@ -111,7 +111,7 @@ def test_cancels_leave_in_the_middle():
     assert min(leaving) >= 1 and max(leaving) < 20
 
 
-def test_unknown_workload():
+def test_unknown_workload() -> None:
     with pytest.raises(OptionError, match="--workload poems: known are lengths, chat"):
         WorkloadSpec(kind="poems").make(Words())
 
@@ -125,7 +125,7 @@ def trace(tmp_path, *lines: str):
     return path
 
 
-def test_trace_times_lengths_and_shared_blocks(tmp_path):
+def test_trace_times_lengths_and_shared_blocks(tmp_path) -> None:
     other = LINE | {"timestamp": 3000, "hash_ids": [7, 8, 11]}
     chat = {"timestamp": 4000, "output_length": 2, "messages": [{"role": "user", "content": "Hi"}]}
     path = trace(tmp_path, json.dumps(LINE), "", json.dumps(other), json.dumps(chat))
@@ -156,13 +156,13 @@ def test_trace_times_lengths_and_shared_blocks(tmp_path):
         ({"prompt": "x"}, "line 2: unknown field 'prompt'"),
     ],
 )
-def test_malformed_traces(tmp_path, change, said):
+def test_malformed_traces(tmp_path, change, said) -> None:
     second = change if isinstance(change, str) else json.dumps(LINE | change)
     with pytest.raises(OptionError, match=said):
         read_trace(trace(tmp_path, json.dumps(LINE), second))
 
 
-def test_traces_that_hold_nothing(tmp_path):
+def test_traces_that_hold_nothing(tmp_path) -> None:
     with pytest.raises(OptionError, match="no requests in it"):
         read_trace(trace(tmp_path, "", "  "))
     with pytest.raises(OptionError, match="No such file"):
@@ -172,7 +172,7 @@ def test_traces_that_hold_nothing(tmp_path):
         read_trace(tmp_path / "bytes")
 
 
-def test_sampling_is_of_every_request():
+def test_sampling_is_of_every_request() -> None:
     """Of the next turns of a chat too; what the workload set stays."""
     sampling = parse_sampling(["temperature=0.7", "top_k=40"])
     assert sampling == {"temperature": 0.7, "top_k": 40} and isinstance(sampling["top_k"], int)
@@ -196,7 +196,7 @@ def test_sampling_is_of_every_request():
         (["top_p=0.5", "top_p=0.6"], "top_p is given twice"),
     ],
 )
-def test_bad_sampling(texts, says):
+def test_bad_sampling(texts, says) -> None:
     with pytest.raises(OptionError, match="--sampling") as caught:
         parse_sampling(texts)
     assert says in str(caught.value)

@@ -35,13 +35,13 @@ def wall_clock_uses(source: str) -> list[int]:
     return lines
 
 
-def test_the_search_finds_them():
+def test_the_search_finds_them() -> None:
     assert wall_clock_uses("import time\nx = time.time()\n") == [2]
     assert wall_clock_uses("from time import time_ns\n") == [1]
     assert wall_clock_uses("import time\ntime.monotonic()\n") == []
 
 
-def test_only_stamps_read_the_time_of_day():
+def test_only_stamps_read_the_time_of_day() -> None:
     found = {
         str(path.relative_to(ROOT))
         for folder in FOLDERS

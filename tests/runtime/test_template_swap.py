@@ -53,7 +53,7 @@ def text(engine: Path) -> str:
     return (folder.path / CHAT_TEMPLATE).read_text()
 
 
-def test_replace_and_restore(engine, other, checkpoint):
+def test_replace_and_restore(engine, other, checkpoint) -> None:
     old = text(engine)
     done = replace_template(engine, other)
     assert done.changed and text(engine) == OTHER
@@ -71,7 +71,7 @@ def test_replace_and_restore(engine, other, checkpoint):
     assert not [path for path in engine.iterdir() if path.name.startswith(".")]
 
 
-def test_only_the_last_one_is_kept(engine, other):
+def test_only_the_last_one_is_kept(engine, other) -> None:
     replace_template(engine, other)
     other.write_text(THIRD)
     replace_template(engine, other)
@@ -80,7 +80,7 @@ def test_only_the_last_one_is_kept(engine, other):
     assert len(list(engine.glob("chat_template.*.jinja"))) == 1
 
 
-def test_what_a_build_refuses(engine, tmp_path):
+def test_what_a_build_refuses(engine, tmp_path) -> None:
     old, manifest = text(engine), (engine / "engine.json").read_bytes()
     for bad, says in (
         ("{% for %}", "TemplateSyntaxError"),
@@ -99,7 +99,7 @@ def test_what_a_build_refuses(engine, tmp_path):
         assert not [entry for entry in engine.iterdir() if entry.name.startswith(".")]
 
 
-def test_paths_that_are_nothing(engine, other, tmp_path):
+def test_paths_that_are_nothing(engine, other, tmp_path) -> None:
     for template in (tmp_path / "none.jinja", tmp_path):
         with pytest.raises(TemplateSwapError, match="cannot be read"):
             replace_template(engine, template)
@@ -110,7 +110,7 @@ def test_paths_that_are_nothing(engine, other, tmp_path):
         restore_template(engine)
 
 
-def test_a_template_edited_in_place_is_adopted_by_its_name_only(engine, other):
+def test_a_template_edited_in_place_is_adopted_by_its_name_only(engine, other) -> None:
     path = engine / "chat_template.jinja"
     path.write_text(THIRD)
     with pytest.raises(EngineFolderError, match=f"gemma4 template {engine} {path}"):
@@ -122,7 +122,7 @@ def test_a_template_edited_in_place_is_adopted_by_its_name_only(engine, other):
     assert text(engine) == THIRD
 
 
-def test_a_former_template_that_was_damaged(engine, other):
+def test_a_former_template_that_was_damaged(engine, other) -> None:
     done = replace_template(engine, other)
     done.former.write_text("x")
     with pytest.raises(TemplateSwapError, match="was changed"):
@@ -130,7 +130,7 @@ def test_a_former_template_that_was_damaged(engine, other):
     assert text(engine) == OTHER
 
 
-def test_two_at_once(engine, other):
+def test_two_at_once(engine, other) -> None:
     descriptor = os.open(engine, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     with pytest.raises(TemplateSwapError, match="another `gemma4 template`"):
@@ -144,7 +144,9 @@ class Crash(BaseException):
 
 
 @pytest.mark.parametrize("action", ["replace", "restore"])
-def test_the_folder_is_whole_after_a_crash_at_any_step(built, other, tmp_path, action, monkeypatch):
+def test_the_folder_is_whole_after_a_crash_at_any_step(
+    built, other, tmp_path, action, monkeypatch
+) -> None:
     """Every call that changes the disk, and every one that makes it durable, is the last in turn."""
     monkeypatch.setattr(template_swap, "sample_renderings", lambda path, **_: {})
     steps = 0
@@ -196,7 +198,7 @@ def test_the_folder_is_whole_after_a_crash_at_any_step(built, other, tmp_path, a
     assert steps > 15
 
 
-def test_a_build_again_keeps_it(engine, other, checkpoint):
+def test_a_build_again_keeps_it(engine, other, checkpoint) -> None:
     replace_template(engine, other)
     assert build(checkpoint, engine).status == "up_to_date"
     assert text(engine) == OTHER
@@ -211,7 +213,7 @@ def command(*args) -> subprocess.CompletedProcess:
     return subprocess.run(gemma4, capture_output=True, text=True, check=False)
 
 
-def test_the_command(engine, other):
+def test_the_command(engine, other) -> None:
     done = command(engine, other)
     assert done.returncode == 0
     assert "+NEW What is the weather in Paris?" in done.stdout

@@ -31,22 +31,22 @@ class FakeNvml:
     class NVMLError(Exception):
         pass
 
-    def __init__(self, devices=(), cuda=13010, broken=""):
+    def __init__(self, devices=(), cuda=13010, broken="") -> None:
         self.devices, self.cuda, self.broken, self.open = devices, cuda, broken, False
 
-    def nvmlInit(self):
+    def nvmlInit(self) -> None:
         if self.broken:
             raise self.NVMLError(self.broken)
         self.open = True
 
-    def nvmlShutdown(self):
+    def nvmlShutdown(self) -> None:
         assert self.open
         self.open = False
 
     def nvmlSystemGetCudaDriverVersion(self):
         return self.cuda
 
-    def nvmlSystemGetDriverVersion(self):
+    def nvmlSystemGetDriverVersion(self) -> bytes:
         return b"590.44"
 
     def nvmlDeviceGetCount(self):
@@ -61,7 +61,7 @@ class FakeNvml:
     def nvmlDeviceGetCudaComputeCapability(self, device):
         return device[1]
 
-    def nvmlDeviceGetUUID(self, device):
+    def nvmlDeviceGetUUID(self, device) -> str:
         return f"GPU-{self.devices.index(device)}"
 
     def nvmlDeviceGetName(self, device):
@@ -97,7 +97,7 @@ def levels(results):
     return {r.name: r.level for r in results}
 
 
-def test_devices(driver):
+def test_devices(driver) -> None:
     found = driver(H100, H100)
     assert isinstance(found, Driver) and found.version == "590.44" and found.cuda == (13, 1)
     assert [d.gpu.name for d in found.devices] == ["h100", "h100"]
@@ -110,17 +110,17 @@ def test_devices(driver):
     ("shown", "indices"),
     [(None, [0, 1]), ("1", [1]), (" 1,0 ", [1, 0]), ("GPU-1", [1]), ("", []), ("0,7,1", [0])],
 )
-def test_visible_devices(driver, shown, indices):
+def test_visible_devices(driver, shown, indices) -> None:
     env = {} if shown is None else {"CUDA_VISIBLE_DEVICES": shown}
     assert [d.index for d in driver(H100, L4).visible(env)] == indices
 
 
-def test_old_cuda_fails(driver):
+def test_old_cuda_fails(driver) -> None:
     result = check_gpus(driver(H100, cuda=12080))[1]
     assert result.level == "fail" and "12.8" in result.detail and "update" in result.way_out
 
 
-def test_no_driver_is_no_failure(driver):
+def test_no_driver_is_no_failure(driver) -> None:
     assert driver(broken="Driver Not Loaded") == "Driver Not Loaded"
     (result,) = check_gpus("Driver Not Loaded")
     assert result.level == "info" and "Driver Not Loaded" in result.detail
@@ -155,7 +155,7 @@ def as_tensorrt_llm(folder, tmp_path, widths=(704, 2112), **changes):
         ((), {}, "GPUs", "fail", "none is in reach"),
     ],
 )
-def test_engine_and_gpus(engine, tmp_path, driver, devices, changes, name, level, says):
+def test_engine_and_gpus(engine, tmp_path, driver, devices, changes, name, level, says) -> None:
     folder = as_tensorrt_llm(engine, tmp_path, **changes)
     _, results = check_engine(folder, driver(*devices))
     (found,) = [r for r in results if r.name == name]
@@ -169,7 +169,9 @@ def test_engine_and_gpus(engine, tmp_path, driver, devices, changes, name, level
         ({"precision": "fp8", "tensor_parallel": 4}, (768, 2112)),
     ],
 )
-def test_padded_engines_are_judged_by_their_widths(engine, tmp_path, driver, changes, widths):
+def test_padded_engines_are_judged_by_their_widths(
+    engine, tmp_path, driver, changes, widths
+) -> None:
     folder = as_tensorrt_llm(engine, tmp_path, widths, **changes)
     _, results = check_engine(folder, driver(H100, H100, H100, H100))
     assert levels(results)["fits the GPU"] == "warn"
@@ -180,20 +182,20 @@ def test_padded_engines_are_judged_by_their_widths(engine, tmp_path, driver, cha
         assert levels(results)["fits the GPU"] == "fail"
 
 
-def test_a_changed_file_fails(engine, tmp_path, driver):
+def test_a_changed_file_fails(engine, tmp_path, driver) -> None:
     folder = as_tensorrt_llm(engine, tmp_path)
     (folder / "tokenizer.json").write_text("{}")
     manifest, (result,) = check_engine(folder, driver(H100))
     assert manifest is None and result.level == "fail" and "tokenizer.json" in result.detail
 
 
-def test_compatibility_merges_equal_answers():
+def test_compatibility_merges_equal_answers() -> None:
     results = compatibility(find_gpu("h100"), 4)
     assert [r.level for r in results if r.name.startswith("nvfp4")] == ["info"]
     assert compatibility(find_gpu("h100"), 1)[0].name == "bf16, tp 1"
 
 
-def test_software(monkeypatch):
+def test_software(monkeypatch) -> None:
     versions = {"tensorrt-llm": "1.3.0rc29", "transformers": "5.14.1"}
     monkeypatch.setattr(machine, "_version", lambda name: versions.get(name, ""))
     assert levels(machine.check_software())["transformers"] == "ok"
@@ -204,7 +206,7 @@ def test_software(monkeypatch):
     assert levels(machine.check_software())["TensorRT-LLM"] == "warn"
 
 
-def test_command(engine, tmp_path):
+def test_command(engine, tmp_path) -> None:
     def call(*args):
         ports = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0")
         return CliRunner().invoke(app, ["doctor", *ports, *map(str, args)])

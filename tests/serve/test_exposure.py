@@ -20,12 +20,12 @@ REMOTE = ["0.0.0.0", "::", "192.0.2.1", "255.255.255.255", "", "no such host", "
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "localhost", "::1"])
-def test_loopback_is_fine(host):
+def test_loopback_is_fine(host) -> None:
     check_host(EMBEDDED, host, allow_remote=False)
 
 
 @pytest.mark.parametrize("host", REMOTE)
-def test_the_embedded_server_stays_on_this_machine(host):
+def test_the_embedded_server_stays_on_this_machine(host) -> None:
     with pytest.raises(ServeError) as caught:
         check_host(EMBEDDED, host, allow_remote=False)
     for word in (f"--host {host}", "docs/security.md", "gemma4 gateway", "image", ALLOW_REMOTE):
@@ -34,7 +34,7 @@ def test_the_embedded_server_stays_on_this_machine(host):
     check_host(SYSTEM, host, allow_remote=False)
 
 
-def test_each_start_has_a_secret_of_its_own():
+def test_each_start_has_a_secret_of_its_own() -> None:
     first, second = closing_arguments(), closing_arguments()
     assert not set(first) & set(second)
     for argument in first:
@@ -45,5 +45,5 @@ def test_each_start_has_a_secret_of_its_own():
         assert len(header.partition("=")[2]) == 32
 
 
-def test_what_clients_need_stays_open():
+def test_what_clients_need_stays_open() -> None:
     assert not {"inference", "health", "metadata", "model-config", "statistics"} & set(CLOSED)

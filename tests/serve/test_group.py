@@ -23,7 +23,7 @@ def orphan(seconds: float) -> int:
     return leader.pid
 
 
-def test_a_process_that_ends_by_itself_is_waited_for():
+def test_a_process_that_ends_by_itself_is_waited_for() -> None:
     group = orphan(1.0)
     assert len(members(group)) == 1
     started = time.monotonic()
@@ -32,7 +32,7 @@ def test_a_process_that_ends_by_itself_is_waited_for():
     assert time.monotonic() - started < 20
 
 
-def test_a_process_that_stays_is_killed():
+def test_a_process_that_stays_is_killed() -> None:
     group = orphan(60)
     assert len(members(group)) == 1
     assert not end_group(group, 0.1)

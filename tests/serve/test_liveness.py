@@ -11,7 +11,7 @@ TURN_S = 0.2
 class Watched:
     """A process whose threads have given states, and whose last beat was at 0 s."""
 
-    def __init__(self, states, *, beat: float | None = 0.0, beats: bool = True):
+    def __init__(self, states, *, beat: float | None = 0.0, beats: bool = True) -> None:
         self.states, self.beat = states, beat
         self.alive = Liveness(
             1, beat=(lambda: self.beat) if beats else None, states=lambda pid: self.states
@@ -32,28 +32,28 @@ class Watched:
 
 
 @pytest.mark.parametrize("states", [frozenset("T"), frozenset("t"), frozenset("S")])
-def test_a_frozen_process_is_given_up_within_two_seconds(states):
+def test_a_frozen_process_is_given_up_within_two_seconds(states) -> None:
     assert FROZEN_S < Watched(states).given_up_after(30) <= 1.8
 
 
-def test_a_stopped_process_that_never_beats():
+def test_a_stopped_process_that_never_beats() -> None:
     assert FROZEN_S < Watched(frozenset("T"), beats=False).given_up_after(30) <= 1.8
     assert Watched(frozenset("S"), beats=False).given_up_after(300) is None
 
 
 @pytest.mark.parametrize("states", [frozenset("R"), frozenset("RS"), frozenset("DS")])
-def test_a_busy_process_gets_longer(states):
+def test_a_busy_process_gets_longer(states) -> None:
     assert STUCK_S < Watched(states).given_up_after(60) <= STUCK_S + 1
 
 
-def test_a_short_stop_costs_nothing():
+def test_a_short_stop_costs_nothing() -> None:
     watched = Watched(frozenset("T"))
     assert watched.given_up_after(1.0) is None
     watched.states, watched.beat = frozenset("S"), 1.0
     assert watched.alive.look(1.2) is None
 
 
-def test_a_busy_moment_counts():
+def test_a_busy_moment_counts() -> None:
     """Its threads sleep when looked at, but for one time."""
     watched = Watched(frozenset("S"))
     for number in range(1, 30):
@@ -61,11 +61,11 @@ def test_a_busy_moment_counts():
         assert watched.alive.look(number * TURN_S) is None
 
 
-def test_one_that_has_not_beaten_yet():
+def test_one_that_has_not_beaten_yet() -> None:
     assert Watched(frozenset("S"), beat=None).given_up_after(60) is None
 
 
-def test_a_supervisor_that_was_paused_itself_waits_for_news():
+def test_a_supervisor_that_was_paused_itself_waits_for_news() -> None:
     watched = Watched(frozenset("S"))
     assert watched.alive.look(100.0) is None
     assert watched.alive.look(100.2) is None
@@ -77,5 +77,5 @@ def test_a_supervisor_that_was_paused_itself_waits_for_news():
     assert 1.0 < found[0] * TURN_S < 4.0
 
 
-def test_a_process_that_is_gone_is_none_that_stands_still():
+def test_a_process_that_is_gone_is_none_that_stands_still() -> None:
     assert Watched(frozenset(), beats=False).given_up_after(60) is None

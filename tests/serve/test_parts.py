@@ -19,12 +19,12 @@ from gemma4_serve.runtime_checks import check_runtime
 from trtllm_folder import make_folder
 
 
-def test_free_ports_are_different():
+def test_free_ports_are_different() -> None:
     ports = claim_ports("127.0.0.1", Ports(0, 0, 0))
     assert len({ports.http, ports.grpc, ports.metrics}) == 3
 
 
-def test_ports_in_use_are_named():
+def test_ports_in_use_are_named() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -35,7 +35,7 @@ def test_ports_in_use_are_named():
         claim_ports("203.0.113.9", Ports(0, 0, 0))
 
 
-def test_a_system_triton_is_preferred(tmp_path):
+def test_a_system_triton_is_preferred(tmp_path) -> None:
     system = tmp_path / "opt"
     for program in ("bin/tritonserver", "backends/python/triton_python_backend_stub"):
         file = system / program
@@ -46,14 +46,14 @@ def test_a_system_triton_is_preferred(tmp_path):
     assert (found.binary, found.embedded) == (system / "bin" / "tritonserver", False)
 
 
-def test_the_wheels_triton(tmp_path):
+def test_the_wheels_triton(tmp_path) -> None:
     found = find_triton(tmp_path, system=tmp_path / "none")
     assert found.embedded and found.binary.is_file()
     assert (found.backends / "python" / "triton_python_backend_stub").is_file()
     assert (find_repository() / "engine" / "1" / "model.py").is_file()
 
 
-def test_log_lines():
+def test_log_lines() -> None:
     lines = []
     pump = LogPump("json", verbose=False, write=lines.append)
     pump.line('{"event":"request","request_id":"r"}')
@@ -66,7 +66,7 @@ def test_log_lines():
     assert pump.last_words() == "failed to load 'engine': why"
 
 
-def test_request_lines_for_people():
+def test_request_lines_for_people() -> None:
     lines = []
     record = {
         "event": "request",
@@ -88,7 +88,7 @@ def test_request_lines_for_people():
     ]
 
 
-def test_a_terminal_obeys_no_client():
+def test_a_terminal_obeys_no_client() -> None:
     lines = []
     pump = LogPump("text", verbose=True, write=lines.append)
     evil = "id\n\x1b[2Jrequest x stop\x9b\u2028\u202e"
@@ -102,10 +102,10 @@ def test_a_terminal_obeys_no_client():
     assert all(line.isprintable() for line in lines) and len(lines) == 6
 
 
-def test_the_pump_reads_on_whatever_a_line_breaks():
+def test_the_pump_reads_on_whatever_a_line_breaks() -> None:
     lines = []
 
-    def write(line):
+    def write(line) -> None:
         lines.append(line)
         if "bad" in line:
             raise RuntimeError("no place")
@@ -116,7 +116,7 @@ def test_the_pump_reads_on_whatever_a_line_breaks():
     assert "bad" in pump.last_words() and "last" in pump.last_words()
 
 
-def test_checks_of_tensorrt_llm(checkpoint, tmp_path):
+def test_checks_of_tensorrt_llm(checkpoint, tmp_path) -> None:
     folder = make_folder(checkpoint, tmp_path / "engine")
     manifest = read_manifest(folder)
 

@@ -14,7 +14,7 @@ from gemma4_serve import tied
 from gemma4_serve.proc import cause_of_death, describe_status, name_of, runs, thread_states
 
 
-def test_states_and_causes():
+def test_states_and_causes() -> None:
     child = subprocess.Popen(["sleep", "60"])
     wait_until(lambda: name_of(child.pid) == "sleep" and runs(child.pid), 5)
     child.send_signal(signal.SIGSTOP)
@@ -34,11 +34,11 @@ def test_states_and_causes():
      (-11, "was killed by signal 11 (SIGSEGV)"), (-64, "was killed by signal 64 (SIGRTMAX)"),
      (-99, "was killed by signal 99")],
 )  # fmt: skip
-def test_statuses(status, says):
+def test_statuses(status, says) -> None:
     assert describe_status(status) == says
 
 
-def test_the_name_of_a_model(tmp_path):
+def test_the_name_of_a_model(tmp_path) -> None:
     model = tmp_path / "preprocessing" / "1" / "model.py"
     code = "import sys; print('up', flush=True); sys.stdin.read()"
     child = subprocess.Popen(
@@ -51,7 +51,7 @@ def test_the_name_of_a_model(tmp_path):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT])
 @pytest.mark.parametrize("frozen", [True, False])
-def test_a_tied_command_ends_with_its_parent(how, frozen, tmp_path):
+def test_a_tied_command_ends_with_its_parent(how, frozen, tmp_path) -> None:
     code = (
         "import os, subprocess, sys, time\n"
         f"child = subprocess.Popen([sys.executable, {tied.__file__!r}, str(os.getpid()), "
@@ -70,7 +70,7 @@ def test_a_tied_command_ends_with_its_parent(how, frozen, tmp_path):
     wait_until(lambda: not runs(child), 5)
 
 
-def test_a_tied_command_without_its_parent_does_not_start():
+def test_a_tied_command_without_its_parent_does_not_start() -> None:
     ran = subprocess.run([sys.executable, tied.__file__, "1", "/bin/echo", "x"],
                          capture_output=True)  # fmt: skip
     assert (ran.returncode, ran.stdout) == (1, b"")

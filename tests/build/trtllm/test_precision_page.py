@@ -116,7 +116,7 @@ def memory() -> list[str]:
     return [*lines, ""]
 
 
-def test_the_page_is_up_to_date():
+def test_the_page_is_up_to_date() -> None:
     text = HEAD + "\n".join([*table(), *memory()])
     if os.environ.get("UPDATE_DOCS"):
         PAGE.write_text(text, encoding="utf-8")

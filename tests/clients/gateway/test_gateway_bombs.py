@@ -61,7 +61,7 @@ def check(name: str, status: int, reply: dict) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_every_kind_of_bomb(gateway, path):
+def test_every_kind_of_bomb(gateway, path) -> None:
     mine = [bomb for bomb in BOMBS if bomb.path == path]
     with Canary(gateway.port) as canary, ThreadPoolExecutor(4) as pool:
         replies = pool.map(lambda b: (b.name, *post(gateway.port, path, b.make(SMALL))), mine)
@@ -79,7 +79,7 @@ LARGEST = [
 ]
 
 
-def test_the_largest_bombs(gateway):
+def test_the_largest_bombs(gateway) -> None:
     """All at once, four under way."""
     bodies = [(bomb, bomb.make(LARGE)) for bomb in LARGEST]
     assert len(bodies) > 30
@@ -92,7 +92,7 @@ def test_the_largest_bombs(gateway):
     assert canary.quantile(0.99) < CANARY_P99_S, sorted(canary.seconds)[-5:]
 
 
-def test_what_the_bombs_say(gateway):
+def test_what_the_bombs_say(gateway) -> None:
     found = {}
     for bomb in BOMBS:
         if bomb.path == "/v1/chat/completions" and bomb.name in (
@@ -127,13 +127,13 @@ def test_what_the_bombs_say(gateway):
         (b'{"model":"m","messages":[{"role":"user","content":"\\ud800"}]}', "surrogate"),
     ],
 )
-def test_json_that_is_none(gateway, body, says):
+def test_json_that_is_none(gateway, body, says) -> None:
     status, reply = post(gateway.port, "/v1/chat/completions", body)
     assert status == 400
     assert says in reply["error"]["message"]
 
 
-def test_headers_of_the_body(gateway):
+def test_headers_of_the_body(gateway) -> None:
     body = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
     path = "/v1/chat/completions"
     assert post(gateway.port, path, body, **{"content-encoding": "identity"})[0] == 200
@@ -173,11 +173,11 @@ def unbounded(annotation: typing.Any, place: str, field: FieldInfo | None = None
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_list_is_bounded(model):
+def test_every_list_is_bounded(model) -> None:
     assert unbounded(model, model.__name__) == []
 
 
-def test_the_walk_finds_one_that_is_not():
+def test_the_walk_finds_one_that_is_not() -> None:
     class Inner(ApiModel):
         names: list[str] | None = None
 
@@ -203,7 +203,7 @@ def depth_of(value: typing.Any) -> int:
 
 
 @given(JSON, st.booleans())
-def test_bounds_count_as_the_parser_does(value, ascii_only):
+def test_bounds_count_as_the_parser_does(value, ascii_only) -> None:
     body = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     inner = b"[" * MOST_DEPTH + body + b"]" * MOST_DEPTH
     if depth_of(value) == 0:
@@ -219,7 +219,7 @@ TEXTS = st.lists(
 
 
 @given(TEXTS, st.booleans())
-def test_a_lone_surrogate_is_found_and_nothing_else(parts, upper):
+def test_a_lone_surrogate_is_found_and_nothing_else(parts, upper) -> None:
     text = "".join(parts)
     body = json.dumps(text)
     if upper:
@@ -233,7 +233,7 @@ def test_a_lone_surrogate_is_found_and_nothing_else(parts, upper):
 
 
 @given(st.binary(max_size=300))
-def test_bounds_take_any_bytes(body):
+def test_bounds_take_any_bytes(body) -> None:
     for most in (0, 1, MOST_NODES):
         try:
             check_bounds(body, most)

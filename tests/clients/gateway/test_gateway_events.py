@@ -100,7 +100,7 @@ def body(made, deltas):
 
 
 @given(st.text() | st.sampled_from(["\x85", "a\u2028b", "\u2029", "\x0b\x1c", "é\\u2028"]))
-def test_an_event_has_one_data_line_for_every_reader(text):
+def test_an_event_has_one_data_line_for_every_reader(text) -> None:
     """str.splitlines, which readers use, knows more line ends than server-sent events have."""
     data = on_one_line(event({"text": text}))
     line, rest = data.decode().splitlines()
@@ -108,7 +108,7 @@ def test_an_event_has_one_data_line_for_every_reader(text):
 
 
 @given(answers(), st.sampled_from(["none", "native"]), st.booleans(), st.booleans())
-def test_chat(deltas, mode, one, usage):
+def test_chat(deltas, mode, one, usage) -> None:
     made = plan(tool_mode=mode, one_tool_call=one, include_usage=usage)
     chunks = streamed(made, deltas)
     assert joined(chunks) == said(body(made, deltas))
@@ -123,7 +123,7 @@ def cuts(text):
 
 
 @given(cuts(LISTED), st.booleans(), st.integers(0, len(LISTED)))
-def test_required_calls(pieces, one, most):
+def test_required_calls(pieces, one, most) -> None:
     text = "".join(pieces)[:most]
     deltas = (
         [delta(p, index=i) for i, p in enumerate(pieces)] if most == len(LISTED) else [delta(text)]
@@ -134,7 +134,7 @@ def test_required_calls(pieces, one, most):
 
 
 @given(cuts('{"city": "Zürich"}'))
-def test_named_call(pieces):
+def test_named_call(pieces) -> None:
     deltas = [delta(p, index=i) for i, p in enumerate(pieces)]
     deltas.append(delta(finish="stop", index=len(deltas)))
     made = plan(tool_mode="named", tool_name="f")
@@ -144,7 +144,7 @@ def test_named_call(pieces):
 
 
 @given(answers())
-def test_completion(deltas):
+def test_completion(deltas) -> None:
     made = plan()
     events = CompletionEvents(made, answer_id="a", created=1)
     chunks = parse(
@@ -162,7 +162,7 @@ def test_completion(deltas):
     assert chunks[-1]["choices"][0]["finish_reason"] == choice["finish_reason"]
 
 
-def test_usage_counts_a_shared_prompt_once():
+def test_usage_counts_a_shared_prompt_once() -> None:
     usage = UsageCount(4, per_prompt=2)
     for i in range(4):
         usage.add(i, replace(delta("x", finish="stop", index=3), reasoning_tokens=3))

@@ -11,7 +11,7 @@ from gemma4_gateway.keys import add_key, load_keys, new_key
 from gemma4_gateway.settings import KeySource, SettingsError
 
 
-def test_made_keys_are_found_and_not_in_the_file(tmp_path):
+def test_made_keys_are_found_and_not_in_the_file(tmp_path) -> None:
     path = tmp_path / "keys.json"
     first, second = add_key(path, "a"), add_key(path, "b")
     text = path.read_text()
@@ -26,13 +26,13 @@ def test_made_keys_are_found_and_not_in_the_file(tmp_path):
     assert load_keys(KeySource()).open
 
 
-def test_keys_differ_and_are_long():
+def test_keys_differ_and_are_long() -> None:
     keys = {new_key() for _ in range(100)}
     assert len(keys) == 100
     assert all(len(k) > 50 for k in keys)
 
 
-def test_a_name_is_taken_once(tmp_path):
+def test_a_name_is_taken_once(tmp_path) -> None:
     path = tmp_path / "keys.json"
     add_key(path, "a")
     with pytest.raises(SettingsError, match="take another"):
@@ -58,7 +58,7 @@ ENTRY = {"name": "a", "sha256": "0" * 64}
         (json.dumps({"keys": [ENTRY, ENTRY]}), "is there twice"),
     ],
 )
-def test_files_that_cannot_work(tmp_path, content, says):
+def test_files_that_cannot_work(tmp_path, content, says) -> None:
     path = tmp_path / "keys.json"
     if content is not None:
         path.write_text(content)

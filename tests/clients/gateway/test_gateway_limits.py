@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 
 class Clock:
-    def __init__(self):
+    def __init__(self) -> None:
         self.now = 1000.0
 
     def __call__(self):
@@ -30,7 +30,7 @@ def refused(gate, entry):
     return caught.value
 
 
-def test_requests_per_minute():
+def test_requests_per_minute() -> None:
     clock = Clock()
     gate = Gate(Limits(key_requests_per_minute=3), clock)
     for _ in range(3):
@@ -44,7 +44,7 @@ def test_requests_per_minute():
     refused(gate, key())
 
 
-def test_tokens_per_minute_are_charged_afterwards():
+def test_tokens_per_minute_are_charged_afterwards() -> None:
     clock = Clock()
     gate = Gate(Limits(key_tokens_per_minute=600), clock)
     gate.enter(key())
@@ -57,7 +57,7 @@ def test_tokens_per_minute_are_charged_afterwards():
     gate.enter(key())
 
 
-def test_running():
+def test_running() -> None:
     gate = Gate(Limits(max_running=3, key_running=2))
     gate.enter(key())
     gate.enter(key())
@@ -69,7 +69,7 @@ def test_running():
     assert gate.running == 3
 
 
-def test_a_key_has_limits_of_its_own():
+def test_a_key_has_limits_of_its_own() -> None:
     gate = Gate(Limits(key_running=1, key_requests_per_minute=1))
     mine = key("mine", max_running=0, requests_per_minute=2)
     gate.enter(mine)
@@ -77,7 +77,7 @@ def test_a_key_has_limits_of_its_own():
     assert refused(gate, mine).code == "requests_per_minute"
 
 
-def test_an_entry_that_changes_has_its_new_rate():
+def test_an_entry_that_changes_has_its_new_rate() -> None:
     gate = Gate(Limits())
     gate.enter(key(requests_per_minute=1))
     refused(gate, key(requests_per_minute=1))
@@ -88,7 +88,7 @@ def test_an_entry_that_changes_has_its_new_rate():
 
 
 @given(st.integers(1, 1000), st.lists(st.floats(0, 30), max_size=50))
-def test_a_bucket_never_gives_more_than_its_rate(per_minute, gaps):
+def test_a_bucket_never_gives_more_than_its_rate(per_minute, gaps) -> None:
     clock, taken = 0.0, 0
     bucket = Bucket(per_minute, clock)
     for gap in gaps:
@@ -100,7 +100,7 @@ def test_a_bucket_never_gives_more_than_its_rate(per_minute, gaps):
 
 
 @given(st.integers(1, 1000), st.integers(0, 5000))
-def test_waiting_as_long_as_it_says_is_enough(per_minute, spent):
+def test_waiting_as_long_as_it_says_is_enough(per_minute, spent) -> None:
     bucket = Bucket(per_minute, 0.0)
     bucket.spend(spent)
     wait = bucket.wait(0.0)

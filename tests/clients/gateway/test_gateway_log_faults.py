@@ -94,7 +94,7 @@ def stop(process: subprocess.Popen, sig: signal.Signals = signal.SIGTERM) -> Non
     assert process.wait(20) == 0
 
 
-def test_the_reader_has_gone(backend, port):
+def test_the_reader_has_gone(backend, port) -> None:
     process = start(backend, port, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     until_ready(port, process)
     process.stdout.close()
@@ -107,7 +107,7 @@ def test_the_reader_has_gone(backend, port):
     stop(process)
 
 
-def test_the_reader_is_frozen(backend, port):
+def test_the_reader_is_frozen(backend, port) -> None:
     """Nobody reads the pipe: it fills, and then the queue does."""
     process = start(backend, port, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     until_ready(port, process)
@@ -120,7 +120,7 @@ def test_the_reader_is_frozen(backend, port):
     process.stderr.close()
 
 
-def test_the_disk_is_full(backend, port):
+def test_the_disk_is_full(backend, port) -> None:
     with Path("/dev/full").open("w") as full:
         process = start(backend, port, stdout=full, stderr=full)
         until_ready(port, process)
@@ -131,7 +131,7 @@ def test_the_disk_is_full(backend, port):
         stop(process)
 
 
-def test_no_output_at_all(backend, port):
+def test_no_output_at_all(backend, port) -> None:
     process = start(
         backend, port, preexec_fn=lambda: (os.close(1), os.close(2)), stdout=None, stderr=None
     )
@@ -140,7 +140,7 @@ def test_no_output_at_all(backend, port):
     stop(process)
 
 
-def test_a_terminal_that_closes_drains(backend, port):
+def test_a_terminal_that_closes_drains(backend, port) -> None:
     leader, follower = pty.openpty()
     process = start(
         backend, port, stdout=follower, stderr=follower, start_new_session=True,
@@ -165,7 +165,7 @@ def drain_fd(descriptor: int) -> None:
 
 
 @pytest.mark.parametrize("sig", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
-def test_signals_drain_and_say_so(backend, port, sig):
+def test_signals_drain_and_say_so(backend, port, sig) -> None:
     process = start(backend, port, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     until_ready(port, process)
     process.send_signal(sig)
@@ -175,7 +175,7 @@ def test_signals_drain_and_say_so(backend, port, sig):
     assert [s["signal"] for s in stopped] == [sig.name]
 
 
-def test_hangups_are_ignored_under_nohup(backend, port):
+def test_hangups_are_ignored_under_nohup(backend, port) -> None:
     process = start(
         backend, port, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
@@ -197,7 +197,7 @@ class Broken(io.StringIO):
         return super().write(text)
 
 
-def test_lines_come_again_and_tell_what_was_lost():
+def test_lines_come_again_and_tell_what_was_lost() -> None:
     out = Broken(OSError(28, "No space left on device"))
     log = Log("json", out)
     log.event("a")
@@ -211,7 +211,7 @@ def test_lines_come_again_and_tell_what_was_lost():
     )
 
 
-def test_a_full_queue_drops_and_does_not_wait():
+def test_a_full_queue_drops_and_does_not_wait() -> None:
     read, write = os.pipe()
     with os.fdopen(read) as reader, os.fdopen(write, "w") as out:
         writer = LogWriter(out, most_lines=100)
@@ -231,7 +231,7 @@ NASTY = st.text(alphabet=st.characters(exclude_categories=[]), max_size=60)
 
 
 @given(NASTY, NASTY, st.sampled_from(["json", "text"]))
-def test_no_text_forges_a_line_or_a_field(path, error, form):
+def test_no_text_forges_a_line_or_a_field(path, error, form) -> None:
     out = io.StringIO()
     log = Log(form, out)
     record = Record("req_1", "GET", path, status=404)

@@ -68,7 +68,7 @@ def samples(draw, table):
 
 @settings(max_examples=400)
 @given(data=st.data())
-def test_tokens_make_up_the_text(table, data):
+def test_tokens_make_up_the_text(table, data) -> None:
     """Bytes, offsets and log-probs, over channels, calls, stops and cuts, whole and streamed."""
     ids = data.draw(samples(table))
     options = {
@@ -117,7 +117,7 @@ def items_of(table, deltas):
 
 @settings(max_examples=600)
 @given(data=st.data())
-def test_each_message_of_a_response_has_its_own_tokens(table, data):
+def test_each_message_of_a_response_has_its_own_tokens(table, data) -> None:
     """Also when a call or a thought comes while the start of a stop string is held."""
     ids = data.draw(samples(table))
     options = {
@@ -139,7 +139,7 @@ def test_each_message_of_a_response_has_its_own_tokens(table, data):
     assert [e["logprobs"] for e in done] == [part["logprobs"] for part in messages]
 
 
-def test_a_token_that_a_call_divides(table):
+def test_a_token_that_a_call_divides(table) -> None:
     """Its end may be the start of a stop string, and comes after the call."""
     ids = [table.pieces.index(b"is"), *call_ids(table), table.pieces.index(b"a")]
     items, _ = items_of(
@@ -168,7 +168,7 @@ def answer(checkpoint, table):
     return run
 
 
-def test_an_answer_that_begins_in_a_thought(answer):
+def test_an_answer_that_begins_in_a_thought(answer) -> None:
     text, last = answer("a<channel|>b", channel="reasoning")
     assert (text, last.completion_tokens, last.reasoning_tokens) == ("b", 3, 2)
     usage = UsageCount(1, per_prompt=1)
@@ -186,9 +186,9 @@ def test_an_answer_that_begins_in_a_thought(answer):
         ("a<|channel>b<|tool_call>call:f{}<tool_call|>c", "ac", True),
     ],
 )
-def test_text_after_calls_and_stray_markers_is_there(answer, raw, text, tools):
+def test_text_after_calls_and_stray_markers_is_there(answer, raw, text, tools) -> None:
     assert answer(raw, parse_tools=tools)[0] == text
 
 
-def test_a_stop_string_takes_its_bytes_along(answer):
+def test_a_stop_string_takes_its_bytes_along(answer) -> None:
     assert answer("one two three", stop=["o th"])[0] == "one tw"

@@ -11,7 +11,7 @@ from clients.gateway.fake_backend import fake_backend
 from clients.gateway.in_process import gateway_before
 
 
-def settle(condition, timeout=10.0):
+def settle(condition, timeout=10.0) -> None:
     end = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < end, f"not within {timeout} s"
@@ -19,7 +19,7 @@ def settle(condition, timeout=10.0):
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_poison_request_kills_exactly_one(stream):
+def test_a_poison_request_kills_exactly_one(stream) -> None:
     with (
         fake_backend("poison") as a,
         fake_backend("poison") as b,
@@ -38,7 +38,7 @@ def test_a_poison_request_kills_exactly_one(stream):
         assert [a.died, b.died].count(True) == 1
 
 
-def test_one_that_refuses_costs_nobody_an_answer():
+def test_one_that_refuses_costs_nobody_an_answer() -> None:
     with (
         fake_backend("refusing") as a,
         fake_backend("good") as b,
@@ -51,7 +51,7 @@ def test_one_that_refuses_costs_nobody_an_answer():
         settle(lambda: len(b.requests) == 20 and a.requests)
 
 
-def test_one_that_is_not_there_and_one_that_comes_back():
+def test_one_that_is_not_there_and_one_that_comes_back() -> None:
     with (
         free_port() as port,
         fake_backend("good") as b,
@@ -82,7 +82,7 @@ def test_one_that_is_not_there_and_one_that_comes_back():
             settle(used_again, 40)
 
 
-def test_a_dead_preprocessing_is_found_before_a_request_finds_it():
+def test_a_dead_preprocessing_is_found_before_a_request_finds_it() -> None:
     """Triton says that the model is ready."""
     with (
         fake_backend("dead") as a,
@@ -96,7 +96,7 @@ def test_a_dead_preprocessing_is_found_before_a_request_finds_it():
         assert not a.requests
 
 
-def test_a_preprocessing_that_dies_of_a_request_costs_that_request():
+def test_a_preprocessing_that_dies_of_a_request_costs_that_request() -> None:
     """The others that wait there are answered elsewhere; it is out at once."""
     with (
         fake_backend("killed") as a,
@@ -115,7 +115,7 @@ def test_a_preprocessing_that_dies_of_a_request_costs_that_request():
         assert [x.ready for x in gateway.gateway.backends].count(False) == 1
 
 
-def test_all_dead_says_why():
+def test_all_dead_says_why() -> None:
     with fake_backend("dead") as a, gateway_before(a.address) as gateway:
         reply = gateway.chat("hi")
         assert reply.status_code == 503

@@ -62,7 +62,7 @@ def storm(port: int, model: str, count: int) -> Counter[str]:
         return Counter(pool.map(lambda n: send(sender, port, n, model), range(count)))
 
 
-def test_mutated_requests(capsys):
+def test_mutated_requests(capsys) -> None:
     with fake_backend("good") as backend:
         running = RunningGateway(backend.port, args=("--served-model-name", "m"))
         with Canary(running.port) as canary:

@@ -74,7 +74,7 @@ def same(path: Path, text: str) -> None:
     assert path.read_text(encoding="utf-8") == text
 
 
-def test_the_parameters_are_up_to_date():
+def test_the_parameters_are_up_to_date() -> None:
     page = DOCS / "gateway.md"
     before, _, rest = page.read_text(encoding="utf-8").partition(START)
     _, _, after = rest.partition(END)
@@ -82,17 +82,17 @@ def test_the_parameters_are_up_to_date():
     same(page, f"{before}{START}\n{tables}{END}{after}")
 
 
-def test_the_openapi_document_is_up_to_date():
+def test_the_openapi_document_is_up_to_date() -> None:
     text = json.dumps(openapi(), indent=1, ensure_ascii=False) + "\n"
     same(DOCS / "reference" / "gateway_openapi.json", text)
 
 
 @pytest.mark.parametrize("model", BODIES.values())
-def test_a_parameter_has_one_status(model):
+def test_a_parameter_has_one_status(model) -> None:
     assert not set(model.refused) & set(model.model_fields)
 
 
-def test_excerpts_are_those_of_the_examples():
+def test_excerpts_are_those_of_the_examples() -> None:
     page = (DOCS / "quick_start.md").read_text(encoding="utf-8")
     for block, name in re.findall(
         r"```py\n(.*?)```.*?\(\.\./clients/examples/(\w+\.py)\)", page, re.S
@@ -102,7 +102,7 @@ def test_excerpts_are_those_of_the_examples():
             assert line.strip() in source, (name, line)
 
 
-def test_links_lead_somewhere():
+def test_links_lead_somewhere() -> None:
     for name in ("gateway.md", "quick_start.md"):
         for target in re.findall(
             r"\]\((?!http)([^)#]+)\)", (DOCS / name).read_text(encoding="utf-8")

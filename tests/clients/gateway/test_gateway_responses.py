@@ -74,7 +74,7 @@ def texts(output) -> list[dict]:
 
 
 @given(answers(), st.sampled_from(["none", "native"]), st.booleans())
-def test_events_and_body_agree(deltas, mode, one):
+def test_events_and_body_agree(deltas, mode, one) -> None:
     events = machine(tool_mode=mode, one_tool_call=one)
     data = b"".join(events.chunk(0, d, None) for d in deltas) + events.end(usage(deltas[-1]))
     seen = parse(data)
@@ -95,7 +95,7 @@ def test_events_and_body_agree(deltas, mode, one):
 
 
 @given(cuts(LISTED))
-def test_required_calls(pieces):
+def test_required_calls(pieces) -> None:
     events = machine(tool_mode="required")
     data = b"".join(events.chunk(0, delta(p, index=i), None) for i, p in enumerate(pieces))
     last = delta(finish="stop")
@@ -106,7 +106,7 @@ def test_required_calls(pieces):
 
 
 @given(cuts('{"a": 1}'))
-def test_named_call(pieces):
+def test_named_call(pieces) -> None:
     events = machine(tool_mode="named", tool_name="f")
     data = b"".join(events.chunk(0, delta(p, index=i), None) for i, p in enumerate(pieces))
     last = delta(finish="stop")
@@ -116,7 +116,7 @@ def test_named_call(pieces):
     assert [(i["name"], i["arguments"]) for i in output] == [("f", '{"a": 1}')]
 
 
-def test_an_error_is_the_last_event():
+def test_an_error_is_the_last_event() -> None:
     events = machine()
     events.chunk(0, delta("x"), None)
     data = events.error(ApiError(503, "gone", code="backend_lost")).decode()
@@ -138,7 +138,7 @@ TURN = [
 ]  # fmt: skip
 
 
-def test_items_become_messages():
+def test_items_become_messages() -> None:
     call = {"type": "function"}
     messages, names = input_messages("Be kind", TURN)
     assert names == {
@@ -184,7 +184,7 @@ def test_items_become_messages():
         ("messages[1]: x", "input[0]"),
     ],
 )
-def test_a_refusal_of_the_engine_names_the_item_and_its_field(message, param):
+def test_a_refusal_of_the_engine_names_the_item_and_its_field(message, param) -> None:
     _, names = input_messages("Be kind", TURN)
     assert engine_refusal(message, names).param == param
 
@@ -203,14 +203,14 @@ def test_a_refusal_of_the_engine_names_the_item_and_its_field(message, param):
         ({"type": "reasoning", "summary": [], "encrypted_content": "x"}, "input[0].encrypted_content"),
     ],
 )  # fmt: skip
-def test_items_that_cannot_be_read(item, param):
+def test_items_that_cannot_be_read(item, param) -> None:
     with pytest.raises(ApiError) as caught:
         input_messages(None, [item])
     assert caught.value.param == param
     assert caught.value.message.startswith(param)
 
 
-def test_the_plan():
+def test_the_plan() -> None:
     body = {
         "model": "m", "input": "x", "instructions": "i", "max_output_tokens": 5, "temperature": 0,
         "tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": True}],

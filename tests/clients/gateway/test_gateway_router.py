@@ -33,12 +33,12 @@ async def addresses(router, model):
     return sorted(found)
 
 
-def test_a_model_is_served_by_the_engines_that_have_it():
+def test_a_model_is_served_by_the_engines_that_have_it() -> None:
     assert asyncio.run(addresses(made(["a", "b", "", "a"]), "a")) == ["1", "4"]
     assert asyncio.run(addresses(made(["a", "b", ""], frozenset({"x"})), "x")) == ["1", "2"]
 
 
-def test_a_back_end_that_refused_is_the_last_choice():
+def test_a_back_end_that_refused_is_the_last_choice() -> None:
     async def run():
         router = made(["a", "a"])
         first = router.pick(b"12345678", model="a")
@@ -50,7 +50,7 @@ def test_a_back_end_that_refused_is_the_last_choice():
     assert all_of_them == ["1", "2"]
 
 
-def test_none_is_503_that_says_why_of_each():
+def test_none_is_503_that_says_why_of_each() -> None:
     with pytest.raises(ApiError, match=r"127\.0\.0\.1:1: not checked yet") as caught:
         made([""]).any_ready("a")
     assert caught.value.status == 503

@@ -47,7 +47,7 @@ def reply_of(connection: socket.socket) -> tuple[int, dict]:
     return int(head.split()[1]), json.loads(body)
 
 
-def test_200_tricklers_take_no_place(backend):
+def test_200_tricklers_take_no_place(backend) -> None:
     running = RunningGateway(backend.port, args=("--max-running", "8", "--served-model-name", "m"))
     sockets = []
     try:
@@ -74,7 +74,7 @@ def test_200_tricklers_take_no_place(backend):
     assert "Traceback" not in running.text
 
 
-def test_a_body_has_one_deadline(backend):
+def test_a_body_has_one_deadline(backend) -> None:
     with gateway_before(backend.address) as gateway:
         gateway.gateway.uploads._deadline = 0.5
         with closing(connected(gateway.port)) as sock:
@@ -97,7 +97,7 @@ def test_a_body_has_one_deadline(backend):
         assert gateway.gateway.uploads.under_way == gateway.gateway.uploads.held == 0
 
 
-def test_a_client_that_leaves_in_its_body(backend):
+def test_a_client_that_leaves_in_its_body(backend) -> None:
     with gateway_before(backend.address) as gateway:
         for _ in range(20):
             with closing(connected(gateway.port)) as sock:
@@ -111,7 +111,7 @@ def test_a_client_that_leaves_in_its_body(backend):
         assert gateway.chat("hi").status_code == 200
 
 
-def test_a_slow_head_and_a_silent_connection(backend):
+def test_a_slow_head_and_a_silent_connection(backend) -> None:
     with gateway_before(backend.address, head_s=0.5) as gateway:
         for first in (b"", b"GET /health/li", HEAD % 10, b"\r\n"):
             with closing(connected(gateway.port)) as sock:
@@ -139,7 +139,7 @@ HUGE = [
 
 @pytest.mark.parametrize("headers", HUGE)
 @pytest.mark.parametrize("pieces", [1 << 20, 1000])
-def test_a_head_that_is_too_large(backend, headers, pieces):
+def test_a_head_that_is_too_large(backend, headers, pieces) -> None:
     with gateway_before(backend.address) as gateway, closing(connected(gateway.port)) as sock:
         data = HEAD % len(BODY) + headers + b"\r\n" + BODY
         try:
@@ -166,7 +166,7 @@ def test_a_head_that_is_too_large(backend, headers, pieces):
         b"GET /\xff\xfe HTTP/1.1\r\nhost: x\r\n\r\n",
     ],
 )
-def test_what_is_not_http(backend, data):
+def test_what_is_not_http(backend, data) -> None:
     with gateway_before(backend.address) as gateway, closing(connected(gateway.port)) as sock:
         sock.sendall(data)
         status, reply = reply_of(sock)
@@ -175,7 +175,7 @@ def test_what_is_not_http(backend, data):
         assert "Traceback" not in gateway.log.getvalue()
 
 
-def test_the_oldest_connection_makes_way(backend):
+def test_the_oldest_connection_makes_way(backend) -> None:
     with gateway_before(backend.address, most_connections=40) as gateway:
         sockets = [connected(gateway.port) for _ in range(100)]
         assert gateway.chat("hi").status_code == 200
@@ -186,7 +186,7 @@ def test_the_oldest_connection_makes_way(backend):
             sock.close()
 
 
-def test_a_body_that_goes_on_after_its_answer(backend):
+def test_a_body_that_goes_on_after_its_answer(backend) -> None:
     """Of a request that is refused before its body is read."""
     with gateway_before(backend.address) as gateway, closing(connected(gateway.port)) as sock:
         sock.sendall((HEAD % 10_000_000).replace(b"/v1/chat/completions", b"/nope") + b"\r\n{")
@@ -209,8 +209,8 @@ def chunks(*parts: bytes, gate: asyncio.Event | None = None):
     return receive
 
 
-def test_the_oldest_upload_makes_way():
-    async def run():
+def test_the_oldest_upload_makes_way() -> None:
+    async def run() -> None:
         uploads = Uploads(100, most_uploads=3)
         never = asyncio.Event()
         slow = [asyncio.create_task(uploads.read(chunks(b"a", b"b", gate=never))) for _ in range(3)]
@@ -228,8 +228,8 @@ def test_the_oldest_upload_makes_way():
     asyncio.run(run())
 
 
-def test_bytes_are_bounded():
-    async def run():
+def test_bytes_are_bounded() -> None:
+    async def run() -> None:
         uploads = Uploads(100, most_bytes=150)
         never = asyncio.Event()
         slow = asyncio.create_task(uploads.read(chunks(b"a" * 90, b"b", gate=never)))

@@ -61,18 +61,18 @@ def options(**more):
         ({"response_format": {"type": "text"}}, {}),
     ],
 )
-def test_options(given, expected):
+def test_options(given, expected) -> None:
     found = options(**given)
     assert found == expected
     build_request(found)
 
 
-def test_seeds_of_choices():
+def test_seeds_of_choices() -> None:
     calls = plan(seed=2**63 - 1, n=3).calls
     assert [c.options["random_seed"] - 2**63 for c in calls] == [-1, 0, 1]
 
 
-def test_affinity_is_that_of_the_head():
+def test_affinity_is_that_of_the_head() -> None:
     system = {"role": "system", "content": "s"}
     first = plan(messages=[system, USER]).affinity
     more = [system, USER, {"role": "assistant", "content": "a"}, USER]
@@ -80,7 +80,7 @@ def test_affinity_is_that_of_the_head():
     assert plan(prompt_cache_key="k").affinity == plan(messages=more, prompt_cache_key="k").affinity
 
 
-def test_messages_come_back_as_clients_keep_them():
+def test_messages_come_back_as_clients_keep_them() -> None:
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     parsed = call | {"index": 0, "function": call["function"] | {"parsed_arguments": {}}}
     kept = {
@@ -125,7 +125,7 @@ NAMED = {"type": "function", "function": {"name": "stop"}}
         ([], False),
     ],
 )  # fmt: skip
-def test_the_schema_of_required_calls(output, fits):
+def test_the_schema_of_required_calls(output, fits) -> None:
     tools = [Tool.model_validate(t) for t in (CITY, BARE)]
     schema = json.loads(required_tools_schema(tools, one=False))
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -151,7 +151,7 @@ DECLARED = {"name": "f", "parameters": {"type": "object"}, "response": RESPONSE}
     ],
     ids=["chat", "responses"],
 )
-def test_what_a_tool_answers_reaches_the_template(calls):
+def test_what_a_tool_answers_reaches_the_template(calls) -> None:
     """The second test template shows it, as the published one does; see test_tools.py."""
     (tool,) = calls[0].tools
     assert tool["function"] == DECLARED
@@ -159,7 +159,7 @@ def test_what_a_tool_answers_reaches_the_template(calls):
     assert parsed["function"]["response"]["properties"]["degrees"]["type"] == "number"
 
 
-def test_tool_modes():
+def test_tool_modes() -> None:
     both = {"tools": [CITY, BARE]}
     assert plan(**both).tool_mode == "native"
     none = plan(**both, tool_choice="none")
@@ -194,7 +194,7 @@ TYPE = {"guided_decoding_guide_type": "json_schema"}
         ({"tool_choice": NAMED}, "named", TYPE | {"tool_choice": "none"}),
     ],
 )
-def test_a_form_beside_tools(more, mode, expected):
+def test_a_form_beside_tools(more, mode, expected) -> None:
     """The form binds the final message; a forced call leaves it unused."""
     made = plan(tools=[BARE], response_format=FORM, **more)
     options = dict(made.calls[0].options)
@@ -213,13 +213,13 @@ def test_a_form_beside_tools(more, mode, expected):
         ({"stream_options": {}}, "stream_options"),
     ],
 )  # fmt: skip
-def test_contradictions(more, param):
+def test_contradictions(more, param) -> None:
     with pytest.raises(ApiError) as caught:
         plan(**more)
     assert caught.value.param == param
 
 
-def test_completion_choices_are_in_order():
+def test_completion_choices_are_in_order() -> None:
     body = {"model": "m", "prompt": ["a", "b"], "n": 2, "seed": 5, "echo": True}
     made = plan_completion(CompletionRequest.model_validate(body))
     assert [(c.text, c.options["random_seed"]) for c in made.calls] == [
@@ -245,7 +245,7 @@ def test_completion_choices_are_in_order():
         ("something else", None),
     ],
 )
-def test_the_engines_refusals_name_parameters(message, param):
+def test_the_engines_refusals_name_parameters(message, param) -> None:
     names = {"max_tokens": "max_completion_tokens", "messages[2]": "input[5]"}
     error = engine_refusal(message, names)
     assert error.param == param
@@ -262,7 +262,7 @@ def test_the_engines_refusals_name_parameters(message, param):
         ("[", []),
     ],
 )  # fmt: skip
-def test_listed_calls(text, calls):
+def test_listed_calls(text, calls) -> None:
     assert [
         (c["function"]["name"], c["function"]["arguments"]) for c in listed_calls(text)
     ] == calls

@@ -64,7 +64,7 @@ PROCESSES = ["preprocessing", "postprocessing", "gemma4_tokenizer", "gemma4_unar
 
 @pytest.mark.parametrize("fault", ["kill", "freeze"])
 @pytest.mark.parametrize("process", PROCESSES)
-def test_a_lost_process_is_told_and_replaced(often, process, fault):
+def test_a_lost_process_is_told_and_replaced(often, process, fault) -> None:
     wait_until(lambda: answers(often), BACK_S)
     victim = find(often.process.pid, process)
     before = often.text.count("Ctrl-C stops")
@@ -86,13 +86,13 @@ def test_a_lost_process_is_told_and_replaced(often, process, fault):
 
 
 @pytest.mark.parametrize("process", ["engine", "preprocessing", "postprocessing"])
-def test_a_short_stall_costs_nothing(engine, process):
+def test_a_short_stall_costs_nothing(engine, process) -> None:
     result = run_cell(Cell(process, "freeze 0.5", "decode"), engine)
     assert result.whole, result.log
     assert result.unready is None and result.exit_status == 0 and not result.left
 
 
-def test_a_killed_supervisor_leaves_nothing(engine):
+def test_a_killed_supervisor_leaves_nothing(engine) -> None:
     result = run_cell(Cell("gemma4 serve", "kill", "decode"), engine)
     assert "never" not in result.outcomes and "whole" not in result.outcomes, result.log
     assert result.told < SOON_S
@@ -100,7 +100,7 @@ def test_a_killed_supervisor_leaves_nothing(engine):
 
 
 @pytest.mark.parametrize("process", ["engine", "preprocessing"])
-def test_a_process_that_dies_while_starting_ends_the_start(engine, process):
+def test_a_process_that_dies_while_starting_ends_the_start(engine, process) -> None:
     result = run_cell(Cell(process, "kill", "start"), engine)
     assert result.outcomes == {"refused to start": 1}
     assert result.recovered < 30 and result.exit_status == 1 and not result.left
@@ -110,7 +110,7 @@ def test_a_process_that_dies_while_starting_ends_the_start(engine, process):
     ("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGHUP, 0),
                            (signal.SIGQUIT, 131)],
 )  # fmt: skip
-def test_a_start_can_be_stopped(engine, tmp_path, number, status):
+def test_a_start_can_be_stopped(engine, tmp_path, number, status) -> None:
     served = Starting(engine, tmp_path / "run")
     wait_until(lambda: find(served.process.pid, "engine") is not None, BACK_S)
     known = descendants(served)
@@ -119,7 +119,7 @@ def test_a_start_can_be_stopped(engine, tmp_path, number, status):
     assert not any(map(runs, known))
 
 
-def test_a_run_folder_has_one_server(often, engine):
+def test_a_run_folder_has_one_server(often, engine) -> None:
     wait_until(lambda: answers(often), BACK_S)
     ran = subprocess.run(
         [GEMMA4, "serve", "--engine", engine, "--run-dir", often.run_dir, "--http-port", "0",
@@ -130,7 +130,7 @@ def test_a_run_folder_has_one_server(often, engine):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_drain_is_not_ready_and_cuts_nothing(engine, tmp_path, number):
+def test_a_drain_is_not_ready_and_cuts_nothing(engine, tmp_path, number) -> None:
     """Streams of the ensemble and of the engine, and a plain call."""
     served = Served(engine, tmp_path / "run")
     body = {"messages": json.dumps(user("x")), "max_tokens": 150}
@@ -163,7 +163,7 @@ def test_a_drain_is_not_ready_and_cuts_nothing(engine, tmp_path, number):
     assert json.loads(served.output[-1])["all_answers_finished"] is True
 
 
-def test_a_stop_that_cuts_says_so(engine, tmp_path):
+def test_a_stop_that_cuts_says_so(engine, tmp_path) -> None:
     served = Served(engine, tmp_path / "run", "--grace", "0.5")
     with served.client() as client:
         stream = client.chat("x", max_tokens=3000)
@@ -177,7 +177,7 @@ def test_a_stop_that_cuts_says_so(engine, tmp_path):
     assert json.loads(served.output[-1])["all_answers_finished"] is False
 
 
-def test_losses_that_come_too_often_end_it(engine, tmp_path):
+def test_losses_that_come_too_often_end_it(engine, tmp_path) -> None:
     served = Served(engine, tmp_path / "run", "--restarts", "1")
     for times in (1, 2):
         served.wait_for("Ctrl-C stops", times=times)
@@ -189,11 +189,11 @@ def test_losses_that_come_too_often_end_it(engine, tmp_path):
 class Unread(Served):
     """Its output goes where nobody reads it: ``how`` says how."""
 
-    def __init__(self, engine, run_dir, how):
+    def __init__(self, engine, run_dir, how) -> None:
         self._how = how
         super().__init__(engine, run_dir)
 
-    def _read(self):
+    def _read(self) -> None:
         for line in self.process.stdout:
             self.output.append(line)
             if "Ctrl-C stops" in line:
@@ -203,7 +203,7 @@ class Unread(Served):
 
 
 @pytest.mark.parametrize("how", ["closed", "frozen", "supervisor stopped"])
-def test_a_log_that_nobody_reads_stops_nothing(engine, tmp_path, how):
+def test_a_log_that_nobody_reads_stops_nothing(engine, tmp_path, how) -> None:
     served = Unread(engine, tmp_path / "run", how)
     if how == "supervisor stopped":
         served.process.send_signal(signal.SIGSTOP)
@@ -221,7 +221,7 @@ def test_a_log_that_nobody_reads_stops_nothing(engine, tmp_path, how):
     assert served.stop() == 0
 
 
-def test_a_full_log_disk_stops_nothing(engine, tmp_path):
+def test_a_full_log_disk_stops_nothing(engine, tmp_path) -> None:
     ports = ["--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"]
     out = tmp_path / "out"
     with out.open("wb") as stdout, open("/dev/full", "wb") as full:  # noqa: PTH123

@@ -14,18 +14,18 @@ DATA = data_bombs()
 MODEL_OF = {"http infer": "gemma4_unary", "http generate": "gemma4", "grpc stream": "engine"}
 
 
-def test_there_are_many():
+def test_there_are_many() -> None:
     assert len(DATA) >= 150
     assert len(BOMBS) >= 50
 
 
-def test_none_is_left_out_but_nesting():
+def test_none_is_left_out_but_nesting() -> None:
     """A million brackets in a string, which the HTTP front end does not read."""
     assert {known_crash(spec) for spec in DATA.values()} <= {None, "JSON nested without end"}
 
 
 @pytest.mark.parametrize("protocol", MODEL_OF)
-def test_data_bombs(target, protocol):
+def test_data_bombs(target, protocol) -> None:
     failures, slowest = [], []
     with watched(target) as canary, Sender(target.http, target.grpc) as sender:
         for number, (name, spec) in enumerate(DATA.items()):
@@ -46,7 +46,7 @@ def test_data_bombs(target, protocol):
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_connection_bombs(target, name):
+def test_connection_bombs(target, name) -> None:
     with watched(target) as canary:
         BOMBS[name](target)
     assert max(canary.seconds, default=0) < 10

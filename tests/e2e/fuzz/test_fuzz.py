@@ -17,7 +17,7 @@ SEED = int(os.environ.get("FUZZ_SEED", "1"))
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_every_request_ends(target, count, protocol):
+def test_every_request_ends(target, count, protocol) -> None:
     with watched(target) as canary:
         endings = fuzz(target, protocol, seed=SEED, count=count)
     slow = ", ".join(f"{SEED}/{n} {seconds * 1000:.0f} ms" for seconds, n in endings.slowest)
@@ -33,7 +33,7 @@ def test_every_request_ends(target, count, protocol):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_fuzzer_knows_every_input_and_output(model):
+def test_the_fuzzer_knows_every_input_and_output(model) -> None:
     text = (CHECKPOINT.parents[1] / "model_repository" / model / "config.pbtxt").read_text()
     text = text.split("ensemble_scheduling")[0]
     found = dict(re.findall(r'name: "(\w+)" data_type: TYPE_(\w+)', text))
@@ -42,13 +42,13 @@ def test_the_fuzzer_knows_every_input_and_output(model):
     assert mine == {name: names.get(kind, kind) for name, kind in found.items()}
 
 
-def test_a_run_can_be_repeated():
+def test_a_run_can_be_repeated() -> None:
     first, second = ([case(3, n) for n in range(200)] for _ in "12")
     assert repr(first) == repr(second)
     assert repr(first) != repr([case(4, n) for n in range(200)])
 
 
-def test_known_crashes_are_left_out():
+def test_known_crashes_are_left_out() -> None:
     classified = Spec("gemma4", [], [{"name": "text_output", "parameters": {"classification": 1}}])
     number = Spec("gemma4", [], [{"name": "output_ids", "parameters": {"classification": 1}}])
     huge = Spec("gemma4", [tensor("max_tokens", "INT32", 1) | {"shape": [1, 2**40]}])

@@ -35,7 +35,7 @@ def victim(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", CRASHES)
-def test_a_crash_of_triton_is_recovered_from(victim, name):
+def test_a_crash_of_triton_is_recovered_from(victim, name) -> None:
     started = victim.text.count("Ctrl-C stops")
     heard: list[str] = []
     with victim.client() as client:

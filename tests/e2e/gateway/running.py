@@ -18,7 +18,7 @@ class RunningGateway(Command):
 
     def __init__(
         self, *backends: int, args: tuple[str, ...] = (), env: dict[str, str] | None = None
-    ):
+    ) -> None:
         addresses = [f"--backend=127.0.0.1:{port}" for port in backends]
         super().__init__(
             "gateway", "--port", "0", "--served-model-name", MODEL, *addresses, *args, env=env

@@ -30,7 +30,7 @@ def active(server) -> bool:
     return server.board()[Field.ACTIVE] == 1
 
 
-def test_a_stream_that_is_left(gateway, server):
+def test_a_stream_that_is_left(gateway, server) -> None:
     sock = opened(gateway, chat("x", stream=True, **LONG))
     assert b"200 OK" in sock.recv(65536)
     wait_until(lambda: active(server), 5)
@@ -39,14 +39,14 @@ def test_a_stream_that_is_left(gateway, server):
     gateway.wait_for('"status":499')
 
 
-def test_a_whole_answer_that_is_left(gateway, server):
+def test_a_whole_answer_that_is_left(gateway, server) -> None:
     sock = opened(gateway, chat("x", **LONG))
     wait_until(lambda: active(server), 5)
     sock.close()
     wait_until(server.idle, CANCEL_S)
 
 
-def test_all_choices_are_left(gateway, server):
+def test_all_choices_are_left(gateway, server) -> None:
     sock = opened(gateway, chat("x", stream=True, n=4, **LONG))
     assert b"200 OK" in sock.recv(65536)
     wait_until(lambda: server.board()[Field.ACTIVE] == 4, 5)
@@ -54,7 +54,7 @@ def test_all_choices_are_left(gateway, server):
     wait_until(server.idle, CANCEL_S)
 
 
-def test_a_client_that_leaves_while_it_waits_for_a_slot(gateway, server):
+def test_a_client_that_leaves_while_it_waits_for_a_slot(gateway, server) -> None:
     running = [opened(gateway, chat("x", stream=True, **LONG)) for _ in range(8)]
     wait_until(lambda: server.board()[Field.ACTIVE] == 8, 10)
     waiting = opened(gateway, chat("x", stream=True, **LONG))
@@ -67,7 +67,7 @@ def test_a_client_that_leaves_while_it_waits_for_a_slot(gateway, server):
     wait_until(server.idle, 2)
 
 
-def test_half_closing_is_leaving(gateway, server):
+def test_half_closing_is_leaving(gateway, server) -> None:
     """HTTP/1.1 lets a server take it so, and uvicorn does."""
     sock = opened(gateway, chat("x", stream=True, **LONG))
     assert b"200 OK" in sock.recv(65536)
@@ -76,7 +76,7 @@ def test_half_closing_is_leaving(gateway, server):
     sock.close()
 
 
-def test_a_slow_reader_gets_everything(gateway, server):
+def test_a_slow_reader_gets_everything(gateway, server) -> None:
     """It sleeps on a full socket; others are answered meanwhile; then it reads to the end."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -97,7 +97,7 @@ def test_a_slow_reader_gets_everything(gateway, server):
     assert b'"finish_reason":"length"' in received
 
 
-def test_the_time_for_an_answer(server):
+def test_the_time_for_an_answer(server) -> None:
     running = RunningGateway(server.grpc, args=("--timeout", "0.8"))
     with running.http() as http:
         started = time.monotonic()

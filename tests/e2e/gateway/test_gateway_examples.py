@@ -39,13 +39,13 @@ def ran(gateway):
 
 
 @pytest.mark.parametrize("name", SAYS)
-def test_example(ran, name):
+def test_example(ran, name) -> None:
     assert ran[name].returncode == 0, ran[name].stderr
     for text in SAYS[name]:
         assert text in ran[name].stdout
 
 
-def test_none_is_forgotten():
+def test_none_is_forgotten() -> None:
     ours = {
         p.name
         for p in EXAMPLES.glob("*.py")

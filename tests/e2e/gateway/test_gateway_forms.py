@@ -88,7 +88,7 @@ def everywhere(server, messages, **options):
     return whole
 
 
-def test_the_tool_is_called_and_then_the_form_is_filled(server):
+def test_the_tool_is_called_and_then_the_form_is_filled(server) -> None:
     content, reasoning, calls, reason = everywhere(server, ASK)
     assert (content, reasoning, reason) == ("", "", "tool_calls")
     assert calls == [("get_weather", {"city": "Oslo"})]
@@ -98,7 +98,7 @@ def test_the_tool_is_called_and_then_the_form_is_filled(server):
     assert (reasoning, calls, reason) == ("", [], "stop")
 
 
-def test_thoughts_are_not_of_the_form(server):
+def test_thoughts_are_not_of_the_form(server) -> None:
     content, reasoning, calls, reason = everywhere(server, ASK, enable_thinking=True)
     assert reasoning and (content, reason) == ("", "tool_calls") and calls
     none = {"enable_thinking": True, "tool_choice": "none"}
@@ -107,7 +107,7 @@ def test_thoughts_are_not_of_the_form(server):
     assert reasoning and (calls, reason) == ([], "stop")
 
 
-def test_a_prompt_that_ends_in_a_thought(server):
+def test_a_prompt_that_ends_in_a_thought(server) -> None:
     prompt = f"<|turn>user\n{ASK[0]['content']}<turn|>\n<|turn>model\n<|channel>thought\nThe user"
     body = {k: v for k, v in GUIDE.items() if k != "tools"} | {"text_input": prompt}
     content, reasoning, _, reason = join([generate(server, body)])
@@ -116,7 +116,7 @@ def test_a_prompt_that_ends_in_a_thought(server):
 
 
 @pytest.mark.parametrize("one", [True, False])
-def test_an_agents_loop(client, one):  # noqa: F811
+def test_an_agents_loop(client, one) -> None:  # noqa: F811
     """As the Agents SDK, LangChain, pydantic-ai and the Vercel AI SDK send it: tools and form in
     every turn."""
     options = {"model": MODEL, "temperature": 0, "max_tokens": 300, "tools": [WEATHER],
@@ -136,7 +136,7 @@ def test_an_agents_loop(client, one):  # noqa: F811
     assert "".join(t.token for t in final.logprobs.content) == last.message.content
 
 
-def test_parsed_helpers(client):  # noqa: F811
+def test_parsed_helpers(client) -> None:  # noqa: F811
     options = {"model": MODEL, "temperature": 0}
     chat = client.chat.completions.parse(
         messages=ASK, tools=[STRICT], response_format=Report, max_tokens=300, **options
@@ -166,7 +166,7 @@ def test_parsed_helpers(client):  # noqa: F811
     assert isinstance(again.output_parsed, Report)
 
 
-def test_thinking_with_a_form_and_with_a_forced_call(client):  # noqa: F811
+def test_thinking_with_a_form_and_with_a_forced_call(client) -> None:  # noqa: F811
     options = {"model": MODEL, "temperature": 0, "reasoning_effort": "low", "max_tokens": 400}
     formed = client.chat.completions.create(messages=ASK, response_format=FORM, **options)
     message = formed.choices[0].message
@@ -192,7 +192,7 @@ def test_thinking_with_a_form_and_with_a_forced_call(client):  # noqa: F811
 
 
 @pytest.mark.parametrize("responses", [False, True])
-def test_langchain(gateway, responses):
+def test_langchain(gateway, responses) -> None:
     model = ChatOpenAI(
         base_url=gateway.url + "/v1", api_key="any", model=MODEL, temperature=0, max_tokens=300,
         use_responses_api=responses,

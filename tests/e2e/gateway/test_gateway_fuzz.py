@@ -48,7 +48,7 @@ def aim(case) -> None:
             body[LENGTHS[case.path]] = 3
 
 
-def test_every_path_is_here(operations):
+def test_every_path_is_here(operations) -> None:
     assert set(operations) == set(OPERATIONS)
 
 
@@ -58,14 +58,14 @@ CASES += [(label, NEGATIVE) for label in OPERATIONS if label.startswith("POST")]
 
 
 @pytest.mark.parametrize(("label", "mode"), CASES)
-def test_no_request_breaks_it(operations, label, mode):
+def test_no_request_breaks_it(operations, label, mode) -> None:
     """Positive: requests that fit the schema, of which some are answered; negative: that do
     not."""
     statuses = set()
 
     @settings(max_examples=40, suppress_health_check=list(HealthCheck))
     @given(case=operations[label].as_strategy(generation_mode=mode))
-    def run(case):
+    def run(case) -> None:
         aim(case)
         reply = case.call(timeout=HANG_S)
         statuses.add(reply.status_code)

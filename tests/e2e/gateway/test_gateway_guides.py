@@ -56,7 +56,7 @@ def form(schema, **more):
 
 @pytest.mark.parametrize("name", SCHEMAS)
 @pytest.mark.parametrize("temperature", [0, 2])
-def test_the_answer_is_valid(http, name, temperature):
+def test_the_answer_is_valid(http, name, temperature) -> None:
     body = form(SCHEMAS[name]) | {"temperature": temperature, "seed": 3}
     reply = http.post("/v1/chat/completions", json=body)
     assert reply.status_code == 200, reply.text
@@ -70,7 +70,7 @@ def tool(parameters):
 
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "act"}}])
-def test_a_forced_call_with_pydantics_url_and_an_emoji_enum(http, choice):
+def test_a_forced_call_with_pydantics_url_and_an_emoji_enum(http, choice) -> None:
     schema = Link.model_json_schema()
     body = chat("Call the tool", tools=[tool(schema)], tool_choice=choice, max_tokens=300)
     reply = http.post("/v1/chat/completions", json=body)
@@ -86,7 +86,7 @@ def test_a_forced_call_with_pydantics_url_and_an_emoji_enum(http, choice):
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "act"}}])
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_forced_call_of_a_draft_4_tool(http, choice, stream):
+def test_a_forced_call_of_a_draft_4_tool(http, choice, stream) -> None:
     body = chat("Call", tools=[tool(DRAFT4)], tool_choice=choice, max_tokens=200, stream=stream)
     reply = http.post("/v1/chat/completions", json=body)
     assert reply.status_code == 200, reply.text
@@ -104,7 +104,7 @@ def test_a_forced_call_of_a_draft_4_tool(http, choice, stream):
 
 
 @pytest.mark.parametrize("choice", ["😀", "a\u2028b", "鱻"])
-def test_a_choice_of_characters_that_are_no_tokens(http, choice):
+def test_a_choice_of_characters_that_are_no_tokens(http, choice) -> None:
     body = chat("Hi", structured_outputs={"choice": [choice]}, max_tokens=30)
     (answer,) = http.post("/v1/chat/completions", json=body).json()["choices"]
     assert answer["message"]["content"] == choice
@@ -121,7 +121,7 @@ def test_a_choice_of_characters_that_are_no_tokens(http, choice):
         ({"$ref": "http://example.com/s.json"}, "leads out of this schema"),
     ],
 )
-def test_what_cannot_be_enforced_is_refused_by_name(http, schema, says):
+def test_what_cannot_be_enforced_is_refused_by_name(http, schema, says) -> None:
     reply = http.post("/v1/chat/completions", json=form(schema))
     assert reply.status_code == 400
     assert says in reply.json()["error"]["message"]
@@ -133,7 +133,7 @@ def test_what_cannot_be_enforced_is_refused_by_name(http, schema, says):
     assert reply.json()["error"]["param"].startswith("tool")
 
 
-def test_a_cut_answer_is_cut_and_no_error(http):
+def test_a_cut_answer_is_cut_and_no_error(http) -> None:
     body = form({"type": "array", "items": {"type": "string", "format": "uri"}, "minItems": 3}) | {
         "max_tokens": 6
     }

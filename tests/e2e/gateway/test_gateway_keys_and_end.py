@@ -28,7 +28,7 @@ def bearer(key):
     return {"authorization": f"Bearer {key}"}
 
 
-def test_keys_and_their_limits(server, tmp_path):
+def test_keys_and_their_limits(server, tmp_path) -> None:
     path = tmp_path / "keys.json"
     key = new_key(path, "team-a")
     running = RunningGateway(
@@ -68,7 +68,7 @@ def test_keys_and_their_limits(server, tmp_path):
         assert secret not in running.text
 
 
-def test_cors_only_when_asked(server, http):
+def test_cors_only_when_asked(server, http) -> None:
     preflight = {"origin": "https://a.example", "access-control-request-method": "POST"}
     assert "access-control-allow-origin" not in http.options(CHAT, headers=preflight).headers
     running = RunningGateway(
@@ -96,7 +96,7 @@ def begun(http, **more):
     return reply, lines
 
 
-def test_drain(server):
+def test_drain(server) -> None:
     running = RunningGateway(server.grpc, args=("--grace", "60"))
     with running.http() as http, running.http() as other:
         assert other.get("/health/ready").status_code == 200
@@ -111,7 +111,7 @@ def test_drain(server):
     assert running.process.wait(10) == 0
 
 
-def test_grace_is_over(server):
+def test_grace_is_over(server) -> None:
     running = RunningGateway(server.grpc, args=("--grace", "0.1"))
     with running.http() as http:
         _, lines = begun(http)
@@ -122,7 +122,7 @@ def test_grace_is_over(server):
     wait_until(server.idle, 0.5)
 
 
-def test_the_second_signal_ends_at_once(server):
+def test_the_second_signal_ends_at_once(server) -> None:
     running = RunningGateway(server.grpc)
     with running.http() as http:
         kept = begun(http)  # an answer that nobody holds is closed, and the drain is over
@@ -141,7 +141,7 @@ def http_status(running) -> int:
         return http.get("/health/ready").status_code
 
 
-def test_without_a_back_end(unused_port):
+def test_without_a_back_end(unused_port) -> None:
     running = RunningGateway(unused_port)
     assert "NOT READY" in running.text
     with running.http() as http:

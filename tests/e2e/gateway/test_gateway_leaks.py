@@ -9,7 +9,7 @@ from e2e.gateway.running import MODEL, RunningGateway
 from e2e.served import wait_until
 
 
-def test_nothing_stays(synthetic):
+def test_nothing_stays(synthetic) -> None:
     running = RunningGateway(synthetic.grpc)
     pid = running.process.pid
 

@@ -35,7 +35,7 @@ def run(gateway, work):
     return asyncio.run(inside())
 
 
-def test_chat(client, gateway):
+def test_chat(client, gateway) -> None:
     whole = client.chat.completions.create(model=MODEL, messages=FRANCE, temperature=0)
     assert "Paris" in whole.choices[0].message.content
     stream = client.chat.completions.create(
@@ -58,7 +58,7 @@ def test_chat(client, gateway):
     assert run(gateway, both) == (text, text)
 
 
-def test_the_streaming_helper(client):
+def test_the_streaming_helper(client) -> None:
     with client.chat.completions.stream(
         model=MODEL, messages=user("What is the weather in Oslo?"), tools=[WEATHER], temperature=0
     ) as stream:
@@ -68,7 +68,7 @@ def test_the_streaming_helper(client):
     assert final.choices[0].message.tool_calls[0].function.name == "get_weather"
 
 
-def test_a_tool_loop(client):
+def test_a_tool_loop(client) -> None:
     messages = user("What is the weather in Oslo?")
     first = client.chat.completions.create(
         model=MODEL, messages=messages, tools=[WEATHER], temperature=0
@@ -94,7 +94,7 @@ class Person(BaseModel):
     mood: Literal["good", "bad"]
 
 
-def test_parsed_into_pydantic(client):
+def test_parsed_into_pydantic(client) -> None:
     options = {"model": MODEL, "temperature": 0}
     chat = client.chat.completions.parse(
         messages=user("Give me JSON"), response_format=Person, **options
@@ -104,7 +104,7 @@ def test_parsed_into_pydantic(client):
     assert isinstance(answer.output_parsed, Person)
 
 
-def test_log_probs(client):
+def test_log_probs(client) -> None:
     whole = client.chat.completions.create(
         model=MODEL, messages=FRANCE, temperature=0, logprobs=True
     )
@@ -114,7 +114,7 @@ def test_log_probs(client):
     assert len(text.choices[0].logprobs.token_logprobs) == 4
 
 
-def test_extras_and_models(client):
+def test_extras_and_models(client) -> None:
     assert [m.id for m in client.models.list()] == [MODEL]
     thought = client.chat.completions.create(
         model=MODEL, messages=FRANCE, temperature=0, seed=1,
@@ -123,7 +123,7 @@ def test_extras_and_models(client):
     assert thought.choices[0].message.reasoning_content
 
 
-def test_errors_are_openais(client):
+def test_errors_are_openais(client) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model=MODEL, messages=FRANCE, logit_bias={"5": 1})
     assert (caught.value.param, caught.value.code) == ("logit_bias", "unsupported_parameter")
@@ -133,7 +133,7 @@ def test_errors_are_openais(client):
         client.chat.completions.create(model=MODEL, messages=user("1 2 3 " * 4000), stream=True)
 
 
-def test_timeout_and_cancel_free_the_slot(client, gateway, server):
+def test_timeout_and_cancel_free_the_slot(client, gateway, server) -> None:
     long = {"model": MODEL, "messages": user("x"), "max_tokens": 1900, "extra_body": LONG}
     with pytest.raises(openai.APITimeoutError):
         client.chat.completions.create(**long, timeout=0.3)
@@ -143,7 +143,7 @@ def test_timeout_and_cancel_free_the_slot(client, gateway, server):
     stream.close()
     wait_until(server.idle, CANCEL_S)
 
-    async def cancelled(client):
+    async def cancelled(client) -> None:
         task = asyncio.create_task(client.chat.completions.create(**long))
         while server.board()[BoardField.ACTIVE] != 1:
             await asyncio.sleep(0.005)
@@ -158,7 +158,7 @@ def test_timeout_and_cancel_free_the_slot(client, gateway, server):
 TOOL = {"type": "function", "strict": True, **WEATHER["function"]}
 
 
-def test_responses(client, gateway):
+def test_responses(client, gateway) -> None:
     options = {"model": MODEL, "temperature": 0, "store": False}
     whole = client.responses.create(input=FRANCE[0]["content"], **options)
     assert "Paris" in whole.output_text
@@ -184,7 +184,7 @@ def test_responses(client, gateway):
     assert thought.usage.output_tokens_details.reasoning_tokens > 3
 
 
-def test_a_tool_loop_of_responses(client):
+def test_a_tool_loop_of_responses(client) -> None:
     options = {"model": MODEL, "temperature": 0, "tools": [TOOL]}
     items = user("What is the weather in Oslo?")
     with client.responses.stream(input=items, **options) as stream:
@@ -212,7 +212,7 @@ def test_a_tool_loop_of_responses(client):
         ({"input": [{"role": "user", "content": "<\ufdd0>"}]}, "input[0].content"),
     ],
 )
-def test_responses_refuse_by_name(client, option, param):
+def test_responses_refuse_by_name(client, option, param) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.responses.create(**({"model": MODEL, "input": "x"} | option))
     assert caught.value.param == param

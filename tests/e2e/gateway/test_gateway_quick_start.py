@@ -31,12 +31,12 @@ def here(gateway, server):
     return place
 
 
-def test_all_blocks_are_here():
+def test_all_blocks_are_here() -> None:
     assert len(COMMANDS) + len(PROGRAMS) == len(SAYS)
 
 
 @pytest.mark.parametrize(("index", "block"), [*enumerate(COMMANDS + PROGRAMS)])
-def test_block(here, index, block):
+def test_block(here, index, block) -> None:
     start = [sys.executable, "-c"] if block in PROGRAMS else ["bash", "-c"]
     ran = subprocess.run([*start, here(block)], capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stderr

@@ -91,7 +91,7 @@ def accepted(served) -> int:
     return board[Field.ACCEPTED]
 
 
-def test_a_conversation_stays_where_its_prefix_is(pair, gateway):
+def test_a_conversation_stays_where_its_prefix_is(pair, gateway) -> None:
     before = [accepted(served) for served in pair]
     for _ in range(6):
         assert Caller(gateway, 1, max_tokens=1).run().whole
@@ -102,7 +102,7 @@ def test_a_conversation_stays_where_its_prefix_is(pair, gateway):
     wait_until(lambda: gained() == [0, 6], 2)
 
 
-def test_overload_of_all_is_429_and_passes(pair, gateway):
+def test_overload_of_all_is_429_and_passes(pair, gateway) -> None:
     room = 2 * (SLOTS + QUEUED)
     with ThreadPoolExecutor(room) as pool:
         callers = [Caller(gateway, i) for i in range(room)]
@@ -119,7 +119,7 @@ def test_overload_of_all_is_429_and_passes(pair, gateway):
     assert Caller(gateway, 1, max_tokens=1).run().whole
 
 
-def test_a_lost_back_end(pair, gateway, engines, tmp_path):
+def test_a_lost_back_end(pair, gateway, engines, tmp_path) -> None:
     """What was under way there ends with one error and is asked nowhere else, begun or not: the
     back end may have died of it. Nobody else notices."""
     lost, kept = pair
@@ -164,7 +164,7 @@ def test_a_lost_back_end(pair, gateway, engines, tmp_path):
         kill(again)
 
 
-def running_whole(gateway, lost, kept):
+def running_whole(gateway, lost, kept) -> None:
     """The same of answers that are not streamed."""
     before = accepted(kept)
 
@@ -187,7 +187,7 @@ def running_whole(gateway, lost, kept):
     assert accepted(kept) - before == SLOTS // 2
 
 
-def test_a_dead_preprocessing(pair_of_two):
+def test_a_dead_preprocessing(pair_of_two) -> None:
     """Triton goes on calling the model ready. At most the request that met it first is lost."""
     a, _, gateway = pair_of_two
     for i in range(8):

@@ -18,7 +18,7 @@ COUNT = int(os.environ.get("RANDOM_COUNT", "400"))
 
 
 @pytest.mark.timeout(300 + COUNT // 4)
-def test_every_way_gives_the_same(server):
+def test_every_way_gives_the_same(server) -> None:
     gateway = RunningGateway(server.grpc)
     try:
         with watched(server) as canary:
@@ -34,7 +34,7 @@ def test_every_way_gives_the_same(server):
         assert report.counts[way, "answer"] > 0 < report.counts[way, "INVALID_ARGUMENT"], way
 
 
-def test_a_run_can_be_repeated():
+def test_a_run_can_be_repeated() -> None:
     first, second = (repr([made(3, n) for n in range(300)]) for _ in "12")
     assert first == second
     assert made(3, 1) != made(4, 1)

@@ -19,7 +19,7 @@ WAIT_S = 30
 
 
 class Sink:
-    def __init__(self):
+    def __init__(self) -> None:
         self.ids, self.log_probs, self.ends = [], [], []
         self.sizes: list[int] = []
         self.first, self.over = Event(), Event()

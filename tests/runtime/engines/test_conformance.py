@@ -67,20 +67,20 @@ def llama(build):
     return build("llama_cpp")
 
 
-def test_length(engine, encode):
+def test_length(engine, encode) -> None:
     sink = run(engine, encode("Count from 1 to 50"), max_tokens=7)
     assert len(sink.ids) == 7
     assert sink.ends[0].reason == "length"
     assert all(0 <= i < engine.info.vocab_size for i in sink.ids)
 
 
-def test_more_requests_than_slots(engine, encode):
+def test_more_requests_than_slots(engine, encode) -> None:
     sinks = [ask(engine, encode("Hello"), key=f"k{i}", max_tokens=5) for i in range(5)]
     assert all(isinstance(sink.wait(), EngineFinish) for sink in sinks)
     assert engine.stats().active == 0
 
 
-def test_full_queue(engine, encode):
+def test_full_queue(engine, encode) -> None:
     sinks = [
         ask(engine, encode("Hello"), key=f"f{i}", max_tokens=1500, min_tokens=1500)
         for i in range(5)
@@ -93,7 +93,7 @@ def test_full_queue(engine, encode):
     assert {sink.wait().reason for sink in sinks} == {"cancelled"}
 
 
-def test_cancel_running_and_waiting(engine, encode):
+def test_cancel_running_and_waiting(engine, encode) -> None:
     sinks = [
         ask(engine, encode("Hello"), key=f"c{i}", max_tokens=1500, min_tokens=1500)
         for i in range(3)
@@ -110,7 +110,7 @@ def test_cancel_running_and_waiting(engine, encode):
     engine.cancel("c0")  # gone already
 
 
-def test_many_cancels_leave_nothing(engine, encode):
+def test_many_cancels_leave_nothing(engine, encode) -> None:
     ids, threads = encode("Hello"), threading.active_count()
     before = engine.stats()
     for i in range(200):
@@ -125,7 +125,7 @@ def test_many_cancels_leave_nothing(engine, encode):
     assert threading.active_count() == threads
 
 
-def test_counters(engine, encode):
+def test_counters(engine, encode) -> None:
     ids, before = encode("Hello"), engine.stats()
     run(engine, ids, max_tokens=4, min_tokens=4)
     after = engine.stats()
@@ -134,7 +134,7 @@ def test_counters(engine, encode):
     assert after.prompt_tokens - before.prompt_tokens == len(ids)
 
 
-def test_a_key_is_used_once(engine, encode):
+def test_a_key_is_used_once(engine, encode) -> None:
     sink = ask(engine, encode("Hello"), key="same", max_tokens=500, min_tokens=500)
     with pytest.raises(RequestError, match="in use"):
         ask(engine, encode("Hello"), key="same")
@@ -142,7 +142,7 @@ def test_a_key_is_used_once(engine, encode):
     sink.wait()
 
 
-def test_a_sink_that_breaks_ends_one_request(engine, encode):
+def test_a_sink_that_breaks_ends_one_request(engine, encode) -> None:
     beside = ask(engine, encode("Hello"), key="beside", max_tokens=60, min_tokens=60)
     bad = ask(engine, encode("Hello"), key="bad", sink=BrokenSink(), max_tokens=60, min_tokens=60)
     end = bad.wait()
@@ -153,13 +153,13 @@ def test_a_sink_that_breaks_ends_one_request(engine, encode):
     assert engine.stats().active == 0
 
 
-def test_stop_token_is_delivered(model, encode):
+def test_stop_token_is_delivered(model, encode) -> None:
     sink = run(model, encode("What is the capital of France?"), max_tokens=100)
     assert sink.ids[-1] == 106
     assert sink.ends[0].reason == "stop"
 
 
-def test_greedy_and_seeds_repeat(model, encode):
+def test_greedy_and_seeds_repeat(model, encode) -> None:
     ids = encode("Tell me a long story")
     assert run(model, ids).ids == run(model, ids).ids
     hot = {"temperature": 5.0, "top_k": 0, "top_p": 1.0}
@@ -167,7 +167,7 @@ def test_greedy_and_seeds_repeat(model, encode):
     assert run(model, ids, seed=5, **hot).ids != run(model, ids, seed=6, **hot).ids
 
 
-def test_every_id_arrives_even_of_broken_characters(model, encode, table):
+def test_every_id_arrives_even_of_broken_characters(model, encode, table) -> None:
     """Banning whole characters forces byte tokens, whose text llama.cpp would withhold."""
     others = tuple(i for i in range(model.info.vocab_size) if i not in table.byte_ids)
     sink = run(model, encode("Hello"), bad_token_ids=others, max_tokens=40)
@@ -175,25 +175,25 @@ def test_every_id_arrives_even_of_broken_characters(model, encode, table):
     assert set(sink.ids) <= table.byte_ids
 
 
-def test_min_tokens(model, encode):
+def test_min_tokens(model, encode) -> None:
     sink = run(model, encode("Hello"), min_tokens=60, max_tokens=70)
     assert 60 <= len(sink.ids) <= 70
     assert not set(sink.ids[:60]) & set(EOS)
 
 
-def test_log_probs(model, encode):
+def test_log_probs(model, encode) -> None:
     sink = run(model, encode("Hello"), log_probs=True)
     assert len(sink.log_probs) == len(sink.ids)
     assert all(p <= 1e-6 for p in sink.log_probs)
 
 
-def test_bad_tokens(model, encode):
+def test_bad_tokens(model, encode) -> None:
     ids = encode("Count from 1 to 20")
     first = run(model, ids).ids[0]
     assert first not in run(model, ids, bad_token_ids=(first,)).ids
 
 
-def test_prompt_cache(llama, encode):
+def test_prompt_cache(llama, encode) -> None:
     ids = encode("Hello " * 100)
     run(llama, ids, max_tokens=2)
     assert run(llama, ids, max_tokens=2).ends[0].cached_tokens > 0.5 * len(ids)
@@ -203,7 +203,7 @@ def text_of(sink, table):
     return b"".join(table.pieces[i] for i in sink.ids if i not in EOS).decode()
 
 
-def test_guides(model, encode, table):
+def test_guides(model, encode, table) -> None:
     schema = {
         "type": "object",
         "properties": {"ok": {"type": "boolean"}},
@@ -230,7 +230,7 @@ def test_guides(model, encode, table):
     ],
     ids=["open", "no root", "lookahead", "dangling ref"],
 )
-def test_guides_that_cannot_work(model, encode, guide):
+def test_guides_that_cannot_work(model, encode, guide) -> None:
     end = refusal(model, encode("Hi"), guided=guide)
     assert end.status is Status.INVALID_ARGUMENT
     assert "guided_decoding_guide" in end.message
@@ -248,7 +248,7 @@ def synthetic(table, **options):
     )
 
 
-def test_drain_and_close(checkpoint, table):
+def test_drain_and_close(checkpoint, table) -> None:
     engine = synthetic(table, interval_s=0.001)
     running = ask(engine, [300, 301], key="a", max_tokens=20)
     long = ask(engine, [300], key="b", max_tokens=4000)
@@ -261,7 +261,7 @@ def test_drain_and_close(checkpoint, table):
     assert long.wait().reason == "cancelled"
 
 
-def test_more_slots_than_the_prefill_batch(checkpoint, table, encode, tmp_path):
+def test_more_slots_than_the_prefill_batch(checkpoint, table, encode, tmp_path) -> None:
     """llama.cpp aborts the process on a batch smaller than its slots."""
     build_engine(
         BuildRequest(
@@ -277,7 +277,7 @@ def test_more_slots_than_the_prefill_batch(checkpoint, table, encode, tmp_path):
     engine.close()
 
 
-def test_synthetic_faults(table):
+def test_synthetic_faults(table) -> None:
     engine = synthetic(table, faults=Faults(fail_at=4))
     sink = ask(engine, [300], max_tokens=10)
     assert isinstance(sink.wait(), RequestError)
@@ -285,7 +285,7 @@ def test_synthetic_faults(table):
     engine.close()
 
 
-def test_synthetic_steps_of_several_tokens(table):
+def test_synthetic_steps_of_several_tokens(table) -> None:
     engine = synthetic(table, interval_s=0.02, tokens_per_step=4)
     started = time.monotonic()
     sink = ask(engine, [300, 301, 302], max_tokens=10)

@@ -55,11 +55,11 @@ def text(engine, table, encode, kind, guide, **options):
 CHARACTERS = ["😀", "\u2028", "鱻𠮷", "🏳️‍🌈", "é", "\U0010fffd", "a😀b"]
 
 
-def test_the_pinned_wheel_can():
+def test_the_pinned_wheel_can() -> None:
     assert can_replace()
 
 
-def test_characters_that_are_no_tokens(load, table, encode):
+def test_characters_that_are_no_tokens(load, table, encode) -> None:
     engine = load()
     for wanted in CHARACTERS:
         assert text(engine, table, encode, "regex", wanted) == wanted
@@ -69,14 +69,14 @@ def test_characters_that_are_no_tokens(load, table, encode):
         assert text(engine, table, encode, "regex", f"[{wanted[0]}]{{3}}", **hot) == wanted[0] * 3
 
 
-def test_each_engine_of_a_process_has_its_own(load, table, encode):
+def test_each_engine_of_a_process_has_its_own(load, table, encode) -> None:
     first = load()
     second = load()
     for engine in (first, second, first, second):
         assert text(engine, table, encode, "regex", "😀{2}") == "😀😀"
 
 
-def test_a_wheel_without_the_variable(load, table, encode, monkeypatch):
+def test_a_wheel_without_the_variable(load, table, encode, monkeypatch) -> None:
     monkeypatch.setattr(llama_guides, "can_replace", lambda: False)
     engine = load()
     assert set(engine._guides.banned) >= table.byte_ids
@@ -89,7 +89,7 @@ def test_a_wheel_without_the_variable(load, table, encode, monkeypatch):
     )
 
 
-def test_an_engine_that_does_not_keep_to_guides_does_not_start(load, monkeypatch):
+def test_an_engine_that_does_not_keep_to_guides_does_not_start(load, monkeypatch) -> None:
     monkeypatch.setattr(Static, "replace", lambda self, tokenizer: None)
     with pytest.raises(RuntimeError, match="does not keep to a guide"):
         load()

@@ -67,7 +67,7 @@ def penalised(logits, prompt, answer, *, repetition=1.0, presence=0.0, frequency
     return logits
 
 
-def check(checkpoint, prompt, ids, banned_until=0, **penalties):
+def check(checkpoint, prompt, ids, banned_until=0, **penalties) -> None:
     with open_checkpoint(checkpoint) as opened:
         (rows,) = reference_logits(
             opened, [[*prompt, *ids[:-1]]], last=[len(ids)], reporter=SilentReporter()
@@ -99,14 +99,14 @@ def options(penalties):
 
 @pytest.mark.parametrize("penalties", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("question", ["Count from 1 to 50", LONG + "Count from 1 to 20"])
-def test_the_formula(engine, checkpoint, encode, penalties, question):
+def test_the_formula(engine, checkpoint, encode, penalties, question) -> None:
     prompt = encode(question)
     sink = run(engine, prompt, max_tokens=80, **options(penalties))
     assert len(sink.ids) > 5
     check(checkpoint, prompt, sink.ids, **penalties)
 
 
-def test_the_formula_with_a_least_length(engine, checkpoint, encode):
+def test_the_formula_with_a_least_length(engine, checkpoint, encode) -> None:
     prompt = encode(LONG + "What is 7 + 8?")
     penalties = CASES["both"]
     sink = run(engine, prompt, min_tokens=40, max_tokens=60, **options(penalties))
@@ -114,7 +114,7 @@ def test_the_formula_with_a_least_length(engine, checkpoint, encode):
     assert len(sink.ids) >= 40
 
 
-def test_a_long_prompt_takes_nothing_from_the_answer(engine, encode):
+def test_a_long_prompt_takes_nothing_from_the_answer(engine, encode) -> None:
     """A system prompt that has every word of the answer leaves the answer as it is."""
     prompt = encode(LONG + "What is the capital of France?")
     plain = run(engine, prompt, max_tokens=30).ids
@@ -123,7 +123,7 @@ def test_a_long_prompt_takes_nothing_from_the_answer(engine, encode):
         assert run(engine, prompt, max_tokens=30, **options(penalties)).ids == plain
 
 
-def test_log_probs_and_counts_are_of_one_answer(engine, encode):
+def test_log_probs_and_counts_are_of_one_answer(engine, encode) -> None:
     prompt = encode(LONG + "Count from 1 to 20")
     before = engine.stats()
     sink = run(engine, prompt, max_tokens=40, presence_penalty=1.0, log_probs=True)
@@ -133,7 +133,7 @@ def test_log_probs_and_counts_are_of_one_answer(engine, encode):
     assert after.prompt_tokens - before.prompt_tokens == len(prompt)
 
 
-def test_seeds_repeat_and_every_token_is_drawn_anew(engine, encode):
+def test_seeds_repeat_and_every_token_is_drawn_anew(engine, encode) -> None:
     """A request may take several calls of llama.cpp; with one seed for all of them, each would
     begin with the same draw."""
     prompt = encode("Tell me a long story")
@@ -145,7 +145,7 @@ def test_seeds_repeat_and_every_token_is_drawn_anew(engine, encode):
     assert any(len(set(run(engine, prompt, seed=seed, **two).ids)) == 2 for seed in range(8))
 
 
-def test_cancel_while_penalised(engine, encode):
+def test_cancel_while_penalised(engine, encode) -> None:
     sink = ask(
         engine, encode(LONG), key="c", max_tokens=1200, min_tokens=1200, presence_penalty=0.5
     )
@@ -157,7 +157,7 @@ def test_cancel_while_penalised(engine, encode):
 GUIDE = GuidedDecoding("regex", "[a-z ]{20,40}")
 
 
-def test_frequency_with_a_guide(engine, encode):
+def test_frequency_with_a_guide(engine, encode) -> None:
     sink = run(engine, encode(LONG), guided=GUIDE, frequency_penalty=1.0, max_tokens=60)
     assert sink.ends[0].reason == "stop"
 
@@ -170,7 +170,7 @@ def test_frequency_with_a_guide(engine, encode):
         ({"frequency_penalty": 0.5, "repetition_penalty": 1.1}, "frequency_penalty"),
     ],
 )
-def test_what_llama_cpp_cannot_do_is_refused(engines, encode, given, named):
+def test_what_llama_cpp_cannot_do_is_refused(engines, encode, given, named) -> None:
     with pytest.raises(RequestError, match=named) as caught:
         ask(engines["llama_cpp"], encode("Hi"), **given)
     assert caught.value.status is Status.INVALID_ARGUMENT

@@ -83,12 +83,12 @@ def answer(model, encode, table):
     return get
 
 
-def fits_schema(text):
+def fits_schema(text) -> bool:
     jsonschema.validate(json.loads(text), SCHEMA)
     return True
 
 
-def test_the_model_calls_instead(answer):
+def test_the_model_calls_instead(answer) -> None:
     content, reasoning, calls, reason = answer(DECLARED + NO_THOUGHT, Prelude("none", TOOLS))
     assert (content, reasoning, reason) == ("", "", "tool_calls")
     assert [(c.name, json.loads(c.arguments)) for c in calls] == [
@@ -96,14 +96,14 @@ def test_the_model_calls_instead(answer):
     ]
 
 
-def test_the_model_thinks_and_calls(answer):
+def test_the_model_thinks_and_calls(answer) -> None:
     prompt = DECLARED.replace("system\n", "system\n<|think|>\n")
     content, reasoning, calls, reason = answer(prompt, Prelude("may", TOOLS))
     assert reasoning and (content, reason) == ("", "tool_calls")
     assert [c.name for c in calls] == ["get_weather"]
 
 
-def test_the_form_without_calls(answer):
+def test_the_form_without_calls(answer) -> None:
     content, reasoning, calls, reason = answer(QUESTION, None)
     assert (reasoning, calls, reason) == ("", [], "stop") and fits_schema(content)
     banned = (48,)  # the call's marker: the model may call, and does not
@@ -113,20 +113,20 @@ def test_the_form_without_calls(answer):
     assert (reasoning, calls, reason) == ("", [], "stop") and fits_schema(content)
 
 
-def test_a_thought_and_then_the_form(answer):
+def test_a_thought_and_then_the_form(answer) -> None:
     prompt = QUESTION.replace("<bos>", "<bos><|turn>system\n<|think|>\n<turn|>\n")
     content, reasoning, calls, reason = answer(prompt, Prelude("may", ()))
     assert reasoning and (calls, reason) == ([], "stop") and fits_schema(content)
 
 
-def test_the_rest_of_a_thought_and_then_the_form(answer):
+def test_the_rest_of_a_thought_and_then_the_form(answer) -> None:
     prompt = QUESTION + "<|channel>thought\nThe user"
     content, reasoning, calls, reason = answer(prompt, Prelude("open", ()))
     assert reasoning and (calls, reason) == ([], "stop") and fits_schema(content)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_kind_of_guide_beside_tools(answer, form):
+def test_every_kind_of_guide_beside_tools(answer, form) -> None:
     kind, guide, _, _ = FORMS[form]
     content, _, calls, reason = answer(
         QUESTION, Prelude("may", TOOLS), guided=GuidedDecoding(kind, guide), max_tokens=200,
@@ -135,7 +135,7 @@ def test_every_kind_of_guide_beside_tools(answer, form):
     assert not calls and reason in ("stop", "length") and content
 
 
-def test_what_needs_xgrammar_is_refused(checkpoint, table, tmp_path, encode):
+def test_what_needs_xgrammar_is_refused(checkpoint, table, tmp_path, encode) -> None:
     folder = tmp_path / "engine"
     engine = load_tensorrt_llm(checkpoint, table, folder, guided_decoding_backend="llguidance")
     with pytest.raises(RequestError, match="xgrammar"):

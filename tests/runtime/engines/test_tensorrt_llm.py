@@ -56,7 +56,7 @@ def shared(checkpoint, table, tmp_path_factory):
     engine.close()
 
 
-def test_the_tokens_of_llama_cpp(shared, checkpoint, table, encode, tmp_path):
+def test_the_tokens_of_llama_cpp(shared, checkpoint, table, encode, tmp_path) -> None:
     build_engine(
         BuildRequest(
             checkpoint=checkpoint, out=tmp_path / "e", precision="f32", slots=2,
@@ -75,14 +75,14 @@ def test_the_tokens_of_llama_cpp(shared, checkpoint, table, encode, tmp_path):
     other.close()
 
 
-def test_without_a_seed_answers_differ(shared, encode):
+def test_without_a_seed_answers_differ(shared, encode) -> None:
     """TensorRT-LLM would give all of them the same seed."""
     hot = {"temperature": 5.0, "top_k": 0, "top_p": 1.0}
     answers = {tuple(run(shared, encode("Hi"), **hot).ids) for _ in range(3)}
     assert len(answers) == 3
 
 
-def test_penalties_and_filters_arrive(shared, encode):
+def test_penalties_and_filters_arrive(shared, encode) -> None:
     ids = encode("Count from 1 to 50")
     plain = run(shared, ids, max_tokens=40).ids
     assert run(shared, ids, max_tokens=40, repetition_penalty=5.0).ids != plain
@@ -100,14 +100,14 @@ def test_penalties_and_filters_arrive(shared, encode):
         ({"guided": GuidedDecoding("grammar", "%llguidance {}\nstart: /a/")}, "GBNF"),
     ],
 )
-def test_what_the_api_cannot_say(shared, encode, options, says):
+def test_what_the_api_cannot_say(shared, encode, options, says) -> None:
     with pytest.raises(RequestError, match=says) as caught:
         ask(shared, encode("Hi"), **options)
     assert caught.value.status is Status.INVALID_ARGUMENT
     assert shared.stats().active == 0
 
 
-def test_a_request_that_the_executor_refuses(shared):
+def test_a_request_that_the_executor_refuses(shared) -> None:
     end = refusal(shared, [2, 5_000_000], max_tokens=1)
     assert end.status is Status.INTERNAL and "out of range" in end.message
     end = refusal(shared, [2] * 2000, max_tokens=1)
@@ -115,7 +115,7 @@ def test_a_request_that_the_executor_refuses(shared):
     run(shared, [2], max_tokens=1)
 
 
-def test_deltas_come_in_steps_of_stream_interval(load, encode):
+def test_deltas_come_in_steps_of_stream_interval(load, encode) -> None:
     engine = load(stream_interval=4)
     ids = encode("Count from 1 to 50")
     batches = []
@@ -127,7 +127,7 @@ def test_deltas_come_in_steps_of_stream_interval(load, encode):
     assert run(engine, encode("What is the capital of France?"), max_tokens=100).ids[-1] == 106
 
 
-def test_drain_and_close(load, encode):
+def test_drain_and_close(load, encode) -> None:
     engine = load(slots=1)
     (pid,) = worker_pids(engine)
     running = ask(engine, encode("Hello"), key="a", max_tokens=300, min_tokens=300)
@@ -142,7 +142,7 @@ def test_drain_and_close(load, encode):
     assert not psutil.pid_exists(pid)
 
 
-def test_copies_share_the_load(load, encode):
+def test_copies_share_the_load(load, encode) -> None:
     engine = load(slots=1, gpus="0;2")
     assert engine.info.slots == 2
     shown = [psutil.Process(pid).environ()["CUDA_VISIBLE_DEVICES"] for pid in worker_pids(engine)]
@@ -165,7 +165,7 @@ def test_copies_share_the_load(load, encode):
     ],
     ids=["dies", "dies in silence", "exits", "killed"],
 )
-def test_a_lost_engine_fails_everything(load, encode, env, kill):
+def test_a_lost_engine_fails_everything(load, encode, env, kill) -> None:
     engine = load(env=env)
     sinks = [ask(engine, encode("Hello"), key=f"k{i}", **LONG) for i in range(4)]
     assert sinks[0].first.wait(WAIT_S)
@@ -181,7 +181,7 @@ def test_a_lost_engine_fails_everything(load, encode, env, kill):
     assert caught.value.status is Status.UNAVAILABLE
 
 
-def test_one_request_fails_and_the_others_go_on(load, encode):
+def test_one_request_fails_and_the_others_go_on(load, encode) -> None:
     engine = load(env={"TRTLLM_DOUBLE_FAULT": "fail_at=20"})
     other = ask(engine, encode("Hello"), key="other", max_tokens=19, min_tokens=19)
     end = refusal(engine, encode("Hello"), max_tokens=30, min_tokens=30)
@@ -207,14 +207,14 @@ def test_one_request_fails_and_the_others_go_on(load, encode):
         ({"max_seq_len": 1500}, "max_seq_len: 1500 is less"),
     ],
 )  # fmt: skip
-def test_starts_that_fail_say_why(load, options, says):
+def test_starts_that_fail_say_why(load, options, says) -> None:
     before = psutil.Process().children(recursive=True)
     with pytest.raises(RuntimeError, match=says):
         load(**options)
     assert psutil.Process().children(recursive=True) == before
 
 
-def test_kv_cache_figures(load, encode):
+def test_kv_cache_figures(load, encode) -> None:
     engine = load(slots=1, max_total_tokens=2000)
     sink = ask(engine, encode("Count from 1 to 100"), **LONG)
     assert eventually(lambda: engine.stats().kv_blocks_used == 63)
@@ -232,7 +232,7 @@ def eventually(condition) -> bool:
     return condition()
 
 
-def test_workers_get_cache_folders(load, encode, tmp_path):
+def test_workers_get_cache_folders(load, encode, tmp_path) -> None:
     engine = load(cache_dir=tmp_path / "cache", gpus="0;1", slots=1)
     environs = [psutil.Process(pid).environ() for pid in worker_pids(engine)]
     paths = {env["TLLM_AUTOTUNER_CACHE_PATH"] for env in environs}
@@ -242,13 +242,13 @@ def test_workers_get_cache_folders(load, encode, tmp_path):
     assert run(engine, encode("hello")).ids
 
 
-def test_a_cache_that_cannot_be_written(load, tmp_path):
+def test_a_cache_that_cannot_be_written(load, tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RuntimeError, match=r"GEMMA4_CACHE_DIR=.*cannot be written"):
         load(cache_dir=tmp_path / "file")
 
 
-def test_an_edited_file_is_checked(checkpoint, table, tmp_path):
+def test_an_edited_file_is_checked(checkpoint, table, tmp_path) -> None:
     folder = tmp_path / "e"
     load_tensorrt_llm(checkpoint, table, folder).close()
     file = folder / "llm_args.yaml"
@@ -262,7 +262,7 @@ def test_an_edited_file_is_checked(checkpoint, table, tmp_path):
         create_engine(folder, read_manifest(folder), table, Settings(folder, folder))
 
 
-def test_another_version_can_be_tried(load, encode):
+def test_another_version_can_be_tried(load, encode) -> None:
     engine = load(env={"TRTLLM_DOUBLE_VERSION": "1.4.0rc1"}, any_version=True)
     assert engine.info.version == "1.4.0rc1"
     run(engine, encode("Hello"), max_tokens=2)
@@ -290,25 +290,25 @@ def mtp(checkpoint: Path, tmp_path: Path, **options):
         ({"bad_token_ids": (300,)}, "bad_words"),
     ],
 )
-def test_limits_of_mtp(load, checkpoint, tmp_path, encode, options, field):
+def test_limits_of_mtp(load, checkpoint, tmp_path, encode, options, field) -> None:
     engine = load(**mtp(checkpoint, tmp_path))
     with pytest.raises(RequestError, match=f"{field}: .*MTP"):
         ask(engine, encode("Hello"), **options)
     assert run(engine, encode("Hello"), max_tokens=5, temperature=1.0, seed=3).ids
 
 
-def test_mtp_with_penalties(load, checkpoint, tmp_path, encode):
+def test_mtp_with_penalties(load, checkpoint, tmp_path, encode) -> None:
     engine = load(**mtp(checkpoint, tmp_path, enable_penalty=True))
     run(engine, encode("Hello"), repetition_penalty=1.1, max_tokens=5)
 
 
-def test_an_engine_without_guides_says_so(load, encode):
+def test_an_engine_without_guides_says_so(load, encode) -> None:
     engine = load(guided_decoding_backend=None)
     with pytest.raises(RequestError, match="without guided decoding"):
         ask(engine, encode("Hello"), guided=GuidedDecoding("json"))
 
 
-def test_stops_are_the_requests_own(shared, encode):
+def test_stops_are_the_requests_own(shared, encode) -> None:
     ids = encode("Count from 1 to 50")
     plain = run(shared, ids).ids
     third = next(i for i in plain if plain.index(i) == 2)
@@ -317,7 +317,7 @@ def test_stops_are_the_requests_own(shared, encode):
     assert len(sink.log_probs) == len(sink.ids)
 
 
-def test_a_cancel_is_fast(shared, encode):
+def test_a_cancel_is_fast(shared, encode) -> None:
     for i in range(20):
         sink = ask(shared, encode("Hello"), key=f"fast{i}", **LONG)
         sink.first.wait(WAIT_S)

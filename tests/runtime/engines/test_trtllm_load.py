@@ -20,7 +20,7 @@ from gemma4_runtime.trtllm.gpu_sets import GpuError, check_visible, parse_gpu_se
         ("GPU-5a3c-01;MIG-7f/0", 1, ("GPU-5a3c-01", "MIG-7f/0")),
     ],
 )
-def test_gpu_sets(text, per_set, sets):
+def test_gpu_sets(text, per_set, sets) -> None:
     assert parse_gpu_sets(text, per_set=per_set) == sets
 
 
@@ -36,12 +36,12 @@ def test_gpu_sets(text, per_set, sets):
         ("0,1;1,2", 2, "'1' is named twice"),
     ],
 )
-def test_gpu_sets_that_are_none(text, per_set, says):
+def test_gpu_sets_that_are_none(text, per_set, says) -> None:
     with pytest.raises(GpuError, match=says):
         parse_gpu_sets(text, per_set=per_set)
 
 
-def test_visible_gpus():
+def test_visible_gpus() -> None:
     assert visible_gpus({"CUDA_VISIBLE_DEVICES": ""}) == 0
     assert visible_gpus({"CUDA_VISIBLE_DEVICES": "-1"}) == 0
     assert visible_gpus({"CUDA_VISIBLE_DEVICES": "0,3"}) == 2
@@ -51,7 +51,7 @@ def test_visible_gpus():
         check_visible(2, 1)
 
 
-def test_a_launchers_environment_is_cleaned():
+def test_a_launchers_environment_is_cleaned() -> None:
     env = {"OMPI_COMM_WORLD_RANK": "0", "PMIX_RANK": "0", "PMI_SIZE": "1", "PATH": "/bin"}
     clean_environment(env)
     assert env == {
@@ -59,7 +59,7 @@ def test_a_launchers_environment_is_cleaned():
     }  # fmt: skip
 
 
-def test_settings():
+def test_settings() -> None:
     env = {"GEMMA4_ENGINE_DIR": "e", "GEMMA4_GPU_DEVICE_IDS": "0;1"}
     assert load_settings(env).gpu_device_ids == "0;1"
     assert load_settings(env | {"GEMMA4_GPU_DEVICE_IDS": " "}).gpu_device_ids is None
@@ -68,7 +68,7 @@ def test_settings():
         load_settings(env | {"GEMMA4_TRTLLM_ANY_VERSION": "yes"})
 
 
-def test_messages_survive():
+def test_messages_survive() -> None:
     submit = wire.Submit("k", [1, 2], SamplingParams(max_tokens=3, bad_token_ids=(4,)))
     events = [wire.Tokens("k", [1], None), wire.Failed("k", "INTERNAL", "m", ""), wire.Lost("c")]
     for message, decode in ((submit, wire.decode_command), (events, wire.decode_events)):
@@ -78,7 +78,7 @@ def test_messages_survive():
         assert len(data) == wire.LENGTH.size + length
 
 
-def test_greedy_sends_no_filters():
+def test_greedy_sends_no_filters() -> None:
     greedy = sampling_arguments(
         SamplingParams(max_tokens=5, temperature=0.0), prompt_tokens=9, max_tokens=5, pad_id=0
     )
@@ -101,7 +101,7 @@ def test_greedy_sends_no_filters():
         ({"repetition_penalty": 1.2, "presence_penalty": 0.5}, 9),
     ],
 )
-def test_presence_and_frequency_leave_the_prompt_out(penalties, ignored):
+def test_presence_and_frequency_leave_the_prompt_out(penalties, ignored) -> None:
     """``prompt_ignore_length`` does not concern the repetition penalty."""
     arguments = sampling_arguments(
         SamplingParams(max_tokens=5, **penalties), prompt_tokens=9, max_tokens=3, pad_id=0,
@@ -111,7 +111,7 @@ def test_presence_and_frequency_leave_the_prompt_out(penalties, ignored):
     assert {name: arguments[name] for name in penalties} == penalties
 
 
-def test_features():
+def test_features() -> None:
     assert Features.of({"guided_decoding_backend": "xgrammar"}) == Features(
         True, True, False, False
     )

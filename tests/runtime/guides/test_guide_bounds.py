@@ -51,14 +51,14 @@ def trial(checkpoint):
     return GuideTrial(checkpoint / "tokenizer.json", enforcer="wheel")
 
 
-def test_the_tables_are_long_enough():
+def test_the_tables_are_long_enough() -> None:
     assert len(BOMBS) >= 60
     assert len(HONEST) >= 60
     assert len({bomb.name for bomb in BOMBS}) == len(BOMBS)
 
 
 @pytest.mark.parametrize("bomb", BOMBS, ids=lambda bomb: bomb.name)
-def test_a_bomb_is_refused_by_name(bomb, checkpoint):
+def test_a_bomb_is_refused_by_name(bomb, checkpoint) -> None:
     began = time.thread_time()
     try:
         guided = read(bomb.kind, bomb.text)
@@ -79,7 +79,7 @@ def test_a_bomb_is_refused_by_name(bomb, checkpoint):
 
 @pytest.mark.parametrize("runtime", ["llama_cpp", "tensorrt_llm"])
 @pytest.mark.parametrize(("kind", "name", "text"), HONEST, ids=lambda value: str(value)[:30])
-def test_an_honest_guide_passes(kind, name, text, runtime):
+def test_an_honest_guide_passes(kind, name, text, runtime) -> None:
     """But for what TensorRT-LLM's compiler would drop."""
     dropped = NOT_BY_XGRAMMAR.get(name) if runtime == "tensorrt_llm" else None
     if dropped is None:
@@ -90,7 +90,7 @@ def test_an_honest_guide_passes(kind, name, text, runtime):
 
 
 @pytest.mark.parametrize(("kind", "name", "text"), HONEST, ids=lambda value: str(value)[:30])
-def test_an_honest_guide_compiles(kind, name, text, trial):
+def test_an_honest_guide_compiles(kind, name, text, trial) -> None:
     """Twice, since the first of all pays for warm caches; a third of the limit is plenty."""
     guided = read(kind, text)
     trial.check(guided)
@@ -99,7 +99,7 @@ def test_an_honest_guide_compiles(kind, name, text, trial):
     assert time.thread_time() - began < CPU_S
 
 
-def test_limits_that_cannot_matter_are_taken_out():
+def test_limits_that_cannot_matter_are_taken_out() -> None:
     text = json.dumps({"type": "string", "minLength": 2, "maxLength": 2147483647})
     assert json.loads(read("json_schema", text).guide) == {"type": "string", "minLength": 2}
     text = json.dumps({"type": "string", "maxLength": REACH})
@@ -127,7 +127,7 @@ def parts(depth):
 
 
 @given(parts(4))
-def test_the_size_of_a_regex_is_never_underestimated(made):
+def test_the_size_of_a_regex_is_never_underestimated(made) -> None:
     pattern, size = made
     re.compile(pattern)
     found = expanded_size(pattern)
@@ -135,7 +135,7 @@ def test_the_size_of_a_regex_is_never_underestimated(made):
 
 
 @given(st.text(alphabet='ab(){}[],0123456789\\|*+?^-"#\n:=', max_size=200), st.booleans())
-def test_any_text_has_a_size(text, grammar):
+def test_any_text_has_a_size(text, grammar) -> None:
     assert 0 <= expanded_size(text, grammar=grammar) < 10**30
 
 
@@ -156,7 +156,7 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
-def agrees(schema):
+def agrees(schema) -> None:
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
         expected = True
@@ -172,12 +172,12 @@ def agrees(schema):
 
 @given(st.dictionaries(st.sampled_from(["type", "properties", "items", "anyOf", "$defs", "pattern", "enum",
                                         "required", "patternProperties", "dependencies"]), VALUES, max_size=4))  # fmt: skip
-def test_the_fast_validator_agrees_with_the_slow_one(schema):
+def test_the_fast_validator_agrees_with_the_slow_one(schema) -> None:
     agrees(schema)
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_the_fast_validator_agrees_on_honest_schemas(name):
+def test_the_fast_validator_agrees_on_honest_schemas(name) -> None:
     agrees(SCHEMAS[name])
 
 
@@ -191,5 +191,5 @@ def test_the_fast_validator_agrees_on_honest_schemas(name):
      {"propertyNames": {"pattern": "*"}}, {"format": 5}, {"contains": {"type": 1}}, {"if": 3}, {"allOf": []}],
     ids=str,
 )  # fmt: skip
-def test_the_fast_validator_agrees_on_bad_ones(schema):
+def test_the_fast_validator_agrees_on_bad_ones(schema) -> None:
     agrees(schema)

@@ -58,7 +58,7 @@ def answers(checkpoint):
     return GuideAnswer(checkpoint / "tokenizer.json", enforcer="wheel")
 
 
-def test_the_table_is_long_enough():
+def test_the_table_is_long_enough() -> None:
     assert len(ROWS) >= 300
     families = Counter(family for family, _, _ in ROWS)
     assert len(families) >= 20
@@ -68,7 +68,7 @@ def test_the_table_is_long_enough():
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("number", range(len(ROWS)))
-def test_each_is_enforced_or_refused_by_name(number, runtime, trials):
+def test_each_is_enforced_or_refused_by_name(number, runtime, trials) -> None:
     family, schema, refusals = ROWS[number]
     says = refusals.get("all") or refusals.get(runtime)
     try:
@@ -85,7 +85,7 @@ ENFORCED = [n for n, (_, _, refusals) in enumerate(ROWS) if not set(refusals) & 
 
 
 @pytest.mark.parametrize("number", ENFORCED)
-def test_what_comes_out_is_valid(number, matcher_of, table):
+def test_what_comes_out_is_valid(number, matcher_of, table) -> None:
     """No silent pass: random tokens, as many as the guide allows, are a valid answer."""
     family, schema, _ = ROWS[number]
     guided = read("json_schema", json.dumps(schema), "llama")
@@ -103,7 +103,7 @@ FORMATS = ("date", "time", "date-time", "duration", "email", "hostname", "ipv4",
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_our_patterns_are_within_the_formats(name, matcher_of, table):
+def test_our_patterns_are_within_the_formats(name, matcher_of, table) -> None:
     """As another validator reads the standards."""
     validator = Draft202012Validator({"format": name}, validate_formats=True)
     guided = read("json_schema", json.dumps({"type": "string", "format": name}), "llama")
@@ -120,13 +120,13 @@ BAD = {"date": "2023-02-29", "uri": "//no.scheme", "ipv6": "1::2::3", "duration"
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_patterns_of_formats(name):
+def test_patterns_of_formats(name) -> None:
     assert re.search(PATTERNS[name], GOOD[name])
     assert not re.search(PATTERNS[name], BAD[name])
 
 
 @pytest.mark.parametrize(("kind", "text"), [("regex", r) for r in REGEXES] + [("grammar", g) for g in GRAMMARS])  # fmt: skip
-def test_other_guides_are_kept(kind, text, matcher_of, answers, table, trials):
+def test_other_guides_are_kept(kind, text, matcher_of, answers, table, trials) -> None:
     guided = read(kind, text, "llama")
     trials["llama"].check(guided)
     for seed in range(WALKS):
@@ -144,7 +144,7 @@ PROSE = b"I am sorry, I cannot do that."
 
 
 @pytest.mark.parametrize(("kind", "name", "text"), [h for h in HONEST if h[1] not in ("anything", "sentence", "unicode")])  # fmt: skip
-def test_prose_is_no_answer(kind, name, text, answers):
+def test_prose_is_no_answer(kind, name, text, answers) -> None:
     guided = read(kind, text, "llama")
     assert answers.problem(guided, PROSE, complete=True)
     assert answers.problem(guided, PROSE, complete=False)
@@ -164,17 +164,17 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("schema", "answer", "says"), WRONG)
-def test_what_is_said_of_a_wrong_answer(schema, answer, says, answers):
+def test_what_is_said_of_a_wrong_answer(schema, answer, says, answers) -> None:
     assert says in answers.problem(read("json_schema", schema, "llama"), answer, complete=True)
 
 
-def test_numbers_beyond_a_double_are_numbers(answers):
+def test_numbers_beyond_a_double_are_numbers(answers) -> None:
     guided = read("json_schema", '{"type": "array", "items": {"type": "number"}}', "llama")
     numbers = b"[1e999, -1e999, " + b"9" * 6000 + b", 1e-999]"
     assert not answers.problem(guided, numbers, complete=True)
 
 
-def test_another_runtimes_white_space_is_no_fault(checkpoint):
+def test_another_runtimes_white_space_is_no_fault(checkpoint) -> None:
     answers = GuideAnswer(checkpoint / "tokenizer.json", enforcer="package")
     guided = GuidedDecoding("json_schema", '{"type": "object"}')
     assert not answers.problem(guided, b'{\n  "a" :1}', complete=True)
@@ -197,7 +197,7 @@ def test_another_runtimes_white_space_is_no_fault(checkpoint):
 )  # fmt: skip
 def test_without_byte_tokens_characters_are_refused_by_name(
     kind, text, refused, checkpoint, monkeypatch
-):
+) -> None:
     monkeypatch.setattr("gemma4_runtime.guides.wheel_tokens.can_replace", lambda: False)
     tried = trial.GuideTrial(checkpoint / "tokenizer.json", enforcer="wheel")
     if not refused:
@@ -208,7 +208,7 @@ def test_without_byte_tokens_characters_are_refused_by_name(
     assert refused in caught.value.message
 
 
-def test_without_byte_tokens_none_is_allowed(checkpoint, table, monkeypatch):
+def test_without_byte_tokens_none_is_allowed(checkpoint, table, monkeypatch) -> None:
     monkeypatch.setattr("gemma4_runtime.guides.wheel_tokens.can_replace", lambda: False)
     made = matchers.matchers_of(checkpoint / "tokenizer.json", enforcer="wheel")
     guided = read("json_schema", '{"type": "string"}', "llama")
@@ -225,7 +225,7 @@ def test_without_byte_tokens_none_is_allowed(checkpoint, table, monkeypatch):
 
 
 @given(st.text(max_size=12), st.sampled_from(["const", "enum", "key"]))
-def test_any_text_can_be_asked_for(text, how):
+def test_any_text_can_be_asked_for(text, how) -> None:
     """Constants of any characters come out as they are."""
     schema = {"const": text} if how == "const" else {"enum": [text]}
     if how == "key":

@@ -51,7 +51,7 @@ def inputs(*chat, guide="json", **given):
     ],
 )
 @pytest.mark.parametrize("chat", [(), LOOP], ids=["question", "tool result"])
-def test_chats(preparer, chat, given, expected):
+def test_chats(preparer, chat, given, expected) -> None:
     request = prepare(preparer, inputs(*chat, **given))
     assert request.sampling.prelude == expected
     assert request.sampling.guided is not None and request.parse_tools
@@ -73,12 +73,12 @@ def test_chats(preparer, chat, given, expected):
         ),
     ],
 )  # fmt: skip
-def test_prompts_that_the_caller_rendered(preparer, prompt, thought):
+def test_prompts_that_the_caller_rendered(preparer, prompt, thought) -> None:
     given = {"text_input": ("BYTES", [prompt]), "guided_decoding_guide_type": ("BYTES", ["json"])}
     assert prepare(preparer, given).sampling.prelude == thought
 
 
 @pytest.mark.parametrize(("given", "one"), [({}, False), ({"parallel_tool_calls": True}, False),
                                             ({"parallel_tool_calls": False}, True)])  # fmt: skip
-def test_one_call(preparer, given, one):
+def test_one_call(preparer, given, one) -> None:
     assert prepare(preparer, inputs(tools=TOOLS, guide=None, **given)).one_call == one

@@ -68,7 +68,7 @@ def accepts(made, ids):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("prelude", PRELUDES)
-def test_which_answers_fit(matcher, encode, form, prelude):
+def test_which_answers_fit(matcher, encode, form, prelude) -> None:
     guided, texts = GuidedDecoding(*FORMS[form][:2]), FORMS[form][2:]
     for kind, text in ANSWERS(*texts):
         expected = fits(kind, prelude.thought, tools=bool(prelude.tools), loose=False)
@@ -76,7 +76,7 @@ def test_which_answers_fit(matcher, encode, form, prelude):
         assert bool(accepts(made, encode(text))) == expected, (kind, text)
 
 
-def test_no_marker_stands_in_free_text(matcher, encode, table):
+def test_no_marker_stands_in_free_text(matcher, encode, table) -> None:
     """Not in a thought, not in an argument, not in a guided string."""
     guided = GuidedDecoding("json_schema", json.dumps(SCHEMA))
     for begun, end in (
@@ -92,19 +92,19 @@ def test_no_marker_stands_in_free_text(matcher, encode, table):
         assert len(allowed) > 3000
 
 
-def test_a_grammar_that_cannot_be_used_is_no_answer(table):
+def test_a_grammar_that_cannot_be_used_is_no_answer(table) -> None:
     with pytest.raises(RequestError, match="the grammar of the answer"):
         turn_grammar("%llguidance {}\nstart: nowhere", Prelude("may"), TurnTokens.of(table))
 
 
 @pytest.mark.parametrize("name", ["a", "a.b", "x-y", "_", "9", "A" * 64, ".."])
-def test_every_name_of_a_tool(matcher, encode, name):
+def test_every_name_of_a_tool(matcher, encode, name) -> None:
     made = matcher(GuidedDecoding("json"), Prelude("none", (name, "other")))
     assert made.consume_tokens(encode(f"<|tool_call>call:{name}{{}}<tool_call|>"))
     assert made.is_accepting()
 
 
-def test_a_long_thought_costs_the_same_each_token(matcher):
+def test_a_long_thought_costs_the_same_each_token(matcher) -> None:
     made = matcher(GuidedDecoding("json"), Prelude("may", ()))
     made.consume_token(100)
     for token in range(20_000):
@@ -114,7 +114,7 @@ def test_a_long_thought_costs_the_same_each_token(matcher):
 
 
 @pytest.mark.parametrize(("kind", "name", "text"), HONEST, ids=[name for _, name, _ in HONEST])
-def test_the_form_is_what_it_is_alone(matcher, kind, name, text):
+def test_the_form_is_what_it_is_alone(matcher, kind, name, text) -> None:
     """The same tokens are allowed at every step. At the first there are calls and thoughts too, and
     all spellings of a forced beginning: alone, llguidance allows only the tokenizer's own."""
     limits = Limits(max_prompt_tokens=2047, max_total_tokens=2048)
@@ -171,7 +171,7 @@ def read(ids, prelude, table, chunk):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("prelude", PRELUDES)
-def test_random_answers_are_calls_or_the_form(matcher, table, encode, form, prelude):
+def test_random_answers_are_calls_or_the_form(matcher, table, encode, form, prelude) -> None:
     guided = GuidedDecoding(*FORMS[form][:2])
     rng = random.Random(f"{form}{prelude}")
     ends = {49, 50, 52, 101, *EOS, *encode("}"), *encode('"'), *encode("}}"), *encode("{}")}
@@ -197,7 +197,7 @@ def test_random_answers_are_calls_or_the_form(matcher, table, encode, form, prel
     assert seen == ({"calls", "form"} if prelude.tools else {"form"})
 
 
-def check(guided, text):
+def check(guided, text) -> None:
     if guided.kind == "regex":
         assert re.fullmatch(guided.guide, text)
     elif guided.kind == "grammar":

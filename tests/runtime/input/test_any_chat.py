@@ -149,13 +149,13 @@ def outcome(made):
         return None
 
 
-def test_any_history(preparer):
+def test_any_history(preparer) -> None:
     guard = preparer._tokenizer.guard
     seen: Counter[bool] = Counter()
 
     @settings(max_examples=400)
     @given(history=HISTORIES, thinking=st.booleans())
-    def check(history, thinking):
+    def check(history, thinking) -> None:
         messages = outcome(lambda: parse_messages(json.dumps(history), LIMITS, guard))
         seen[bool(messages)] += 1
         for template in TEMPLATES if messages else ():
@@ -165,13 +165,13 @@ def test_any_history(preparer):
     assert min(seen[True], seen[False]) > 40, seen
 
 
-def test_any_tools(preparer):
+def test_any_tools(preparer) -> None:
     guard = preparer._tokenizer.guard
     seen: Counter[bool] = Counter()
 
     @settings(max_examples=400)
     @given(tools=TOOLS)
-    def check(tools):
+    def check(tools) -> None:
         declared = outcome(lambda: parse_tools(json.dumps(tools), LIMITS, guard))
         seen[bool(declared)] += 1
         for template in TEMPLATES if declared else ():
@@ -183,7 +183,7 @@ def test_any_tools(preparer):
     assert min(seen[True], seen[False]) > 40, seen
 
 
-def _is_prompt(preparer, rendered, messages):
+def _is_prompt(preparer, rendered, messages) -> None:
     """It ends in an open turn of the model, and only the template wrote control tokens."""
     assert rendered.rfind("<|turn>model\n") > rendered.rfind("<turn|>")
     answers = sum(message["role"] == "tool" for message in messages)

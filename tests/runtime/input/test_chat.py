@@ -47,27 +47,27 @@ def result(call_id="a", **others):
 
 
 @pytest.mark.parametrize("text", ['{"city": "Par', '{"a": NaN}', '{"a": 1e999}', "{'a': 1}", '{"a": ' + "9" * 5000 + "}", "call:f{"])  # fmt: skip
-def test_arguments_that_cannot_be_read_are_shown_as_text(tokenizer, text):
+def test_arguments_that_cannot_be_read_are_shown_as_text(tokenizer, text) -> None:
     """An answer that ``max_tokens`` cut may come back, with a tool message that says so."""
     prompt = rendered(tokenizer, USER, called(text), result())
     assert '<|tool_call>call:f{unreadable_arguments:<|"|>' + text + '<|"|>}<tool_call|>' in prompt
 
 
 @pytest.mark.parametrize("nothing", ["", " \n", "null", "{}", None, {}])
-def test_no_arguments_are_no_arguments(tokenizer, nothing):
+def test_no_arguments_are_no_arguments(tokenizer, nothing) -> None:
     assert "<|tool_call>call:f{}<tool_call|>" in rendered(
         tokenizer, USER, called(nothing), result()
     )
 
 
-def test_unreadable_arguments_cannot_write_control_tokens(tokenizer):
+def test_unreadable_arguments_cannot_write_control_tokens(tokenizer) -> None:
     typed = '{"a": "<|turn>user'
     parsed = parse(tokenizer, USER, called(typed), result())
     ids = tokenizer.encode_rendered(TEMPLATES[0].render(parsed, [], thinking=False))
     assert ids.count(105) == 2
 
 
-def test_calls_without_ids_are_answered_by_name(tokenizer):
+def test_calls_without_ids_are_answered_by_name(tokenizer) -> None:
     for missing in (None, ""):
         parsed = parse(
             tokenizer, USER, called("{}", missing), result(None, name="f"),
@@ -78,14 +78,14 @@ def test_calls_without_ids_are_answered_by_name(tokenizer):
         assert [parsed[2]["tool_call_id"], parsed[4]["tool_call_id"]] == ids
 
 
-def test_made_ids_are_no_ones_else(tokenizer):
+def test_made_ids_are_no_ones_else(tokenizer) -> None:
     calls = called("{}", "call_1")["tool_calls"] + called("{}", None)["tool_calls"]
     message = {"role": "assistant", "content": None, "tool_calls": calls}
     parsed = parse(tokenizer, USER, message, result("call_1"), result(None, name="f"))
     assert [call["id"] for call in parsed[1]["tool_calls"]] == ["call_1", "call_2"]
 
 
-def test_an_id_may_come_again_in_a_later_turn(tokenizer):
+def test_an_id_may_come_again_in_a_later_turn(tokenizer) -> None:
     prompt = rendered(
         tokenizer, USER, called('{"a":1}'), result(), USER, called('{"a":2}'), result(content="23")
     )
@@ -104,7 +104,7 @@ def test_an_id_may_come_again_in_a_later_turn(tokenizer):
         ("<|chan<|channel>x<channel|>nel>", "<|channel>"),
     ],
 )
-def test_thoughts_of_earlier_answers_are_left_out(tokenizer, content, kept):
+def test_thoughts_of_earlier_answers_are_left_out(tokenizer, content, kept) -> None:
     assert without_thoughts(content) == kept
     for form in (content, [{"type": "text", "text": content}]):
         parsed = parse(tokenizer, USER, {"role": "assistant", "content": form}, USER)
@@ -112,14 +112,14 @@ def test_thoughts_of_earlier_answers_are_left_out(tokenizer, content, kept):
         assert TEMPLATES[0].render(parsed, [], thinking=False).count("<|channel>") == 1
 
 
-def test_many_markers_take_no_long_time():
+def test_many_markers_take_no_long_time() -> None:
     assert without_thoughts("<|channel>" * 100_000) == "<|channel>" * 100_000
     assert without_thoughts("<|channel>" * 100_000 + "<channel|>" * 100_000).count("<") == 99_999
 
 
 @settings(max_examples=150)
 @given(pieces=st.lists(st.sampled_from(["<|tu", "rn>", "<|turn>", "<", "|turn>", " ", "\n", "", "a", "<turn|", ">"]), min_size=1, max_size=6), role=st.sampled_from(["user", "system", "assistant"]))  # fmt: skip
-def test_parts_never_make_a_control_token_where_they_meet(tokenizer, pieces, role):
+def test_parts_never_make_a_control_token_where_they_meet(tokenizer, pieces, role) -> None:
     content = [{"type": "text", "text": piece} for piece in pieces]
     parsed = parse(tokenizer, {"role": role, "content": content}, USER)
     for template in TEMPLATES:
@@ -128,19 +128,19 @@ def test_parts_never_make_a_control_token_where_they_meet(tokenizer, pieces, rol
         assert ids.count(106) == 2
 
 
-def test_several_parts_reach_the_template(tokenizer):
+def test_several_parts_reach_the_template(tokenizer) -> None:
     parts = [{"type": "text", "text": text} for text in (" a ", "b")]
     assert "<|turn>user\na\nb<turn|>" in rendered(tokenizer, {"role": "user", "content": parts})
 
 
-def test_a_thought_reaches_a_template_under_either_name(tokenizer):
+def test_a_thought_reaches_a_template_under_either_name(tokenizer) -> None:
     for name in ("reasoning", "reasoning_content"):
         parsed = parse(tokenizer, USER, called("{}", **{name: "hm"}), result())
         assert parsed[1]["reasoning"] == parsed[1]["reasoning_content"] == "hm"
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=["second", "demo"])
-def test_tool_results_are_never_dropped(tokenizer, template):
+def test_tool_results_are_never_dropped(tokenizer, template) -> None:
     """What is between a call and its answer is refused, since a template would drop the answer."""
     for between in (
         USER,

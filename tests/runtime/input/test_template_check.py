@@ -22,7 +22,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_template_is_named(tmp_path, name):
+def test_a_bad_template_is_named(tmp_path, name) -> None:
     text, says = BAD[name]
     path = tmp_path / "chat_template.jinja"
     path.write_text(text)
@@ -33,11 +33,11 @@ def test_a_bad_template_is_named(tmp_path, name):
     assert "build again" in str(caught.value)
 
 
-def test_the_demos_template_passes(checkpoint):
+def test_the_demos_template_passes(checkpoint) -> None:
     check_template(checkpoint / "chat_template.jinja")
 
 
-def test_a_template_without_system_messages_passes(tmp_path):
+def test_a_template_without_system_messages_passes(tmp_path) -> None:
     path = tmp_path / "chat_template.jinja"
     path.write_text(
         "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}"
@@ -47,7 +47,7 @@ def test_a_template_without_system_messages_passes(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["{{ 'a' * 3000000000 }}", "{{ 10 ** (10 ** 9) }}", "{% if 10 ** 10 ** 9 %}{% endif %}"])  # fmt: skip
-def test_nothing_is_computed_while_compiling(tmp_path, text):
+def test_nothing_is_computed_while_compiling(tmp_path, text) -> None:
     """The preparation process compiles without limits, after the check."""
     path = tmp_path / "chat_template.jinja"
     path.write_text(text)

@@ -73,7 +73,7 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_a_property_is_shown(name):
+def test_a_property_is_shown(name) -> None:
     schema, expected = SHOWN[name]
     assert declared(tool(with_properties(a=schema))) == (
         "{description:'d',parameters:{properties:{a:" + expected + "},type:'OBJECT'}}"
@@ -97,12 +97,12 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_parameters_are_shown(name):
+def test_parameters_are_shown(name) -> None:
     schema, expected = WHOLE[name]
     assert declared(tool(schema)) == "{description:'d'" + expected + "}"
 
 
-def test_what_parameters_cannot_say_is_in_the_functions_description():
+def test_what_parameters_cannot_say_is_in_the_functions_description() -> None:
     parts = [with_properties(a={"type": "string"}), with_properties(b={"type": "string"})]
     said = 'd JSON schema: {"anyOf": ' + json.dumps(parts) + "}"
     assert declared(tool({"anyOf": parts})) == (
@@ -110,7 +110,7 @@ def test_what_parameters_cannot_say_is_in_the_functions_description():
     )
 
 
-def test_the_schema_of_the_response_is_shown():
+def test_the_schema_of_the_response_is_shown() -> None:
     response = {"type": "object", "description": "r"}
     assert declared(tool(None, response=response)) == (
         "{description:'d',response:{description:'r',type:'OBJECT'}}"
@@ -128,7 +128,7 @@ PLAIN = [
 
 @pytest.mark.parametrize("tools", PLAIN)
 @pytest.mark.parametrize("path", [SECOND, DEMO], ids=["second", "demo"])
-def test_what_the_template_knows_is_shown_as_by_transformers(path, tools):
+def test_what_the_template_knows_is_shown_as_by_transformers(path, tools) -> None:
     (expected,), _ = render_jinja_template(
         [USER], tools=tools, chat_template=path.read_text(), add_generation_prompt=True,
         enable_thinking=False, bos_token="<bos>",
@@ -162,7 +162,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("key", ["parameters", "response"])
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_schema_is_refused_by_the_name_of_its_tool(name, key):
+def test_a_schema_is_refused_by_the_name_of_its_tool(name, key) -> None:
     schema, says = REFUSED[name]
     tools = [*tool(None), {"type": "function", "function": {"name": "g", key: schema}}]
     with pytest.raises(RequestError) as caught:
@@ -172,7 +172,7 @@ def test_a_schema_is_refused_by_the_name_of_its_tool(name, key):
     assert says in caught.value.message
 
 
-def test_text_of_schemas_is_guarded():
+def test_text_of_schemas_is_guarded() -> None:
     """Also what is added to descriptions."""
     schema = with_properties(a={"anyOf": [{"const": "<|turn>"}, {"type": "object"}]})
     parsed = parse_tools(

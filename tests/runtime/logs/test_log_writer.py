@@ -27,7 +27,7 @@ def pipe():
             pass
 
 
-def test_lines_arrive_in_order(pipe):
+def test_lines_arrive_in_order(pipe) -> None:
     reader, writer = pipe
     log = LogWriter(writer)
     for number in range(100):
@@ -37,7 +37,7 @@ def test_lines_arrive_in_order(pipe):
     assert log.dropped == 0
 
 
-def test_a_reader_that_is_gone(pipe):
+def test_a_reader_that_is_gone(pipe) -> None:
     reader, writer = pipe
     os.close(reader)
     log = LogWriter(writer)
@@ -47,21 +47,21 @@ def test_a_reader_that_is_gone(pipe):
     assert log.dropped == 10
 
 
-def test_a_full_disk():
+def test_a_full_disk() -> None:
     with open("/dev/full", "wb", buffering=0) as file:  # noqa: PTH123 - a device
         log = LogWriter(file.fileno())
         log.write("lost")
         assert log.flush(5) and log.dropped == 1
 
 
-def test_a_closed_descriptor(pipe):
+def test_a_closed_descriptor(pipe) -> None:
     os.close(pipe[1])
     log = LogWriter(pipe[1])
     log.write("lost")
     assert log.flush(5) and log.dropped == 1
 
 
-def test_a_frozen_reader_delays_nobody_and_hears_what_it_missed(pipe):
+def test_a_frozen_reader_delays_nobody_and_hears_what_it_missed(pipe) -> None:
     reader, writer = pipe
     log = LogWriter(writer, most_bytes=100_000)
     started = time.monotonic()
@@ -73,7 +73,7 @@ def test_a_frozen_reader_delays_nobody_and_hears_what_it_missed(pipe):
 
     seen = bytearray()
 
-    def read():
+    def read() -> None:
         while data := os.read(reader, 1 << 16):
             seen.extend(data)
 
@@ -90,7 +90,7 @@ def test_a_frozen_reader_delays_nobody_and_hears_what_it_missed(pipe):
     assert seen.endswith(b"after\n")
 
 
-def test_a_descriptor_that_does_not_block(pipe):
+def test_a_descriptor_that_does_not_block(pipe) -> None:
     reader, writer = pipe
     os.set_blocking(writer, False)
     log = LogWriter(writer)
@@ -120,7 +120,7 @@ os.write(1, b"went on")
               "r, w = os.pipe(); os.dup2(w, 2)", "r, w = os.pipe(); os.dup2(w, 2); os.close(r)"],
     ids=["fine", "closed", "full", "frozen", "gone"],
 )  # fmt: skip
-def test_events_never_raise_and_never_block(setup):
+def test_events_never_raise_and_never_block(setup) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", CODE.format(setup=setup)], capture_output=True, timeout=60
     )

@@ -55,7 +55,7 @@ def answer(checkpoint, table):
         ("a <|think|> b", "", "a  b"),
     ],
 )
-def test_thoughts(answer, raw, reasoning, content):
+def test_thoughts(answer, raw, reasoning, content) -> None:
     got = answer(raw)
     assert (got.reasoning_output, got.text_output) == (reasoning, content)
 
@@ -81,7 +81,7 @@ Q = '<|"|>'
         ("call:f{a:-1e999,b:1e5}", "f", {"a": "-1e999", "b": 1e5}),
     ],
 )
-def test_tool_calls(answer, raw, name, arguments):
+def test_tool_calls(answer, raw, name, arguments) -> None:
     got = answer(f"<|tool_call>{raw}<tool_call|><|tool_response>")
     (call,) = json.loads(got.tool_calls)
     assert call["function"]["name"] == name
@@ -90,7 +90,7 @@ def test_tool_calls(answer, raw, name, arguments):
     assert got.text_output == ""
 
 
-def test_parallel_calls_have_their_own_ids(answer):
+def test_parallel_calls_have_their_own_ids(answer) -> None:
     got = answer(
         "<|tool_call>call:f{a:1}<tool_call|><|tool_call>call:f{a:2}<tool_call|><|tool_response>"
     )
@@ -110,33 +110,33 @@ def test_parallel_calls_have_their_own_ids(answer):
         "call:f{a:1 b:" + "[" * 200,
     ],
 )
-def test_a_malformed_call_is_text(answer, body):
+def test_a_malformed_call_is_text(answer, body) -> None:
     got = answer(f"<|tool_call>{body}<tool_call|>")
     assert got.tool_calls == ""
     assert got.text_output == body.replace(Q, '"')
     assert got.finish_reason == "stop"
 
 
-def test_a_call_cut_by_the_limit_is_nothing(answer):
+def test_a_call_cut_by_the_limit_is_nothing(answer) -> None:
     got = answer("hm <|tool_call>call:f{a:1", reason="length")
     assert (got.text_output, got.tool_calls, got.finish_reason) == ("hm ", "", "length")
 
 
 @pytest.mark.parametrize(("reason", "finish"), [("stop", "tool_calls"), ("length", "length")])
-def test_a_complete_call_without_its_end_marker_is_a_call(answer, reason, finish):
+def test_a_complete_call_without_its_end_marker_is_a_call(answer, reason, finish) -> None:
     got = answer(f"hm <|tool_call>call:f{{a:{Q}x{Q}}}", reason=reason)
     (call,) = json.loads(got.tool_calls)
     assert json.loads(call["function"]["arguments"]) == {"a": "x"}
     assert (got.text_output, got.finish_reason) == ("hm ", finish)
 
 
-def test_an_answer_that_stops_within_a_call_shows_its_text(answer):
+def test_an_answer_that_stops_within_a_call_shows_its_text(answer) -> None:
     got = answer(f"hm <|tool_call>call:f{{a:{Q}x<|tool_response>")
     assert (got.text_output, got.tool_calls, got.finish_reason) == ('hm call:f{a:"x', "", "stop")
 
 
 @pytest.mark.parametrize("begun", ["<|tool_call>", "<|channel>"])
-def test_what_begins_next_ends_a_call(answer, begun):
+def test_what_begins_next_ends_a_call(answer, begun) -> None:
     end = "<tool_call|>" if begun == "<|tool_call>" else ""
     got = answer(f"<|tool_call>call:f{{a:1}}{begun}call:g{{}}{end}")
     names = [call["function"]["name"] for call in json.loads(got.tool_calls)]
@@ -144,18 +144,18 @@ def test_what_begins_next_ends_a_call(answer, begun):
     assert got.text_output == ""
 
 
-def test_a_call_that_cannot_be_read_keeps_its_place(answer):
+def test_a_call_that_cannot_be_read_keeps_its_place(answer) -> None:
     got = answer("a<|tool_call>call:f{a b:<tool_call|>c<|tool_call>call:g{}<tool_call|>d")
     assert got.text_output == "acall:f{a b:cd"
     assert got.finish_reason == "tool_calls"
 
 
-def test_raw_prompts_keep_the_call_as_text(answer):
+def test_raw_prompts_keep_the_call_as_text(answer) -> None:
     got = answer(f"<|tool_call>call:f{{a:{Q}b{Q}}}<tool_call|>", tools=False)
     assert got.text_output == f"<|tool_call>call:f{{a:{Q}b{Q}}}<tool_call|>"
 
 
-def test_typed_quotes_do_not_end_a_string():
+def test_typed_quotes_do_not_end_a_string() -> None:
     typed = '<|"|>'
     assert parse_call(f"call:f{{a:{QUOTE}{typed}{QUOTE}}}", closed=True) == (
         "f",
@@ -165,7 +165,7 @@ def test_typed_quotes_do_not_end_a_string():
 
 @pytest.mark.parametrize("digits", [18, 20, 4299, 4301, 100_000])
 @pytest.mark.parametrize("where", ["{{a:{}}}", "{{a:[-{}]}}", "{{a:{{b:{}}}}}"])
-def test_a_number_keeps_its_digits(digits, where):
+def test_a_number_keeps_its_digits(digits, where) -> None:
     """Python refuses to read integers of more than 4,300 digits, msgpack those beyond 64 bits."""
     number = "9" * digits
     name, arguments = parse_call("call:f" + where.format(number), closed=True)
@@ -181,7 +181,7 @@ MARKERS = re.compile(r"<\|tool_call>|<tool_call\|>|<\|channel>|<channel\|>|<\|\"
 
 
 @given(st.data())
-def test_any_ids_give_chunks_that_can_be_sent(table, data):
+def test_any_ids_give_chunks_that_can_be_sent(table, data) -> None:
     """Whatever a model samples, no id raises, no marker is text, and each chunk travels."""
     control = table.control
     marks = [control.call_open, control.call_close, control.quote, control.think_open]
@@ -207,7 +207,7 @@ def test_any_ids_give_chunks_that_can_be_sent(table, data):
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 100])
-def test_an_answer_of_one_call_ends_after_it(checkpoint, table, chunk):
+def test_an_answer_of_one_call_ends_after_it(checkpoint, table, chunk) -> None:
     """And what comes after it, a second call or text, is nobody's."""
     first = "<|tool_call>call:f{a:1}<tool_call|>"
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))

@@ -64,7 +64,7 @@ def token_ids(table: TokenTable):
 
 @settings(max_examples=400)
 @given(data=st.data())
-def test_pieces_are_the_whole(table, data):
+def test_pieces_are_the_whole(table, data) -> None:
     ids = data.draw(token_ids(table))
     cuts = data.draw(st.lists(st.integers(0, len(ids)), max_size=12))
     tools = data.draw(st.booleans())
@@ -80,7 +80,7 @@ def test_pieces_are_the_whole(table, data):
 
 @settings(max_examples=300)
 @given(data=st.data())
-def test_plain_bytes_decode_as_a_whole(table, data):
+def test_plain_bytes_decode_as_a_whole(table, data) -> None:
     """Malformed runs too: one U+FFFD for each maximal invalid part, as the whole would have."""
     plain = [i for i in range(len(table.pieces)) if i not in table.special]
     ids = data.draw(
@@ -99,7 +99,7 @@ def test_plain_bytes_decode_as_a_whole(table, data):
 @settings(max_examples=200)
 @given(text=st.text(max_size=60))
 @example("👨‍👩‍👧 cafe\u0301 สวัสดี \n\n  龙")
-def test_text_equals_the_tokenizers_own_decode(checkpoint, table, text):
+def test_text_equals_the_tokenizers_own_decode(checkpoint, table, text) -> None:
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
     ids = [i for i in tokenizer.encode(text).ids if i not in table.special]
     got = joined(run(make_request(), table, ids, range(len(ids))))[0]
@@ -115,7 +115,7 @@ def test_text_equals_the_tokenizers_own_decode(checkpoint, table, text):
         st.sampled_from(["STOP", "ab", "aba", "é", "龙龙", "b a", "OPS"]), min_size=1, max_size=3
     ),
 )
-def test_stop_strings_never_leak(checkpoint, table, pieces, stops):
+def test_stop_strings_never_leak(checkpoint, table, pieces, stops) -> None:
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
     ids = tokenizer.encode("".join(pieces)).ids
     whole = "".join(pieces)
@@ -130,7 +130,7 @@ def test_stop_strings_never_leak(checkpoint, table, pieces, stops):
     assert chunks[-1].finish_reason == "stop"
 
 
-def test_holds_back_no_more_than_needed(checkpoint, table):
+def test_holds_back_no_more_than_needed(checkpoint, table) -> None:
     """After each token the client has all but what may still become a stop string."""
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
     whole, stop = "xxSTxSTOxxSTOPyy", "STOP"
@@ -153,7 +153,7 @@ def test_holds_back_no_more_than_needed(checkpoint, table):
 @example(b"\xf0\x9f\x98", b"\x80")
 @example(b"\xed\xa0", b"\x80")
 @example(b"\xe0\x80", b"a")
-def test_unfinished_tail_is_what_a_decoder_holds(head, tail):
+def test_unfinished_tail_is_what_a_decoder_holds(head, tail) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     decoder.decode(head)
     held = unfinished_tail(head)

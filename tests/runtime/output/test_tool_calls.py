@@ -13,6 +13,7 @@ from gemma4_runtime.output.call_values import MOST_VALUES
 from gemma4_runtime.output.tool_calls import CallBody, MalformedCallError, parse_call
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typing import Never
 
 DOCS = Path(__file__).parents[3] / "docs" / "serving.md"
 
@@ -30,13 +31,13 @@ def read(written: str, *, closed: bool = True) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(("written", "arguments"), rows("repaired"))
-def test_what_has_one_reading_is_read(written, arguments):
+def test_what_has_one_reading_is_read(written, arguments) -> None:
     name, found = read(written)
     assert (name, json.loads(found)) == ("f", json.loads(arguments))
 
 
 @pytest.mark.parametrize("written", [row[0] for row in rows("refused")])
-def test_what_has_two_readings_is_not_read(written):
+def test_what_has_two_readings_is_not_read(written) -> None:
     with pytest.raises(MalformedCallError):
         read(written)
 
@@ -53,13 +54,13 @@ def test_what_has_two_readings_is_not_read(written):
         "call:f{a:1}call:g{}", "call:f(a:1)", 'call:f{a:[x, y<|"|> ]}', 'call:f{a:[x, y"]}', 'call:f{a:x,<|"|>,b:1}',
     ],
 )  # fmt: skip
-def test_garbage_is_not_read(written):
+def test_garbage_is_not_read(written) -> None:
     with pytest.raises(MalformedCallError):
         read(written)
 
 
 @pytest.mark.parametrize("written", ["call:f{a:1", "call:f{{a:1}", "call:f{a:{b:1}"])
-def test_without_its_end_marker_a_call_must_be_complete(written):
+def test_without_its_end_marker_a_call_must_be_complete(written) -> None:
     with pytest.raises(MalformedCallError):
         read(written, closed=False)
     assert read("call:f{a:1}", closed=False) == ("f", '{"a": 1}')
@@ -78,7 +79,7 @@ def test_without_its_end_marker_a_call_must_be_complete(written):
         "é, 龙"[:1],
     ],
 )
-def test_bare_text_stays_as_it_is(text):
+def test_bare_text_stays_as_it_is(text) -> None:
     assert json.loads(read(f"call:f{{a:{text},b:[{text}]}}")[1]) == {"a": text, "b": [text]}
 
 
@@ -90,7 +91,7 @@ def test_bare_text_stays_as_it_is(text):
     max_leaves=12,
 ))  # fmt: skip
 @pytest.mark.parametrize("form", ["tokens", "json", "python"])
-def test_every_value_comes_back(form, value):
+def test_every_value_comes_back(form, value) -> None:
     """In the model's form, as JSON and as Python writes it."""
     written = {"tokens": own_form, "json": json.dumps, "python": repr}[form]({"v": value})
     if form == "python" and "\\" in written:
@@ -115,13 +116,13 @@ PIECES = [*"{}[],:='\"\\ ax15-.n", QUOTE, "call:", "f", "True", "null", "1e999",
 
 @settings(max_examples=600)
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join), st.booleans(), st.booleans())
-def test_any_text_is_valid_json_or_refused(text, prefix, closed):
+def test_any_text_is_valid_json_or_refused(text, prefix, closed) -> None:
     try:
         name, arguments = parse_call("call:f{" * prefix + text, closed=closed)
     except MalformedCallError:
         return
 
-    def refuse(word):
+    def refuse(word) -> Never:
         raise AssertionError(word)
 
     assert name and QUOTE not in arguments
@@ -135,7 +136,7 @@ def test_any_text_is_valid_json_or_refused(text, prefix, closed):
      "call:", "a: \t", "1 ", "a.b "],
 )  # fmt: skip
 @pytest.mark.parametrize("head", ["", "call:f{", "call:f{a:["])
-def test_a_megabyte_of_garbage_takes_linear_time(head, unit):
+def test_a_megabyte_of_garbage_takes_linear_time(head, unit) -> None:
     """3.3 s is the worst that was seen (2 busy cores); a quadratic reader takes minutes."""
     start = time.process_time()
     try:
@@ -149,7 +150,7 @@ def test_a_megabyte_of_garbage_takes_linear_time(head, unit):
     ("unit", "end"),
     [("a:1,", "}"), ("a:[1],", "}"), ("[1,", ""), (r"\,e", "]}"), (f"{QUOTE}{QUOTE},", "]}")],
 )  # fmt: skip
-def test_a_call_has_a_bounded_number_of_values(unit, end):
+def test_a_call_has_a_bounded_number_of_values(unit, end) -> None:
     """One of 128 KiB took the thread that all streams share half a second."""
     head = "call:f{" + ("" if end == "}" else "b:[")
 
@@ -168,14 +169,14 @@ def test_a_call_has_a_bounded_number_of_values(unit, end):
     assert many < 5 * few + 0.05
 
 
-def test_the_most_values_are_read():
+def test_the_most_values_are_read() -> None:
     items = ",".join("1" for _ in range(MOST_VALUES - 1))
     assert parse_call(f"call:f{{a:[{items}]}}", closed=True)[0] == "f"
     with pytest.raises(MalformedCallError, match="values"):
         parse_call(f"call:f{{a:[{items},1]}}", closed=True)
 
 
-def test_text_of_a_call_that_cannot_be_read():
+def test_text_of_a_call_that_cannot_be_read() -> None:
     body = CallBody()
     for number, piece in enumerate((b"call:f{a:", None, b"\xc3", b"\xa9\x00", None, b" b")):
         body.add(piece, number)

@@ -33,11 +33,11 @@ def chat(*messages, **others):
     ],
     ids=lambda case: str(case)[:50],
 )  # fmt: skip
-def test_the_lane_is_chosen_by_size(values, lane):
+def test_the_lane_is_chosen_by_size(values, lane) -> None:
     assert lane_of(values, guide_known=False, most_messages=64) is lane
 
 
-def test_references_count_as_what_they_may_come_to():
+def test_references_count_as_what_they_may_come_to() -> None:
     def lane(refs, ref='"$ref"'):
         return lane_of(chat(USER, tools="{" * 100 + ref * refs), guide_known=False, most_messages=9)
 
@@ -49,12 +49,12 @@ def test_references_count_as_what_they_may_come_to():
         assert lane(10, spelt) is Lane.SHORT
 
 
-def test_a_known_guide_is_no_reason_to_wait():
+def test_a_known_guide_is_no_reason_to_wait() -> None:
     values = chat(USER, guided_decoding_guide_type="regex", guided_decoding_guide="a")
     assert lane_of(values, guide_known=True, most_messages=64) is Lane.AT_ONCE
 
 
-def test_a_slow_template_renders_in_children():
+def test_a_slow_template_renders_in_children() -> None:
     assert lane_of(chat(USER, USER), guide_known=False, most_messages=1) is Lane.SHORT
 
 
@@ -62,7 +62,7 @@ def lanes(**more):
     return Lanes(places={Lane.SHORT: 1, Lane.LONG: 1}, **({"most_waiting": 3} | more))
 
 
-def test_long_ones_never_take_the_place_of_short_ones():
+def test_long_ones_never_take_the_place_of_short_ones() -> None:
     waiting = lanes()
     for number in (1, 2, 3):
         assert waiting.add(number, Lane.LONG)
@@ -73,7 +73,7 @@ def test_long_ones_never_take_the_place_of_short_ones():
     assert waiting.start() == [2]
 
 
-def test_short_ones_use_a_free_place_of_long_ones():
+def test_short_ones_use_a_free_place_of_long_ones() -> None:
     waiting = lanes()
     for number in (1, 2, 3):
         waiting.add(number, Lane.SHORT)
@@ -85,13 +85,13 @@ def test_short_ones_use_a_free_place_of_long_ones():
     assert waiting.start() == [3]
 
 
-def test_a_full_lane_refuses_and_the_other_does_not():
+def test_a_full_lane_refuses_and_the_other_does_not() -> None:
     waiting = lanes()
     assert [waiting.add(number, Lane.LONG) for number in range(4)] == [True, True, True, False]
     assert waiting.add(9, Lane.SHORT)
 
 
-def test_one_that_leaves_the_queue_never_runs():
+def test_one_that_leaves_the_queue_never_runs() -> None:
     waiting = lanes()
     waiting.add(1, Lane.LONG)
     waiting.add(2, Lane.LONG)

@@ -89,7 +89,7 @@ def children(owner):
     return psutil.Process(owner.pid).children()
 
 
-def until(true, within=5.0):
+def until(true, within=5.0) -> None:
     end = time.monotonic() + within
     while not true():
         assert time.monotonic() < end, "not in time"
@@ -99,7 +99,7 @@ def until(true, within=5.0):
 @pytest.mark.parametrize(
     "text", ["Hi", "long " * 3500, "日本 " * 1000], ids=["short", "long", "cjk"]
 )
-def test_the_request_is_that_of_the_preparer(client, folder, text):
+def test_the_request_is_that_of_the_preparer(client, folder, text) -> None:
     preparer = preparer_of(folder, read_manifest(folder))
     values = {"messages": user(text), "max_tokens": 5, "timeout_ms": 60_000}
     made = decode_request(answer(client, values))
@@ -109,13 +109,13 @@ def test_the_request_is_that_of_the_preparer(client, folder, text):
 
 
 @pytest.mark.parametrize("text", ["Hi", "Hi" + " " * 30_000])
-def test_refusals_are_the_same_everywhere(client, text):
+def test_refusals_are_the_same_everywhere(client, text) -> None:
     with pytest.raises(RequestError, match="max_tokens: -1 must be at least 1") as caught:
         answer(client, {"messages": user(text), "max_tokens": -1})
     assert (caught.value.status, caught.value.field) == (Status.INVALID_ARGUMENT, "max_tokens")
 
 
-def test_small_requests_do_not_wait_for_large_ones(client):
+def test_small_requests_do_not_wait_for_large_ones(client) -> None:
     """By ratios: the machine may be busy with other things."""
 
     def one():
@@ -137,7 +137,7 @@ def test_small_requests_do_not_wait_for_large_ones(client):
     assert beside[int(len(beside) * 0.99)] < max(took / 2, 0.05), (took, alone[-3:], beside[-3:])
 
 
-def test_short_ones_do_not_wait_for_long_ones(client):
+def test_short_ones_do_not_wait_for_long_ones(client) -> None:
     large = [ask(client, {"messages": json.dumps(LONG)}) for _ in range(2)]
     answer(client, {"messages": user("Hi" + " " * 20_000)})
     assert large[-1].empty()
@@ -145,7 +145,7 @@ def test_short_ones_do_not_wait_for_long_ones(client):
         waiting.get(timeout=60)
 
 
-def test_a_client_that_leaves_stops_the_work(client, owner):
+def test_a_client_that_leaves_stops_the_work(client, owner) -> None:
     answers = ask(client, {"messages": user("SPIN" + " " * 20_000)}, gone=lambda: bool(left))
     left: list[int] = []
     until(lambda: children(owner))
@@ -155,7 +155,7 @@ def test_a_client_that_leaves_stops_the_work(client, owner):
     until(lambda: not children(owner), within=1)
 
 
-def test_a_connection_that_ends_stops_its_work(owner):
+def test_a_connection_that_ends_stops_its_work(owner) -> None:
     client = PreparationClient(owner.run_dir)
     answers = ask(client, {"messages": user("SPIN" + " " * 20_000)})
     until(lambda: children(owner))
@@ -164,7 +164,7 @@ def test_a_connection_that_ends_stops_its_work(owner):
     until(lambda: not children(owner), within=1)
 
 
-def test_a_deadline_ends_what_runs_and_what_waits(client, owner):
+def test_a_deadline_ends_what_runs_and_what_waits(client, owner) -> None:
     values = {"messages": user("SPIN" + " " * 20_000), "timeout_ms": 300}
     began = time.monotonic()
     many = [ask(client, values) for _ in range(6)]
@@ -176,19 +176,19 @@ def test_a_deadline_ends_what_runs_and_what_waits(client, owner):
     until(lambda: not children(owner), within=1)
 
 
-def test_work_without_an_end_is_ended_and_named(client):
+def test_work_without_an_end_is_ended_and_named(client) -> None:
     with pytest.raises(RequestError, match="messages: takes more than 10 s of work") as caught:
         answer(client, {"messages": user("SPIN" + " " * 20_000)})
     assert caught.value.status is Status.INVALID_ARGUMENT
 
 
-def test_work_without_a_bound_on_memory_is_ended_and_named(client):
+def test_work_without_a_bound_on_memory_is_ended_and_named(client) -> None:
     with pytest.raises(RequestError, match="messages: takes more than 768 MiB") as caught:
         answer(client, {"messages": user("FILL" + " " * 20_000)})
     assert caught.value.status is Status.INVALID_ARGUMENT
 
 
-def test_a_flood_of_large_ones_is_refused_and_small_ones_go_on(client):
+def test_a_flood_of_large_ones_is_refused_and_small_ones_go_on(client) -> None:
     left: list[int] = []
     values = {"messages": json.dumps([{"role": "user", "content": "SPIN"}, *LONG])}
     many = [ask(client, values, gone=lambda: bool(left)) for _ in range(70)]
@@ -201,7 +201,7 @@ def test_a_flood_of_large_ones_is_refused_and_small_ones_go_on(client):
         assert answers.get(timeout=5).status in (Status.CANCELLED, Status.UNAVAILABLE)
 
 
-def test_a_pause_is_not_taken_for_a_hang(client, owner):
+def test_a_pause_is_not_taken_for_a_hang(client, owner) -> None:
     """Nothing was asked for longer than a process may be silent."""
     answer(client, {"messages": user("Hi")})
     client._heard -= 60
@@ -210,7 +210,7 @@ def test_a_pause_is_not_taken_for_a_hang(client, owner):
     assert owner.pid == before
 
 
-def test_a_killed_process_starts_again_and_what_waits_is_told(client, owner):
+def test_a_killed_process_starts_again_and_what_waits_is_told(client, owner) -> None:
     answers = ask(client, {"messages": user("SPIN" + " " * 20_000)})
     until(lambda: children(owner))
     before = owner.pid
@@ -219,7 +219,7 @@ def test_a_killed_process_starts_again_and_what_waits_is_told(client, owner):
     until(lambda: owner.pid != before and works(client), within=30)
 
 
-def test_a_frozen_process_is_replaced(client, owner):
+def test_a_frozen_process_is_replaced(client, owner) -> None:
     answer(client, {"messages": user("Hi")})
     before = owner.pid
     os.kill(before, signal.SIGSTOP)
@@ -234,7 +234,7 @@ def works(client):
         return False
 
 
-def test_a_server_keeps_the_template_it_started_with(folder, tmp_path):
+def test_a_server_keeps_the_template_it_started_with(folder, tmp_path) -> None:
     """When the preparation process is started again too; the next start takes the new one."""
     engine, run_dir = shutil.copytree(folder, tmp_path / "engine"), tmp_path / "run"
     env = {ENGINE_DIR: str(engine), RUN_DIR: str(run_dir)}
@@ -260,7 +260,7 @@ def test_a_server_keeps_the_template_it_started_with(folder, tmp_path):
     owner.close()
 
 
-def test_a_template_that_loops_fails_the_start(folder, tmp_path):
+def test_a_template_that_loops_fails_the_start(folder, tmp_path) -> None:
     shutil.copytree(folder, tmp_path / "engine")
     loop = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
     (tmp_path / "engine" / "chat_template.jinja").write_text(loop)

@@ -68,7 +68,7 @@ def prepared(ask, kind, guide):
         ("json_schema", SCHEMA, b"[" + b'"https://a.bc", ' * 9000 + b"7]", True, False),
     ],
 )
-def test_verdicts(ask, kind, guide, answer, complete, kept):
+def test_verdicts(ask, kind, guide, answer, complete, kept) -> None:
     guided = prepared(ask, kind, guide)
     values = {
         "guided_decoding_guide_type": guided.kind,
@@ -82,7 +82,7 @@ def test_verdicts(ask, kind, guide, answer, complete, kept):
     assert (found == b"") == kept, found
 
 
-def test_a_look_has_its_time(ask):
+def test_a_look_has_its_time(ask) -> None:
     guided = prepared(ask, "regex", "(a|b)*")
     values = {
         "guided_decoding_guide_type": guided.kind, "guided_decoding_guide": guided.guide,

@@ -40,7 +40,7 @@ def age(run_dir, pid):
     return time.monotonic() - read_beat(run_dir, pid)
 
 
-def test_it_beats_and_a_stop_shows(tmp_path):
+def test_it_beats_and_a_stop_shows(tmp_path) -> None:
     process = start(tmp_path)
     for _ in range(20):
         assert age(tmp_path, process.pid) < BEAT_S * 10
@@ -54,14 +54,14 @@ def test_it_beats_and_a_stop_shows(tmp_path):
     assert read_beat(tmp_path, process.pid) is None
 
 
-def test_a_process_without_a_beat(tmp_path):
+def test_a_process_without_a_beat(tmp_path) -> None:
     assert read_beat(tmp_path, 1) is None
     (tmp_path / "beats").mkdir()
     (tmp_path / "beats" / "1").write_bytes(b"abc")
     assert read_beat(tmp_path, 1) is None
 
 
-def test_a_dead_thread_ends_the_process_and_says_which(tmp_path):
+def test_a_dead_thread_ends_the_process_and_says_which(tmp_path) -> None:
     process = start(
         tmp_path, "threading.Thread(target=lambda: 1 / 0, name='worker').start(); time.sleep(60)"
     )
@@ -71,7 +71,7 @@ def test_a_dead_thread_ends_the_process_and_says_which(tmp_path):
     assert '"thread": "worker"' in errors and "division by zero" in errors
 
 
-def test_an_orphan_ends_and_leaves_no_shared_memory(tmp_path):
+def test_an_orphan_ends_and_leaves_no_shared_memory(tmp_path) -> None:
     prefix = f"gemma4_test_{os.getpid()}_"
     regions = [Path("/dev/shm") / f"{prefix}{number}" for number in range(2)]
     for region in regions:

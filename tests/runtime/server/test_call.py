@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 NAMES = ["request", "feed", *(spec.name for spec in INPUTS)]
 
 
-def test_every_pair_of_inputs_is_one_call_or_an_error():
+def test_every_pair_of_inputs_is_one_call_or_an_error() -> None:
     assert engine_call([]) == "inputs"
     for pair in combinations(NAMES, 2):
         alone = {"request", "feed"} & set(pair)
@@ -53,7 +53,7 @@ class Request:
 
 
 @given(data=st.binary() | st.text().map(str.encode))
-def test_parameters_and_ids_are_read_or_refused(data):
+def test_parameters_and_ids_are_read_or_refused(data) -> None:
     for read, kind in ((parameters_of, dict), (id_of, str)):
         try:
             assert isinstance(read(Request(id=data, parameters=data)), kind)
@@ -61,7 +61,7 @@ def test_parameters_and_ids_are_read_or_refused(data):
             assert error.status is Status.INVALID_ARGUMENT
 
 
-def test_parameters():
+def test_parameters() -> None:
     for empty in (b"", b"{}", b"[1]"):
         assert parameters_of(Request(parameters=empty)) == {}
     assert parameters_of(Request(parameters=b'{"a": 1}')) == {"a": 1}
@@ -71,7 +71,7 @@ def test_parameters():
 
 
 @pytest.mark.parametrize("value", [1, True, None, [], {}])
-def test_a_feed_is_named_by_text(value):
+def test_a_feed_is_named_by_text(value) -> None:
     assert feed_place({}) == ""
     assert feed_place({"gemma4_feed": "a/1"}) == "a/1"
     with pytest.raises(RequestError, match=r"gemma4_feed: .* must be a string"):
@@ -79,13 +79,13 @@ def test_a_feed_is_named_by_text(value):
 
 
 @pytest.mark.parametrize("value", [np.array([], object), np.array([[b"a", b"b"]], object), np.array([[b"\xff"]], object)])  # fmt: skip
-def test_a_poll_is_one_text(value):
+def test_a_poll_is_one_text(value) -> None:
     assert poll_text(np.array([[b"a/1"]], object)) == "a/1"
     with pytest.raises(RequestError, match=r"^feed: "):
         poll_text(value)
 
 
-def test_ids_have_a_bound():
+def test_ids_have_a_bound() -> None:
     longest = "é" * (MAX_ID_BYTES // 2)
     assert id_of(Request(id=longest.encode())) == longest
     for long in ("x" * (MAX_ID_BYTES + 1), longest + "x"):
@@ -102,7 +102,7 @@ def log(monkeypatch):
     return lines
 
 
-def test_only_the_log_hears_what_broke(log):
+def test_only_the_log_hears_what_broke(log) -> None:
     expected = invalid("a", "b")
     assert told(expected, "engine") is expected
     try:
@@ -115,13 +115,13 @@ def test_only_the_log_hears_what_broke(log):
     assert "JSONDecodeError" in fields["error"] and ".py:" in fields["where"]
 
 
-def test_an_error_that_cannot_be_sent_stays_inside(log):
+def test_an_error_that_cannot_be_sent_stays_inside(log) -> None:
     attempt(lambda: 1 / 0, "engine")
     ((_, fields),) = log
     assert "ZeroDivisionError" in fields["error"]
 
 
-def test_tritons_words_lose_their_places():
+def test_tritons_words_lose_their_places() -> None:
     text = "Failed to process: UnicodeDecodeError: x\n\nAt:\n  /opt/m/1/model.py(35): _key\n"
     assert relayed(text).message == "Failed to process: UnicodeDecodeError: x"
     wire = "in ensemble 'gemma4', " + invalid("a", "b\n\nAt:\nc").to_wire()
@@ -129,7 +129,7 @@ def test_tritons_words_lose_their_places():
 
 
 @given(message=st.text(max_size=50) | st.just("x" * 10**5))
-def test_every_message_can_be_sent(message):
+def test_every_message_can_be_sent(message) -> None:
     wire = internal(message + "\ud800\0\x1b[31m").to_wire()
     assert len(wire.encode()) < 20_000
     assert not set(wire) & {"\0", "\x1b", "\ud800"}

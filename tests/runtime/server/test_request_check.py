@@ -42,11 +42,11 @@ SAMPLING = [
 ]  # fmt: skip
 
 
-def test_a_sound_one_passes():
+def test_a_sound_one_passes() -> None:
     RequestCheck(INFO).check(FINE)
 
 
-def test_every_field_has_a_case():
+def test_every_field_has_a_case() -> None:
     checked = {name for name, _ in REQUEST + SAMPLING}
     fields = {*GenerationRequest.__struct_fields__, *SamplingParams.__struct_fields__}
     # Text and flags, for which every value is one.
@@ -57,7 +57,7 @@ def test_every_field_has_a_case():
 
 
 @pytest.mark.parametrize(("name", "value"), REQUEST + SAMPLING)
-def test_the_rest_is_refused(name, value):
+def test_the_rest_is_refused(name, value) -> None:
     if (name, value) in REQUEST:
         request = msgspec.structs.replace(FINE, **{name: value})
     else:

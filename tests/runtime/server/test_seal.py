@@ -20,7 +20,7 @@ SEALER = Sealer(KEY)
 MESSAGE = encode(Chunk(key="k", index=3, ids=[1, 2]))
 
 
-def refused(sealer, kind, data):
+def refused(sealer, kind, data) -> bool:
     with pytest.raises(RequestError) as caught:
         sealer.unseal(kind, data)
     assert caught.value.status is Status.INVALID_ARGUMENT
@@ -29,25 +29,25 @@ def refused(sealer, kind, data):
 
 
 @given(message=st.binary(max_size=300), kind=st.sampled_from(Kind))
-def test_what_was_sealed_is_taken(message, kind):
+def test_what_was_sealed_is_taken(message, kind) -> None:
     assert SEALER.unseal(kind, SEALER.seal(kind, message)) == message
 
 
 @given(kind=st.sampled_from(Kind), at=st.integers(0, len(MESSAGE) + 15), bit=st.integers(0, 7))
-def test_one_changed_bit_is_refused(kind, at, bit):
+def test_one_changed_bit_is_refused(kind, at, bit) -> None:
     data = bytearray(SEALER.seal(kind, MESSAGE))
     data[at] ^= 1 << bit
     assert refused(SEALER, kind, bytes(data))
 
 
 @given(kind=st.sampled_from(Kind), data=st.binary(max_size=100))
-def test_made_up_bytes_are_refused(kind, data):
+def test_made_up_bytes_are_refused(kind, data) -> None:
     assert refused(SEALER, kind, data)
     assert refused(SEALER, kind, bytes(16) + MESSAGE)
 
 
 @pytest.mark.parametrize("size", range(0, 17))
-def test_a_cut_message_is_refused(size):
+def test_a_cut_message_is_refused(size) -> None:
     sealed = SEALER.seal(Kind.CHUNK, MESSAGE)
     assert refused(SEALER, Kind.CHUNK, sealed[:size])
     assert refused(SEALER, Kind.CHUNK, sealed + b"x")
@@ -55,7 +55,7 @@ def test_a_cut_message_is_refused(size):
 
 @pytest.mark.parametrize("made", Kind)
 @pytest.mark.parametrize("shown", Kind)
-def test_one_kind_is_not_another(made, shown):
+def test_one_kind_is_not_another(made, shown) -> None:
     """A client that has a sealed chunk has no request."""
     data = SEALER.seal(made, MESSAGE)
     if made is shown:
@@ -64,11 +64,11 @@ def test_one_kind_is_not_another(made, shown):
         assert refused(SEALER, shown, data)
 
 
-def test_another_runs_key_is_refused():
+def test_another_runs_key_is_refused() -> None:
     assert refused(Sealer(KEY[::-1]), Kind.REQUEST, SEALER.seal(Kind.REQUEST, MESSAGE))
 
 
-def test_a_client_cannot_choose_a_key():
+def test_a_client_cannot_choose_a_key() -> None:
     key = new_key()
     assert request_key({KEY_PARAMETER: sealed_key(key, SEALER)}, SEALER) == key
     assert len({request_key({}, SEALER) for _ in range(9)}) == 9
@@ -80,7 +80,7 @@ def test_a_client_cannot_choose_a_key():
             request_key({KEY_PARAMETER: forged}, SEALER)
 
 
-def test_the_key_is_the_boards_and_stays_there(tmp_path):
+def test_the_key_is_the_boards_and_stays_there(tmp_path) -> None:
     old = os.umask(0)
     try:
         board = Board(tmp_path / "run" / "board", create=True)
@@ -96,7 +96,7 @@ def test_the_key_is_the_boards_and_stays_there(tmp_path):
     assert not words & {board[field] for field in Field if field is not Field.KEY}
 
 
-def test_no_count_lies_on_the_key(tmp_path):
+def test_no_count_lies_on_the_key(tmp_path) -> None:
     board = Board(tmp_path / "board", create=True)
     key = board.key
     for field in Field:
@@ -105,7 +105,7 @@ def test_no_count_lies_on_the_key(tmp_path):
     assert board.key == key
 
 
-def test_a_board_that_was_replaced_is_opened_again(tmp_path):
+def test_a_board_that_was_replaced_is_opened_again(tmp_path) -> None:
     path = tmp_path / "board"
     live = LiveBoard(path)
     with pytest.raises(RequestError, match="not ready yet"):

@@ -11,7 +11,7 @@ from gemma4_runtime.server.control import ControlClient, ControlServer
 from gemma4_runtime.settings import load_settings
 
 
-def test_board_is_shared(tmp_path):
+def test_board_is_shared(tmp_path) -> None:
     writer = Board(tmp_path / "sub" / "board", create=True)
     reader = Board(tmp_path / "sub" / "board")
     writer[Field.IN_FLIGHT] = 2**63
@@ -23,7 +23,7 @@ def test_board_is_shared(tmp_path):
         Board(tmp_path / "other")
 
 
-def test_control_commands_arrive(tmp_path):
+def test_control_commands_arrive(tmp_path) -> None:
     path, got = tmp_path / "control", Queue()
     with ControlClient(path) as client:
         assert not client.send("cancel", "k")
@@ -35,7 +35,7 @@ def test_control_commands_arrive(tmp_path):
         assert not client.send("drain")
 
 
-def test_settings():
+def test_settings() -> None:
     settings = load_settings(
         {"GEMMA4_ENGINE_DIR": "/e", "GEMMA4_SLOTS": "3", "GEMMA4_FAULTS": "kill_at=5"}
     )
@@ -51,12 +51,12 @@ def test_settings():
 
 
 @pytest.mark.parametrize("status", list(Status))
-def test_errors_survive_the_wire(status):
+def test_errors_survive_the_wire(status) -> None:
     wire = "in ensemble 'gemma4', " + RequestError(status, "a: b, INTERNAL: c\nd").to_wire()
     back = parse_wire(wire)
     assert (back.status, back.message) == (status, "a: b, INTERNAL: c\nd")
 
 
-def test_foreign_errors_are_internal():
+def test_foreign_errors_are_internal() -> None:
     assert parse_wire("something broke").status is Status.INTERNAL
     assert invalid("top_k", "-1").to_wire() == "INVALID_ARGUMENT: top_k: -1"

@@ -71,7 +71,7 @@ CHAT = json.dumps([{"role": "user", "content": "日本 <|turn> 👋"}])
          {"messages": CHAT.encode(), "enable_thinking": True}),
     ],
 )  # fmt: skip
-def test_the_ids_are_those_of_the_engine(service, folder, inputs, tensors):
+def test_the_ids_are_those_of_the_engine(service, folder, inputs, tensors) -> None:
     preparer = preparer_of(folder, read_manifest(folder))
     request = preparer.prepare(
         {n: np.array([[v]], KINDS.get(n, np.object_)) for n, v in tensors.items()},
@@ -80,7 +80,7 @@ def test_the_ids_are_those_of_the_engine(service, folder, inputs, tensors):
     assert ask(service, **inputs).token_ids == request.input_ids
 
 
-def test_bos_may_be_left_out(service):
+def test_bos_may_be_left_out(service) -> None:
     with_bos, without = ask(service, text=b"Hello"), ask(service, text=b"Hello", add_bos=False)
     assert with_bos.token_ids == [2, *without.token_ids]
     assert (with_bos.text, without.text) == ("<bos>Hello", "Hello")
@@ -89,7 +89,7 @@ def test_bos_may_be_left_out(service):
 SPACE = "\u2581"
 
 
-def test_the_tokenizers_own_mark_of_a_space_is_a_space(service):
+def test_the_tokenizers_own_mark_of_a_space_is_a_space(service) -> None:
     """SentencePiece writes a space so; who types it gets a space back."""
     assert ask(service, token_ids=ask(service, text=f"a{SPACE}b".encode()).token_ids).text == (
         "<bos>a b"
@@ -97,7 +97,7 @@ def test_the_tokenizers_own_mark_of_a_space_is_a_space(service):
 
 
 @given(st.text(min_size=1).filter(lambda t: not {"\ufdd0", "<", SPACE} & set(t)))
-def test_text_survives_the_way_there_and_back(service, text):
+def test_text_survives_the_way_there_and_back(service, text) -> None:
     there = ask(service, text=text.encode(), add_bos=False)
     back = ask(service, token_ids=there.token_ids)
     assert back.text == there.text == text
@@ -105,7 +105,7 @@ def test_text_survives_the_way_there_and_back(service, text):
     assert len(back.token_bytes) == len(there.token_ids)
 
 
-def test_the_engine_is_named(service, folder):
+def test_the_engine_is_named(service, folder) -> None:
     engine = json.loads(ask(service, token_ids=[]).engine)
     assert re.fullmatch("[0-9a-f]{64}", engine["id"])
     assert (engine["runtime"], engine["max_total_tokens"]) == ("synthetic", 512)
@@ -133,14 +133,14 @@ def test_the_engine_is_named(service, folder):
         ({"text_input": b"a"}, "text_input: no such input"),
     ],
 )  # fmt: skip
-def test_bad_input(service, inputs, says):
+def test_bad_input(service, inputs, says) -> None:
     with pytest.raises(RequestError) as caught:
         ask(service, **inputs)
     assert caught.value.status is Status.INVALID_ARGUMENT
     assert says in caught.value.to_wire()
 
 
-def test_the_repository_declares_the_same_inputs():
+def test_the_repository_declares_the_same_inputs() -> None:
     text = (ROOT / "model_repository" / "gemma4_tokenizer" / "config.pbtxt").read_text()
     found = re.findall(r'name: "(\w+)" data_type: TYPE_(\w+) dims: \[ (-?1) \] optional', text)
     assert found == [(i.name, i.dtype, "-1" if i.many else "1") for i in TOKENIZER_INPUTS]

@@ -7,10 +7,10 @@ from threading import Event
 from gemma4_runtime.server.gemma4_unary import ClientWatch
 
 
-def test_a_client_that_leaves_is_reported_once():
+def test_a_client_that_leaves_is_reported_once() -> None:
     told, seen = [], Event()
 
-    def gone():
+    def gone() -> None:
         told.append("gone")
         seen.set()
 
@@ -19,10 +19,10 @@ def test_a_client_that_leaves_is_reported_once():
     assert told == ["gone"]
 
 
-def test_nothing_is_asked_after_the_block():
+def test_nothing_is_asked_after_the_block() -> None:
     asked, first = [], Event()
 
-    def is_gone():
+    def is_gone() -> bool:
         asked.append(1)
         first.set()
         return False

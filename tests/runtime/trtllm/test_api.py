@@ -9,7 +9,7 @@ from gemma4_runtime.trtllm.types import matches, parse_type
 MODEL = {"model": "checkpoint"}
 
 
-def test_records_are_whole():
+def test_records_are_whole() -> None:
     api = load_api()
     assert {
         "TorchLlmArgs", "KvCacheConfig", "CudaGraphConfig", "MoeConfig", "SchedulerConfig",
@@ -29,7 +29,7 @@ def fits(argument):
     return argument.default == {} or matches(argument.type, argument.default)
 
 
-def test_defaults_that_surprise():
+def test_defaults_that_surprise() -> None:
     assert load_api()["SamplingParams"].defaults()["max_tokens"] == 32
     assert load_api()["KvCacheConfig"].defaults()["enable_block_reuse"] is True
     assert load_api()["RequestOutput"].methods == ("abort", "aborted", "aresult", "result")
@@ -54,7 +54,7 @@ def test_defaults_that_surprise():
         ("SamplingParams", {"max_new_tokens": 3}, "max_new_tokens", "max_tokens"),
     ],
 )  # fmt: skip
-def test_what_the_api_refuses(name, values, key, says):
+def test_what_the_api_refuses(name, values, key, says) -> None:
     with pytest.raises(ApiError) as caught:
         check_arguments(name, values)
     assert caught.value.key == key
@@ -62,12 +62,12 @@ def test_what_the_api_refuses(name, values, key, says):
     assert name.split(".")[0] in str(caught.value) or "Config" in str(caught.value)
 
 
-def test_aliases_and_nulls():
+def test_aliases_and_nulls() -> None:
     check_arguments("MTPDecodingConfig", {"speculative_model_dir": "assistant"})
     check_arguments("TorchLlmArgs", MODEL | {"cuda_graph_config": None})
 
 
-def test_types_that_are_none():
+def test_types_that_are_none() -> None:
     for text in ("integer", "list(int)", "", "'a"):
         with pytest.raises(ValueError, match="is no type"):
             parse_type(text)

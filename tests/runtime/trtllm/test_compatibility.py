@@ -24,7 +24,7 @@ from gemma4_runtime.trtllm.versions import PINNED, BadVersionError, parse_versio
         ("gb200", "nvfp4", {"mtp": True}),
     ],
 )
-def test_yes(gpu, precision, extra):
+def test_yes(gpu, precision, extra) -> None:
     found = verdict(gpu=gpu, precision=precision, **extra)
     assert found.status == "yes" and found.reason and not found.way_out
 
@@ -51,7 +51,7 @@ def test_yes(gpu, precision, extra):
         ("h100", "fp8", {"tp": 8, "ep": 8, "pad": True}, "on more than one"),
     ],
 )
-def test_experimental(gpu, precision, extra, says):
+def test_experimental(gpu, precision, extra, says) -> None:
     found = verdict(gpu=gpu, precision=precision, **extra)
     assert found.status == "experimental" and says in found.reason and not found.way_out
 
@@ -87,7 +87,7 @@ def test_experimental(gpu, precision, extra, says):
         ("b200", "nvfp4", {"version": "1.3.0rc24", "mtp": True}, "MTP", "pinned"),
     ],
 )
-def test_no(gpu, precision, extra, says, way_out):
+def test_no(gpu, precision, extra, says, way_out) -> None:
     found = verdict(gpu=gpu, precision=precision, **extra)
     assert found.status == "no"
     assert says in found.reason
@@ -102,7 +102,7 @@ def test_no(gpu, precision, extra, says, way_out):
         ({"expert_width": 768, "dense_width": 2176}, 2, "int4 dense MLP 1088 wide"),
     ],
 )
-def test_int4_needs_padding(widths, tp, says):
+def test_int4_needs_padding(widths, tp, says) -> None:
     setup = Setup(
         gpu=find_gpu("h100"), precision="int4", version=parse_version(PINNED), tp=tp, **widths
     )
@@ -112,12 +112,12 @@ def test_int4_needs_padding(widths, tp, says):
     assert judge(padded).status == "experimental" and padded.padded() == padded
 
 
-def test_unknown_generation():
+def test_unknown_generation() -> None:
     gpu = gpu_of_device("NVIDIA X", 130, 200 * 10**9)
     assert verdict(gpu=gpu, precision="bf16").status == "no"
 
 
-def test_every_proposed_way_out_works():
+def test_every_proposed_way_out_works() -> None:
     """Typing what a "no" proposes gives no "no"."""
     tried = 0
     for gpu, precision, (tp, ep) in itertools.product(GPUS, PRECISIONS, [*SPLITS, (3, 1), (4, 3)]):
@@ -132,7 +132,7 @@ def test_every_proposed_way_out_works():
     assert tried > 100
 
 
-def test_every_rule_decides_somewhere():
+def test_every_rule_decides_somewhere() -> None:
     """A rule that never speaks would be dead."""
     setups = itertools.product(
         GPUS, PRECISIONS, [*SPLITS, (3, 1)], ({"pad": True}, {}), (False, True)
@@ -151,7 +151,7 @@ def test_every_rule_decides_somewhere():
     assert len(RULES) == 10
 
 
-def test_names():
+def test_names() -> None:
     assert find_gpu(" H100 ").sm == 90
     with pytest.raises(UnknownGpuError, match="h999: known are a100"):
         find_gpu("h999")

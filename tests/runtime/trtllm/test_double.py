@@ -52,7 +52,7 @@ def params(trt, **values):
     return trt.SamplingParams(**(stops | values))
 
 
-def test_names_are_the_recorded_ones(trt):
+def test_names_are_the_recorded_ones(trt) -> None:
     for name in ("CompletionOutput", "RequestOutput"):
         known = load_api()[name]
         made = getattr(trt.llmapi, name)
@@ -83,12 +83,12 @@ def test_names_are_the_recorded_ones(trt):
         ({"guided_decoding": {"regex": "a"}}, "GuidedDecodingParams"),
     ],
 )
-def test_sampling_params_that_are_refused(trt, values, says):
+def test_sampling_params_that_are_refused(trt, values, says) -> None:
     with pytest.raises(ValueError, match=says):
         trt.SamplingParams(**values)
 
 
-def test_sampling_defaults(trt):
+def test_sampling_defaults(trt) -> None:
     made = trt.SamplingParams()
     assert (made.max_tokens, made.detokenize, made.logprobs, made.greedy) == (32, True, None, True)
     assert trt.SamplingParams(temperature=0.0).greedy
@@ -112,12 +112,12 @@ def test_sampling_defaults(trt):
         ({"speculative_config": {"speculative_model": "x"}}, ValueError, "MTP"),
     ],
 )
-def test_constructions_that_fail(trt, arguments, changes, error, says):
+def test_constructions_that_fail(trt, arguments, changes, error, says) -> None:
     with pytest.raises(error, match=says):
         trt.LLM(**(arguments | changes))
 
 
-def test_configurations_as_objects(trt, arguments):
+def test_configurations_as_objects(trt, arguments) -> None:
     cache = trt.llmapi.KvCacheConfig(enable_block_reuse=False)
     trt.LLM(**(arguments | {"kv_cache_config": cache})).shutdown()
     with pytest.raises(ValueError, match="did you mean"):
@@ -140,7 +140,7 @@ def stream(llm, trt, ids, **values):
     return asyncio.run(read())
 
 
-def test_streams_are_cumulative_and_have_deltas(llm, trt, ids):
+def test_streams_are_cumulative_and_have_deltas(llm, trt, ids) -> None:
     deltas, output = stream(llm, trt, ids, max_tokens=60, logprobs=0)
     part = output.outputs[0]
     assert output.finished and part.finish_reason == "stop" and part.stop_reason == 106
@@ -155,13 +155,13 @@ def test_streams_are_cumulative_and_have_deltas(llm, trt, ids):
     assert output.outputs[0].token_ids[-1] == 106
 
 
-def test_end_id_stays_in_the_output(llm, trt, ids):
+def test_end_id_stays_in_the_output(llm, trt, ids) -> None:
     _, output = stream(llm, trt, ids, end_id=106, stop_token_ids=[1, 50], max_tokens=60)
     part = output.outputs[0]
     assert part.token_ids[-1] == 106 and part.finish_reason == "stop" and part.stop_reason is None
 
 
-def test_lengths(llm, trt, ids):
+def test_lengths(llm, trt, ids) -> None:
     assert len(llm.generate(ids, params(trt)).outputs[0].token_ids) <= 32
     assert len(llm.generate([ids, ids], params(trt, max_tokens=2))) == 2
     _, output = stream(llm, trt, ids, max_tokens=3, detokenize=False)
@@ -172,14 +172,14 @@ def test_lengths(llm, trt, ids):
         stream(llm, trt, [2, 4096])
 
 
-def test_without_a_seed_everybody_has_the_same(llm, trt, ids):
+def test_without_a_seed_everybody_has_the_same(llm, trt, ids) -> None:
     hot = {"temperature": 5.0, "top_p": 1.0}
     first, second = (stream(llm, trt, ids, **hot)[1].outputs[0].token_ids for _ in range(2))
     assert first == second
     assert stream(llm, trt, ids, seed=7, **hot)[1].outputs[0].token_ids != first
 
 
-def test_abort(llm, trt, ids):
+def test_abort(llm, trt, ids) -> None:
     async def read():
         output = llm.generate_async(
             {"prompt_token_ids": ids},
@@ -196,7 +196,7 @@ def test_abort(llm, trt, ids):
     assert output.outputs[0].length < 1500
 
 
-def test_calls_that_are_refused(llm, trt, ids):
+def test_calls_that_are_refused(llm, trt, ids) -> None:
     with pytest.raises(TypeError, match="streaming"):
         llm.generate_async(ids, streaming="yes")
     with pytest.raises(TypeError, match="no argument 'stream'"):
@@ -209,7 +209,7 @@ def test_calls_that_are_refused(llm, trt, ids):
     assert stats["kvCacheStats"]["maxNumBlocks"] == 126
 
 
-def test_guides_need_a_backend(trt, arguments, ids):
+def test_guides_need_a_backend(trt, arguments, ids) -> None:
     off = {"guided_decoding_backend": None, "enable_iter_perf_stats": False}
     llm = trt.LLM(**(arguments | off))
     assert llm.get_stats() == []
@@ -221,14 +221,14 @@ def test_guides_need_a_backend(trt, arguments, ids):
         llm.generate_async(ids)
 
 
-def test_prompts_longer_than_a_step(trt, arguments, ids):
+def test_prompts_longer_than_a_step(trt, arguments, ids) -> None:
     llm = trt.LLM(**(arguments | {"enable_chunked_prefill": False, "max_num_tokens": 10}))
     with pytest.raises(ValueError, match="max_num_tokens"):
         llm.generate(ids)
     llm.shutdown()
 
 
-def test_without_tokenizer(trt, arguments, ids):
+def test_without_tokenizer(trt, arguments, ids) -> None:
     llm = trt.LLM(**(arguments | {"skip_tokenizer_init": True, "guided_decoding_backend": None}))
     with pytest.raises(ValueError, match="end_id"):
         llm.generate(ids)
@@ -238,7 +238,7 @@ def test_without_tokenizer(trt, arguments, ids):
     llm.shutdown()
 
 
-def test_a_dead_executor(trt, arguments, ids, monkeypatch):
+def test_a_dead_executor(trt, arguments, ids, monkeypatch) -> None:
     monkeypatch.setenv("TRTLLM_DOUBLE_FAULT", "die_at=3")
     llm = trt.LLM(**arguments)
     with pytest.raises(RuntimeError, match="executor died"):
@@ -249,7 +249,7 @@ def test_a_dead_executor(trt, arguments, ids, monkeypatch):
     llm.shutdown()
 
 
-def test_a_checkpoint_without_weights(trt, arguments, checkpoint, tmp_path):
+def test_a_checkpoint_without_weights(trt, arguments, checkpoint, tmp_path) -> None:
     shutil.copy(checkpoint / "config.json", tmp_path)
     with pytest.raises(ValueError, match="no Hugging Face checkpoint"):
         trt.LLM(**(arguments | {"model": str(tmp_path)}))

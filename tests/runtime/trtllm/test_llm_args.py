@@ -24,7 +24,7 @@ def made(preset="throughput", **options):
 
 @pytest.mark.parametrize("preset", llm_args.PRESETS)
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_presets(preset, precision):
+def test_presets(preset, precision) -> None:
     args = made(preset, precision=precision, tp=4, ep=4, slots=256, max_total_tokens=32768)
     assert args["model"] == "checkpoint"
     assert args["tensor_parallel_size"] == args["moe_expert_parallel_size"] == 4
@@ -37,7 +37,7 @@ def test_presets(preset, precision):
     assert args["guided_decoding_backend"] == "xgrammar"
 
 
-def test_choices():
+def test_choices() -> None:
     assert "guided_decoding_backend" not in made(guided=False)
     assert made(free_gpu_memory_fraction=0.5)["kv_cache_config"]["free_gpu_memory_fraction"] == 0.5
     mtp = made(assistant=Path("assistant"))
@@ -59,7 +59,7 @@ def test_choices():
         ({"free_gpu_memory_fraction": 2.0}, "at most 1"),
     ],
 )
-def test_what_cannot_be_composed(options, says):
+def test_what_cannot_be_composed(options, says) -> None:
     with pytest.raises(ValueError, match=says):
         made(**options)
 
@@ -104,7 +104,7 @@ MTP = {
         ("stream_interval", "1", "an integer"),
     ],
 )  # fmt: skip
-def test_problems(tmp_path, key, value, says):
+def test_problems(tmp_path, key, value, says) -> None:
     """As a user meets them: in a file that was edited."""
     args = copy.deepcopy(made())
     *parents, name = key.split(".")
@@ -127,7 +127,7 @@ def test_problems(tmp_path, key, value, says):
     assert key in str(caught.value) or key == "speculative_config"
 
 
-def test_chunks_are_needed_for_long_prompts():
+def test_chunks_are_needed_for_long_prompts() -> None:
     args = made(max_total_tokens=32768) | {"enable_chunked_prefill": False}
     with pytest.raises(LlmArgsError, match="set it to true"):
         llm_args.check(args)
@@ -146,7 +146,7 @@ def test_chunks_are_needed_for_long_prompts():
         ("use_mtp_vanilla", True),
     ],
 )
-def test_problems_of_the_assistant(key, value):
+def test_problems_of_the_assistant(key, value) -> None:
     args = made(assistant=Path("assistant"))
     llm_args.check(args)
     args["speculative_config"][key] = value
@@ -154,7 +154,7 @@ def test_problems_of_the_assistant(key, value):
         llm_args.check(args)
 
 
-def test_write_and_read(tmp_path):
+def test_write_and_read(tmp_path) -> None:
     file = tmp_path / llm_args.FILE_NAME
     llm_args.write(file, made())
     assert llm_args.read(file) == made()
@@ -164,7 +164,7 @@ def test_write_and_read(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", "", "1: 2", "\xff"], ids=list("abcde"))
-def test_files_that_are_none(tmp_path, text):
+def test_files_that_are_none(tmp_path, text) -> None:
     file = tmp_path / "llm_args.yaml"
     file.write_bytes(text.encode("latin-1"))
     with pytest.raises(LlmArgsError, match="build again"):
@@ -173,7 +173,7 @@ def test_files_that_are_none(tmp_path, text):
         llm_args.read(tmp_path / "nothing")
 
 
-def test_paths_are_resolved(tmp_path):
+def test_paths_are_resolved(tmp_path) -> None:
     args = made(assistant=Path("assistant"))
     with pytest.raises(LlmArgsError, match=r"model: .*no config\.json"):
         llm_args.resolve(args, tmp_path)

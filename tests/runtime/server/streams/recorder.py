@@ -16,7 +16,7 @@ class Recorder:
     """A client behind postprocessing that handles every chunk at once, unless ``stuck``; or one
     that is called ``direct``."""
 
-    def __init__(self, board=None, *, stuck=False, broken=False, direct=False):
+    def __init__(self, board=None, *, stuck=False, broken=False, direct=False) -> None:
         self.chunks, self.error, self.over = [], None, Event()
         self.board, self.stuck, self.broken, self.direct = board, stuck, broken, direct
         self.gone, self.asked = False, 0
@@ -29,7 +29,7 @@ class Recorder:
             raise RuntimeError("no such client")
         return self.gone
 
-    def send(self, chunk, *, final):
+    def send(self, chunk, *, final) -> None:
         if self.broken:
             raise RuntimeError("no such request")
         assert not self.over.is_set()
@@ -39,12 +39,12 @@ class Recorder:
         if final:
             self.over.set()
 
-    def end(self):
+    def end(self) -> None:
         assert self.direct
         assert not self.over.is_set()
         self.over.set()
 
-    def fail(self, error):
+    def fail(self, error) -> None:
         assert not self.over.is_set()
         self.error = error
         self.over.set()

@@ -10,9 +10,10 @@ from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.server.board import Field
 from gemma4_runtime.server.streams import emitter as emitter_module
 from runtime.server.streams.recorder import WAIT_S, Recorder, request
+from typing import Never
 
 
-def test_a_stream_is_whole_and_ordered(stack):
+def test_a_stream_is_whole_and_ordered(stack) -> None:
     emitter, _, board, records = stack()
     out = Recorder(board)
     emitter.open(request(), out)
@@ -26,7 +27,7 @@ def test_a_stream_is_whole_and_ordered(stack):
     assert board[Field.IN_FLIGHT] == 0
 
 
-def test_chunks_of_a_stream_keep_their_pace(stack):
+def test_chunks_of_a_stream_keep_their_pace(stack) -> None:
     """The first token goes out at once; those that follow within the pace share a chunk, and the
     look for a client that has gone rides on one of them."""
     emitter, _, board, records = stack(interval_s=0.004)
@@ -42,7 +43,7 @@ def test_chunks_of_a_stream_keep_their_pace(stack):
     assert [i for c in out.chunks for i in c.ids] == ([600, 601, 602] * 34)[:100]
 
 
-def test_unstreamed_is_one_chunk(stack):
+def test_unstreamed_is_one_chunk(stack) -> None:
     emitter, _, board, _ = stack()
     out = Recorder(board)
     emitter.open(request(stream=False), out)
@@ -50,7 +51,7 @@ def test_unstreamed_is_one_chunk(stack):
     assert len([c for c in out.chunks if not c.probe]) == 1
 
 
-def test_a_lagging_consumer_gets_several_tokens_at_once(stack):
+def test_a_lagging_consumer_gets_several_tokens_at_once(stack) -> None:
     """Chunks that are not handled hold the next back; nothing is lost, and nothing queues up."""
     emitter, _, board, _ = stack(interval_s=0.0005)
     board[Field.CHUNKS_HANDLED] = 0
@@ -63,7 +64,7 @@ def test_a_lagging_consumer_gets_several_tokens_at_once(stack):
     assert max(len(c.ids) for c in shown) > 5
 
 
-def test_a_lagging_consumer_is_shared_fairly_and_gets_no_queue(stack):
+def test_a_lagging_consumer_is_shared_fairly_and_gets_no_queue(stack) -> None:
     """Eight streams, and room for one more chunk at a time: they take turns."""
     emitter, _, board, _ = stack(interval_s=0.001)
     outs = [Recorder(board, stuck=True) for _ in range(8)]
@@ -86,7 +87,7 @@ def test_a_lagging_consumer_is_shared_fairly_and_gets_no_queue(stack):
     assert min(shown()) > 15
 
 
-def test_a_lost_count_does_not_hold_streams_for_ever(stack):
+def test_a_lost_count_does_not_hold_streams_for_ever(stack) -> None:
     """Chunks that postprocessing never counts: one a second goes out, and the count starts anew."""
     emitter, _, board, _ = stack(interval_s=0.002)
     out = Recorder(board, stuck=True)
@@ -105,7 +106,7 @@ def probes(out):
     return sum(c.probe and c.check for c in out.chunks)
 
 
-def test_probes_are_rarer_when_many_wait(stack):
+def test_probes_are_rarer_when_many_wait(stack) -> None:
     """Before its first token a stream is asked more often, unless many wait for theirs."""
     emitter, _, board, _ = stack(
         slots=16, prefill_s_per_1k=200.0
@@ -120,7 +121,7 @@ def test_probes_are_rarer_when_many_wait(stack):
     assert counts[1] > 1.3 * counts[16] > 0
 
 
-def test_probes_while_nothing_comes(stack):
+def test_probes_while_nothing_comes(stack) -> None:
     emitter, _, board, _ = stack(interval_s=0.6)
     out = Recorder(board)
     emitter.open(request(max_tokens=1), out)
@@ -128,7 +129,7 @@ def test_probes_while_nothing_comes(stack):
     assert sum(c.probe and c.check for c in out.chunks) >= 2
 
 
-def test_a_direct_client_is_asked_and_gets_no_probe(stack):
+def test_a_direct_client_is_asked_and_gets_no_probe(stack) -> None:
     """Neither in a wait nor on chunks."""
     emitter, _, board, records = stack(interval_s=0.3)
     out = Recorder(board, direct=True)
@@ -140,7 +141,7 @@ def test_a_direct_client_is_asked_and_gets_no_probe(stack):
 
 
 @pytest.mark.parametrize("interval_s", [0.002, 30.0])
-def test_a_direct_client_that_leaves_frees_the_slot(stack, interval_s):
+def test_a_direct_client_that_leaves_frees_the_slot(stack, interval_s) -> None:
     emitter, engine, board, records = stack(interval_s=interval_s)
     out = Recorder(board, direct=True)
     emitter.open(request(max_tokens=100_000), out)
@@ -154,7 +155,7 @@ def test_a_direct_client_that_leaves_frees_the_slot(stack, interval_s):
     assert records[0].status == "CANCELLED"
 
 
-def test_a_client_that_cannot_be_asked_ends_its_stream_only(stack):
+def test_a_client_that_cannot_be_asked_ends_its_stream_only(stack) -> None:
     emitter, engine, board, records = stack(interval_s=0.005)
     bad, good = Recorder(board, direct=True), Recorder(board, direct=True)
     emitter.open(request("bad", max_tokens=100_000), bad)
@@ -170,7 +171,7 @@ def test_a_client_that_cannot_be_asked_ends_its_stream_only(stack):
     assert engine.stats().active == 0
 
 
-def test_postprocessing_holds_no_direct_stream_back(stack):
+def test_postprocessing_holds_no_direct_stream_back(stack) -> None:
     emitter, _, board, _ = stack(interval_s=0.002)
     stuck, direct = Recorder(board, stuck=True), Recorder(board, direct=True)
     emitter.open(request("stuck", max_tokens=100_000), stuck)
@@ -182,7 +183,7 @@ def test_postprocessing_holds_no_direct_stream_back(stack):
     assert len(direct.chunks) > 12
 
 
-def test_a_stop_string_ends_the_engines_work(stack, table):
+def test_a_stop_string_ends_the_engines_work(stack, table) -> None:
     emitter, engine, board, _ = stack()
     text = (table.pieces[600] + table.pieces[601]).decode(errors="replace")
     out = Recorder(board)
@@ -193,7 +194,7 @@ def test_a_stop_string_ends_the_engines_work(stack, table):
     assert engine.stats().active == 0
 
 
-def test_cancel_and_deadline(stack):
+def test_cancel_and_deadline(stack) -> None:
     emitter, engine, board, _ = stack(interval_s=0.01)
     for out, options, status in (
         (Recorder(board), {}, Status.CANCELLED),
@@ -216,7 +217,7 @@ def test_cancel_and_deadline(stack):
 
 
 @pytest.mark.parametrize("step", [86_400.0, -86_400.0])
-def test_a_step_of_the_wall_clock_expires_nothing(stack, monkeypatch, step):
+def test_a_step_of_the_wall_clock_expires_nothing(stack, monkeypatch, step) -> None:
     emitter, _, board, _ = stack(interval_s=0.005)
     wall = time.time
     now = time.monotonic()
@@ -229,7 +230,7 @@ def test_a_step_of_the_wall_clock_expires_nothing(stack, monkeypatch, step):
     assert late.error.status is Status.DEADLINE_EXCEEDED
 
 
-def test_refusals_and_broken_transports_end_once(stack):
+def test_refusals_and_broken_transports_end_once(stack) -> None:
     emitter, engine, board, records = stack(slots=1, max_queued=0, interval_s=0.01)
     running, refused = Recorder(board), Recorder(board)
     emitter.open(request("a", max_tokens=10_000), running)
@@ -252,21 +253,21 @@ def test_refusals_and_broken_transports_end_once(stack):
 class Faulty(Recorder):
     """A client's way of which one part breaks."""
 
-    def __init__(self, board, part, error, *, direct):
+    def __init__(self, board, part, error, *, direct) -> None:
         super().__init__(board, direct=direct)
         self.part, self.broke = part, error
 
-    def _at(self, part):
+    def _at(self, part) -> None:
         if part == self.part:
             raise self.broke
 
-    def send(self, chunk, *, final):
+    def send(self, chunk, *, final) -> None:
         self._at("send")
         if final:
             self._at("send the last")
         super().send(chunk, final=final)
 
-    def fail(self, error):
+    def fail(self, error) -> None:
         super().fail(error)
         self._at("fail")
 
@@ -283,7 +284,7 @@ PARTS = ["send", "send the last", "fail", "push", "pending", "take", "finish"]
     ("part", "direct"),
     [*((part, direct) for part in PARTS for direct in (True, False)), ("client_gone", True)],
 )
-def test_what_breaks_in_one_stream_ends_that_stream_only(stack, monkeypatch, part, direct):
+def test_what_breaks_in_one_stream_ends_that_stream_only(stack, monkeypatch, part, direct) -> None:
     """Its client gets one error, the streams beside it get all, and so do those that follow."""
     emitter, engine, board, records = stack(slots=16, interval_s=0.003)
 
@@ -312,13 +313,13 @@ def test_what_breaks_in_one_stream_ends_that_stream_only(stack, monkeypatch, par
 
 
 def _assembler_that_breaks(part, error):
-    def broken(self, *arguments, **options):
+    def broken(self, *arguments, **options) -> Never:
         raise error
 
     return type("Broken", (StreamAssembler,), {part: broken})
 
 
-def test_many_streams_advance_together(stack):
+def test_many_streams_advance_together(stack) -> None:
     emitter, _, board, _ = stack(slots=64, interval_s=0.002)
     outs = [Recorder(board) for _ in range(64)]
     for i, out in enumerate(outs):

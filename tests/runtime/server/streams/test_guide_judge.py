@@ -18,10 +18,10 @@ GUIDE = GuidedDecoding("regex", "[a-z]+")
 class Judge:
     """Answers when told to, in a thread of its own."""
 
-    def __init__(self, verdict=None):
+    def __init__(self, verdict=None) -> None:
         self.verdict, self.go, self.began = verdict, Event(), Event()
 
-    def ask(self, stream, done):
+    def ask(self, stream, done) -> bool:
         if stream.request.sampling.guided is None:
             return False
         self.began.set()
@@ -31,7 +31,7 @@ class Judge:
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("direct", [True, False])
-def test_a_broken_answer_ends_with_an_error(stack, stream, direct):
+def test_a_broken_answer_ends_with_an_error(stack, stream, direct) -> None:
     judge = Judge(internal("the answer does not keep to its guide: it is prose"))
     judge.go.set()
     emitter, _, board, records = stack(judge=judge)
@@ -44,7 +44,7 @@ def test_a_broken_answer_ends_with_an_error(stack, stream, direct):
     assert board[Field.IN_FLIGHT] == 0
 
 
-def test_a_kept_one_ends_as_ever(stack):
+def test_a_kept_one_ends_as_ever(stack) -> None:
     judge = Judge()
     judge.go.set()
     emitter, _, board, _ = stack(judge=judge)
@@ -55,7 +55,7 @@ def test_a_kept_one_ends_as_ever(stack):
     assert [i for c in out.chunks for i in c.ids] == ([600, 601, 602] * 17)[:50]
 
 
-def test_others_do_not_wait_for_it(stack):
+def test_others_do_not_wait_for_it(stack) -> None:
     judge = Judge()
     emitter, _, board, _ = stack(judge=judge)
     held, free = Recorder(board), Recorder(board)
@@ -70,7 +70,7 @@ def test_others_do_not_wait_for_it(stack):
     assert held.over.wait(WAIT_S) and held.error is None
 
 
-def test_a_deadline_and_a_cancel_end_it_meanwhile(stack):
+def test_a_deadline_and_a_cancel_end_it_meanwhile(stack) -> None:
     judge = Judge()
     emitter, _, board, _ = stack(judge=judge)
     out = Recorder(board)
@@ -82,10 +82,10 @@ def test_a_deadline_and_a_cancel_end_it_meanwhile(stack):
 
 
 class Client:
-    def __init__(self, result):
+    def __init__(self, result) -> None:
         self.result, self.asked = result, None
 
-    def ask(self, values, *, kind, done, gone, now):
+    def ask(self, values, *, kind, done, gone, now) -> None:
         self.asked = (kind, values)
         if self.result is unavailable:
             raise unavailable("no process")
@@ -103,7 +103,7 @@ class Client:
     ],
     ids=["kept", "broken", "lost", "late", "refused"],
 )
-def test_only_a_verdict_is_an_error(stack, result, status):
+def test_only_a_verdict_is_an_error(stack, result, status) -> None:
     """The engine has enforced the guide; a look that cannot be had is no reason to fail."""
     client = Client(result)
     emitter, _, board, _ = stack(judge=GuideJudge(client))
@@ -117,7 +117,7 @@ def test_only_a_verdict_is_an_error(stack, result, status):
     assert isinstance(values["text"], bytes) and values["text"]
 
 
-def test_no_guide_no_look(stack):
+def test_no_guide_no_look(stack) -> None:
     client = Client(b"must not be asked")
     emitter, _, board, _ = stack(judge=GuideJudge(client))
     out = Recorder(board)
@@ -126,7 +126,7 @@ def test_no_guide_no_look(stack):
     assert out.error is None and client.asked is None
 
 
-def test_the_end_is_known(table):
+def test_the_end_is_known(table) -> None:
     """What a limit or a stop string cut need not be whole."""
 
     def made(**options):

@@ -37,7 +37,7 @@ def watched(streams, seconds):
 
 @pytest.mark.parametrize("first_token", [0.0, None])
 @pytest.mark.parametrize(("count", "most"), [(1, 1), (8, 6), (256, 64), (1000, 251)])
-def test_streams_that_began_together_are_asked_in_turns(count, most, first_token):
+def test_streams_that_began_together_are_asked_in_turns(count, most, first_token) -> None:
     streams = [Asked(first_token) for _ in range(count)]
     assert 0 < watched(streams, 3) <= most
     for stream in streams:
@@ -46,18 +46,18 @@ def test_streams_that_began_together_are_asked_in_turns(count, most, first_token
         assert min(gaps[1:]) > 0.09
 
 
-def test_a_late_turn_catches_up():
+def test_a_late_turn_catches_up() -> None:
     streams = [Asked() for _ in range(100)]
     assert to_check(streams, 2.0, elapsed=2.0)[1] == 100
 
 
-def test_few_that_wait_for_a_first_token_are_asked_more_often():
+def test_few_that_wait_for_a_first_token_are_asked_more_often() -> None:
     waiting, running = Asked(first_token=None), Asked()
     watched([waiting, running], 2)
     assert len(waiting.at) > 1.5 * len(running.at)
 
 
-def test_expiry():
+def test_expiry() -> None:
     @dataclass
     class Late:
         request: object
