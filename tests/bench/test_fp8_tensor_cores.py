@@ -11,7 +11,7 @@ cores = module_of_the_bench("fp8_tensor_cores")
 
 
 @pytest.fixture(autouse=True)
-def on_the_cpu(monkeypatch) -> None:
+def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cores, "DEVICE", "cpu")
 
 

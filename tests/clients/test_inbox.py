@@ -8,17 +8,18 @@ from itertools import permutations
 import pytest
 from clients.fakes import chunk
 from gemma4_client.errors import ServerError, StreamOrderError, UnavailableError
+from gemma4_client.results import Delta
 from gemma4_client.transport import inbox as module
 from gemma4_client.transport.inbox import Inbox
 from gemma4_client.wire import delta_of
 from loops import in_loop
 
 
-def delta(index, finish=""):
+def delta(index: int, finish: str = "") -> Delta:
     return delta_of(chunk(index, finish))
 
 
-async def rest(inbox):
+async def rest(inbox: Inbox):
     found = []
     while (one := await inbox.get()) is not None:
         found.append(one.index)
@@ -109,7 +110,9 @@ async def test_an_error_after_the_last_chunk_is_none() -> None:
 
 @pytest.mark.parametrize("came", [delta(0), delta(1, "stop")], ids=["no end", "a gap"])
 @in_loop
-async def test_a_feed_that_never_brings_what_lacks_is_an_error(monkeypatch, came) -> None:
+async def test_a_feed_that_never_brings_what_lacks_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, came: Delta
+) -> None:
     monkeypatch.setattr(module, "_SILENCE_S", 0.02)
     inbox = Inbox()
     inbox.put(came)
@@ -119,7 +122,7 @@ async def test_a_feed_that_never_brings_what_lacks_is_an_error(monkeypatch, came
 
 
 @in_loop
-async def test_silence_after_the_whole_answer_is_none(monkeypatch) -> None:
+async def test_silence_after_the_whole_answer_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SILENCE_S", 0.02)
     inbox = Inbox()
     inbox.ended("call")

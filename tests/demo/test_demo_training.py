@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Never
 
 import torch
 from batches import batches, repeated
@@ -10,12 +11,11 @@ from checkpoint import fresh_tensors
 from config import config_dict
 from model import PREFIX, TextModel, _rms, _rotate
 from tokenizer import CONTROL, MULTIMODAL
-from typing import Never
 
 TEXT = config_dict()["text_config"]
 
 
-def layer_inputs(weights, ids):
+def layer_inputs(weights, ids: list[int]):
     """What layer 0's attention reads, [tokens, hidden]."""
     h = weights["embed_tokens.weight"][ids] * TEXT["hidden_size"] ** 0.5
     return _rms(h, weights["layers.0.input_layernorm.weight"])

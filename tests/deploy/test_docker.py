@@ -118,7 +118,7 @@ def test_the_serve_command_is_one_that_we_have() -> None:
 
 
 @pytest.mark.parametrize("missing", ["GPU", "CHECKPOINT"])
-def test_what_must_be_set_is_named(missing) -> None:
+def test_what_must_be_set_is_named(missing: str) -> None:
     with pytest.raises(KeyError, match=f"set {missing} to"):
         services(**{missing: ""})
 

@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from e2e.processes import lasting
 
@@ -74,7 +76,7 @@ class Command:
         return self.process.wait(self.stop_s)
 
 
-def wait_until(condition, timeout: float) -> float:
+def wait_until(condition: Callable[..., Any], timeout: float) -> float:
     """Poll every 5 ms; seconds until true. Fails the test when it never is."""
     started = time.monotonic()
     while not condition():

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from e2e.command import GEMMA4
+from e2e.gateway.running import RunningGateway
+from e2e.served import Served
 from gemma4_load.report.files import read_report
 
 PACE_S, PREFILL_S = 0.02, 1 / 1000
 """Seconds a token of the ``paced`` engine."""
 
 
-def url(paced, protocol: str) -> str:
+def url(paced: tuple[Served, RunningGateway], protocol: str) -> str:
     served, gateway = paced
     return {
         "grpc": f"127.0.0.1:{served.grpc}",
@@ -21,12 +24,12 @@ def url(paced, protocol: str) -> str:
     }[protocol]
 
 
-def load(*args: str, limit: str = "", **more) -> subprocess.CompletedProcess[str]:
+def load(*args: str, limit: str = "", **more: Any) -> subprocess.CompletedProcess[str]:
     command = [str(GEMMA4), "load", *args]
     if limit:
         command = ["bash", "-c", f'ulimit -f {limit}; exec "$@"', "load", *command]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, **more)
 
 
-def level(folder: Path, at: int = 0):
+def level(folder: Path, at: int = 0) -> dict[str, Any]:
     return read_report(folder)["levels"][at]

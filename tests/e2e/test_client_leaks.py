@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ REQUESTS = 4_000  # bench/leaks.py itself asks 10,000 times
 
 
 @pytest.fixture(scope="module")
-def fast(tmp_path_factory):
+def fast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The synthetic engine, as fast as it can."""
     folder = tmp_path_factory.mktemp("fast")
     synthetic_engine(folder / "engine", tokens_per_s=100_000.0, slots=64)
@@ -27,7 +28,7 @@ def fast(tmp_path_factory):
     assert served.stop() == 0
 
 
-def test_nothing_grows(fast) -> None:
+def test_nothing_grows(fast: Served) -> None:
     before = fast.board()[Field.ACCEPTED]
     ran = subprocess.run(
         [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from gemma4_load.drive.lag import ClientLoad
 from gemma4_load.drive.level import Level, LevelResult
@@ -11,7 +12,7 @@ from gemma4_load.report.files import Results
 from gemma4_load.report.summary import summarize
 
 
-def record(index: int = 0, **more) -> Record:
+def record(index: int = 0, **more: Any) -> Record:
     """Due at 1.0, sent at 1.25, chunks of 2, 1 and 3 tokens at 2.0, 2.5 and 3.5, over at 4.0."""
     values = {
         "workload": "lengths", "scheduled": 1.0, "sent": 1.25, "end": 4.0,
@@ -29,7 +30,7 @@ def finished(
 
 
 def report_folder(
-    folder: Path, records: list[Record], *, workload: dict | None = None, **more
+    folder: Path, records: list[Record], *, workload: dict | None = None, **more: Any
 ) -> Path:
     """A folder as ``gemma4 load`` leaves it."""
     result = finished(records, **more)

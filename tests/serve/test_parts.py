@@ -6,6 +6,8 @@ import io
 import json
 import os
 import socket
+from pathlib import Path
+from typing import Any
 
 import pytest
 from gemma4_runtime.manifest import read_manifest
@@ -35,7 +37,7 @@ def test_ports_in_use_are_named() -> None:
         claim_ports("203.0.113.9", Ports(0, 0, 0))
 
 
-def test_a_system_triton_is_preferred(tmp_path) -> None:
+def test_a_system_triton_is_preferred(tmp_path: Path) -> None:
     system = tmp_path / "opt"
     for program in ("bin/tritonserver", "backends/python/triton_python_backend_stub"):
         file = system / program
@@ -46,7 +48,7 @@ def test_a_system_triton_is_preferred(tmp_path) -> None:
     assert (found.binary, found.embedded) == (system / "bin" / "tritonserver", False)
 
 
-def test_the_wheels_triton(tmp_path) -> None:
+def test_the_wheels_triton(tmp_path: Path) -> None:
     found = find_triton(tmp_path, system=tmp_path / "none")
     assert found.embedded and found.binary.is_file()
     assert (found.backends / "python" / "triton_python_backend_stub").is_file()
@@ -116,11 +118,11 @@ def test_the_pump_reads_on_whatever_a_line_breaks() -> None:
     assert "bad" in pump.last_words() and "last" in pump.last_words()
 
 
-def test_checks_of_tensorrt_llm(checkpoint, tmp_path) -> None:
+def test_checks_of_tensorrt_llm(checkpoint: Path, tmp_path: Path) -> None:
     folder = make_folder(checkpoint, tmp_path / "engine")
     manifest = read_manifest(folder)
 
-    def options(**changes):
+    def options(**changes: Any):
         fixed = {"engine": folder, "repository": folder, "run_dir": folder, "host": "127.0.0.1"}
         return ServerOptions(**fixed, ports=Ports(1, 2, 3), **changes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,7 +12,7 @@ from clients.gateway.fake_backend import fake_backend
 from clients.gateway.in_process import gateway_before
 
 
-def settle(condition, timeout=10.0) -> None:
+def settle(condition: Callable[[], object], timeout: float = 10.0) -> None:
     end = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < end, f"not within {timeout} s"
@@ -19,7 +20,7 @@ def settle(condition, timeout=10.0) -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_poison_request_kills_exactly_one(stream) -> None:
+def test_a_poison_request_kills_exactly_one(stream: bool) -> None:
     with (
         fake_backend("poison") as a,
         fake_backend("poison") as b,

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from clients.gateway.canary import Canary
 from clients.gateway.fake_backend import fake_backend
 from clients.gateway.mutations import mutated
@@ -62,7 +63,7 @@ def storm(port: int, model: str, count: int) -> Counter[str]:
         return Counter(pool.map(lambda n: send(sender, port, n, model), range(count)))
 
 
-def test_mutated_requests(capsys) -> None:
+def test_mutated_requests(capsys: pytest.CaptureFixture[str]) -> None:
     with fake_backend("good") as backend:
         running = RunningGateway(backend.port, args=("--served-model-name", "m"))
         with Canary(running.port) as canary:

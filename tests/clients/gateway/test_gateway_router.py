@@ -12,7 +12,7 @@ from gemma4_gateway.errors import ApiError
 from gemma4_gateway.metrics import Metrics
 
 
-def made(names, aliases=frozenset()):
+def made(names: list[str], aliases: frozenset[str] = frozenset()) -> Router:
     """A router over back ends whose engines have these names; "" for one that is not ready."""
     backends = []
     for i, name in enumerate(names):
@@ -24,7 +24,7 @@ def made(names, aliases=frozenset()):
     return Router(backends, None, Metrics(), imbalance=8, aliases=aliases)
 
 
-async def addresses(router, model):
+async def addresses(router: Router, model: str):
     tried = frozenset()
     found = []
     while (backend := router.pick(b"12345678", model=model, tried=tried)) is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from e2e.served import Served
 from e2e.synthetic import synthetic_engine
@@ -15,7 +17,7 @@ def count() -> int:
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory):
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("fuzz")
     synthetic_engine(folder / "engine", tokens_per_s=2000.0, slots=64, max_total_tokens=512)
     served = Served(folder / "engine", folder / "run")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import httpx
 import pytest
 from e2e.gateway.running import RunningGateway
+from e2e.served import Served
 
 
 @pytest.fixture(scope="session")
-def gateway(server):
+def gateway(server: Served) -> Iterator[RunningGateway]:
     running = RunningGateway(server.grpc)
     yield running
     assert running.stop() == 0, running.text[-3000:]
@@ -15,6 +19,6 @@ def gateway(server):
 
 
 @pytest.fixture(scope="session")
-def http(gateway):
+def http(gateway: RunningGateway) -> Iterator[httpx.Client]:
     with gateway.http() as client:
         yield client

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 from e2e.command import GEMMA4, Command
 
@@ -26,12 +28,12 @@ class RunningGateway(Command):
         self.port = self.banner_port("URL")
         self.url = f"http://127.0.0.1:{self.port}"
 
-    def http(self, **options) -> httpx.Client:
+    def http(self, **options: Any) -> httpx.Client:
         # verify=False: no certificates are loaded, which takes longer than an answer.
         return httpx.Client(base_url=self.url, timeout=60, verify=False, **options)
 
 
-def chat(text: str = "What is the capital of France?", **more) -> dict:
+def chat(text: str = "What is the capital of France?", **more: Any) -> dict:
     """Body of a greedy chat completion."""
     messages = [{"role": "user", "content": text}]
     return {"model": MODEL, "messages": messages, "temperature": 0, **more}

@@ -6,10 +6,10 @@ import asyncio
 
 from e2e.gateway.churn import Footprint, churn
 from e2e.gateway.running import MODEL, RunningGateway
-from e2e.served import wait_until
+from e2e.served import Served, wait_until
 
 
-def test_nothing_stays(synthetic) -> None:
+def test_nothing_stays(synthetic: Served) -> None:
     running = RunningGateway(synthetic.grpc)
     pid = running.process.pid
 

@@ -12,13 +12,14 @@ from e2e.gateway.running import MODEL, RunningGateway
 from e2e.mixed.made import made
 from e2e.mixed.paths import PATHS
 from e2e.mixed.run import send
+from e2e.served import Served
 
 SEED = int(os.environ.get("RANDOM_SEED", "1"))
 COUNT = int(os.environ.get("RANDOM_COUNT", "400"))
 
 
 @pytest.mark.timeout(300 + COUNT // 4)
-def test_every_way_gives_the_same(server) -> None:
+def test_every_way_gives_the_same(server: Served) -> None:
     gateway = RunningGateway(server.grpc)
     try:
         with watched(server) as canary:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 from gemma4_runtime.engines.base import EngineFinish
@@ -11,6 +13,7 @@ from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
+from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.settings import Settings
 from trtllm_folder import double_env, make_folder
 
@@ -52,7 +55,9 @@ class BrokenSink(Sink):
         raise OverflowError("no place for tokens")
 
 
-def load_tensorrt_llm(checkpoint, table, folder, env=None, settings=None, **options):
+def load_tensorrt_llm(
+    checkpoint: Path, table: TokenTable, folder: Path, env=None, settings=None, **options: Any
+):
     """With the double in place of TensorRT-LLM."""
     make_folder(checkpoint, folder, **options)
     settings = settings or Settings(folder, folder)
@@ -62,7 +67,7 @@ def load_tensorrt_llm(checkpoint, table, folder, env=None, settings=None, **opti
         return create_engine(folder, read_manifest(folder), table, settings)
 
 
-def ask(engine, ids, key="k", sink: Sink | None = None, **options) -> Sink:
+def ask(engine, ids: list[int], key: str = "k", sink: Sink | None = None, **options: Any) -> Sink:
     sampling = SamplingParams(
         **({"max_tokens": 20, "temperature": 0.0, "stop_token_ids": EOS} | options)
     )
@@ -71,7 +76,7 @@ def ask(engine, ids, key="k", sink: Sink | None = None, **options) -> Sink:
     return sink
 
 
-def refusal(engine, ids, **options) -> RequestError:
+def refusal(engine, ids: list[int], **options: Any) -> RequestError:
     """The error, raised at once or delivered."""
     try:
         end = ask(engine, ids, **options).wait()
@@ -81,7 +86,7 @@ def refusal(engine, ids, **options) -> RequestError:
     return end
 
 
-def run(engine, ids, **options) -> Sink:
+def run(engine, ids: list[int], **options: Any) -> Sink:
     sink = ask(engine, ids, **options)
     end = sink.wait()
     assert isinstance(end, EngineFinish), end

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 from gemma4_runtime.capabilities import CAPABILITIES
@@ -35,7 +37,7 @@ def mostly(good):
     return st.integers(0, 39).flatmap(lambda n: good if n else JUNK)
 
 
-def objects(**fields):
+def objects(**fields: Any):
     """Some of these fields."""
     return st.fixed_dictionaries({}, optional=fields)
 
@@ -133,7 +135,7 @@ TOOLS = st.lists(
 
 
 @pytest.fixture(scope="module")
-def preparer(checkpoint) -> Preparer:
+def preparer(checkpoint: Path) -> Preparer:
     return Preparer(checkpoint, limits=LIMITS, capabilities=CAPABILITIES["llama_cpp"])
 
 
@@ -149,7 +151,7 @@ def outcome(made):
         return None
 
 
-def test_any_history(preparer) -> None:
+def test_any_history(preparer: Preparer) -> None:
     guard = preparer._tokenizer.guard
     seen: Counter[bool] = Counter()
 
@@ -165,7 +167,7 @@ def test_any_history(preparer) -> None:
     assert min(seen[True], seen[False]) > 40, seen
 
 
-def test_any_tools(preparer) -> None:
+def test_any_tools(preparer: Preparer) -> None:
     guard = preparer._tokenizer.guard
     seen: Counter[bool] = Counter()
 
@@ -183,7 +185,7 @@ def test_any_tools(preparer) -> None:
     assert min(seen[True], seen[False]) > 40, seen
 
 
-def _is_prompt(preparer, rendered, messages) -> None:
+def _is_prompt(preparer, rendered, messages: list[dict[str, Any]]) -> None:
     """It ends in an open turn of the model, and only the template wrote control tokens."""
     assert rendered.rfind("<|turn>model\n") > rendered.rfind("<turn|>")
     answers = sum(message["role"] == "tool" for message in messages)

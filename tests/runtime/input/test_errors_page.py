@@ -24,7 +24,7 @@ limits. Every status is INVALID_ARGUMENT: nothing was generated, nothing else wa
 """
 
 
-def test_the_page_is_up_to_date(checkpoint) -> None:
+def test_the_page_is_up_to_date(checkpoint: Path) -> None:
     limits = Limits(max_prompt_tokens=2047, max_total_tokens=2048)
     preparer = Preparer(checkpoint, limits=limits, capabilities=CAPABILITIES["llama_cpp"])
     lines = []
