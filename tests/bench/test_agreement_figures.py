@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import agreement_figures as agreement
 import pytest
-from bench.loaded import module_of_the_bench
 from gemma4_load.drive.level import Level
 from gemma4_load.report.summary import summarize
-from load.made import finished, record
+from gemma4_testing.cases.load_records import finished, record
 
-agreement = module_of_the_bench("agreement_figures")
 FIGURES = agreement.Figures(
     prompt_tokens=10, output_tokens=6, ttft_mean=1000, ttft_p50=1000, ttft_p90=1000, itl_mean=400,
     tokens_per_s=0.6, requests_per_s=0.1,

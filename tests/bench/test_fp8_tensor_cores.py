@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import fp8_tensor_cores as cores
 import numpy as np
 import pytest
-from bench.loaded import module_of_the_bench
 from gemma4_build.trtllm.decode import round_fp8
-
-cores = module_of_the_bench("fp8_tensor_cores")
 
 
 @pytest.fixture(autouse=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import meter_figures as meter
 import pytest
-from bench.loaded import module_of_the_bench
 
-meter = module_of_the_bench("meter_figures")
 PACE = meter.Pace(prefill=1000.0, decode=10.0)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pexpect
 import pytest
-from clients.fakes import Script, chunk, server_of, whole
+from gemma4_testing.fakes.fake_triton import Script, chunk, server_of, whole
 
 GEMMA4 = str(Path(sys.executable).with_name("gemma4"))
 THOUGHTS = chunk(0, text="") | {"reasoning_output": "Let me think."}

@@ -11,10 +11,10 @@ from typing import Any
 import grpc
 import pytest
 import trustme
-from clients.both import KINDS, PROTOCOLS, client_of
-from clients.fakes import Script, grpc_server, http_server, whole
 from gemma4_client import TLS, UnavailableError
 from gemma4_client.address import parse_address
+from gemma4_testing.fakes.both_clients import KINDS, PROTOCOLS, client_of
+from gemma4_testing.fakes.fake_triton import Script, grpc_server, http_server, whole
 
 
 @pytest.mark.parametrize(

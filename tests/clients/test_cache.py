@@ -9,21 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clients.fakes import chunk
-from gemma4_client import Cache, Delta
+from gemma4_client import Cache
 from gemma4_client.cache import cache_key, cacheable
 from gemma4_client.identity import IDENTITY_TTL_S, Identity
 from gemma4_client.request import chat_request
-from gemma4_client.transport.http_wire import read_json
-
-
-def deltas(text: str = "hello", finish: str = "stop") -> list[Delta]:
-    import json
-
-    return [
-        read_json(json.dumps(chunk(0, text=text)).encode()),
-        read_json(json.dumps(chunk(1, finish)).encode()),
-    ]
+from gemma4_testing.fakes.fake_triton import deltas
 
 
 @pytest.mark.parametrize(
@@ -119,8 +109,8 @@ def test_bounds_that_make_no_sense(tmp_path: Path) -> None:
 
 WRITER = """
 import sys
-sys.path.insert(0, "tests")
-from clients.test_cache import deltas
+sys.path.insert(0, "testing")
+from gemma4_testing.fakes.fake_triton import deltas
 from gemma4_client import Cache
 cache, me = Cache(sys.argv[1]), sys.argv[2]
 for i in range(40):
@@ -157,8 +147,8 @@ def test_the_engine_is_asked_for_again() -> None:
 
 def test_a_lost_server_is_asked_again_who_it_is(tmp_path: Path) -> None:
     """The chat is refused, so the identity is forgotten; the retry is of the same request."""
-    from clients.fakes import Script, server_of, whole
     from gemma4_client import Client
+    from gemma4_testing.fakes.fake_triton import Script, server_of, whole
 
     cache = Cache(tmp_path)
     with (

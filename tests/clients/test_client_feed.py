@@ -14,8 +14,6 @@ from typing import Any
 
 import grpc
 import pytest
-from clients.fakes import chunk, message
-from e2e.served import wait_until
 from gemma4_client import (
     AsyncClient,
     CancelledError,
@@ -24,7 +22,9 @@ from gemma4_client import (
     UnavailableError,
 )
 from gemma4_client.transport import grpc_async, grpc_feed
-from loops import in_loop
+from gemma4_testing.event_loop import in_loop
+from gemma4_testing.fakes.fake_triton import chunk, message
+from gemma4_testing.waiting import wait_until
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.grpc.service_pb2 import ModelInferRequest, ModelStreamInferResponse
 

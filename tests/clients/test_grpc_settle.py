@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 import pytest
 from gemma4_client.transport.grpc_settle import calls_settled
-from loops import in_loop
+from gemma4_testing.event_loop import in_loop
 
 
 class Endless(grpc.GenericRpcHandler):

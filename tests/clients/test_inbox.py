@@ -6,13 +6,13 @@ import asyncio
 from itertools import permutations
 
 import pytest
-from clients.fakes import chunk
 from gemma4_client.errors import ServerError, StreamOrderError, UnavailableError
 from gemma4_client.results import Delta
 from gemma4_client.transport import inbox as module
 from gemma4_client.transport.inbox import Inbox
 from gemma4_client.wire import delta_of
-from loops import in_loop
+from gemma4_testing.event_loop import in_loop
+from gemma4_testing.fakes.fake_triton import chunk
 
 
 def delta(index: int, finish: str = "") -> Delta:

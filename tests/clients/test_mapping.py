@@ -7,9 +7,9 @@ import json
 import threading
 
 import pytest
-from clients.both import KINDS, client_of
-from clients.fakes import Script, chunk, http_server, server_of
 from gemma4_client import Gemma4Error, InvalidRequestError
+from gemma4_testing.fakes.both_clients import KINDS, client_of
+from gemma4_testing.fakes.fake_triton import Script, chunk, http_server, server_of
 
 EVEN = Script([chunk(0, "stop", "even")])
 BAD = Script(error="INVALID_ARGUMENT: x: bad")

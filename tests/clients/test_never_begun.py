@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import grpc
 import pytest
-from clients.both import KINDS, PROTOCOLS, client_of
-from clients.broken import dying_server, free_port
-from clients.fakes import Script, server_of, whole
 from gemma4_client import RetryPolicy, UnavailableError
 from gemma4_client.errors import (
     Gemma4Error,
@@ -16,6 +13,9 @@ from gemma4_client.errors import (
     from_rpc,
     from_wire,
 )
+from gemma4_testing.fakes.both_clients import KINDS, PROTOCOLS, client_of
+from gemma4_testing.fakes.broken_servers import dying_server, free_port
+from gemma4_testing.fakes.fake_triton import Script, server_of, whole
 
 FAST = RetryPolicy(attempts=4, first_delay=0.01, max_delay=0.05)
 REFUSED, LOST = True, False

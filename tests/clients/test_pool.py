@@ -7,10 +7,10 @@ from typing import Any
 
 import psutil
 import pytest
-from clients.both import KINDS, client_of
-from clients.fakes import Script, chunk, server_of
-from e2e.served import wait_until
 from gemma4_client.transport.grpc_pool import Pool
+from gemma4_testing.fakes.both_clients import KINDS, client_of
+from gemma4_testing.fakes.fake_triton import Script, chunk, server_of
+from gemma4_testing.waiting import wait_until
 
 
 class Channel:

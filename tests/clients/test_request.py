@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from clients.both import KINDS, PROTOCOLS, client_of
-from clients.fakes import Script, chunk, server_of
 from gemma4_client import Answer, Options, ResponseFormatError
 from gemma4_client.guides import GUIDES, guide_inputs, parse_answer
 from gemma4_client.request import chat_request, text_request
 from gemma4_client.wire import INPUT_TYPES
+from gemma4_testing.fakes.both_clients import KINDS, PROTOCOLS, client_of
+from gemma4_testing.fakes.fake_triton import Script, chunk, server_of
 from pydantic import BaseModel
 
 

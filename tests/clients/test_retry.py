@@ -6,8 +6,6 @@ import threading
 import time
 
 import pytest
-from clients.both import KINDS, PROTOCOLS, client_of
-from clients.fakes import Script, chunk, server_of, whole
 from gemma4_client import (
     CancelledError,
     CircuitBreaker,
@@ -19,6 +17,8 @@ from gemma4_client import (
     UnavailableError,
 )
 from gemma4_client.retry import RetryBudget
+from gemma4_testing.fakes.both_clients import KINDS, PROTOCOLS, client_of
+from gemma4_testing.fakes.fake_triton import Script, chunk, server_of, whole
 
 FULL = Script(error="UNAVAILABLE: full, retry later")
 FAST = RetryPolicy(attempts=4, first_delay=0.01, max_delay=0.05)

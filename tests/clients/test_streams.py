@@ -6,9 +6,6 @@ from typing import Any
 
 import psutil
 import pytest
-from clients.both import KINDS, PROTOCOLS, client_of
-from clients.fakes import Script, chunk, server_of, whole
-from e2e.served import wait_until
 from gemma4_client import (
     AccessDeniedError,
     CancelledError,
@@ -19,6 +16,9 @@ from gemma4_client import (
     StreamOrderError,
     UnavailableError,
 )
+from gemma4_testing.fakes.both_clients import KINDS, PROTOCOLS, client_of
+from gemma4_testing.fakes.fake_triton import Script, chunk, server_of, whole
+from gemma4_testing.waiting import wait_until
 
 pytestmark = [
     pytest.mark.parametrize("kind", KINDS),

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.gateway.running import RunningGateway
-from e2e.loads import PACE_S, PREFILL_S
-from e2e.served import Served
-from e2e.synthetic import synthetic_engine
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
+from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
+from gemma4_testing.servers.load_runs import PACE_S, PREFILL_S
+from gemma4_testing.servers.running_gateway import RunningGateway
+from gemma4_testing.servers.served import Served
 
 
 @pytest.fixture(scope="session")

@@ -13,18 +13,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from e2e.served import Served, user
 from gemma4_client import Answer, Client, InvalidRequestError
-
-
-def generate(server: Served, body: dict[str, Any], *, stream: bool = False) -> Any:
-    name = "generate_stream" if stream else "generate"
-    url = f"http://127.0.0.1:{server.http}/v2/models/gemma4/{name}"
-    with urllib.request.urlopen(url, json.dumps(body).encode(), timeout=60) as reply:
-        text = reply.read().decode()
-    if not stream:
-        return json.loads(text)
-    return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+from gemma4_testing.servers.served import Served, generate, user
 
 
 def greedy(client: Client, text: str, **options: Any) -> Answer:

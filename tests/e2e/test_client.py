@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from clients.both import KINDS, PROTOCOLS, client_of
-from e2e.served import Served, user, wait_until
 from gemma4_client import (
     Cache,
     CancelledError,
@@ -19,6 +17,9 @@ from gemma4_client import (
     ResponseFormatError,
 )
 from gemma4_runtime.server.board import Field
+from gemma4_testing.fakes.both_clients import KINDS, PROTOCOLS, client_of
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 from pydantic import BaseModel
 
 CANCEL_S = 0.5

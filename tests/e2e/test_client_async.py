@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from e2e.served import Served, user, wait_until
 from gemma4_client import (
     AsyncClient,
     CancelledError,
@@ -15,7 +14,9 @@ from gemma4_client import (
     InvalidRequestError,
 )
 from gemma4_runtime.server.board import Field
-from loops import in_loop
+from gemma4_testing.event_loop import in_loop
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 
 CANCEL_S = 0.5
 LONG = {"min_tokens": 1900, "max_tokens": 1900}

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.served import Served, wait_until
-from e2e.synthetic import synthetic_engine
 from gemma4_runtime.server.board import Field
+from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
+from gemma4_testing.servers.served import Served
+from gemma4_testing.waiting import wait_until
 
 SCRIPT = Path(__file__).parents[2] / "bench" / "leaks.py"
 REQUESTS = 4_000  # bench/leaks.py itself asks 10,000 times

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
-from e2e.fuzz.mutate import waits_for_ever
-from e2e.fuzz.run import watched
-from e2e.fuzz.send import Sender
-from e2e.fuzz.spec import INPUTS, MODELS, Spec, tensor
-from e2e.served import Served
+from gemma4_testing.fuzz.mutate import waits_for_ever
+from gemma4_testing.fuzz.run import watched
+from gemma4_testing.fuzz.send import Sender
+from gemma4_testing.fuzz.spec import INPUTS, MODELS, Spec, tensor
+from gemma4_testing.servers.served import Served
 
 
 def named(model: str) -> list[list[str]]:

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import psutil
-from e2e.served import Served, user, wait_until
 from gemma4_client import AsyncClient, Client, Gemma4Error
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 
 
 def descriptors(server: Served) -> int:

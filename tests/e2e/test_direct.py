@@ -10,11 +10,12 @@ from typing import Any
 
 import grpc
 import pytest
-from e2e.served import Served, user, wait_until
 from gemma4_client.wire import build_request, read_delta
 from gemma4_runtime.messages import GenerationRequest, SamplingParams, encode
 from gemma4_runtime.output.render import ChunkText
 from gemma4_runtime.server.board import Field
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 from tritonclient.grpc import service_pb2_grpc
 from tritonclient.grpc.service_pb2 import ModelInferResponse
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import tritonclient.grpc
-from e2e.command import GEMMA4
-from e2e.served import Served
+from gemma4_testing.servers.command import GEMMA4
+from gemma4_testing.servers.served import Served
 from tritonclient.utils import InferenceServerException
 
 CLOSED_HTTP = [

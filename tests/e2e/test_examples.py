@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e.served import Served
+from gemma4_testing.servers.served import Served
 
 ROOT = Path(__file__).parents[2]
 SAYS = {

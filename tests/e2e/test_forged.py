@@ -8,11 +8,12 @@ from typing import Any
 
 import grpc
 import pytest
-from e2e.served import Served, user, wait_until
 from gemma4_client.transport.grpc_wire import message_delta
 from gemma4_client.wire import build_request
 from gemma4_runtime.messages import Chunk, GenerationRequest, SamplingParams, encode
 from gemma4_runtime.server.board import Field
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.grpc.service_pb2 import ModelInferRequest, ModelStreamInferResponse
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub

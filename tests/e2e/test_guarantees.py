@@ -17,8 +17,6 @@ from typing import Any
 import grpc
 import psutil
 import pytest
-from e2e.command import GEMMA4
-from e2e.served import Served, user, wait_until
 from gemma4_client import (
     CancelledError,
     Client,
@@ -28,7 +26,10 @@ from gemma4_client import (
     UnavailableError,
 )
 from gemma4_runtime.server.board import Field
-from runtime.input.bad_inputs import BAD
+from gemma4_testing.cases.bad_inputs import BAD
+from gemma4_testing.servers.command import GEMMA4
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 CANCEL_S = 0.5

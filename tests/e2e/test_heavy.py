@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from e2e.heavy import (
+from gemma4_testing.servers.heavy_requests import (
     Heavy,
     directly,
     quadratic_engine,
@@ -16,7 +16,7 @@ from e2e.heavy import (
     through_ensemble,
     times_of,
 )
-from e2e.served import Served
+from gemma4_testing.servers.served import Served
 
 
 @pytest.fixture(scope="module")

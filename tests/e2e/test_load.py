@@ -9,13 +9,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from e2e.command import GEMMA4
-from e2e.gateway.running import RunningGateway
-from e2e.loads import PACE_S, PREFILL_S, level, load, url
-from e2e.processes import lasting
-from e2e.served import Served, wait_until
-from e2e.synthetic import synthetic_engine
 from gemma4_load.report.files import read_report, read_requests
+from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
+from gemma4_testing.servers.command import GEMMA4
+from gemma4_testing.servers.load_runs import PACE_S, PREFILL_S, level, load, url
+from gemma4_testing.servers.process_tree import lasting
+from gemma4_testing.servers.running_gateway import RunningGateway
+from gemma4_testing.servers.served import Served
+from gemma4_testing.waiting import wait_until
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http", "openai"])

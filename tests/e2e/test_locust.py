@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-from e2e.gateway.running import RunningGateway
-from e2e.loads import level, load, url
-from e2e.served import Served, wait_until
+from gemma4_testing.servers.load_runs import level, load, url
+from gemma4_testing.servers.running_gateway import RunningGateway
+from gemma4_testing.servers.served import Served
+from gemma4_testing.waiting import wait_until
 
 LOCUSTFILE = Path(__file__).parents[2] / "load_tests" / "locustfile.py"
 

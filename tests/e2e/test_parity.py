@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from e2e.served import Served, user
 from gemma4_client.results import Answer
 from gemma4_runtime.input.chat_template import ChatTemplate
 from gemma4_runtime.input.text import PromptTokenizer
+from gemma4_testing.servers.served import Served, user
 from transformers import Gemma4ForConditionalGeneration
 
 LONG = "The queue was full of questions, and the server answered them one after another. "

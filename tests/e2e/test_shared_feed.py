@@ -16,11 +16,12 @@ from typing import Any
 import grpc
 import psutil
 import pytest
-from e2e.served import Served, user, wait_until
 from gemma4_client import AsyncClient, CancelledError, Gemma4Error
 from gemma4_client.wire import build_poll, build_request, read_bundle
 from gemma4_runtime.server.board import Field
-from loops import in_loop
+from gemma4_testing.event_loop import in_loop
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 from tritonclient.grpc import service_pb2_grpc
 from tritonclient.grpc.service_pb2 import ModelInferRequest
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub

@@ -9,10 +9,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from e2e.command import GEMMA4
-from e2e.served import Served, user
 from gemma4_runtime.manifest import read_manifest
-from trtllm_folder import double_env
+from gemma4_testing.engine_folders.trtllm_folder import double_env
+from gemma4_testing.servers.command import GEMMA4
+from gemma4_testing.servers.served import Served, user
 
 
 def gemma4(*args: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:

@@ -13,11 +13,12 @@ from typing import Any
 
 import psutil
 import pytest
-from e2e.command import GEMMA4
-from e2e.served import Served, user, wait_until
 from gemma4_client import CancelledError, Client, Gemma4Error, InvalidRequestError, UnavailableError
 from gemma4_runtime.server.board import Field
-from trtllm_folder import double_env, make_folder
+from gemma4_testing.engine_folders.trtllm_folder import double_env, make_folder
+from gemma4_testing.servers.command import GEMMA4
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 
 CANCEL_S = 0.5
 ASKED = ["What is the capital of France?", "Count from 1 to 20", "What is 7 + 8?", "🌊 Hello"]

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import tritonclient.grpc
 import tritonclient.http
-from e2e.served import Served, user, wait_until
 from gemma4_runtime.server.board import Field
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 from tritonclient.utils import InferenceServerException
 
 CANCEL_S = 0.5

@@ -7,7 +7,7 @@ from gemma4_load.load_plan import parse_slo
 from gemma4_load.metrics import REQUEST_METRICS, RUN_METRICS
 from gemma4_load.metrics.distribution import distribution
 from gemma4_load.record import Window
-from load.made import record
+from gemma4_testing.cases.load_records import record
 
 BY_HAND = {
     "ttft": [1.0],  # 2.0 - 1.0, from the plan, not from 1.25

@@ -16,7 +16,7 @@ from gemma4_load.report.files import Results, read_report, read_requests
 from gemma4_load.report.page import page
 from gemma4_load.report.summary import summarize
 from gemma4_load.server_metrics import parse
-from load.made import finished, record, report_folder
+from gemma4_testing.cases.load_records import finished, record, report_folder
 
 
 def many(scale: float = 1.0, *, seed: int = 0, count: int = 120) -> list[Record]:

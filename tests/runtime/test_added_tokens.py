@@ -8,13 +8,13 @@ from random import Random
 from typing import Any
 
 import pytest
-from clients.gateway.test_gateway_logprobs import deltas_of, shown
 from gemma4_runtime.added_tokens import TURN_MARKERS
 from gemma4_runtime.input.text import PromptTokenizer
 from gemma4_runtime.output.vocab import TokenTable, load_token_table
+from gemma4_testing.cases.answers_of_tokens import deltas_of, shown
+from gemma4_testing.cases.stream_pieces import joined, make_request, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime.output.test_stream_pieces import joined, make_request, run
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 

@@ -1,7 +1,5 @@
 """The doctor's findings, with a driver that says what a test wants."""
 
-# ruff: noqa: N802 - NVML's names
-
 from __future__ import annotations
 
 import json
@@ -37,37 +35,37 @@ class FakeNvml:
     def __init__(self, devices: tuple[Any, ...] = (), cuda: int = 13010, broken: str = "") -> None:
         self.devices, self.cuda, self.broken, self.open = devices, cuda, broken, False
 
-    def nvmlInit(self) -> None:
+    def nvmlInit(self) -> None:  # noqa: N802
         if self.broken:
             raise self.NVMLError(self.broken)
         self.open = True
 
-    def nvmlShutdown(self) -> None:
+    def nvmlShutdown(self) -> None:  # noqa: N802
         assert self.open
         self.open = False
 
-    def nvmlSystemGetCudaDriverVersion(self):
+    def nvmlSystemGetCudaDriverVersion(self):  # noqa: N802
         return self.cuda
 
-    def nvmlSystemGetDriverVersion(self) -> bytes:
+    def nvmlSystemGetDriverVersion(self) -> bytes:  # noqa: N802
         return b"590.44"
 
-    def nvmlDeviceGetCount(self):
+    def nvmlDeviceGetCount(self):  # noqa: N802
         return len(self.devices)
 
-    def nvmlDeviceGetHandleByIndex(self, index):
+    def nvmlDeviceGetHandleByIndex(self, index):  # noqa: N802
         return self.devices[index]
 
-    def nvmlDeviceGetMemoryInfo(self, device):
+    def nvmlDeviceGetMemoryInfo(self, device):  # noqa: N802
         return SimpleNamespace(total=device[2], free=device[2] - GIB)
 
-    def nvmlDeviceGetCudaComputeCapability(self, device):
+    def nvmlDeviceGetCudaComputeCapability(self, device):  # noqa: N802
         return device[1]
 
-    def nvmlDeviceGetUUID(self, device) -> str:
+    def nvmlDeviceGetUUID(self, device) -> str:  # noqa: N802
         return f"GPU-{self.devices.index(device)}"
 
-    def nvmlDeviceGetName(self, device):
+    def nvmlDeviceGetName(self, device):  # noqa: N802
         return device[0]
 
 

@@ -18,7 +18,7 @@ from gemma4_serve.logs import LogPump
 from gemma4_serve.ports import Ports, claim_ports
 from gemma4_serve.process import ServerOptions
 from gemma4_serve.runtime_checks import check_runtime
-from trtllm_folder import make_folder
+from gemma4_testing.engine_folders.trtllm_folder import make_folder
 
 
 def test_free_ports_are_different() -> None:

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from e2e.command import wait_until
 from gemma4_serve import tied
 from gemma4_serve.proc import cause_of_death, describe_status, name_of, runs, thread_states
+from gemma4_testing.waiting import wait_until
 
 
 def test_states_and_causes() -> None:

@@ -13,10 +13,6 @@ from types import UnionType
 from typing import Any
 
 import pytest
-from clients.gateway.bombs import BOMBS, PATHS
-from clients.gateway.canary import Canary
-from clients.gateway.fake_backend import fake_backend
-from e2e.gateway.running import RunningGateway
 from gemma4_gateway.body.bounds import MOST_DEPTH, MOST_NODES, check_bounds, has_lone_surrogate
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.schemas.base import ApiModel
@@ -24,6 +20,10 @@ from gemma4_gateway.schemas.chat import ChatCompletionRequest
 from gemma4_gateway.schemas.completions import CompletionRequest
 from gemma4_gateway.schemas.responses import ResponsesRequest
 from gemma4_gateway.schemas.tokenize import DetokenizeRequest, TokenizeRequest
+from gemma4_testing.cases.gateway_bombs import BOMBS, PATHS
+from gemma4_testing.fakes.canary import Canary
+from gemma4_testing.fakes.fake_backend import fake_backend
+from gemma4_testing.servers.running_gateway import RunningGateway
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic.fields import FieldInfo

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,40 +14,11 @@ from gemma4_gateway.answers.merge import whole
 from gemma4_gateway.answers.sse import event, on_one_line
 from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.translate.request_plan import EngineCall, Plan
+from gemma4_testing.cases.gateway_answers import LISTED, answers, cuts, delta
 from hypothesis import given
 from hypothesis import strategies as st
 
 CALL = EngineCall([], None, None, {})
-NATIVE = [
-    {"id": f"call_{i}", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
-    for i in range(3)
-]
-LISTED = '[{"name": "f", "arguments": {"a": "é"}}, {"name": "g", "arguments": {}}]'
-
-
-def delta(
-    text: str = "",
-    *,
-    reasoning: str = "",
-    calls: list[dict[str, Any]] | tuple[Any, ...] = (),
-    finish: str = "",
-    index: int = 0,
-    ids: tuple[Any, ...] = (),
-    log_probs: tuple[Any, ...] = (),
-) -> Delta:
-    return Delta(text, reasoning, list(calls), finish, index, 7, index + 1, list(ids),
-                 list(log_probs), {"cached_tokens": 3.0} if finish else None)  # fmt: skip
-
-
-@st.composite
-def answers(draw: Callable[..., Any]) -> list[Delta]:
-    texts = st.text(max_size=12)
-    pieces = draw(st.lists(st.tuples(texts, texts, st.integers(0, 2)), min_size=1, max_size=8))
-    finish = draw(st.sampled_from(["stop", "length", "tool_calls"]))
-    return [
-        delta(t, reasoning=r, calls=NATIVE[:c], finish=finish if i == len(pieces) - 1 else "", index=i)
-        for i, (t, r, c) in enumerate(pieces)
-    ]  # fmt: skip
 
 
 def plan(**more: Any) -> Plan:
@@ -125,12 +95,6 @@ def test_chat(deltas: list[Delta], mode: str, one: bool, usage: bool) -> None:
     assert joined(chunks) == said(body(made, deltas))
     assert (chunks[-1].get("usage") is not None) == usage
     assert {c["id"] for c in chunks} == {"a"}
-
-
-def cuts(text: str) -> Any:
-    return st.lists(st.integers(0, len(text)), max_size=5).map(
-        lambda at: [text[a:b] for a, b in zip([0, *sorted(at)], [*sorted(at), None], strict=True)]
-    )
 
 
 @given(cuts(LISTED), st.booleans(), st.integers(0, len(LISTED)))

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clients.gateway.fake_backend import FakeBackend, fake_backend
-from e2e.command import GEMMA4
 from gemma4_gateway.access_log import Log
 from gemma4_gateway.log_writer import LogWriter
 from gemma4_gateway.record import Record
+from gemma4_testing.fakes.fake_backend import FakeBackend, fake_backend
+from gemma4_testing.servers.command import GEMMA4
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from clients.broken import free_port
-from clients.gateway.fake_backend import fake_backend
-from clients.gateway.in_process import gateway_before
+from gemma4_testing.fakes.broken_servers import free_port
+from gemma4_testing.fakes.fake_backend import fake_backend
+from gemma4_testing.fakes.in_process_gateway import gateway_before
 
 
 def settle(condition: Callable[[], object], timeout: float = 10.0) -> None:

@@ -9,12 +9,12 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from clients.gateway.canary import Canary
-from clients.gateway.fake_backend import fake_backend
-from clients.gateway.mutations import mutated
-from e2e.gateway.running import RunningGateway
-from fuzz_count import fuzz_count
 from gemma4_gateway.plain_text import escaped
+from gemma4_testing.cases.gateway_mutations import mutated
+from gemma4_testing.fakes.canary import Canary
+from gemma4_testing.fakes.fake_backend import fake_backend
+from gemma4_testing.fuzz_count import fuzz_count
+from gemma4_testing.servers.running_gateway import RunningGateway
 
 HANG_S = 30
 REQUESTS = fuzz_count(600)

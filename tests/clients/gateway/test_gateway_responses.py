@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from clients.gateway.test_gateway_events import LISTED, answers, cuts, delta
 from gemma4_client.results import Delta
 from gemma4_gateway.answers.merge import whole
 from gemma4_gateway.answers.response_events import ResponseEvents
@@ -17,6 +16,7 @@ from gemma4_gateway.translate.fields import engine_refusal
 from gemma4_gateway.translate.items import input_messages
 from gemma4_gateway.translate.request_plan import EngineCall, Plan
 from gemma4_gateway.translate.responses import echo, plan_responses
+from gemma4_testing.cases.gateway_answers import LISTED, answers, cuts, delta
 from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseStreamEvent

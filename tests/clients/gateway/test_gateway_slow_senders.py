@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from clients.gateway.canary import Canary
-from clients.gateway.fake_backend import FakeBackend, fake_backend
-from clients.gateway.in_process import gateway_before
-from e2e.gateway.running import RunningGateway
 from gemma4_gateway.body.uploads import Uploads
 from gemma4_gateway.errors import ApiError
+from gemma4_testing.fakes.canary import Canary
+from gemma4_testing.fakes.fake_backend import FakeBackend, fake_backend
+from gemma4_testing.fakes.in_process_gateway import gateway_before
+from gemma4_testing.servers.running_gateway import RunningGateway
 
 HEAD = (
     b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"

@@ -17,12 +17,13 @@ from typing import Any
 
 import psutil
 import pytest
-from e2e.command import GEMMA4, wait_until
-from e2e.faults.cell import Cell, Starting, fault_engine, find, run_cell
-from e2e.served import Served, user
 from gemma4_client import Client, Gemma4Error
 from gemma4_runtime.server.board import Field
 from gemma4_serve.proc import runs
+from gemma4_testing.faults.cell import Cell, Starting, fault_engine, find, run_cell
+from gemma4_testing.servers.command import GEMMA4
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 
 SOON_S = 10.0
 """What takes a second or two where the machine has nothing else to do."""

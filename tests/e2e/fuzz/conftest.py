@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from e2e.served import Served
-from e2e.synthetic import synthetic_engine
-from fuzz_count import fuzz_count
+from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
+from gemma4_testing.fuzz_count import fuzz_count
+from gemma4_testing.servers.served import Served
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from e2e.fuzz.bombs import data_bombs
-from e2e.fuzz.connections import BOMBS
-from e2e.fuzz.known import known_crash
-from e2e.fuzz.run import watched
-from e2e.fuzz.send import PROTOCOLS, NotEndedError, Sender
-from e2e.fuzz.spec import Spec
-from e2e.served import Served
+from gemma4_testing.fuzz.bombs import data_bombs
+from gemma4_testing.fuzz.connections import BOMBS
+from gemma4_testing.fuzz.known import known_crash
+from gemma4_testing.fuzz.run import watched
+from gemma4_testing.fuzz.send import PROTOCOLS, NotEndedError, Sender
+from gemma4_testing.fuzz.spec import Spec
+from gemma4_testing.servers.served import Served
 
 DATA = data_bombs()
 MODEL_OF = {"http infer": "gemma4_unary", "http generate": "gemma4", "grpc stream": "engine"}

@@ -6,13 +6,13 @@ import os
 import re
 
 import pytest
-from e2e.fuzz.known import KNOWN, known_crash
-from e2e.fuzz.mutate import case
-from e2e.fuzz.run import fuzz, watched
-from e2e.fuzz.send import PROTOCOLS
-from e2e.fuzz.spec import INPUTS, MODELS, OUTPUTS, Spec, tensor
-from e2e.served import Served
-from e2e.synthetic import CHECKPOINT
+from gemma4_testing.engine_folders.synthetic_engine import CHECKPOINT
+from gemma4_testing.fuzz.known import KNOWN, known_crash
+from gemma4_testing.fuzz.mutate import case
+from gemma4_testing.fuzz.run import fuzz, watched
+from gemma4_testing.fuzz.send import PROTOCOLS
+from gemma4_testing.fuzz.spec import INPUTS, MODELS, OUTPUTS, Spec, tensor
+from gemma4_testing.servers.served import Served
 
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 

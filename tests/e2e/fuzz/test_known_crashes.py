@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from threading import Thread
 
 import pytest
-from e2e.fuzz.send import HANG_S
-from e2e.served import Served, user, wait_until
-from e2e.synthetic import synthetic_engine
 from gemma4_client import Gemma4Error
+from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
+from gemma4_testing.fuzz.send import HANG_S
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 
 RESTART_S = 60
 TEXT = {"name": "text_input", "shape": [1, 1], "datatype": "BYTES", "data": ["x"]}

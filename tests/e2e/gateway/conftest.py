@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from e2e.gateway.running import RunningGateway
-from e2e.served import Served
+from gemma4_testing.servers.running_gateway import RunningGateway
+from gemma4_testing.servers.served import Served
+from openai import OpenAI
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +23,9 @@ def gateway(server: Served) -> Iterator[RunningGateway]:
 def http(gateway: RunningGateway) -> Iterator[httpx.Client]:
     with gateway.http() as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def client(gateway: RunningGateway) -> Iterator[OpenAI]:
+    with OpenAI(base_url=gateway.url + "/v1", api_key="any", max_retries=0) as made:
+        yield made

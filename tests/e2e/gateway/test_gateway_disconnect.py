@@ -7,9 +7,10 @@ import socket
 import time
 from typing import Any
 
-from e2e.gateway.running import LONG, RunningGateway, chat
-from e2e.served import Served, wait_until
 from gemma4_runtime.server.board import Field
+from gemma4_testing.servers.running_gateway import LONG, RunningGateway, chat
+from gemma4_testing.servers.served import Served
+from gemma4_testing.waiting import wait_until
 
 CANCEL_S = 0.5
 CHAT = "/v1/chat/completions"

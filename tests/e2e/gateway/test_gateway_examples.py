@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from e2e.gateway.running import MODEL, RunningGateway
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
 
 EXAMPLES = Path(__file__).parents[3] / "clients" / "examples"
 LOOP = ["call: get_weather", "Oslo", "sunny", "21 degrees"]

@@ -9,12 +9,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-from e2e.gateway.running import MODEL, RunningGateway
-from e2e.gateway.test_gateway_http import WEATHER
-from e2e.gateway.test_gateway_openai import client  # noqa: F401 - a fixture
-from e2e.served import Served, user
-from e2e.test_answers import generate
 from gemma4_client import Answer, AsyncClient
+from gemma4_testing.cases.tools import WEATHER
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
+from gemma4_testing.servers.served import Served, generate, user
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_openai import ChatOpenAI
 from openai import OpenAI
@@ -120,7 +118,7 @@ def test_a_prompt_that_ends_in_a_thought(server: Served) -> None:
 
 
 @pytest.mark.parametrize("one", [True, False])
-def test_an_agents_loop(client: OpenAI, one: bool) -> None:  # noqa: F811
+def test_an_agents_loop(client: OpenAI, one: bool) -> None:
     """As the Agents SDK, LangChain, pydantic-ai and the Vercel AI SDK send it: tools and form in
     every turn."""
     options = {"model": MODEL, "temperature": 0, "max_tokens": 300, "tools": [WEATHER],
@@ -140,7 +138,7 @@ def test_an_agents_loop(client: OpenAI, one: bool) -> None:  # noqa: F811
     assert "".join(t.token for t in final.logprobs.content) == last.message.content
 
 
-def test_parsed_helpers(client: OpenAI) -> None:  # noqa: F811
+def test_parsed_helpers(client: OpenAI) -> None:
     options = {"model": MODEL, "temperature": 0}
     chat = client.chat.completions.parse(
         messages=ASK, tools=[STRICT], response_format=Report, max_tokens=300, **options
@@ -170,7 +168,7 @@ def test_parsed_helpers(client: OpenAI) -> None:  # noqa: F811
     assert isinstance(again.output_parsed, Report)
 
 
-def test_thinking_with_a_form_and_with_a_forced_call(client: OpenAI) -> None:  # noqa: F811
+def test_thinking_with_a_form_and_with_a_forced_call(client: OpenAI) -> None:
     options = {"model": MODEL, "temperature": 0, "reasoning_effort": "low", "max_tokens": 400}
     formed = client.chat.completions.create(messages=ASK, response_format=FORM, **options)
     message = formed.choices[0].message

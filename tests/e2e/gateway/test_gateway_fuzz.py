@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import schemathesis
-from e2e.gateway.running import MODEL, RunningGateway
-from e2e.served import user
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
+from gemma4_testing.servers.served import user
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import jsonschema
 import pytest
-from e2e.gateway.running import chat
+from gemma4_testing.servers.running_gateway import chat
 from pydantic import BaseModel, HttpUrl, TypeAdapter
 
 

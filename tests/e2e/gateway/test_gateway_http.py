@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import jsonschema
 import pytest
-from e2e.gateway.running import MODEL, RunningGateway, chat
-from e2e.served import Served, user
+from gemma4_testing.cases.tools import WEATHER
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway, chat
+from gemma4_testing.servers.served import Served, user
 
 
 def events(reply: httpx.Response) -> list:
@@ -113,21 +114,6 @@ def test_log_probs_are_those_of_the_text(http: httpx.Client) -> None:
     assert tokens == [t["token"] for t in content]
 
 
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "Get the current weather of a city",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"$ref": "#/$defs/City"}},
-            "required": ["city"],
-            "$defs": {
-                "City": {"type": "string", "description": "Name of the city", "maxLength": 12}
-            },
-        },
-    },
-}
 TIMER = {
     "type": "function",
     "function": {

@@ -13,8 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
-from e2e.gateway.running import GEMMA4, LONG, RunningGateway, chat
-from e2e.served import Served, wait_until
+from gemma4_testing.servers.running_gateway import GEMMA4, LONG, RunningGateway, chat
+from gemma4_testing.servers.served import Served
+from gemma4_testing.waiting import wait_until
 
 CHAT = "/v1/chat/completions"
 

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any, Literal, TypeVar
 
 import openai
 import pytest
-from e2e.gateway.running import LONG, MODEL, RunningGateway
-from e2e.gateway.test_gateway_http import WEATHER
-from e2e.served import Served, user, wait_until
 from gemma4_runtime.server.board import Field as BoardField
+from gemma4_testing.cases.tools import WEATHER
+from gemma4_testing.servers.running_gateway import LONG, MODEL, RunningGateway
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel, Field
 
 CANCEL_S = 0.5
 T = TypeVar("T")
 FRANCE = user("What is the capital of France?")
-
-
-@pytest.fixture(scope="session")
-def client(gateway: RunningGateway) -> Iterator[OpenAI]:
-    with OpenAI(base_url=gateway.url + "/v1", api_key="any", max_retries=0) as made:
-        yield made
 
 
 def run(gateway: RunningGateway, work: Callable[[AsyncOpenAI], Coroutine[Any, Any, T]]) -> T:

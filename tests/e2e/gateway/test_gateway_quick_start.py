@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from e2e.gateway.running import MODEL, RunningGateway
-from e2e.served import Served
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
+from gemma4_testing.servers.served import Served
 
 PAGE = (Path(__file__).parents[3] / "docs" / "quick_start.md").read_text(encoding="utf-8")
 COMMANDS = [b for b in re.findall(r"```sh\n(.*?)```", PAGE, re.S) if b.startswith("curl")]

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from e2e.gateway.running import MODEL, chat
-from e2e.served import user
+from gemma4_testing.servers.running_gateway import MODEL, chat
+from gemma4_testing.servers.served import user
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}

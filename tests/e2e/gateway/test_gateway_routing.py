@@ -12,9 +12,10 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from e2e.gateway.running import MODEL, RunningGateway
-from e2e.served import Served, wait_until
 from gemma4_runtime.server.board import Field
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
+from gemma4_testing.servers.served import Served
+from gemma4_testing.waiting import wait_until
 
 SLOTS, QUEUED, TOKENS = 4, 4, 200
 ARGS = ("--slots", str(SLOTS), "--max-queued", str(QUEUED))

@@ -22,7 +22,15 @@ from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GuidedDecoding
 from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.settings import Settings
-from runtime.engines.harness import EOS, WAIT_S, BrokenSink, ask, load_tensorrt_llm, refusal, run
+from gemma4_testing.fakes.engine_harness import (
+    EOS,
+    WAIT_S,
+    BrokenSink,
+    ask,
+    load_tensorrt_llm,
+    refusal,
+    run,
+)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GuidedDecoding
 from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.settings import Settings
-from runtime.engines.harness import EOS, run
+from gemma4_testing.fakes.engine_harness import EOS, run
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GuidedDecoding
 from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.settings import Settings
-from runtime.engines.harness import EOS, ask, load_tensorrt_llm, run
+from gemma4_testing.fakes.engine_harness import EOS, ask, load_tensorrt_llm, run
 
 SLACK = 0.02
 """Nats by which the engine's own rounding may turn a near tie."""

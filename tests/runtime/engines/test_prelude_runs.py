@@ -26,8 +26,8 @@ from gemma4_runtime.messages import (
 from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.settings import Settings
-from runtime.engines.harness import EOS, ask, load_tensorrt_llm, run
-from runtime.guides.turn_texts import FORMS, SCHEMA
+from gemma4_testing.cases.turn_texts import FORMS, SCHEMA
+from gemma4_testing.fakes.engine_harness import EOS, ask, load_tensorrt_llm, run
 from tokenizers import Tokenizer
 
 GUIDED = GuidedDecoding("json_schema", json.dumps(SCHEMA))

@@ -22,7 +22,7 @@ from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GuidedDecoding
 from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.settings import Settings
-from runtime.engines.harness import EOS, WAIT_S, ask, load_tensorrt_llm, refusal, run
+from gemma4_testing.fakes.engine_harness import EOS, WAIT_S, ask, load_tensorrt_llm, refusal, run
 
 LONG = {"max_tokens": 1900, "min_tokens": 1900}
 

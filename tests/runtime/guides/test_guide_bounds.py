@@ -20,10 +20,10 @@ from gemma4_runtime.guides.schema.check import check_schema
 from gemma4_runtime.guides.trial import CPU_S, GuideTrial
 from gemma4_runtime.limits import Limits
 from gemma4_runtime.messages import GuidedDecoding
+from gemma4_testing.cases.guide_bombs import BOMBS, Bomb
+from gemma4_testing.cases.honest_guides import HONEST, NOT_BY_XGRAMMAR, SCHEMAS
 from hypothesis import given
 from hypothesis import strategies as st
-from runtime.guides.honest_guides import HONEST, NOT_BY_XGRAMMAR, SCHEMAS
-from runtime.input.bombs import BOMBS, Bomb
 
 LIMITS = Limits(max_prompt_tokens=2047, max_total_tokens=2048)
 REACH = 63_488

@@ -22,12 +22,12 @@ from gemma4_runtime.guides.trial import GuideTrial
 from gemma4_runtime.limits import Limits
 from gemma4_runtime.messages import GuidedDecoding
 from gemma4_runtime.output.vocab import TokenTable
+from gemma4_testing.cases.guide_table import ROWS, STARTS
+from gemma4_testing.cases.guide_walk import walk
+from gemma4_testing.cases.honest_guides import HONEST
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
-from runtime.guides.guide_table import ROWS, STARTS
-from runtime.guides.guide_walk import walk
-from runtime.guides.honest_guides import HONEST
 
 LIMITS = Limits(max_prompt_tokens=2047, max_total_tokens=2048)
 RUNTIMES = {"llama": "llama_cpp", "trt": "tensorrt_llm"}

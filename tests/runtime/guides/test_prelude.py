@@ -11,7 +11,7 @@ from gemma4_runtime.capabilities import CAPABILITIES
 from gemma4_runtime.input.prepare import Preparer
 from gemma4_runtime.limits import Limits
 from gemma4_runtime.messages import Prelude
-from runtime.input.test_prepare import messages, prepare, user
+from gemma4_testing.cases.prepared_requests import messages, prepare, user
 
 TOOLS = json.dumps([{"type": "function", "function": {"name": n}} for n in ("f", "g.h")])
 CALLS = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]

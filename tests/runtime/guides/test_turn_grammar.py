@@ -24,9 +24,9 @@ from gemma4_runtime.messages import (
 )
 from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.output.vocab import TokenTable
+from gemma4_testing.cases.honest_guides import HONEST
+from gemma4_testing.cases.turn_texts import ANSWERS, FORMS, NAMES, SCHEMA, fits
 from llguidance import LLMatcher, LLTokenizer
-from runtime.guides.honest_guides import HONEST
-from runtime.guides.turn_texts import ANSWERS, FORMS, NAMES, SCHEMA, fits
 from tokenizers import Tokenizer
 
 EOS = (1, 106, 50)

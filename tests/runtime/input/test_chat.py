@@ -12,9 +12,9 @@ from gemma4_runtime.input.chat import parse_messages
 from gemma4_runtime.input.chat_template import ChatTemplate
 from gemma4_runtime.input.text import GUARD, PromptTokenizer, without_thoughts
 from gemma4_runtime.limits import Limits
+from gemma4_testing.cases.chat_templates import DEMO, SECOND
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime.input.test_chat_template import DEMO, SECOND
 
 LIMITS = Limits(max_prompt_tokens=2047, max_total_tokens=2048)
 USER = {"role": "user", "content": "Hi"}

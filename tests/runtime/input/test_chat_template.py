@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from gemma4_runtime.errors import RequestError, Status
 from gemma4_runtime.input.chat_template import ChatTemplate
+from gemma4_testing.cases.chat_templates import DEMO, SECOND
 from jinja2 import TemplateSyntaxError
 from transformers.utils.chat_template_utils import render_jinja_template
 
-SECOND = Path(__file__).with_name("second_template.jinja")
-DEMO = Path(__file__).parents[3] / "demo" / "chat_template.jinja"
 USER = {"role": "user", "content": "Hi"}
 OFF = "<|turn>model\n<|channel>thought\n<channel|>"
 

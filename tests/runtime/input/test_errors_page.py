@@ -10,8 +10,8 @@ from gemma4_runtime.capabilities import CAPABILITIES
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.input.prepare import Preparer
 from gemma4_runtime.limits import Limits
-from runtime.input.bad_inputs import BAD
-from runtime.input.test_prepare import prepare
+from gemma4_testing.cases.bad_inputs import BAD
+from gemma4_testing.cases.prepared_requests import prepare
 
 PAGE = Path(__file__).parents[3] / "docs" / "errors.md"
 HEAD = """# Bad inputs

@@ -15,16 +15,14 @@ from gemma4_runtime.input.prepare import Preparer
 from gemma4_runtime.input.tensors import INPUTS
 from gemma4_runtime.input.text import PromptTokenizer
 from gemma4_runtime.limits import Limits
-from gemma4_runtime.messages import GenerationRequest
 from gemma4_runtime.output.vocab import TokenTable
+from gemma4_testing.cases.bad_inputs import BAD, Bad
+from gemma4_testing.cases.prepared_requests import messages, prepare, user
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy import ndarray
-from runtime.input.bad_inputs import BAD, Bad
 from transformers import AutoTokenizer
 
 ROOT = Path(__file__).parents[3]
-DTYPES = {"BYTES": np.object_, "BOOL": np.bool_, "INT32": np.int32, "INT64": np.int64, "UINT64": np.uint64, "FP32": np.float32}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -36,25 +34,6 @@ def preparer(checkpoint: Path) -> Preparer:
 @pytest.fixture(scope="module")
 def reference(checkpoint: Path) -> Any:
     return AutoTokenizer.from_pretrained(checkpoint)
-
-
-def array(dtype: str, values: list[Any]) -> ndarray:
-    if dtype == "BYTES":
-        values = [v.encode() if isinstance(v, str) else v for v in values]
-    return np.array([values], dtype=DTYPES[dtype])
-
-
-def prepare(preparer: Preparer, inputs: dict[str, Any]) -> GenerationRequest | None:
-    tensors = {name: array(*spec) for name, spec in inputs.items()}
-    return preparer.prepare(tensors, request_id="r", key="k", now=100.0)
-
-
-def messages(*items: dict[str, Any], **others: Any) -> dict[str, Any]:
-    return {"messages": ("BYTES", [json.dumps(items)]), **others}
-
-
-def user(text: list[dict[str, str]] | str) -> dict[str, Any]:
-    return {"role": "user", "content": text}
 
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)

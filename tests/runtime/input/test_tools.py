@@ -12,7 +12,7 @@ from gemma4_runtime.input.chat_template import ChatTemplate
 from gemma4_runtime.input.text import GUARD
 from gemma4_runtime.input.tools import parse_tools
 from gemma4_runtime.limits import Limits
-from runtime.input.test_chat_template import DEMO, SECOND
+from gemma4_testing.cases.chat_templates import DEMO, SECOND
 from transformers.utils.chat_template_utils import render_jinja_template
 
 LIMITS = Limits(max_prompt_tokens=2047, max_total_tokens=2048)

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from e2e.command import wait_until
 from gemma4_runtime.processes.heartbeat import BEAT_S, read_beat
 from gemma4_runtime.processes.model_process import EXIT_BROKEN
+from gemma4_testing.waiting import wait_until
 
 RUN = """
 import sys, threading, time

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from gemma4_runtime.trtllm.api import load_api
 from gemma4_runtime.trtllm.llm_args import compose
+from gemma4_testing.engine_folders.trtllm_folder import DOUBLES
 from tokenizers import Tokenizer
-from trtllm_folder import DOUBLES
 
 ASKED = "<bos><|turn>user\nWhat is the capital of France?<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"
 

@@ -15,7 +15,7 @@ from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.server.board import Board, Field
 from gemma4_runtime.server.streams import emitter as emitter_module
 from gemma4_runtime.server.streams.emitters import Emitters
-from runtime.server.streams.recorder import WAIT_S, Recorder, request
+from gemma4_testing.fakes.stream_recorder import WAIT_S, Recorder, request
 
 
 def test_a_stream_is_whole_and_ordered(

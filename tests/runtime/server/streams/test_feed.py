@@ -17,7 +17,7 @@ from gemma4_runtime.server.streams import feed as feeds
 from gemma4_runtime.server.streams.emitters import Emitters
 from gemma4_runtime.server.streams.feed import parse_place
 from gemma4_runtime.server.streams.stream import Place
-from runtime.server.streams.recorder import WAIT_S, Recorder, request
+from gemma4_testing.fakes.stream_recorder import WAIT_S, Recorder, request
 
 KEY = "0123456789abcdef" * 2
 

@@ -16,7 +16,7 @@ from gemma4_runtime.server.board import Board, Field
 from gemma4_runtime.server.streams.emitters import Emitters
 from gemma4_runtime.server.streams.guide_judge import GuideJudge
 from gemma4_runtime.server.streams.stream import Stream
-from runtime.server.streams.recorder import WAIT_S, Recorder, request
+from gemma4_testing.fakes.stream_recorder import WAIT_S, Recorder, request
 
 GUIDE = GuidedDecoding("regex", "[a-z]+")
 

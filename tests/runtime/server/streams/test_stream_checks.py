@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from gemma4_runtime.errors import Status
 from gemma4_runtime.server.streams.checks import expiry, to_check
-from runtime.server.streams.recorder import request
+from gemma4_testing.fakes.stream_recorder import request
 
 TICK = 0.05
 
