@@ -12,7 +12,7 @@ from gemma4_runtime.engines.synthetic import Faults, SyntheticEngine
 from gemma4_runtime.engines.tensorrt_llm.caches import cache_environment, cache_folder
 
 
-def engine(**options: Any):
+def engine(**options: Any) -> SyntheticEngine:
     return SyntheticEngine(
         slots=4, max_queued=0, max_total_tokens=400, vocab_size=2000,
         special_ids=frozenset(range(500)), interval_s=0.002, **options,

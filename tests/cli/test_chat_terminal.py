@@ -27,7 +27,7 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., pexpect.spawn[str]]]:
     """Starts the command in a terminal of 80 columns, without colours."""
     children = []
 
-    def start(url: str, *args: Any):
+    def start(url: str, *args: Any) -> Any:
         child = pexpect.spawn(
             GEMMA4, ["chat", "--url", url, *args], encoding="utf-8", timeout=15,
             dimensions=(40, 80),
@@ -118,7 +118,7 @@ def test_history_errors_and_tool_calls(terminal: Callable[..., pexpect.spawn[str
         child.expect("thinking is on")
 
 
-def pipe(*args: Any, stdin=None):
+def pipe(*args: Any, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [GEMMA4, "chat", *args], input=stdin, capture_output=True, text=True, timeout=30
     )

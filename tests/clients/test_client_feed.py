@@ -39,7 +39,7 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.how = feed
         self.go, self.feed_gone = threading.Event(), threading.Event()
         self.polls, self.places, self.gone = [], [], []
-        self.bundles = SimpleQueue()
+        self.bundles: Any = SimpleQueue()
 
     def ModelStreamInfer(  # noqa: N802
         self, requests: Iterator[ModelInferRequest], context: grpc.ServicerContext
@@ -81,7 +81,7 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
     def _poll(self, request: ModelInferRequest) -> None:
         self.polls.append(request.raw_input_contents[0][4:].decode())
 
-    def _fed(self, place, context) -> Iterator[ModelStreamInferResponse]:
+    def _fed(self, place: str, context: grpc.ServicerContext) -> Iterator[ModelStreamInferResponse]:
         self.places.append(place)
         context.add_callback(lambda: self.gone.append(place))
         number = int(place.split("/")[1])
@@ -136,7 +136,7 @@ def client_of(url: str) -> AsyncClient:
     return AsyncClient(url, retry=None, breaker=None)
 
 
-async def beside(client: AsyncClient, count: int):
+async def beside(client: AsyncClient, count: int) -> tuple[list[Any], list[Any]]:
     """Streams beside so many that wait that they take a feed."""
     alone = [client.generate("x") for _ in range(ALONE)]
     fed = [client.generate("x") for _ in range(count)]

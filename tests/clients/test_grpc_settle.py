@@ -30,7 +30,7 @@ async def begun(channel: grpc.aio.Channel) -> grpc.aio.StreamStreamCall:
     return call
 
 
-def of_calls() -> set[asyncio.Task]:
+def of_calls() -> set[asyncio.Task[Any]]:
     return {task for task in asyncio.all_tasks() if "status" in task.get_coro().__qualname__}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import permutations
+from typing import Any
 
 import pytest
 from gemma4_client.errors import ServerError, StreamOrderError, UnavailableError
@@ -19,7 +20,7 @@ def delta(index: int, finish: str = "") -> Delta:
     return delta_of(chunk(index, finish))
 
 
-async def rest(inbox: Inbox):
+async def rest(inbox: Inbox) -> list[int]:
     found = []
     while (one := await inbox.get()) is not None:
         found.append(one.index)
@@ -78,7 +79,7 @@ async def test_chunks_of_a_reader_that_lags_are_put_together() -> None:
     for index in range(1, 1000):
         inbox.put(delta_of(chunk(index, "stop" if index == 999 else "", text=f"{index} ")))
         assert len(inbox._ready) <= 32
-    found = []
+    found: list[Any] = []
     while not found or not found[-1].finish_reason:
         found.append(await inbox.get())
     assert [one.index for one in found] == list(range(1, len(found) + 1))

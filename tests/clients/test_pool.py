@@ -15,7 +15,7 @@ from gemma4_testing.waiting import wait_until
 
 class Channel:
     def __init__(self) -> None:
-        self.calls = []
+        self.calls: list[Any] = []
 
     def unary_stream(self, **_: Any) -> Callable[..., Any]:
         return lambda message: self.calls.append(message) or message

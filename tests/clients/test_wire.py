@@ -30,7 +30,7 @@ def response(index: int, finish: str = "", text: str = "x") -> ModelStreamInferR
     return message
 
 
-class Call(list):
+class Call(list[Any]):
     cancelled = False
 
     def cancel(self) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gemma4_testing.servers.load_runs import level, load, url
@@ -92,7 +93,7 @@ def test_locusts_page_has_our_metrics(paced: tuple[Served, RunningGateway]) -> N
          "18089", "--web-host", "127.0.0.1", "--output-tokens", "5"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
-    rows: list[dict] = []
+    rows: list[dict[str, Any]] = []
 
     def shown() -> bool:
         try:

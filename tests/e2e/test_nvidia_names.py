@@ -29,7 +29,7 @@ def two_tensors(**more: Any) -> list[triton.InferInput]:
 
 def streamed(server: Served, tensors: list[triton.InferInput], *, empty_final: bool) -> list[Any]:
     """Responses of one stream, up to its end. ``empty_final`` as tritonclient names it."""
-    replies = queue.Queue()
+    replies: Any = queue.Queue()
     with triton.InferenceServerClient(f"127.0.0.1:{server.grpc}") as client:
         client.start_stream(lambda result, error: replies.put(error or result))
         client.async_stream_infer("gemma4", tensors, enable_empty_final_response=empty_final)

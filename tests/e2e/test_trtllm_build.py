@@ -15,7 +15,7 @@ from gemma4_testing.servers.command import GEMMA4
 from gemma4_testing.servers.served import Served, user
 
 
-def gemma4(*args: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+def gemma4(*args: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [GEMMA4, *map(str, args)], env=os.environ | double_env() | (env or {}),
         capture_output=True, text=True, timeout=250,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from gemma4_load.drive.level import Level
 from gemma4_load.drive.search import highest, voted
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 def found(
     capacity: float, lowest: float, limit: float, *, whole: bool
-) -> tuple[float | None, list]:
+) -> tuple[float | None, list[Any]]:
     search, tried = highest(lowest, limit, whole=whole), []
     load = next(search)
     try:

@@ -211,7 +211,7 @@ def test_a_build_again_keeps_it(engine: Path, other: Path, checkpoint: Path) -> 
     restore_template(engine)
 
 
-def command(*args: Path | str) -> subprocess.CompletedProcess:
+def command(*args: Path | str) -> subprocess.CompletedProcess[str]:
     gemma4 = [sys.executable, "-m", "gemma4_cli", "template", *map(str, args)]
     return subprocess.run(gemma4, capture_output=True, text=True, check=False)
 

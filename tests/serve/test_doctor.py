@@ -44,28 +44,28 @@ class FakeNvml:
         assert self.open
         self.open = False
 
-    def nvmlSystemGetCudaDriverVersion(self):  # noqa: N802
+    def nvmlSystemGetCudaDriverVersion(self) -> Any:  # noqa: N802
         return self.cuda
 
     def nvmlSystemGetDriverVersion(self) -> bytes:  # noqa: N802
         return b"590.44"
 
-    def nvmlDeviceGetCount(self):  # noqa: N802
+    def nvmlDeviceGetCount(self) -> Any:  # noqa: N802
         return len(self.devices)
 
-    def nvmlDeviceGetHandleByIndex(self, index):  # noqa: N802
+    def nvmlDeviceGetHandleByIndex(self, index: Any) -> Any:  # noqa: N802
         return self.devices[index]
 
-    def nvmlDeviceGetMemoryInfo(self, device):  # noqa: N802
+    def nvmlDeviceGetMemoryInfo(self, device: Any) -> Any:  # noqa: N802
         return SimpleNamespace(total=device[2], free=device[2] - GIB)
 
-    def nvmlDeviceGetCudaComputeCapability(self, device):  # noqa: N802
+    def nvmlDeviceGetCudaComputeCapability(self, device: Any) -> Any:  # noqa: N802
         return device[1]
 
-    def nvmlDeviceGetUUID(self, device) -> str:  # noqa: N802
+    def nvmlDeviceGetUUID(self, device: Any) -> str:  # noqa: N802
         return f"GPU-{self.devices.index(device)}"
 
-    def nvmlDeviceGetName(self, device):  # noqa: N802
+    def nvmlDeviceGetName(self, device: Any) -> Any:  # noqa: N802
         return device[0]
 
 
@@ -75,7 +75,7 @@ L4 = ("NVIDIA L4", (8, 9), 24 * 10**9)
 
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    def use(*devices, **options: Any):
+    def use(*devices: Any, **options: Any) -> Any:
         fake = FakeNvml(devices, **options)
         monkeypatch.setitem(sys.modules, "pynvml", fake)
         found = read_driver()
@@ -94,7 +94,7 @@ def engine(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def levels(results):
+def levels(results: Any) -> Any:
     return {r.name: r.level for r in results}
 
 
@@ -127,7 +127,9 @@ def test_no_driver_is_no_failure(driver: Callable[..., Any]) -> None:
     assert result.level == "info" and "Driver Not Loaded" in result.detail
 
 
-def as_tensorrt_llm(folder: Path, tmp_path, widths: tuple[int, int] = (704, 2112), **changes: Any):
+def as_tensorrt_llm(
+    folder: Path, tmp_path: Any, widths: tuple[int, int] = (704, 2112), **changes: Any
+) -> Any:
     """A copy of an engine folder whose manifest says it is TensorRT-LLM's."""
     copy = tmp_path / "trt"
     copy.mkdir()
@@ -221,7 +223,7 @@ def test_software(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_command(engine: Path, tmp_path: Path) -> None:
-    def call(*args: Any):
+    def call(*args: Any) -> Any:
         ports = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0")
         return CliRunner().invoke(app, ["doctor", *ports, *map(str, args)])
 

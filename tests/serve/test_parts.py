@@ -56,7 +56,7 @@ def test_the_wheels_triton(tmp_path: Path) -> None:
 
 
 def test_log_lines() -> None:
-    lines = []
+    lines: list[Any] = []
     pump = LogPump("json", verbose=False, write=lines.append)
     pump.line('{"event":"request","request_id":"r"}')
     pump.line('I1124 13:01:19.991370 3005 metrics.cc:770] "Collecting CPU metrics"')
@@ -69,7 +69,7 @@ def test_log_lines() -> None:
 
 
 def test_request_lines_for_people() -> None:
-    lines = []
+    lines: list[Any] = []
     record = {
         "event": "request",
         "request_id": "r1",
@@ -91,7 +91,7 @@ def test_request_lines_for_people() -> None:
 
 
 def test_a_terminal_obeys_no_client() -> None:
-    lines = []
+    lines: list[Any] = []
     pump = LogPump("text", verbose=True, write=lines.append)
     evil = "id\n\x1b[2Jrequest x stop\x9b\u2028\u202e"
     record = {"event": "request", "request_id": evil, "key": "k", "status": "CANCELLED"}
@@ -107,7 +107,7 @@ def test_a_terminal_obeys_no_client() -> None:
 def test_the_pump_reads_on_whatever_a_line_breaks() -> None:
     lines = []
 
-    def write(line) -> None:
+    def write(line: Any) -> None:
         lines.append(line)
         if "bad" in line:
             raise RuntimeError("no place")
@@ -122,7 +122,7 @@ def test_checks_of_tensorrt_llm(checkpoint: Path, tmp_path: Path) -> None:
     folder = make_folder(checkpoint, tmp_path / "engine")
     manifest = read_manifest(folder)
 
-    def options(**changes: Any):
+    def options(**changes: Any) -> Any:
         fixed = {"engine": folder, "repository": folder, "run_dir": folder, "host": "127.0.0.1"}
         return ServerOptions(**fixed, ports=Ports(1, 2, 3), **changes)
 

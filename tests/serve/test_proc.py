@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gemma4_serve import tied
@@ -51,7 +52,7 @@ def test_the_name_of_a_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT])
 @pytest.mark.parametrize("frozen", [True, False])
-def test_a_tied_command_ends_with_its_parent(how, frozen: bool, tmp_path: Path) -> None:
+def test_a_tied_command_ends_with_its_parent(how: Any, frozen: bool, tmp_path: Path) -> None:
     code = (
         "import os, subprocess, sys, time\n"
         f"child = subprocess.Popen([sys.executable, {tied.__file__!r}, str(os.getpid()), "

@@ -30,7 +30,7 @@ def finished(
 
 
 def report_folder(
-    folder: Path, records: list[Record], *, workload: dict | None = None, **more: Any
+    folder: Path, records: list[Record], *, workload: dict[str, Any] | None = None, **more: Any
 ) -> Path:
     """A folder as ``gemma4 load`` leaves it."""
     result = finished(records, **more)

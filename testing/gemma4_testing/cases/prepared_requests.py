@@ -14,7 +14,7 @@ __all__ = ["array", "messages", "prepare", "user"]
 DTYPES = {"BYTES": np.object_, "BOOL": np.bool_, "INT32": np.int32, "INT64": np.int64, "UINT64": np.uint64, "FP32": np.float32}  # fmt: skip
 
 
-def array(dtype: str, values: list[Any]) -> np.ndarray:
+def array(dtype: str, values: list[Any]) -> np.ndarray[Any, Any]:
     if dtype == "BYTES":
         values = [v.encode() if isinstance(v, str) else v for v in values]
     return np.array([values], dtype=DTYPES[dtype])

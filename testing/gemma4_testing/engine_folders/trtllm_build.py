@@ -33,7 +33,7 @@ def weights(folder: Path) -> Path:
     return folder / "model.safetensors"
 
 
-def edit_data(path: Path, name: str, change: Callable[[np.ndarray], None]) -> None:
+def edit_data(path: Path, name: str, change: Callable[[np.ndarray[Any, Any]], None]) -> None:
     raw = bytearray(path.read_bytes())
     length = int.from_bytes(raw[:8], "little")
     begin, end = json.loads(raw[8 : 8 + length])[name]["data_offsets"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from gemma4_testing.fuzz.known import known_crash
 from gemma4_testing.fuzz.spec import INPUTS, MODELS, OUTPUTS, Spec
@@ -48,7 +49,7 @@ def value(rng: random.Random, depth: int = 0) -> object:
     return {rng.choice(TEXTS[:9] + PARAMETERS): value(rng, depth + 1) for _ in range(rng.randrange(3))}  # fmt: skip
 
 
-def _one(rng: random.Random, spec: Spec) -> dict | None:
+def _one(rng: random.Random, spec: Spec) -> dict[str, Any] | None:
     return rng.choice(spec.inputs) if spec.inputs else None
 
 

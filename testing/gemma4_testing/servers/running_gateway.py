@@ -34,7 +34,7 @@ class RunningGateway(Command):
         return httpx.Client(base_url=self.url, timeout=60, verify=False, **options)
 
 
-def chat(text: str = "What is the capital of France?", **more: Any) -> dict:
+def chat(text: str = "What is the capital of France?", **more: Any) -> dict[str, Any]:
     """Body of a greedy chat completion."""
     messages = [{"role": "user", "content": text}]
     return {"model": MODEL, "messages": messages, "temperature": 0, **more}

@@ -46,7 +46,7 @@ class Served(Command):
         return board[Field.IN_FLIGHT] == 0 and board[Field.ACTIVE] == 0 and board[Field.QUEUED] == 0
 
 
-def user(text: str) -> list[dict]:
+def user(text: str) -> list[dict[str, Any]]:
     return [{"role": "user", "content": text}]
 
 

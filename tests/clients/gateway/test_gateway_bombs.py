@@ -43,7 +43,7 @@ def gateway() -> Iterator[RunningGateway]:
         assert '"event":"fault"' not in running.text
 
 
-def post(port: int, path: str, body: bytes, **headers: str) -> tuple[int, dict]:
+def post(port: int, path: str, body: bytes, **headers: str) -> tuple[int, dict[str, Any]]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     try:
         connection.request("POST", path, body, {"content-type": "application/json"} | headers)
@@ -53,7 +53,7 @@ def post(port: int, path: str, body: bytes, **headers: str) -> tuple[int, dict]:
         connection.close()
 
 
-def check(name: str, status: int, reply: dict) -> None:
+def check(name: str, status: int, reply: dict[str, Any]) -> None:
     """Answered, or refused with one short error."""
     if status == 200:
         return
@@ -206,7 +206,7 @@ def depth_of(value: typing.Any) -> int:
 
 
 @given(JSON, st.booleans())
-def test_bounds_count_as_the_parser_does(value: Any, ascii_only) -> None:
+def test_bounds_count_as_the_parser_does(value: Any, ascii_only: bool) -> None:
     body = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     inner = b"[" * MOST_DEPTH + body + b"]" * MOST_DEPTH
     if depth_of(value) == 0:
@@ -222,7 +222,7 @@ TEXTS = st.lists(
 
 
 @given(TEXTS, st.booleans())
-def test_a_lone_surrogate_is_found_and_nothing_else(parts, upper) -> None:
+def test_a_lone_surrogate_is_found_and_nothing_else(parts: list[str], upper: bool) -> None:
     text = "".join(parts)
     body = json.dumps(text)
     if upper:

@@ -25,7 +25,7 @@ def plan(**more: Any) -> Plan:
     return Plan("m", [CALL], True, b"", **more)
 
 
-def parse(data: bytes) -> list:
+def parse(data: bytes) -> list[Any]:
     events = data.decode().split("\n\n")
     assert events.pop() == ""
     assert all(e.startswith("data: ") and "\n" not in e for e in events)
@@ -33,9 +33,9 @@ def parse(data: bytes) -> list:
     return [json.loads(e[6:]) for e in events[:-1]]
 
 
-def joined(chunks: list[dict[str, Any]]) -> tuple:
+def joined(chunks: list[dict[str, Any]]) -> tuple[Any, ...]:
     deltas = [c["choices"][0]["delta"] for c in chunks if c["choices"]]
-    calls: dict[int, dict] = {}
+    calls: dict[int, dict[str, Any]] = {}
     for part in (p for d in deltas for p in d.get("tool_calls", [])):
         call = calls.setdefault(part["index"], {"arguments": ""})
         call["name"] = part["function"].get("name", call.get("name"))
@@ -48,7 +48,7 @@ def joined(chunks: list[dict[str, Any]]) -> tuple:
     )
 
 
-def said(body: dict[str, Any]) -> tuple:
+def said(body: dict[str, Any]) -> tuple[Any, ...]:
     choice = body["choices"][0]
     message = choice["message"]
     calls = [
@@ -61,7 +61,7 @@ def said(body: dict[str, Any]) -> tuple:
     )  # fmt: skip
 
 
-def streamed(made: Plan, deltas: list[Delta]) -> list:
+def streamed(made: Plan, deltas: list[Delta]) -> list[Any]:
     events = ChatEvents(made, answer_id="a", created=1)
     data = b"".join(events.chunk(0, d, None) for d in deltas)
     usage = UsageCount(1, per_prompt=1)

@@ -43,7 +43,7 @@ def port() -> int:
         return sock.getsockname()[1]
 
 
-def start(backend, port: int, **options: Any):
+def start(backend: FakeBackend, port: int, **options: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [
             GEMMA4, "gateway", "--port", str(port), "--served-model-name", "m",
@@ -66,7 +66,7 @@ def ask(port: int, path: str, body: bytes | None = None) -> int:
         connection.close()
 
 
-def until_ready(port: int, process: subprocess.Popen) -> None:
+def until_ready(port: int, process: subprocess.Popen[Any]) -> None:
     end = time.monotonic() + 30
     while True:
         assert process.poll() is None, process.returncode
@@ -91,7 +91,7 @@ def serves(port: int, count: int) -> None:
         assert ask(port, "/v1/chat/completions", CHAT) == 200
 
 
-def stop(process: subprocess.Popen, sig: signal.Signals = signal.SIGTERM) -> None:
+def stop(process: subprocess.Popen[Any], sig: signal.Signals = signal.SIGTERM) -> None:
     process.send_signal(sig)
     assert process.wait(20) == 0
 
@@ -167,7 +167,7 @@ def drain_fd(descriptor: int) -> None:
 
 
 @pytest.mark.parametrize("sig", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
-def test_signals_drain_and_say_so(backend: FakeBackend, port: int, sig) -> None:
+def test_signals_drain_and_say_so(backend: FakeBackend, port: int, sig: signal.Signals) -> None:
     process = start(backend, port, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     until_ready(port, process)
     process.send_signal(sig)
@@ -233,7 +233,7 @@ NASTY = st.text(alphabet=st.characters(exclude_categories=[]), max_size=60)
 
 
 @given(NASTY, NASTY, st.sampled_from(["json", "text"]))
-def test_no_text_forges_a_line_or_a_field(path: Path, error, form) -> None:
+def test_no_text_forges_a_line_or_a_field(path: Path, error: str, form: str) -> None:
     out = io.StringIO()
     log = Log(form, out)
     record = Record("req_1", "GET", path, status=404)

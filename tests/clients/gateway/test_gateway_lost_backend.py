@@ -76,7 +76,7 @@ def test_one_that_is_not_there_and_one_that_comes_back() -> None:
         with fake_backend("good", a.port) as again:
             settle(lambda: all(x.ready for x in gateway.gateway.backends))
 
-            def used_again():
+            def used_again() -> bool:
                 assert {gateway.chat(text).status_code for text in texts} == {200}
                 return bool(again.requests)
 

@@ -30,7 +30,7 @@ END = "<!-- end of parameters -->\n"
 ALIASES = {"schema_": "schema", "json_schema": "json"}
 
 
-def accepted(schema: dict) -> str:
+def accepted(schema: dict[str, Any]) -> str:
     """What a field takes, in words."""
     if "anyOf" in schema:
         kinds = [accepted(s) for s in schema["anyOf"] if s.get("type") != "null"]

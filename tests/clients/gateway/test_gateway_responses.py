@@ -38,7 +38,7 @@ def usage(last: Delta) -> UsageCount:
     return count
 
 
-def parse(data: bytes) -> list[dict]:
+def parse(data: bytes) -> list[dict[str, Any]]:
     parts = data.decode().split("\n\n")
     assert parts.pop() == ""
     found = []
@@ -52,13 +52,13 @@ def parse(data: bytes) -> list[dict]:
     return found
 
 
-def without_ids(output):
+def without_ids(output: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{k: v for k, v in item.items() if k not in ("id", "call_id")} for item in output]
 
 
-def rebuilt(events: list[dict[str, Any]]) -> list[dict]:
+def rebuilt(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The output as a client that only adds up deltas has it."""
-    items: dict[int, dict] = {}
+    items: dict[int, dict[str, Any]] = {}
     for event in events:
         kind, at = event["type"], event.get("output_index")
         if kind == "response.output_item.added":
@@ -68,7 +68,7 @@ def rebuilt(events: list[dict[str, Any]]) -> list[dict]:
     return [items[i] for i in sorted(items)]
 
 
-def texts(output: list[dict[str, Any]]) -> list[dict]:
+def texts(output: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {"type": i["type"], "text": i["arguments"] if i["type"] == "function_call" else i["content"][0]["text"]}
         for i in output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from gemma4_gateway.backends.backend import Backend
@@ -24,7 +25,7 @@ def made(names: list[str], aliases: frozenset[str] = frozenset()) -> Router:
     return Router(backends, None, Metrics(), imbalance=8, aliases=aliases)
 
 
-async def addresses(router: Router, model: str):
+async def addresses(router: Router, model: str) -> list[str]:
     tried = frozenset()
     found = []
     while (backend := router.pick(b"12345678", model=model, tried=tried)) is not None:
@@ -39,7 +40,7 @@ def test_a_model_is_served_by_the_engines_that_have_it() -> None:
 
 
 def test_a_back_end_that_refused_is_the_last_choice() -> None:
-    async def run():
+    async def run() -> Any:
         router = made(["a", "a"])
         first = router.pick(b"12345678", model="a")
         first.failed("full", pause=1.0)

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 from gemma4_gateway.body.uploads import Uploads
@@ -197,11 +198,11 @@ def test_a_body_that_goes_on_after_its_answer(backend: FakeBackend) -> None:
         assert time.monotonic() - started < 15
 
 
-def chunks(*parts: bytes, gate: asyncio.Event | None = None):
+def chunks(*parts: bytes, gate: asyncio.Event | None = None) -> Any:
     """An ASGI ``receive`` of these parts; the last one waits for ``gate``."""
     left = list(parts)
 
-    async def receive():
+    async def receive() -> Any:
         if len(left) == 1 and gate is not None:
             await gate.wait()
         body = left.pop(0)

@@ -14,7 +14,7 @@ from gemma4_testing.servers.running_gateway import MODEL, RunningGateway, chat
 from gemma4_testing.servers.served import Served, user
 
 
-def events(reply: httpx.Response) -> list:
+def events(reply: httpx.Response) -> list[Any]:
     lines = reply.text.splitlines()
     assert all(line == "" or line.startswith("data: ") for line in lines)
     data = [line[6:] for line in lines if line]

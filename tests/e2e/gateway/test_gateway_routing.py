@@ -51,7 +51,7 @@ def kill(served: Served) -> None:
         served.process.wait()
 
 
-def body(i: int, **more: Any) -> dict:
+def body(i: int, **more: Any) -> dict[str, Any]:
     messages = [{"role": "user", "content": f"conversation {i}"}]
     return {"model": MODEL, "messages": messages, "max_tokens": TOKENS, "stream": True, **more}
 
@@ -75,7 +75,7 @@ class Caller:
         return self
 
     @property
-    def errors(self) -> list[dict]:
+    def errors(self) -> list[dict[str, Any]]:
         return [json.loads(e)["error"] for e in self.events if '"error"' in e]
 
     @property

@@ -40,7 +40,7 @@ def build(
     """runtime -> its engine, built and loaded once."""
     made = {}
 
-    def get(runtime):
+    def get(runtime: str) -> Engine:
         if runtime not in made:
             folder = tmp_path_factory.mktemp("engine") / runtime
             if runtime == "tensorrt_llm":
@@ -217,7 +217,7 @@ def test_prompt_cache(llama: Engine, encode: Callable[[str], list[int]]) -> None
     assert run(llama, ids, max_tokens=2).ends[0].cached_tokens > 0.5 * len(ids)
 
 
-def text_of(sink, table: TokenTable):
+def text_of(sink: Any, table: TokenTable) -> str:
     return b"".join(table.pieces[i] for i in sink.ids if i not in EOS).decode()
 
 
@@ -257,7 +257,7 @@ def test_guides_that_cannot_work(
     run(model, encode("Hello"), max_tokens=2)
 
 
-def synthetic(table: TokenTable, **options: Any):
+def synthetic(table: TokenTable, **options: Any) -> SyntheticEngine:
     return SyntheticEngine(
         slots=2,
         max_queued=5,

@@ -39,7 +39,7 @@ def folder(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def load(folder: Path, table: TokenTable) -> Iterator[Callable[[], Engine]]:
     made = []
 
-    def one():
+    def one() -> Engine:
         settings = Settings(folder, folder, threads=1)
         made.append(create_engine(folder, read_manifest(folder), table, settings))
         return made[-1]
@@ -50,8 +50,13 @@ def load(folder: Path, table: TokenTable) -> Iterator[Callable[[], Engine]]:
 
 
 def text(
-    engine, table: TokenTable, encode: Callable[[str], list[int]], kind: str, guide, **options: Any
-):
+    engine: Engine,
+    table: TokenTable,
+    encode: Callable[[str], list[int]],
+    kind: str,
+    guide: Any,
+    **options: Any,
+) -> str:
     guide = guide if isinstance(guide, str) else json.dumps(guide)
     sink = run(engine, encode("Hi"), guided=GuidedDecoding(kind, guide), max_tokens=60, **options)
     assert sink.ends[0].reason == "stop"

@@ -64,14 +64,14 @@ def engine(request: pytest.FixtureRequest, engines: dict[str, Engine]) -> Engine
 
 
 def penalised(
-    logits,
+    logits: Any,
     prompt: str,
-    answer,
+    answer: Any,
     *,
     repetition: float = 1.0,
     presence: float = 0.0,
     frequency: float = 0.0,
-):
+) -> Any:
     """transformers' ``RepetitionPenaltyLogitsProcessor`` over prompt and answer, then OpenAI's
     two over the answer alone; the order is vLLM's."""
     logits = logits.astype(np.float64)
@@ -110,14 +110,18 @@ CASES = {
 }
 
 
-def options(penalties):
+def options(penalties: dict[str, float]) -> dict[str, float]:
     return {f"{name}_penalty": value for name, value in penalties.items()}
 
 
 @pytest.mark.parametrize("penalties", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("question", ["Count from 1 to 50", LONG + "Count from 1 to 20"])
 def test_the_formula(
-    engine: Engine, checkpoint: Path, encode: Callable[[str], list[int]], penalties, question: str
+    engine: Engine,
+    checkpoint: Path,
+    encode: Callable[[str], list[int]],
+    penalties: dict[str, float],
+    question: str,
 ) -> None:
     prompt = encode(question)
     sink = run(engine, prompt, max_tokens=80, **options(penalties))

@@ -76,7 +76,7 @@ def answer(
 ) -> Callable[..., tuple[str, str, tuple[ToolCall, ...], str]]:
     """The content, thoughts, calls and finish reason of an answer."""
 
-    def get(prompt: str, prelude, *, guided: GuidedDecoding = GUIDED, **options: Any):
+    def get(prompt: str, prelude: Any, *, guided: GuidedDecoding = GUIDED, **options: Any) -> Any:
         options = {"max_tokens": 300} | options
         sink = run(model, encode(prompt), guided=guided, prelude=prelude, **options)
         request = GenerationRequest(
@@ -150,7 +150,7 @@ def test_the_rest_of_a_thought_and_then_the_form(
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_kind_of_guide_beside_tools(
-    answer: Callable[..., tuple[str, str, tuple[ToolCall, ...], str]], form
+    answer: Callable[..., tuple[str, str, tuple[ToolCall, ...], str]], form: Any
 ) -> None:
     kind, guide, _, _ = FORMS[form]
     content, _, calls, reason = answer(

@@ -27,16 +27,16 @@ from gemma4_testing.fakes.engine_harness import EOS, WAIT_S, ask, load_tensorrt_
 LONG = {"max_tokens": 1900, "min_tokens": 1900}
 
 
-def worker_pids(engine):
+def worker_pids(engine: Any) -> list[int]:
     return [replica._process.pid for replica in engine._replicas]
 
 
 @pytest.fixture
 def load(checkpoint: Path, table: TokenTable, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Engines that are closed afterwards."""
-    made = []
+    made: list[Any] = []
 
-    def start(**options: Any):
+    def start(**options: Any) -> Any:
         folder = tmp_path / f"engine-{len(made)}"
         gpus = options.pop("gpus", None)
         any_version = options.pop("any_version", False)
@@ -296,7 +296,7 @@ def test_another_version_can_be_tried(
     run(engine, encode("Hello"), max_tokens=2)
 
 
-def mtp(checkpoint: Path, tmp_path: Path, **options: Any):
+def mtp(checkpoint: Path, tmp_path: Path, **options: Any) -> dict[str, Any]:
     """Arguments with an assistant; the demo plays its part."""
     assistant = tmp_path / "assistant"
     shutil.copytree(checkpoint, assistant)

@@ -259,8 +259,8 @@ def test_any_text_can_be_asked_for(text: str, how: str) -> None:
     assert answer is not None and json.loads(answer) == wanted
 
 
-_TABLE: list = []
-_MADE: list = []
+_TABLE: list[Any] = []
+_MADE: list[Any] = []
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -161,7 +162,7 @@ def test_the_form_is_what_it_is_alone(
 def walk(made: LLMatcher, rng: random.Random, ends: set[int]) -> list[int]:
     """Random tokens of the masks, with a leaning to those that lead to the end; None when they do
     not come to it."""
-    ids = []
+    ids: list[Any] = []
     while len(ids) < 600 and not made.is_stopped():
         mask = int.from_bytes(made.compute_bitmask(), "little")
         allowed = [i for i in range(mask.bit_length()) if mask >> i & 1]

@@ -32,12 +32,12 @@ JUNK = st.recursive(
 )
 
 
-def mostly(good):
+def mostly(good: Any) -> Any:
     """Now and then something else."""
     return st.integers(0, 39).flatmap(lambda n: good if n else JUNK)
 
 
-def objects(**fields: Any):
+def objects(**fields: Any) -> Any:
     """Some of these fields."""
     return st.fixed_dictionaries({}, optional=fields)
 
@@ -88,7 +88,7 @@ KINDS = st.sampled_from(["string", "integer", "object", "array", "null", "boolea
 REFS = st.sampled_from(["#", "#/$defs/A", "#/$defs/B", "#/properties/p", "#/x", "http://x", "#/properties", "#/$defs/A/anyOf/0"])  # fmt: skip
 
 
-def _schemas(inner):
+def _schemas(inner: Any) -> Any:
     some = mostly(inner)
     listed = mostly(st.lists(some, max_size=3))
     named = mostly(
@@ -139,7 +139,7 @@ def preparer(checkpoint: Path) -> Preparer:
     return Preparer(checkpoint, limits=LIMITS, capabilities=CAPABILITIES["llama_cpp"])
 
 
-def outcome(made):
+def outcome(made: Any) -> Any:
     """``made()``; None for a refusal that names a field."""
     try:
         return made()
@@ -157,7 +157,7 @@ def test_any_history(preparer: Preparer) -> None:
 
     @settings(max_examples=400)
     @given(history=HISTORIES, thinking=st.booleans())
-    def check(history, thinking) -> None:
+    def check(history: Any, thinking: Any) -> None:
         messages = outcome(lambda: parse_messages(json.dumps(history), LIMITS, guard))
         seen[bool(messages)] += 1
         for template in TEMPLATES if messages else ():
@@ -173,7 +173,7 @@ def test_any_tools(preparer: Preparer) -> None:
 
     @settings(max_examples=400)
     @given(tools=TOOLS)
-    def check(tools) -> None:
+    def check(tools: Any) -> None:
         declared = outcome(lambda: parse_tools(json.dumps(tools), LIMITS, guard))
         seen[bool(declared)] += 1
         for template in TEMPLATES if declared else ():
@@ -185,7 +185,7 @@ def test_any_tools(preparer: Preparer) -> None:
     assert min(seen[True], seen[False]) > 40, seen
 
 
-def _is_prompt(preparer, rendered, messages: list[dict[str, Any]]) -> None:
+def _is_prompt(preparer: Any, rendered: Any, messages: list[dict[str, Any]]) -> None:
     """It ends in an open turn of the model, and only the template wrote control tokens."""
     assert rendered.rfind("<|turn>model\n") > rendered.rfind("<turn|>")
     answers = sum(message["role"] == "tool" for message in messages)

@@ -122,7 +122,7 @@ def test_any_text_is_valid_json_or_refused(text: str, prefix: bool, closed: bool
     except MalformedCallError:
         return
 
-    def refuse(word) -> Never:
+    def refuse(word: Any) -> Never:
         raise AssertionError(word)
 
     assert name and QUOTE not in arguments

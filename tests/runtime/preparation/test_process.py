@@ -40,7 +40,7 @@ LONG = [{"role": "user", "content": "a"}] * 300
 """Work for about 0.3 s by that template."""
 
 
-def user(text: str):
+def user(text: str) -> Any:
     return json.dumps([{"role": "user", "content": text}])
 
 
@@ -76,25 +76,25 @@ def client(owner: PreparationOwner) -> Iterator[PreparationClient]:
 
 
 def ask(
-    client,
+    client: Any,
     values: dict[str, Any],
     *,
     kind: str = "request",
     gone: Callable[..., Any] = lambda: False,
-):
-    answers = SimpleQueue()
+) -> Any:
+    answers: Any = SimpleQueue()
     client.ask(values, kind=kind, done=answers.put, gone=gone, key="k", now=time.monotonic())
     return answers
 
 
-def answer(client, values: dict[str, Any], **more: Any):
+def answer(client: Any, values: dict[str, Any], **more: Any) -> Any:
     result = ask(client, values, **more).get(timeout=60)
     if isinstance(result, RequestError):
         raise result
     return result
 
 
-def children(owner):
+def children(owner: Any) -> Any:
     return psutil.Process(owner.pid).children()
 
 
@@ -129,7 +129,7 @@ def test_refusals_are_the_same_everywhere(client: PreparationClient, text: str) 
 def test_small_requests_do_not_wait_for_large_ones(client: PreparationClient) -> None:
     """By ratios: the machine may be busy with other things."""
 
-    def one():
+    def one() -> Any:
         began = time.monotonic()
         answer(client, {"messages": user("What is 7 + 8?")})
         return time.monotonic() - began
@@ -246,7 +246,7 @@ def test_a_frozen_process_is_replaced(client: PreparationClient, owner: Preparat
     until(lambda: owner.pid != before and works(client), within=30)
 
 
-def works(client):
+def works(client: Any) -> Any:
     try:
         return bool(ask(client, {"messages": user("Hi")}).get(timeout=5))
     except (RequestError, Empty):
@@ -259,7 +259,7 @@ def test_a_server_keeps_the_template_it_started_with(folder: Path, tmp_path: Pat
     env = {ENGINE_DIR: str(engine), RUN_DIR: str(run_dir)}
     hi = {"messages": user("Hi")}
 
-    def ids(wait_for):
+    def ids(wait_for: Any) -> Any:
         client = PreparationClient(run_dir)
         until(lambda: wait_for(client), within=30)
         found = ids_of(answer(client, hi, kind="tokens"))

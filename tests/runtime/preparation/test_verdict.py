@@ -34,7 +34,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iterator[
     client = PreparationClient(run_dir, on_hang=owner.kill)
 
     def one(values: dict[str, Any], kind: str) -> bytes | None:
-        answers = SimpleQueue()
+        answers: Any = SimpleQueue()
         client.ask(
             values, kind=kind, done=answers.put, gone=lambda: False, key="k", now=time.monotonic()
         )

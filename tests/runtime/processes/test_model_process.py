@@ -30,7 +30,7 @@ sys.stdin.readline()
 
 def start(
     run_dir: Path, then: str = "beat.close()", shm_prefix: str = "", **options: Any
-) -> subprocess.Popen:
+) -> subprocess.Popen[Any]:
     process = subprocess.Popen(
         [sys.executable, "-c", RUN.format(then=then), str(run_dir), shm_prefix],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,

@@ -36,7 +36,7 @@ def stack(
                 | options
             )
         )
-        records = []
+        records: list[Any] = []
         emitter = Emitters(engine, table, board, on_end=records.append, judge=judge)
         made.append((emitter, engine))
         return emitter, engine, board, records

@@ -81,7 +81,7 @@ def test_a_feed_is_named_by_text(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [np.array([], object), np.array([[b"a", b"b"]], object), np.array([[b"\xff"]], object)])  # fmt: skip
-def test_a_poll_is_one_text(value: ndarray) -> None:
+def test_a_poll_is_one_text(value: ndarray[Any, Any]) -> None:
     assert poll_text(np.array([[b"a/1"]], object)) == "a/1"
     with pytest.raises(RequestError, match=r"^feed: "):
         poll_text(value)

@@ -53,7 +53,7 @@ def ask(service: TokenizerService, **inputs: Any) -> Tokenized | None:
         name: np.array([value if isinstance(value, list) else [value]], KINDS.get(name, np.object_))
         for name, value in inputs.items()
     }
-    answers = SimpleQueue()
+    answers: Any = SimpleQueue()
     service.answer(tensors, answers.put, gone=lambda: False)
     answer = answers.get(timeout=20)
     if isinstance(answer, RequestError):

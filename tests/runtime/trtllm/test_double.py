@@ -50,7 +50,7 @@ def ids(checkpoint: Path) -> list[int]:
     return Tokenizer.from_file(str(checkpoint / "tokenizer.json")).encode(ASKED).ids
 
 
-def params(trt, **values: Any):
+def params(trt: Any, **values: Any) -> Any:
     stops = {"end_id": -1, "stop_token_ids": [1, 106, 50]}
     return trt.SamplingParams(**(stops | values))
 
@@ -129,10 +129,10 @@ def test_configurations_as_objects(trt: Any, arguments: dict[str, Any]) -> None:
         trt.llmapi.KvCacheConfig(enable_block_reus=False)
 
 
-def stream(llm, trt, ids: list[int], **values: Any):
+def stream(llm: Any, trt: Any, ids: list[int], **values: Any) -> Any:
     """Deltas, and the last response."""
 
-    async def read():
+    async def read() -> Any:
         deltas = []
         output = llm.generate_async(
             {"prompt_token_ids": ids}, params(trt, **values), streaming=True
@@ -185,7 +185,7 @@ def test_without_a_seed_everybody_has_the_same(llm: Any, trt: Any, ids: list[int
 
 
 def test_abort(llm: Any, trt: Any, ids: list[int]) -> None:
-    async def read():
+    async def read() -> Any:
         output = llm.generate_async(
             {"prompt_token_ids": ids},
             params(trt, max_tokens=1500, bad_token_ids=[1, 106, 50]),

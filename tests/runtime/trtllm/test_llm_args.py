@@ -13,7 +13,7 @@ from gemma4_runtime.trtllm.llm_args import LlmArgsError, compose
 from gemma4_runtime.trtllm.setup import PRECISIONS
 
 
-def made(preset: str = "throughput", **options: Any):
+def made(preset: str = "throughput", **options: Any) -> Any:
     return compose(
         preset,
         **{
@@ -25,7 +25,7 @@ def made(preset: str = "throughput", **options: Any):
 
 @pytest.mark.parametrize("preset", llm_args.PRESETS)
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_presets(preset, precision) -> None:
+def test_presets(preset: Any, precision: Any) -> None:
     args = made(preset, precision=precision, tp=4, ep=4, slots=256, max_total_tokens=32768)
     assert args["model"] == "checkpoint"
     assert args["tensor_parallel_size"] == args["moe_expert_parallel_size"] == 4

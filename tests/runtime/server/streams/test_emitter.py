@@ -115,7 +115,7 @@ def test_a_lost_count_does_not_hold_streams_for_ever(
     assert sum(not c.probe for c in out.chunks) >= 30
 
 
-def probes_of(outs):
+def probes_of(outs: Any) -> Any:
     return sum(probes(out) for out in outs)
 
 

@@ -38,7 +38,7 @@ class Client:
         self.emitters, self.key, self.responses = emitters, key, responses
         self.pause, self.broken, self.gone = pause, broken, False
         self.bundles, self.finals, self.ended, self.failed = [], [], Event(), []
-        self._used = SimpleQueue()
+        self._used: Any = SimpleQueue()
         for _ in range(polls):
             self.poll()
         Thread(target=self._again, daemon=True).start()
