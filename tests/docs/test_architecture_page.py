@@ -17,9 +17,16 @@ TESTS = re.findall(r"^\* `(tests/[\w/]+\.py)::(\w+)`$", GUARANTEES, re.M)
 REQUEST_PATH = [
     "model_repository/*/1/*.py",
     "runtime/gemma4_runtime/server/*.py",
+    "runtime/gemma4_runtime/server/streams/*.py",
     "runtime/gemma4_runtime/preparation/*.py",
+    "runtime/gemma4_runtime/input/*.py",
+    "runtime/gemma4_runtime/guides/*.py",
+    "runtime/gemma4_runtime/guides/schema/*.py",
     "runtime/gemma4_runtime/engines/*.py",
+    "runtime/gemma4_runtime/engines/*/*.py",
     "runtime/gemma4_runtime/output/*.py",
+    "runtime/gemma4_runtime/logs/*.py",
+    "runtime/gemma4_runtime/processes/*.py",
 ]
 
 

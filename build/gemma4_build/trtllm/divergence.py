@@ -34,7 +34,7 @@ THRESHOLDS: dict[str, dict[str, float]] = {
     "nvfp4": {"mean_kl": 0.2, "top1_agreement": 0.88},
     "int4": {"mean_kl": 0.2, "top1_agreement": 0.88},
 }
-"""What each precision must reach. Measured figures: docs/build.md."""
+"""What each precision must reach. Measured figures: bench/RESULTS.md."""
 
 _ROWS = 64
 """Positions per step of the output matrix."""

@@ -1,4 +1,4 @@
-"""What each precision must reach. Measured figures: docs/build.md."""
+"""What each precision must reach. Measured figures: bench/RESULTS.md."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Strings stand between two quote tokens and have no escapes: quotes, braces and newlines in them are
 literal. Models also write JSON's or Python's strings, forget commas and quotes, or double braces;
-docs/serving.md has the table of what is repaired. What has two readings is refused.
+docs/messages.md has the table of what is repaired. What has two readings is refused.
 
 Every character is read a bounded number of times, so the time is linear in the length.
 """
