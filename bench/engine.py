@@ -86,7 +86,7 @@ def figures(results: list[Result], spent: float) -> tuple[float, float]:
 
 def budget(index: int, tokens: int) -> int:
     """Tokens of request ``index``, from half to one and a half of ``tokens``: equal answers would
-    keep the streams of one side in step for ever, with all prompts in one batch."""
+    keep the streams of one side in step forever, with all prompts in one batch."""
     return tokens // 2 + index * 37 % tokens
 
 

@@ -211,7 +211,7 @@ def _values(rule: TensorRule, seed: int, layers: int) -> Iterator[npt.NDArray[np
     signs: the output matrix is the embedding, and would answer with the last token for sure."""
     name, size = rule.name, math.prod(rule.shape)
     rng = np.random.Generator(np.random.SFC64([seed, *name.encode()]))
-    spread, centre = _scale(rule, layers)
+    spread, center = _scale(rule, layers)
     pool = _CHUNK if size > 64 * _CHUNK else size
     done = 0
     block = rng.standard_normal(min(pool, _CHUNK), dtype=np.float32)
@@ -220,7 +220,7 @@ def _values(rule: TensorRule, seed: int, layers: int) -> Iterator[npt.NDArray[np
         if done and size <= 64 * _CHUNK:
             block = rng.standard_normal(count, dtype=np.float32)
         part = np.roll(block, int(rng.integers(_CHUNK)))[:count] if done else block[:count]
-        yield part * np.float32(spread) + np.float32(centre)
+        yield part * np.float32(spread) + np.float32(center)
         done += count
 
 

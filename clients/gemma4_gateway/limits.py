@@ -16,7 +16,7 @@ __all__ = ["Bucket", "Gate"]
 
 class Bucket:
     """Token bucket: holds a minute's worth, refills evenly. It may be overdrawn by ``spend``, for
-    costs that are known only afterwards."""
+    costs that are known only afterward."""
 
     def __init__(self, per_minute: int, now: float) -> None:
         self._per_minute = per_minute

@@ -121,7 +121,7 @@ class ToolCall(msgspec.Struct, frozen=True):
 
 class Segment(msgspec.Struct, frozen=True, array_like=True):
     """Bytes of one channel. They end on a character boundary: a valid but unfinished UTF-8
-    sequence stays in the assembler, so decoding a segment needs no neighbour."""
+    sequence stays in the assembler, so decoding a segment needs no neighbor."""
 
     channel: Channel
     data: bytes

@@ -1,7 +1,7 @@
 """JSON files that somebody else wrote: every fault becomes one kind of error.
 
 :func:`json.loads` takes the last of two equal keys and reads NaN; deep nesting is a RecursionError
-and a named pipe blocks it for ever. Standard library only.
+and a named pipe blocks it forever. Standard library only.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """``gemma4 serve``: keep one server running until told to stop.
 
 When a process of the server is lost (killed, crashed, frozen), Triton cannot tell: it says that it
-is ready and leaves requests open for ever. So the supervisor kills the whole server, which ends
+is ready and leaves requests open forever. So the supervisor kills the whole server, which ends
 every stream with an error at once and makes readiness false, and starts it again. Losses that come
 too often end it with exit status 1, for a container's restart policy or a person to see.
 """

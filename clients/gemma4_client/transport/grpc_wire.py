@@ -32,7 +32,7 @@ request iterator, so no thread (sync) and no task (asyncio) to feed it."""
 
 END_S = 1.0
 """How long to read on after an error message, to the end of the call, which comes at once. Triton
-2.51 keeps the descriptor of a connection for ever when a call is cancelled while it ends."""
+2.51 keeps the descriptor of a connection forever when a call is cancelled while it ends."""
 
 _LARGEST_MESSAGE = 64 << 20
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (

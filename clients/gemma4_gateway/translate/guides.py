@@ -104,7 +104,7 @@ def required_tools_schema(tools: Sequence[Tool], *, one: bool) -> str:
 
 def _closed(parameters: dict[str, Any] | None) -> dict[str, Any]:
     """A schema of an object that has no other properties than those declared: a model that may
-    add properties can add them for ever."""
+    add properties can add them forever."""
     named = {key: value for key, value in (parameters or {}).items() if key not in _DOCUMENT}
     schema = {"type": "object"} | named
     if schema.get("properties") or not parameters:

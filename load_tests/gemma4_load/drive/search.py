@@ -13,7 +13,7 @@ Trial = Generator[float, bool, float | None]
 def highest(lowest: float, limit: float, *, whole: bool, precision: float = 0.1) -> Trial:
     """None when not even ``lowest`` met them. Doubles up to the first that fails or to ``limit``,
     then halves the interval until it is within ``precision`` (a share of its lower end), or, with
-    ``whole``, until its ends are neighbours."""
+    ``whole``, until its ends are neighbors."""
     good: float | None = None
     bad: float | None = None
     load = lowest

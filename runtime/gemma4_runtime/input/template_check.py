@@ -1,6 +1,6 @@
 """Render a chat template where it can be stopped: ``python -m ... FILE CPU_SECONDS``.
 
-A template is a program. One that loops for ever, or that Jinja evaluates for ever while compiling
+A template is a program. One that loops forever, or that Jinja evaluates forever while compiling
 it, must fail a start or a build with a clear error and not hang it.
 """
 

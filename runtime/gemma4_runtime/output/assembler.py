@@ -206,7 +206,7 @@ class StreamAssembler:
 
 
 def _merged(segments: list[Segment]) -> list[Segment]:
-    """Neighbours of one channel as one segment."""
+    """Neighbors of one channel as one segment."""
     merged: list[Segment] = []
     for segment in segments:
         if merged and merged[-1].channel == segment.channel:

@@ -69,7 +69,7 @@ def _marks(tree: str) -> int:
 
 
 def _refs(tools: str) -> int:
-    """References in schemas, however they are spelt. Two of them may double what is written out."""
+    """Count the references in schemas, however spelled: two may double what is written out."""
     return sum(map(tools.count, _REFS))
 
 

@@ -1,7 +1,7 @@
 """The arguments of TensorRT-LLM's LLM API for Gemma 4 26B-A4B, complete and pinned.
 
 Sources: NVIDIA's own configurations for this model (accuracy and perf-sanity tests of
-TensorRT-LLM) and its modelling code, read in its public source. None of them was run by this
+TensorRT-LLM) and its modeling code, read in its public source. None of them was run by this
 project on a GPU.
 """
 

@@ -1,7 +1,7 @@
 """The little type language of the recorded API.
 
 ``int | none``, ``'auto' | 'slow'``, ``list[int]``, ``KvCacheConfig | none``: alternatives between
-bars; a quoted word is an allowed value, a capitalised one a recorded class.
+bars; a quoted word is an allowed value, a capitalized one a recorded class.
 """
 
 from __future__ import annotations

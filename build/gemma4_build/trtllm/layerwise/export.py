@@ -26,7 +26,7 @@ def export_layer(model: Any, layer: int, shard: Path, scratch: Path) -> LayerCon
     """Let ModelOpt pack the calibrated ``model``, and write what it would save to ``shard``, under
     the names of ``layer``. ``scratch`` is a folder to be made, used and removed.
 
-    ``model`` is of no use afterwards. Raises :class:`RuntimeError` for tensors that are not the
+    ``model`` is of no use afterward. Raises :class:`RuntimeError` for tensors that are not the
     layer's, and :class:`OSError`."""
     model.save_pretrained = _saver(layer, shard)
     try:

@@ -84,7 +84,7 @@ def forward_layer(model: Any, states: torch.Tensor, lengths: Sequence[int]) -> t
 
 def _config(whole: dict[str, Any], spec: ModelSpec, layer: int) -> Any:
     """The old style with a full layer that has this layer's heads: all versions of transformers
-    read it, and all make the last layer a full one; so the kind is set afterwards."""
+    read it, and all make the last layer a full one; so the kind is set afterward."""
     config = old_style(whole, spec)
     config["vision_config"] = None
     config["text_config"] |= {

@@ -279,7 +279,7 @@ def load_server(
     try:
         server = xllamacpp.Server(params)
         # Answered by the server's loop, so the loop runs: destroyed before that, a server waits for
-        # its thread for ever.
+        # its thread forever.
         server.handle_metrics()
         return server
     except RuntimeError as error:
