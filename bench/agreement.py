@@ -42,7 +42,7 @@ def measure(
 
 
 def show(loads: Sequence[Load], found: Sequence[Measured], tolerance: float) -> bool:
-    """True when the tools agree."""
+    """Return True when the tools agree."""
     wrong = []
     for load, measured in zip(loads, found, strict=True):
         medians = {tool: median(runs) for tool, runs in measured.items()}

@@ -125,7 +125,7 @@ def from_locust(table: str, entries: Sequence[Mapping[str, Any]]) -> Figures:
 
 
 def _row(table: str, label: str) -> dict[str, float]:
-    """The cells of a row by the names of the columns, which stand in the first line."""
+    """Return the cells of a row by the names of the columns, which stand in the first line."""
     found = re.search(rf"^ {{20,}}(count .*)\n(?:.*\n)*?{re.escape(label)} +(.*)$", table, re.M)
     if found is None:
         raise NotComparableError(f"locust: no row {label!r} in its table")
@@ -139,7 +139,8 @@ def median(runs: Sequence[Figures]) -> Figures:
 
 
 def apart(found: Mapping[str, Figures], tolerance: float) -> list[str]:
-    """The figures that differ from :data:`BASE` by more than ``tolerance``, a share of it."""
+    """Return the figures that differ from :data:`BASE` by more than ``tolerance``, a share of
+    it."""
     return [
         f"{tool}, {LABELS[field.name]}: {_ratio(field.name, found, tool):.3f} of {BASE}"
         for field in fields(Figures)
@@ -153,7 +154,8 @@ def _ratio(name: str, found: Mapping[str, Figures], tool: str) -> float:
 
 
 def table(title: str, found: Mapping[str, Figures]) -> str:
-    """A row for each figure; after that of another tool stands its ratio to :data:`BASE`."""
+    """Return a table with a row for each figure; after that of another tool stands its ratio to
+    :data:`BASE`."""
     others = [tool for tool in found if tool != BASE]
     lines = [f"{title:16} {BASE:>12}" + "".join(f" {tool:>10} {'ratio':>7}" for tool in others)]
     for name, label in LABELS.items():

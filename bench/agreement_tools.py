@@ -115,7 +115,8 @@ class AIPerf(Tool):
 
 
 def write_prompts(path: Path, load: Load, *, count: int = 1000) -> None:
-    """The first prompts that `gemma4 load` and locust ask with this seed, as AIPerf reads them."""
+    """Write the first prompts that `gemma4 load` and locust ask with this seed, as AIPerf reads
+    them."""
     target = BlockingOpenAI(f"{load.url}/v1", timeout=60, model=MODEL)
     try:
         words = measure_words(target)
@@ -159,7 +160,7 @@ def _run(tool: str, command: list[Any], load: Load) -> _Ran:
 
 
 def _read(path: Path, tool: str, ran: _Ran) -> Any:
-    """What a tool wrote, whatever its exit status."""
+    """Return what a tool wrote, whatever its exit status."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -91,7 +91,7 @@ def budget(index: int, tokens: int) -> int:
 
 
 def raw_worker(engine: Path, slots: int, threads: int, tokens: int, prompts: Prompts) -> None:
-    """A process that holds llama.cpp alone and measures on request (lines on stdin)."""
+    """Hold llama.cpp alone in this process, and measure on request (lines on stdin)."""
     manifest = read_manifest(engine)
     assert manifest.llama_cpp is not None
     info = EngineInfo(

@@ -37,7 +37,8 @@ def text_of(tokens: int, seed: int, tokenizer: tokenizers.Tokenizer) -> str:
 
 
 def long_context(folder: Path, tokens: int) -> Path:
-    """The demo checkpoint, said to have so long a context: the synthetic engine has no model."""
+    """Return the demo checkpoint, said to have so long a context: the synthetic engine has no
+    model."""
     folder.mkdir()
     for file in CHECKPOINT.iterdir():
         (folder / file.name).symlink_to(file)

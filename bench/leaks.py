@@ -79,7 +79,7 @@ async def ask_async(client: AsyncClient, index: int) -> None:
 
 
 async def in_loop(url: str, requests: int) -> int:
-    """Gives the number of tasks that are left."""
+    """Return the number of tasks that are left."""
     for first in range(0, requests, BATCH):
         async with AsyncClient(url) as client:
             indices = iter(range(first, min(first + BATCH, requests)))
@@ -105,7 +105,7 @@ def count() -> dict[str, int]:
 
 
 def round_of(urls: list[str], requests: int) -> int:
-    """``requests`` in all; gives asyncio tasks left."""
+    """Send ``requests`` in all and return the number of asyncio tasks left."""
     left = 0
     for url in urls:
         blocking(url, requests // (2 * len(urls)))

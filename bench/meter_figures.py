@@ -71,7 +71,7 @@ def errors_of(rows: Iterable[Mapping[str, str]], pace: Pace) -> dict[str, dict[s
 
 
 def wrong(found: Mapping[str, Mapping[str, Errors]]) -> list[str]:
-    """A line for each mean or median that is further from the truth than the target."""
+    """Return a line for each mean or median that is further from the truth than the target."""
     lines = []
     for label, metrics in found.items():
         for name, errors in metrics.items():

@@ -82,7 +82,7 @@ def open_tensors(folder: Path) -> Iterator[tuple[Mapping[str, StoredTensor], tup
 
 
 def check_text_files(folder: Path) -> None:
-    """Raises :class:`MissingFileError` unless all of :data:`TEXT_FILES` are there."""
+    """Raise :class:`MissingFileError` unless all of :data:`TEXT_FILES` are there."""
     if not folder.is_dir():
         raise MissingFileError(f"{folder}: not a folder; give the folder of a checkpoint")
     for name in TEXT_FILES:

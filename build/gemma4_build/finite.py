@@ -40,7 +40,7 @@ _SCALE_BLOCK = {GGMLQuantizationType.Q8_0: 34, GGMLQuantizationType.Q4_0: 18}
 
 
 def check_slice(tensor: StoredTensor, raw: npt.NDArray[np.uint8], first: int) -> None:
-    """Raises :class:`NotFiniteError` with name and place if ``raw``, which holds elements of
+    """Raise :class:`NotFiniteError` with name and place if ``raw``, which holds elements of
     ``tensor`` from element ``first`` on, has a NaN or an infinity."""
     at = _first_bad(raw, tensor.dtype)
     if at is not None:
@@ -54,7 +54,7 @@ def check_slice(tensor: StoredTensor, raw: npt.NDArray[np.uint8], first: int) ->
 def check_converted(
     tensor: StoredTensor, data: npt.NDArray[np.uint8], kind: GGMLQuantizationType
 ) -> None:
-    """Raises :class:`NotFiniteError` if finite weights became infinite as ``kind``: F16 scales end
+    """Raise :class:`NotFiniteError` if finite weights became infinite as ``kind``: F16 scales end
     at 65504, BF16 below float32's largest number."""
     block = _SCALE_BLOCK.get(kind)
     if block is not None:

@@ -52,7 +52,7 @@ def rope_factors(spec: ModelSpec) -> npt.NDArray[np.float32]:
 def plan_tensors(
     spec: ModelSpec, rules: tuple[TensorRule, ...], precision: Precision
 ) -> list[PlannedTensor]:
-    """The tensors of the file in order, with types and offsets."""
+    """Return the tensors of the file in order, with types and offsets."""
     planned: list[PlannedTensor] = []
 
     def add(

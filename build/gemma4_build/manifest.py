@@ -119,7 +119,7 @@ def compose(
     unverified_reason: str,
     first_tokens: Sequence[FirstTokens] = (),
 ) -> Manifest:
-    """The manifest of a finished folder."""
+    """Return the manifest of a finished folder."""
     options = llama_cpp_options(request, spec) if request.runtime == "llama_cpp" else None
     weight_bytes = files["model.gguf"].size if options is not None else 0
     return Manifest.model_validate(
@@ -149,7 +149,8 @@ def compose(
 
 
 def keep_template(new: Manifest, old: Manifest) -> Manifest:
-    """``new`` for a folder that ``old`` describes, whose chat template may have been replaced."""
+    """Return ``new`` for a folder that ``old`` describes, whose chat template may have been
+    replaced."""
     files = new.files | {CHAT_TEMPLATE: old.files[CHAT_TEMPLATE]}
     return new.model_copy(update={"files": files, "former_template": old.former_template})
 
@@ -162,7 +163,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def model_facts(spec: ModelSpec, eos_ids: list[int]) -> ModelFacts:
-    """What the runtime and the tools need to know of the model."""
+    """Return what the runtime and the tools need to know of the model."""
     return ModelFacts(
         layers=spec.layers,
         sliding_layers=sum(spec.sliding),

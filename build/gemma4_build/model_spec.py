@@ -119,7 +119,7 @@ def read_config(folder: Path) -> ModelSpec:
 
 
 def parse_config(data: Mapping[str, Any], *, where: str) -> ModelSpec:
-    """A :class:`ModelSpec` of the parsed config.json; ``where`` names it in errors."""
+    """Return the :class:`ModelSpec` of a parsed config.json; ``where`` names it in errors."""
     _check_architecture(data, where)
     text = _Section(data.get("text_config"), f"{where}: text_config")
     _check_variant(text, data, where)
@@ -165,7 +165,7 @@ def parse_config(data: Mapping[str, Any], *, where: str) -> ModelSpec:
 
 
 def _check_sizes(spec: ModelSpec, where: str) -> None:
-    """What no tensor's shape shows."""
+    """Check what no tensor's shape shows."""
     wrong = (
         ("top_k_experts", spec.experts_per_token > spec.experts, "more than num_experts"),
         ("num_key_value_heads", spec.heads % spec.kv_heads, "no divisor of num_attention_heads"),

@@ -111,7 +111,7 @@ class _Build:
         )
 
     def refresh(self, found: Existing, started: float) -> BuildResult:
-        """The files are right: bring limits and verification up to what was asked for."""
+        """Bring limits and verification up to what was asked for."""
         old, out = found.require(), self.request.out
         proof, reason = None, old.unverified_reason
         if old.quality is not None:

@@ -41,7 +41,7 @@ PRECISIONS = {
 
 
 def gguf_type(rule: TensorRule, precision: Precision) -> GGMLQuantizationType:
-    """The storage type of a tensor. A row that is no multiple of the quantization block (32)
+    """Return the storage type of a tensor. A row that is no multiple of the quantization block (32)
     stays BF16."""
     if rule.kind == "exact":
         return T.F32

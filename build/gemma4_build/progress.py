@@ -35,7 +35,7 @@ class Reporter(Protocol):
         """One line of news."""
 
     def bytes(self, title: str, *, total: int, done: int = 0) -> AbstractContextManager[Tick]:
-        """A stage of ``total`` bytes of which ``done`` were done before."""
+        """Begin a stage of ``total`` bytes of which ``done`` were done before."""
 
 
 class SilentReporter:

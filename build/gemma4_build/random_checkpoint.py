@@ -225,7 +225,7 @@ def _values(rule: TensorRule, seed: int, layers: int) -> Iterator[npt.NDArray[np
 
 
 def _scale(rule: TensorRule, layers: int) -> tuple[float, float]:
-    """(standard deviation, mean)."""
+    """Return (standard deviation, mean)."""
     name = rule.name
     if name == EMBEDDING:
         return 2.5 * rule.shape[-1] ** -0.5, 0.0

@@ -91,7 +91,7 @@ class BuildRequest:
 
 
 def synthetic_pace(request: BuildRequest) -> SyntheticPace:
-    """The pace with defaults filled in."""
+    """Return the pace with defaults filled in."""
     return SyntheticPace(
         prefill_tokens_per_s=request.prefill_tokens_per_s or 20_000.0,
         decode_tokens_per_s=request.decode_tokens_per_s or 200.0,

@@ -60,7 +60,7 @@ class StoredTensor:
         return self.shard.read(self.offset + first * item, count * item)
 
     def read_float32(self, first: int = 0, count: int | None = None) -> npt.NDArray[np.float32]:
-        """The same elements as flat float32; exact for all supported types."""
+        """Return the same elements as flat float32; exact for all supported types."""
         return to_float32(self.read(first, count), self.dtype)
 
 

@@ -97,7 +97,7 @@ def open_workspace(target: Path) -> Iterator[Workspace]:
 
 
 def check_space(work: Workspace, needed: int) -> None:
-    """Raises :class:`DiskFullError` unless ``needed`` more bytes fit."""
+    """Raise :class:`DiskFullError` unless ``needed`` more bytes fit."""
     free = shutil.disk_usage(work.folder).free
     if needed + SPARE_BYTES > free:
         raise DiskFullError(

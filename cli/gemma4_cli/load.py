@@ -208,7 +208,7 @@ def _check_options(*exclusive: dict[str, Any]) -> None:
 
 
 def _refuse_idle(context: typer.Context) -> None:
-    """An option that was given and would change nothing is an error."""
+    """Refuse an option that was given and would change nothing."""
     from gemma4_load.errors import OptionError
 
     given = {name for name in context.params if _typed(context, name)}

@@ -47,7 +47,8 @@ class Session:
         self.report: dict[str, Any] = {}
 
     async def run(self) -> dict[str, Any]:
-        """Raises :class:`LoadError` when it cannot begin, or when results cannot be written."""
+        """Run all levels. Raises :class:`LoadError` when it cannot begin, or when results cannot be
+        written."""
         plan = self._plan
         target = connect(plan.url, timeout=plan.timeout, model=plan.model)
         try:

@@ -91,7 +91,7 @@ class Children:
                 return None
 
     def still(self, now: float) -> Loss | None:
-        """A process that stands still; one that has ended is none. ``now``:
+        """Return a process that stands still; one that has ended is none. ``now``:
         :func:`time.monotonic`."""
         if now >= self._next_search:
             self._next_search = now + _SEARCH_S

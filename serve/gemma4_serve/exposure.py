@@ -35,8 +35,8 @@ def closing_arguments() -> list[str]:
 
 
 def check_host(install: TritonInstall, host: str, *, allow_remote: bool) -> None:
-    """Raises :class:`ServeError` when the embedded server would listen to other machines and
-    nobody has said that it may: one request can end it, and some can do worse."""
+    """Raise :class:`ServeError` when the embedded server would listen to other machines and nobody
+    has said that it may: one request can end it, and some can do worse."""
     if not install.embedded or allow_remote or _is_loopback(host):
         return
     raise ServeError(

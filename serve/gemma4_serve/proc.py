@@ -28,12 +28,12 @@ _EXIT_CODE = 52 - 3  # of the fields after the name; proc(5) counts from 1
 
 
 def _stat(path: Path) -> list[str]:
-    """The fields of a stat file from the state on."""
+    """Return the fields of a stat file from the state on."""
     return path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
 
 
 def main_state(pid: int) -> frozenset[str]:
-    """The state of the process's first thread; empty when it is gone."""
+    """Return the state of the process's first thread; empty when it is gone."""
     try:
         return frozenset(_stat(Path(f"/proc/{pid}/stat"))[:1])
     except OSError:
@@ -67,7 +67,7 @@ def _words(pid: int) -> list[str]:
 
 
 def model_of(pid: int) -> str | None:
-    """The model that process ``pid`` of a server runs; None for other processes."""
+    """Return the model that process ``pid`` of a server runs; None for other processes."""
     for word in _words(pid)[1:]:
         path = Path(word)
         if path.name == "model.py" and len(path.parts) > 2:
@@ -76,8 +76,8 @@ def model_of(pid: int) -> str | None:
 
 
 def name_of(pid: int) -> str:
-    """A model's name for the process of a model, the package's for one of ours that a model has
-    started (``preparation``, ``trtllm``), else the program's."""
+    """Return a model's name for the process of a model, the package's for one of ours that a model
+    has started (``preparation``, ``trtllm``), else the program's."""
     words = _words(pid)
     for word in words[1:]:
         if word.startswith(_OURS):

@@ -145,7 +145,7 @@ def places() -> list[Path]:
 
 
 def new_folder(prefix: str) -> Path:
-    """A new folder in the first of :func:`places` where a server can live. Raises
+    """Make a new folder in the first of :func:`places` where a server can live. Raises
     :class:`ServeError`."""
     problem: ServeError | None = None
     for place in places():

@@ -24,8 +24,9 @@ class RestartPolicy:
         return len(self._losses)
 
     def lost(self, now: float) -> float | None:
-        """The server was lost. Seconds to wait before the next start: 0.5, doubled with every loss
-        in the window, at most 30; None to give up. ``now``: :func:`time.monotonic`."""
+        """Note that the server was lost. Return the seconds to wait before the next start: 0.5,
+        doubled with every loss in the window, at most 30; None to give up. ``now``:
+        :func:`time.monotonic`."""
         self._losses.append(now)
         while self._losses[0] <= now - self.window:
             self._losses.popleft()

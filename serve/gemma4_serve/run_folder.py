@@ -26,7 +26,7 @@ _SHM = Path("/dev/shm")
 
 @contextmanager
 def private_run_dir() -> Iterator[Path]:
-    """A folder of this run alone, removed at the end. Raises :class:`ServeError`."""
+    """Make a folder of this run alone, removed at the end. Raises :class:`ServeError`."""
     folder = new_folder(_PREFIX)
     try:
         yield folder
@@ -63,13 +63,13 @@ def lock_run_dir(folder: Path) -> Iterator[None]:
 
 
 def shared_memory_prefix() -> str:
-    """Starts the names of a server's shared memory regions: says which process they belong to, in
-    which PID namespace."""
+    """Return the start of the names of a server's shared memory regions: which process they belong
+    to, in which PID namespace."""
     return f"{namespace()}{os.getpid()}_{time.monotonic_ns()}_"
 
 
 def namespace() -> str:
-    """Starts the names of all shared memory regions of this PID namespace."""
+    """Return the start of the names of all shared memory regions of this PID namespace."""
     return f"gemma4_{Path('/proc/self/ns/pid').stat().st_ino}_"
 
 

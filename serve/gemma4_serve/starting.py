@@ -27,7 +27,7 @@ class StartWatch:
         self._death: tuple[float, str] | None = None
 
     def trouble(self, now: float) -> str | None:
-        """What went wrong for good, or None. ``now``: :func:`time.monotonic`."""
+        """Return what went wrong for good, or None. ``now``: :func:`time.monotonic`."""
         if now < self._next_look:
             return None
         self._next_look = now + _LOOK_S

@@ -104,7 +104,7 @@ class Supervisor:
         return self._quit or self._signals > 1
 
     def _pause(self, seconds: float) -> bool:
-        """False when asked to stop meanwhile."""
+        """Wait; return False when asked to stop meanwhile."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and not self._asked_to_stop():
             time.sleep(_POLL_S)
@@ -132,7 +132,7 @@ class Supervisor:
         return None
 
     def _watch(self, server: TritonProcess) -> Loss | None:
-        """What was lost, or None when we were told to stop."""
+        """Watch the server; return what was lost, or None when we were told to stop."""
         while not self._asked_to_stop():
             if loss := server.wait_loss(_TURN_S):
                 return None if self._asked_to_stop() else loss

@@ -22,7 +22,7 @@ _STACK_BYTES = 256 * 2**20
 
 
 def main(parent: int, command: list[str]) -> None:
-    """Does not return."""
+    """Run tritonserver in this process's place: this does not return."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")

@@ -44,8 +44,8 @@ def final_states(
     reporter: Reporter,
     rounding: Rounding = EXACT,
 ) -> Array:
-    """What the output matrix is applied to, [sum(last), hidden]: the last ``last[i]`` positions
-    of each prompt, one prompt after another.
+    """Return what the output matrix is applied to, [sum(last), hidden]: the last ``last[i]``
+    positions of each prompt, one prompt after another.
 
     The embedding scale is float32, as in llama.cpp and in transformers with float32 weights (with
     bf16 weights transformers rounds it). Ids must be text: image and audio placeholders are not

@@ -38,5 +38,6 @@ def compose_arguments(
 def write_arguments(
     path: Path, precision: str, options: GpuOptions, limits: ManifestLimits
 ) -> None:
-    """Raises :class:`BadOptionError` as :func:`compose_arguments`, and :class:`OSError`."""
+    """Write the arguments. Raises :class:`BadOptionError` as :func:`compose_arguments`, and
+    :class:`OSError`."""
     llm_args.write(path, compose_arguments(precision, options, limits))

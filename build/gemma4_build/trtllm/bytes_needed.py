@@ -79,7 +79,7 @@ def plan_rank(
     quantize: str = "experts",
     pad: bool = False,
 ) -> RankPlan:
-    """What one of ``tp`` GPUs holds. int4 is always padded, others with ``pad``."""
+    """Return what one of ``tp`` GPUs holds. int4 is always padded, others with ``pad``."""
     scheme = scheme_for(precision, quantize)
     if pad or precision == "int4":
         spec = padded(spec, precision, scheme, tp=tp, ep=ep).apply(spec)

@@ -78,7 +78,7 @@ def _text(entry: Any, template: ChatTemplate, where: str) -> str:
 
 
 def _render(messages: list[Any], template: ChatTemplate, where: str) -> str:
-    """A conversation that ends with an answer includes it."""
+    """Render a conversation; one that ends with an answer includes it."""
     if not all(isinstance(m, dict) and isinstance(m.get("role"), str) for m in messages):
         raise BadOptionError(f"{where}: every message needs a role and content")
     answer = ""

@@ -30,7 +30,7 @@ def copy_text_files(source: Path, target: Path, *, config: bool = True) -> None:
 
 
 def bring_shards(source: Source, target: Path, reporter: Reporter) -> None:
-    """The source's shards and index, cloned or linked where that is possible."""
+    """Bring the source's shards and index, cloned or linked where that is possible."""
     total = sum(shard.size for shard in source.shards)
     with reporter.bytes("Copying", total=total) as tick:
         how = {bring(s.path, target / s.path.name, tick) for s in source.shards}

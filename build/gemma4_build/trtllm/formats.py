@@ -118,7 +118,7 @@ def _linears(rule: TensorRule) -> Iterator[Linear]:
 
 
 def linear_parts(linear: Linear, scheme: Scheme) -> tuple[Part, ...]:
-    """The tensors that ``linear`` is stored as under ``scheme``."""
+    """Return the tensors that ``linear`` is stored as under ``scheme``."""
     name, out, inner = linear.name, linear.out, linear.inner
     if linear.kind not in scheme.kinds:
         return (Part(f"{name}.weight", "BF16", (out, inner)),)
@@ -147,8 +147,8 @@ def linear_parts(linear: Linear, scheme: Scheme) -> tuple[Part, ...]:
 
 
 def folded_norm(linear: Linear) -> str | None:
-    """The norm weight into which ModelOpt multiplies AWQ's scaling of ``linear``'s inputs; None
-    where it is stored, as it is for the experts."""
+    """Return the norm weight into which ModelOpt multiplies AWQ's scaling of ``linear``'s inputs;
+    None where it is stored, as it is for the experts."""
     layer, _, part = linear.name.partition(".self_attn.")
     if linear.kind == "qkv":
         return f"{layer}.input_layernorm.weight"

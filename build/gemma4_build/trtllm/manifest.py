@@ -91,7 +91,7 @@ def compose(
     files: dict[str, FileEntry],
     proof: Proof,
 ) -> Manifest:
-    """The manifest of a finished folder. ``spec`` has the widths of ``checkpoint/``."""
+    """Return the manifest of a finished folder. ``spec`` has the widths of ``checkpoint/``."""
     options = request.trtllm
     return Manifest(
         schema_version=1,

@@ -42,7 +42,8 @@ NO_SOURCE = (
 
 @contextmanager
 def open_reference(folder: Path | None, spec: ModelSpec) -> Iterator[Checkpoint | None]:
-    """The bf16 checkpoint of ``--reference``. Raises :class:`BadOptionError` for another model."""
+    """Open the bf16 checkpoint of ``--reference``. Raises :class:`BadOptionError` for another
+    model."""
     if folder is None:
         yield None
         return

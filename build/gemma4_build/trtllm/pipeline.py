@@ -185,7 +185,8 @@ class _Build:
         (work.folder / _STATE).write_text(json.dumps({"stage": stage}))
 
     def _base(self, work: Workspace, stack: ExitStack) -> Checkpoint | None:
-        """The bf16 checkpoint that is linked or quantized; None if the source is quantized."""
+        """Return the bf16 checkpoint that is linked or quantized; None if the source is
+        quantized."""
         if self.source.quantization is not None:
             return None
         if self.to is None:

@@ -47,7 +47,7 @@ class Quantized:
 
 
 def require_modelopt() -> None:
-    """Raises :class:`BuildError` unless what quantizing needs is installed."""
+    """Raise :class:`BuildError` unless what quantizing needs is installed."""
     for name in _NEEDED:
         if find_spec(name) is None:
             raise BuildError(

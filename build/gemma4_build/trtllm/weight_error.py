@@ -47,8 +47,9 @@ def check_against_source(
     reporter: Reporter,
     threads: int | None = None,
 ) -> float:
-    """What is not quantized is bit for bit the source's, and every quantized matrix is the source's
-    within rounding. Returns the largest relative RMS error. Raises :class:`QuantizationError`.
+    """Check that what is not quantized is bit for bit the source's, and every quantized matrix is
+    the source's within rounding. Return the largest relative RMS error. Raises
+    :class:`QuantizationError`.
 
     ``threads`` None: as many as there are cores, 8 at most."""
     spec = source.spec

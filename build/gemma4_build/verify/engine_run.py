@@ -77,7 +77,7 @@ def run_greedy(
 
 
 def _memory(name: str) -> FileIO:
-    """A file in memory: nothing of it is left when the processes that have it end."""
+    """Make a file in memory: nothing of it is left when the processes that have it end."""
     return FileIO(os.memfd_create(f"gemma4-{name}"), "r+")
 
 

@@ -80,6 +80,6 @@ def log_softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
 
 
 def greedy(row: npt.NDArray[np.float32]) -> tuple[int, float]:
-    """The most probable token of logits [vocab], and its lead over the second in nats."""
+    """Return the most probable token of logits [vocab], and its lead over the second in nats."""
     second, best = np.partition(row, -2)[-2:]
     return int(row.argmax()), round(float(best - second), 4)

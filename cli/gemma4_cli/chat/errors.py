@@ -8,7 +8,7 @@ __all__ = ["exit_code", "explain"]
 
 
 def explain(error: Gemma4Error, url: str) -> str:
-    """The message, and what to do where no server was found."""
+    """Return the message, and what to do where no server was found."""
     message = str(error)
     lost = isinstance(error, UnavailableError) and not isinstance(error, CircuitOpenError)
     if lost and "onnect" in message:

@@ -41,7 +41,7 @@ class Terminal:
                     self._note("Ctrl-D or /quit leaves")
 
     def _handle(self, line: str) -> bool:
-        """False to leave."""
+        """Carry out a command; return False to leave."""
         if not line.startswith("/"):
             if line:
                 self.ask(line)

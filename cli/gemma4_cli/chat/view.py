@@ -42,7 +42,7 @@ class AnswerView:
             self._live = None
 
     def show(self, delta: Delta) -> None:
-        """The next chunk."""
+        """Show the next chunk."""
         if delta.reasoning:
             self._thinking = True
             self._console.print(

@@ -1,4 +1,4 @@
-"""Is this client itself the bottleneck?"""
+"""Whether this client itself is the bottleneck."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ class LevelRun:
         return record, reply
 
     async def _after_failure(self, record: Record) -> None:
-        """A server that has gone ends the run; one that refuses for overload does not."""
+        """End the run when the server has gone; one that refuses for overload has not."""
         self._failed_in_a_row += 1
         enough = max(_IN_A_ROW, self.level.concurrency or 0)
         if self._failed_in_a_row < enough or self._stop.is_set():

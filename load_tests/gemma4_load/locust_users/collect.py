@@ -57,7 +57,7 @@ class Collector:
                 self.values[name] += REQUEST_METRICS[name].values(record)
 
     def rows(self) -> list[dict[str, str]]:
-        """The table: times in milliseconds."""
+        """Return the rows of the table: times in milliseconds."""
         found = []
         for name in _SHOWN:
             metric, values = REQUEST_METRICS[name], distribution(self.values[name])
@@ -109,7 +109,7 @@ class Collector:
             self.values[name] += values
 
     def _extend(self, web: Any) -> None:
-        """A tab of locust's page (its ``extended_tabs``), fed through ``/stats/requests``."""
+        """Add a tab to locust's page (its ``extended_tabs``), fed through ``/stats/requests``."""
         titles = {"metric": "Metric"} | {name: name for name in _COLUMNS}
         structure = [{"key": key, "title": title} for key, title in titles.items()]
         web.template_args |= {

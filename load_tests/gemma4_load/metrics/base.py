@@ -48,7 +48,7 @@ class Slo:
     limit: float
 
     def met(self, record: Record) -> bool:
-        """True when no value of the request is beyond the bound; one that has no value, as a
+        """Return True when no value of the request is beyond the bound; one that has no value, as a
         one-token answer has no ITL, keeps it."""
         values = self.metric.values(record)
         if self.metric.better == "higher":
@@ -57,5 +57,5 @@ class Slo:
 
 
 def met(record: Record, slos: Sequence[Slo]) -> bool:
-    """True for a whole answer that keeps every bound."""
+    """Return True for a whole answer that keeps every bound."""
     return record.whole and all(slo.met(record) for slo in slos)

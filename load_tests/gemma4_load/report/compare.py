@@ -101,7 +101,7 @@ def _unlike(a: Mapping[str, Any], b: Mapping[str, Any], names: Iterable[str]) ->
 def _same_work(
     reports: Sequence[Mapping[str, Any]], levels: Sequence[Any], common: Iterable[str]
 ) -> None:
-    """Raises :class:`OptionError` when A and B were asked for different things."""
+    """Raise :class:`OptionError` when A and B were asked for different things."""
     a, b = (report.get("workload", {}) for report in reports)
     found = _unlike(a, b, sorted({*a, *b}))
     for label in common:

@@ -38,7 +38,7 @@ def measure_words(target: BlockingTarget) -> Words:
 
 @contextmanager
 def httpx_errors() -> Iterator[None]:
-    """httpx's errors as :class:`TargetError`."""
+    """Turn httpx's errors into :class:`TargetError`."""
     try:
         yield
     except httpx.TimeoutException:
@@ -105,7 +105,8 @@ class BlockingHttp:
 
 
 def _events(response: httpx.Response) -> Iterator[bytes]:
-    """Data of events. ``iter_lines`` would end a line at U+2028, which an answer may hold."""
+    """Give the data of events. ``iter_lines`` would end a line at U+2028, which an answer may
+    hold."""
     events = EventReader()
     for data in response.iter_bytes():
         for event in events.feed(data.replace(b"\r\n", b"\n")):

@@ -20,7 +20,7 @@ _RENAMED = {"random_seed": "seed", "stop_words": "stop"}
 
 
 def chat_body(ask: Ask, model: str) -> dict[str, Any]:
-    """The body of a streamed request; usage is asked for."""
+    """Return the body of a streamed request; usage is asked for."""
     body: dict[str, Any] = {
         "model": model,
         "messages": ask.messages,

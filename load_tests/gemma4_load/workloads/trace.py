@@ -53,7 +53,7 @@ def _checked(line: Any, where: str, before: float) -> dict[str, Any]:
 
 
 def read_trace(path: Path) -> list[dict[str, Any]]:
-    """The lines of a JSONL trace, checked: ``timestamp`` (milliseconds, not falling),
+    """Return the lines of a JSONL trace, checked: ``timestamp`` (milliseconds, not falling),
     ``output_length``, and ``input_length`` (tokens) with optional ``hash_ids`` (one for each
     :data:`BLOCK_TOKENS` of the prompt; equal ids are equal text), or ``messages``. Raises
     :class:`OptionError` with the number of the line."""

@@ -30,7 +30,7 @@ def user(text: str) -> dict[str, Any]:
 
 
 def single_token_words(token_bytes: Sequence[bytes]) -> list[str]:
-    """The words among a vocabulary's pieces: a space and a few ASCII letters."""
+    """Return the words among a vocabulary's pieces: a space and a few ASCII letters."""
     found = [
         piece.lstrip(b"\xe2\x96\x81 ").decode() for piece in token_bytes if _WORD.fullmatch(piece)
     ]
@@ -64,5 +64,5 @@ class Words:
         return " ".join(self.words[i] for i in rng.integers(0, len(self.words), count))
 
     def message(self, rng: np.random.Generator, tokens: int) -> dict[str, Any]:
-        """A user message that makes a prompt of about ``tokens`` tokens."""
+        """Return a user message that makes a prompt of about ``tokens`` tokens."""
         return user(self.text(rng, tokens - self.overhead))

@@ -143,7 +143,7 @@ class _Trial:
         )  # fmt: skip
 
     def cancel(self) -> Result:
-        """A client that leaves frees its slot in time."""
+        """Check that a client that leaves frees its slot in time."""
         with Client(self._url) as client:
             stream = client.generate(_TEXT, max_tokens=self._long, min_tokens=self._long)
             next(iter(stream))
@@ -181,7 +181,7 @@ class _Trial:
         return "served"
 
     def drain(self) -> Result:
-        """Running answers finish, new ones are refused."""
+        """Check that running answers finish and new ones are refused."""
         with Client(self._url) as client, ThreadPoolExecutor(2) as pool:
             stream = client.generate(_TEXT, max_tokens=self._long, min_tokens=self._long)
             chunks = iter(stream)

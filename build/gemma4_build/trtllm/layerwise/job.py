@@ -45,11 +45,11 @@ class Job:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def write(self, path: Path) -> None:
-        """Raises :class:`OSError`."""
+        """Write the file. Raises :class:`OSError`."""
         path.write_text(json.dumps(asdict(self)))
 
     @classmethod
     def read(cls, path: Path) -> Job:
-        """Raises :class:`OSError`, and :class:`ValueError` or :class:`TypeError` for another
-        file."""
+        """Read a job. Raises :class:`OSError`, and :class:`ValueError` or :class:`TypeError` for
+        another file."""
         return cls(**json.loads(path.read_text()))
