@@ -56,7 +56,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def _inside(name: str) -> str:
-    """A relative path that stays in the folder."""
+    """Check that a path is relative and stays in the folder."""
     parts = name.split("/")
     if not name.isprintable() or any(part in ("", ".", "..") for part in parts):
         raise ValueError(f"{name!r} is no file inside the folder")
@@ -284,7 +284,7 @@ class Manifest(_Model):
 
     @model_validator(mode="after")
     def _whole(self) -> Manifest:
-        """The options of the runtime and the files that every start reads are there."""
+        """Check that the options of the runtime and the files that every start reads are there."""
         if getattr(self, self.runtime) is None:
             raise ValueError(f"{self.runtime}: the runtime's options are missing")
         needed = (*_FILES, "model.gguf") if self.runtime == "llama_cpp" else _FILES

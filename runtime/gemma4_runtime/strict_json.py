@@ -27,8 +27,9 @@ class JsonFileError(ValueError):
 
 
 def parse(data: bytes | str) -> Any:
-    """The value. Raises :class:`JsonFileError` for what is not JSON in UTF-8, for NaN, Infinity and
-    lone surrogates, for a key that an object has twice, and for nesting beyond Python's stack."""
+    """Parse JSON. Raises :class:`JsonFileError` for what is not JSON in UTF-8, for NaN, Infinity
+    and lone surrogates, for a key that an object has twice, and for nesting beyond Python's
+    stack."""
     try:
         text = data if isinstance(data, str) else data.decode("utf-8")
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
@@ -67,7 +68,7 @@ def read_file(path: Path, *, most: int = MOST_BYTES) -> bytes:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in ``path``. Raises :class:`OSError` and :class:`JsonFileError`."""
+    """Read the JSON object in ``path``. Raises :class:`OSError` and :class:`JsonFileError`."""
     value = parse(read_file(path))
     if not isinstance(value, dict):
         raise JsonFileError("not a JSON object")

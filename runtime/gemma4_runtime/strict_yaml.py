@@ -35,7 +35,8 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """The mapping in ``path``, in UTF-8. Raises :class:`OSError` and :class:`YamlFileError`."""
+    """Read the mapping in ``path``, in UTF-8. Raises :class:`OSError` and
+    :class:`YamlFileError`."""
     try:
         data = yaml.load(read_file(path, most=_MOST_BYTES).decode("utf-8"), _Loader)
     except UnicodeDecodeError as error:

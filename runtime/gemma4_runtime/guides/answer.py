@@ -44,8 +44,9 @@ class GuideAnswer:
         self._spacing = enforcer == "wheel"
 
     def problem(self, guided: GuidedDecoding, answer: bytes, *, complete: bool) -> str:
-        """What is wrong with it; "" when nothing is. ``complete``: the model ended it, and neither
-        a limit nor a stop string did. Costs what compiling the guide does, and 3 us a byte."""
+        """Return what is wrong with it; "" when nothing is. ``complete``: the model ended it, and
+        neither a limit nor a stop string did. Costs what compiling the guide does, and 3 us a
+        byte."""
         if guided.kind in ("json", "json_schema"):
             if complete:
                 return json_problem(guided, answer)
@@ -97,7 +98,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _finite(text: str) -> float:
-    """A number beyond the range of a double is a number of JSON all the same."""
+    """Read a number; one beyond the range of a double is a number of JSON all the same."""
     value = float(text)
     return value if math.isfinite(value) else math.copysign(sys.float_info.max, value)
 

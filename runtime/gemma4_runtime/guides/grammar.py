@@ -41,8 +41,8 @@ def _lark(grammar: str) -> str:
 
 
 def _json_grammar(schema: dict[str, Any]) -> str:
-    """llguidance's grammar of a schema, with fixed white space: left free, a model that is forced
-    into JSON can fill its whole budget with spaces."""
+    """Return llguidance's grammar of a schema, with fixed white space: left free, a model that is
+    forced into JSON can fill its whole budget with spaces."""
     spacing = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
     return _HEAD + "start: %json " + json.dumps(schema | {"x-guidance": spacing})
 

@@ -31,7 +31,7 @@ class Matcher(Protocol):
         """Go on by ``tokens``; False when the guide does not allow them."""
 
     def is_accepting(self) -> bool:
-        """What was consumed is a whole answer."""
+        """Return whether what was consumed is a whole answer."""
 
     def is_stopped(self) -> bool:
         """Nothing more may come."""

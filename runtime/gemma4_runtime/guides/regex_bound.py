@@ -14,8 +14,8 @@ _SHOWN = 60
 
 
 def check_regex(field: str, pattern: str, *, most_size: int) -> None:
-    """Raises INVALID_ARGUMENT for one that Python's ``re`` does not take, or whose repeats come to
-    more than ``most_size`` parts."""
+    """Check a regular expression. Raises INVALID_ARGUMENT for one that Python's ``re`` does not
+    take, or whose repeats come to more than ``most_size`` parts."""
     size = expanded_size(pattern)
     if size > most_size:
         shown = pattern if len(pattern) <= _SHOWN else pattern[:_SHOWN] + "..."

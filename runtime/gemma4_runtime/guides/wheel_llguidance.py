@@ -65,7 +65,7 @@ class _TokenizerInit(ctypes.Structure):
 
 @cache
 def library() -> Any:
-    """The shared library, with the types of what is called here."""
+    """Return the shared library, with the types of what is called here."""
     found = ctypes.CDLL(xllamacpp.xllamacpp.__file__)
     pointer, words = ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32)
     signatures: dict[str, tuple[Any, list[Any]]] = {
@@ -163,7 +163,7 @@ class WheelMatcher:
         return not failed
 
     def is_accepting(self) -> bool:
-        """What was consumed is a whole answer."""
+        """Return whether what was consumed is a whole answer."""
         return bool(library().llg_matcher_is_accepting(self._handle))
 
     def is_stopped(self) -> bool:

@@ -63,7 +63,7 @@ def look() -> Machine:
 
 
 def python_library(python: "tuple[int, int]") -> str:
-    """The shared library of a Python version, which Triton's Python backend loads."""
+    """Return the shared library of a Python version, which Triton's Python backend loads."""
     return f"libpython{python[0]}.{python[1]}.so.1.0"
 
 
@@ -92,7 +92,7 @@ def _default_python() -> "tuple[int, int] | None":
 
 
 def distribution(file: str) -> str:
-    """The code name in an os-release file, or the id where it has none, or ""."""
+    """Return the code name in an os-release file, or the id where it has none, or ""."""
     try:
         lines = Path(file).read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -92,8 +92,8 @@ class StreamAssembler:
         return self.done
 
     def finish(self, reason: FinishReason) -> None:
-        """The engine ended the answer. Held text becomes text, but not the call that "length"
-        cut off."""
+        """Take note that the engine ended the answer. Held text becomes text, but not the call that
+        "length" cut off."""
         if self.done:
             return
         self._apply(self._splitter.finish(cut=reason == "length"))
@@ -101,12 +101,12 @@ class StreamAssembler:
             self._close(reason)
 
     def guided_answer(self) -> bytes | None:
-        """The content, to be checked against the guide; None without one, beyond
+        """Return the content, to be checked against the guide; None without one, beyond
         :data:`_MOST_GUIDED`, and after calls, which came instead of it."""
         return None if self._guided is None or self._calls_made else bytes(self._guided)
 
     def pending(self) -> bool:
-        """True when :meth:`take` would carry something for the client."""
+        """Return True when :meth:`take` would carry something for the client."""
         if not self._stream:
             return self.done
         return self.done or bool(self._segments or self._calls)

@@ -133,7 +133,7 @@ class ArgumentReader:
         return found
 
     def _bare(self, *, in_array: bool) -> str:
-        """A number, a word of JSON or Python, or text without quotes."""
+        """Read a number, a word of JSON or Python, or text without quotes."""
         match = _BARE.match(self._text, self.at)
         assert match is not None
         self.at = match.end()

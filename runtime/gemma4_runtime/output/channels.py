@@ -75,7 +75,7 @@ class ChannelSplitter:
         return self._text(self._table.pieces[token])
 
     def finish(self, *, cut: bool) -> list[Event]:
-        """What was held. ``cut``: by the token limit, so the start of a call is no text."""
+        """Return what was held. ``cut``: by the token limit, so the start of a call is no text."""
         if self._call is not None:
             events = self._end_call(closed=False)
             return [event for event in events if event[0] == "call" or not cut]
@@ -118,7 +118,7 @@ class ChannelSplitter:
         return self._end_label()
 
     def _end_label(self) -> list[Event]:
-        """The label can grow no more: drop it if it is one, deliver it if it is text."""
+        """Close a label that can grow no more: drop it if it is one, deliver it if it is text."""
         held, self._label = self._label, None
         if not held or held.strip(_SPACES) == _LABEL or not held.strip(_SPACES):
             return []

@@ -56,12 +56,13 @@ _encoder = msgspec.json.Encoder()
 
 
 def pack(text: ChunkText) -> bytes:
-    """A JSON object, UTF-8; empty strings, empty lists and integers that are 0 are left out."""
+    """Return a JSON object in UTF-8; empty strings, empty lists and integers that are 0 are left
+    out."""
     return _encoder.encode(text)
 
 
 def pack_many(texts: Sequence[tuple[int, ChunkText]]) -> bytes:
-    """A JSON array of ``[number, object]``, each object as that of :func:`pack`."""
+    """Return a JSON array of ``[number, object]``, each object as that of :func:`pack`."""
     return _encoder.encode(texts)
 
 

@@ -22,7 +22,8 @@ class TextTokens:
         self._held.append((number, size))
 
     def show(self, size: int) -> None:
-        """The next ``size`` bytes are on their way. A token comes with its last byte."""
+        """Take note that the next ``size`` bytes are on their way. A token comes with its last
+        byte."""
         self._shown_to += size
         while self._held and self._held[0][1] <= self._shown_to:
             self.ready.append(self._held.popleft())

@@ -66,5 +66,6 @@ class CallBody:
         return parse_call(text, closed=closed)
 
     def shown(self) -> list[tuple[bytes, int]]:
-        """What a client sees of a call that cannot be read, by tokens: ``"`` for a quote token."""
+        """Return what a client sees of a call that cannot be read, by tokens: ``"`` for a quote
+        token."""
         return [(b'"' if piece is None else piece, number) for piece, number in self._pieces]

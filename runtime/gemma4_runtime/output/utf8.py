@@ -30,8 +30,8 @@ def _second_ok(lead: int, second: int) -> bool:
 
 
 def unfinished_tail(data: bytes | bytearray) -> int:
-    """Number of bytes (0 to 3) at the end of ``data`` that are a proper prefix of a UTF-8
-    sequence, so that what follows may complete them. Everything before decodes with
+    """Return the number of bytes (0 to 3) at the end of ``data`` that are a proper prefix of a
+    UTF-8 sequence, so that what follows may complete them. Everything before decodes with
     ``errors="replace"`` to the same text alone as with any continuation."""
     for length in range(1, min(_LONGEST_PREFIX, len(data)) + 1):
         lead = data[-length]

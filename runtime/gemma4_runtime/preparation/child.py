@@ -39,8 +39,8 @@ class Child:
         os.kill(self.pid, signal.SIGKILL)
 
     def reap(self) -> int | None:
-        """The status of :func:`os.waitpid`; None while it has not ended. It has closed its pipe or
-        was killed, but a process at nice 10 may take a while to end."""
+        """Return the status of :func:`os.waitpid`; None while it has not ended. It has closed its
+        pipe or was killed, but a process at nice 10 may take a while to end."""
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         return status if pid else None
 

@@ -91,7 +91,7 @@ class PreparationClient:
                 raise _lost() from error
 
     def close(self) -> None:
-        """What waits gets UNAVAILABLE."""
+        """Close the connection; what waits gets UNAVAILABLE."""
         with self._lock:
             self._closing = True
             self._hang_up()
@@ -117,7 +117,7 @@ class PreparationClient:
         self._socket.sendall(frame(ask))
 
     def _hang_up(self) -> None:
-        """The thread notices, and ends what waits."""
+        """Shut the connection down; the thread notices, and ends what waits."""
         if self._socket is not None:
             try:
                 self._socket.shutdown(socket.SHUT_RDWR)

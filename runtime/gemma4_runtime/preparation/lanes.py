@@ -89,7 +89,7 @@ class Lanes:
         self._running: dict[Lane, set[int]] = {lane: set() for lane in places}
 
     def add(self, number: int, lane: Lane) -> bool:
-        """False when too many of the lane wait already."""
+        """Let a request wait; return False when too many of its lane wait already."""
         if len(self._waiting[lane]) >= self._most_waiting:
             return False
         self._waiting[lane][number] = None
@@ -115,7 +115,7 @@ class Lanes:
         return None
 
     def remove(self, number: int) -> None:
-        """It has ended, or nobody waits for it any more."""
+        """Remove a request that has ended, or that nobody waits for any more."""
         for waiting in self._waiting.values():
             waiting.pop(number, None)
         for running in self._running.values():

@@ -47,7 +47,7 @@ class PreparationOwner:
         return self._process.pid
 
     def kill(self) -> None:
-        """It hangs. It is started again."""
+        """Kill a process that hangs; it is started again."""
         self._process.kill()
 
     def close(self) -> None:
@@ -111,7 +111,8 @@ class PreparationOwner:
                 end_process("preparation_does_not_start", error=str(error))
 
     def _wait(self) -> int:
-        """The exit status. When we close, the process has a few seconds to end."""
+        """Wait for the process and return its exit status. When we close, the process has a few
+        seconds to end."""
         while True:
             try:
                 return self._process.wait(_END_S if self._closing.is_set() else _PAUSE_S)
@@ -121,7 +122,7 @@ class PreparationOwner:
 
 
 def _python() -> str:
-    """The interpreter; inside Triton's stub sys.executable need not be one."""
+    """Return the interpreter; inside Triton's stub sys.executable need not be one."""
     if "python" in os.path.basename(sys.executable or ""):  # noqa: PTH119
         return sys.executable
     found = shutil.which("python3")

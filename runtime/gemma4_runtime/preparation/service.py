@@ -106,7 +106,7 @@ class Service:
         self._watch(listener, self._accept)
 
     def run(self) -> None:
-        """Returns when the parent has gone; its children are ended then."""
+        """Serve until the parent has gone; then end its children."""
         over = False
 
         def end() -> None:
@@ -280,7 +280,8 @@ class Service:
 
 
 def _deadline(work: Work) -> float:
-    """A timeout out of range is refused with the other inputs."""
+    """Return when the request's time is over; a timeout out of range is refused with the other
+    inputs."""
     timeout = work.values.get("timeout_ms", 0)
     return work.arrival + timeout / 1000 if timeout > 0 else float("inf")
 

@@ -111,7 +111,7 @@ def _works(setup: Setup) -> bool:
 
 
 def _search(setup: Setup) -> str:
-    """The smallest change of ``setup`` that is not refused, in words."""
+    """Return the smallest change of ``setup`` that is not refused, in words."""
     for other, words in _neighbours(setup):
         if _works(other):
             return f"use {words}"

@@ -55,8 +55,8 @@ def visible_gpus(env: Mapping[str, str] | None = None) -> int | None:
 
 
 def first_gpu_name(devices: str | None) -> str:
-    """The driver's name of the first of ``devices`` (a CUDA_VISIBLE_DEVICES), "" where it cannot
-    be told."""
+    """Return the driver's name of the first of ``devices`` (a CUDA_VISIBLE_DEVICES), "" where it
+    cannot be told."""
     driver = read_driver()
     if isinstance(driver, str):
         return ""
@@ -65,7 +65,7 @@ def first_gpu_name(devices: str | None) -> str:
 
 
 def check_visible(needed: int, count: int | None) -> None:
-    """Raises :class:`GpuError` when fewer than ``needed`` GPUs are visible; unknown passes."""
+    """Raise :class:`GpuError` when fewer than ``needed`` GPUs are visible; unknown passes."""
     if count is not None and count < needed:
         raise GpuError(
             f"the engine runs on {needed} GPUs (tensor_parallel_size) and {count} are visible; "

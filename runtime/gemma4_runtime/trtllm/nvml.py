@@ -47,7 +47,7 @@ class Driver:
 
 
 def read_driver() -> Driver | str:
-    """What NVML says, or why it says nothing."""
+    """Return what NVML says, or why it says nothing."""
     try:
         import pynvml as nvml
     except ModuleNotFoundError:

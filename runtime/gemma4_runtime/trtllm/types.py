@@ -28,7 +28,7 @@ class ApiType:
 
 
 def parse_type(text: str) -> ApiType:
-    """Raises :class:`ValueError` for what is not of the language."""
+    """Parse a type. Raises :class:`ValueError` for what is not of the language."""
     literals: list[str] = []
     plain: set[str] = set()
     items: list[ApiType] = []

@@ -169,7 +169,7 @@ class LlamaCppEngine:
         return "cancelled"
 
     def _guide(self, sampling: SamplingParams) -> tuple[str | None, Iterable[int]]:
-        """The grammar of the answer, and the ids that may not be drawn under it."""
+        """Return the grammar of the answer, and the ids that may not be drawn under it."""
         if sampling.guided is None:
             return None, ()
         grammar = guide_grammar(sampling.guided)
@@ -252,7 +252,7 @@ def _refusal(request: GenerationRequest, message: str) -> RequestError:
 def load_server(
     model: Path, info: EngineInfo, options: LlamaCppOptions, threads: int | None
 ) -> Any:
-    """An ``xllamacpp.Server`` for ``info.slots`` sequences; ``threads`` None: see
+    """Load an ``xllamacpp.Server`` for ``info.slots`` sequences; ``threads`` None: see
     :func:`~gemma4_runtime.machine.compute_threads`. Raises :class:`RuntimeError`."""
     params = xllamacpp.CommonParams()
     params.model.path = str(model)

@@ -62,7 +62,7 @@ class LlamaGuides:
             raise invalid("guided_decoding_guide", f"cannot be used: {problem.splitlines()[0]}")
 
     def _generate(self, grammar: str, tokens: int, banned: tuple[int, ...]) -> list[int]:
-        """The ids of an answer to nothing."""
+        """Return the ids of an answer to nothing."""
         found: list[int] = []
 
         def read(data: bytes) -> bool:

@@ -56,7 +56,7 @@ class Features:
 
 
 def refuse(sampling: SamplingParams, features: Features) -> None:
-    """Raises INVALID_ARGUMENT for what this engine cannot do, before it costs anything."""
+    """Raise INVALID_ARGUMENT for what this engine cannot do, before it costs anything."""
     if sampling.bad_sequences:
         raise invalid("bad_words", NO_SEQUENCES)
     if features.mtp:

@@ -168,8 +168,9 @@ class Session:
         return str(part.finish_reason)
 
     async def _watch_health(self) -> None:
-        """A dead executor may leave streams waiting forever; TensorRT-LLM's own server polls the
-        same method (pull requests 12718 and 16338 of NVIDIA/TensorRT-LLM)."""
+        """Ask whether the executor lives. A dead one may leave streams waiting forever;
+        TensorRT-LLM's own server polls the same method (pull requests 12718 and 16338 of
+        NVIDIA/TensorRT-LLM)."""
         check = getattr(self._llm, "_check_health", None)
         while check is not None:
             await asyncio.sleep(_HEALTH_S)

@@ -125,10 +125,10 @@ def frame(message: Command | list[Event]) -> bytes:
 
 
 def decode_command(body: bytes) -> Command:
-    """Raises :class:`msgspec.DecodeError`."""
+    """Decode a command. Raises :class:`msgspec.DecodeError`."""
     return _commands.decode(body)
 
 
 def decode_events(body: bytes) -> list[Event]:
-    """Raises :class:`msgspec.DecodeError`."""
+    """Decode events. Raises :class:`msgspec.DecodeError`."""
     return _events.decode(body)

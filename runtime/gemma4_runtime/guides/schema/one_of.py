@@ -53,7 +53,7 @@ def _told_apart(a: dict[str, Any], b: dict[str, Any], resolve: Resolve, depth: i
 
 
 def _values(schema: dict[str, Any]) -> set[str] | None:
-    """The only values that it allows; in JSON Schema 1.0 is 1."""
+    """Return the only values that a schema allows; in JSON Schema 1.0 is 1."""
     if "const" in schema:
         allowed = [schema["const"]]
     elif "enum" in schema:
