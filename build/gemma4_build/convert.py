@@ -32,10 +32,12 @@ _SLICE = 4 << 20
 """Elements per slice: a multiple of every block size; about 30 MB with its float32 copy."""
 
 _NOTE_EVERY = 1 << 30
+"""Bytes after which progress is made durable: an interrupted build goes on from there."""
 _AHEAD = 12
 """Converted slices that may wait while a gigabyte is flushed to disk (at most 16 MB each)."""
 
 _COPY = 16 << 20
+"""Bytes to read at once."""
 
 
 class _Hash(Protocol):

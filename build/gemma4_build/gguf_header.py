@@ -21,6 +21,7 @@ from gemma4_build.vocabulary import Vocabulary
 __all__ = ["PlannedTensor", "plan_tensors", "rope_factors", "write_header"]
 
 ALIGNMENT = 32
+"""Bytes to whose multiples each tensor's data is aligned: GGUF's default."""
 _NOT_ROTATED = 1e30
 """Divisor of the frequencies of a full layer's unrotated pairs (generate_extra_tensors)."""
 

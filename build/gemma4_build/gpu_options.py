@@ -19,7 +19,9 @@ DEVICES = ("auto", "cpu", "cuda")
 _QUANTIZE = ("experts", "mlp")
 
 CALIBRATION_SAMPLES = 64
+"""Texts to calibrate with, at most."""
 CALIBRATION_LENGTH = 512
+"""Tokens of a text, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

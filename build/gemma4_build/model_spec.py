@@ -22,6 +22,7 @@ _MOST = 2**31 - 1
 """Of an integer: GGUF's keys are 32 bits wide."""
 
 _MOST_LAYERS = 1024
+"""Layers beyond which a config is taken for damaged; the 26B has 30."""
 _WAY_OUT = "this project builds Gemma 4 26B-A4B (google/gemma-4-26B-A4B-it) only"
 
 

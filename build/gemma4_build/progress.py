@@ -20,6 +20,7 @@ from rich.progress import (
 __all__ = ["ConsoleReporter", "Reporter", "SilentReporter", "Tick"]
 
 _LINE_EVERY_S = 10.0
+"""Seconds between two lines of progress where no bar can be drawn."""
 
 
 class Tick(Protocol):

@@ -28,6 +28,7 @@ from gemma4_build.tensor_table import EMBEDDING, PREFIX, TensorRule, checkpoint_
 __all__ = ["PRESETS", "Preset", "config_for", "main", "write_checkpoint"]
 
 _CHUNK = 4 << 20
+"""Elements to draw and write at once."""
 
 
 @dataclass(frozen=True, slots=True)

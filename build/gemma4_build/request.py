@@ -16,6 +16,7 @@ __all__ = ["BUILD_RUNTIMES", "BuildRequest", "prefill_batch", "resolve_limits", 
 
 BUILD_RUNTIMES = ("llama_cpp", "tensorrt_llm", "synthetic")
 _DEFAULT_TOTAL = 8192
+"""Tokens of a request, prompt and answer, unless set; the model's context where it is less."""
 _BATCH_MULTIPLICATIONS = 30_000_000_000
 """What two cores do in half a second: 26B-A4B (3.1e9 a token) took 28.8 tokens/s on two."""
 

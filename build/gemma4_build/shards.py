@@ -30,6 +30,7 @@ _ALL_SIZES = {
     "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1,
 }  # fmt: skip
 _MOST_DIMENSIONS = 8
+"""Dimensions beyond which a header is taken for damaged."""
 _MAX_HEADER = 100_000_000
 """The limit of the safetensors library."""
 

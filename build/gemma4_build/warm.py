@@ -22,7 +22,9 @@ from gemma4_build.progress import Reporter
 __all__ = ["batch_sizes", "warm_engine", "warm_up"]
 
 _PROMPT_TOKENS = 128
+"""Tokens of a prompt, half of what a request may have where that is less."""
 _ANSWER_TOKENS = 64
+"""Tokens of an answer, fewer where a request may not have so many."""
 _WAIT_S = 1800.0
 """The first batch of a fresh machine compiles kernels for minutes."""
 

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 __all__ = ["Scraper", "parse"]
 
 _INTERVAL_S = 1.0
+"""Seconds between two readings of the server's metrics."""
 
 
 def parse(text: str) -> dict[str, tuple[str, float]]:

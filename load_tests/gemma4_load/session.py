@@ -26,6 +26,7 @@ from gemma4_load.workloads.base import Workload
 __all__ = ["Session"]
 
 _SCHEMA = 1
+"""Version of ``report.json``."""
 
 
 class Session:

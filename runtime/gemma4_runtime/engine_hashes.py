@@ -16,6 +16,7 @@ from pathlib import Path
 __all__ = ["HashCache", "sha256_file"]
 
 _MAX_ENTRIES = 256
+"""Files that the cache remembers; older ones make room, so that it stays a small file."""
 
 
 def sha256_file(path: Path) -> str:

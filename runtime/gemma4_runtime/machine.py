@@ -28,6 +28,7 @@ def available_memory() -> int:
 
 
 _SMALL_MODEL = 256 << 20
+"""Bytes below which a model gets one compute thread: a second one costs more than it gives."""
 
 
 def compute_threads(model_bytes: int) -> int:

@@ -40,12 +40,14 @@ __all__ = [
 MANIFEST_NAME = "engine.json"
 CHAT_TEMPLATE = "chat_template.jinja"
 SCHEMA_VERSION = 1
+"""Version of ``engine.json``; a manifest of another one is refused."""
 RUNTIMES = ("llama_cpp", "tensorrt_llm", "synthetic")
 
 _MOST_BYTES = 64 << 20
 """Of engine.json; one of the 26B for TensorRT-LLM has 20 kB."""
 
 _MOST = 2**62
+"""The largest number in a manifest, far beyond any size, so that sums fit into 64 bits."""
 _MOST_SLOTS, _MOST_QUEUED = 65_536, 1_000_000
 
 _FILES = ("tokenizer.json", "generation_config.json", CHAT_TEMPLATE)

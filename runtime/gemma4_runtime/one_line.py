@@ -5,7 +5,9 @@ from __future__ import annotations
 __all__ = ["one_line"]
 
 MOST = 1500
+"""Characters of a text that are shown whole."""
 _KEEP = 700
+"""Characters that are shown of each end of a longer one."""
 
 
 def one_line(text: str) -> str:

@@ -12,6 +12,7 @@ from gemma4_runtime.strict_json import read_file
 __all__ = ["YamlFileError", "read_mapping"]
 
 _MOST_BYTES = 1 << 20
+"""Bytes of a file; a longer one is refused."""
 
 
 class YamlFileError(ValueError):

@@ -22,6 +22,7 @@ from gemma4_serve.proc import cause_of_death, model_of, name_of, runs
 __all__ = ["Children", "Loss"]
 
 _LOOK_S = 0.2
+"""Seconds between two looks at the processes."""
 _SEARCH_S = 10.0
 """To list the processes of a machine takes some 30 ms."""
 _HEALED = ("preparation",)

@@ -11,7 +11,9 @@ import psutil
 __all__ = ["end_group", "members"]
 
 _POLL_S = 0.02
+"""Seconds between two looks whether a process group has ended."""
 _REAP_S = 5.0
+"""Seconds that a killed group has to end."""
 
 
 def members(group: int) -> list[int]:

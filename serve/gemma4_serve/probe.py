@@ -11,7 +11,9 @@ __all__ = ["DEAF_S", "LiveProbe"]
 DEAF_S = 20.0
 """A server that answered no question for so long has lost its service."""
 _EVERY_S = 2.0
+"""Seconds between two looks at the server."""
 _TIMEOUT_S = 5.0
+"""Seconds that the server has to answer."""
 
 
 class LiveProbe:

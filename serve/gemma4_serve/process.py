@@ -40,6 +40,7 @@ from gemma4_serve.starting import StartWatch
 __all__ = ["ServerOptions", "TritonProcess"]
 
 _POLL_S = 0.05
+"""Seconds between two looks while the server starts or ends."""
 _TELL_S = 0.5
 """For the clients of answers that were cut to hear of it."""
 _SETTLE_S = 0.3
@@ -47,6 +48,7 @@ _SETTLE_S = 0.3
 _CLOSE_S = 10.0
 """For the engine to free its GPUs, which the next start needs."""
 _PUMP_S = 2.0
+"""Seconds that the last lines of a server that has ended have to be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,9 @@ _RUN_SPACE = 16 << 20
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _SOCKET_PATH = 107
+"""Bytes that the path of a Unix socket may have on Linux."""
 _SOCKET_NAME = 16
+"""Bytes for the longest name of a socket in the run folder."""
 _SHORT = ("/tmp", "/var/tmp", "/dev/shm")
 
 

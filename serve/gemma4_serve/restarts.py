@@ -7,7 +7,9 @@ from collections import deque
 __all__ = ["RestartPolicy"]
 
 _FIRST_S = 0.5
+"""Seconds to wait after the first loss."""
 _LONGEST_S = 30.0
+"""Seconds to wait at most."""
 
 
 class RestartPolicy:

@@ -21,6 +21,7 @@ __all__ = ["lock_run_dir", "namespace", "private_run_dir", "shared_memory_prefix
 _PREFIX = "gemma4-run-"
 _LOCK = "lock"
 _YOUNG_S = 60.0
+"""Seconds in which a folder is left alone, since its server may be starting."""
 _SHM = Path("/dev/shm")
 
 

@@ -13,6 +13,7 @@ _HOPE_S = 5.0
 """A server that lost a model's process ends by itself with the reason, most often; Triton may also
 start the process again and again."""
 _LOOK_S = 0.2
+"""Seconds between two looks at a server that starts."""
 
 
 class StartWatch:

@@ -34,7 +34,9 @@ EXIT_CUT = 3
 """Stopped as asked, but answers were cut off."""
 EXIT_QUIT = 128 + signal.SIGQUIT
 _TURN_S = 0.2
+"""Seconds to wait for a loss before signals are looked at again."""
 _POLL_S = 0.05
+"""Seconds between two looks during a pause."""
 _DRAIN = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 

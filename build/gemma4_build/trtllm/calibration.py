@@ -20,6 +20,7 @@ from gemma4_build.errors import BadOptionError
 __all__ = ["calibration_ids"]
 
 _LEAST_TOKENS = 4
+"""Tokens below which a text is left out."""
 
 
 def calibration_ids(

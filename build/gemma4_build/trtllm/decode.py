@@ -19,8 +19,11 @@ __all__ = [
 ]  # fmt: skip
 
 E4M3_MAX = 448.0
+"""The largest number of E4M3, FP8's weights and activations."""
 E2M1_MAX = 6.0
+"""The largest number of E2M1, NVFP4's weights."""
 _BLOCK = 16
+"""Weights that share a scale in NVFP4."""
 
 _E4M3 = np.arange(256, dtype=np.uint8).view(ml_dtypes.float8_e4m3fn).astype(np.float32)
 _E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6], dtype=np.float32)

@@ -36,6 +36,7 @@ Format = Literal["fp8", "nvfp4", "w4a8"]
 Kind = Literal["experts", "mlp", "qkv", "o"]
 
 NVFP4_BLOCK = 16
+"""Weights that share a scale in NVFP4."""
 INT4_BLOCK = 128
 """The group that TensorRT-LLM's W4A8 kernels take (WInt4AFP8FusedMoEMethod)."""
 

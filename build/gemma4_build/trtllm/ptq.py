@@ -29,6 +29,7 @@ RECIPES = {
 """ModelOpt's own recipes, by precision and what is quantized."""
 
 _LINE_EVERY_S = 10.0
+"""Seconds between two lines of progress within a layer."""
 
 _NEEDED = ("modelopt", "torch", "transformers", "jinja2", "jsonschema")
 

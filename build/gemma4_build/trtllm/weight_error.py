@@ -29,6 +29,7 @@ MOST_ERROR: dict[Format, float] = {"fp8": 0.04, "nvfp4": 0.14, "w4a8": 0.25}
 3 bits of mantissa), 0.095 (E2M1 in blocks of 16) and 0.11 (int4 in blocks of 128, before AWQ)."""
 
 _STEP = 8 << 20
+"""Elements to compare at once, so that memory does not grow with a tensor."""
 _MOST_THREADS = 8
 """Each holds a matrix a few times over, 0.2 GB for the 26B's largest."""
 

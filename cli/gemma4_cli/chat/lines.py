@@ -10,6 +10,7 @@ from pathlib import Path
 __all__ = ["Lines", "history_path"]
 
 _KEPT = 1000
+"""Lines of history that are kept."""
 
 
 def history_path() -> Path:

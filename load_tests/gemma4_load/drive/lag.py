@@ -12,7 +12,9 @@ import numpy as np
 __all__ = ["ClientLoad", "LagWatch"]
 
 _INTERVAL = 0.02
+"""Seconds between two measurements of how late the event loop is."""
 _BUSY = 0.95
+"""Share of a core above which the client counts as the bottleneck."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,9 @@ __all__ = ["LevelRun"]
 _SPIN_S = 0.0015
 """The event loop's timers are a millisecond coarse: the rest of a wait is spent looking."""
 _IN_A_ROW = 20
+"""Failures in a row after which the server is asked whether it is there."""
 _OVERLOAD_PAUSE_S = 0.1
+"""Seconds before a user of a closed loop asks again after a failure."""
 
 
 class LevelRun:

@@ -21,8 +21,11 @@ COMPARED = {"ttft": (50, 99), "itl": (50, 99), "latency": (50, 99)}
 """Metrics of the requests, and the percentiles of each."""
 Floats = NDArray[np.float64]
 _RESAMPLES = 2000
+"""Resamples of the bootstrap."""
 _LEAST = 8
+"""Requests, or blocks of time, that each side needs for an interval."""
 _BLOCKS = 20
+"""Blocks of time into which the window is cut for the interval of the throughput."""
 _ARRIVALS = ("arrival", "burstiness")
 """Of a level, what its label does not say and makes it another load."""
 

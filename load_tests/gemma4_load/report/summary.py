@@ -17,6 +17,7 @@ from gemma4_load.record import Record
 __all__ = ["summarize", "timeline"]
 
 _EXAMPLES = 3
+"""Messages of errors that the report shows, the most frequent ones."""
 
 
 def summarize(

@@ -17,6 +17,7 @@ __all__ = ["Terminal"]
 
 _SHOWN = ("ttft", "itl", "inter_chunk", "tpot", "latency", "queue_time")
 _EVERY_S = 0.5
+"""Seconds between two lines of progress."""
 
 
 class Terminal:

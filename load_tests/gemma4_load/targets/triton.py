@@ -16,6 +16,7 @@ from gemma4_load.workloads.words import Words, single_token_words, user
 __all__ = ["TritonTarget"]
 
 _PROBED_IDS = 4096
+"""Token ids, drawn at random, among which words of one token are looked for."""
 
 
 class TritonTarget:

@@ -24,7 +24,9 @@ from gemma4_runtime.output.vocab import load_token_table
 __all__ = ["GuideAnswer", "json_problem"]
 
 _SHOWN = 200
+"""Characters of a fault that an error shows."""
 _LONGEST_INTEGER = 4000
+"""Digits up to which an integer is exact: Python refuses to read more than 4,300."""
 _MOST_PREFIX = 4096
 """Bytes of a cut answer that are looked at: 3 us for each, and a guide that was left is left for
 good."""

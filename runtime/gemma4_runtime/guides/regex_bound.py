@@ -11,6 +11,7 @@ from gemma4_runtime.guides.repeats import expanded_size
 __all__ = ["check_regex"]
 
 _SHOWN = 60
+"""Characters of a regular expression that an error shows."""
 
 
 def check_regex(field: str, pattern: str, *, most_size: int) -> None:

@@ -25,6 +25,7 @@ CPU_S = 0.5
 """For compiling a guide and :data:`STEPS` masks; honest ones need 0.005 to 0.05,
 ``multipleOf`` 86400 0.3."""
 STEPS = 16
+"""Tokens that are drawn on trial."""
 _FIELD = "guided_decoding_guide"
 _PLACE = re.compile(r"^at \d+\(\d+\): ")
 

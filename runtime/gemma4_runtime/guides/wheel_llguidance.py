@@ -22,6 +22,7 @@ _SPECIAL = b"\xff"
 """Before the bytes of a token that no text can match."""
 _END = b"<turn|>"
 _ERROR_BYTES = 1024
+"""Bytes of the buffer for llguidance's error message."""
 
 
 class _Limits(ctypes.Structure):

@@ -28,6 +28,7 @@ _VOCAB, _TOKENIZER = _FUNCTION + "11vocab_cache", _FUNCTION + "15tokenizer_cache
 _EXPORTED = "llg_new_tokenizer"
 _SYMBOLS = 2  # SHT_SYMTAB
 _ENTRY = 24
+"""Bytes of an entry of a symbol table (Elf64_Sym)."""
 
 
 def can_replace() -> bool:

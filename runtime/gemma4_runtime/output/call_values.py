@@ -29,6 +29,7 @@ _AFTER_COMMA = re.compile(rf",[^:={{}}\[\]\"{QUOTE}]*+(?={QUOTE}\s*[,}}])")
 """The rest of a text with commas that lacks its opening quote: no key, and then a quote."""
 _SECOND_KEY = re.compile(r"\s[^\W\d][\w.\-]*\s*:(?!//)")
 _DEEPEST = 64
+"""Levels of nesting in the arguments of a call."""
 MOST_VALUES = 4096
 """Of one call. The thread that reads it serves other streams too: this many took it 50 ms, and a
 string of 128 KiB takes it 1 ms."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["unfinished_tail"]
 
 _LONGEST_PREFIX = 3
+"""Bytes of a UTF-8 character that may lack its last one: a character has at most four."""
 
 
 def _needed(lead: int) -> int:

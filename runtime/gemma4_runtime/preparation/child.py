@@ -21,6 +21,7 @@ square."""
 MEMORY_BYTES = 768 * 1024 * 1024
 """Beyond what the parent had mapped, which the child shares."""
 _NICE = 10
+"""How far a child steps back: requests that need little work come first."""
 _OOM_FIRST = "1000"
 
 Prepare = Callable[[Work, Callable[[str], None]], bytes]

@@ -29,12 +29,15 @@ from gemma4_runtime.preparation.wire import (
 __all__ = ["PreparationClient"]
 
 _READ = 1 << 20
+"""Bytes to read from the preparation process at once."""
 _TICK_S = 0.1
 """How often the clients of requests that wait are looked for."""
 _PING_S = 0.5
+"""Seconds between two questions whether the preparation process is alive."""
 _HANGS_S = 3.0
 """Without a sign of life for so long the process is given up."""
 _SEND_S = 3.0
+"""Seconds that the preparation process has to take a message."""
 
 Result = bytes | RequestError
 Done = Callable[[Result], None]

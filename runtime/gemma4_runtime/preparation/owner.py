@@ -23,10 +23,15 @@ __all__ = ["PreparationOwner"]
 _ENV = {"OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 """The process forks, so it must have one thread."""
 _START_S = 300.0
+"""Seconds until a preparation process that starts must be ready."""
 _END_S = 5.0
+"""Seconds that the process has to end when the owner closes."""
 _PAUSE_S = 0.2
+"""Seconds before the process is started again."""
 _WINDOW_S = 60.0
+"""Seconds within which :data:`_MOST_ENDS` ends are too many."""
 _MOST_ENDS = 5
+"""Ends of the process within :data:`_WINDOW_S` after which the model process ends too."""
 
 
 class PreparationOwner:

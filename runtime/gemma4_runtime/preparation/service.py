@@ -33,8 +33,11 @@ from gemma4_runtime.preparation.worker import Worker
 __all__ = ["Service"]
 
 _READ = 1 << 20
+"""Bytes to read from a socket or a pipe at once."""
 _TICK_S = 0.05
+"""Seconds between two looks at deadlines while requests are at work."""
 _DYING_S = 0.01
+"""Seconds between two looks at children that have closed their pipe or were killed."""
 _LONGEST_S = 60.0
 """Of one request in a child process; its CPU limit comes first unless the machine is overloaded."""
 MOST_WAITING = 64

@@ -17,7 +17,9 @@ __all__ = ["BEATS_NAME", "BEAT_S", "Heartbeat", "read_beat"]
 
 BEATS_NAME = "beats"
 BEAT_S = 0.2
+"""Seconds between two signs of life."""
 _WORD = 8
+"""Bytes of the file: one integer, nanoseconds of the monotonic clock."""
 
 
 class Heartbeat:

@@ -29,6 +29,7 @@ __all__ = ["run_trial"]
 _CANCEL_S = 0.5
 """A cancel has to free its slot within this time (docs/guarantees.md)."""
 _IDLE_S = 60.0
+"""Seconds that the engine has to have no request left, also in a drain."""
 _TEXT = "The quick brown fox jumps over the lazy dog. "
 
 

@@ -29,7 +29,9 @@ __all__ = ["Replica"]
 
 _WORKER = "gemma4_runtime.engines.tensorrt_llm.worker"
 _CLOSE_S = 10.0
+"""Seconds that a worker has to end before it is killed; it gives itself 5."""
 _READ = 1 << 18
+"""Bytes to read from the worker at once."""
 
 
 class Replica:

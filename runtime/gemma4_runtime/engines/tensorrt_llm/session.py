@@ -28,8 +28,11 @@ from gemma4_runtime.messages import SamplingParams
 __all__ = ["Session"]
 
 _HEALTH_S = 1.0
+"""Seconds between two questions whether the executor lives."""
 _STATS_S = 0.5
+"""Seconds between two readings of the iteration statistics: often enough for a gauge."""
 _STATS_WAIT_S = 0.1
+"""Seconds to wait for statistics; those that come later are read next time."""
 
 
 class EngineLostError(Exception):

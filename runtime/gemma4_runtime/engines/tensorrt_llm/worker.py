@@ -36,8 +36,11 @@ from gemma4_runtime.engines.tensorrt_llm.wire import (
 __all__ = ["main"]
 
 _CLOSE_S = 5.0
+"""Seconds that running requests, and TensorRT-LLM itself, have to end."""
 EXIT_START = 1
+"""Exit status of a worker that could not start."""
 EXIT_LOST = 3
+"""Exit status of a worker whose executor died."""
 
 
 def main(descriptor: int) -> int:

@@ -24,6 +24,7 @@ _validator: Any = Draft202012Validator(
 )
 
 _SHOWN = 200
+"""Characters of a fault that an error shows."""
 
 
 def check_schema(field: str, schema: dict[str, Any], *, most_regex_size: int) -> None:

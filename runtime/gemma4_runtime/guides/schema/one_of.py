@@ -17,6 +17,7 @@ Resolve = Callable[[Any], Any]
 _MOST = 100
 """Members that are compared, each with each."""
 _MOST_DEPTH = 4
+"""Levels of properties in which two schemas are compared; deeper ones may both hold."""
 _STRUCTURE = "structure"
 """For arrays and objects, which are not compared."""
 

@@ -13,6 +13,7 @@ from gemma4_runtime.guides.schema.drafts import LISTS, MAPS, SCHEMAS
 __all__ = ["Expansion", "resolve"]
 
 _MOST_DEPTH = 64
+"""Levels of nesting, and references that lead on to each other; as for all JSON of clients."""
 _INDEX = re.compile(r"[0-9]{1,6}\Z")
 _LEFT_OUT = ("$defs", "definitions", "$schema", "$id", "$comment", "$anchor")
 _ELSEWHERE = ("$dynamicRef", "$recursiveRef")

@@ -43,6 +43,7 @@ _REFUSED = {
 }
 """Keywords that no engine enforces, and what to do."""
 _MOST_REFERENCES = 64
+"""References that may lead on to each other before a schema is reached."""
 _OPTIONS = "x-guidance"
 _EMPTY: dict[str, tuple[Any, ...]] = {
     "uniqueItems": (False,),
