@@ -29,7 +29,7 @@ Measured = dict[str, list[Figures]]
 def measure(
     loads: Sequence[Load], tools: Sequence[Tool], rounds: int, scratch: Path
 ) -> list[Measured]:
-    """For each load. Raises :class:`NotComparableError`."""
+    """Measure each load. Raises :class:`NotComparableError`."""
     found: list[Measured] = [{tool.name: [] for tool in tools} for _ in loads]
     for turn in range(rounds):
         first = turn % len(tools)

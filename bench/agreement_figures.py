@@ -1,4 +1,5 @@
-"""What the three tools of ``agreement.py`` reported, in the same units, and how far it is apart. Pure."""
+"""What the three tools of ``agreement.py`` reported, in the same units, and how far it is apart.
+Pure."""
 
 from __future__ import annotations
 
@@ -55,7 +56,7 @@ LABELS = {
 
 
 def from_load(report: Mapping[str, Any]) -> Figures:
-    """``report.json`` of one level of `gemma4 load`. Raises :class:`NotComparableError`."""
+    """Read ``report.json`` of one level of `gemma4 load`. Raises :class:`NotComparableError`."""
     level = report["levels"][0]
     faults = [*level["invalid_reasons"], *level["errors"]]
     if level["stopped"]:
@@ -76,7 +77,7 @@ def from_load(report: Mapping[str, Any]) -> Figures:
 
 
 def from_aiperf(export: Mapping[str, Any]) -> Figures:
-    """``profile_export_aiperf.json``. Raises :class:`NotComparableError`."""
+    """Read ``profile_export_aiperf.json``. Raises :class:`NotComparableError`."""
     errors = export.get("error_request_count")
     if errors and errors["avg"]:
         raise NotComparableError(f"AIPerf: {errors['avg']:.0f} requests failed")
@@ -102,8 +103,8 @@ def _ms(metric: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def from_locust(table: str, entries: Sequence[Mapping[str, Any]]) -> Figures:
-    """Our users' table, and locust's ``--json-file``. locust has no rate of tokens: it is the rate of
-    requests times their mean tokens. Raises :class:`NotComparableError`."""
+    """Read our users' table, and locust's ``--json-file``. locust has no rate of tokens: it is the
+    rate of requests times their mean tokens. Raises :class:`NotComparableError`."""
     if len(entries) != 1 or not entries[0]["num_requests"]:
         raise NotComparableError("locust: no requests of one kind after the warm-up")
     entry = entries[0]
@@ -134,7 +135,7 @@ def _row(table: str, label: str) -> dict[str, float]:
 
 
 def median(runs: Sequence[Figures]) -> Figures:
-    """Figure by figure."""
+    """Return the medians figure by figure."""
     return Figures(*(statistics.median(values) for values in zip(*map(astuple, runs), strict=True)))
 
 

@@ -53,7 +53,8 @@ class Tool(ABC):
 
     @abstractmethod
     def measure(self, load: Load, folder: Path) -> Figures:
-        """Its files go to ``folder``, which is new. Raises :class:`NotComparableError`."""
+        """Measure with the tool. Its files go to ``folder``, which is new. Raises
+        :class:`NotComparableError`."""
 
 
 class GemmaLoad(Tool):
@@ -137,8 +138,8 @@ def write_prompts(path: Path, load: Load, *, count: int = 1000) -> None:
 
 
 def _run(tool: str, command: list[Any], load: Load) -> _Ran:
-    """In a process group, which does not outlive it. Raises :class:`NotComparableError` for a tool
-    that cannot start or does not end."""
+    """Run a tool in a process group, which does not outlive it. Raises :class:`NotComparableError`
+    for a tool that cannot start or does not end."""
     limit = load.warmup + load.duration + _SPARE_S
     try:
         process = subprocess.Popen(

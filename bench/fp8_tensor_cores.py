@@ -92,8 +92,8 @@ class FastTensorCores(TensorCores):
 
 
 def exactly_fp8(values: Array, scale: float):  # noqa: ANN201 - torch is imported where it is used
-    """``values`` [rows, width] as E4M3 on the GPU, None if they are not E4M3 times ``scale``. Raises
-    :class:`ValueError` for a width that the tensor cores do not take."""
+    """Return ``values`` [rows, width] as E4M3 on the GPU, None if they are not E4M3 times
+    ``scale``. Raises :class:`ValueError` for a width that the tensor cores do not take."""
     import torch
 
     if values.shape[1] % LANES:
@@ -106,8 +106,9 @@ def exactly_fp8(values: Array, scale: float):  # noqa: ANN201 - torch is importe
 
 
 def product_error(inner: int, *, fast: bool) -> float:
-    """Relative RMS difference of [256, inner] x [512, inner] on the tensor cores from the float64
-    product, both of normally distributed numbers rounded to E4M3 with their largest at 448."""
+    """Return the relative RMS difference of [256, inner] x [512, inner] on the tensor cores from
+    the float64 product, both of normally distributed numbers rounded to E4M3 with their largest at
+    448."""
     import torch
 
     generator = torch.Generator(DEVICE).manual_seed(inner)
@@ -125,7 +126,8 @@ def product_error(inner: int, *, fast: bool) -> float:
 
 
 def divergence(p: Array, q: Array) -> tuple[float, float, float]:
-    """Mean KL(p, q) in nats, its largest value, and how often both have the same best token."""
+    """Return the mean KL(p, q) in nats, its largest value, and how often both have the same best
+    token."""
     each = np.sum(np.exp(p) * (p - q), axis=1)
     same = p.argmax(axis=1) == q.argmax(axis=1)
     return float(each.mean()), float(each.max()), float(same.mean())

@@ -32,7 +32,7 @@ GROWTH_BYTES = 6 << 20
 
 
 def ask(client: Client, index: int) -> None:
-    """Every third is cancelled: before it is read, by leaving the loop, or by another call."""
+    """Ask, and cancel every third: before it is read, by leaving the loop, or by another call."""
     stream = client.generate("one two three", max_tokens=3 if index % 3 else 300)
     if index % 3:
         assert stream.result().completion_tokens == 3

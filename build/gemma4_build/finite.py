@@ -103,7 +103,7 @@ def _check(tensor: StoredTensor, first: int, count: int) -> int:
 
 
 def _first_bad(raw: npt.NDArray[np.uint8], dtype: str) -> int | None:
-    """Place of the first element that is not finite."""
+    """Return the place of the first element that is not finite."""
     word, bits = _EXPONENT[dtype]
     values, mask = raw.view(word), word(bits)
     masked = np.empty(min(_STEP, len(values)), dtype=word)

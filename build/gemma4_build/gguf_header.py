@@ -44,7 +44,7 @@ class PlannedTensor:
 
 
 def rope_factors(spec: ModelSpec) -> npt.NDArray[np.float32]:
-    """Frequency divisors of the full layers, [global_head_dim / 2]."""
+    """Return the frequency divisors of the full layers, [global_head_dim / 2]."""
     factors = np.full(spec.global_head_dim // 2, _NOT_ROTATED, dtype=np.float32)
     factors[: spec.rotated_pairs] = 1.0
     return factors

@@ -43,7 +43,7 @@ _PROCESS_BYTES = 256 << 20
 
 
 def tool_version() -> str:
-    """Version of this distribution."""
+    """Return the version of this distribution."""
     try:
         return version("gemma4-triton")
     except PackageNotFoundError:
@@ -51,12 +51,12 @@ def tool_version() -> str:
 
 
 def runtime_version(runtime: str) -> str:
-    """Exact version of what will run the engine."""
+    """Return the exact version of what will run the engine."""
     return version("xllamacpp") if runtime == "llama_cpp" else tool_version()
 
 
 def llama_cpp_options(request: BuildRequest, spec: ModelSpec) -> LlamaCppOptions:
-    """How the runtime loads the file; verification loads it the same way."""
+    """Return how the runtime loads the file; verification loads it the same way."""
     precision = PRECISIONS[request.precision]
     return LlamaCppOptions(
         kv_type=precision.kv_type,
@@ -67,7 +67,7 @@ def llama_cpp_options(request: BuildRequest, spec: ModelSpec) -> LlamaCppOptions
 
 
 def build_key(request: BuildRequest, files: list[SourceFile]) -> str:
-    """SHA-256 over everything that decides the files of the folder; limits do not."""
+    """Return the SHA-256 of everything that decides the files of the folder; limits do not."""
     parts = {
         "converter": CONVERTER,
         "files": [file.model_dump() for file in files],
@@ -80,7 +80,7 @@ def build_key(request: BuildRequest, files: list[SourceFile]) -> str:
 
 
 def memory_need(spec: ModelSpec, weight_bytes: int, options: LlamaCppOptions | None) -> MemoryNeed:
-    """Estimate; without ``options`` (synthetic) there is no model in memory."""
+    """Estimate the need; without ``options`` (synthetic) there is no model in memory."""
     if options is None:
         return MemoryNeed(
             weight_bytes=0,
@@ -101,7 +101,7 @@ def memory_need(spec: ModelSpec, weight_bytes: int, options: LlamaCppOptions | N
 
 
 def file_entries(folder: Path, names: tuple[str, ...]) -> dict[str, FileEntry]:
-    """Size and hash of files in ``folder``."""
+    """Return the size and hash of files in ``folder``."""
     return {
         name: FileEntry(size=(folder / name).stat().st_size, sha256=sha256_file(folder / name))
         for name in names

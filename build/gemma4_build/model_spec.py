@@ -281,7 +281,7 @@ def _layer_types(text: _Section, layers: int) -> tuple[bool, ...]:
 
 
 def _global_heads(text: _Section, sliding: tuple[bool, ...]) -> tuple[int, int]:
-    """head_dim and key/value heads of the full layers, from either style."""
+    """Return head_dim and key/value heads of the full layers, from either style."""
     if text.get("global_head_dim") is not None:
         heads_key = "num_global_key_value_heads"
         return text.integer("global_head_dim"), text.integer(heads_key)

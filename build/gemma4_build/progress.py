@@ -33,7 +33,7 @@ class Reporter(Protocol):
     """Where a build says what it does."""
 
     def say(self, text: str) -> None:
-        """One line of news."""
+        """Print a line of news."""
 
     def bytes(self, title: str, *, total: int, done: int = 0) -> AbstractContextManager[Tick]:
         """Begin a stage of ``total`` bytes of which ``done`` were done before."""

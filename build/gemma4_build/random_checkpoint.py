@@ -79,7 +79,7 @@ PRESETS = {
 
 
 def config_for(preset: Preset, vocab: int) -> dict[str, Any]:
-    """config.json in the published style."""
+    """Return a config.json in the published style."""
     kinds = ["sliding_attention"] * preset.pattern + ["full_attention"]
     hidden, intermediate, layers, heads, head_dim, patch, positions = preset.vision
     text = {
@@ -204,7 +204,7 @@ def _write_shard(
 
 
 def _values(rule: TensorRule, seed: int, layers: int) -> Iterator[npt.NDArray[np.float32]]:
-    """Random values whose logits are sane: unit-scale activations, q_norm at head_dim ** -0.25
+    """Give random values whose logits are sane: unit-scale activations, q_norm at head_dim ** -0.25
     since attention has scale 1, norms and scales away from 1 so that a wrong mapping shows.
 
     A layer of many adds little to the residual stream: deep random networks are chaotic
@@ -269,7 +269,7 @@ def _write_tokenizer(source: Path, out: Path, vocab: int | None) -> int:
 
 
 def main() -> None:
-    """Command line."""
+    """Write a checkpoint as the command line says."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--preset", choices=sorted(PRESETS), required=True)
     parser.add_argument("--tokenizer", type=Path, default=Path("demo/checkpoint"))

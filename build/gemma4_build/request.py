@@ -101,8 +101,9 @@ def synthetic_pace(request: BuildRequest) -> SyntheticPace:
 
 
 def prefill_batch(request: BuildRequest, spec: ModelSpec) -> int:
-    """Prompt tokens that are computed at a time: a power of two from 8 to 512 that two CPU cores
-    finish in about half a second, since a cancel, and every other stream, waits for it."""
+    """Return the prompt tokens that are computed at a time: a power of two from 8 to 512 that two
+    CPU cores finish in about half a second, since a cancel, and every other stream, waits for
+    it."""
     if request.prefill_batch:
         return request.prefill_batch
     fitting = max(1, _BATCH_MULTIPLICATIONS // spec.active_parameters)
@@ -110,7 +111,7 @@ def prefill_batch(request: BuildRequest, spec: ModelSpec) -> int:
 
 
 def resolve_limits(request: BuildRequest, spec: ModelSpec) -> ManifestLimits:
-    """Limits with defaults filled in. Raises :class:`BadOptionError`."""
+    """Return the limits with defaults filled in. Raises :class:`BadOptionError`."""
     total = request.max_total_tokens or min(_DEFAULT_TOTAL, spec.context)
     if total > spec.context:
         raise BadOptionError(

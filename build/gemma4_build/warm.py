@@ -73,8 +73,8 @@ def warm_engine(folder: Path, manifest: Manifest, reporter: Reporter) -> Manifes
 
 
 def batch_sizes(slots: int) -> list[int]:
-    """1, 2, 4, 8, ... and ``slots``: with padding on, a CUDA graph serves every size up to its
-    own, so these reach all of them up to a factor of two."""
+    """Return 1, 2, 4, 8, ... and ``slots``: with padding on, a CUDA graph serves every size up to
+    its own, so these reach all of them up to a factor of two."""
     sizes = [1 << i for i in range(slots.bit_length()) if 1 << i <= slots]
     return sizes if sizes[-1] == slots else [*sizes, slots]
 

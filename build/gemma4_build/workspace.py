@@ -42,7 +42,7 @@ class Workspace:
                 path.unlink()
 
     def size(self) -> int:
-        """Bytes of the files in the folder."""
+        """Return the bytes of the files in the folder."""
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
     def publish(self, *, scratch: tuple[str, ...] = ()) -> None:

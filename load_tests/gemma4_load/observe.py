@@ -34,7 +34,7 @@ class Observation:
         return not record.left
 
     def answered(self, reply: Reply) -> None:
-        """To the end, or to where this client left."""
+        """Record an answer to its end, or to where this client left."""
         record = self.record
         record.end = self._now()
         record.left = record.left and not reply.finish_reason

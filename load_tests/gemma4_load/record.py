@@ -74,7 +74,7 @@ class Window:
         return [record for record in records if self.holds(record.scheduled)]
 
     def tokens(self, records: list[Record]) -> float:
-        """Output tokens that arrived in the window, of every request."""
+        """Return the output tokens that arrived in the window, of every request."""
         return sum(
             count
             for record in records

@@ -15,7 +15,7 @@ _INTERVAL_S = 1.0
 
 
 def parse(text: str) -> dict[str, tuple[str, float]]:
-    """(type, value) of every counter and gauge by its name with labels. Raises
+    """Return (type, value) of every counter and gauge by its name with labels. Raises
     :class:`ValueError`."""
     found: dict[str, tuple[str, float]] = {}
     for family in text_string_to_metric_families(text):
@@ -71,7 +71,8 @@ class Scraper:
             await asyncio.wait((self._task,))
 
     def result(self) -> dict[str, Any]:
-        """Counters that grew, by how much; gauges that moved or are not 0, mean and maximum."""
+        """Return the counters that grew, by how much; gauges that moved or are not 0, mean and
+        maximum."""
         if not self._url:
             return {}
         found: dict[str, Any] = {"url": self._url, "counters": {}, "gauges": {}}

@@ -72,7 +72,7 @@ class Session:
         return self.report
 
     def stop(self, why: str) -> None:
-        """No new requests; what is under way is waited for."""
+        """Send no new requests; what is under way is waited for."""
         if self._run is not None:
             self._run.stop(why)
 
@@ -165,7 +165,7 @@ class Session:
 
 
 def _first(group: BaseExceptionGroup[LoadError]) -> LoadError:
-    """One of the errors of a group."""
+    """Return one of the errors of a group."""
     error = group.exceptions[0]
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
 

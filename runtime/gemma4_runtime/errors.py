@@ -67,8 +67,8 @@ class RequestError(Exception):
         return _TRITON_CODES.get(self.status, self.status.value)
 
     def to_wire(self) -> str:
-        """``STATUS: message``, the text that goes into a Triton error: encodable, without the
-        control characters by which a part would be lost or a terminal be told things, and never
+        """Return ``STATUS: message``, the text that goes into a Triton error: encodable, without
+        the control characters by which a part would be lost or a terminal be told things, and never
         long, however much of the input the message repeats."""
         text = f"{self.status.value}: {self.message}"
         if len(text) > _MAX_WIRE:
@@ -77,17 +77,19 @@ class RequestError(Exception):
 
 
 def invalid(field: str, message: str) -> RequestError:
-    """INVALID_ARGUMENT for input ``field``; the message starts with the field's name."""
+    """Make an INVALID_ARGUMENT error for input ``field``; the message starts with the field's
+    name."""
     return RequestError(Status.INVALID_ARGUMENT, f"{field}: {message}", field=field)
 
 
 def unavailable(message: str) -> RequestError:
-    """UNAVAILABLE: overload or draining; the caller may retry later."""
+    """Make an UNAVAILABLE error: overload or draining; the caller may retry later."""
     return RequestError(Status.UNAVAILABLE, message)
 
 
 def overloaded(busy: str, *, slots: int, max_queued: int) -> RequestError:
-    """UNAVAILABLE: all slots run and the queue is full. ``busy`` says how many do what."""
+    """Make an UNAVAILABLE error: all slots run and the queue is full. ``busy`` says how many do
+    what."""
     return unavailable(f"{busy}, {OVERLOADED} ({slots} slots, {max_queued} queued); retry later")
 
 

@@ -153,13 +153,13 @@ class MemoryNeed(_Model):
     compute_bytes: Count
 
     def total(self, *, slots: int, max_total_tokens: int) -> int:
-        """Bytes for ``slots`` requests of ``max_total_tokens`` each."""
+        """Return the bytes for ``slots`` requests of ``max_total_tokens`` each."""
         sliding = min(self.sliding_cells, max_total_tokens) * self.kv_bytes_per_token_sliding
         full = max_total_tokens * self.kv_bytes_per_token_full
         return self.weight_bytes + self.compute_bytes + slots * (sliding + full)
 
     def fitting_slots(self, *, available: int, max_total_tokens: int) -> int:
-        """Most slots that fit into ``available`` bytes; 0 when not even one does."""
+        """Return the most slots that fit into ``available`` bytes; 0 when not even one does."""
         fixed = self.total(slots=0, max_total_tokens=max_total_tokens)
         each = self.total(slots=1, max_total_tokens=max_total_tokens) - fixed
         return max(0, (available - fixed) // max(1, each))

@@ -11,8 +11,8 @@ _KEEP = 700
 
 
 def one_line(text: str) -> str:
-    """``text`` without line breaks, terminal codes and lone surrogates (each becomes its escape, as
-    ``\\x1b``), and shortened in the middle beyond :data:`MOST` characters."""
+    """Return ``text`` without line breaks, terminal codes and lone surrogates (each becomes its
+    escape, as ``\\x1b``), and shortened in the middle beyond :data:`MOST` characters."""
     if len(text) > MOST:
         text = f"{text[:_KEEP]} [{len(text) - 2 * _KEEP} characters left out] {text[-_KEEP:]}"
     if text.isprintable():

@@ -51,8 +51,8 @@ def parse(data: bytes | str) -> Any:
 
 
 def read_file(path: Path, *, most: int = MOST_BYTES) -> bytes:
-    """Content of a regular file. Raises :class:`OSError` for anything else (a folder, a pipe, a
-    symbolic link that leads to itself, a file of more than ``most`` bytes) and never blocks."""
+    """Read a regular file. Raises :class:`OSError` for anything else (a folder, a pipe, a symbolic
+    link that leads to itself, a file of more than ``most`` bytes) and never blocks."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except ValueError as error:

@@ -144,7 +144,8 @@ def _adopt(engine: Path, manifest: Manifest, wanted: FileEntry) -> Swap:
 
 
 def _rendered(path: Path) -> dict[str, str]:
-    """Of the template that goes; one that cannot be rendered may well be replaced."""
+    """Render the samples with the template that goes; one that cannot be rendered may well be
+    replaced."""
     try:
         return sample_renderings(path)
     except TemplateError as error:
@@ -169,7 +170,7 @@ def _kept(engine: Path, entry: FileEntry) -> Path:
 
 
 def _drop_others(engine: Path, entry: FileEntry | None) -> None:
-    """Of the templates that former replacements kept, only that of ``entry`` stays."""
+    """Remove the templates that former replacements kept, all but that of ``entry``."""
     kept = None if entry is None else _kept(engine, entry)
     for path in engine.glob("chat_template.????????????.jinja"):
         if path != kept:
@@ -194,7 +195,7 @@ def _write_manifest(
 
 
 def _write(path: Path, data: bytes, *, like: Path) -> None:
-    """Atomically and durably, with the permissions of ``like``."""
+    """Write atomically and durably, with the permissions of ``like``."""
     temporary = path.with_name(f".{path.name.lstrip('.')}.part")
     try:
         with temporary.open("wb") as file:

@@ -103,7 +103,7 @@ class Children:
         return None
 
     def lost_while_draining(self, now: float) -> Loss | None:
-        """As :meth:`wait`, of what accepted requests need; Triton ends the rest by itself."""
+        """Do as :meth:`wait`, of what accepted requests need; Triton ends the rest by itself."""
         for child in self._children:
             if child.name == "engine" and not runs(child.pid):
                 return Loss(child.name, child.pid, cause_of_death(child.pid))
@@ -111,7 +111,8 @@ class Children:
         return loss if loss is not None and loss.process in _NEEDED else None
 
     def killed(self, model: str) -> bool:
-        """Whether a process of ``model`` was ended by a signal; Triton ends it by itself too."""
+        """Return whether a process of ``model`` was ended by a signal; Triton ends it by itself
+        too."""
         return any(
             "signal" in cause_of_death(child.pid)
             for child in self._children

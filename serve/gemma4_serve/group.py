@@ -17,8 +17,8 @@ _REAP_S = 5.0
 
 
 def members(group: int) -> list[int]:
-    """Process ids of the group that still run. A zombie holds nothing, and where process 1 does not
-    reap orphans it stays forever."""
+    """Return the process ids of the group that still run. A zombie holds nothing, and where process
+    1 does not reap orphans it stays forever."""
     found = []
     for process in psutil.process_iter():
         try:

@@ -83,8 +83,8 @@ def _path(*folders: Path) -> str:
 
 
 def _lay_out_backends(root: Path, target: Path) -> Path:
-    """backends/python with the stub of the running Python version, as Triton wants it. Links, not
-    copies: a temporary folder may forbid to run programs."""
+    """Make backends/python with the stub of the running Python version, as Triton wants it. Links,
+    not copies: a temporary folder may forbid to run programs."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     stub = root / "python_backend_stubs" / version / _STUB
     if not stub.is_file():

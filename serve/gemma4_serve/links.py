@@ -47,7 +47,7 @@ class Links:
         )
 
     def plain(self, path: Path | str) -> Path:
-        """``path`` itself where it is plain, else a symbolic link to it that is."""
+        """Return ``path`` itself where it is plain, else a symbolic link to it that is."""
         name = str(path)
         if is_plain(name):
             return Path(path)

@@ -44,8 +44,8 @@ class Liveness:
         self._busy = float("-inf")  # when a thread was last seen at work
 
     def look(self, now: float) -> str | None:
-        """Why the process is to be given up, or None. Call it several times a second. ``now``:
-        :func:`time.monotonic`."""
+        """Look at the process; return why it is to be given up, or None. Call it several times a
+        second. ``now``: :func:`time.monotonic`."""
         if now - self._last_look > _PAUSED_S:  # the first time, or we stood still ourselves
             self._judge_from = now + _GRACE_S
             self._running = self._busy = now

@@ -26,7 +26,7 @@ class LiveProbe:
         Thread(target=self._run, name="live-probe", daemon=True).start()
 
     def deaf(self, now: float) -> str | None:
-        """Why the server is to be given up, or None. ``now``: :func:`time.monotonic`."""
+        """Return why the server is to be given up, or None. ``now``: :func:`time.monotonic`."""
         silent = now - self._answered
         return f"answered nothing for {silent:.0f} s" if silent > DEAF_S else None
 

@@ -41,7 +41,7 @@ def main_state(pid: int) -> frozenset[str]:
 
 
 def thread_states(pid: int) -> frozenset[str]:
-    """States of the process's threads, one letter each; empty when it is gone."""
+    """Return the states of the process's threads, one letter each; empty when it is gone."""
     states = set()
     try:
         for task in os.scandir(f"/proc/{pid}/task"):
@@ -55,7 +55,7 @@ def thread_states(pid: int) -> frozenset[str]:
 
 
 def runs(pid: int) -> bool:
-    """Whether there is such a process. A zombie has ended."""
+    """Return whether there is such a process. A zombie has ended."""
     return bool(thread_states(pid) - _ENDED)
 
 
@@ -86,7 +86,7 @@ def name_of(pid: int) -> str:
 
 
 def cause_of_death(pid: int) -> str:
-    """Of a process that has ended and was not waited for yet."""
+    """Return the cause of death of a process that has ended and was not waited for yet."""
     try:
         return describe_status(
             os.waitstatus_to_exitcode(int(_stat(Path(f"/proc/{pid}/stat"))[_EXIT_CODE]))
@@ -96,7 +96,7 @@ def cause_of_death(pid: int) -> str:
 
 
 def describe_status(status: int) -> str:
-    """``status`` as :attr:`subprocess.Popen.returncode` has it."""
+    """Describe ``status``, which is as :attr:`subprocess.Popen.returncode` has it."""
     if status >= 0:
         return f"exited with status {status}"
     try:

@@ -149,9 +149,9 @@ class TritonProcess:
         return self._process.poll() is None
 
     def wait_ready(self, timeout: float, *, asked_to_stop: Callable[[], bool]) -> bool:
-        """Until the ensemble is ready, which the engine's first answer precedes; False when asked
-        to stop before. Raises :class:`ServeError` with the server's own words when it ends, loses a
-        process for good, or takes too long."""
+        """Wait until the ensemble is ready, which the engine's first answer precedes; False when
+        asked to stop before. Raises :class:`ServeError` with the server's own words when it ends,
+        loses a process for good, or takes too long."""
         watch = StartWatch(self._process.pid)
         end = time.monotonic() + timeout
         while time.monotonic() < end:
@@ -233,8 +233,8 @@ class TritonProcess:
             board.close()
 
     def stop(self) -> None:
-        """After :meth:`drain`: let the engine close, then end what is left. Triton itself would
-        take seconds to unload models that nobody needs."""
+        """Stop after :meth:`drain`: let the engine close, then end what is left. Triton itself
+        would take seconds to unload models that nobody needs."""
         if self._children is None:  # it never was ready
             self.kill()
             return
@@ -254,7 +254,7 @@ class TritonProcess:
         self.kill()
 
     def kill(self) -> None:
-        """SIGKILL for the whole group: every open connection breaks at once."""
+        """Send SIGKILL to the whole group: every open connection breaks at once."""
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:

@@ -58,8 +58,8 @@ def prepare(run_dir: Path | None, manifest: Manifest) -> None:
 
 
 def check_process(manifest: Manifest) -> None:
-    """Limits of this process, which its children inherit; soft ones are raised to the hard ones.
-    Raises :class:`ServeError`."""
+    """Check the limits of this process, which its children inherit; soft ones are raised to the
+    hard ones. Raises :class:`ServeError`."""
     problem = open_files_short_of(_OPEN_FILES, "the server")
     if problem:
         raise ServeError(problem)
@@ -85,7 +85,8 @@ def check_process(manifest: Manifest) -> None:
 
 
 def check_shm(folder: Path = Path("/dev/shm")) -> None:
-    """Triton's model processes talk through shared memory. Raises :class:`ServeError`."""
+    """Check /dev/shm: Triton's model processes talk through shared memory. Raises
+    :class:`ServeError`."""
     way_out = (
         "docker run --shm-size 1g; Kubernetes: an emptyDir with medium Memory at /dev/shm; "
         "elsewhere: mount -o remount,size=1g /dev/shm"
@@ -131,8 +132,8 @@ def usable_folder(option: str, folder: Path) -> None:
 
 
 def places() -> list[Path]:
-    """Where a run folder may lie: the temporary folder, and shorter ones if that leaves no room for
-    a socket's name. Raises :class:`ServeError` if nothing can be written."""
+    """Return where a run folder may lie: the temporary folder, and shorter ones if that leaves no
+    room for a socket's name. Raises :class:`ServeError` if nothing can be written."""
     wanted = os.environ.get("TMPDIR", "")
     try:
         first = Path(tempfile.gettempdir())

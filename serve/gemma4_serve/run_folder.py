@@ -37,8 +37,8 @@ def private_run_dir() -> Iterator[Path]:
 
 @contextmanager
 def lock_run_dir(folder: Path) -> Iterator[None]:
-    """Two servers with one run folder would take each other's status board and control socket.
-    Raises :class:`ServeError` that names the one that has it."""
+    """Lock the run folder: two servers with one would take each other's status board and control
+    socket. Raises :class:`ServeError` that names the one that has it."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = (folder / _LOCK).open("a+", encoding="utf-8")

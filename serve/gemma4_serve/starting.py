@@ -61,7 +61,8 @@ class StartWatch:
 
 
 def _is_stub(process: psutil.Process) -> bool:
-    """Of a zombie, Linux still tells the first 15 characters of its program's name."""
+    """Return whether the process is a stub. Of a zombie, Linux still tells the first 15 characters
+    of its program's name."""
     try:
         return process.name().startswith("triton_python")
     except psutil.Error:

@@ -113,7 +113,7 @@ class Supervisor:
         return not self._asked_to_stop()
 
     def _serve(self, install: TritonInstall) -> int | None:
-        """One server, from its start to its end; None when it was lost."""
+        """Serve with one server, from its start to its end; None when it was lost."""
         started = time.monotonic()
         server = TritonProcess(self._options, install, self._log)
         try:

@@ -36,7 +36,8 @@ def main(parent: int, command: list[str]) -> None:
 
 
 def _raise_stack_limit() -> None:
-    """As far as this user may, and where address space costs nothing: 300 threads have stacks."""
+    """Raise the limit as far as this user may, and where address space costs nothing: 300 threads
+    have stacks."""
     if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY or _strict_overcommit():
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
@@ -46,7 +47,7 @@ def _raise_stack_limit() -> None:
 
 
 def _strict_overcommit() -> bool:
-    """Whether Linux counts address space as memory (vm.overcommit_memory = 2)."""
+    """Return whether Linux counts address space as memory (vm.overcommit_memory = 2)."""
     try:
         with open("/proc/sys/vm/overcommit_memory", encoding="ascii") as file:  # noqa: PTH123
             return file.read().strip() == "2"

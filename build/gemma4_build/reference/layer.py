@@ -95,7 +95,8 @@ class Layer:
         return self._linear(gate * up, "mlp.down_proj.weight")
 
     def _experts(self, x: Array, hidden: Array) -> Array:
-        """``x`` is what the experts see, ``hidden`` the residual stream, which the router sees."""
+        """Run the experts. ``x`` is what they see, ``hidden`` the residual stream, which the router
+        sees."""
         spec = self._spec
         routed = rms_norm(hidden, spec.eps) * self._weight("router.scale")
         routed *= np.float32(spec.hidden**-0.5)

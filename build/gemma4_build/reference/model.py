@@ -31,7 +31,8 @@ def reference_logits(
     last: Sequence[int],
     reporter: Reporter,
 ) -> list[Array]:
-    """Logits [last[i], vocab] of the last ``last[i]`` positions of each prompt, in float32."""
+    """Return the logits [last[i], vocab] of the last ``last[i]`` positions of each prompt, in
+    float32."""
     states = final_states(checkpoint, prompts, last=last, reporter=reporter)
     return np.split(project(checkpoint, states), list(accumulate(last))[:-1])
 
@@ -68,7 +69,7 @@ def final_states(
 
 
 def project(checkpoint: Weights, states: Array) -> Array:
-    """Logits [rows, vocab] of :func:`final_states`' rows."""
+    """Return the logits [rows, vocab] of :func:`final_states`' rows."""
     logits = _project(states, checkpoint.tensors[EMBEDDING])
     softcap = np.float32(checkpoint.spec.softcap)
     logits /= softcap

@@ -18,7 +18,7 @@ __all__ = ["compose_arguments", "write_arguments"]
 def compose_arguments(
     precision: str, options: GpuOptions, limits: ManifestLimits
 ) -> dict[str, Any]:
-    """Arguments of ``LLM(...)``. Raises :class:`BadOptionError` for what cannot be."""
+    """Return the arguments of ``LLM(...)``. Raises :class:`BadOptionError` for what cannot be."""
     try:
         return llm_args.compose(
             options.require_preset(),

@@ -26,7 +26,8 @@ _LEAST_TOKENS = 4
 def calibration_ids(
     folder: Path, file: Path | None, *, samples: int, length: int
 ) -> list[list[int]]:
-    """Up to ``samples`` token id lists of at most ``length`` tokens each; each starts with BOS.
+    """Return up to ``samples`` token id lists of at most ``length`` tokens each; each starts with
+    BOS.
 
     ``folder`` is the checkpoint. ``file`` has one JSON object a line, ``{"messages": [...]}`` or
     ``{"text": "..."}``. Raises :class:`BadOptionError`, with the line.

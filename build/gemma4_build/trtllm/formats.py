@@ -95,7 +95,7 @@ class Linear:
 
 
 def linears(spec: ModelSpec) -> Iterator[Linear]:
-    """Every linear layer that a scheme may quantize, layer by layer."""
+    """Give every linear layer that a scheme may quantize, layer by layer."""
     for rule in checkpoint_tensors(spec):
         if rule.kind == "matrix":
             yield from _linears(rule)
@@ -160,7 +160,7 @@ def folded_norm(linear: Linear) -> str | None:
 
 
 def checkpoint_parts(spec: ModelSpec, scheme: Scheme | None) -> Iterator[Part]:
-    """Every tensor of the checkpoint; ``scheme`` None is bf16, with the experts fused."""
+    """Give every tensor of the checkpoint; ``scheme`` None is bf16, with the experts fused."""
     for rule in checkpoint_tensors(spec):
         if scheme is None or rule.kind != "matrix":
             yield Part(rule.name, "BF16", rule.shape)
@@ -173,5 +173,5 @@ def checkpoint_parts(spec: ModelSpec, scheme: Scheme | None) -> Iterator[Part]:
 
 
 def total_bytes(spec: ModelSpec, scheme: Scheme | None) -> int:
-    """Bytes of all tensors, without file headers."""
+    """Return the bytes of all tensors, without file headers."""
     return sum(part.nbytes for part in checkpoint_parts(spec, scheme))

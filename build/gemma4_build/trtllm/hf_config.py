@@ -63,8 +63,8 @@ def old_style(source: dict[str, Any], spec: ModelSpec) -> dict[str, Any]:
 
 
 def quantization_of(folder: Path) -> dict[str, Any] | None:
-    """``quantization`` of the folder's hf_quant_config.json, or the same from config.json; None
-    for a checkpoint that is not quantized. ``exclude_modules`` is always a list.
+    """Return ``quantization`` of the folder's hf_quant_config.json, or the same from config.json;
+    None for a checkpoint that is not quantized. ``exclude_modules`` is always a list.
 
     Raises :class:`BadCheckpointError` for other methods than ModelOpt's, by name.
     """

@@ -133,7 +133,7 @@ class _Progress:
         self._first: int | None = None
 
     def show(self, layer: int, layers: int, sample: int = 0, samples: int = 0) -> None:
-        """``layer`` counts from 0."""
+        """Show progress; ``layer`` counts from 0."""
         now = time.monotonic()
         if self._first is None:
             self._first, self._started = layer, now

@@ -116,7 +116,7 @@ class EngineRounding:
         return round_fp8(x, scale) if self._scheme.format == "fp8" else round_nvfp4(x, scale)
 
     def product(self, name: str, x: Array, matrix: Array) -> Array:
-        """In float32, of the decoded numbers."""
+        """Return the product in float32, of the decoded numbers."""
         return EXACT.product(name, x, matrix)
 
     def cache(self, x: Array) -> Array:

@@ -35,7 +35,7 @@ _MOST_THREADS = 8
 
 
 def relative_error(found: Array, exact: Array) -> float:
-    """RMS of the difference over RMS of ``exact``."""
+    """Return the RMS of the difference over RMS of ``exact``."""
     size = float(np.sqrt(np.mean(np.square(exact))))
     return float(np.sqrt(np.mean(np.square(found - exact)))) / max(size, 1e-30)
 

@@ -17,5 +17,5 @@ def explain(error: Gemma4Error, url: str) -> str:
 
 
 def exit_code(error: Gemma4Error) -> int:
-    """2 for a request that is wrong, 1 for everything else."""
+    """Return 2 for a request that is wrong, 1 for everything else."""
     return 2 if isinstance(error, InvalidRequestError) else 1

@@ -27,7 +27,7 @@ class ClientLoad:
     cpu: float
 
     def faults(self, send_lag_p99: float | None, limit: float) -> list[str]:
-        """Why the run is invalid; ``limit`` in seconds."""
+        """Return why the run is invalid; ``limit`` in seconds."""
         found = []
         if self.loop_lag_p99 > limit:
             found.append(f"this client saw chunks {self.loop_lag_p99 * 1000:.1f} ms late (p99)")

@@ -55,11 +55,11 @@ class LevelRun:
         self._zero = 0.0
 
     def now(self) -> float:
-        """Seconds since the start."""
+        """Return the seconds since the start."""
         return time.perf_counter() - self._zero
 
     async def run(self) -> LevelResult:
-        """To the end of every request. A cancelled run keeps its records in :attr:`records`."""
+        """Run to the end of every request. A cancelled run keeps its records in :attr:`records`."""
         self._zero = time.perf_counter()
         if isinstance(self._workload, Trace):
             way = self._open(self._replayed(self._workload))
@@ -72,7 +72,7 @@ class LevelRun:
         return self._result(watch)
 
     def stop(self, why: str) -> None:
-        """No further requests; those under way go on."""
+        """Send no further requests; those under way go on."""
         self._stopped = self._stopped or why
         self._stop.set()
 

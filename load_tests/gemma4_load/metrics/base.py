@@ -23,7 +23,8 @@ class RequestMetric:
     better: ClassVar[Literal["lower", "higher"] | None]
 
     def values(self, record: Record) -> Sequence[float]:
-        """Of a whole answer: one value, none when it has none, several for gaps."""
+        """Return the values of a whole answer: one value, none when it has none, several for
+        gaps."""
         raise NotImplementedError
 
 
@@ -36,7 +37,7 @@ class RunMetric:
     better: ClassVar[Literal["lower", "higher"] | None]
 
     def value(self, records: list[Record], window: Window, slos: Sequence[Slo]) -> float | None:
-        """None when it is not defined."""
+        """Return the value; None when it is not defined."""
         raise NotImplementedError
 
 

@@ -56,7 +56,7 @@ def _verdict(low: float, high: float, better: str, threshold: float) -> str:
 def _ratio(
     a: Floats, b: Floats, percentile: float | None, seed: int
 ) -> tuple[float, float, float, float, float]:
-    """B / A of a percentile, or of the mean; with the percentile bootstrap's 95 % interval
+    """Return B / A of a percentile, or of the mean; with the percentile bootstrap's 95 % interval
     (Efron 1979; scipy)."""
 
     def of(data: Floats, axis: int = -1) -> Any:
@@ -86,7 +86,7 @@ def _values(rows: list[dict[str, str]], level: str, metric: str) -> Floats:
 
 
 def _blocks(level: dict[str, Any]) -> Floats:
-    """Output tokens/s in up to twenty blocks of whole seconds of the window."""
+    """Return the output tokens/s in up to twenty blocks of whole seconds of the window."""
     begin, end = level["window"]["begin"], level["window"]["end"]
     inside = level["timeline"]["output_tokens"][int(np.ceil(begin)) : int(end)]
     parts = np.array_split(np.array(inside, dtype=float), min(_BLOCKS, max(1, len(inside))))
@@ -118,9 +118,9 @@ def _same_work(
 
 
 def compare(a: Path, b: Path, *, threshold: float, any_workload: bool = False) -> list[Difference]:
-    """Every metric of every level that both have. ``threshold``: share by which B may be worse.
-    Raises :class:`OptionError` when there is nothing to compare, or when the workloads differ and
-    ``any_workload`` is not set."""
+    """Compare every metric of every level that both have. ``threshold``: share by which B may be
+    worse. Raises :class:`OptionError` when there is nothing to compare, or when the workloads
+    differ and ``any_workload`` is not set."""
     reports, rows = [read_report(a), read_report(b)], [read_requests(a), read_requests(b)]
     levels = [{level["label"]: level for level in report["levels"]} for report in reports]
     common = [label for label in levels[0] if label in levels[1]]

@@ -80,7 +80,8 @@ class Results:
             raise self._failure(REQUESTS, error) from None
 
     def _write(self, name: str, text: str) -> None:
-        """By renaming, so that the last good one stays until the new one is whole."""
+        """Write the file by renaming, so that the last good one stays until the new one is
+        whole."""
         new = self.folder / f".{name}"
         try:
             new.write_text(text, encoding="utf-8")

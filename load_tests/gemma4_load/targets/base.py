@@ -25,7 +25,7 @@ class Target(Protocol):
     url: str
 
     async def ask(self, ask: Ask, seen: Seen) -> Reply:
-        """One streamed request. Raises :class:`~gemma4_load.errors.TargetError`."""
+        """Send one streamed request. Raises :class:`~gemma4_load.errors.TargetError`."""
 
     async def ready(self) -> bool: ...
 

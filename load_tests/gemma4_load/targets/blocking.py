@@ -25,13 +25,13 @@ __all__ = ["BlockingGrpc", "BlockingHttp", "BlockingOpenAI", "BlockingTarget", "
 
 class BlockingTarget(Protocol):
     def ask(self, ask: Ask, seen: Seen) -> Reply:
-        """As :meth:`gemma4_load.targets.Target.ask`."""
+        """Do as :meth:`gemma4_load.targets.Target.ask`."""
 
     def close(self) -> None: ...
 
 
 def measure_words(target: BlockingTarget) -> Words:
-    """By two requests of one token each. Raises :class:`TargetError`."""
+    """Measure words by two requests of one token each. Raises :class:`TargetError`."""
     asks = [Ask("probe", [message], {"max_tokens": 1}) for message in Words.probes()]
     return Words.measured([target.ask(ask, lambda _: True).prompt_tokens for ask in asks])
 

@@ -39,7 +39,7 @@ def chat_body(ask: Ask, model: str) -> dict[str, Any]:
 
 
 def failure(code: int, text: str) -> TargetError:
-    """For an answer that is not 200; the message of its JSON, if it has one."""
+    """Return the error of an answer that is not 200; the message of its JSON, if it has one."""
     try:
         message = str(json.loads(text)["error"]["message"])
     except (ValueError, KeyError, TypeError):

@@ -43,7 +43,8 @@ class TritonTarget:
         return await self._client.ready()
 
     async def words(self) -> Words:
-        """Words that are one token each, and what the template adds, asked from the server."""
+        """Return the words that are one token each, and what the template adds, asked from the
+        server."""
         client = self._client
         with sdk_errors():
             info = await client.server_info()

@@ -92,7 +92,8 @@ class Trace(Workload):
         return len(self._lines)
 
     def asks(self, seed: int) -> Iterator[Ask]:
-        """In order; ``at`` counts from the first line. Made one by one: prompts are long."""
+        """Give the requests in order; ``at`` counts from the first line. Made one by one: prompts
+        are long."""
         first = self._lines[0]["timestamp"]
         for index, line in enumerate(self._lines):
             rng = np.random.default_rng([seed, index])

@@ -48,18 +48,19 @@ class Words:
 
     @classmethod
     def probes(cls) -> list[dict[str, Any]]:
-        """Two messages whose prompt tokens :meth:`measured` wants."""
+        """Return two messages whose prompt tokens :meth:`measured` wants."""
         return [user(cls().text(np.random.default_rng(1), size)) for size in _PROBES]
 
     @classmethod
     def measured(cls, counts: Sequence[int]) -> Words:
-        """From what a server said of :meth:`probes`, for one that cannot be asked otherwise."""
+        """Return the words from what a server said of :meth:`probes`, for one that cannot be asked
+        otherwise."""
         short, long = _PROBES
         per_word = max((counts[1] - counts[0]) / (long - short), 0.1)
         return cls(tuple(COMMON), per_word, max(0, round(counts[0] - short * per_word)))
 
     def text(self, rng: np.random.Generator, tokens: int) -> str:
-        """About ``tokens`` tokens, at least one word."""
+        """Return about ``tokens`` tokens, at least one word."""
         count = max(1, round(tokens / self.per_word))
         return " ".join(self.words[i] for i in rng.integers(0, len(self.words), count))
 

@@ -109,7 +109,7 @@ class RequestQueue:
         self._tell(job, result)
 
     def finish(self, job: Job, reason: str) -> None:
-        """:meth:`end` with the job's own times."""
+        """Do as :meth:`end` with the job's own times."""
         now = time.monotonic()
         first = job.first_token or now
         if job.cancelled:

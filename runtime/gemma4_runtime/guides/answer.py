@@ -65,7 +65,7 @@ class GuideAnswer:
 
 
 def json_problem(guided: GuidedDecoding, answer: bytes) -> str:
-    """Of a complete answer to a guide of kind json or json_schema."""
+    """Return what is wrong with a complete answer to a guide of kind json or json_schema."""
     try:
         value = json.loads(
             answer.decode(), parse_constant=_no_constant, parse_float=_finite, parse_int=_integer
@@ -83,8 +83,8 @@ def json_problem(guided: GuidedDecoding, answer: bytes) -> str:
 
 @lru_cache(maxsize=64)
 def _validator(guided: GuidedDecoding) -> Any:
-    """Patterns without backtracking, references without the network. Patterns as they were asked
-    for, unless the validator does not know how to read them."""
+    """Make a validator: patterns without backtracking, references without the network. Patterns are
+    as they were asked for, unless the validator does not know how to read them."""
     try:
         return _compiled(guided.asked or guided.guide or '{"type": "object"}')
     except ValidationError:

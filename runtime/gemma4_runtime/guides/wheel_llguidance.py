@@ -144,12 +144,12 @@ class WheelMatcher:
             library().llg_free_matcher(handle)
 
     def error(self) -> str:
-        """ "" while there is none."""
+        """Return the error; "" while there is none."""
         found: bytes | None = library().llg_matcher_get_error(self._handle)
         return (found or b"").decode(errors="replace")
 
     def mask(self) -> int:
-        """Bit ``n`` is set when token ``n`` may come next; 0 in an error."""
+        """Return a mask whose bit ``n`` is set when token ``n`` may come next; 0 in an error."""
         lib = library()
         size = lib.llg_matcher_get_mask_byte_size(self._handle)
         words = (ctypes.c_uint32 * (size // 4))()
@@ -168,5 +168,5 @@ class WheelMatcher:
         return bool(library().llg_matcher_is_accepting(self._handle))
 
     def is_stopped(self) -> bool:
-        """Nothing more may come; also true in an error."""
+        """Return whether nothing more may come; also true in an error."""
         return bool(library().llg_matcher_is_stopped(self._handle))

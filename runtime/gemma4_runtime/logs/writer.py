@@ -89,7 +89,7 @@ def _report(lines: int) -> bytes:
 
 
 def _write(descriptor: int, data: bytes) -> bool:
-    """All of ``data``; False when the descriptor does not take it."""
+    """Write all of ``data``; return False when the descriptor does not take it."""
     retries = 0
     while data:
         try:

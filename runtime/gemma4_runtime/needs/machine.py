@@ -45,7 +45,7 @@ class Machine(NamedTuple):
 
 
 def look() -> Machine:
-    """Facts of this machine and of the Python that runs this."""
+    """Look at this machine and of the Python that runs this."""
     python = sys.version_info[:2]
     return Machine(
         python=python,
@@ -68,8 +68,8 @@ def python_library(python: "tuple[int, int]") -> str:
 
 
 def _missing(names: "tuple[str, ...]") -> "tuple[str, ...]":
-    """Those that the dynamic loader does not find, in a process of its own with the library folder
-    of this Python in the path, as Triton gets it."""
+    """Return the libraries that the dynamic loader does not find, in a process of its own with the
+    library folder of this Python in the path, as Triton gets it."""
     path = [sysconfig.get_config_var("LIBDIR") or "", os.environ.get("LD_LIBRARY_PATH", "")]
     env = {**os.environ, "LD_LIBRARY_PATH": ":".join(filter(None, path))}
     output = subprocess.check_output([sys.executable, "-I", "-c", _LOAD, *names], env=env)

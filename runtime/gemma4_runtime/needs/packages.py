@@ -67,7 +67,7 @@ def install_line(machine: Machine, installer: str) -> str:
 
 
 def unknown_libraries(machine: Machine) -> "list[str]":
-    """Missing libraries of which no package is known here."""
+    """Return the missing libraries of which no package is known here."""
     return [x for x in machine.missing if x not in _APT and not x.startswith("libpython")]
 
 

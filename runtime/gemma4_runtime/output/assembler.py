@@ -112,7 +112,7 @@ class StreamAssembler:
         return self.done or bool(self._segments or self._calls)
 
     def take(self, *, check: bool = False, timings: dict[str, float] | None = None) -> Chunk:
-        """Everything that is ready, as the next chunk; the last one when :attr:`done`."""
+        """Take everything that is ready, as the next chunk; the last one when :attr:`done`."""
         chunk = Chunk(
             key=self._key,
             index=self.next_index,
@@ -206,7 +206,7 @@ class StreamAssembler:
 
 
 def _merged(segments: list[Segment]) -> list[Segment]:
-    """Neighbors of one channel as one segment."""
+    """Return neighbors of one channel as one segment."""
     merged: list[Segment] = []
     for segment in segments:
         if merged and merged[-1].channel == segment.channel:

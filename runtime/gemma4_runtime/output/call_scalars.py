@@ -60,7 +60,7 @@ def _unescaped(inside: str) -> str:
 
 
 def json_string(text: str) -> str:
-    """As JSON text."""
+    """Return it as JSON text."""
     return json.dumps(text, ensure_ascii=False)
 
 

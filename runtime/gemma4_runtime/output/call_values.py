@@ -48,7 +48,7 @@ class ArgumentReader:
         self.at = at
 
     def object(self, depth: int = 0) -> str:
-        """JSON text. Raises :class:`MalformedCallError`."""
+        """Read an object and return its JSON text. Raises :class:`MalformedCallError`."""
         if depth > _DEEPEST:
             raise MalformedCallError("nested too deep")
         self._take("{")
@@ -104,7 +104,8 @@ class ArgumentReader:
         return found
 
     def _key(self, *, plain: bool) -> str:
-        """``plain``: no comma stands before it, so only a quoted key or one word is a key."""
+        """Read a key. ``plain``: no comma stands before it, so only a quoted key or one word is a
+        key."""
         first = self._peek()
         if first in QUOTE + "\"'":
             return self._string()

@@ -40,7 +40,8 @@ class ChannelSplitter:
         """Tokens of thoughts so far, with the control tokens that open and close them."""
 
     def push(self, token: int) -> list[Event]:
-        """Events that ``token`` completes, in order. Ids beyond the vocabulary are no text."""
+        """Return the events that ``token`` completes, in order. Ids beyond the vocabulary are no
+        text."""
         self._number += 1
         thinking = self._reasoning
         events = self._outside(token) if self._call is None else self._in_call(token)
@@ -147,7 +148,7 @@ class ChannelSplitter:
         return [("call", name, arguments)]
 
     def _give_up(self) -> list[Event]:
-        """No tool call after all."""
+        """Give up: it is no tool call after all."""
         assert self._call is not None
         shown, self._call = self._call.shown(), None
         return [("bytes", "content", data, number) for data, number in shown if data]

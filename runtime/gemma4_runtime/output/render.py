@@ -33,8 +33,8 @@ class ChunkText(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def render(chunk: Chunk) -> ChunkText:
-    """Segments end on whole characters, so each channel decodes alone; a malformed byte run
-    gives one U+FFFD for each maximal invalid part."""
+    """Render a chunk. Segments end on whole characters, so each channel decodes alone; a malformed
+    byte run gives one U+FFFD for each maximal invalid part."""
     return ChunkText(
         text_output=_decode(chunk, "content"),
         reasoning_output=_decode(chunk, "reasoning"),
@@ -72,7 +72,7 @@ def _decode(chunk: Chunk, channel: Channel) -> str:
 
 
 def _calls(calls: list[ToolCall]) -> str:
-    """JSON array in OpenAI's form; "" for none."""
+    """Return a JSON array in OpenAI's form; "" for none."""
     if not calls:
         return ""
     return json.dumps(

@@ -9,7 +9,7 @@ _LONGEST_PREFIX = 3
 
 
 def _needed(lead: int) -> int:
-    """Length of the sequence that ``lead`` starts; 0 when it starts none (RFC 3629)."""
+    """Return the length of the sequence that ``lead`` starts; 0 when it starts none (RFC 3629)."""
     if 0xC2 <= lead <= 0xDF:
         return 2
     if 0xE0 <= lead <= 0xEF:
@@ -20,7 +20,8 @@ def _needed(lead: int) -> int:
 
 
 def _second_ok(lead: int, second: int) -> bool:
-    """Unicode 15, table 3-7: some leads narrow the range of the second byte."""
+    """Return whether a second byte may follow (Unicode 15, table 3-7): some leads narrow the range
+    of the second byte."""
     low, high = {
         0xE0: (0xA0, 0xBF),
         0xED: (0x80, 0x9F),

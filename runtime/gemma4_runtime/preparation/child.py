@@ -115,7 +115,7 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 def obituary(field: str, status: int) -> RequestError:
-    """Why a child that gave no answer ended. ``status`` is that of :func:`os.waitpid`."""
+    """Say why a child that gave no answer ended. ``status`` is that of :func:`os.waitpid`."""
     code = os.waitstatus_to_exitcode(status)
     if code == -signal.SIGXCPU:
         return invalid(

@@ -76,8 +76,8 @@ class PreparationClient:
         key: str = "",
         now: float,
     ) -> None:
-        """``done`` gets the data of an Answer, or an error. ``gone``: whether the client has left;
-        the work is stopped then. ``now``: :func:`time.monotonic`. Raises
+        """Ask for work. ``done`` gets the data of an Answer, or an error. ``gone``: whether the
+        client has left; the work is stopped then. ``now``: :func:`time.monotonic`. Raises
         :class:`~gemma4_runtime.errors.RequestError` UNAVAILABLE when there is no process."""
         with self._lock:
             self._connect()

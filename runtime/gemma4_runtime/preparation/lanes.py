@@ -43,8 +43,8 @@ _SHORT = _Bound(text_bytes=96 * _KIB, marks=8192, objects=256, words=256, guide_
 
 
 def lane_of(values: Mapping[str, Any], *, guide_known: bool, most_messages: int) -> Lane:
-    """By sizes alone, about 10 us for 16 KiB. ``guide_known``: the guide was compiled before.
-    ``most_messages``: what the chat template renders in a few milliseconds."""
+    """Choose a lane by sizes alone, about 10 us for 16 KiB. ``guide_known``: the guide was compiled
+    before. ``most_messages``: what the chat template renders in a few milliseconds."""
     guide = values.get("guided_decoding_guide", "")
     guided = values.get("guided_decoding_guide_type", "json") != "json"
     if _within(values, guide, _AT_ONCE) and (guide_known or not guided):
@@ -96,8 +96,8 @@ class Lanes:
         return True
 
     def start(self) -> list[int]:
-        """Those whose turn it is; they run until :meth:`remove`. A short one may use the place of a
-        long one that nobody wants, but not the other way round."""
+        """Start those whose turn it is; they run until :meth:`remove`. A short one may use the
+        place of a long one that nobody wants, but not the other way round."""
         started = []
         for lane, waiting in self._waiting.items():
             while waiting and (place := self._free(lane)) is not None:

@@ -62,8 +62,8 @@ class PreparationOwner:
         self._thread.join()
 
     def _keep_template(self) -> None:
-        """Every process of this server is to use the template that it started with, whatever
-        becomes of the engine folder's."""
+        """Keep the template for every process of this server to use, whatever becomes of the engine
+        folder's."""
         settings = load_settings(self._env)
         try:
             settings.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)

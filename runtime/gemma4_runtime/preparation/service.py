@@ -272,7 +272,7 @@ class Service:
         os.close(child.pipe)
 
     def _bury(self) -> None:
-        """Without waiting, since everybody would."""
+        """Reap children without waiting, since everybody would."""
         for child, job in list(self._dying.items()):
             status = child.reap()
             if status is None:

@@ -61,8 +61,8 @@ class Heartbeat:
 
 
 def read_beat(run_dir: Path, pid: int) -> float | None:
-    """When process ``pid`` gave its last sign of life, as :func:`time.monotonic` (the clock is the
-    machine's); None for one that has none."""
+    """Return when process ``pid`` gave its last sign of life, as :func:`time.monotonic` (the clock
+    is the machine's); None for one that has none."""
     try:
         data = (run_dir / BEATS_NAME / str(pid)).read_bytes()
     except OSError:

@@ -18,8 +18,8 @@ class GpuError(ValueError):
 
 
 def parse_gpu_sets(text: str, *, per_set: int) -> tuple[str, ...]:
-    """Values of CUDA_VISIBLE_DEVICES, one for each copy. ``per_set`` is tensor_parallel_size.
-    Raises :class:`GpuError`."""
+    """Parse the values of CUDA_VISIBLE_DEVICES, one for each copy. ``per_set`` is
+    tensor_parallel_size. Raises :class:`GpuError`."""
     sets = tuple(
         tuple(name.strip() for name in part.split(",")) for part in text.strip().split(";")
     )
@@ -45,7 +45,7 @@ def parse_gpu_sets(text: str, *, per_set: int) -> tuple[str, ...]:
 
 
 def visible_gpus(env: Mapping[str, str] | None = None) -> int | None:
-    """How many GPUs CUDA would show, None where that cannot be told (no driver library)."""
+    """Return how many GPUs CUDA would show, None where that cannot be told (no driver library)."""
     env = os.environ if env is None else env
     shown = env.get("CUDA_VISIBLE_DEVICES")
     if shown is not None:

@@ -31,8 +31,8 @@ class Driver:
     devices: tuple[Device, ...]
 
     def visible(self, env: Mapping[str, str]) -> tuple[Device, ...]:
-        """Those that ``CUDA_VISIBLE_DEVICES`` of ``env`` lets CUDA see, in its order; as in CUDA, a
-        name that is no device hides those after it."""
+        """Return the devices that ``CUDA_VISIBLE_DEVICES`` of ``env`` lets CUDA see, in its order;
+        as in CUDA, a name that is no device hides those after it."""
         shown = env.get("CUDA_VISIBLE_DEVICES")
         if shown is None:
             return self.devices

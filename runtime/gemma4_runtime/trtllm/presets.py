@@ -49,7 +49,7 @@ def compose(
     assistant: Path | None = None,
     guided: bool = True,
 ) -> dict[str, Any]:
-    """Arguments of ``LLM(...)``, checked; ``model`` is relative to the engine folder.
+    """Return the arguments of ``LLM(...)``, checked; ``model`` is relative to the engine folder.
 
     ``slots`` requests of up to ``max_total_tokens`` (prompt and output) run at once.
     ``free_gpu_memory_fraction`` overrides the preset's. ``assistant`` is the folder of the MTP

@@ -61,8 +61,8 @@ def _alternatives(text: str) -> list[str]:
 
 
 def matches(kind: ApiType, value: Any) -> bool:
-    """Whether ``value`` is of the type. No coercion: "1" is no int, True neither. An instance of
-    a class named like ``config`` is one."""
+    """Return whether ``value`` is of the type. No coercion: "1" is no int, True neither. An
+    instance of a class named like ``config`` is one."""
     if isinstance(value, str):
         return value in kind.literals or not kind.plain.isdisjoint(("str", "object"))
     if value is None:
@@ -85,7 +85,8 @@ def matches(kind: ApiType, value: Any) -> bool:
 
 
 def describe(kind: ApiType) -> str:
-    """For a person: ``true or false``, ``one of 'auto', 'slow'``, ``a list of int``."""
+    """Describe the type for a person: ``true or false``, ``one of 'auto', 'slow'``, ``a list of
+    int``."""
     words = []
     if kind.literals:
         words.append(

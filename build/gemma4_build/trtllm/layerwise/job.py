@@ -39,7 +39,7 @@ class Job:
         return self.folder / SCRATCH
 
     def digest(self, *versions: str) -> str:
-        """SHA-256 of what decides the result; ``versions`` are those of the software."""
+        """Return the SHA-256 of what decides the result; ``versions`` are those of the software."""
         device = self.device.partition(":")[0]
         parts = [self.recipe, self.samples, self.pack_tokens, device, *versions]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

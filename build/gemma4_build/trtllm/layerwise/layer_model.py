@@ -33,7 +33,7 @@ _TORCH = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
 
 
 def read_bf16(tensor: StoredTensor, first: int = 0, count: int | None = None) -> torch.Tensor:
-    """``count`` elements from element ``first`` on, flat, rounded to bf16."""
+    """Return ``count`` elements from element ``first`` on, flat, rounded to bf16."""
     return torch.from_numpy(tensor.read(first, count)).view(_TORCH[tensor.dtype]).bfloat16()
 
 

@@ -31,7 +31,7 @@ def pack(texts: Iterable[list[int]], limit: int) -> list[list[list[int]]]:
 
 
 def positions(lengths: Sequence[int]) -> torch.Tensor:
-    """[1, tokens] int64: every text begins at 0."""
+    """Return [1, tokens] int64: every text begins at 0."""
     import torch
 
     return torch.cat([torch.arange(length) for length in lengths])[None]

@@ -40,7 +40,8 @@ def embed(checkpoint: Checkpoint, sequences: list[list[int]]) -> States:
 
 
 def save_states(states: States, path: Path, *, layer: int, digest: str) -> None:
-    """``layer`` is the next one. An older file is replaced at once. Raises :class:`OSError`."""
+    """Save the states. ``layer`` is the next one. An older file is replaced at once. Raises
+    :class:`OSError`."""
     fresh = path.with_suffix(".part")
     tensors = {str(number): state.contiguous() for number, state in enumerate(states)}
     save_file(tensors, fresh, metadata={"layer": str(layer), "digest": digest})

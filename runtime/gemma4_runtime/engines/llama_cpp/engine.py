@@ -143,7 +143,7 @@ class LlamaCppEngine:
         most: int,
         banned: tuple[int, ...],
     ) -> str:
-        """Until ``answer`` has ``most`` tokens, in as many calls as the penalties need."""
+        """Generate until ``answer`` has ``most`` tokens, in as many calls as the penalties need."""
         grammar, unguided = self._guide(job.request.sampling)
         while not job.cancelled:
             body = payload(
@@ -243,7 +243,8 @@ class _EventReader:
 
 
 def _refusal(request: GenerationRequest, message: str) -> RequestError:
-    """llama.cpp refuses a request before it starts only for its grammar or its length."""
+    """Return the error of a request that llama.cpp refused: before it starts it does so only for
+    its grammar or its length."""
     if request.sampling.guided is not None:
         return invalid("guided_decoding_guide", f"the runtime cannot use it: {message}")
     return RequestError(Status.INTERNAL, f"llama.cpp refused the request: {message}")

@@ -39,7 +39,7 @@ class LlamaGuides:
             self._teach(self._static)
 
     def _teach(self, static: Static) -> None:
-        """And prove that it was of use."""
+        """Give llama.cpp the tokenizer, and prove that it was of use."""
         literal = tuple(sorted(self._table.byte_ids))
         self._generate(_FIRST, 1, literal)
         static.replace(self._tokenizer)
@@ -52,8 +52,9 @@ class LlamaGuides:
         self.banned = ()
 
     def check(self, grammar: str) -> None:
-        """INVALID_ARGUMENT for a grammar that llama.cpp could not use: it would only log that, and
-        generate without it. Preparation has tried it already; this costs what compiling does."""
+        """Raise INVALID_ARGUMENT for a grammar that llama.cpp could not use: it would only log
+        that, and generate without it. Preparation has tried it already; this costs what compiling
+        does."""
         if self._static is not None and self._static.state() != self._state:
             with _LOCK:  # another engine in this process ran a guide
                 self._teach(self._static)

@@ -207,7 +207,7 @@ class Session:
 
 
 def _log_probs(part: Any, ids: list[int], sampling: SamplingParams) -> list[float] | None:
-    """One natural log per id. TensorRT-LLM gives {id: Logprob} or plain numbers."""
+    """Return one natural log per id. TensorRT-LLM gives {id: Logprob} or plain numbers."""
     if not sampling.log_probs:
         return None
     entries = list(part.logprobs_diff or ())
@@ -223,8 +223,8 @@ def _log_probs(part: Any, ids: list[int], sampling: SamplingParams) -> list[floa
 
 
 def _meaning(error: Exception, sampling: SamplingParams, *, started: bool) -> Exception:
-    """TensorRT-LLM raises ValueError and TypeError for arguments and RequestError for one
-    request; everything else means that the engine is gone."""
+    """Return what an exception means. TensorRT-LLM raises ValueError and TypeError for arguments
+    and RequestError for one request; everything else means that the engine is gone."""
     own = isinstance(error, ValueError | TypeError) or any(
         base.__name__ == "RequestError" for base in type(error).__mro__
     )

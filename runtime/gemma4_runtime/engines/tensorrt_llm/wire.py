@@ -119,7 +119,7 @@ _events: msgspec.msgpack.Decoder[list[Event]] = msgspec.msgpack.Decoder(list[Eve
 
 
 def frame(message: Command | list[Event]) -> bytes:
-    """Length and body."""
+    """Return length and body of a frame."""
     body = _encoder.encode(message)
     return LENGTH.pack(len(body)) + body
 

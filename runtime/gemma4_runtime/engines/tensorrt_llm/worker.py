@@ -126,7 +126,7 @@ def _shut_down_within(llm: Any, seconds: float) -> None:
 
 
 async def _obey(reader: asyncio.StreamReader, session: Session) -> None:
-    """Until Close or the end of the connection."""
+    """Obey commands until Close or the end of the connection."""
     while True:
         try:
             head = await reader.readexactly(LENGTH.size)

@@ -23,7 +23,8 @@ _STRUCTURE = "structure"
 
 
 def exclusive(schemas: list[Any], resolve: Resolve) -> bool:
-    """Whether no value meets two of ``schemas``. ``resolve`` follows the reference of a schema."""
+    """Return whether no value meets two of ``schemas``. ``resolve`` follows the reference of a
+    schema."""
     if len(schemas) > _MOST:
         return False
     parts = [resolve(schema) for schema in schemas]
@@ -45,7 +46,7 @@ def _apart(a: Any, b: Any, resolve: Resolve, depth: int) -> bool:
 
 
 def _told_apart(a: dict[str, Any], b: dict[str, Any], resolve: Resolve, depth: int) -> bool:
-    """By a property that both require."""
+    """Return whether two schemas are told apart by a property that both require."""
     first, second = a.get("properties", {}), b.get("properties", {})
     both = set(a.get("required", ())) & set(b.get("required", ())) & set(first) & set(second)
     return any(
