@@ -92,8 +92,8 @@ class FastTensorCores(TensorCores):
 
 
 def exactly_fp8(values: Array, scale: float):  # noqa: ANN201 - torch is imported where it is used
-    """Return ``values`` [rows, width] as E4M3 on the GPU, None if they are not E4M3 times
-    ``scale``. Raises :class:`ValueError` for a width that the tensor cores do not take."""
+    """``values`` [rows, width] as E4M3 on the GPU, None if they are not E4M3 times ``scale``. Raises
+    :class:`ValueError` for a width that the tensor cores do not take."""
     import torch
 
     if values.shape[1] % LANES:
@@ -101,14 +101,13 @@ def exactly_fp8(values: Array, scale: float):  # noqa: ANN201 - torch is importe
     wide = torch.from_numpy(np.ascontiguousarray(values)).to(DEVICE) / scale
     small = wide.to(torch.float8_e4m3fn)
     back = small.float()
-    # Neighbors of E4M3 are a sixteenth apart, or more.
+    # Neighbours of E4M3 are a sixteenth apart, or more.
     return small if bool(((back - wide).abs() <= 1e-4 * back.abs() + 1e-6).all()) else None
 
 
 def product_error(inner: int, *, fast: bool) -> float:
-    """Return the relative RMS difference of [256, inner] x [512, inner] on the tensor cores from
-    the float64 product, both of normally distributed numbers rounded to E4M3 with their largest at
-    448."""
+    """Relative RMS difference of [256, inner] x [512, inner] on the tensor cores from the float64
+    product, both of normally distributed numbers rounded to E4M3 with their largest at 448."""
     import torch
 
     generator = torch.Generator(DEVICE).manual_seed(inner)
@@ -126,8 +125,7 @@ def product_error(inner: int, *, fast: bool) -> float:
 
 
 def divergence(p: Array, q: Array) -> tuple[float, float, float]:
-    """Return the mean KL(p, q) in nats, its largest value, and how often both have the same best
-    token."""
+    """Mean KL(p, q) in nats, its largest value, and how often both have the same best token."""
     each = np.sum(np.exp(p) * (p - q), axis=1)
     same = p.argmax(axis=1) == q.argmax(axis=1)
     return float(each.mean()), float(each.max()), float(same.mean())

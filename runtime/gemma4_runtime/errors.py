@@ -40,7 +40,6 @@ _WIRE = re.compile(r"(?:^|[\s,])(" + "|".join(s.value for s in Status) + r"): (.
 
 
 _MAX_WIRE = 4000
-"""Characters of a message on the wire; a longer one keeps its start and its end."""
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 _TRITON_CODES = {
@@ -67,8 +66,8 @@ class RequestError(Exception):
         return _TRITON_CODES.get(self.status, self.status.value)
 
     def to_wire(self) -> str:
-        """Return ``STATUS: message``, the text that goes into a Triton error: encodable, without
-        the control characters by which a part would be lost or a terminal be told things, and never
+        """``STATUS: message``, the text that goes into a Triton error: encodable, without the
+        control characters by which a part would be lost or a terminal be told things, and never
         long, however much of the input the message repeats."""
         text = f"{self.status.value}: {self.message}"
         if len(text) > _MAX_WIRE:
@@ -77,24 +76,22 @@ class RequestError(Exception):
 
 
 def invalid(field: str, message: str) -> RequestError:
-    """Make an INVALID_ARGUMENT error for input ``field``; the message starts with the field's
-    name."""
+    """INVALID_ARGUMENT for input ``field``; the message starts with the field's name."""
     return RequestError(Status.INVALID_ARGUMENT, f"{field}: {message}", field=field)
 
 
 def unavailable(message: str) -> RequestError:
-    """Make an UNAVAILABLE error: overload or draining; the caller may retry later."""
+    """UNAVAILABLE: overload or draining; the caller may retry later."""
     return RequestError(Status.UNAVAILABLE, message)
 
 
 def overloaded(busy: str, *, slots: int, max_queued: int) -> RequestError:
-    """Make an UNAVAILABLE error: all slots run and the queue is full. ``busy`` says how many do
-    what."""
+    """UNAVAILABLE: all slots run and the queue is full. ``busy`` says how many do what."""
     return unavailable(f"{busy}, {OVERLOADED} ({slots} slots, {max_queued} queued); retry later")
 
 
 def internal(message: str) -> RequestError:
-    """Make an INTERNAL error: the engine or this software failed."""
+    """INTERNAL: the engine or this software failed."""
     return RequestError(Status.INTERNAL, message)
 
 

@@ -22,7 +22,7 @@ CALL = (
 
 @pytest.fixture
 def terminal(tmp_path):
-    """Starts the command in a terminal of 80 columns, without colors."""
+    """Starts the command in a terminal of 80 columns, without colours."""
     children = []
 
     def start(url, *args):
@@ -78,7 +78,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(terminal) -> None:
     with server_of("grpc", hang, Script(whole())) as (url, seen):
         child = terminal(url)
         child.expect("> ")
-        child.sendline("go on forever")
+        child.sendline("go on for ever")
         child.expect("partial")
         child.sendcontrol("c")
         child.expect(r"\(stopped\)")

@@ -13,7 +13,6 @@ from gemma4_runtime.logs.writer import writer_of
 __all__ = ["log_event"]
 
 _STDERR = 2
-"""The descriptor of standard error."""
 _LONGEST = 2000
 """Characters of one field: a client chooses its request id, and an error may quote its input."""
 

@@ -57,13 +57,13 @@ class ApiClass:
     sources: tuple[dict[str, str], ...]
 
     def defaults(self) -> dict[str, Any]:
-        """Return every argument that has a default."""
+        """Every argument that has a default."""
         return {a.name: a.default for a in self.arguments.values() if not a.required}
 
 
 @cache
 def load_api() -> dict[str, ApiClass]:
-    """Return all records by class name."""
+    """All records by class name."""
     records = (json.loads(path.read_text("utf-8")) for path in sorted(_FOLDER.glob("*.json")))
     return {record["class"]: _api_class(record) for record in records}
 

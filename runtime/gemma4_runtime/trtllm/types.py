@@ -1,7 +1,7 @@
 """The little type language of the recorded API.
 
 ``int | none``, ``'auto' | 'slow'``, ``list[int]``, ``KvCacheConfig | none``: alternatives between
-bars; a quoted word is an allowed value, a capitalized one a recorded class.
+bars; a quoted word is an allowed value, a capitalised one a recorded class.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ApiType:
 
 
 def parse_type(text: str) -> ApiType:
-    """Parse a type. Raises :class:`ValueError` for what is not of the language."""
+    """Raises :class:`ValueError` for what is not of the language."""
     literals: list[str] = []
     plain: set[str] = set()
     items: list[ApiType] = []
@@ -61,8 +61,8 @@ def _alternatives(text: str) -> list[str]:
 
 
 def matches(kind: ApiType, value: Any) -> bool:
-    """Return whether ``value`` is of the type. No coercion: "1" is no int, True neither. An
-    instance of a class named like ``config`` is one."""
+    """Whether ``value`` is of the type. No coercion: "1" is no int, True neither. An instance of
+    a class named like ``config`` is one."""
     if isinstance(value, str):
         return value in kind.literals or not kind.plain.isdisjoint(("str", "object"))
     if value is None:
@@ -85,8 +85,7 @@ def matches(kind: ApiType, value: Any) -> bool:
 
 
 def describe(kind: ApiType) -> str:
-    """Describe the type for a person: ``true or false``, ``one of 'auto', 'slow'``, ``a list of
-    int``."""
+    """For a person: ``true or false``, ``one of 'auto', 'slow'``, ``a list of int``."""
     words = []
     if kind.literals:
         words.append(

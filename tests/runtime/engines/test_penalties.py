@@ -1,7 +1,7 @@
 """Penalties against their formula, applied to the logits of a float32 reference of the checkpoint.
 
 The engine generates; one forward pass of the reference over prompt and answer gives the logits of
-every step; penalized by the formula, the token that the engine chose must be the best.
+every step; penalised by the formula, the token that the engine chose must be the best.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def engine(request, engines):
     return engines[request.param]
 
 
-def penalized(logits, prompt, answer, *, repetition=1.0, presence=0.0, frequency=0.0):
+def penalised(logits, prompt, answer, *, repetition=1.0, presence=0.0, frequency=0.0):
     """transformers' ``RepetitionPenaltyLogitsProcessor`` over prompt and answer, then OpenAI's
     two over the answer alone; the order is vLLM's."""
     logits = logits.astype(np.float64)
@@ -73,7 +73,7 @@ def check(checkpoint, prompt, ids, banned_until=0, **penalties) -> None:
             opened, [[*prompt, *ids[:-1]]], last=[len(ids)], reporter=SilentReporter()
         )
     for step, (row, chosen) in enumerate(zip(rows, ids, strict=True)):
-        logits = penalized(row, prompt, ids[:step], **penalties)
+        logits = penalised(row, prompt, ids[:step], **penalties)
         if step < banned_until:
             logits[list(EOS)] = -np.inf
         assert logits[chosen] >= logits.max() - SLACK, (

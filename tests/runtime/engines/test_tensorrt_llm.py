@@ -29,7 +29,7 @@ def worker_pids(engine):
 
 @pytest.fixture
 def load(checkpoint, table, tmp_path):
-    """Engines that are closed afterward."""
+    """Engines that are closed afterwards."""
     made = []
 
     def start(**options):
