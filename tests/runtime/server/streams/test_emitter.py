@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Never
 
 import pytest
 from gemma4_runtime.errors import RequestError, Status
@@ -10,7 +11,6 @@ from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.server.board import Field
 from gemma4_runtime.server.streams import emitter as emitter_module
 from runtime.server.streams.recorder import WAIT_S, Recorder, request
-from typing import Never
 
 
 def test_a_stream_is_whole_and_ordered(stack) -> None:
