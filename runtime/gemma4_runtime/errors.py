@@ -91,7 +91,7 @@ def overloaded(busy: str, *, slots: int, max_queued: int) -> RequestError:
 
 
 def internal(message: str) -> RequestError:
-    """INTERNAL: the engine or this software failed."""
+    """Make an INTERNAL error: the engine or this software failed."""
     return RequestError(Status.INTERNAL, message)
 
 

@@ -103,7 +103,7 @@ def _write(descriptor: int, data: bytes) -> bool:
 
 @cache
 def writer_of(descriptor: int) -> LogWriter:
-    """The writer of a descriptor of this process: 1 or 2."""
+    """Return the writer of a descriptor of this process: 1 or 2."""
     writer = LogWriter(descriptor)
     atexit.register(writer.flush, _EXIT_S)
     return writer
