@@ -26,7 +26,7 @@ _WANTED_FILES = 65_536
 
 
 def openable() -> int:
-    """As many as this process may have files, after asking for more. Raises
+    """Return as many as this process may have files, after asking for more. Raises
     :class:`~gemma4_gateway.settings.SettingsError` when that is next to none."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _WANTED_FILES if hard == resource.RLIM_INFINITY else min(hard, _WANTED_FILES)
@@ -136,7 +136,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._arm(_REST_S, "body_after_answer")
 
     def send_400_response(self, msg: str) -> None:
-        """Whatever the parser did not take; in the form of every other error."""
+        """Refuse whatever the parser did not take; in the form of every other error."""
         error = self._refusal
         self.shared.metrics.connections_cut.labels(error.code).inc()
         body = error.json()
@@ -152,7 +152,7 @@ class BoundedHttp(HttpToolsProtocol):
         raise ValueError("the head is too large")  # ends the parser
 
     def _wait(self) -> None:
-        """For the next request."""
+        """Wait for the next request."""
         self._disarm()
         self.shared.idle[self] = None
 
@@ -174,7 +174,7 @@ class BoundedHttp(HttpToolsProtocol):
 
 
 def protocol_of(shared: Connections) -> type[BoundedHttp]:
-    """The class that uvicorn makes a protocol of for each connection."""
+    """Return the class that uvicorn makes a protocol of for each connection."""
     return type("GatewayHttp", (BoundedHttp,), {"shared": shared})
 
 

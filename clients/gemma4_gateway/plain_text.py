@@ -17,15 +17,15 @@ _TRACE = re.compile(r"\s*(?:\n\s*At:\s*\n|Traceback \(most recent call last\)).*
 
 
 def escaped(text: str) -> str:
-    """Unsafe characters as JSON would write them."""
+    """Write unsafe characters as JSON would write them."""
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def clean(text: str) -> str:
-    """For a message: escaped, and cut off where it is too long."""
+    """Clean a text for a message: escaped, and cut off where it is too long."""
     return escaped(text if len(text) <= _MOST else text[:_MOST] + " ...")
 
 
 def without_paths(text: str) -> str:
-    """For a failure of a server: no traceback, and no paths of its machine."""
+    """Clean a text for a failure of a server: no traceback, and no paths of its machine."""
     return clean(_PATH.sub("...", _TRACE.sub("", text)))

@@ -52,7 +52,7 @@ class Pool(Generic[C]):
         return sum(connection.streams for connection in self._connections)
 
     def start(self, message: Any, **options: Any) -> Any:
-        """A stream on the least used connection; a new one when all have their share."""
+        """Start a stream on the least used connection; a new one when all have their share."""
         with self._lock:
             connection = min(self._connections, key=lambda c: c.streams)
             full = connection.streams >= STREAMS_PER_CONNECTION

@@ -36,7 +36,7 @@ _CONNECT_S = 10.0
 
 
 def need_httpx() -> Any:
-    """The module. Raises :class:`ImportError` that says how to get it."""
+    """Return the module. Raises :class:`ImportError` that says how to get it."""
     try:
         import httpx
     except ImportError as error:

@@ -31,7 +31,8 @@ class OffLoop:
         sys.setswitchinterval(_SWITCH_S)
 
     async def run(self, size: int, work: Callable[[], T]) -> T:
-        """What ``work`` returns or raises; ``size`` is that of the body, in bytes."""
+        """Run ``work`` and return what it returns or raises; ``size`` is that of the body, in
+        bytes."""
         if size <= INLINE_BYTES:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)

@@ -16,8 +16,8 @@ _HEAD_CHARS = 2048
 
 
 def plan_completion(body: CompletionRequest) -> Plan:
-    """Choices are numbered as OpenAI does: all of the first prompt, then of the second. Raises
-    :class:`~gemma4_gateway.errors.ApiError` 400."""
+    """Plan a completion. Choices are numbered as OpenAI does: all of the first prompt, then of the
+    second. Raises :class:`~gemma4_gateway.errors.ApiError` 400."""
     prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
     options = sampling_options(body, max_tokens=body.max_tokens)
     guide = format_guide(body.response_format, body.structured_outputs, source="response_format")

@@ -25,20 +25,20 @@ __all__ = ["BlockingGrpc", "BlockingHttp", "BlockingOpenAI", "BlockingTarget", "
 
 class BlockingTarget(Protocol):
     def ask(self, ask: Ask, seen: Seen) -> Reply:
-        """Do as :meth:`gemma4_load.targets.Target.ask`."""
+        """As :meth:`gemma4_load.targets.Target.ask`."""
 
     def close(self) -> None: ...
 
 
 def measure_words(target: BlockingTarget) -> Words:
-    """Measure words by two requests of one token each. Raises :class:`TargetError`."""
+    """By two requests of one token each. Raises :class:`TargetError`."""
     asks = [Ask("probe", [message], {"max_tokens": 1}) for message in Words.probes()]
     return Words.measured([target.ask(ask, lambda _: True).prompt_tokens for ask in asks])
 
 
 @contextmanager
 def httpx_errors() -> Iterator[None]:
-    """Turn httpx's errors into :class:`TargetError`."""
+    """httpx's errors as :class:`TargetError`."""
     try:
         yield
     except httpx.TimeoutException:
@@ -105,8 +105,7 @@ class BlockingHttp:
 
 
 def _events(response: httpx.Response) -> Iterator[bytes]:
-    """Give the data of events. ``iter_lines`` would end a line at U+2028, which an answer may
-    hold."""
+    """Data of events. ``iter_lines`` would end a line at U+2028, which an answer may hold."""
     events = EventReader()
     for data in response.iter_bytes():
         for event in events.feed(data.replace(b"\r\n", b"\n")):

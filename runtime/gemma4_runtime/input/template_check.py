@@ -86,7 +86,8 @@ def check_template(path: Path, *, cpu_s: int = CPU_S, named: Path | None = None)
 def sample_renderings(
     path: Path, *, cpu_s: int = CPU_S, named: Path | None = None
 ) -> dict[str, str]:
-    """Name of a sample chat -> its prompt, or ``(refused: why)``; as :func:`check_template`."""
+    """Return name of a sample chat -> its prompt, or ``(refused: why)``; as
+    :func:`check_template`."""
     named = named or path
     try:
         read_file(path, most=MAX_TEMPLATE).decode("utf-8")
@@ -146,7 +147,7 @@ def _main(path: Path, cpu_s: int) -> int:
 
 
 def _render(template: ChatTemplate, name: str) -> str:
-    """A template may refuse system messages, and may know no tools."""
+    """Render samples. A template may refuse system messages, and may know no tools."""
     messages, tools, thinking = _SAMPLES[name]
     try:
         return template.compose(messages, tools, thinking=thinking)[:_MOST_SAMPLE]

@@ -45,7 +45,8 @@ class DirectCalls:
         request_id: str,
         parameters: Mapping[str, Any],
     ) -> None:
-        """Raises :class:`~gemma4_runtime.errors.RequestError` for what can be refused at once."""
+        """Open a request. Raises :class:`~gemma4_runtime.errors.RequestError` for what can be
+        refused at once."""
         place = feed_place(parameters)
         refuse_key(parameters)
         self._admission.admit(
@@ -66,5 +67,5 @@ class DirectCalls:
             attempt(partial(transport.fail, told(error, STEP)), STEP)
 
     def close(self) -> None:
-        """What is still prepared gets UNAVAILABLE."""
+        """Close: what is still prepared gets UNAVAILABLE."""
         self._client.close()

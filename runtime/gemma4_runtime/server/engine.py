@@ -82,7 +82,7 @@ class EngineStep:
         self._emitters.poll(asked.feed, poll, asked.number)
 
     def close(self) -> None:
-        """Orderly end; open streams are failed as UNAVAILABLE."""
+        """Close in order; open streams are failed as UNAVAILABLE."""
         self._control.close()
         self._release()
         self._checks.close()

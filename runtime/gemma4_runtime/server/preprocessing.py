@@ -66,7 +66,7 @@ class Preprocessing:
             attempt(partial(way.fail, told(error, STEP)), STEP)
 
     def _answer(self, way: Way, result: Result) -> None:
-        """In the client's thread."""
+        """Answer, in the client's thread."""
         try:
             if isinstance(result, RequestError):
                 raise result
