@@ -19,6 +19,7 @@ __all__ = ["Cache", "Replay", "cache_key", "cacheable"]
 
 _log = logging.getLogger("gemma4_client")
 _FORMAT = 1
+"""Version of what is in the folder; it is part of each key, so older answers are not found."""
 _BESIDE_THE_POINT = ("stream", "timeout_ms")
 
 

@@ -16,13 +16,17 @@ from gemma4_gateway.settings import SettingsError
 __all__ = ["HEAD_S", "BoundedHttp", "Connections", "openable", "protocol_of"]
 
 HEAD_S = 10.0
+"""Seconds that the head of a request has to arrive."""
 _REST_S = 5.0
 """For the rest of a body that nobody reads any more, so that the client can read the answer."""
 _MOST_HEAD_BYTES = 64 * 1024
+"""Bytes of the head of a request, at most."""
 _MOST_HEADERS = 200
+"""Headers of a request, at most."""
 _RESERVED_FILES = 64
 """For back ends, the log and what the interpreter opens."""
 _WANTED_FILES = 65_536
+"""Open files to ask for, one for each connection."""
 
 
 def openable() -> int:

@@ -7,6 +7,7 @@ import re
 __all__ = ["clean", "escaped", "without_paths"]
 
 _MOST = 2000
+"""Characters of a text in a message."""
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )

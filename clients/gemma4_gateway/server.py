@@ -23,6 +23,7 @@ from gemma4_gateway.settings import SettingsError
 __all__ = ["GatewayServer", "claim_socket", "config_of", "run"]
 
 _AT_ONCE = 130
+"""Exit status after a second signal, as of SIGINT in a shell (128 + 2)."""
 
 
 def claim_socket(host: str, port: int) -> socket.socket:

@@ -37,7 +37,9 @@ most, one each 4 ms, wait for a client that lags."""
 _LINGER_S = 1.0
 """How long an unused feed is polled."""
 _CLOSE_S = 1.0
+"""Seconds that the calls of a feed have to end."""
 _SETTLE_S = 0.03
+"""Seconds in which what a call asked gRPC for comes back; nothing tells when it has."""
 
 
 class Feed:

@@ -13,6 +13,7 @@ __all__ = ["STREAMS_PER_CONNECTION", "Pool"]
 STREAMS_PER_CONNECTION = 50
 """Triton's gRPC server takes 100 streams on one connection; the rest would wait unseen."""
 _MOST_CONNECTIONS = 64
+"""Connections to one server, at most."""
 
 C = TypeVar("C", bound=Any)
 """grpc.Channel or grpc.aio.Channel."""

@@ -21,6 +21,7 @@ __all__ = ["Backend", "Lease"]
 
 
 _PROBE_EVERY_S = 2.0
+"""Seconds between two requests that go through engine and preprocessing."""
 _ONE_AT_A_TIME = "preprocessing_"
 """Name of processes that work at one request at a time, the rest waits before them in Triton."""
 _TOGETHER_S = 0.5

@@ -15,7 +15,9 @@ T = TypeVar("T")
 INLINE_BYTES = 16 * 1024
 """Smaller bodies take less time than the way to a thread and back."""
 _THREADS = 2
+"""Threads that parse and check large bodies."""
 _SWITCH_S = 0.001
+"""Seconds after which a thread gives way to the event loop; Python has 5 ms."""
 
 
 class OffLoop:

@@ -12,8 +12,11 @@ from gemma4_gateway.errors import ApiError, overloaded
 __all__ = ["Uploads"]
 
 _DEADLINE_S = 30.0
+"""Seconds that a body has to arrive."""
 _MOST_UPLOADS = 256
+"""Bodies under way, at most; the oldest one makes way."""
 _MOST_BYTES = 512 * 1024 * 1024
+"""Bytes of all bodies that are under way or whose requests run."""
 
 
 @dataclass(eq=False, slots=True)

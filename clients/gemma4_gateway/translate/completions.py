@@ -13,6 +13,7 @@ from gemma4_gateway.translate.request_plan import EngineCall, Plan
 __all__ = ["plan_completion"]
 
 _HEAD_CHARS = 2048
+"""Characters of a prompt that choose its back end."""
 
 
 def plan_completion(body: CompletionRequest) -> Plan:

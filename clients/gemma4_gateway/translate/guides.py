@@ -15,6 +15,7 @@ from gemma4_gateway.schemas.tools import JsonObjectFormat, JsonSchemaFormat, Res
 __all__ = ["Guide", "format_guide", "named_tool_schema", "pick_guide", "required_tools_schema"]
 
 _MOST_CALLS = 16
+"""Forced calls in one answer, at most."""
 _DOCUMENT = ("$schema", "$id")
 """Of a whole document, which the parameters of a tool are no more."""
 

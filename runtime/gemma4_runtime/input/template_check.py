@@ -26,7 +26,9 @@ CPU_S = 10
 MAX_TEMPLATE = 4 << 20
 """Bytes of a template; the published one has 17 kB."""
 MEMORY_BYTES = 1 << 30
+"""Bytes that rendering may take beyond what the process has at its start."""
 _LONGEST_S = 60.0
+"""Seconds that it may take on a busy machine; the limit is on CPU time."""
 _MOST_SAMPLE = 64 << 10
 """Characters of a rendered sample that are shown."""
 

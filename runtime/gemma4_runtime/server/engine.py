@@ -34,6 +34,7 @@ from gemma4_runtime.settings import Settings
 __all__ = ["EngineStep"]
 
 _WARM_UP_S = 300.0
+"""Seconds that an engine has to answer its first request."""
 
 
 class EngineStep:

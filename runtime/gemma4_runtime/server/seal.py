@@ -20,7 +20,9 @@ from gemma4_runtime.errors import invalid
 __all__ = ["KEY_BYTES", "Kind", "Sealer"]
 
 KEY_BYTES = 32
+"""Random bytes of the key."""
 _TAG_BYTES = 16
+"""Bytes of the hash before each message."""
 
 
 class Kind(Enum):

@@ -35,10 +35,14 @@ _GONE_S = 1.0
 _GONE_DRAINING_S = 0.15
 """The same in a drain: Triton refuses the next poll then, so nothing is worth waiting for."""
 _CHECK_S = 0.4
+"""Seconds between two questions whether the client of a feed has left."""
 _MOST_POLLS = 16
+"""Polls of a feed that may wait."""
 _MOST_FEEDS = 1000
+"""Clients that may poll feeds at a time."""
 
 _MOST_RESPONSES = 64
+"""Responses that one poll may ask for."""
 
 _PLACE = re.compile(r"([0-9a-f]{32,64})/([0-9]{1,15})")
 
