@@ -111,7 +111,7 @@ def _works(setup: Setup) -> bool:
 
 def _search(setup: Setup) -> str:
     """Return the smallest change of ``setup`` that is not refused, in words."""
-    for other, words in _neighbours(setup):
+    for other, words in _neighbors(setup):
         if _works(other):
             return f"use {words}"
     return "use an H100, H200, B200 or newer"
@@ -121,7 +121,7 @@ _ALTERNATIVES: tuple[Precision, ...] = ("nvfp4", "fp8", "bf16")
 """In order of memory saved; int4 is never proposed."""
 
 
-def _neighbours(setup: Setup) -> Iterator[tuple[Setup, str]]:
+def _neighbors(setup: Setup) -> Iterator[tuple[Setup, str]]:
     """Give other splits of at most as many GPUs, then other precisions, then both; each built anew
     from the published checkpoint."""
     asked = replace(setup, expert_width=EXPERT_WIDTH, dense_width=DENSE_WIDTH)
