@@ -24,7 +24,7 @@ def chat_body(
     created: int,
     usage: UsageCount,
 ) -> dict[str, Any]:
-    """Return the body; ``answers`` are whole, one for each choice."""
+    """``answers`` are whole, one for each choice."""
     choices = [
         chat_choice(plan, i, answer, log_probs[i] if log_probs is not None else None)
         for i, answer in enumerate(answers)
@@ -67,8 +67,7 @@ def _content(plan: Plan, answer: Delta) -> tuple[str, list[dict[str, Any]]]:
 
 
 def finish_reason(engine: str, *, called: bool) -> str:
-    """Say why the answer ended. A guided call ends with the engine's "stop"; calls that nobody may
-    see do not count."""
+    """A guided call ends with the engine's "stop"; calls that nobody may see do not count."""
     if engine == "length":
         return "length"
     return "tool_calls" if called else "stop"

@@ -33,7 +33,7 @@ def completion_body(
     created: int,
     usage: UsageCount,
 ) -> dict[str, Any]:
-    """Return the body; ``answers`` are whole, one for each choice."""
+    """``answers`` are whole, one for each choice."""
     choices = [
         _choice(i, a.text, None if log_probs is None else log_probs[i], a.finish_reason)
         for i, a in enumerate(answers)
@@ -51,7 +51,7 @@ class CompletionEvents:
         self._close = b',"logprobs":null,"finish_reason":null}' + envelope.tail
 
     def chunk(self, index: int, delta: Delta, log_probs: list[TokenLogProb] | None) -> bytes:
-        """Return the events for one chunk of the engine; b"" when it shows nothing."""
+        """Events for one chunk of the engine; b"" when it shows nothing."""
         if log_probs is None and not delta.finish_reason:
             if not delta.text:
                 return b""
@@ -60,5 +60,5 @@ class CompletionEvents:
         return self._envelope.event(choice)
 
     def end(self, usage: UsageCount) -> bytes:
-        """Return the last events, with ``usage`` if it was asked for."""
+        """The last events, with ``usage`` if it was asked for."""
         return self._envelope.end(usage)

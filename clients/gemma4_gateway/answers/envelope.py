@@ -21,7 +21,7 @@ def whole_body(
     created: int,
     usage: UsageCount,
 ) -> dict[str, Any]:
-    """Return the body; ``kind`` is the value of ``object``."""
+    """``kind`` is the value of ``object``."""
     return {
         "id": answer_id,
         "object": kind,
@@ -50,11 +50,11 @@ class Envelope:
         self.tail = b'],"usage":null}\n\n' if plan.include_usage else b"]}\n\n"
 
     def event(self, choice: dict[str, Any]) -> bytes:
-        """Return one event."""
+        """One event."""
         return self.head + dumps(choice) + self.tail
 
     def end(self, usage: UsageCount) -> bytes:
-        """Return the last events, with ``usage`` if it was asked for."""
+        """The last events, with ``usage`` if it was asked for."""
         if not self._include_usage:
             return DONE
         return self.head + b'],"usage":' + dumps(usage.body()) + b"}\n\n" + DONE

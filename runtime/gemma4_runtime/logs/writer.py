@@ -20,8 +20,11 @@ __all__ = ["LogWriter", "flush_logs", "writer_of"]
 _MOST_BYTES = 4 << 20
 """Waiting lines of a reader that lags; some ten thousand requests."""
 _EXIT_S = 1.0
+"""Seconds that a process waits at its end for lines that are not written yet."""
 _RETRY_S = 0.1
+"""Seconds between two tries to write to a descriptor that takes nothing."""
 _MOST_RETRIES = 10
+"""Tries before a line is dropped: a reader has a second to come back."""
 
 
 class LogWriter:
