@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: help setup serve chat gateway load lint format test test-unit coverage test-xgrammar \
+.PHONY: help setup serve chat gateway load lint types format test test-unit coverage test-xgrammar \
   test-fresh test-fuzz test-random test-faults test-endurance bench bench-clients bench-host \
   bench-host-ttft bench-meter bench-agreement clean
 .DEFAULT_GOAL := setup
@@ -68,7 +68,13 @@ load: $(VENV)/.load ## Measure it under load.
 lint: $(VENV)/.dev ## Check style and types: ruff, mypy.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory types
+
+# The models are files of one name, model.py, in folders that are no packages: mypy takes one a run.
+types: $(VENV)/.dev ## Check types alone.
 	$(BIN)/python -m mypy
+	@for model in model_repository/*/1/model.py; do \
+	  echo "mypy $$model"; $(BIN)/python -m mypy --no-error-summary $$model || exit 1; done
 
 format: $(VENV)/.dev ## Format the code.
 	$(BIN)/ruff check --fix .
