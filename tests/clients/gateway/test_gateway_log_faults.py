@@ -18,8 +18,8 @@ import pytest
 from clients.gateway.fake_backend import fake_backend
 from e2e.command import GEMMA4
 from gemma4_gateway.access_log import Log
-from gemma4_gateway.log_writer import LogWriter
 from gemma4_gateway.record import Record
+from gemma4_runtime.logs.writer import LogWriter
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -214,7 +214,7 @@ def test_lines_come_again_and_tell_what_was_lost() -> None:
 def test_a_full_queue_drops_and_does_not_wait() -> None:
     read, write = os.pipe()
     with os.fdopen(read) as reader, os.fdopen(write, "w") as out:
-        writer = LogWriter(out, most_lines=100)
+        writer = LogWriter(out.fileno(), most_bytes=20_000)
         started = time.monotonic()
         for _ in range(50_000):
             writer.write("x" * 200)
