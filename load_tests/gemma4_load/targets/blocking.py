@@ -16,7 +16,7 @@ from gemma4_client.transport.http_wire import EventReader, error_text, generate_
 
 from gemma4_load.errors import TargetError
 from gemma4_load.targets.base import Intake, Seen, sdk_errors
-from gemma4_load.targets.openai_body import chat_body, event_data, failure, take_event
+from gemma4_load.targets.openai_body import chat_body, failure, take_event
 from gemma4_load.workloads.base import Ask, Reply
 from gemma4_load.workloads.words import Words
 
@@ -104,12 +104,12 @@ class BlockingHttp:
         self._http.close()
 
 
-def _lines(response: httpx.Response) -> Iterator[bytes]:
-    """``iter_lines`` would end a line at U+2028, which an answer may hold."""
-    rest = b""
+def _events(response: httpx.Response) -> Iterator[bytes]:
+    """Data of events. ``iter_lines`` would end a line at U+2028, which an answer may hold."""
+    events = EventReader()
     for data in response.iter_bytes():
-        *lines, rest = (rest + data).split(b"\n")
-        yield from lines
+        for event in events.feed(data.replace(b"\r\n", b"\n")):
+            yield event.strip()
 
 
 class BlockingOpenAI:
@@ -129,10 +129,10 @@ class BlockingOpenAI:
                     response.read()
                     raise failure(response.status_code, response.text)
                 done = False
-                for data in map(event_data, _lines(response)):
-                    if data == b"[DONE]":
+                for event in _events(response):
+                    if event == b"[DONE]":
                         done = True
-                    elif data and take_event(reply, json.loads(data)) and not seen(0):
+                    elif take_event(reply, json.loads(event)) and not seen(0):
                         return reply
                 if not done:
                     raise TargetError("DATA_LOSS", "the stream ended without [DONE]")

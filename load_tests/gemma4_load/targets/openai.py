@@ -9,11 +9,13 @@ import orjson
 
 from gemma4_load.errors import TargetError
 from gemma4_load.targets.base import Seen
-from gemma4_load.targets.openai_body import chat_body, event_data, failure, take_event
+from gemma4_load.targets.openai_body import chat_body, failure, take_event
 from gemma4_load.workloads.base import Ask, Reply
 from gemma4_load.workloads.words import Words
 
 __all__ = ["OpenAITarget"]
+
+_DATA = b"data: "
 
 
 class OpenAITarget:
@@ -33,21 +35,23 @@ class OpenAITarget:
 
     async def ask(self, ask: Ask, seen: Seen) -> Reply:
         reply = Reply()
-        body = orjson.dumps(chat_body(ask, self._model))
+        data = orjson.dumps(chat_body(ask, self._model))
         try:
             async with self._session.post(
                 f"{self.url}/chat/completions",
-                data=body,
+                data=data,
                 headers={"Content-Type": "application/json"},
             ) as response:
                 if response.status != 200:
                     raise failure(response.status, await response.text())
                 done = False
                 async for line in response.content:
-                    data = event_data(line)
-                    if data == b"[DONE]":
+                    if not line.startswith(_DATA):
+                        continue
+                    if line.startswith(b"data: [DONE]"):
                         done = True
-                    elif data and take_event(reply, orjson.loads(data)) and not seen(0):
+                        continue
+                    if take_event(reply, orjson.loads(line[6:])) and not seen(0):
                         response.close()
                         return reply
                 if not done:

@@ -9,21 +9,14 @@ from typing import Any
 from gemma4_load.errors import TargetError
 from gemma4_load.workloads.base import Ask, Reply
 
-__all__ = ["STATUS", "chat_body", "event_data", "failure", "take_event"]
+__all__ = ["STATUS", "chat_body", "failure", "take_event"]
 
 STATUS = {400: "INVALID_ARGUMENT", 401: "PERMISSION_DENIED", 403: "PERMISSION_DENIED",
           404: "INVALID_ARGUMENT", 408: "DEADLINE_EXCEEDED", 413: "INVALID_ARGUMENT",
           422: "INVALID_ARGUMENT", 429: "UNAVAILABLE", 499: "CANCELLED", 502: "UNAVAILABLE",
           503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}  # fmt: skip
 """gRPC's names for HTTP's statuses; any other is INTERNAL."""
-_DATA = b"data:"
 _RENAMED = {"random_seed": "seed", "stop_words": "stop"}
-
-
-def event_data(line: bytes) -> bytes:
-    """The data in one line of a stream of server-sent events; empty for any other line, such as a
-    comment that keeps the connection open. An event of this API has one line of data."""
-    return line[len(_DATA) :].strip() if line.startswith(_DATA) else b""
 
 
 def chat_body(ask: Ask, model: str) -> dict[str, Any]:
