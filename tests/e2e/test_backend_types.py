@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e.command import Command
 from gemma4_serve.install import find_triton
 from gemma4_serve.ports import Ports, claim_ports
+from gemma4_testing.servers.command import Command
 
 STUB = Path(__file__).parents[2] / "typings" / "triton_python_backend_utils.pyi"
 
@@ -81,7 +81,7 @@ def named(body: list[ast.stmt]) -> dict[str, ast.stmt]:
     return names
 
 
-def test_every_name_is_there(found) -> None:
+def test_every_name_is_there(found: Any) -> None:
     tree = ast.parse(STUB.read_text())
     assert set(named(tree.body)) <= set(found["module"])
     for node, public in classes(tree):
@@ -90,7 +90,7 @@ def test_every_name_is_there(found) -> None:
         assert set(named(node.body)) <= set(members), node.name
 
 
-def test_every_keyword_is_one(found) -> None:
+def test_every_keyword_is_one(found: Any) -> None:
     """Arguments that the types let a caller name, against the signatures that pybind writes."""
     compared = 0
     for node, public in classes(ast.parse(STUB.read_text())):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path, PurePath
+from typing import Any
 
 import gemma4_runtime.trtllm.api
 import pytest
 from gemma4_runtime.trtllm.api import VERSION, ApiError, check_arguments, load_api
+from gemma4_runtime.trtllm.argument import Argument
 from jsonschema_rs import Draft202012Validator, Registry, meta
 
 MODEL = {"model": "checkpoint"}
@@ -30,13 +32,13 @@ def test_records_are_whole() -> None:
             assert argument.required or unknown or fits(argument)
 
 
-def fits(argument) -> bool:
+def fits(argument: Argument) -> bool:
     if argument.record and argument.default == {}:
         return True
     return argument.fits(argument.default) and not argument.broken_limit(argument.default)
 
 
-def documents() -> list[dict]:
+def documents() -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))]
 
 
@@ -47,7 +49,7 @@ def test_records_are_json_schemas() -> None:
         assert document["x-version"] == VERSION
 
 
-def valid_by_the_document_alone(name, values) -> bool:
+def valid_by_the_document_alone(name: str, values: dict[str, Any]) -> bool:
     schemas = {document["title"]: document for document in documents()}
     registry = Registry([(schema["$id"], schema) for schema in schemas.values()])
     return Draft202012Validator(schemas[name], registry=registry).is_valid(values)
@@ -78,13 +80,13 @@ def test_defaults_that_surprise() -> None:
         ("SamplingParams", {"max_new_tokens": 3}, "max_new_tokens", "max_tokens"),
     ],
 )  # fmt: skip
-def test_what_the_api_refuses(name, values, key, says) -> None:
+def test_what_the_api_refuses(name: str, values: dict[str, Any], key: str, says: str) -> None:
     assert not valid_by_the_document_alone(name, values)
     with pytest.raises(ApiError) as caught:
         check_arguments(name, values)
     assert caught.value.key == key
     assert str(caught.value).startswith(key) and says in str(caught.value)
-    assert name.split(".")[0] in str(caught.value) or "Config" in str(caught.value)
+    assert name.split(".", maxsplit=1)[0] in str(caught.value) or "Config" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +102,7 @@ def test_what_the_api_refuses(name, values, key, says) -> None:
         ("LLM.generate_async", {"inputs": [1, 2], "lora_request": {"any": ["thing"]}}),
     ],
 )
-def test_what_the_api_takes(name, values) -> None:
+def test_what_the_api_takes(name: str, values: dict[str, Any]) -> None:
     check_arguments(name, values)
     assert valid_by_the_document_alone(name, values)
 
@@ -130,5 +132,5 @@ class SamplingParams:
         ("RequestOutput", "outputs", None, False),
     ],
 )
-def test_objects_of_python(name, argument, value, fits) -> None:
+def test_objects_of_python(name: str, argument: str, value: object, fits: bool) -> None:
     assert load_api()[name].arguments[argument].fits(value) is fits
