@@ -16,6 +16,7 @@ import pytest
 from e2e.served import Served, user, wait_until
 from gemma4_client import AsyncClient, CancelledError, Gemma4Error
 from gemma4_client.wire import build_poll, build_request, read_bundle
+from gemma4_runtime.errors import Status, parse_wire
 from gemma4_runtime.server.board import Field
 from loops import in_loop
 from tritonclient.grpc import service_pb2_grpc
@@ -273,5 +274,6 @@ def test_without_polls_the_stream_has_it_all(stub) -> None:
 )
 def test_wrong_keys(stub, synthetic, request_of, says) -> None:
     (message,) = stub.ModelStreamInfer(iter([request_of()]), timeout=30)
-    assert message.error_message.startswith(f"INVALID_ARGUMENT: {says}")
+    error = parse_wire(message.error_message)
+    assert error.status is Status.INVALID_ARGUMENT and error.message.startswith(says)
     wait_until(synthetic.idle, 1)

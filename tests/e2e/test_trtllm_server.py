@@ -14,6 +14,7 @@ import pytest
 from e2e.command import GEMMA4
 from e2e.served import Served, user, wait_until
 from gemma4_client import CancelledError, Gemma4Error, InvalidRequestError, UnavailableError
+from gemma4_runtime.errors import Code
 from gemma4_runtime.server.board import Field
 from trtllm_folder import double_env, make_folder
 
@@ -128,7 +129,7 @@ def how_it_ends(stream) -> str:
     try:
         last = list(stream.iterator)[-1]
     except Gemma4Error as error:
-        return "lost" if "the engine was lost" in str(error) else str(error)
+        return "lost" if error.code == Code.ENGINE_LOST else str(error)
     return "whole" if last.completion_tokens == LONG["max_tokens"] else "cut"
 
 

@@ -6,6 +6,7 @@ import json
 
 import jsonschema
 import pytest
+from gemma4_client import InvalidRequestError
 from gemma4_client.wire import build_request
 from gemma4_gateway.answers.forced_calls import listed_calls
 from gemma4_gateway.errors import ApiError
@@ -15,7 +16,7 @@ from gemma4_gateway.schemas.responses import ResponsesRequest
 from gemma4_gateway.schemas.tools import Tool
 from gemma4_gateway.translate.chat import plan_chat
 from gemma4_gateway.translate.completions import plan_completion
-from gemma4_gateway.translate.fields import engine_refusal
+from gemma4_gateway.translate.failures import engine_refusal
 from gemma4_gateway.translate.guides import required_tools_schema
 from gemma4_gateway.translate.responses import plan_responses
 from gemma4_runtime.input.tools import parse_tools
@@ -247,9 +248,11 @@ def test_completion_choices_are_in_order() -> None:
 )
 def test_the_engines_refusals_name_parameters(message, param) -> None:
     names = {"max_tokens": "max_completion_tokens", "messages[2]": "input[5]"}
-    error = engine_refusal(message, names)
+    field = None if param is None else message.split(": ")[0]
+    error = engine_refusal(InvalidRequestError(message, field=field), names)
     assert error.param == param
-    assert error.message.startswith(param or "something else")
+    text = message.removeprefix(f"{field}: ")
+    assert error.message == (text if param is None else f"{param}: {text}")
 
 
 @pytest.mark.parametrize(

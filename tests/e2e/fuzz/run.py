@@ -17,7 +17,7 @@ from e2e.fuzz.spec import Spec
 from e2e.processes import lasting
 from e2e.served import Served, wait_until
 from gemma4_client.wire import build_request
-from gemma4_runtime.errors import OVERLOADED
+from gemma4_runtime.errors import Code
 
 WORKERS = 8
 CANARY_S = 0.1
@@ -43,7 +43,7 @@ class Canary:
                 started = time.monotonic()
                 try:
                     ended = sender.stream_bytes([requests[len(self.seconds) % 2]])
-                    if OVERLOADED in ended.error:
+                    if ended.code == Code.QUEUE_FULL:
                         self.refused += 1
                     elif ended.error or ended.ends != 1 or not ended.answers:
                         self.failures.append(f"{ended}")

@@ -14,7 +14,7 @@ import pytest
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
-from gemma4_runtime.errors import OVERLOADED, RequestError, Status
+from gemma4_runtime.errors import Code, RequestError, Status
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import decode_request
 from gemma4_runtime.preparation.client import PreparationClient
@@ -194,7 +194,7 @@ def test_a_flood_of_large_ones_is_refused_and_small_ones_go_on(client) -> None:
     many = [ask(client, values, gone=lambda: bool(left)) for _ in range(70)]
     refused = many[-1].get(timeout=5)
     assert refused.status is Status.UNAVAILABLE
-    assert OVERLOADED in refused.message
+    assert refused.code == Code.QUEUE_FULL
     answer(client, {"messages": user("Hi")})
     left.append(1)
     for answers in many[:-1]:

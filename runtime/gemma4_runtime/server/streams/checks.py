@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from operator import itemgetter
 
-from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.server.streams.stream import Stream
 
 __all__ = ["CHECK_S", "expiry", "to_check"]
@@ -55,7 +55,7 @@ def expiry(stream: Stream, now: float) -> RequestError | None:
     if request.deadline is None or now < request.deadline:
         return None
     return RequestError(
-        Status.DEADLINE_EXCEEDED,
+        Code.DEADLINE_EXCEEDED,
         f"timeout_ms: the answer was not complete after {(now - request.arrival) * 1000:.0f} ms; "
         "ask for fewer tokens or allow more time",
     )

@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 
 from gemma4_runtime.engines.base import Engine, EngineFinish
-from gemma4_runtime.errors import RequestError, Status, internal, invalid
+from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.messages import Chunk, GenerationRequest
 from gemma4_runtime.output.assembler import StreamAssembler
@@ -92,7 +92,9 @@ class Emitter:
         )  # fmt: skip
         with self._lock:
             if request.key in self._streams:
-                refusal: RequestError | None = invalid("request", "was sent before, and still runs")
+                refusal: RequestError | None = invalid(
+                    Code.DUPLICATE_REQUEST, "request", "was sent before, and still runs"
+                )
             else:
                 refusal = None
                 self._streams[request.key] = stream
@@ -105,7 +107,9 @@ class Emitter:
             except RequestError as error:
                 refusal = error
             except Exception as error:  # noqa: BLE001 - one error, whatever broke
-                refusal = internal(f"the engine refused the request: {error}")
+                refusal = RequestError(
+                    Code.ENGINE_FAILED, f"the engine refused the request: {error}"
+                )
             self._forget(stream)
         stream.closed = True
         transport.fail(refusal)
@@ -135,7 +139,7 @@ class Emitter:
 
     def close(self) -> None:
         """Stop the thread. Streams still open are failed as UNAVAILABLE."""
-        self.abort_all(RequestError(Status.UNAVAILABLE, "the server is stopping"))
+        self.abort_all(RequestError(Code.SERVER_STOPPED, "the server is stopping"))
         self._ready.put(_Signal.STOP)
         self._thread.join()
 
@@ -176,7 +180,10 @@ class Emitter:
             log_event("stream_broke", level="error", key=stream.request.key, error=repr(error))
             if not stream.closed:
                 self._engine.cancel(stream.request.key)
-                self._fail(stream, internal(f"the answer cannot be continued: {error!r}"))
+                self._fail(
+                    stream,
+                    RequestError(Code.SERVER_FAILED, f"the answer cannot be continued: {error!r}"),
+                )
 
     def _patience(self) -> float:
         """Seconds until there is something to do unasked."""
@@ -245,7 +252,7 @@ class Emitter:
     def _finish(self, stream: Stream, end: EngineFinish) -> None:
         assembler = stream.assembler
         if end.reason == "cancelled" and not assembler.done:
-            self._fail(stream, RequestError(Status.CANCELLED, "the request was cancelled"))
+            self._fail(stream, RequestError(Code.ENGINE_CANCELLED, "the request was cancelled"))
             return
         if not assembler.done:
             assembler.finish("length" if end.reason == "length" else "stop")
@@ -308,7 +315,7 @@ class Emitter:
         self._engine.cancel(stream.request.key)
         if not stream.closed:
             self._close(stream)
-        self._tell(stream, internal(why))
+        self._tell(stream, RequestError(Code.DELIVERY_FAILED, why))
 
     def _fail(self, stream: Stream, error: RequestError) -> None:
         if stream.closed:
@@ -321,7 +328,9 @@ class Emitter:
         try:
             stream.transport.fail(error)
         except Exception as broken:  # noqa: BLE001 - as in _send_alone
-            error = internal(f"sending {error.to_wire()!r} to the server failed: {broken}")
+            error = RequestError(
+                Code.DELIVERY_FAILED, f"sending {error.to_wire()!r} to the server failed: {broken}"
+            )
         self._report(stream, error)
 
     def _close(self, stream: Stream) -> None:
@@ -385,4 +394,4 @@ class Emitter:
 
 
 def _client_cancelled() -> RequestError:
-    return RequestError(Status.CANCELLED, "the client cancelled")
+    return RequestError(Code.CLIENT_CANCELLED, "the client cancelled")

@@ -13,11 +13,12 @@ __all__ = ["RequestRecord", "record_of"]
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """Times are seconds."""
+    """Times are seconds. ``code``: of the error; "" when the request was answered."""
 
     request_id: str
     key: str
     status: str
+    code: str
     finish_reason: str
     message: str
     prompt_tokens: int
@@ -39,6 +40,7 @@ def record_of(stream: Stream, error: RequestError | None, now: float) -> Request
         request_id=stream.request.request_id,
         key=stream.request.key,
         status="OK" if error is None else error.status.value,
+        code="" if error is None else error.code,
         finish_reason="" if error is not None else assembler.finish_reason,
         message="" if error is None else error.message,
         prompt_tokens=len(stream.request.input_ids),

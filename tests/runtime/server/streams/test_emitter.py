@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import Never
 
 import pytest
-from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.errors import Code, RequestError, Status
 from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.server.board import Field
 from gemma4_runtime.server.streams import emitter as emitter_module
 from runtime.server.streams.recorder import WAIT_S, Recorder, request
-from typing import Never
 
 
 def test_a_stream_is_whole_and_ordered(stack) -> None:
@@ -238,9 +238,14 @@ def test_refusals_and_broken_transports_end_once(stack) -> None:
     assert refused.error.status is Status.UNAVAILABLE
     emitter.open(request("a"), again := Recorder(board))
     assert again.error.status is Status.INVALID_ARGUMENT
-    emitter.abort_all(RequestError(Status.UNAVAILABLE, "stopping"))
+    emitter.abort_all(RequestError(Code.SERVER_STOPPED, "stopping"))
     assert running.over.wait(WAIT_S)
     assert running.error.message == "stopping"
+    assert [r.code for r in records] == [
+        Code.QUEUE_FULL,
+        Code.DUPLICATE_REQUEST,
+        Code.SERVER_STOPPED,
+    ]
     end = time.monotonic() + WAIT_S
     while engine.stats().active and time.monotonic() < end:
         time.sleep(0.001)

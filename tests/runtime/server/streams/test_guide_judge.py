@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Event, Thread
 
 import pytest
-from gemma4_runtime.errors import RequestError, Status, internal, unavailable
+from gemma4_runtime.errors import Code, RequestError, Status
 from gemma4_runtime.messages import GuidedDecoding
 from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.server.board import Field
@@ -13,6 +13,7 @@ from gemma4_runtime.server.streams.guide_judge import GuideJudge
 from runtime.server.streams.recorder import WAIT_S, Recorder, request
 
 GUIDE = GuidedDecoding("regex", "[a-z]+")
+NO_PROCESS = RequestError(Code.PREPARATION_RESTARTING, "no process")
 
 
 class Judge:
@@ -32,7 +33,9 @@ class Judge:
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("direct", [True, False])
 def test_a_broken_answer_ends_with_an_error(stack, stream, direct) -> None:
-    judge = Judge(internal("the answer does not keep to its guide: it is prose"))
+    judge = Judge(
+        RequestError(Code.GUIDE_NOT_KEPT, "the answer does not keep to its guide: it is prose")
+    )
     judge.go.set()
     emitter, _, board, records = stack(judge=judge)
     out = Recorder(board, direct=direct)
@@ -87,8 +90,8 @@ class Client:
 
     def ask(self, values, *, kind, done, gone, now) -> None:
         self.asked = (kind, values)
-        if self.result is unavailable:
-            raise unavailable("no process")
+        if self.result is NO_PROCESS:
+            raise NO_PROCESS
         done(self.result)
 
 
@@ -97,9 +100,9 @@ class Client:
     [
         (b"", None),
         (b"it is not JSON", Status.INTERNAL),
-        (unavailable("the process is gone"), None),
-        (RequestError(Status.DEADLINE_EXCEEDED, "late"), None),
-        (unavailable, None),
+        (RequestError(Code.PREPARATION_RESTARTING, "the process is gone"), None),
+        (RequestError(Code.DEADLINE_EXCEEDED, "late"), None),
+        (NO_PROCESS, None),
     ],
     ids=["kept", "broken", "lost", "late", "refused"],
 )
