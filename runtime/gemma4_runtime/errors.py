@@ -91,13 +91,13 @@ class RequestError(Exception):
         """``STATUS: [code name=value ...] message``, the text that goes into a Triton error. It is
         encodable, has no control characters by which a part would be lost or a terminal be told
         things, and is never long, however much of the input the message repeats."""
-        text = self.message
-        if len(text) > _MAX_WIRE:
-            text = f"{text[: _MAX_WIRE // 2]} ... {text[-_MAX_WIRE // 2 :]}"
-        text = _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
+        shown = self.message
+        if len(shown) > _MAX_WIRE:
+            shown = f"{shown[: _MAX_WIRE // 2]} ... {shown[-_MAX_WIRE // 2 :]}"
+        shown = _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], shown)
         named = {} if self.field is None else {"field": self.field}
         details = "".join(f" {name}={_wire(v)}" for name, v in (named | self.details).items())
-        return f"{self.status.value}: [{self.code}{details}] {text}"
+        return f"{self.status.value}: [{self.code}{details}] {shown}"
 
 
 def _wire(value: Detail) -> str:

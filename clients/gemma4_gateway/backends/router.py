@@ -21,7 +21,13 @@ from gemma4_gateway.backends.health import HealthChecker
 from gemma4_gateway.errors import ApiError, unavailable
 from gemma4_gateway.metrics import Metrics
 from gemma4_gateway.plain_text import without_paths
-from gemma4_gateway.translate.failures import failure, full, started_failure, unsendable
+from gemma4_gateway.translate.failures import (
+    failure,
+    lost,
+    none_took,
+    started_failure,
+    unsendable,
+)
 from gemma4_gateway.translate.request_plan import EngineCall
 
 __all__ = ["Answering", "Router"]
@@ -153,10 +159,7 @@ class Router:
                 raise unsendable(error) from None
         if refusal is None:
             raise self._none_ready()
-        if overload is not None:
-            raise full(overload)
-        text = without_paths(str(refusal))
-        raise unavailable(f"no back end could take the request: {text}", cause=refusal.code)
+        raise none_took(overload or refusal)
 
     async def _attempt(
         self,
@@ -232,10 +235,3 @@ def _open(
     return backend.client.generate(
         call.text or "", timeout=timeout, request_id=request_id, **options
     )
-
-
-def lost(error: UnavailableError) -> ApiError:
-    """For a request that a back end may have begun, or died of."""
-    text = "the back end was lost; it may have begun the request, so no other one was asked"
-    message = f"{text}: {without_paths(str(error))}"
-    return unavailable(message, code="backend_lost", cause=error.code)

@@ -13,7 +13,16 @@ from gemma4_gateway.errors import ApiError
 from gemma4_gateway.plain_text import without_paths
 from gemma4_gateway.translate.fields import parameter_of
 
-__all__ = ["Form", "engine_refusal", "failure", "form_of", "full", "started_failure", "unsendable"]
+__all__ = [
+    "Form",
+    "engine_refusal",
+    "failure",
+    "form_of",
+    "lost",
+    "none_took",
+    "started_failure",
+    "unsendable",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +43,13 @@ _BY_CODE: dict[str, Form] = {
 _FAILED = Form(500, "server_error", "engine_error")
 _BY_STATUS: dict[str, Form] = {
     Status.INVALID_ARGUMENT: Form(400, "invalid_request_error", None),
-    Status.UNAVAILABLE: Form(503, "server_error", "backend_lost", 1.0),
+    Status.UNAVAILABLE: Form(503, "server_error", "unavailable", 1.0),
     Status.DEADLINE_EXCEEDED: Form(504, "timeout_error", "timeout"),
     Status.CANCELLED: Form(499, "server_error", "cancelled"),
     Status.INTERNAL: _FAILED,
 }
+_LOST = Form(503, "server_error", "backend_lost", 1.0)
+"""Of a back end that was unavailable only after it may have begun the request."""
 
 
 def form_of(code: str, status: str) -> Form:
@@ -89,13 +100,21 @@ def started_failure(error: Gemma4Error) -> ApiError:
         text = "cancelled"
     elif isinstance(error, UnavailableError):
         text = f"the back end was lost: {text}"
-        form = _BY_STATUS[Status.UNAVAILABLE]
+        form = _LOST
     return _api_error(error, text, form=form)
 
 
-def full(error: UnavailableError) -> ApiError:
-    """For a request that every back end has refused, this one because its queue is full."""
-    return _api_error(error, f"every back end is full: {error}", form=_BY_CODE[Code.QUEUE_FULL])
+def none_took(error: UnavailableError) -> ApiError:
+    """For a request that every back end has refused; ``error`` is what one of them said."""
+    if error.overloaded:
+        return _api_error(error, f"every back end is full: {error}")
+    return _api_error(error, f"no back end could take the request: {without_paths(str(error))}")
+
+
+def lost(error: UnavailableError) -> ApiError:
+    """For a request that a back end may have begun, or died of."""
+    text = "the back end was lost; it may have begun the request, so no other one was asked"
+    return _api_error(error, f"{text}: {without_paths(str(error))}", form=_LOST)
 
 
 def unsendable(error: ValueError) -> ApiError:

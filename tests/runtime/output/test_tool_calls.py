@@ -6,6 +6,7 @@ import json
 import re
 import time
 from pathlib import Path
+from typing import Never
 
 import pytest
 from gemma4_runtime.output.call_scalars import QUOTE
@@ -13,7 +14,6 @@ from gemma4_runtime.output.call_values import MOST_VALUES
 from gemma4_runtime.output.tool_calls import CallBody, MalformedCallError, parse_call
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typing import Never
 
 DOCS = Path(__file__).parents[3] / "docs" / "serving.md"
 
