@@ -43,6 +43,8 @@ class Gemma4Error(Exception):
 
     status: ClassVar[str] = "UNKNOWN"
     code: str = ClientCode.UNKNOWN
+    field: str | None
+    details: dict[str, Detail]
 
     def __init__(
         self,
@@ -56,7 +58,7 @@ class Gemma4Error(Exception):
         if code:
             self.code = code
         self.field = field
-        self.details: dict[str, Detail] = dict(details or {})
+        self.details = dict(details or {})
 
 
 class InvalidRequestError(Gemma4Error):

@@ -100,7 +100,7 @@ class PreparationClient:
         if self._socket is not None:
             return
         if self._closing:
-            raise RequestError(Code.SERVER_STOPPED, "the server is stopping")
+            raise _stopping()
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(_SEND_S)
         try:
@@ -186,7 +186,11 @@ class PreparationClient:
             lost, self._waiting = list(self._waiting.values()), {}
         connection.close()
         for waiting in lost:
-            waiting.done(_lost())
+            waiting.done(_stopping() if self._closing else _lost())
+
+
+def _stopping() -> RequestError:
+    return RequestError(Code.SERVER_STOPPED, "the server is stopping")
 
 
 def _lost() -> RequestError:

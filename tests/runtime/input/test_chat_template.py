@@ -6,7 +6,7 @@ import copy
 from pathlib import Path
 
 import pytest
-from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.errors import Code, RequestError, Status
 from gemma4_runtime.input.chat_template import ChatTemplate
 from jinja2 import TemplateSyntaxError
 from transformers.utils.chat_template_utils import render_jinja_template
@@ -89,6 +89,7 @@ def test_whatever_a_template_raises_is_a_refusal(tmp_path, what) -> None:
     with pytest.raises(RequestError, match="messages: the chat template") as caught:
         bad.render([{"role": "user", "content": "bad"}], [], thinking=False)
     assert caught.value.status is Status.INVALID_ARGUMENT
+    assert caught.value.code == Code.TEMPLATE_REFUSED
     assert bad.render([USER], [], thinking=False) == "ok"
 
 

@@ -148,6 +148,7 @@ def test_a_direct_client_that_leaves_frees_the_slot(stack, interval_s) -> None:
     out.gone = True
     assert out.over.wait(0.5)
     assert out.error.status is Status.CANCELLED
+    assert out.error.code == records[0].code == Code.CLIENT_CANCELLED
     end = time.monotonic() + WAIT_S
     while engine.stats().active and time.monotonic() < end:
         time.sleep(0.001)
@@ -230,6 +231,15 @@ def test_a_step_of_the_wall_clock_expires_nothing(stack, monkeypatch, step) -> N
     assert late.error.status is Status.DEADLINE_EXCEEDED
 
 
+def test_an_engine_that_cancels_unasked_is_named(stack) -> None:
+    emitter, engine, board, records = stack(interval_s=0.01)
+    emitter.open(request("a", max_tokens=10_000), out := Recorder(board))
+    engine.cancel("a")
+    assert out.over.wait(WAIT_S)
+    assert out.error.status is Status.CANCELLED
+    assert out.error.code == records[0].code == Code.ENGINE_CANCELLED
+
+
 def test_refusals_and_broken_transports_end_once(stack) -> None:
     emitter, engine, board, records = stack(slots=1, max_queued=0, interval_s=0.01)
     running, refused = Recorder(board), Recorder(board)
@@ -253,6 +263,7 @@ def test_refusals_and_broken_transports_end_once(stack) -> None:
     while len(records) < 4 and time.monotonic() < end:
         time.sleep(0.001)
     assert records[-1].status == "INTERNAL" and "no such request" in records[-1].message
+    assert records[-1].code == Code.DELIVERY_FAILED
 
 
 class Faulty(Recorder):
