@@ -28,8 +28,8 @@ one that you do not know by its status.
   `details`: `except InvalidRequestError as error: if error.code == "prompt_too_long": ...`.
 * Triton gives a client one text. It is `STATUS: [code name=value ...] message`, where a value is a
   number or a JSON string, and `field` is one of the names. An ensemble puts its name before it:
-  `in ensemble 'gemma4', `. Text of a request comes only after the bracket or inside such a string, so a request
-  cannot choose its code:
+  `in ensemble 'gemma4', `. Text of a request comes only after the bracket or inside such a string,
+  so a request cannot choose its code:
 
   ```
   INVALID_ARGUMENT: [out_of_range field="top_p" most=1.0] top_p: 1.5 must be at most 1
