@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Never
 
 import torch
 from batches import batches, repeated
@@ -10,7 +11,6 @@ from checkpoint import fresh_tensors
 from config import config_dict
 from model import PREFIX, TextModel, _rms, _rotate
 from tokenizer import CONTROL, MULTIMODAL
-from typing import Never
 
 TEXT = config_dict()["text_config"]
 

@@ -8,12 +8,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Never
 
 import pytest
 from gemma4_serve import run_folder
 from gemma4_serve.errors import ServeError
 from gemma4_serve.run_folder import lock_run_dir, private_run_dir, shared_memory_prefix, sweep
-from typing import Never
 
 
 def test_a_second_server_is_told_who_has_it(tmp_path) -> Never:

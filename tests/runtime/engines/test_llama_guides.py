@@ -11,6 +11,7 @@ from gemma4_build.request import BuildRequest
 from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.engines.llama_cpp import guides as llama_guides
 from gemma4_runtime.guides.wheel_tokens import Static, can_replace
+from gemma4_runtime.input.text import PromptTokenizer
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GuidedDecoding
 from gemma4_runtime.settings import Settings
@@ -67,6 +68,34 @@ def test_characters_that_are_no_tokens(load, table, encode) -> None:
         assert json.loads(text(engine, table, encode, "json_schema", {"enum": [wanted]})) == wanted
         hot = {"temperature": 5.0, "top_k": 0, "top_p": 1.0, "seed": 5}
         assert text(engine, table, encode, "regex", f"[{wanted[0]}]{{3}}", **hot) == wanted[0] * 3
+
+
+FORCED = [
+    "kind of thing",
+    "understanding",
+    "the answer is 42",
+    " two  spaces",
+    "日本",
+    "a\nb",
+    "Ünder",
+]
+
+
+def test_forced_text_is_written_in_the_tokens_of_the_model(load, table, encode, checkpoint) -> None:
+    """As its tokenizer writes it, not letter by letter: also where a letter is rated higher."""
+    engine = load()
+    plain = PromptTokenizer(checkpoint / "tokenizer.json")
+    for wanted in FORCED:
+        quoted = json.dumps(wanted, ensure_ascii=False)
+        guided = GuidedDecoding("grammar", f"root ::= {quoted}")
+        for hot in ({}, {"temperature": 5.0, "top_k": 0, "top_p": 1.0, "seed": 5}):
+            sink = run(engine, encode("Hi"), guided=guided, max_tokens=60, **hot)
+            assert [i for i in sink.ids if i not in EOS] == plain.encode_plain(wanted)
+
+
+@pytest.mark.parametrize("literal", ["<turn|>", "<|tool_call>", "<bos>", '<|"|>'])
+def test_forced_markers_stay_text(load, table, encode, literal) -> None:
+    assert text(load(), table, encode, "grammar", f"root ::= {json.dumps(literal)}") == literal
 
 
 def test_each_engine_of_a_process_has_its_own(load, table, encode) -> None:

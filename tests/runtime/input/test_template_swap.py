@@ -13,11 +13,11 @@ import pytest
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
-from gemma4_runtime import template_swap
 from gemma4_runtime.engine_folder import load_engine_folder
+from gemma4_runtime.input import template_swap
 from gemma4_runtime.input.template_check import TemplateError
+from gemma4_runtime.input.template_swap import TemplateSwapError, replace_template, restore_template
 from gemma4_runtime.manifest import CHAT_TEMPLATE, EngineFolderError, read_manifest
-from gemma4_runtime.template_swap import TemplateSwapError, replace_template, restore_template
 
 OTHER = "{{ bos_token }}{% for m in messages %}<|turn>{{ m.role }}\nNEW {{ m.content }}<turn|>\n{% endfor %}<|turn>model\n"
 THIRD = OTHER.replace("NEW", "THIRD")
