@@ -38,7 +38,9 @@ UNKNOWN_CODE = "unknown"
 """Of an error that carries no code: another software wrote it, or an older server."""
 
 _MAX_WIRE = 4000
+"""Characters of a message on the wire; a longer one keeps its start and its end."""
 _MAX_QUOTED = 256
+"""Characters of a detail on the wire; the rest is left out."""
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 _STATUS = re.compile(
@@ -101,7 +103,7 @@ class RequestError(Exception):
 
 
 def _wire(value: Detail) -> str:
-    """A number, or a JSON string of ASCII."""
+    """Write a number, or a JSON string of ASCII."""
     return json.dumps(value[:_MAX_QUOTED]) if isinstance(value, str) else str(value)
 
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import pickle
 
+import grpc
 import pytest
-from clients.both import KINDS, PROTOCOLS, client_of
-from clients.broken import free_port
-from clients.fakes import Script, chunk, server_of
-from clients.test_never_begun import DEAD, Failed
 from gemma4_client import (
     CircuitBreaker,
     CircuitOpenError,
@@ -20,6 +17,23 @@ from gemma4_client import (
 )
 from gemma4_client.errors import ClientCode, Code, from_http, from_rpc, from_wire
 from gemma4_runtime.errors import RequestError, invalid, overloaded
+from gemma4_testing.fakes.both_clients import KINDS, PROTOCOLS, client_of
+from gemma4_testing.fakes.broken_servers import free_port
+from gemma4_testing.fakes.fake_triton import Script, chunk, server_of
+
+DEAD = "Stub process 'preprocessing_0_0' is not healthy."
+
+
+class Failed(grpc.RpcError):
+    def __init__(self, status: str, details: str) -> None:
+        self._status, self._details = status, details
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode[self._status]
+
+    def details(self) -> str:
+        return self._details
+
 
 TOO_LONG = invalid(
     Code.PROMPT_TOO_LONG, "messages", 'UNAVAILABLE: [queue_full] "', tokens=9, limit=5

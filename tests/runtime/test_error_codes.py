@@ -14,6 +14,7 @@ from gemma4_runtime.errors import UNKNOWN_CODE, Code, RequestError, Status, inva
 ROOT = Path(__file__).parents[2]
 SOURCES = [*(ROOT / "runtime").rglob("*.py"), *(ROOT / "model_repository").rglob("*.py")]
 TESTS = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
+TESTS += (ROOT / "testing").rglob("*.py")
 ALWAYS = {
     Code.PROMPT_TOO_LONG: {"limit"},
     Code.TOO_MANY_TOKENS: {"limit"},

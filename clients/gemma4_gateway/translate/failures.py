@@ -53,7 +53,7 @@ _LOST = Form(503, "server_error", "backend_lost", 1.0)
 
 
 def form_of(code: str, status: str) -> Form:
-    """What an error with this code and status of the back end becomes."""
+    """Return what an error with this code and status of the back end becomes."""
     return _BY_CODE.get(code) or _BY_STATUS.get(status, _FAILED)
 
 
@@ -73,7 +73,7 @@ def _api_error(
 
 
 def failure(error: Gemma4Error, names: Mapping[str, str]) -> ApiError:
-    """For a request that no other back end would do better. ``names``: engine's fields ->
+    """Make the error of a request that no other back end would do better. ``names``: engine's fields ->
     parameters."""
     if isinstance(error, InvalidRequestError):
         return engine_refusal(error, names)
@@ -81,8 +81,8 @@ def failure(error: Gemma4Error, names: Mapping[str, str]) -> ApiError:
 
 
 def engine_refusal(error: InvalidRequestError, names: Mapping[str, str]) -> ApiError:
-    """The engine's refusal of an input, with the name of the parameter. ``names`` come before the
-    usual ones."""
+    """Make 400 of the engine's refusal of an input, with the name of the parameter. ``names`` come
+    before the usual ones."""
     message = str(error)
     if error.field is None:
         return _api_error(error, message)
@@ -91,7 +91,7 @@ def engine_refusal(error: InvalidRequestError, names: Mapping[str, str]) -> ApiE
 
 
 def started_failure(error: Gemma4Error) -> ApiError:
-    """For an answer that has begun. What the engine refuses now is not the client's fault."""
+    """Make the error of an answer that has begun. What the engine refuses now is not the client's fault."""
     form = _FAILED if isinstance(error, InvalidRequestError) else None
     text = without_paths(str(error))
     if error.status == Status.DEADLINE_EXCEEDED:
@@ -105,20 +105,20 @@ def started_failure(error: Gemma4Error) -> ApiError:
 
 
 def none_took(error: UnavailableError) -> ApiError:
-    """For a request that every back end has refused; ``error`` is what one of them said."""
+    """Make the error of a request that every back end has refused; ``error`` is what one of them said."""
     if error.overloaded:
         return _api_error(error, f"every back end is full: {error}")
     return _api_error(error, f"no back end could take the request: {without_paths(str(error))}")
 
 
 def lost(error: UnavailableError) -> ApiError:
-    """For a request that a back end may have begun, or died of."""
+    """Make the error of a request that a back end may have begun, or died of."""
     text = "the back end was lost; it may have begun the request, so no other one was asked"
     return _api_error(error, f"{text}: {without_paths(str(error))}", form=_LOST)
 
 
 def unsendable(error: ValueError) -> ApiError:
-    """400 for what the client package cannot put into a request."""
+    """Make 400 for what the client package cannot put into a request."""
     if isinstance(error, UnicodeError):
         return ApiError(400, "the request contains a lone surrogate such as \\ud800; remove it")
     return ApiError(400, f"the request cannot be sent to the engine: {error}")

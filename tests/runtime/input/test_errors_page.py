@@ -13,8 +13,8 @@ from gemma4_runtime.capabilities import CAPABILITIES
 from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.input.prepare import Preparer
 from gemma4_runtime.limits import Limits
-from runtime.input.bad_inputs import BAD
-from runtime.input.test_prepare import prepare
+from gemma4_testing.cases.bad_inputs import BAD
+from gemma4_testing.cases.prepared_requests import prepare
 
 PAGE = Path(__file__).parents[3] / "docs" / "errors.md"
 HEAD = """# Errors
@@ -72,7 +72,7 @@ def code_line(code: Code) -> str:
 
 
 @pytest.fixture(scope="module")
-def refusals(checkpoint) -> list[tuple[str, RequestError]]:
+def refusals(checkpoint: Path) -> list[tuple[str, RequestError]]:
     """Names of the bad inputs, and what the runtime says of them."""
     limits = Limits(max_prompt_tokens=2047, max_total_tokens=2048)
     preparer = Preparer(checkpoint, limits=limits, capabilities=CAPABILITIES["llama_cpp"])
@@ -84,7 +84,7 @@ def refusals(checkpoint) -> list[tuple[str, RequestError]]:
     return found
 
 
-def test_the_page_is_up_to_date(refusals) -> None:
+def test_the_page_is_up_to_date(refusals: list[tuple[str, RequestError]]) -> None:
     text = HEAD + "".join(map(code_line, Code))
     text += CLIENT + "".join(f"| `{code}` | {code.help} |\n" for code in ClientCode)
     text += INPUTS

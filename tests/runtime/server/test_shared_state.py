@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from queue import Queue
 
 import pytest
@@ -10,7 +11,7 @@ from gemma4_runtime.server.control import ControlClient, ControlServer
 from gemma4_runtime.settings import load_settings
 
 
-def test_board_is_shared(tmp_path) -> None:
+def test_board_is_shared(tmp_path: Path) -> None:
     writer = Board(tmp_path / "sub" / "board", create=True)
     reader = Board(tmp_path / "sub" / "board")
     writer[Field.IN_FLIGHT] = 2**63
@@ -22,7 +23,7 @@ def test_board_is_shared(tmp_path) -> None:
         Board(tmp_path / "other")
 
 
-def test_control_commands_arrive(tmp_path) -> None:
+def test_control_commands_arrive(tmp_path: Path) -> None:
     path, got = tmp_path / "control", Queue()
     with ControlClient(path) as client:
         assert not client.send("cancel", "k")
