@@ -73,8 +73,8 @@ def _api_error(
 
 
 def failure(error: Gemma4Error, names: Mapping[str, str]) -> ApiError:
-    """Make the error of a request that no other back end would do better. ``names``: engine's fields ->
-    parameters."""
+    """Make the error of a request that no other back end would do better. ``names``: fields of
+    the engine -> parameters."""
     if isinstance(error, InvalidRequestError):
         return engine_refusal(error, names)
     return started_failure(error)
@@ -91,7 +91,8 @@ def engine_refusal(error: InvalidRequestError, names: Mapping[str, str]) -> ApiE
 
 
 def started_failure(error: Gemma4Error) -> ApiError:
-    """Make the error of an answer that has begun. What the engine refuses now is not the client's fault."""
+    """Make the error of an answer that has begun. What the engine refuses now is not the fault of
+    the client."""
     form = _FAILED if isinstance(error, InvalidRequestError) else None
     text = without_paths(str(error))
     if error.status == Status.DEADLINE_EXCEEDED:
@@ -105,7 +106,8 @@ def started_failure(error: Gemma4Error) -> ApiError:
 
 
 def none_took(error: UnavailableError) -> ApiError:
-    """Make the error of a request that every back end has refused; ``error`` is what one of them said."""
+    """Make the error of a request that every back end has refused; ``error`` is what one of them
+    said."""
     if error.overloaded:
         return _api_error(error, f"every back end is full: {error}")
     return _api_error(error, f"no back end could take the request: {without_paths(str(error))}")

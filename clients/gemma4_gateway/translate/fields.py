@@ -23,8 +23,8 @@ _FIRST = re.compile(r"[^.\[]*")
 
 
 def parameter_of(field: str, names: Mapping[str, str]) -> str:
-    """Return the parameter that became the engine's input ``field``. ``names`` come before the usual
-    ones, that of the longest part of the field first."""
+    """Return the parameter that became the engine's input ``field``. ``names`` come before the
+    usual ones, that of the longest part of the field first."""
     found = _FIRST.match(field)
     name = found[0] if found else ""
     parameter = _NAMES.get(name, name) + field[len(name) :]
