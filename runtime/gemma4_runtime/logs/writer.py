@@ -39,8 +39,11 @@ _AT_ONCE = select.PIPE_BUF
 """Bytes of several lines that are written together: a pipe that other processes write to as well
 does not mix them up."""
 _EXIT_S = 1.0
+"""Seconds that a process waits at its end for lines that are not written yet."""
 _RETRY_S = 0.1
+"""Seconds between two tries to write to a descriptor that takes nothing."""
 _MOST_RETRIES = 10
+"""Tries before a line is dropped: a reader has a second to come back."""
 
 
 class LogWriter:
@@ -169,7 +172,7 @@ def write_at_once(descriptor: int, line: str) -> bool:
 
 @cache
 def writer_of(descriptor: int) -> LogWriter:
-    """The writer of a descriptor of this process: 1 or 2."""
+    """Return the writer of a descriptor of this process: 1 or 2."""
     writer = LogWriter(descriptor)
     atexit.register(writer.flush)
     return writer
