@@ -38,7 +38,7 @@ class Argument:
         self._validator: Any = Draft202012Validator(schema, registry=registry)
 
     def fits(self, value: Any) -> bool:
-        """Whether ``value`` is of the type, in the range or not. No coercion: "1" is no integer,
+        """Say whether ``value`` is of the type, in the range or not. No coercion: "1" is no integer,
         nor is 1.0, which JSON Schema would take. An instance of the class ``record`` fits, which
         has checked its own arguments."""
         if self.record is not None and type(value).__name__ == self.record:
@@ -54,14 +54,14 @@ class Argument:
         )
 
     def broken_limit(self, value: Any) -> str:
-        """The limit that a ``value`` of the type breaks: ``at most 1``; "" for none."""
+        """Name the limit that a ``value`` of the type breaks: ``at most 1``; "" for none."""
         for error in self._validator.iter_errors(_as_json(value, "")):
             if error.kind.name in _LIMITS:
                 return f"{_LIMITS[error.kind.name]} {error.kind.value:g}"
         return ""
 
     def description(self) -> str:
-        """The type, for a person: ``true or false``, ``one of 'auto', 'slow'``, ``a list of
+        """Say the type to a person: ``true or false``, ``one of 'auto', 'slow'``, ``a list of
         integers or null``."""
         parts = list(_alternatives(self.schema))
         words = [word for part in parts for word in _describe(part)]
