@@ -38,7 +38,7 @@ class Argument:
         self._validator: Any = Draft202012Validator(schema, registry=registry)
 
     def fits(self, value: Any) -> bool:
-        """Say whether ``value`` is of the type, in the range or not. No coercion: "1" is no integer,
+        """Say whether ``value`` is of the type, whatever the range. No coercion: "1" is no integer,
         nor is 1.0, which JSON Schema would take. An instance of the class ``record`` fits, which
         has checked its own arguments."""
         if self.record is not None and type(value).__name__ == self.record:
