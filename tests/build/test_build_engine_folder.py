@@ -173,7 +173,7 @@ def test_a_prefill_batch_takes_half_a_second(preset: str, batch: int) -> None:
     from gemma4_build.request import BuildRequest, prefill_batch
 
     spec = parse_config(config_for(PRESETS[preset], 262144), where=preset)
-    folders = {"checkpoint": Path("a"), "out": Path("b")}
+    folders: dict[str, Any] = {"checkpoint": Path("a"), "out": Path("b")}
     assert prefill_batch(BuildRequest(**folders), spec) == batch
     assert prefill_batch(BuildRequest(**folders, prefill_batch=100), spec) == 100
 

@@ -33,7 +33,7 @@ from gemma4_testing.waiting import wait_until
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 CANCEL_S = 0.5
-LONG = {"min_tokens": 1900, "max_tokens": 1900}
+LONG: dict[str, Any] = {"min_tokens": 1900, "max_tokens": 1900}
 
 
 def start_long(client: Client, **options: Any) -> Any:

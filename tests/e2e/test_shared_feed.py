@@ -64,7 +64,7 @@ async def until(true: Callable[[], object], seconds: float) -> None:
 @in_loop
 async def test_the_answers_are_those_of_streams_of_their_own(server: Served) -> None:
     asks = [f"What is the capital of {land}?" for land in ("France", "Italy", "Spain", "Japan")] * 8
-    options = {"top_k": 1, "enable_thinking": True, "return_log_probs": True}
+    options: dict[str, Any] = {"top_k": 1, "enable_thinking": True, "return_log_probs": True}
     async with client_of(server) as client:
         alone = {ask: await client.chat(user(ask), **options).result() for ask in set(asks)}
         assert feed_of(client) is None

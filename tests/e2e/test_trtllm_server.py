@@ -61,7 +61,7 @@ def alive(process: psutil.Process) -> bool:
 
 def test_answers_are_those_of_llama_cpp(trtllm: Served, server: Served) -> None:
     with trtllm.client() as ours, server.client() as theirs, ThreadPoolExecutor(4) as pool:
-        options = {"temperature": 0.0, "max_tokens": 48, "return_log_probs": True}
+        options: dict[str, Any] = {"temperature": 0.0, "max_tokens": 48, "return_log_probs": True}
         answers = list(pool.map(lambda t: ours.chat(user(t), **options).result(), ASKED))
         expected = [theirs.chat(user(text), **options).result() for text in ASKED]
     for answer, other in zip(answers, expected, strict=True):

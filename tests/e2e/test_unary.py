@@ -44,7 +44,7 @@ def grpc_client(server: Served) -> Iterator[tritonclient.grpc.InferenceServerCli
         yield client
 
 
-GREEDY = {"top_k": ("INT32", 1)}
+GREEDY: dict[str, Any] = {"top_k": ("INT32", 1)}
 
 
 @pytest.mark.parametrize("module", [tritonclient.grpc, tritonclient.http])
@@ -100,7 +100,7 @@ def test_errors_keep_their_status(
     assert says in caught.value.message()
 
 
-LONG = {"min_tokens": ("INT32", 1900), "max_tokens": ("INT32", 1900)}
+LONG: dict[str, Any] = {"min_tokens": ("INT32", 1900), "max_tokens": ("INT32", 1900)}
 
 
 def test_a_cancelled_call_frees_the_slot(

@@ -92,7 +92,7 @@ class Person(BaseModel):
 
 
 def test_parsed_into_pydantic(client: OpenAI) -> None:
-    options = {"model": MODEL, "temperature": 0}
+    options: dict[str, Any] = {"model": MODEL, "temperature": 0}
     chat = client.chat.completions.parse(
         messages=user("Give me JSON"), response_format=Person, **options
     )

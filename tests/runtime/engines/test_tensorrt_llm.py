@@ -24,7 +24,7 @@ from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.settings import Settings
 from gemma4_testing.fakes.engine_harness import EOS, WAIT_S, ask, load_tensorrt_llm, refusal, run
 
-LONG = {"max_tokens": 1900, "min_tokens": 1900}
+LONG: dict[str, Any] = {"max_tokens": 1900, "min_tokens": 1900}
 
 
 def worker_pids(engine: Any) -> list[int]:

@@ -126,7 +126,7 @@ def test_every_proposed_way_out_works() -> None:
         options = dict(re.findall(r"--(tp|ep|precision) (\w+)", found.way_out))
         if not options:
             continue
-        now = {"precision": precision, "tp": tp, "ep": 1 if "tp" in options else ep}
+        now: dict[str, Any] = {"precision": precision, "tp": tp, "ep": 1 if "tp" in options else ep}
         now |= {k: v if k == "precision" else int(v) for k, v in options.items()}
         assert verdict(gpu=gpu, **now).status != "no", (gpu, precision, tp, ep, found.way_out)
         tried += 1
