@@ -117,7 +117,9 @@ def test_hashes_are_read_once(engine: Path, monkeypatch: pytest.MonkeyPatch) -> 
     read: list[str] = []
     original = engine_hashes.sha256_file
     monkeypatch.setattr(
-        engine_hashes, "sha256_file", lambda path: read.append(path.name) or original(path)
+        engine_hashes,
+        "sha256_file",
+        lambda path: read.append(path.name) or original(path),  # type: ignore[func-returns-value]
     )
     load_engine_folder(engine, verify_hashes=True)
     first, read[:] = sorted(read), []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 from gemma4_client import (
@@ -182,6 +183,6 @@ def test_an_open_circuit_asks_nothing_and_closes_again(kind: str, protocol: str)
 @pytest.mark.parametrize(
     "arguments", [{"attempts": 0}, {"first_delay": -1}, {"budget_ratio": -0.1}]
 )
-def test_policies_that_make_no_sense(arguments: dict[str, float]) -> None:
+def test_policies_that_make_no_sense(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
         RetryPolicy(**arguments)

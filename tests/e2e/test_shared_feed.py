@@ -42,7 +42,8 @@ def client_of(served: Served) -> AsyncClient:
 
 
 def feed_of(client: AsyncClient) -> Any:
-    return client._connected._feed
+    assert client._connected is not None
+    return client._connected._feed  # type: ignore[attr-defined]
 
 
 async def running(
@@ -121,6 +122,7 @@ def test_a_killed_client_frees_all_slots(synthetic: Served) -> None:
     child = subprocess.Popen(
         [sys.executable, "-c", code, f"127.0.0.1:{synthetic.grpc}"], stdout=subprocess.PIPE
     )
+    assert child.stdout is not None
     assert child.stdout.read(1) == b"x"
     wait_until(lambda: synthetic.board()[Field.ACTIVE] == 20, 1)
     child.kill()

@@ -42,7 +42,7 @@ def long_stream(client: Client, **options: Any) -> Any:
     stream = client.chat(user("Count from 1 to 100"), temperature=0.0, **(LONG | options))
     iterator = iter(stream)
     next(iterator)
-    stream.iterator = iterator
+    stream.iterator = iterator  # type: ignore[attr-defined]
     return stream
 
 
@@ -129,7 +129,7 @@ def test_drain(folder: Path, tmp_path: Path) -> None:
 
 def how_it_ends(stream: bool) -> str:
     try:
-        last = list(stream.iterator)[-1]
+        last = list(stream.iterator)[-1]  # type: ignore[attr-defined]
     except Gemma4Error as error:
         return "lost" if "the engine was lost" in str(error) else str(error)
     return "whole" if last.completion_tokens == LONG["max_tokens"] else "cut"

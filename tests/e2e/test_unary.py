@@ -73,7 +73,8 @@ def test_more_calls_than_instances_are_all_answered(server: Served) -> None:
     def one(index: int) -> bytes:
         with tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{server.grpc}") as client:
             result = client.infer("gemma4_unary", asked(tritonclient.grpc, **GREEDY))
-            return result.as_numpy("text_output")[0, 0]
+            found: bytes = result.as_numpy("text_output")[0, 0]
+            return found
 
     with ThreadPoolExecutor(16) as pool:
         assert len(set(pool.map(one, range(16)))) == 1
@@ -128,7 +129,8 @@ def test_a_client_deadline_frees_the_slot(
 def generate(server: Served, model: str, **inputs: Any) -> dict[str, Any]:
     url = f"http://127.0.0.1:{server.http}/v2/models/{model}/generate"
     with urllib.request.urlopen(url, json.dumps(inputs).encode(), timeout=60) as reply:
-        return json.loads(reply.read())
+        found: dict[str, Any] = json.loads(reply.read())
+        return found
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -44,7 +44,7 @@ def whole_of(connection: socket.socket, data: bytes = b"") -> bytes:
     return data
 
 
-def reply_of(connection: socket.socket) -> tuple[int, dict]:
+def reply_of(connection: socket.socket) -> tuple[int, dict]:  # type: ignore[type-arg]
     head, _, body = whole_of(connection).partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(body)
 
@@ -143,7 +143,7 @@ HUGE = [
 @pytest.mark.parametrize("pieces", [1 << 20, 1000])
 def test_a_head_that_is_too_large(backend: FakeBackend, headers: bytes | str, pieces: int) -> None:
     with gateway_before(backend.address) as gateway, closing(connected(gateway.port)) as sock:
-        data = HEAD % len(BODY) + headers + b"\r\n" + BODY
+        data = HEAD % len(BODY) + headers + b"\r\n" + BODY  # type: ignore[operator]
         try:
             for at in range(0, len(data), pieces):
                 sock.sendall(data[at : at + pieces])

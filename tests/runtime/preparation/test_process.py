@@ -63,14 +63,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
 def owner(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PreparationOwner]:
     run_dir = tmp_path_factory.mktemp("run")
     owner = PreparationOwner({ENGINE_DIR: str(folder), RUN_DIR: str(run_dir)})
-    owner.run_dir = run_dir
+    owner.run_dir = run_dir  # type: ignore[attr-defined]
     yield owner
     owner.close()
 
 
 @pytest.fixture
 def client(owner: PreparationOwner) -> Iterator[PreparationClient]:
-    client = PreparationClient(owner.run_dir, on_hang=owner.kill)
+    client = PreparationClient(owner.run_dir, on_hang=owner.kill)  # type: ignore[attr-defined]
     yield client
     client.close()
 
@@ -169,7 +169,7 @@ def test_a_client_that_leaves_stops_the_work(
 
 
 def test_a_connection_that_ends_stops_its_work(owner: PreparationOwner) -> None:
-    client = PreparationClient(owner.run_dir)
+    client = PreparationClient(owner.run_dir)  # type: ignore[attr-defined]
     answers = ask(client, {"messages": user("SPIN" + " " * 20_000)})
     until(lambda: children(owner))
     client.close()

@@ -29,7 +29,7 @@ def test_a_stream_is_whole_and_ordered(
     assert [c.index for c in shown] == list(range(len(shown)))
     assert [i for c in shown for i in c.ids] == ([600, 601, 602] * 17)[:50]
     assert shown[-1].finish_reason == "length"
-    assert shown[-1].timings.keys() == {"queue", "prefill", "decode", "cached_tokens"}
+    assert shown[-1].timings.keys() == {"queue", "prefill", "decode", "cached_tokens"}  # type: ignore[union-attr]
     assert records[0].completion_tokens == 50 and records[0].status == "OK"
     assert board[Field.IN_FLIGHT] == 0
 
@@ -310,7 +310,7 @@ class Faulty(Recorder):
         super().fail(error)
         self._at("fail")
 
-    def client_gone(self) -> None:
+    def client_gone(self) -> bool:
         self._at("client_gone")
         return super().client_gone()
 
@@ -357,7 +357,7 @@ def test_what_breaks_in_one_stream_ends_that_stream_only(
 
 
 def _assembler_that_breaks(part: str, error: Exception) -> type[StreamAssembler]:
-    def broken(self, *arguments: list[int] | str | None, **options: Any) -> Never:
+    def broken(self: StreamAssembler, *arguments: Any, **options: Any) -> Never:
         raise error
 
     return type("Broken", (StreamAssembler,), {part: broken})

@@ -37,7 +37,10 @@ class Client:
     ) -> None:
         self.emitters, self.key, self.responses = emitters, key, responses
         self.pause, self.broken, self.gone = pause, broken, False
-        self.bundles, self.finals, self.ended, self.failed = [], [], Event(), []
+        self.bundles: list[Any] = []
+        self.finals: list[Any] = []
+        self.failed: list[Any] = []
+        self.ended = Event()
         self._used: Any = SimpleQueue()
         for _ in range(polls):
             self.poll()
@@ -306,7 +309,9 @@ def test_many_tokens_wake_the_emitter_seldom(
     for emitter in emitters._emitters:
         waited = emitter._wait
         monkeypatch.setattr(
-            emitter, "_wait", lambda timeout, waited=waited: turns.append(1) or waited(timeout)
+            emitter,
+            "_wait",
+            lambda timeout, waited=waited: turns.append(1) or waited(timeout),  # type: ignore[func-returns-value]
         )
     outs = opened(emitters, 64, max_tokens=50)
     assert all(out.over.wait(WAIT_S) for out in outs)
@@ -335,7 +340,7 @@ def test_too_much_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     emitters, *_ = stack()
-    poll = Recorder(direct=True)
+    poll: Any = Recorder(direct=True)
     for responses in (0, 65):
         with pytest.raises(RequestError, match=f"{responses} responses must be 1 to 64"):
             emitters.poll(KEY, poll, responses)
