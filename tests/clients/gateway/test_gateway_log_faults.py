@@ -22,6 +22,7 @@ from gemma4_gateway.log_writer import LogWriter
 from gemma4_gateway.record import Record
 from gemma4_testing.fakes.fake_backend import FakeBackend, fake_backend
 from gemma4_testing.servers.command import GEMMA4
+from gemma4_testing.waiting import wait_until
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -107,9 +108,7 @@ def test_the_reader_has_gone(backend: FakeBackend, port: int) -> None:
     assert process.stderr is not None
     process.stderr.close()
     serves(port, 20)
-    end = time.monotonic() + 10
-    while dropped(port) == 0:
-        assert time.monotonic() < end
+    wait_until(lambda: dropped(port) > 0, 10)
     serves(port, 20)
     stop(process)
 
@@ -134,9 +133,7 @@ def test_the_disk_is_full(backend: FakeBackend, port: int) -> None:
         process = start(backend, port, stdout=full, stderr=full)
         until_ready(port, process)
         serves(port, 20)
-        end = time.monotonic() + 10
-        while dropped(port) == 0:
-            assert time.monotonic() < end
+        wait_until(lambda: dropped(port) > 0, 10)
         stop(process)
 
 

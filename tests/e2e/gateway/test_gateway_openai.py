@@ -13,7 +13,7 @@ from gemma4_runtime.server.board import Field as BoardField
 from gemma4_testing.cases.tools import WEATHER
 from gemma4_testing.servers.running_gateway import LONG, MODEL, RunningGateway
 from gemma4_testing.servers.served import Served, user
-from gemma4_testing.waiting import wait_until
+from gemma4_testing.waiting import wait_until, wait_until_async
 from openai import AsyncOpenAI
 from pydantic import BaseModel, Field
 
@@ -144,8 +144,7 @@ def test_timeout_and_cancel_free_the_slot(
 
     async def cancelled(client: Any) -> None:
         task = asyncio.create_task(client.chat.completions.create(**long))
-        while server.board()[BoardField.ACTIVE] != 1:
-            await asyncio.sleep(0.005)
+        await wait_until_async(lambda: server.board()[BoardField.ACTIVE] == 1, 10)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
