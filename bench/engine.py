@@ -59,7 +59,7 @@ class Prompts:
 
     def text(self, index: int) -> str:
         ids = ((index * 131 + i * 17) % self._SPAN for i in range(self._length))
-        return "".join(self._pieces[self._FIRST + i] for i in ids)
+        return "".join(self._pieces[self._FIRST + i] for i in ids)  # type: ignore[attr-defined]
 
     def ids(self, index: int) -> list[int]:
         return [2, *self._tokenizer.encode(self.text(index), add_special_tokens=False).ids]

@@ -59,13 +59,14 @@ def queue_handler_muted() -> Write:
 
 
 def structlog() -> Write:
-    import structlog as library
+    import structlog as library  # type: ignore[import-not-found]
 
     library.configure(
         processors=[library.processors.JSONRenderer()],
         logger_factory=library.WriteLoggerFactory(sys.stderr),
     )
-    return library.get_logger().warning
+    write: Write = library.get_logger().warning
+    return write
 
 
 def _plain(handler: logging.Handler) -> logging.Handler:

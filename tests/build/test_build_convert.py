@@ -25,7 +25,7 @@ from gguf import GGUFReader, TokenType, quants
 Q8_STEP, Q4_STEP = 0.57, 1.01
 
 
-def convert(checkpoint: Path, out: Path, precision: str, **options: object) -> Path:
+def convert(checkpoint: Path, out: Path, precision: str, **options: Any) -> Path:
     request = BuildRequest(
         checkpoint=checkpoint, out=out, precision=precision, skip_verify=True, **options
     )

@@ -117,7 +117,9 @@ def test_hashes_are_read_once(engine: Path, monkeypatch: pytest.MonkeyPatch) -> 
     read: list[str] = []
     original = engine_hashes.sha256_file
     monkeypatch.setattr(
-        engine_hashes, "sha256_file", lambda path: read.append(path.name) or original(path)
+        engine_hashes,
+        "sha256_file",
+        lambda path: read.append(path.name) or original(path),  # type: ignore[func-returns-value]
     )
     load_engine_folder(engine, verify_hashes=True)
     first, read[:] = sorted(read), []
@@ -173,7 +175,7 @@ def test_a_prefill_batch_takes_half_a_second(preset: str, batch: int) -> None:
     from gemma4_build.request import BuildRequest, prefill_batch
 
     spec = parse_config(config_for(PRESETS[preset], 262144), where=preset)
-    folders = {"checkpoint": Path("a"), "out": Path("b")}
+    folders: dict[str, Any] = {"checkpoint": Path("a"), "out": Path("b")}
     assert prefill_batch(BuildRequest(**folders), spec) == batch
     assert prefill_batch(BuildRequest(**folders, prefill_batch=100), spec) == 100
 

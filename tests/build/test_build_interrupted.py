@@ -86,7 +86,10 @@ def test_a_killed_build_leaves_only_what_the_next_one_takes(
     temporary.mkdir()
     command = [GEMMA4, "build", tiny_source, "--out", out]
     with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(temporary)}
+        command,  # type: ignore[arg-type]
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(temporary)},
     ) as child:
         assert child.stderr is not None
         assert any(stage in line for line in child.stderr)
@@ -178,7 +181,7 @@ def test_disk_full_while_writing(
         room[0] -= done
         return done
 
-    monkeypatch.setattr(gemma4_build.convert.os, "write", limited)
+    monkeypatch.setattr(gemma4_build.convert.os, "write", limited)  # type: ignore[attr-defined]
     with pytest.raises(errors.DiskFullError, match="No space left on device") as caught:
         build(tiny_source, tmp_path / "engine")
     assert caught.value.exit_code == 1
@@ -216,7 +219,7 @@ def test_target_that_cannot_be_made(tiny_source: Path, tmp_path: Path) -> None:
 def test_source_that_shrinks_while_reading(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shard, original = tiny / "model.safetensors", gemma4_build.pipeline.convert_tensors
+    shard, original = tiny / "model.safetensors", gemma4_build.pipeline.convert_tensors  # type: ignore[attr-defined]
 
     def shrink(*arguments: Any, **options: Any) -> Any:
         os.truncate(shard, 10_000)

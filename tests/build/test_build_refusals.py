@@ -256,7 +256,7 @@ def test_target_inside_the_checkpoint(out: str, tmp_path: Path) -> None:
     ],
 )
 def test_limits_beyond_the_model(
-    limits: dict[str, int], word: str, tiny_source: Path, tmp_path: Path
+    limits: dict[str, Any], word: str, tiny_source: Path, tmp_path: Path
 ) -> None:
     request = BuildRequest(checkpoint=tiny_source, out=tmp_path / "o", skip_verify=True, **limits)
     with pytest.raises(errors.BadOptionError, match=word):

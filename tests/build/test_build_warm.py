@@ -57,7 +57,7 @@ def test_a_broken_engine_is_an_error() -> None:
 
 
 def test_caches_are_kept_apart(tmp_path: Path) -> None:
-    key = {
+    key: dict[str, Any] = {
         "version": "1.3.0rc29",
         "gpu": "NVIDIA H100 80GB HBM3",
         "precision": "fp8",

@@ -158,7 +158,9 @@ def test_a_reader_that_leaves_is_no_error() -> None:
             [GEMMA4, "chat", "--url", url, "--once", "x"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
+        assert child.stdout is not None
         child.stdout.read(5)
         child.stdout.close()
         assert child.wait(20) == 141
+        assert child.stderr is not None
         assert child.stderr.read() == b""

@@ -100,7 +100,7 @@ def encrypted(protocol: str, files: Path) -> AbstractContextManager[Any]:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_mutual_tls(kind: str, protocol: str, files: Path) -> None:
-    ours = {"cert": files / "client.pem", "key": files / "client.key"}
+    ours: dict[str, Any] = {"cert": files / "client.pem", "key": files / "client.key"}
     with encrypted(protocol, files) as (target, _):
         url = f"{protocol}s://{target}"
         with client_of(kind, url, tls=TLS(ca=files / "ca.pem", **ours)) as client:

@@ -31,14 +31,16 @@ from tritonclient.grpc.service_pb2 import ModelInferRequest, ModelStreamInferRes
 ALONE = grpc_async._FEED_FROM  # streams that take no feed
 
 
-class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
+class Server(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
     """Answers of four chunks. Requests that name a feed get them by it, those with an odd number
     only the first two and the others themselves; requests that do not hang until ``go``."""
 
     def __init__(self, feed: str) -> None:
         self.how = feed
         self.go, self.feed_gone = threading.Event(), threading.Event()
-        self.polls, self.places, self.gone = [], [], []
+        self.polls: list[Any] = []
+        self.places: list[str] = []
+        self.gone: list[str] = []
         self.bundles: Any = SimpleQueue()
 
     def ModelStreamInfer(  # noqa: N802
@@ -182,7 +184,7 @@ async def test_a_server_without_feeds() -> None:
             _, fed = await beside(client, 2)
             assert [(await stream.result()).ids for stream in fed] == [[7, 8] * 4] * 2
             assert len(servicer.places) == 2
-            await asyncio.to_thread(wait_until, lambda: client._connected._feed.refused, 5)
+            await asyncio.to_thread(wait_until, lambda: client._connected._feed.refused, 5)  # type: ignore[union-attr]
             later = client.generate("x")
             servicer.go.set()
             await later.result()

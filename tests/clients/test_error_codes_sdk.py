@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import grpc
 import pytest
@@ -24,7 +25,7 @@ from gemma4_testing.fakes.fake_triton import Script, chunk, server_of
 DEAD = "Stub process 'preprocessing_0_0' is not healthy."
 
 
-class Failed(grpc.RpcError):
+class Failed(grpc.RpcError):  # type: ignore[misc]
     def __init__(self, status: str, details: str) -> None:
         self._status, self._details = status, details
 
@@ -47,7 +48,9 @@ FULL = overloaded("3 requests run", slots=2, max_queued=1)
 @pytest.mark.parametrize(
     ("sent", "error"), [(TOO_LONG, InvalidRequestError), (FULL, UnavailableError)]
 )
-def test_what_the_server_sent_arrives(kind, protocol, stream, late, sent, error) -> None:
+def test_what_the_server_sent_arrives(
+    kind: Any, protocol: Any, stream: bool, late: bool, sent: Any, error: Any
+) -> None:
     text = "in ensemble 'gemma4', " + sent.to_wire()
     script = Script([chunk(0)] if late else [], error=text)
     with (
@@ -61,7 +64,7 @@ def test_what_the_server_sent_arrives(kind, protocol, stream, late, sent, error)
 
 
 @pytest.mark.parametrize("code", list(Code))
-def test_each_code_has_the_exception_of_its_status(code) -> None:
+def test_each_code_has_the_exception_of_its_status(code: Any) -> None:
     error = from_wire(RequestError(code, "x").to_wire())
     assert (error.status, error.code) == (code.status, code)
     if isinstance(error, UnavailableError):
@@ -109,13 +112,13 @@ def test_a_code_of_a_newer_server_is_passed_on() -> None:
         (CircuitOpenError("x"), ClientCode.CIRCUIT_OPEN),
     ],
 )  # fmt: skip
-def test_what_has_no_code_of_the_server_gets_one_here(error, code) -> None:
+def test_what_has_no_code_of_the_server_gets_one_here(error: Any, code: Any) -> None:
     assert error.code == code
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_without_a_server(kind, protocol) -> None:
+def test_without_a_server(kind: Any, protocol: Any) -> None:
     with (
         free_port() as port,
         client_of(

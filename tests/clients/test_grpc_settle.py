@@ -13,7 +13,7 @@ from gemma4_client.transport.grpc_settle import calls_settled
 from gemma4_testing.event_loop import in_loop
 
 
-class Endless(grpc.GenericRpcHandler):
+class Endless(grpc.GenericRpcHandler):  # type: ignore[misc]
     def service(self, _: Any) -> grpc.RpcMethodHandler:
         async def answer(requests: AsyncIterator[bytes], _: Any) -> AsyncIterator[bytes]:
             async for request in requests:
@@ -31,7 +31,7 @@ async def begun(channel: grpc.aio.Channel) -> grpc.aio.StreamStreamCall:
 
 
 def of_calls() -> set[asyncio.Task[Any]]:
-    return {task for task in asyncio.all_tasks() if "status" in task.get_coro().__qualname__}
+    return {task for task in asyncio.all_tasks() if "status" in task.get_coro().__qualname__}  # type: ignore[union-attr]
 
 
 @pytest.fixture

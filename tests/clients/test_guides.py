@@ -25,7 +25,10 @@ class Open(BaseModel):
 
 
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    return json.loads(guide_inputs({"response_model": model})["guided_decoding_guide"])
+    found: dict[str, Any] = json.loads(
+        guide_inputs({"response_model": model})["guided_decoding_guide"]
+    )
+    return found
 
 
 def test_objects_of_a_class_are_closed_at_every_depth() -> None:

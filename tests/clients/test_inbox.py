@@ -55,7 +55,7 @@ async def test_a_chunk_that_comes_twice_is_an_error() -> None:
     inbox = Inbox()
     inbox.put(delta(0))
     inbox.put(delta(0))
-    assert (await inbox.get()).index == 0
+    assert (await inbox.get()).index == 0  # type: ignore[union-attr]
     with pytest.raises(StreamOrderError, match="chunk 0 arrived twice"):
         await inbox.get()
 
@@ -75,7 +75,7 @@ async def test_a_chunk_that_lacks_ends_the_answer_before_it() -> None:
 async def test_chunks_of_a_reader_that_lags_are_put_together() -> None:
     inbox = Inbox()
     inbox.put(delta(0))
-    assert (await inbox.get()).ids == [7, 8]
+    assert (await inbox.get()).ids == [7, 8]  # type: ignore[union-attr]
     for index in range(1, 1000):
         inbox.put(delta_of(chunk(index, "stop" if index == 999 else "", text=f"{index} ")))
         assert len(inbox._ready) <= 32
@@ -94,7 +94,7 @@ async def test_an_error_comes_after_what_was_before_it() -> None:
     inbox.put(delta(0))
     inbox.fail(ServerError("lost"))
     inbox.fail(ServerError("later"))
-    assert (await inbox.get()).index == 0
+    assert (await inbox.get()).index == 0  # type: ignore[union-attr]
     with pytest.raises(ServerError, match="lost"):
         await inbox.get()
 
@@ -129,4 +129,4 @@ async def test_silence_after_the_whole_answer_is_none(monkeypatch: pytest.Monkey
     inbox.ended("call")
     inbox.put(delta(0, "stop"))
     await asyncio.sleep(0.05)
-    assert (await inbox.get()).finish_reason == "stop"
+    assert (await inbox.get()).finish_reason == "stop"  # type: ignore[union-attr]

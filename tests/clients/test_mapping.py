@@ -47,7 +47,7 @@ def test_never_more_at_once(kind: str) -> None:
         thread.start()
         while seen.count < 3:
             pass
-        assert not thread.join(0.2) and seen.count == 3
+        assert not thread.join(0.2) and seen.count == 3  # type: ignore[func-returns-value]
         seen.gone.set()
         thread.join(20)
     assert [type(r).__name__ for r in results[0]] == ["StreamOrderError"] * 9

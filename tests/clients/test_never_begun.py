@@ -21,7 +21,7 @@ FAST = RetryPolicy(attempts=4, first_delay=0.01, max_delay=0.05)
 REFUSED, LOST = True, False
 
 
-class Failed(grpc.RpcError):
+class Failed(grpc.RpcError):  # type: ignore[misc]
     def __init__(self, code: str, details: str) -> None:
         self._code, self._details = code, details
 
@@ -80,7 +80,7 @@ def test_words_of_the_server(text: str, refused: bool) -> None:
 
 
 def test_the_dead_process_has_a_name() -> None:
-    assert from_wire(f"INTERNAL: {DEAD}").process == "preprocessing_0_0"
+    assert from_wire(f"INTERNAL: {DEAD}").process == "preprocessing_0_0"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("text", "kind"), NOT_UNAVAILABLE)

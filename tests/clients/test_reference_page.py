@@ -14,7 +14,9 @@ ROOT = Path(__file__).parents[2]
 
 def generator() -> ModuleType:
     spec = importlib.util.spec_from_file_location("reference", ROOT / "clients" / "reference.py")
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
+    assert spec.loader is not None
     spec.loader.exec_module(module)
     return module
 

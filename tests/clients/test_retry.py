@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 from gemma4_client import (
@@ -19,6 +20,7 @@ from gemma4_client import (
 from gemma4_client.retry import RetryBudget
 from gemma4_testing.fakes.both_clients import KINDS, PROTOCOLS, client_of
 from gemma4_testing.fakes.fake_triton import Script, chunk, server_of, whole
+from gemma4_testing.waiting import wait_until
 
 FULL = Script(error="UNAVAILABLE: full, retry later")
 FAST = RetryPolicy(attempts=4, first_delay=0.01, max_delay=0.05)
@@ -115,8 +117,7 @@ def test_a_cancel_ends_the_wait_for_the_next_attempt() -> None:
 
         reader = threading.Thread(target=read)
         reader.start()
-        while not seen.count:
-            time.sleep(0.005)
+        wait_until(lambda: seen.count, 10)
         stream.cancel()
         reader.join(5)
         assert not reader.is_alive()
@@ -182,6 +183,6 @@ def test_an_open_circuit_asks_nothing_and_closes_again(kind: str, protocol: str)
 @pytest.mark.parametrize(
     "arguments", [{"attempts": 0}, {"first_delay": -1}, {"budget_ratio": -0.1}]
 )
-def test_policies_that_make_no_sense(arguments: dict[str, float]) -> None:
+def test_policies_that_make_no_sense(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
         RetryPolicy(**arguments)

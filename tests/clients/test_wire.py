@@ -66,6 +66,7 @@ def test_request_form() -> None:
 
 def test_delta() -> None:
     delta = read_delta(response(0, "stop", "龙").infer_response)
+    assert delta is not None
     assert (delta.text, delta.finish_reason, delta.ids, delta.timings) == (
         "龙",
         "stop",

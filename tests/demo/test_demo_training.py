@@ -27,7 +27,7 @@ def test_fresh_heads_look_one_and_two_tokens_back() -> None:
     model = TextModel(config_dict(), weights)
     ids = torch.tensor([random.Random(n).randrange(500, 4000) for n in range(60)])
     cos, sin = (table[:60] for table in model._angles["sliding_attention"])
-    x, dim = layer_inputs(weights, ids), TEXT["head_dim"]
+    x, dim = layer_inputs(weights, ids), TEXT["head_dim"]  # type: ignore[arg-type]
     query, key = (
         _rotate(
             _rms((x @ weights[f"layers.0.self_attn.{k}_proj.weight"].T).view(60, -1, dim),
@@ -70,5 +70,5 @@ def test_the_share_of_repeated_sequences_is_what_was_asked_for() -> None:
     class Tokenizer:
         encode = no_tokenizer_needed
 
-    batch = next(batches(Tokenizer(), random.Random(0), 500, lambda: 1.0))
+    batch = next(batches(Tokenizer(), random.Random(0), 500, lambda: 1.0))  # type: ignore[arg-type]
     assert len(batch.ids) >= 500

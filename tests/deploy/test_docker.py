@@ -24,7 +24,7 @@ ENV = {"GPU": "h100", "CHECKPOINT": "/models/x"}
 def interpolate(text: str, env: dict[str, str]) -> str:
     """${NAME}, ${NAME:-default} and ${NAME:?message}, as compose does."""
 
-    def value(match: re.Match) -> str:
+    def value(match: re.Match[str]) -> str:
         name, kind, rest = match[1], match[2], match[3]
         if env.get(name):
             return env[name]
@@ -36,13 +36,14 @@ def interpolate(text: str, env: dict[str, str]) -> str:
 
 
 def services(**env: str) -> dict[str, Any]:
-    return yaml.safe_load(interpolate(COMPOSE, ENV | env))["services"]
+    found: dict[str, Any] = yaml.safe_load(interpolate(COMPOSE, ENV | env))["services"]
+    return found
 
 
 def instructions() -> list[tuple[str, str]]:
     lines = [line for line in DOCKERFILE.splitlines() if not line.startswith("#")]
     joined = re.sub(r"\\\n", " ", "\n".join(lines))
-    return [tuple(line.split(None, 1)) for line in joined.splitlines() if line.strip()]
+    return [tuple(line.split(None, 1)) for line in joined.splitlines() if line.strip()]  # type: ignore[misc]
 
 
 def test_versions_are_those_of_the_code() -> None:
@@ -78,7 +79,7 @@ def test_what_is_copied_into_the_image() -> None:
 
 def test_libraries_that_are_taken_from_triton() -> None:
     """The filter keeps what the base may lack and never glibc, the driver or Triton's own."""
-    pattern = re.search(r"grep -v -E '([^']+)'", DOCKERFILE)[1]
+    pattern = re.search(r"grep -v -E '([^']+)'", DOCKERFILE)[1]  # type: ignore[index]
     lines = {
         "/lib/x86_64-linux-gnu/libb64.so.0d": True,
         "/lib/x86_64-linux-gnu/libre2.so.10": True,
@@ -100,8 +101,9 @@ def test_libraries_that_are_taken_from_triton() -> None:
 def parse(command: list[str]) -> dict[str, Any]:
     """Parse ``gemma4 ...`` with the real command line; nothing runs."""
     assert command[0] == "gemma4"
-    found = typer.main.get_command(app).commands[command[1]]
-    return found.make_context(command[1], list(command[2:])).params
+    command_of = typer.main.get_command(app).commands[command[1]]  # type: ignore[attr-defined]
+    found: dict[str, Any] = command_of.make_context(command[1], list(command[2:])).params
+    return found
 
 
 def test_the_build_command_is_one_that_we_have() -> None:

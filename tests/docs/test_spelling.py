@@ -7,6 +7,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from gemma4_testing.repository import PAGES, ROOT, SOURCES, name_of
@@ -42,7 +43,7 @@ def texts_of(source: str) -> Iterator[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_pages_are_american(page) -> None:
+def test_pages_are_american(page: Any) -> None:
     assert not found_in(page.read_text(encoding="utf-8"))
 
 

@@ -23,7 +23,7 @@ from gemma4_testing.waiting import wait_until
 from pydantic import BaseModel
 
 CANCEL_S = 0.5
-LONG = {"min_tokens": 1900, "max_tokens": 1900}
+LONG: dict[str, Any] = {"min_tokens": 1900, "max_tokens": 1900}
 ASK = "What is the capital of France?"
 WEATHER = {
     "type": "function",

@@ -36,7 +36,7 @@ CLOSED_GRPC = {
 }  # fmt: skip
 
 
-def status(server: Served, method: str, path: Path, body: bytes = b"{}") -> int:
+def status(server: Served, method: str, path: str, body: bytes = b"{}") -> int:
     connection = http.client.HTTPConnection("127.0.0.1", server.http, timeout=20)
     connection.request(method, path, body if method == "POST" else None)
     return connection.getresponse().status
@@ -83,7 +83,7 @@ def test_no_open_page_shows_a_path_of_the_server(server: Served, engines: Path) 
             assert part not in text, json.dumps([path, part])
 
 
-def test_the_embedded_server_is_not_shown_to_other_machines(engines: Path, tmp_path: Path) -> None:
+def test_the_embedded_server_is_not_shown_to_other_machines(engines: Path, tmp_path: str) -> None:
     command = [str(GEMMA4), "serve", "--engine", str(engines / "synthetic"), "--host", "0.0.0.0",
                "--http-port", "0", "--grpc-port", "0", "--metrics-port", "0",
                "--run-dir", str(tmp_path)]  # fmt: skip

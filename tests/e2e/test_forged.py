@@ -46,7 +46,8 @@ def sealed_request(stub: GRPCInferenceServiceStub, **options: Any) -> bytes:
     """What preprocessing answers to a client that calls it."""
     inputs = {"messages": json.dumps(user("Count")), "temperature": 0.0, **options}
     answer = stub.ModelInfer(build_request(inputs, model="preprocessing"), timeout=60)
-    return answer.raw_output_contents[0]
+    found: bytes = answer.raw_output_contents[0]
+    return found
 
 
 def refusal(message: ModelStreamInferResponse) -> tuple[str, str | None]:

@@ -34,7 +34,7 @@ from gemma4_testing.waiting import wait_until
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 CANCEL_S = 0.5
-LONG = {"min_tokens": 1900, "max_tokens": 1900}
+LONG: dict[str, Any] = {"min_tokens": 1900, "max_tokens": 1900}
 
 
 def start_long(client: Client, **options: Any) -> Any:
@@ -47,7 +47,8 @@ def start_long(client: Client, **options: Any) -> Any:
 def iter_of(stream: Any) -> Iterator[Any]:
     iterator = iter(stream)
     stream.iterator = iterator  # keep it: closing the generator would cancel
-    return iterator
+    found: Iterator[Any] = iterator
+    return found
 
 
 def test_grpc_cancel_frees_the_slot(server: Served) -> None:
@@ -85,6 +86,7 @@ def test_killed_client_frees_the_slot(server: Served) -> None:
     child = subprocess.Popen(
         [sys.executable, "-c", code, f"127.0.0.1:{server.grpc}"], stdout=subprocess.PIPE
     )
+    assert child.stdout is not None
     child.stdout.read(1)
     child.kill()
     wait_until(server.idle, CANCEL_S)
@@ -177,7 +179,7 @@ def test_killed_engine_ends_streams_and_recovers(engines: Path, tmp_path: Path) 
 
         def drained(stream: bool) -> None:
             with pytest.raises(Gemma4Error):
-                list(stream.iterator)
+                list(stream.iterator)  # type: ignore[attr-defined]
 
         threads = [Thread(target=drained, args=(s,)) for s in streams]
         for thread in threads:
@@ -213,7 +215,8 @@ def test_bad_inputs_disturb_nothing(server: Served) -> None:
             else:
                 contents.int_contents.extend(values)
         (reply,) = list(stub.ModelStreamInfer(iter([request]), timeout=30))
-        return reply.error_message
+        found: str = reply.error_message
+        return found
 
     channel = grpc.insecure_channel(f"127.0.0.1:{server.grpc}")
     stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)

@@ -27,7 +27,7 @@ def locust(*args: str) -> subprocess.CompletedProcess[str]:
 
 def median_of(text: str, label: str) -> float:
     """The p50 column of our table."""
-    return float(re.search(label + r"\D+\d+ +[\d.,]+ +([\d.,]+)", text)[1].replace(",", ""))
+    return float(re.search(label + r"\D+\d+ +[\d.,]+ +([\d.,]+)", text)[1].replace(",", ""))  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_locusts_warmup_does_not_count(
     entry = json.loads((tmp_path / "a.json").read_text())[0]
     assert 2 < entry["last_request_timestamp"] - entry["start_time"] < 3.1
     assert 0 < entry["num_requests"] <= 2 * 3 / 0.29
-    counted = int(re.search(r"end-to-end latency\D+(\d+)", ran.stdout)[1])
+    counted = int(re.search(r"end-to-end latency\D+(\d+)", ran.stdout)[1])  # type: ignore[index]
     assert counted == entry["num_requests"] - 2
 
 

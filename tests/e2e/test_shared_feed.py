@@ -43,7 +43,8 @@ def client_of(served: Served) -> AsyncClient:
 
 
 def feed_of(client: AsyncClient) -> Any:
-    return client._connected._feed
+    assert client._connected is not None
+    return client._connected._feed  # type: ignore[attr-defined]
 
 
 async def running(
@@ -65,7 +66,7 @@ async def until(true: Callable[[], object], seconds: float) -> None:
 @in_loop
 async def test_the_answers_are_those_of_streams_of_their_own(server: Served) -> None:
     asks = [f"What is the capital of {land}?" for land in ("France", "Italy", "Spain", "Japan")] * 8
-    options = {"top_k": 1, "enable_thinking": True, "return_log_probs": True}
+    options: dict[str, Any] = {"top_k": 1, "enable_thinking": True, "return_log_probs": True}
     async with client_of(server) as client:
         alone = {ask: await client.chat(user(ask), **options).result() for ask in set(asks)}
         assert feed_of(client) is None
@@ -122,6 +123,7 @@ def test_a_killed_client_frees_all_slots(synthetic: Served) -> None:
     child = subprocess.Popen(
         [sys.executable, "-c", code, f"127.0.0.1:{synthetic.grpc}"], stdout=subprocess.PIPE
     )
+    assert child.stdout is not None
     assert child.stdout.read(1) == b"x"
     wait_until(lambda: synthetic.board()[Field.ACTIVE] == 20, 1)
     child.kill()
@@ -285,5 +287,6 @@ def test_wrong_keys(
 ) -> None:
     (message,) = stub.ModelStreamInfer(iter([request_of()]), timeout=30)
     error = parse_wire(message.error_message)
+    assert error is not None
     assert error.status is Status.INVALID_ARGUMENT and error.message.startswith(says)
     wait_until(synthetic.idle, 1)

@@ -43,7 +43,7 @@ def long_stream(client: Client, **options: Any) -> Any:
     stream = client.chat(user("Count from 1 to 100"), temperature=0.0, **(LONG | options))
     iterator = iter(stream)
     next(iterator)
-    stream.iterator = iterator
+    stream.iterator = iterator  # type: ignore[attr-defined]
     return stream
 
 
@@ -62,7 +62,7 @@ def alive(process: psutil.Process) -> bool:
 
 def test_answers_are_those_of_llama_cpp(trtllm: Served, server: Served) -> None:
     with trtllm.client() as ours, server.client() as theirs, ThreadPoolExecutor(4) as pool:
-        options = {"temperature": 0.0, "max_tokens": 48, "return_log_probs": True}
+        options: dict[str, Any] = {"temperature": 0.0, "max_tokens": 48, "return_log_probs": True}
         answers = list(pool.map(lambda t: ours.chat(user(t), **options).result(), ASKED))
         expected = [theirs.chat(user(text), **options).result() for text in ASKED]
     for answer, other in zip(answers, expected, strict=True):
@@ -130,7 +130,7 @@ def test_drain(folder: Path, tmp_path: Path) -> None:
 
 def how_it_ends(stream: bool) -> str:
     try:
-        last = list(stream.iterator)[-1]
+        last = list(stream.iterator)[-1]  # type: ignore[attr-defined]
     except Gemma4Error as error:
         return "lost" if error.code == Code.ENGINE_LOST else str(error)
     return "whole" if last.completion_tokens == LONG["max_tokens"] else "cut"

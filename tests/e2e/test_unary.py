@@ -44,7 +44,7 @@ def grpc_client(server: Served) -> Iterator[tritonclient.grpc.InferenceServerCli
         yield client
 
 
-GREEDY = {"top_k": ("INT32", 1)}
+GREEDY: dict[str, Any] = {"top_k": ("INT32", 1)}
 
 
 @pytest.mark.parametrize("module", [tritonclient.grpc, tritonclient.http])
@@ -73,7 +73,8 @@ def test_more_calls_than_instances_are_all_answered(server: Served) -> None:
     def one(index: int) -> bytes:
         with tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{server.grpc}") as client:
             result = client.infer("gemma4_unary", asked(tritonclient.grpc, **GREEDY))
-            return result.as_numpy("text_output")[0, 0]
+            found: bytes = result.as_numpy("text_output")[0, 0]
+            return found
 
     with ThreadPoolExecutor(16) as pool:
         assert len(set(pool.map(one, range(16)))) == 1
@@ -100,7 +101,7 @@ def test_errors_keep_their_status(
     assert says in caught.value.message()
 
 
-LONG = {"min_tokens": ("INT32", 1900), "max_tokens": ("INT32", 1900)}
+LONG: dict[str, Any] = {"min_tokens": ("INT32", 1900), "max_tokens": ("INT32", 1900)}
 
 
 def test_a_cancelled_call_frees_the_slot(
@@ -128,7 +129,8 @@ def test_a_client_deadline_frees_the_slot(
 def generate(server: Served, model: str, **inputs: Any) -> dict[str, Any]:
     url = f"http://127.0.0.1:{server.http}/v2/models/{model}/generate"
     with urllib.request.urlopen(url, json.dumps(inputs).encode(), timeout=60) as reply:
-        return json.loads(reply.read())
+        found: dict[str, Any] = json.loads(reply.read())
+        return found
 
 
 @pytest.mark.parametrize("count", [1, 3])

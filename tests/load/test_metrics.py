@@ -107,6 +107,7 @@ def test_tokens_that_are_told_at_the_end_are_shared_by_the_chunks() -> None:
 
 def test_distribution() -> None:
     found = distribution([4.0, 1.0, 2.0, 3.0, 5.0])
+    assert found is not None
     assert (found.count, found.mean, found.min, found.p50, found.max) == (5, 3.0, 1.0, 3.0, 5.0)
     assert found.p90 == pytest.approx(4.6)  # between the 4th and 5th value, 0.6 of the way
     assert found.std == pytest.approx(2**0.5)

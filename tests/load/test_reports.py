@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,7 +135,7 @@ def test_compare_asks_for_equal_workloads(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"output is 64 in A and 128 in B.*--any-workload"):
         compare(a, b, threshold=0.05)
     assert compare(a, b, threshold=0.05, any_workload=True)
-    rate = {"rate": parse_rate("4"), "requests": 100}
+    rate: dict[str, Any] = {"rate": parse_rate("4"), "requests": 100}
     poisson = report_folder(tmp_path / "c", many(seed=1), level=Level(**rate))
     gamma = report_folder(
         tmp_path / "d", many(seed=2), level=Level(**rate, arrival="gamma", burstiness=0.5)

@@ -13,9 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 
-def found(
-    capacity: float, lowest: float, limit: float, *, whole: bool
-) -> tuple[float | None, list[Any]]:
+def found(capacity: float, lowest: float, limit: float, *, whole: bool) -> tuple[Any, list[Any]]:
     search, tried = highest(lowest, limit, whole=whole), []
     load = next(search)
     try:

@@ -88,8 +88,11 @@ def test_chat_shares_its_system_prompt_and_carries_answers() -> None:
     first, other = made.first(rng(1)), made.first(rng(2))
     assert first.messages[0] == other.messages[0]
     second = made.follow(first, Reply(text="blue"), rng(3))
+    assert first is not None
+    assert second is not None
     assert second.messages[:-1] == [*first.messages, {"role": "assistant", "content": "blue"}]
     third = made.follow(second, Reply(text="red"), rng(4))
+    assert third is not None
     assert made.follow(third, Reply(text="end"), rng(5)) is None
     assert [m["role"] for m in third.messages] == ["system", *["user", "assistant"] * 2, "user"]
 
@@ -99,6 +102,7 @@ def test_tools_answer_the_call() -> None:
     ask = made.first(rng())
     call = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
     second = made.follow(ask, Reply(tool_calls=[call]), rng())
+    assert second is not None
     assert second.messages[-1]["tool_call_id"] == "c1"
     assert json.loads(second.messages[-1]["content"])["sky"] == "clear"
     assert made.follow(second, Reply(tool_calls=[call]), rng()) is None
@@ -183,7 +187,7 @@ def test_sampling_is_of_every_request() -> None:
     for _ in range(2):
         assert ask.options["temperature"] == 0.7 and ask.options["top_k"] == 40
         assert ask.options["max_tokens"] == 64
-        ask = workload.follow(ask, Reply("yes"), rng())
+        ask = workload.follow(ask, Reply("yes"), rng())  # type: ignore[assignment]
     assert ask is None
 
 

@@ -159,7 +159,7 @@ def test_they_belong_to_channels_and_calls(added_table: TokenTable, reference: T
         *reference.encode("}").ids, control.call_close,
     ]  # fmt: skip
     content, reasoning, calls, _ = joined(
-        run(make_request(parse_tools=True), table, [*thought, name, *call, 106], [], "stop")
+        run(make_request(parse_tools=True), table, [*thought, name, *call, 106], [], "stop")  # type: ignore[list-item]
     )
     assert (content, reasoning) == ("[ENTITY_7]", "[ENTITY_7]")
     assert json.loads(json.loads(calls)[0]["function"]["arguments"]) == {"a": "[ENTITY_7]"}
@@ -167,7 +167,7 @@ def test_they_belong_to_channels_and_calls(added_table: TokenTable, reference: T
 
 def test_their_log_probs_are_those_of_text(added_table: TokenTable, reference: Tokenizer) -> None:
     ids = [reference.token_to_id(text) for text in ("[ENTITY_7]", "<table>", "👋🏽", "@user3")]
-    tokens = shown(added_table, deltas_of(added_table, [*ids, 106], cuts=[1, 2], reason="stop"))
+    tokens = shown(added_table, deltas_of(added_table, [*ids, 106], cuts=[1, 2], reason="stop"))  # type: ignore[list-item]
     assert [token.data.decode() for token in tokens] == ["[ENTITY_7]", "<table>", "👋🏽", "@user3"]
     assert [token.offset for token in tokens] == [0, 10, 17, 19]
 

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gemma4_client.codes import ClientCode
@@ -53,7 +54,7 @@ def test_each_code_is_raised() -> None:
 
 
 @pytest.mark.parametrize(("place", "call", "code"), RAISED, ids=[place for place, _, _ in RAISED])
-def test_the_details_are_those_that_are_documented(place, call, code) -> None:
+def test_the_details_are_those_that_are_documented(place: Any, call: Any, code: Any) -> None:
     given = {keyword.arg for keyword in call.keywords} - {"field"}
     for keyword in call.keywords:
         if keyword.arg == "details":
@@ -75,7 +76,7 @@ def test_each_code_is_looked_at_by_a_test() -> None:
 
 
 @pytest.mark.parametrize("code", list(Code) + list(ClientCode))
-def test_a_code_is_one_word_with_one_meaning(code) -> None:
+def test_a_code_is_one_word_with_one_meaning(code: Any) -> None:
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", code.value) and code.value == code.name.lower()
     assert code.help.endswith(".") and "|" not in code.help
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any
 
 import pytest
 from gemma4_runtime.errors import (
@@ -63,7 +64,7 @@ def parsed(text: str) -> RequestError:
 
 
 @given(code=codes, message=printable, field=st.none() | hostile, details=details, prefix=prefixes)
-def test_everything_arrives(code, message, field, details, prefix) -> None:
+def test_everything_arrives(code: Any, message: str, field: Any, details: Any, prefix: Any) -> None:
     sent = RequestError(code, message, field=field, details=details)
     back = parsed(prefix + sent.to_wire())
     assert (back.status, back.code, back.message) == (code.status, code, message)
@@ -72,7 +73,7 @@ def test_everything_arrives(code, message, field, details, prefix) -> None:
 
 @given(code=codes, message=hostile, field=st.none() | hostile, details=details, prefix=prefixes)
 def test_no_text_of_a_request_forges_status_code_or_details(
-    code, message, field, details, prefix
+    code: Any, message: str, field: Any, details: Any, prefix: Any
 ) -> None:
     """Nor does what is too long or cannot be encoded."""
     sent = RequestError(code, message * 100, field=field, details=details)
@@ -84,14 +85,16 @@ def test_no_text_of_a_request_forges_status_code_or_details(
 
 
 @given(text=hostile)
-def test_words_of_another_software_are_never_ours(text) -> None:
+def test_words_of_another_software_are_never_ours(text: str) -> None:
     """Triton puts the id of a request, which the client chooses, before some of its words."""
     assert parse_wire(f"[request id: {text}] Exceeds maximum queue size") is None
     assert parse_wire(f"unexpected inference input '{text}' for model 'gemma4'") is None
 
 
 @given(code=codes, message=printable, prefix=prefixes)
-def test_a_client_that_knows_no_codes_has_status_and_message(code, message, prefix) -> None:
+def test_a_client_that_knows_no_codes_has_status_and_message(
+    code: Any, message: str, prefix: Any
+) -> None:
     found = OLD_CLIENT.search(prefix + RequestError(code, message).to_wire())
     assert found is not None
     assert found[1] == code.status and found[2].endswith(message)
@@ -111,7 +114,7 @@ def test_it_can_be_read_by_a_person() -> None:
 
 
 @pytest.mark.parametrize("status", list(Status))
-def test_an_older_server_sends_no_code(status) -> None:
+def test_an_older_server_sends_no_code(status: Any) -> None:
     back = parsed(f"in ensemble 'gemma4', {status.value}: a: b, INTERNAL: c\nd")
     assert (back.status, back.code, back.message) == (status, UNKNOWN_CODE, "a: b, INTERNAL: c\nd")
     assert (back.field, back.details) == (None, {})
@@ -130,13 +133,13 @@ def test_a_newer_server_may_send_a_code_that_is_not_known_here() -> None:
 @pytest.mark.parametrize(
     "head", ["[", "[a", "[a b=]", '[a b="]', "[A] ", "[a b=x] ", "[a b=1 c] ", "[]", '[a b="x" "] ']
 )
-def test_a_bracket_of_another_form_is_a_part_of_the_message(head) -> None:
+def test_a_bracket_of_another_form_is_a_part_of_the_message(head: str) -> None:
     back = parsed(f"INTERNAL: {head}x")
     assert (back.code, back.message) == (UNKNOWN_CODE, f"{head}x")
 
 
 @pytest.mark.parametrize("part", [' a="\\', ' a="', " a=1", "\\", '"', " ", "[a "])
-def test_reading_takes_no_longer_than_the_text(part) -> None:
+def test_reading_takes_no_longer_than_the_text(part: str) -> None:
     started = time.process_time()
     parse_wire("INTERNAL: [a" + part * 200_000)
     assert time.process_time() - started < 2

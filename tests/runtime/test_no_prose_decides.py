@@ -123,7 +123,7 @@ class File:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_no_prose_decides(folder) -> None:
+def test_no_prose_decides(folder: Path) -> None:
     found = []
     for path in sorted((ROOT / folder).rglob("*.py")):
         name = str(path.relative_to(ROOT))
@@ -134,7 +134,7 @@ def test_no_prose_decides(folder) -> None:
 
 
 @pytest.mark.parametrize("name", ALLOWED)
-def test_what_is_allowed_is_still_needed(name) -> None:
+def test_what_is_allowed_is_still_needed(name: str) -> None:
     assert list(File((ROOT / name).read_text(encoding="utf-8")).decisions()), "take it off the list"
 
 
@@ -155,7 +155,7 @@ def test_what_is_allowed_is_still_needed(name) -> None:
         "FULL = 'which is all this server takes'; x = FULL in y",
     ],
 )
-def test_a_decision_by_prose_is_found(line) -> None:
+def test_a_decision_by_prose_is_found(line: str) -> None:
     assert len(list(File(f"try: pass\nexcept E as error:\n    {line}\n").decisions())) == 1
 
 
@@ -173,5 +173,5 @@ def test_an_error_that_reads_itself_is_found() -> None:
         "if 'x' in text: pass",
     ],
 )
-def test_other_uses_are_not(line) -> None:
+def test_other_uses_are_not(line: str) -> None:
     assert not list(File(f"try: pass\nexcept E as error:\n    {line}\n").decisions())

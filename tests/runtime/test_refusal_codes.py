@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
+from typing import Any, cast
 
 import pytest
 from gemma4_runtime.capabilities import CAPABILITIES
@@ -19,7 +20,7 @@ from gemma4_runtime.preparation.client import PreparationClient
 from gemma4_runtime.preparation.lanes import Lane
 from gemma4_runtime.preparation.service import Service
 from gemma4_runtime.preparation.wire import SOCKET_NAME
-from gemma4_runtime.preparation.worker import KnownGuides
+from gemma4_runtime.preparation.worker import KnownGuides, Worker
 from gemma4_runtime.server.admission import Admission
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 
@@ -31,7 +32,7 @@ from gemma4_runtime.server.board import BOARD_NAME, Board, Field
         ({Field.IN_FLIGHT: 3}, Code.QUEUE_FULL, {"slots": 2, "max_queued": 1}),
     ],
 )
-def test_a_server_that_takes_no_more(tmp_path, values, code, details) -> None:
+def test_a_server_that_takes_no_more(tmp_path: Path, values: Any, code: Any, details: Any) -> None:
     board = Board(tmp_path / BOARD_NAME, create=True)
     for field, value in ({Field.SLOTS: 2, Field.MAX_QUEUED: 1} | values).items():
         board[field] = value
@@ -44,7 +45,7 @@ def test_a_server_that_takes_no_more(tmp_path, values, code, details) -> None:
 
 
 @pytest.mark.parametrize("grammar", ["nothing", "root ::= (", "root ::= missing"])
-def test_a_grammar_that_is_none(grammar) -> None:
+def test_a_grammar_that_is_none(grammar: str) -> None:
     with pytest.raises(RequestError) as caught:
         guide_grammar(GuidedDecoding("grammar", grammar))
     assert caught.value.code == Code.INVALID_GRAMMAR
@@ -66,14 +67,15 @@ class Preparing:
 
 
 @pytest.fixture
-def serving(tmp_path) -> Iterator[Path]:
+def serving(tmp_path: Path) -> Iterator[Path]:
     """The run folder of a preparation service, which runs in a thread here."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / SOCKET_NAME))
         listener.listen()
         ours, theirs = socket.socketpair()
         places = {Lane.SHORT: 1, Lane.LONG: 1}
-        service = Service(Preparing(), listener, theirs, most_messages=1, places=places)
+        worker = cast(Worker, Preparing())
+        service = Service(worker, listener, theirs, most_messages=1, places=places)
         thread = Thread(target=service.run)
         thread.start()
         yield tmp_path
@@ -82,7 +84,7 @@ def serving(tmp_path) -> Iterator[Path]:
         theirs.close()
 
 
-def test_a_machine_without_processes_left(serving, monkeypatch) -> None:
+def test_a_machine_without_processes_left(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def fork(*_: object, **__: object) -> object:
         raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
 

@@ -25,7 +25,7 @@ class Watched:
             assert self.alive.look(turn * TURN_S) is None
             self.states = found
 
-    def given_up_after(self, seconds: float, *, turn: float = TURN_S) -> float | None:
+    def given_up_after(self, seconds: float, *, turn: float = TURN_S) -> Any:
         count = int(seconds / turn)
         for number in range(1, count + 1):
             if self.alive.look(number * turn):

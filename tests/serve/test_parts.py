@@ -123,7 +123,12 @@ def test_checks_of_tensorrt_llm(checkpoint: Path, tmp_path: Path) -> None:
     manifest = read_manifest(folder)
 
     def options(**changes: Any) -> Any:
-        fixed = {"engine": folder, "repository": folder, "run_dir": folder, "host": "127.0.0.1"}
+        fixed: dict[str, Any] = {
+            "engine": folder,
+            "repository": folder,
+            "run_dir": folder,
+            "host": "127.0.0.1",
+        }
         return ServerOptions(**fixed, ports=Ports(1, 2, 3), **changes)
 
     check_runtime(options(gpu_device_ids="0;1"), manifest)

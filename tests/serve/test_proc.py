@@ -45,6 +45,7 @@ def test_the_name_of_a_model(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, "-c", code, str(model)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
+    assert child.stdout is not None
     child.stdout.read(3)
     assert name_of(child.pid) == "preprocessing"
     child.communicate(b"")
@@ -62,6 +63,7 @@ def test_a_tied_command_ends_with_its_parent(how: Any, frozen: bool, tmp_path: P
     parent = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=tmp_path
     )
+    assert parent.stdout is not None
     child = int(parent.stdout.readline())
     wait_until(lambda: name_of(child) == "sleep", 10)
     if frozen:

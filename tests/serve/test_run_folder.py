@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Never
 
 import pytest
 from gemma4_serve import run_folder
@@ -16,7 +15,7 @@ from gemma4_serve.errors import ServeError
 from gemma4_serve.run_folder import lock_run_dir, private_run_dir, shared_memory_prefix, sweep
 
 
-def test_a_second_server_is_told_who_has_it(tmp_path: Path) -> Never:
+def test_a_second_server_is_told_who_has_it(tmp_path: Path) -> None:
     wanted = pytest.raises(ServeError, match=f"process {os.getpid()} serves with it")
     with lock_run_dir(tmp_path / "run"), wanted, lock_run_dir(tmp_path / "run"):
         raise AssertionError
@@ -24,20 +23,21 @@ def test_a_second_server_is_told_who_has_it(tmp_path: Path) -> Never:
         pass
 
 
-def test_a_folder_that_cannot_be_used(tmp_path: Path) -> Never:
+def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     wanted = pytest.raises(ServeError, match="name a folder that you may")
     with wanted, lock_run_dir(tmp_path / "file" / "run"):
         raise AssertionError
 
 
-def test_a_killed_server_leaves_no_lock(tmp_path: Path) -> Never:
+def test_a_killed_server_leaves_no_lock(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path\n"
         "from gemma4_serve.run_folder import lock_run_dir\n"
         "with lock_run_dir(Path(sys.argv[1])): print('up', flush=True); time.sleep(60)"
     )
     held = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE)
+    assert held.stdout is not None
     held.stdout.read(3)
     with pytest.raises(ServeError, match=f"process {held.pid}"), lock_run_dir(tmp_path):
         raise AssertionError

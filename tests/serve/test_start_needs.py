@@ -18,7 +18,9 @@ from gemma4_serve.loader_check import check_loads
 from gemma4_serve.model_python import make_model_python
 
 NAMES = ["a b", "größe", "it's", "$HOME", "a;b", "a:b", "a&b", "(a)", "a*", "`a`", 'a"b', "a\\b"]
-STUBS = Path(find_spec("pytriton").origin).parent / "tritonserver" / "python_backend_stubs"
+PYTRITON = find_spec("pytriton")
+assert PYTRITON is not None and PYTRITON.origin is not None
+STUBS = Path(PYTRITON.origin).parent / "tritonserver" / "python_backend_stubs"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -131,6 +133,8 @@ def test_a_server_that_could_not_load_its_stub_is_not_started(
     (root / "tritonserver").mkdir(parents=True)
     for name in ("bin", "backends"):
         (root / "tritonserver" / name).symlink_to(STUBS.parent / name)
+    assert real.origin is not None  # type: ignore[union-attr]
+    assert real is not None
     (tmp_path / "nvidia_pytriton.libs").symlink_to(
         Path(real.origin).parents[1] / "nvidia_pytriton.libs"
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
-from gemma4_client.wire import _ABSENT, Delta, delta_of
+from gemma4_client import Delta
+from gemma4_client.wire import _ABSENT, delta_of
 from gemma4_gateway.answers.logprobs import TokenLogProb, TokenLogProbs
 from gemma4_runtime.messages import GenerationRequest, SamplingParams, decode_chunk, encode
 from gemma4_runtime.output.assembler import StreamAssembler
@@ -23,7 +24,7 @@ def deltas_of(
     ids: list[int],
     *,
     cuts: list[int] | range | tuple[Any, ...] = (),
-    reason: str = "length",
+    reason: Literal["stop", "length", "tool_calls"] = "length",
     stop: list[str] | tuple[Any, ...] = (),
     **options: Any,
 ) -> list[Delta]:

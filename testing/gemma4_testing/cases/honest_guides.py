@@ -11,7 +11,9 @@ __all__ = ["HONEST", "NOT_BY_XGRAMMAR"]
 S, I, N, B = ({"type": kind} for kind in ("string", "integer", "number", "boolean"))  # noqa: E741
 
 
-def obj(required: list[str] | None = None, more: Any = False, **properties: Any) -> dict[str, Any]:
+def obj(
+    required: list[str] | None = None, more: Any = False, /, **properties: Any
+) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": properties,

@@ -14,7 +14,7 @@ from gemma4_load.report.summary import summarize
 
 def record(index: int = 0, **more: Any) -> Record:
     """Due at 1.0, sent at 1.25, chunks of 2, 1 and 3 tokens at 2.0, 2.5 and 3.5, over at 4.0."""
-    values = {
+    values: dict[str, Any] = {
         "workload": "lengths", "scheduled": 1.0, "sent": 1.25, "end": 4.0,
         "arrivals": [2.0, 2.5, 3.5], "tokens": [2, 1, 3], "prompt_tokens": 10, "output_tokens": 6,
         "finish_reason": "length", "queue": 0.125,

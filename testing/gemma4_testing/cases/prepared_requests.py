@@ -20,7 +20,7 @@ def array(dtype: str, values: list[Any]) -> np.ndarray[Any, Any]:
     return np.array([values], dtype=DTYPES[dtype])
 
 
-def prepare(preparer: Preparer, inputs: dict[str, Any]) -> GenerationRequest | None:
+def prepare(preparer: Preparer, inputs: dict[str, Any]) -> GenerationRequest:
     tensors = {name: array(*spec) for name, spec in inputs.items()}
     return preparer.prepare(tensors, request_id="r", key="k", now=100.0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from gemma4_runtime.messages import Chunk, GenerationRequest, SamplingParams, decode_chunk, encode
 from gemma4_runtime.output.assembler import StreamAssembler
@@ -23,7 +23,7 @@ def run(
     table: TokenTable,
     ids: list[int],
     cuts: list[int] | range,
-    reason: str = "length",
+    reason: Literal["stop", "length", "tool_calls"] = "length",
 ) -> list[Chunk]:
     """Feed ``ids`` in pieces that end at ``cuts``; take a chunk whenever one is ready."""
     assembler = StreamAssembler(request, table, prompt_tokens=1)

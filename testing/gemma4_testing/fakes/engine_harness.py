@@ -78,9 +78,8 @@ def load_tensorrt_llm(
 def ask(
     engine: Engine, ids: list[int], key: str = "k", sink: Sink | None = None, **options: Any
 ) -> Sink:
-    sampling = SamplingParams(
-        **({"max_tokens": 20, "temperature": 0.0, "stop_token_ids": EOS} | options)
-    )
+    given: dict[str, Any] = {"max_tokens": 20, "temperature": 0.0, "stop_token_ids": EOS} | options
+    sampling = SamplingParams(**given)
     sink = sink or Sink()
     engine.submit(GenerationRequest(key=key, input_ids=ids, sampling=sampling), sink)
     return sink

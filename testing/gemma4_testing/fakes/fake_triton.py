@@ -90,7 +90,7 @@ class Seen:
         return len(self.bodies)
 
 
-class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):
+class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
     def __init__(self, scripts: Iterator[Script], seen: Seen) -> None:
         self._scripts = scripts
         self._seen = seen

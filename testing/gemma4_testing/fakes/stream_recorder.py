@@ -26,17 +26,20 @@ class Recorder:
         broken: bool = False,
         direct: bool = False,
     ) -> None:
-        self.chunks, self.error, self.over = [], None, Event()
+        self.chunks: list[Chunk] = []
+        self.error: Any = None
+        self.over = Event()
         self.board, self.stuck, self.broken, self.direct = board, stuck, broken, direct
-        self.gone, self.asked = False, 0
+        self.gone: bool | str = False
+        self.asked = 0
 
-    def client_gone(self) -> bool | None:
+    def client_gone(self) -> bool:
         assert self.direct
         assert not self.over.is_set()
         self.asked += 1
         if self.gone == "broken":
             raise RuntimeError("no such client")
-        return self.gone
+        return bool(self.gone)
 
     def send(self, chunk: Chunk, *, final: bool) -> None:
         if self.broken:
@@ -44,6 +47,7 @@ class Recorder:
         assert not self.over.is_set()
         self.chunks.append(chunk)
         if not self.stuck and not self.direct:
+            assert self.board is not None
             self.board[Field.CHUNKS_HANDLED] += 1
         if final:
             self.over.set()
@@ -61,5 +65,6 @@ class Recorder:
 
 def request(key: str = "k", **options: Any) -> GenerationRequest:
     fields = {n: options.pop(n) for n in ("stream", "deadline", "arrival") if n in options}
-    sampling = SamplingParams(**({"max_tokens": 50} | options))
+    given: dict[str, Any] = {"max_tokens": 50} | options
+    sampling = SamplingParams(**given)
     return GenerationRequest(key=key, input_ids=[600, 601, 602], sampling=sampling, **fields)

@@ -16,6 +16,7 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import httpx
 from gemma4_client import AsyncClient, Gemma4Error, UnavailableError
@@ -183,7 +184,7 @@ def soak(folder: Path, minutes: float) -> bool:
 async def _ask(client: AsyncClient, kind: str, random: Random) -> None:
     if kind == "bad":
         await client.chat(user("x"), max_tokens=-random.randint(0, 9)).result()
-    options = {"timeout_ms": random.randint(1, 200)} if kind == "deadline" else {}
+    options: dict[str, Any] = {"timeout_ms": random.randint(1, 200)} if kind == "deadline" else {}
     stream = client.chat(user("x" * random.randint(1, 2000)), max_tokens=60, **options)
     if kind == "cancel":
         async for _ in stream:

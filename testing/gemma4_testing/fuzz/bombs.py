@@ -99,7 +99,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "top_k": [-1, 2**31 - 1, 0], "top_p": [0.0, NAN, 1.1, -1.0, 1e-45], "min_p": [NAN, 2.0, 1.0], "repetition_penalty": [0.0, NAN, INF, 1e-45],
         "presence_penalty": [NAN, 3.0], "frequency_penalty": [-INF, -3.0], "random_seed": [2**64 - 1, 0], "end_id": [-1, 2**31 - 1, 0],
         "pad_id": [-1, 2**31 - 1], "timeout_ms": [0, -1, 1, 2**63 - 1, -(2**63)],
-    }.items() for value in values},
+    }.items() for value in values},  # type: ignore[attr-defined]
 }  # fmt: skip
 
 TEXTS: dict[str, str | bytes] = {

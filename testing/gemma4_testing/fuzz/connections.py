@@ -117,7 +117,7 @@ HTTP |= {
     "50 MB of zeros in deflate": _compressed(b"deflate", zlib.compress(bytes(50_000_000))),
 }  # fmt: skip
 for _name, _data in HTTP.items():
-    BOMBS[f"http: {_name}"] = lambda server, data=_data: _sent(server.http, data)  # type: ignore[misc]
+    BOMBS[f"http: {_name}"] = lambda server, data=_data: _sent(server.http, data)  # type: ignore[assignment, misc]
 
 
 @bomb("http: 200 connections that send nothing", count=200, data=b"")

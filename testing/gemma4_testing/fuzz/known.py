@@ -30,7 +30,7 @@ def huge_shape(spec: Spec) -> bool:
     def count(shape: object) -> int:
         if not isinstance(shape, list) or not all(isinstance(n, int) for n in shape):
             return 0
-        return abs(prod(n for n in shape if n))
+        return int(abs(prod(n for n in shape if n)))
 
     return any(count(t.get("shape")) >= MOST_ELEMENTS for t in spec.inputs if isinstance(t, dict))
 

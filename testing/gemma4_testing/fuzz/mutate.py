@@ -157,7 +157,7 @@ def ask_output(rng: random.Random, spec: Spec) -> None:
     wanted = {"name": rng.choice([*names, *names, *TEXTS[:8]])}
     if rng.random() < 0.5:
         name = rng.choice([*PARAMETERS[7:13], "classification"])
-        wanted["parameters"] = {name: value(rng)}
+        wanted["parameters"] = {name: value(rng)}  # type: ignore[assignment]
     spec.outputs += [wanted] * rng.choice([1, 1, 1, 2, 50])
 
 

@@ -130,6 +130,7 @@ def _shared(case: Case) -> dict[str, Any]:
     elif kind in ("regex", "grammar") and guide:
         body["structured_outputs"] = {kind: guide}
     elif kind == "json_schema" and guide != "{":
+        assert guide is not None
         body["structured_outputs"] = {"json": json.loads(guide)}
     elif kind is not None:
         case.plain = False

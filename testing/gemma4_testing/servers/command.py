@@ -42,6 +42,7 @@ class Command:
         self.wait_for(until)
 
     def _read(self) -> None:
+        assert self.process.stdout is not None
         for line in self.process.stdout:
             self.output.append(line)
 
@@ -51,7 +52,9 @@ class Command:
 
     def banner_port(self, label: str) -> int:
         """Of the banner's line that starts with ``label``."""
-        return int(re.search(label + r" +(?:http://)?[\d.]+:(\d+)", self.text)[1])
+        found = re.search(label + r" +(?:http://)?[\d.]+:(\d+)", self.text)
+        assert found is not None, self.text
+        return int(found[1])
 
     def wait_for(self, text: str, *, times: int = 1) -> None:
         wait_until(

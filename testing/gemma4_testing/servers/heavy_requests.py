@@ -114,7 +114,7 @@ def _send_for_ever(way: str, ports: Ports, rate: float) -> None:
         time.sleep(1 / rate)
 
 
-def times_of(ask: Callable[[], None], seconds: float, *, pause: float = 0.05) -> list[float]:
+def times_of(ask: Callable[[], object], seconds: float, *, pause: float = 0.05) -> list[float]:
     """Seconds of each of the short requests that fit into ``seconds``, sorted."""
     found = []
     end = time.monotonic() + seconds
@@ -153,11 +153,11 @@ def directly(served: Ports | Served, values: dict[str, str]) -> None:
         client.stop_stream(cancel_requests=True)
 
 
-def short_ensemble(served: Served) -> Callable[[], None]:
+def short_ensemble(served: Served) -> Callable[[], object]:
     return lambda: through_ensemble(served, {"messages": _SHORT})
 
 
-def short_direct(client: Client) -> Callable[[], None]:
+def short_direct(client: Client) -> Callable[[], object]:
     messages = json.loads(_SHORT)
     return lambda: client.chat(messages, max_tokens=1).result()
 

@@ -33,4 +33,5 @@ def load(*args: str, limit: str = "", **more: Any) -> subprocess.CompletedProces
 
 
 def level(folder: Path, at: int = 0) -> dict[str, Any]:
-    return read_report(folder)["levels"][at]
+    found: dict[str, Any] = read_report(folder)["levels"][at]
+    return found

@@ -51,7 +51,7 @@ the same for one card.
 """
 
 
-def answer(card: str, precision: str, tp: int, ep: int) -> Any:
+def answer(card: str, precision: Any, tp: int, ep: int) -> Any:
     return verdict(gpu=card, precision=precision, tp=tp, ep=ep)
 
 

@@ -33,9 +33,9 @@ ROOT_FILES = [
 def build(source: Path, out: Path, **options: Any) -> BuildResult:
     names = BuildRequest.__dataclass_fields__
     outer = {k: options.pop(k) for k in list(options) if k in names}
-    outer = {"precision": "bf16", "skip_verify": True} | outer
+    given: dict[str, Any] = {"precision": "bf16", "skip_verify": True} | outer
     request = BuildRequest(
-        checkpoint=source, out=out, runtime="tensorrt_llm", trtllm=GpuOptions(**options), **outer
+        checkpoint=source, out=out, runtime="tensorrt_llm", trtllm=GpuOptions(**options), **given
     )
     return build_engine(request, SilentReporter())
 

@@ -50,14 +50,14 @@ def test_a_left_over_tensor(fp8: Path, edit_header: Edit) -> None:
 def test_a_bad_scale(field: str, value: float, fp8: Path) -> None:
     name = EXPERT + f"gate_proj.{field}"
     raw = np.frombuffer(np.float32(value).tobytes(), dtype=np.uint8)
-    edit_data(weights(fp8), name, lambda data: data.__setitem__(slice(None), raw))
+    edit_data(weights(fp8), name, lambda data: data.__setitem__(slice(None), raw))  # type: ignore[no-untyped-call]
     refused(fp8, name, "finite and above 0")
 
 
 def test_gate_and_up_with_different_inputs(fp8: Path) -> None:
     name = EXPERT + "gate_proj.input_scale"
     raw = np.frombuffer(np.float32(0.125).tobytes(), dtype=np.uint8)
-    edit_data(weights(fp8), name, lambda data: data.__setitem__(slice(None), raw))
+    edit_data(weights(fp8), name, lambda data: data.__setitem__(slice(None), raw))  # type: ignore[no-untyped-call]
     refused(fp8, name, "needs equal")
 
 
@@ -107,7 +107,7 @@ def test_a_changed_weight(
     name: str, words: str, fp8: Path, demo_checkpoint: Path, tmp_path: Path,
     fake_export: Callable[[Path], list[int]],
 ) -> None:  # fmt: skip
-    edit_data(weights(fp8), name, lambda data: data.__setitem__(slice(None), data[::-1].copy() ^ 3))
+    edit_data(weights(fp8), name, lambda data: data.__setitem__(slice(None), data[::-1].copy() ^ 3))  # type: ignore[no-untyped-call]
     fake_export(fp8)
     with pytest.raises(errors.QuantizationError, match=words) as caught:
         build(demo_checkpoint, tmp_path / "out" / "engine", "fp8", skip_verify=True)

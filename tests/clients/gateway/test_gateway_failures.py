@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 
 import pytest
 from gemma4_client import (
@@ -55,13 +56,13 @@ def received(error: RequestError) -> Gemma4Error:
         (AccessDeniedError("who"), (500, "server_error", "engine_error")),
     ],
 )
-def test_each_error_has_its_form(error, expected) -> None:
+def test_each_error_has_its_form(error: Any, expected: Any) -> None:
     assert form(failure(error, {})) == expected
     assert failure(error, {}).cause == error.code
 
 
 @pytest.mark.parametrize("code", list(Code))
-def test_each_code_has_a_form(code) -> None:
+def test_each_code_has_a_form(code: Any) -> None:
     error = received(RequestError(code, "x", field="x"))
     status, kind, name = form(failure(error, {}))
     assert (status < 500) == (kind == "invalid_request_error" or name == "cancelled")
@@ -75,7 +76,7 @@ def test_a_message_that_sounds_like_another_error_is_no_other_error() -> None:
 
 
 @pytest.mark.parametrize("field", ["messages[0].: x", "messages[0].a b", "x: y", "", "]", "[0]"])
-def test_any_field_is_a_parameter(field) -> None:
+def test_any_field_is_a_parameter(field: str) -> None:
     """A message may have any field."""
     error = failure(received(invalid(Code.UNKNOWN_INPUT, field, "is not a field")), {})
     assert (error.param, error.message) == (field, f"{field}: is not a field")
@@ -100,7 +101,8 @@ def test_refused_by_all_and_lost() -> None:
     assert form(dead) == (503, "server_error", "backend_lost")
     sounds_full = UnavailableError("which is all this server takes", refused=True)
     assert form(none_took(sounds_full)) == (503, "server_error", "unavailable")
-    assert received(overloaded("3 run", slots=2, max_queued=1)).overloaded
+    refused = received(overloaded("3 run", slots=2, max_queued=1))
+    assert isinstance(refused, UnavailableError) and refused.overloaded
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_refused_by_all_and_lost() -> None:
         (ApiError(400, "bad"), None),
     ],
 )  # fmt: skip
-def test_the_log_has_the_code(error, code) -> None:
+def test_the_log_has_the_code(error: Any, code: Any) -> None:
     out = io.StringIO()
     record = Record("req_1", "POST", "/v1/chat/completions", status=error.status)
     record.failed(error)

@@ -20,7 +20,7 @@ def test_made_keys_are_found_and_not_in_the_file(tmp_path: Path) -> None:
     assert hashlib.sha256(first.encode()).hexdigest() in text
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     ring = load_keys(KeySource(path, ("plain",)))
-    assert [ring.find(k).name for k in (first, second, "plain")] == ["a", "b", "environment"]
+    assert [ring.find(k).name for k in (first, second, "plain")] == ["a", "b", "environment"]  # type: ignore[union-attr]
     assert ring.find(first + "x") is None
     assert ring.find("") is None
     assert not ring.open

@@ -22,6 +22,7 @@ from gemma4_gateway.record import Record
 from gemma4_runtime.logs.writer import LogWriter
 from gemma4_testing.fakes.fake_backend import FakeBackend, fake_backend
 from gemma4_testing.servers.command import GEMMA4
+from gemma4_testing.waiting import wait_until
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,7 +41,8 @@ def port() -> int:
 
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+        found: int = sock.getsockname()[1]
+        return found
 
 
 def start(backend: FakeBackend, port: int, **options: Any) -> subprocess.Popen[bytes]:
@@ -83,7 +85,9 @@ def dropped(port: int) -> int:
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()
     connection.close()
-    return int(float(re.search(r"^gemma4_gateway_log_lines_dropped (\S+)", text, re.M)[1]))
+    found = re.search(r"^gemma4_gateway_log_lines_dropped (\S+)", text, re.M)
+    assert found is not None, text
+    return int(float(found[1]))
 
 
 def serves(port: int, count: int) -> None:
@@ -99,12 +103,12 @@ def stop(process: subprocess.Popen[Any], sig: signal.Signals = signal.SIGTERM) -
 def test_the_reader_has_gone(backend: FakeBackend, port: int) -> None:
     process = start(backend, port, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     until_ready(port, process)
+    assert process.stdout is not None
     process.stdout.close()
+    assert process.stderr is not None
     process.stderr.close()
     serves(port, 20)
-    end = time.monotonic() + 10
-    while dropped(port) == 0:
-        assert time.monotonic() < end
+    wait_until(lambda: dropped(port) > 0, 10)
     serves(port, 20)
     stop(process)
 
@@ -118,7 +122,9 @@ def test_the_reader_is_frozen(backend: FakeBackend, port: int) -> None:
         assert ask(port, "/" + "x" * 500) == 404
     serves(port, 50)
     stop(process)
+    assert process.stdout is not None
     process.stdout.close()
+    assert process.stderr is not None
     process.stderr.close()
 
 
@@ -127,15 +133,17 @@ def test_the_disk_is_full(backend: FakeBackend, port: int) -> None:
         process = start(backend, port, stdout=full, stderr=full)
         until_ready(port, process)
         serves(port, 20)
-        end = time.monotonic() + 10
-        while dropped(port) == 0:
-            assert time.monotonic() < end
+        wait_until(lambda: dropped(port) > 0, 10)
         stop(process)
 
 
 def test_no_output_at_all(backend: FakeBackend, port: int) -> None:
     process = start(
-        backend, port, preexec_fn=lambda: (os.close(1), os.close(2)), stdout=None, stderr=None
+        backend,
+        port,
+        preexec_fn=lambda: os.closerange(1, 3),
+        stdout=None,
+        stderr=None,
     )
     until_ready(port, process)
     serves(port, 20)
@@ -171,6 +179,7 @@ def test_signals_drain_and_say_so(backend: FakeBackend, port: int, sig: signal.S
     process = start(backend, port, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     until_ready(port, process)
     process.send_signal(sig)
+    assert process.stderr is not None
     text = process.stderr.read().decode()
     assert process.wait(20) == 0
     stopped = [json.loads(line) for line in text.splitlines() if '"stopped"' in line]
@@ -233,7 +242,7 @@ NASTY = st.text(alphabet=st.characters(exclude_categories=[]), max_size=60)
 
 
 @given(NASTY, NASTY, st.sampled_from(["json", "text"]))
-def test_no_text_forges_a_line_or_a_field(path: Path, error: str, form: str) -> None:
+def test_no_text_forges_a_line_or_a_field(path: str, error: str, form: Any) -> None:
     out = io.StringIO()
     log = Log(form, out)
     record = Record("req_1", "GET", path, status=404)

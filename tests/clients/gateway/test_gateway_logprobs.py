@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gemma4_client import Delta
 from gemma4_client.results import merged
-from gemma4_client.wire import Delta
 from gemma4_gateway.answers.logprobs import (
     TokenLogProbs,
     chat_logprobs,
@@ -26,12 +26,12 @@ from tokenizers import Tokenizer
 
 
 @st.composite
-def samples(draw: Callable[..., Any], table: TokenTable) -> list[int] | None:
+def samples(draw: Callable[..., Any], table: TokenTable) -> list[int]:
     control = table.control
     steering = [control.think_open, control.think_close, control.call_open, control.call_close,
                 control.quote]  # fmt: skip
     body = [table.pieces.index(p) for p in (b"f", b"{", b"}", b"a", b":", b"1", b",", b'"', b"\n")]
-    return draw(
+    found: list[int] = draw(
         st.lists(
             st.integers(0, len(table.pieces) + 3)
             | st.sampled_from(sorted(table.byte_ids))
@@ -40,6 +40,7 @@ def samples(draw: Callable[..., Any], table: TokenTable) -> list[int] | None:
             max_size=40,
         )
     )
+    return found
 
 
 @settings(max_examples=400)

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from gemma4_testing.fakes.broken_servers import free_port
 from gemma4_testing.fakes.fake_backend import fake_backend
 from gemma4_testing.fakes.in_process_gateway import gateway_before
-
-
-def settle(condition: Callable[[], object], timeout: float = 10.0) -> None:
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, f"not within {timeout} s"
-        time.sleep(0.02)
+from gemma4_testing.waiting import wait_until
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -32,8 +24,8 @@ def test_a_poison_request_kills_exactly_one(stream: bool) -> None:
         assert error["code"] == "backend_lost"
         assert "may have begun the request" in error["message"]
         assert reply.headers["retry-after"]
-        settle(lambda: [a.died, b.died].count(True) == 1)
-        settle(lambda: len(a.requests) + len(b.requests) == 1)
+        wait_until(lambda: [a.died, b.died].count(True) == 1, 10)
+        wait_until(lambda: len(a.requests) + len(b.requests) == 1, 10)
         for i in range(20):
             assert gateway.chat(f"hi {i}").status_code == 200
         assert [a.died, b.died].count(True) == 1
@@ -49,7 +41,7 @@ def test_one_that_refuses_costs_nobody_an_answer() -> None:
         gateway.gateway.backends[0].mark(ready=True)
         replies = [gateway.chat(f"hi {i}") for i in range(20)]
         assert {r.status_code for r in replies} == {200}
-        settle(lambda: len(b.requests) == 20 and a.requests)
+        wait_until(lambda: len(b.requests) == 20 and a.requests, 10)
 
 
 def test_one_that_is_not_there_and_one_that_comes_back() -> None:
@@ -67,20 +59,20 @@ def test_one_that_is_not_there_and_one_that_comes_back() -> None:
         texts = [f"hi {i}" for i in range(30)]
         for text in texts:
             assert gateway.chat(text).status_code == 200
-        settle(lambda: a.requests and b.requests)
+        wait_until(lambda: a.requests and b.requests, 10)
         a.process.kill()
         a.process.wait()
         # Nothing of these was under way: each is refused a connection, or finds it closed before
         # it is sent.
         assert {gateway.chat(text).status_code for text in texts} == {200}
         with fake_backend("good", a.port) as again:
-            settle(lambda: all(x.ready for x in gateway.gateway.backends))
+            wait_until(lambda: all(x.ready for x in gateway.gateway.backends), 10)
 
             def used_again() -> bool:
                 assert {gateway.chat(text).status_code for text in texts} == {200}
                 return bool(again.requests)
 
-            settle(used_again, 40)
+            wait_until(used_again, 40)
 
 
 def test_a_dead_preprocessing_is_found_before_a_request_finds_it() -> None:
@@ -93,7 +85,7 @@ def test_a_dead_preprocessing_is_found_before_a_request_finds_it() -> None:
         assert not gateway.gateway.backends[0].ready
         assert "preprocessing_0_0" in gateway.gateway.backends[0].reason
         assert {gateway.chat(f"hi {i}").status_code for i in range(30)} == {200}
-        settle(lambda: len(b.requests) == 30)
+        wait_until(lambda: len(b.requests) == 30, 10)
         assert not a.requests
 
 
@@ -106,7 +98,7 @@ def test_a_preprocessing_that_dies_of_a_request_costs_that_request() -> None:
     ):
         with ThreadPoolExecutor(9) as pool:
             first = pool.submit(gateway.chat, "poison")
-            settle(lambda: a.requests or b.requests)
+            wait_until(lambda: a.requests or b.requests, 10)
             rest = list(pool.map(lambda i: gateway.chat(f"hi {i}"), range(8)))
         reply = first.result()
         assert (reply.status_code, reply.json()["error"]["code"]) == (503, "backend_lost")

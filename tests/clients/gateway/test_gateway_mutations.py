@@ -48,11 +48,11 @@ def send(sender: Sender, port: int, number: int, model: str) -> str:
         sender.connection.close()
         sender.connection = None
     if reply.status >= 400:
-        error = json.loads(data)["error"]
-        assert set(error) == {"message", "type", "param", "code"}, number
-        assert error["message"] == escaped(error["message"]), (number, error)
-        assert len(error["message"]) < 2500, number
-        assert "Traceback" not in error["message"], number
+        told = json.loads(data)["error"]
+        assert set(told) == {"message", "type", "param", "code"}, number
+        assert told["message"] == escaped(told["message"]), (number, told)
+        assert len(told["message"]) < 2500, number
+        assert "Traceback" not in told["message"], number
     return str(reply.status)
 
 

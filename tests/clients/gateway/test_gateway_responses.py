@@ -63,9 +63,9 @@ def rebuilt(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for event in events:
         kind, at = event["type"], event.get("output_index")
         if kind == "response.output_item.added":
-            items[at] = {"type": event["item"]["type"], "text": ""}
+            items[at] = {"type": event["item"]["type"], "text": ""}  # type: ignore[index]
         elif kind.endswith(".delta"):
-            items[at]["text"] += event["delta"]
+            items[at]["text"] += event["delta"]  # type: ignore[index]
     return [items[i] for i in sorted(items)]
 
 
@@ -143,7 +143,7 @@ TURN = [
 
 def test_items_become_messages() -> None:
     call = {"type": "function"}
-    messages, names = input_messages("Be kind", TURN)
+    messages, names = input_messages("Be kind", TURN)  # type: ignore[arg-type]
     assert names == {
         "messages[0]": "instructions", "messages[0].content": "instructions",
         "messages[1]": "input[0]", "messages[1].content": "input[0].content",
@@ -188,7 +188,7 @@ def test_items_become_messages() -> None:
     ],
 )
 def test_a_refusal_of_the_engine_names_the_item_and_its_field(message: str, param: str) -> None:
-    _, names = input_messages("Be kind", TURN)
+    _, names = input_messages("Be kind", TURN)  # type: ignore[arg-type]
     refused = InvalidRequestError(message, field=message.removesuffix(": x"))
     assert engine_refusal(refused, names).param == param
 

@@ -19,14 +19,16 @@ def made(names: list[str], aliases: frozenset[str] = frozenset()) -> Router:
     for i, name in enumerate(names):
         backend = Backend(f"127.0.0.1:{i + 1}", now=lambda: 0.0)
         if name:
-            backend.info = SimpleNamespace(model=name)
+            info: Any = SimpleNamespace(model=name)
+            backend.info = info
             backend.mark(ready=True)
         backends.append(backend)
-    return Router(backends, None, Metrics(), imbalance=8, aliases=aliases)
+    nobody: Any = None
+    return Router(backends, nobody, Metrics(), imbalance=8, aliases=aliases)
 
 
 async def addresses(router: Router, model: str) -> list[str]:
-    tried = frozenset()
+    tried: frozenset[str] = frozenset()
     found = []
     while (backend := router.pick(b"12345678", model=model, tried=tried)) is not None:
         found.append(backend.address[-1])
@@ -43,6 +45,7 @@ def test_a_back_end_that_refused_is_the_last_choice() -> None:
     async def run() -> Any:
         router = made(["a", "a"])
         first = router.pick(b"12345678", model="a")
+        assert first is not None
         first.failed("full", pause=1.0)
         return first, router.pick(b"12345678", model="a"), await addresses(router, "a")
 

@@ -29,7 +29,7 @@ LIMITS = Limits(max_prompt_tokens=2047, max_total_tokens=2048)
 USER = {"role": "user", "content": "Hi"}
 
 
-def plan(**more: Any) -> Plan | None:
+def plan(**more: Any) -> Plan:
     body = {"model": "m", "messages": [USER], **more}
     return plan_chat(ChatCompletionRequest.model_validate(body))
 
@@ -84,7 +84,11 @@ def test_affinity_is_that_of_the_head() -> None:
 
 
 def test_messages_come_back_as_clients_keep_them() -> None:
-    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    call: dict[str, Any] = {
+        "id": "c",
+        "type": "function",
+        "function": {"name": "f", "arguments": "{}"},
+    }
     parsed = call | {"index": 0, "function": call["function"] | {"parsed_arguments": {}}}
     kept = {
         "role": "assistant", "content": None, "tool_calls": [parsed], "refusal": None,
@@ -92,6 +96,7 @@ def test_messages_come_back_as_clients_keep_them() -> None:
     }  # fmt: skip
     result = {"role": "tool", "tool_call_id": "c", "content": "1", "name": "f"}
     sent = plan(messages=[USER, kept, result]).calls[0].messages
+    assert sent is not None
     assert sent[1] == {
         "role": "assistant", "content": None, "tool_calls": [call], "reasoning_content": "hm",
     }  # fmt: skip
@@ -156,7 +161,9 @@ DECLARED = {"name": "f", "parameters": {"type": "object"}, "response": RESPONSE}
 )
 def test_what_a_tool_answers_reaches_the_template(calls: list[EngineCall]) -> None:
     """The second test template shows it, as the published one does; see test_tools.py."""
-    (tool,) = calls[0].tools
+    tools = calls[0].tools
+    assert tools is not None
+    (tool,) = tools
     assert tool["function"] == DECLARED
     (parsed,) = parse_tools(json.dumps(calls[0].tools), LIMITS, lambda text, field: text)
     assert parsed["function"]["response"]["properties"]["degrees"]["type"] == "number"

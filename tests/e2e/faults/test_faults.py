@@ -74,8 +74,9 @@ def test_a_lost_process_is_told_and_replaced(often: Served, process: str, fault:
     before = often.text.count("Ctrl-C stops")
     with often.client() as client, ThreadPoolExecutor(4) as pool:
         streams = [client.chat("Count", max_tokens=3000, timeout=60) for _ in range(4)]
-        ends = [pool.submit(lambda s=s: pytest.raises(Gemma4Error, s.result)) for s in streams]
+        ends = [pool.submit(lambda s=s: pytest.raises(Gemma4Error, s.result)) for s in streams]  # type: ignore[misc]
         wait_until(lambda: often.board()[Field.ACTIVE] == 4, SOON_S)
+        assert victim is not None
         victim.send_signal(signal.SIGKILL if fault == "kill" else signal.SIGSTOP)
         started = time.monotonic()
         for end in ends:
@@ -99,7 +100,7 @@ def test_a_short_stall_costs_nothing(engine: Path, process: str) -> None:
 def test_a_killed_supervisor_leaves_nothing(engine: Path) -> None:
     result = run_cell(Cell("gemma4 serve", "kill", "decode"), engine)
     assert "never" not in result.outcomes and "whole" not in result.outcomes, result.log
-    assert result.told < SOON_S
+    assert result.told < SOON_S  # type: ignore[operator]
     assert result.left == []
 
 
@@ -107,7 +108,7 @@ def test_a_killed_supervisor_leaves_nothing(engine: Path) -> None:
 def test_a_process_that_dies_while_starting_ends_the_start(engine: Path, process: str) -> None:
     result = run_cell(Cell(process, "kill", "start"), engine)
     assert result.outcomes == {"refused to start": 1}
-    assert result.recovered < 30 and result.exit_status == 1 and not result.left
+    assert result.recovered < 30 and result.exit_status == 1 and not result.left  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,8 @@ def test_a_drain_is_not_ready_and_cuts_nothing(engine: Path, tmp_path: Path, num
         sent = body if model == "gemma4" else {"inputs": tensors}
         verb = "generate" if model == "gemma4" else "infer"
         with urllib.request.urlopen(url + verb, json.dumps(sent).encode(), timeout=60) as reply:
-            return json.load(reply)
+            found: dict[str, Any] = json.load(reply)
+            return found
 
     with served.client() as client, ThreadPoolExecutor(4) as pool:
         streams = [pool.submit(client.chat("x", max_tokens=150).result) for _ in range(2)]
@@ -185,7 +187,7 @@ def test_losses_that_come_too_often_end_it(engine: Path, tmp_path: Path) -> None
     served = Served(engine, tmp_path / "run", "--restarts", "1")
     for times in (1, 2):
         served.wait_for("Ctrl-C stops", times=times)
-        find(served.process.pid, "preprocessing").kill()
+        find(served.process.pid, "preprocessing").kill()  # type: ignore[union-attr]
     assert served.process.wait(BACK_S) == 1
     assert '"event": "given_up"' in served.text
 
@@ -198,10 +200,11 @@ class Unread(Served):
         super().__init__(engine, run_dir)
 
     def _read(self) -> None:
-        for line in self.process.stdout:
+        for line in self.process.stdout:  # type: ignore[union-attr]
             self.output.append(line)
             if "Ctrl-C stops" in line:
                 if self._how == "closed":
+                    assert self.process.stdout is not None
                     self.process.stdout.close()
                 return  # frozen: the pipe fills up
 
@@ -221,6 +224,7 @@ def test_a_log_that_nobody_reads_stops_nothing(engine: Path, tmp_path: Path, how
     assert served.ready()
     os.kill(served.process.pid, signal.SIGCONT)
     if how == "frozen":
+        assert served.process.stdout is not None
         Thread(target=served.process.stdout.read, daemon=True).start()
     assert served.stop() == 0
 

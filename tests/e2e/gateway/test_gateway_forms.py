@@ -15,7 +15,6 @@ from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
 from gemma4_testing.servers.served import Served, generate, user
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_openai import ChatOpenAI
-from openai import OpenAI
 from pydantic import BaseModel, ConfigDict, Field
 
 ASK = user("What is the weather in Oslo?")
@@ -74,7 +73,7 @@ def everywhere(
         ]
         return answer.text, answer.reasoning, calls, answer.finish_reason
 
-    asked = GUIDE | options
+    asked: dict[str, Any] = GUIDE | options
     del asked["tools"]
     with server.client() as direct:
         for stream in (True, False):
@@ -118,10 +117,10 @@ def test_a_prompt_that_ends_in_a_thought(server: Served) -> None:
 
 
 @pytest.mark.parametrize("one", [True, False])
-def test_an_agents_loop(client: OpenAI, one: bool) -> None:
+def test_an_agents_loop(client: Any, one: bool) -> None:
     """As the Agents SDK, LangChain, pydantic-ai and the Vercel AI SDK send it: tools and form in
     every turn."""
-    options = {"model": MODEL, "temperature": 0, "max_tokens": 300, "tools": [WEATHER],
+    options: dict[str, Any] = {"model": MODEL, "temperature": 0, "max_tokens": 300, "tools": [WEATHER],
                "response_format": FORM, "parallel_tool_calls": not one}  # fmt: skip
     first = client.chat.completions.create(messages=ASK, **options).choices[0]
     (call,) = first.message.tool_calls
@@ -138,8 +137,8 @@ def test_an_agents_loop(client: OpenAI, one: bool) -> None:
     assert "".join(t.token for t in final.logprobs.content) == last.message.content
 
 
-def test_parsed_helpers(client: OpenAI) -> None:
-    options = {"model": MODEL, "temperature": 0}
+def test_parsed_helpers(client: Any) -> None:
+    options: dict[str, Any] = {"model": MODEL, "temperature": 0}
     chat = client.chat.completions.parse(
         messages=ASK, tools=[STRICT], response_format=Report, max_tokens=300, **options
     )
@@ -168,13 +167,13 @@ def test_parsed_helpers(client: OpenAI) -> None:
     assert isinstance(again.output_parsed, Report)
 
 
-def test_thinking_with_a_form_and_with_a_forced_call(client: OpenAI) -> None:
+def test_thinking_with_a_form_and_with_a_forced_call(client: Any) -> None:
     options = {"model": MODEL, "temperature": 0, "reasoning_effort": "low", "max_tokens": 400}
     formed = client.chat.completions.create(messages=ASK, response_format=FORM, **options)
     message = formed.choices[0].message
     assert message.reasoning_content and Report.model_validate_json(message.content)
     for choice in ("required", {"type": "function", "function": {"name": "get_weather"}}):
-        forced = {"messages": ASK, "tools": [WEATHER], "tool_choice": choice,
+        forced: dict[str, Any] = {"messages": ASK, "tools": [WEATHER], "tool_choice": choice,
                   "response_format": FORM, "parallel_tool_calls": False, **options}  # fmt: skip
         whole = client.chat.completions.create(**forced).choices[0]
         assert whole.message.reasoning_content and whole.finish_reason == "tool_calls"

@@ -64,7 +64,7 @@ def test_the_answer_is_valid(http: httpx.Client, name: str, temperature: int) ->
     assert reply.status_code == 200, reply.text
     (choice,) = reply.json()["choices"]
     assert choice["finish_reason"] == "stop", choice
-    jsonschema.validate(json.loads(choice["message"]["content"]), SCHEMAS[name])
+    jsonschema.validate(json.loads(choice["message"]["content"]), SCHEMAS[name])  # type: ignore[arg-type]
 
 
 def tool(parameters: dict[str, Any]) -> dict[str, Any]:

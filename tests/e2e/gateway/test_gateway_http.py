@@ -144,7 +144,7 @@ def test_tool_choice(http: httpx.Client, choice: dict[str, Any] | str, names: se
     assert whole["finish_reason"] == "tool_calls"
     assert whole["message"]["content"] is None
     assert call["function"]["name"] in names
-    schemas = {t["function"]["name"]: t["function"]["parameters"] for t in (WEATHER, TIMER)}
+    schemas = {t["function"]["name"]: t["function"]["parameters"] for t in (WEATHER, TIMER)}  # type: ignore[index]
     jsonschema.validate(
         json.loads(call["function"]["arguments"]), schemas[call["function"]["name"]]
     )

@@ -13,8 +13,8 @@ from gemma4_runtime.server.board import Field as BoardField
 from gemma4_testing.cases.tools import WEATHER
 from gemma4_testing.servers.running_gateway import LONG, MODEL, RunningGateway
 from gemma4_testing.servers.served import Served, user
-from gemma4_testing.waiting import wait_until
-from openai import AsyncOpenAI, OpenAI
+from gemma4_testing.waiting import wait_until, wait_until_async
+from openai import AsyncOpenAI
 from pydantic import BaseModel, Field
 
 CANCEL_S = 0.5
@@ -22,7 +22,7 @@ T = TypeVar("T")
 FRANCE = user("What is the capital of France?")
 
 
-def run(gateway: RunningGateway, work: Callable[[AsyncOpenAI], Coroutine[Any, Any, T]]) -> T:
+def run(gateway: RunningGateway, work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
     async def inside() -> T:
         async with AsyncOpenAI(
             base_url=gateway.url + "/v1", api_key="any", max_retries=0
@@ -32,7 +32,7 @@ def run(gateway: RunningGateway, work: Callable[[AsyncOpenAI], Coroutine[Any, An
     return asyncio.run(inside())
 
 
-def test_chat(client: OpenAI, gateway: RunningGateway) -> None:
+def test_chat(client: Any, gateway: RunningGateway) -> None:
     whole = client.chat.completions.create(model=MODEL, messages=FRANCE, temperature=0)
     assert "Paris" in whole.choices[0].message.content
     stream = client.chat.completions.create(
@@ -44,7 +44,7 @@ def test_chat(client: OpenAI, gateway: RunningGateway) -> None:
     assert text == whole.choices[0].message.content
     assert chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
 
-    async def both(client: AsyncOpenAI) -> tuple[str | None, str]:
+    async def both(client: Any) -> tuple[str, str]:
         whole = await client.chat.completions.create(model=MODEL, messages=FRANCE, temperature=0)
         stream = await client.chat.completions.create(
             model=MODEL, messages=FRANCE, temperature=0, stream=True
@@ -55,7 +55,7 @@ def test_chat(client: OpenAI, gateway: RunningGateway) -> None:
     assert run(gateway, both) == (text, text)
 
 
-def test_the_streaming_helper(client: OpenAI) -> None:
+def test_the_streaming_helper(client: Any) -> None:
     with client.chat.completions.stream(
         model=MODEL, messages=user("What is the weather in Oslo?"), tools=[WEATHER], temperature=0
     ) as stream:
@@ -65,7 +65,7 @@ def test_the_streaming_helper(client: OpenAI) -> None:
     assert final.choices[0].message.tool_calls[0].function.name == "get_weather"
 
 
-def test_a_tool_loop(client: OpenAI) -> None:
+def test_a_tool_loop(client: Any) -> None:
     messages = user("What is the weather in Oslo?")
     first = client.chat.completions.create(
         model=MODEL, messages=messages, tools=[WEATHER], temperature=0
@@ -91,8 +91,8 @@ class Person(BaseModel):
     mood: Literal["good", "bad"]
 
 
-def test_parsed_into_pydantic(client: OpenAI) -> None:
-    options = {"model": MODEL, "temperature": 0}
+def test_parsed_into_pydantic(client: Any) -> None:
+    options: dict[str, Any] = {"model": MODEL, "temperature": 0}
     chat = client.chat.completions.parse(
         messages=user("Give me JSON"), response_format=Person, **options
     )
@@ -101,7 +101,7 @@ def test_parsed_into_pydantic(client: OpenAI) -> None:
     assert isinstance(answer.output_parsed, Person)
 
 
-def test_log_probs(client: OpenAI) -> None:
+def test_log_probs(client: Any) -> None:
     whole = client.chat.completions.create(
         model=MODEL, messages=FRANCE, temperature=0, logprobs=True
     )
@@ -111,7 +111,7 @@ def test_log_probs(client: OpenAI) -> None:
     assert len(text.choices[0].logprobs.token_logprobs) == 4
 
 
-def test_extras_and_models(client: OpenAI) -> None:
+def test_extras_and_models(client: Any) -> None:
     assert [m.id for m in client.models.list()] == [MODEL]
     thought = client.chat.completions.create(
         model=MODEL, messages=FRANCE, temperature=0, seed=1,
@@ -120,7 +120,7 @@ def test_extras_and_models(client: OpenAI) -> None:
     assert thought.choices[0].message.reasoning_content
 
 
-def test_errors_are_openais(client: OpenAI) -> None:
+def test_errors_are_openais(client: Any) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model=MODEL, messages=FRANCE, logit_bias={"5": 1})
     assert (caught.value.param, caught.value.code) == ("logit_bias", "unsupported_parameter")
@@ -131,7 +131,7 @@ def test_errors_are_openais(client: OpenAI) -> None:
 
 
 def test_timeout_and_cancel_free_the_slot(
-    client: OpenAI, gateway: RunningGateway, server: Served
+    client: Any, gateway: RunningGateway, server: Served
 ) -> None:
     long = {"model": MODEL, "messages": user("x"), "max_tokens": 1900, "extra_body": LONG}
     with pytest.raises(openai.APITimeoutError):
@@ -142,10 +142,9 @@ def test_timeout_and_cancel_free_the_slot(
     stream.close()
     wait_until(server.idle, CANCEL_S)
 
-    async def cancelled(client: AsyncOpenAI) -> None:
+    async def cancelled(client: Any) -> None:
         task = asyncio.create_task(client.chat.completions.create(**long))
-        while server.board()[BoardField.ACTIVE] != 1:
-            await asyncio.sleep(0.005)
+        await wait_until_async(lambda: server.board()[BoardField.ACTIVE] == 1, 10)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -157,7 +156,7 @@ def test_timeout_and_cancel_free_the_slot(
 TOOL = {"type": "function", "strict": True, **WEATHER["function"]}
 
 
-def test_responses(client: OpenAI, gateway: RunningGateway) -> None:
+def test_responses(client: Any, gateway: RunningGateway) -> None:
     options = {"model": MODEL, "temperature": 0, "store": False}
     whole = client.responses.create(input=FRANCE[0]["content"], **options)
     assert "Paris" in whole.output_text
@@ -170,7 +169,7 @@ def test_responses(client: OpenAI, gateway: RunningGateway) -> None:
     cut = client.responses.create(input="Count from 1 to 50", max_output_tokens=5, **options)
     assert (cut.status, cut.incomplete_details.reason) == ("incomplete", "max_output_tokens")
 
-    async def streamed(client: AsyncOpenAI) -> Any:
+    async def streamed(client: Any) -> Any:
         async with client.responses.stream(
             input=FRANCE, reasoning={"effort": "low"}, **options
         ) as s:
@@ -183,7 +182,7 @@ def test_responses(client: OpenAI, gateway: RunningGateway) -> None:
     assert thought.usage.output_tokens_details.reasoning_tokens > 3
 
 
-def test_a_tool_loop_of_responses(client: OpenAI) -> None:
+def test_a_tool_loop_of_responses(client: Any) -> None:
     options = {"model": MODEL, "temperature": 0, "tools": [TOOL]}
     items = user("What is the weather in Oslo?")
     with client.responses.stream(input=items, **options) as stream:
@@ -211,7 +210,7 @@ def test_a_tool_loop_of_responses(client: OpenAI) -> None:
         ({"input": [{"role": "user", "content": "<\ufdd0>"}]}, "input[0].content"),
     ],
 )
-def test_responses_refuse_by_name(client: OpenAI, option: dict[str, Any], param: str) -> None:
+def test_responses_refuse_by_name(client: Any, option: dict[str, Any], param: str) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.responses.create(**({"model": MODEL, "input": "x"} | option))
     assert caught.value.param == param

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -86,7 +85,7 @@ BAD = [
 @pytest.mark.parametrize("stream", [False, True])
 def test_refusal(
     http: httpx.Client,
-    path: Path,
+    path: str,
     body: dict[str, Any],
     status: int,
     param: str | None,
@@ -121,7 +120,7 @@ def test_numbers_of_any_size_are_json(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("path", [CHAT, "/tokenize"])
-def test_lone_surrogates_are_refused(http: httpx.Client, path: Path) -> None:
+def test_lone_surrogates_are_refused(http: httpx.Client, path: str) -> None:
     part = {"role": "user", "content": [{"type": "text", "text": "HERE"}]}
     body = json.dumps({"model": MODEL, "messages": [part]}).replace("HERE", r"\ud800")
     reply = http.post(path, content=body, headers={"content-type": "application/json"})

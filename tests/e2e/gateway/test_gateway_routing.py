@@ -220,7 +220,7 @@ def test_a_dead_preprocessing(pair_of_two: tuple[Served, Served, RunningGateway]
 def pair_of_two(engines: Path, tmp_path: Path) -> Iterator[tuple[Served, Served, RunningGateway]]:
     served = [Served(engines / "synthetic", tmp_path / name, *ARGS) for name in ("c", "d")]
     running = RunningGateway(*(s.grpc for s in served))
-    yield *served, running
+    yield *served, running  # type: ignore[misc]
     running.stop()
     for one in served:
         kill(one)

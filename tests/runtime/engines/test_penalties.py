@@ -65,7 +65,7 @@ def engine(request: pytest.FixtureRequest, engines: dict[str, Engine]) -> Engine
 
 def penalised(
     logits: Any,
-    prompt: str,
+    prompt: list[int],
     answer: Any,
     *,
     repetition: float = 1.0,
@@ -83,7 +83,7 @@ def penalised(
 
 
 def check(
-    checkpoint: Path, prompt: str, ids: list[int], banned_until: int = 0, **penalties: Any
+    checkpoint: Path, prompt: list[int], ids: list[int], banned_until: int = 0, **penalties: Any
 ) -> None:
     with open_checkpoint(checkpoint) as opened:
         (rows,) = reference_logits(
@@ -110,7 +110,7 @@ CASES = {
 }
 
 
-def options(penalties: dict[str, float]) -> dict[str, float]:
+def options(penalties: dict[str, Any]) -> dict[str, float]:
     return {f"{name}_penalty": value for name, value in penalties.items()}
 
 
@@ -120,7 +120,7 @@ def test_the_formula(
     engine: Engine,
     checkpoint: Path,
     encode: Callable[[str], list[int]],
-    penalties: dict[str, float],
+    penalties: dict[str, Any],
     question: str,
 ) -> None:
     prompt = encode(question)

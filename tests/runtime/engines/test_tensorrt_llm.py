@@ -23,8 +23,9 @@ from gemma4_runtime.messages import GuidedDecoding
 from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.settings import Settings
 from gemma4_testing.fakes.engine_harness import EOS, WAIT_S, ask, load_tensorrt_llm, refusal, run
+from gemma4_testing.waiting import wait_until
 
-LONG = {"max_tokens": 1900, "min_tokens": 1900}
+LONG: dict[str, Any] = {"max_tokens": 1900, "min_tokens": 1900}
 
 
 def worker_pids(engine: Any) -> list[int]:
@@ -136,7 +137,7 @@ def test_deltas_come_in_steps_of_stream_interval(
     ids = encode("Count from 1 to 50")
     batches = []
     sink = ask(engine, ids, max_tokens=30)
-    sink.tokens = lambda new, log_probs: batches.append(len(new))
+    sink.tokens = lambda new, log_probs: batches.append(len(new))  # type: ignore[assignment, method-assign]
     assert sink.wait().reason == "length"
     assert sum(batches) in (29, 30)  # the first may have come before
     assert max(batches) == 4
@@ -251,10 +252,8 @@ def test_kv_cache_figures(load: Callable[..., Any], encode: Callable[[str], list
 
 
 def eventually(condition: Callable[[], object]) -> bool:
-    end = time.monotonic() + WAIT_S
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return condition()
+    wait_until(condition, WAIT_S)
+    return True
 
 
 def test_workers_get_cache_folders(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from gemma4_runtime.engines.tensorrt_llm import wire
 from gemma4_runtime.engines.tensorrt_llm.load import clean_environment
@@ -77,7 +79,7 @@ def test_messages_survive() -> None:
         wire.Lost("c"),
     ]
     for message, decode in ((submit, wire.decode_command), (events, wire.decode_events)):
-        data = wire.frame(message)
+        data = wire.frame(message)  # type: ignore[arg-type]
         (length,) = wire.LENGTH.unpack_from(data)
         assert decode(data[wire.LENGTH.size :]) == message
         assert len(data) == wire.LENGTH.size + length
@@ -107,7 +109,7 @@ def test_greedy_sends_no_filters() -> None:
     ],
 )
 def test_presence_and_frequency_leave_the_prompt_out(
-    penalties: dict[str, float], ignored: int | None
+    penalties: dict[str, Any], ignored: int | None
 ) -> None:
     """``prompt_ignore_length`` does not concern the repetition penalty."""
     arguments = sampling_arguments(

@@ -44,9 +44,11 @@ except RequestError as error:
 """
 
 
-def read(kind: str, text: str, runtime: str = "llama_cpp") -> GuidedDecoding | None:
+def read(kind: str, text: str, runtime: str = "llama_cpp") -> GuidedDecoding:
     values = {"guided_decoding_guide_type": kind, "guided_decoding_guide": text}
-    return read_guide(values, LIMITS, CAPABILITIES[runtime], reach=REACH)
+    guide = read_guide(values, LIMITS, CAPABILITIES[runtime], reach=REACH)
+    assert guide is not None
+    return guide
 
 
 @pytest.fixture(scope="module")

@@ -39,9 +39,11 @@ REGEXES = (
 GRAMMARS = ('root ::= "😀" | "x"', 'root ::= [a-c]+ "-" [0-9]{1,3}', 'root ::= "(" root ")" | "z"')
 
 
-def read(kind: str, text: str, runtime: str) -> GuidedDecoding | None:
+def read(kind: str, text: str, runtime: str) -> GuidedDecoding:
     values = {"guided_decoding_guide_type": kind, "guided_decoding_guide": text}
-    return read_guide(values, LIMITS, CAPABILITIES[RUNTIMES[runtime]], reach=63_488)
+    guide = read_guide(values, LIMITS, CAPABILITIES[RUNTIMES[runtime]], reach=63_488)
+    assert guide is not None
+    return guide
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +252,7 @@ def test_any_text_can_be_asked_for(text: str, how: str) -> None:
     """Constants of any characters come out as they are."""
     schema = {"const": text} if how == "const" else {"enum": [text]}
     if how == "key":
-        schema = {"type": "object", "properties": {text: {"const": 1}}, "required": [text], "additionalProperties": False}  # fmt: skip
+        schema = {"type": "object", "properties": {text: {"const": 1}}, "required": [text], "additionalProperties": False}  # type: ignore[assignment]  # fmt: skip
     if any("\ud800" <= char <= "\udfff" for char in text):
         return
     guided = read("json_schema", json.dumps(schema), "llama")
@@ -273,4 +275,5 @@ def _remember(table: TokenTable, matcher_of: Callable[..., Any]) -> Iterator[Non
 
 
 def _shared() -> Callable[..., Any]:
-    return _MADE[0]
+    found: Callable[..., Any] = _MADE[0]
+    return found

@@ -57,6 +57,7 @@ def test_chats(
     preparer: Preparer, chat: tuple[Any, ...], given: dict[str, Any], expected: Prelude | None
 ) -> None:
     request = prepare(preparer, inputs(*chat, **given))
+    assert request is not None
     assert request.sampling.prelude == expected
     assert request.sampling.guided is not None and request.parse_tools
     unguided = {name: value for name, value in given.items() if name != "tool_choice"}

@@ -67,9 +67,10 @@ def encode(checkpoint: Path) -> Callable[[str], list[int]]:
 
 
 def accepts(made: LLMatcher, ids: list[int]) -> bool:
-    return (
+    found: bool = (
         made.validate_tokens(ids) == len(ids) and made.consume_tokens(ids) and made.is_accepting()
     )
+    return found
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -80,7 +81,7 @@ def test_which_answers_fit(
     form: str,
     prelude: Prelude,
 ) -> None:
-    guided, texts = GuidedDecoding(*FORMS[form][:2]), FORMS[form][2:]
+    guided, texts = GuidedDecoding(*FORMS[form][:2]), FORMS[form][2:]  # type: ignore[arg-type]
     for kind, text in ANSWERS(*texts):
         expected = fits(kind, prelude.thought, tools=bool(prelude.tools), loose=False)
         made = matcher(guided, prelude)
@@ -143,7 +144,7 @@ def test_the_form_is_what_it_is_alone(
     limits = Limits(max_prompt_tokens=2047, max_total_tokens=2048)
     values = {"guided_decoding_guide_type": kind, "guided_decoding_guide": text}
     guided = read_guide(values, limits, CAPABILITIES["llama_cpp"], reach=10_000)
-    alone, beside = matcher(guided, None), matcher(guided, Prelude("may", TOOLS))
+    alone, beside = matcher(guided, None), matcher(guided, Prelude("may", TOOLS))  # type: ignore[arg-type]
     rng = random.Random(name)
     for step in range(40):
         first, second = (int.from_bytes(m.compute_bitmask(), "little") for m in (alone, beside))
@@ -170,7 +171,7 @@ def walk(made: LLMatcher, rng: random.Random, ends: set[int]) -> list[int]:
         token = rng.choice(near if near and rng.random() < 0.5 else allowed)
         ids.append(token)
         assert made.consume_token(token)
-    return ids if made.is_stopped() else None
+    return ids if made.is_stopped() else None  # type: ignore[return-value]
 
 
 def read(
@@ -203,7 +204,7 @@ def test_random_answers_are_calls_or_the_form(
     form: str,
     prelude: Prelude,
 ) -> None:
-    guided = GuidedDecoding(*FORMS[form][:2])
+    guided = GuidedDecoding(*FORMS[form][:2])  # type: ignore[arg-type]
     rng = random.Random(f"{form}{prelude}")
     ends = {49, 50, 52, 101, *EOS, *encode("}"), *encode('"'), *encode("}}"), *encode("{}")}
     ended, seen = 0, set()

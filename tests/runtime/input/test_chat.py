@@ -26,7 +26,7 @@ def tokenizer(checkpoint: Path) -> PromptTokenizer:
     return PromptTokenizer(checkpoint / "tokenizer.json")
 
 
-def parse(tokenizer: PromptTokenizer, *messages: dict[str, Any]) -> list[dict[str, Any]] | None:
+def parse(tokenizer: PromptTokenizer, *messages: dict[str, Any]) -> list[dict[str, Any]]:
     return parse_messages(json.dumps(messages), LIMITS, tokenizer.guard)
 
 

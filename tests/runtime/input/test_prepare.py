@@ -93,6 +93,8 @@ def test_ids_are_those_of_transformers(preparer: Preparer, reference: Any, case:
 def test_raw_text_gets_bos_once(preparer: Preparer, reference: Any) -> None:
     plain = prepare(preparer, {"text_input": ("BYTES", ["Hi there"])})
     typed = prepare(preparer, {"text_input": ("BYTES", ["<bos>Hi there"])})
+    assert typed is not None
+    assert plain is not None
     assert plain.input_ids == typed.input_ids
     assert plain.input_ids.count(reference.bos_token_id) == 1
     assert not plain.parse_tools
@@ -147,6 +149,7 @@ def test_garbage_is_refused_politely(preparer: Preparer, values: dict[str, Any])
 
 def test_defaults_are_the_checkpoints(preparer: Preparer) -> None:
     request = prepare(preparer, messages(user("Hi")))
+    assert request is not None
     sampling = request.sampling
     assert (sampling.temperature, sampling.top_k) == (1.0, 64)
     assert sampling.top_p == pytest.approx(0.95)
@@ -168,6 +171,7 @@ def test_options_arrive(preparer: Preparer) -> None:
             "random_seed": ("UINT64", [2**63 + 1]),
         },
     )
+    assert request is not None
     assert request.deadline == 101.5
     assert request.sampling.stop_token_ids[-1] == 300
     assert (request.stream, request.echo) == (False, "Hi")

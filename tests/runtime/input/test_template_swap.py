@@ -60,6 +60,7 @@ def test_replace_and_restore(engine: Path, other: Path, checkpoint: Path) -> Non
     old = text(engine)
     done = replace_template(engine, other)
     assert done.changed and text(engine) == OTHER
+    assert done.former is not None
     assert done.former.read_text() == old
     assert "+NEW What is the weather in Paris?" in done.differences
     assert "one question, former template" in done.differences
@@ -127,6 +128,7 @@ def test_a_template_edited_in_place_is_adopted_by_its_name_only(engine: Path, ot
 
 def test_a_former_template_that_was_damaged(engine: Path, other: Path) -> None:
     done = replace_template(engine, other)
+    assert done.former is not None
     done.former.write_text("x")
     with pytest.raises(TemplateSwapError, match="was changed"):
         restore_template(engine)

@@ -101,6 +101,7 @@ WHOLE = {
 @pytest.mark.parametrize("name", WHOLE)
 def test_parameters_are_shown(name: str) -> None:
     schema, expected = WHOLE[name]
+    assert schema is not None
     assert declared(tool(schema)) == "{description:'d'" + expected + "}"
 
 
@@ -114,7 +115,7 @@ def test_what_parameters_cannot_say_is_in_the_functions_description() -> None:
 
 def test_the_schema_of_the_response_is_shown() -> None:
     response = {"type": "object", "description": "r"}
-    assert declared(tool(None, response=response)) == (
+    assert declared(tool(None, response=response)) == (  # type: ignore[arg-type]
         "{description:'d',response:{description:'r',type:'OBJECT'}}"
     )
 
@@ -168,7 +169,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_schema_is_refused_by_the_name_of_its_tool(name: str, key: str) -> None:
     schema, says = REFUSED[name]
-    tools = [*tool(None), {"type": "function", "function": {"name": "g", key: schema}}]
+    tools = [*tool(None), {"type": "function", "function": {"name": "g", key: schema}}]  # type: ignore[arg-type]
     with pytest.raises(RequestError) as caught:
         parse_tools(json.dumps(tools), LIMITS, lambda text, field: text)
     assert caught.value.status is Status.INVALID_ARGUMENT

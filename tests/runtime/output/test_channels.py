@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from gemma4_runtime.messages import (
@@ -31,7 +31,9 @@ from tokenizers import Tokenizer
 def answer(checkpoint: Path, table: TokenTable) -> Callable[..., Any]:
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
 
-    def run(text: str, *, tools: bool = True, reason: str = "stop") -> ChunkText:
+    def run(
+        text: str, *, tools: bool = True, reason: Literal["stop", "length", "tool_calls"] = "stop"
+    ) -> ChunkText:
         sampling = SamplingParams(max_tokens=100, stop_token_ids=(1, 106, 50))
         request = GenerationRequest(
             key="k", input_ids=[2], sampling=sampling, stream=False, parse_tools=tools

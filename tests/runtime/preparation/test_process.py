@@ -25,6 +25,7 @@ from gemma4_runtime.preparation.owner import PreparationOwner
 from gemma4_runtime.preparation.preparer import preparer_of
 from gemma4_runtime.preparation.worker import ids_of
 from gemma4_runtime.settings import ENGINE_DIR, RUN_DIR
+from gemma4_testing.waiting import wait_until
 
 QUADRATIC = """{{ bos_token }}{%- for message in messages -%}
 {%- if message.content | trim == 'SPIN' -%}{%- for a in range(99999) -%}{%- for b in range(99999) -%}{%- endfor -%}{%- endfor -%}{%- endif -%}
@@ -63,14 +64,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
 def owner(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PreparationOwner]:
     run_dir = tmp_path_factory.mktemp("run")
     owner = PreparationOwner({ENGINE_DIR: str(folder), RUN_DIR: str(run_dir)})
-    owner.run_dir = run_dir
+    owner.run_dir = run_dir  # type: ignore[attr-defined]
     yield owner
     owner.close()
 
 
 @pytest.fixture
 def client(owner: PreparationOwner) -> Iterator[PreparationClient]:
-    client = PreparationClient(owner.run_dir, on_hang=owner.kill)
+    client = PreparationClient(owner.run_dir, on_hang=owner.kill)  # type: ignore[attr-defined]
     yield client
     client.close()
 
@@ -96,13 +97,6 @@ def answer(client: Any, values: dict[str, Any], **more: Any) -> Any:
 
 def children(owner: Any) -> Any:
     return psutil.Process(owner.pid).children()
-
-
-def until(true: Callable[[], object], within: float = 5.0) -> None:
-    end = time.monotonic() + within
-    while not true():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -161,20 +155,20 @@ def test_a_client_that_leaves_stops_the_work(
 ) -> None:
     answers = ask(client, {"messages": user("SPIN" + " " * 20_000)}, gone=lambda: bool(left))
     left: list[int] = []
-    until(lambda: children(owner))
+    wait_until(lambda: children(owner), 5.0)
     left.append(1)
     result = answers.get(timeout=1)
     assert result.status is Status.CANCELLED and result.code == Code.CLIENT_CANCELLED
-    until(lambda: not children(owner), within=1)
+    wait_until(lambda: not children(owner), 1)
 
 
 def test_a_connection_that_ends_stops_its_work(owner: PreparationOwner) -> None:
-    client = PreparationClient(owner.run_dir)
+    client = PreparationClient(owner.run_dir)  # type: ignore[attr-defined]
     answers = ask(client, {"messages": user("SPIN" + " " * 20_000)})
-    until(lambda: children(owner))
+    wait_until(lambda: children(owner), 5.0)
     client.close()
     assert answers.get(timeout=1).code == Code.SERVER_STOPPED
-    until(lambda: not children(owner), within=1)
+    wait_until(lambda: not children(owner), 1)
 
 
 def test_a_deadline_ends_what_runs_and_what_waits(
@@ -188,7 +182,7 @@ def test_a_deadline_ends_what_runs_and_what_waits(
         assert error.status is Status.DEADLINE_EXCEEDED
         assert "timeout_ms" in error.message
     assert time.monotonic() - began < 2
-    until(lambda: not children(owner), within=1)
+    wait_until(lambda: not children(owner), 1)
 
 
 def test_work_without_an_end_is_ended_and_named(client: PreparationClient) -> None:
@@ -231,11 +225,11 @@ def test_a_killed_process_starts_again_and_what_waits_is_told(
     client: PreparationClient, owner: PreparationOwner
 ) -> None:
     answers = ask(client, {"messages": user("SPIN" + " " * 20_000)})
-    until(lambda: children(owner))
+    wait_until(lambda: children(owner), 5.0)
     before = owner.pid
     os.kill(before, signal.SIGKILL)
     assert answers.get(timeout=2).code == Code.PREPARATION_RESTARTING
-    until(lambda: owner.pid != before and works(client), within=30)
+    wait_until(lambda: owner.pid != before and works(client), 30)
 
 
 def test_a_frozen_process_is_replaced(client: PreparationClient, owner: PreparationOwner) -> None:
@@ -243,7 +237,7 @@ def test_a_frozen_process_is_replaced(client: PreparationClient, owner: Preparat
     before = owner.pid
     os.kill(before, signal.SIGSTOP)
     assert ask(client, {"messages": user("Hi")}).get(timeout=6).code == Code.PREPARATION_RESTARTING
-    until(lambda: owner.pid != before and works(client), within=30)
+    wait_until(lambda: owner.pid != before and works(client), 30)
 
 
 def works(client: Any) -> Any:
@@ -261,7 +255,7 @@ def test_a_server_keeps_the_template_it_started_with(folder: Path, tmp_path: Pat
 
     def ids(wait_for: Any) -> Any:
         client = PreparationClient(run_dir)
-        until(lambda: wait_for(client), within=30)
+        wait_until(lambda: wait_for(client), 30)
         found = ids_of(answer(client, hi, kind="tokens"))
         client.close()
         return found
@@ -271,7 +265,7 @@ def test_a_server_keeps_the_template_it_started_with(folder: Path, tmp_path: Pat
     (engine / "chat_template.jinja").write_text("{{ bos_token }}{{ messages[0].content }}")
     before = owner.pid
     owner.kill()
-    until(lambda: owner.pid != before, within=30)
+    wait_until(lambda: owner.pid != before, 30)
     assert ids(works) == old
     owner.close()
     owner = PreparationOwner(env)

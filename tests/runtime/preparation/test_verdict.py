@@ -33,7 +33,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iterator[
     owner = PreparationOwner({ENGINE_DIR: str(here / "engine"), RUN_DIR: str(run_dir)})
     client = PreparationClient(run_dir, on_hang=owner.kill)
 
-    def one(values: dict[str, Any], kind: str) -> bytes | None:
+    def one(values: dict[str, Any], kind: Any) -> bytes:
         answers: Any = SimpleQueue()
         client.ask(
             values, kind=kind, done=answers.put, gone=lambda: False, key="k", now=time.monotonic()
@@ -41,17 +41,18 @@ def ask(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iterator[
         result = answers.get(timeout=60)
         if isinstance(result, RequestError):
             raise result
-        return result
+        found: bytes = result
+        return found
 
     yield one
     client.close()
     owner.close()
 
 
-def prepared(ask: Callable[..., Any], kind: str, guide: str) -> GuidedDecoding:
+def prepared(ask: Callable[..., Any], kind: Any, guide: str) -> GuidedDecoding:
     values = {"text_input": "Hi", "guided_decoding_guide_type": kind}
     data = ask(values | ({"guided_decoding_guide": guide} if guide else {}), "request")
-    return decode_request(data).sampling.guided
+    return decode_request(data).sampling.guided  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def prepared(ask: Callable[..., Any], kind: str, guide: str) -> GuidedDecoding:
     ],
 )
 def test_verdicts(
-    ask: Callable[..., Any], kind: str, guide: str, answer: bytes, complete: bool, kept: bool
+    ask: Callable[..., Any], kind: Any, guide: str, answer: bytes, complete: bool, kept: bool
 ) -> None:
     guided = prepared(ask, kind, guide)
     values = {

@@ -35,12 +35,13 @@ def start(
         [sys.executable, "-c", RUN.format(then=then), str(run_dir), shm_prefix],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
     )  # fmt: skip
+    assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
     return process
 
 
 def age(run_dir: Path, pid: int) -> float:
-    return time.monotonic() - read_beat(run_dir, pid)
+    return time.monotonic() - read_beat(run_dir, pid)  # type: ignore[operator]
 
 
 def test_it_beats_and_a_stop_shows(tmp_path: Path) -> None:
@@ -90,6 +91,7 @@ def test_an_orphan_ends_and_leaves_no_shared_memory(tmp_path: Path) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path), prefix], stdout=subprocess.PIPE, text=True
     )
+    assert parent.stdout is not None
     child = int(parent.stdout.readline())
     pidfd = os.pidfd_open(child)
     parent.kill()

@@ -23,19 +23,15 @@ def stack(
         *, judge: Any = None, **options: Any
     ) -> tuple[Emitters, SyntheticEngine, Board, list[Any]]:
         board = Board(tmp_path / "board", create=True)
-        engine = SyntheticEngine(
-            **(
-                {
-                    "slots": 8,
-                    "max_queued": 8,
-                    "max_total_tokens": 10**6,
-                    "vocab_size": 2000,
-                    "special_ids": table.special,
-                    "interval_s": 0.001,
-                }
-                | options
-            )
-        )
+        given: dict[str, Any] = {
+            "slots": 8,
+            "max_queued": 8,
+            "max_total_tokens": 10**6,
+            "vocab_size": 2000,
+            "special_ids": table.special,
+            "interval_s": 0.001,
+        } | options
+        engine = SyntheticEngine(**given)
         records: list[Any] = []
         emitter = Emitters(engine, table, board, on_end=records.append, judge=judge)
         made.append((emitter, engine))

@@ -24,7 +24,7 @@ def test_board_is_shared(tmp_path: Path) -> None:
 
 
 def test_control_commands_arrive(tmp_path: Path) -> None:
-    path, got = tmp_path / "control", Queue()
+    path, got = tmp_path / "control", Queue()  # type: ignore[var-annotated]
     with ControlClient(path) as client:
         assert not client.send("cancel", "k")
         server = ControlServer(path, lambda verb, argument: got.put((verb, argument)))

@@ -48,7 +48,7 @@ def service(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     owner.close()
 
 
-def ask(service: TokenizerService, **inputs: Any) -> Tokenized | None:
+def ask(service: TokenizerService, **inputs: Any) -> Tokenized:
     tensors = {
         name: np.array([value if isinstance(value, list) else [value]], KINDS.get(name, np.object_))
         for name, value in inputs.items()
@@ -58,7 +58,8 @@ def ask(service: TokenizerService, **inputs: Any) -> Tokenized | None:
     answer = answers.get(timeout=20)
     if isinstance(answer, RequestError):
         raise answer
-    return answer
+    found: Tokenized = answer
+    return found
 
 
 CHAT = json.dumps([{"role": "user", "content": "日本 <|turn> 👋"}])

@@ -25,7 +25,7 @@ from gemma4_runtime.trtllm.versions import PINNED, BadVersionError, parse_versio
         ("gb200", "nvfp4", {"mtp": True}),
     ],
 )
-def test_yes(gpu: str, precision: str, extra: dict[str, bool]) -> None:
+def test_yes(gpu: str, precision: Any, extra: dict[str, Any]) -> None:
     found = verdict(gpu=gpu, precision=precision, **extra)
     assert found.status == "yes" and found.reason and not found.way_out
 
@@ -52,7 +52,7 @@ def test_yes(gpu: str, precision: str, extra: dict[str, bool]) -> None:
         ("h100", "fp8", {"tp": 8, "ep": 8, "pad": True}, "on more than one"),
     ],
 )
-def test_experimental(gpu: str, precision: str, extra: dict[str, Any], says: str) -> None:
+def test_experimental(gpu: str, precision: Any, extra: dict[str, Any], says: str) -> None:
     found = verdict(gpu=gpu, precision=precision, **extra)
     assert found.status == "experimental" and says in found.reason and not found.way_out
 
@@ -88,7 +88,7 @@ def test_experimental(gpu: str, precision: str, extra: dict[str, Any], says: str
         ("b200", "nvfp4", {"version": "1.3.0rc24", "mtp": True}, "MTP", "pinned"),
     ],
 )
-def test_no(gpu: str, precision: str, extra: dict[str, Any], says: str, way_out: str) -> None:
+def test_no(gpu: str, precision: Any, extra: dict[str, Any], says: str, way_out: str) -> None:
     found = verdict(gpu=gpu, precision=precision, **extra)
     assert found.status == "no"
     assert says in found.reason
@@ -103,7 +103,7 @@ def test_no(gpu: str, precision: str, extra: dict[str, Any], says: str, way_out:
         ({"expert_width": 768, "dense_width": 2176}, 2, "int4 dense MLP 1088 wide"),
     ],
 )
-def test_int4_needs_padding(widths: dict[str, int], tp: int, says: str) -> None:
+def test_int4_needs_padding(widths: dict[str, Any], tp: int, says: str) -> None:
     setup = Setup(
         gpu=find_gpu("h100"), precision="int4", version=parse_version(PINNED), tp=tp, **widths
     )
@@ -126,7 +126,7 @@ def test_every_proposed_way_out_works() -> None:
         options = dict(re.findall(r"--(tp|ep|precision) (\w+)", found.way_out))
         if not options:
             continue
-        now = {"precision": precision, "tp": tp, "ep": 1 if "tp" in options else ep}
+        now: dict[str, Any] = {"precision": precision, "tp": tp, "ep": 1 if "tp" in options else ep}
         now |= {k: v if k == "precision" else int(v) for k, v in options.items()}
         assert verdict(gpu=gpu, **now).status != "no", (gpu, precision, tp, ep, found.way_out)
         tried += 1
@@ -142,7 +142,7 @@ def test_every_rule_decides_somewhere() -> None:
         f.reason
         for gpu, precision, (tp, ep), width, flag in setups
         for extra in ({"mtp": flag}, {"attention_dp": flag}, {"version": "1.2.1"}, {"pp": 2})
-        for f in verdict(gpu=gpu, precision=precision, tp=tp, ep=ep, **width, **extra).findings
+        for f in verdict(gpu=gpu, precision=precision, tp=tp, ep=ep, **width, **extra).findings  # type: ignore[arg-type]
     }
     for words in (
         "pipeline", "attention heads", "SM89", "TensorRT-LLM 1.2.1", "CUTLASS", "experts",

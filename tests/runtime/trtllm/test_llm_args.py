@@ -13,14 +13,16 @@ from gemma4_runtime.trtllm.llm_args import LlmArgsError, compose
 from gemma4_runtime.trtllm.setup import PRECISIONS
 
 
-def made(preset: str = "throughput", **options: Any) -> Any:
-    return compose(
-        preset,
-        **{
-            "precision": "bf16", "tp": 1, "ep": 1, "attention_dp": False, "slots": 8,
-            "max_total_tokens": 4096,
-        } | options,
-    )  # fmt: skip
+def made(preset: Any = "throughput", **options: Any) -> Any:
+    given: dict[str, Any] = {
+        "precision": "bf16",
+        "tp": 1,
+        "ep": 1,
+        "attention_dp": False,
+        "slots": 8,
+        "max_total_tokens": 4096,
+    } | options
+    return compose(preset, **given)  # fmt: skip
 
 
 @pytest.mark.parametrize("preset", llm_args.PRESETS)

@@ -196,7 +196,8 @@ class LLM:
         if fault == "kill_at":
             os._exit(66)
         if fault == "fail_at":
-            return RequestError(f"injected at token {generated}")
+            found: Exception | None = RequestError(f"injected at token {generated}")
+            return found
         if fault in ("die_at", "mute_at") and self._dead is None:
             self._dead = EngineDeadError(f"the executor died at token {generated}")
             with self._lock:
@@ -220,4 +221,5 @@ def _filled(name: str, value: Any) -> Any:
 
 def _text_config(model: Path) -> dict[str, Any]:
     data = json.loads((model / "config.json").read_text())
-    return data.get("text_config", data)
+    found: dict[str, Any] = data.get("text_config", data)
+    return found

@@ -7,7 +7,7 @@ from typing import Any
 from tensorrt_llm.records import Recorded
 
 
-class GuidedDecodingParams(Recorded):
+class GuidedDecodingParams(Recorded):  # type: ignore[misc]
     """At most one guide."""
 
     def __init__(self, **values: Any) -> None:
@@ -28,16 +28,16 @@ _UNDONE = (
 """What the double does not do."""
 
 
-class SamplingParams(Recorded):
+class SamplingParams(Recorded):  # type: ignore[misc]
     """Greedy unless temperature, top_k or top_p is set; 32 tokens unless ``max_tokens`` is."""
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
         if isinstance(self.guided_decoding, dict):
             raise ValueError("guided_decoding must be a GuidedDecodingParams")
-        if self.pad_id is None:
+        if self.pad_id is None:  # type: ignore[has-type]
             self.pad_id = self.end_id
-        self.best_of = self.best_of or self.n
+        self.best_of = self.best_of or self.n  # type: ignore[has-type]
         if self.best_of < self.n:
             raise ValueError(f"best_of ({self.best_of}) cannot be less than n ({self.n})")
         if self.best_of > 1 and self.greedy:

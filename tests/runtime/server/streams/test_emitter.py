@@ -16,6 +16,7 @@ from gemma4_runtime.server.board import Board, Field
 from gemma4_runtime.server.streams import emitter as emitter_module
 from gemma4_runtime.server.streams.emitters import Emitters
 from gemma4_testing.fakes.stream_recorder import WAIT_S, Recorder, request
+from gemma4_testing.waiting import wait_until
 
 
 def test_a_stream_is_whole_and_ordered(
@@ -29,7 +30,7 @@ def test_a_stream_is_whole_and_ordered(
     assert [c.index for c in shown] == list(range(len(shown)))
     assert [i for c in shown for i in c.ids] == ([600, 601, 602] * 17)[:50]
     assert shown[-1].finish_reason == "length"
-    assert shown[-1].timings.keys() == {"queue", "prefill", "decode", "cached_tokens"}
+    assert shown[-1].timings.keys() == {"queue", "prefill", "decode", "cached_tokens"}  # type: ignore[union-attr]
     assert records[0].completion_tokens == 50 and records[0].status == "OK"
     assert board[Field.IN_FLIGHT] == 0
 
@@ -92,12 +93,11 @@ def test_a_lagging_consumer_is_shared_fairly_and_gets_no_queue(
     def all_sent() -> int:
         return sum(len(out.chunks) for out in outs)
 
-    end = time.monotonic() + WAIT_S
     for _ in range(200):
-        while all_sent() <= board[Field.CHUNKS_HANDLED] + 16 and time.monotonic() < end:
-            time.sleep(0.0005)
+        wait_until(lambda: all_sent() > board[Field.CHUNKS_HANDLED] + 16, WAIT_S, every=0.0005)
         board[Field.CHUNKS_HANDLED] += 1
-    assert max(shown()) - min(shown()) <= 2
+    counts = shown()
+    assert max(counts) - min(counts) <= 2
     assert all_sent() - board[Field.CHUNKS_HANDLED] <= 17 + probes_of(outs)
     assert min(shown()) > 15
 
@@ -109,9 +109,7 @@ def test_a_lost_count_does_not_hold_streams_for_ever(
     emitter, _, board, _ = stack(interval_s=0.002)
     out = Recorder(board, stuck=True)
     emitter.open(request(max_tokens=100_000), out)
-    end = time.monotonic() + WAIT_S
-    while sum(not c.probe for c in out.chunks) < 30 and time.monotonic() < end:
-        time.sleep(0.005)
+    wait_until(lambda: sum(not c.probe for c in out.chunks) >= 30, WAIT_S, every=0.005)
     assert sum(not c.probe for c in out.chunks) >= 30
 
 
@@ -174,9 +172,7 @@ def test_a_direct_client_that_leaves_frees_the_slot(
     assert out.over.wait(0.5)
     assert out.error.status is Status.CANCELLED
     assert out.error.code == records[0].code == Code.CLIENT_CANCELLED
-    end = time.monotonic() + WAIT_S
-    while engine.stats().active and time.monotonic() < end:
-        time.sleep(0.001)
+    wait_until(lambda: not engine.stats().active, WAIT_S, every=0.001)
     assert engine.stats().cancelled == 1
     assert records[0].status == "CANCELLED"
 
@@ -191,9 +187,7 @@ def test_a_client_that_cannot_be_asked_ends_its_stream_only(
     bad.gone = "broken"
     assert good.over.wait(WAIT_S)
     assert good.error is None
-    end = time.monotonic() + WAIT_S
-    while len(records) < 2 and time.monotonic() < end:
-        time.sleep(0.001)
+    wait_until(lambda: len(records) >= 2, WAIT_S, every=0.001)
     (record,) = (r for r in records if r.key == "bad")
     assert record.status == "INTERNAL" and "no such client" in record.message
     assert engine.stats().active == 0
@@ -205,9 +199,7 @@ def test_postprocessing_holds_no_direct_stream_back(
     emitter, _, board, _ = stack(interval_s=0.002)
     stuck, direct = Recorder(board, stuck=True), Recorder(board, direct=True)
     emitter.open(request("stuck", max_tokens=100_000), stuck)
-    end = time.monotonic() + WAIT_S
-    while len(stuck.chunks) < 17 and time.monotonic() < end:
-        time.sleep(0.001)
+    wait_until(lambda: len(stuck.chunks) >= 17, WAIT_S, every=0.001)
     emitter.open(request("direct", max_tokens=100), direct)
     assert direct.over.wait(WAIT_S)
     assert len(direct.chunks) > 12
@@ -244,9 +236,7 @@ def test_cancel_and_deadline(
         assert out.over.wait(WAIT_S)
         assert out.error.status is status
     emitter.cancel("unknown")
-    end = time.monotonic() + WAIT_S
-    while engine.stats().cancelled < 2 and time.monotonic() < end:
-        time.sleep(0.001)
+    wait_until(lambda: engine.stats().cancelled >= 2, WAIT_S, every=0.001)
     assert engine.stats().active == 0
 
 
@@ -298,12 +288,9 @@ def test_refusals_and_broken_transports_end_once(
         Code.DUPLICATE_REQUEST,
         Code.SERVER_STOPPED,
     ]
-    end = time.monotonic() + WAIT_S
-    while engine.stats().active and time.monotonic() < end:
-        time.sleep(0.001)
+    wait_until(lambda: not engine.stats().active, WAIT_S, every=0.001)
     emitter.open(request("c", max_tokens=10_000), Recorder(board, broken=True))
-    while len(records) < 4 and time.monotonic() < end:
-        time.sleep(0.001)
+    wait_until(lambda: len(records) >= 4, WAIT_S, every=0.001)
     assert records[-1].status == "INTERNAL" and "no such request" in records[-1].message
     assert records[-1].code == Code.DELIVERY_FAILED
 
@@ -329,7 +316,7 @@ class Faulty(Recorder):
         super().fail(error)
         self._at("fail")
 
-    def client_gone(self) -> None:
+    def client_gone(self) -> bool:
         self._at("client_gone")
         return super().client_gone()
 
@@ -368,15 +355,13 @@ def test_what_breaks_in_one_stream_ends_that_stream_only(
         assert bad.error.status is (Status.CANCELLED if part == "fail" else Status.INTERNAL)
         assert beside.over.wait(WAIT_S)
         assert [i for c in beside.chunks for i in c.ids] == ([600, 601, 602] * 20)[:60]
-    end = time.monotonic() + WAIT_S
-    while (engine.stats().active or len(records) < 8) and time.monotonic() < end:
-        time.sleep(0.001)
+    wait_until(lambda: not (engine.stats().active or len(records) < 8), WAIT_S, every=0.001)
     assert engine.stats().active == 0 and board[Field.IN_FLIGHT] == 0
     assert sorted(record.status for record in records) == ["INTERNAL"] * 4 + ["OK"] * 4
 
 
 def _assembler_that_breaks(part: str, error: Exception) -> type[StreamAssembler]:
-    def broken(self, *arguments: list[int] | str | None, **options: Any) -> Never:
+    def broken(self: StreamAssembler, *arguments: Any, **options: Any) -> Never:
         raise error
 
     return type("Broken", (StreamAssembler,), {part: broken})

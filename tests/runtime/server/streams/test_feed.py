@@ -18,6 +18,7 @@ from gemma4_runtime.server.streams.emitters import Emitters
 from gemma4_runtime.server.streams.feed import parse_place
 from gemma4_runtime.server.streams.stream import Place
 from gemma4_testing.fakes.stream_recorder import WAIT_S, Recorder, request
+from gemma4_testing.waiting import wait_until
 
 KEY = "0123456789abcdef" * 2
 
@@ -37,7 +38,10 @@ class Client:
     ) -> None:
         self.emitters, self.key, self.responses = emitters, key, responses
         self.pause, self.broken, self.gone = pause, broken, False
-        self.bundles, self.finals, self.ended, self.failed = [], [], Event(), []
+        self.bundles: list[Any] = []
+        self.finals: list[Any] = []
+        self.failed: list[Any] = []
+        self.ended = Event()
         self._used: Any = SimpleQueue()
         for _ in range(polls):
             self.poll()
@@ -98,8 +102,12 @@ def test_streams_share_responses_and_each_is_whole(
     client = Client(emitters)
     outs = opened(emitters, 32, max_tokens=100)
     assert all(out.over.wait(WAIT_S) for out in outs)
-    wait_for(lambda: all(c.chunks(n)[-1:] and c.chunks(n)[-1].get("finish_reason")
-                         for c in [client] for n in range(32)))  # fmt: skip
+    wait_until(
+        lambda: all(
+            client.chunks(n)[-1:] and client.chunks(n)[-1].get("finish_reason") for n in range(32)
+        ),
+        WAIT_S,
+    )
     for number, out in enumerate(outs):
         assert out.chunks == [] and out.error is None
         assert client.ids(number) == expected(100)
@@ -110,13 +118,6 @@ def test_streams_share_responses_and_each_is_whole(
     assert len(client.bundles) * 5 < sent
     assert all(len({n for n, _ in b}) == len(b) for b in client.bundles)
     assert len(records) == 32
-
-
-def wait_for(true: Callable[..., Any]) -> None:
-    end = time.monotonic() + WAIT_S
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 def test_a_poll_takes_as_many_responses_as_it_asks_for(
@@ -139,7 +140,7 @@ def test_a_busy_client_gets_more_tokens_at_a_time(
     assert all(out.over.wait(WAIT_S) for out in outs)
     assert len(client.bundles) < 30
     assert all(len({n for n, _ in b}) == len(b) for b in client.bundles)
-    wait_for(lambda: all(client.ids(n) == expected(500) for n in range(8)))
+    wait_until(lambda: all(client.ids(n) == expected(500) for n in range(8)), WAIT_S)
     assert max(len(o["output_ids"]) for o in client.chunks(0)) > 40
 
 
@@ -157,10 +158,10 @@ def test_a_feed_that_begins_later_takes_streams_over(
 ) -> None:
     emitters, *_ = stack(interval_s=0.005)
     (out,) = opened(emitters, 1, max_tokens=100)
-    wait_for(lambda: len(out.chunks) > 3)
+    wait_until(lambda: len(out.chunks) > 3, WAIT_S)
     client = Client(emitters)
     assert out.over.wait(WAIT_S)
-    wait_for(lambda: client.ids(0)[-1:] and client.chunks(0)[-1].get("finish_reason"))
+    wait_until(lambda: client.ids(0)[-1:] and client.chunks(0)[-1].get("finish_reason"), WAIT_S)
     assert [i for c in out.chunks for i in c.ids] + client.ids(0) == expected(100)
     assert client.chunks(0)[0]["chunk_index"] == len(out.chunks)
 
@@ -201,9 +202,9 @@ def test_a_response_that_cannot_be_sent_goes_the_streams_own_way(
     assert all(error.status is Status.INTERNAL for error in bad.failed) and bad.failed
     assert {error.code for error in bad.failed} == {Code.DELIVERY_FAILED}
     assert good.ids(0) == expected(60)
-    wait_for(lambda: len(records) == 4)
+    wait_until(lambda: len(records) == 4, WAIT_S)
     assert [record.status for record in records] == ["OK"] * 4
-    wait_for(lambda: engine.stats().active == 0)
+    wait_until(lambda: engine.stats().active == 0, WAIT_S)
 
 
 def test_with_both_ways_broken_a_stream_ends_once(
@@ -215,7 +216,7 @@ def test_with_both_ways_broken_a_stream_ends_once(
     emitters.open(request("x", max_tokens=100_000), out, Place("b" * 32, 0))
     assert out.over.wait(WAIT_S)
     assert out.error.status is Status.INTERNAL
-    wait_for(lambda: engine.stats().active == 0)
+    wait_until(lambda: engine.stats().active == 0, WAIT_S)
     assert [record.status for record in records] == ["INTERNAL"]
 
 
@@ -239,7 +240,7 @@ def test_a_client_that_leaves_frees_the_slot(
     left.gone = True
     assert left.over.wait(0.5)
     assert left.error.status is Status.CANCELLED
-    wait_for(lambda: engine.stats().cancelled == 1)
+    wait_until(lambda: engine.stats().cancelled == 1, WAIT_S)
     assert not stays.over.is_set()
 
 
@@ -251,7 +252,7 @@ def test_a_client_that_leaves_with_many_streams_frees_all_at_once(
     other = opened(emitters, 20, key="d" * 32, max_tokens=100_000)
     Client(emitters)
     left = opened(emitters, 60, max_tokens=100_000)
-    wait_for(lambda: engine.stats().active == 80)
+    wait_until(lambda: engine.stats().active == 80, WAIT_S)
     for out in left:
         out.gone = True
     end = time.monotonic() + 0.5
@@ -290,7 +291,7 @@ def test_a_stop_ends_feeds(
     emitters, *_ = stack(interval_s=0.005)
     client = Client(emitters)
     (out,) = opened(emitters, 1, max_tokens=100_000)
-    wait_for(lambda: client.bundles)
+    wait_until(lambda: client.bundles, WAIT_S)
     emitters.close()
     assert client.ended.is_set()
     assert out.error.status is Status.UNAVAILABLE
@@ -307,7 +308,9 @@ def test_many_tokens_wake_the_emitter_seldom(
     for emitter in emitters._emitters:
         waited = emitter._wait
         monkeypatch.setattr(
-            emitter, "_wait", lambda timeout, waited=waited: turns.append(1) or waited(timeout)
+            emitter,
+            "_wait",
+            lambda timeout, waited=waited: turns.append(1) or waited(timeout),  # type: ignore[func-returns-value]
         )
     outs = opened(emitters, 64, max_tokens=50)
     assert all(out.over.wait(WAIT_S) for out in outs)
@@ -336,7 +339,7 @@ def test_too_much_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     emitters, *_ = stack()
-    poll = Recorder(direct=True)
+    poll: Any = Recorder(direct=True)
     for responses in (0, 65):
         with pytest.raises(RequestError, match=f"{responses} responses must be 1 to 64"):
             emitters.poll(KEY, poll, responses)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Event, Thread
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from gemma4_runtime.engines.synthetic import SyntheticEngine
@@ -12,6 +12,7 @@ from gemma4_runtime.errors import Code, RequestError, Status
 from gemma4_runtime.messages import GuidedDecoding
 from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.output.vocab import TokenTable
+from gemma4_runtime.preparation.client import PreparationClient
 from gemma4_runtime.server.board import Board, Field
 from gemma4_runtime.server.streams.emitters import Emitters
 from gemma4_runtime.server.streams.guide_judge import GuideJudge
@@ -102,7 +103,8 @@ def test_a_deadline_and_a_cancel_end_it_meanwhile(
 
 class Client:
     def __init__(self, result: Callable[..., Any] | bytes | RequestError) -> None:
-        self.result, self.asked = result, None
+        self.result = result
+        self.asked: Any = None
 
     def ask(
         self,
@@ -137,7 +139,7 @@ def test_only_a_verdict_is_an_error(
 ) -> None:
     """The engine has enforced the guide; a look that cannot be had is no reason to fail."""
     client = Client(result)
-    emitter, _, board, _ = stack(judge=GuideJudge(client))
+    emitter, _, board, _ = stack(judge=GuideJudge(cast(PreparationClient, client)))
     out = Recorder(board)
     emitter.open(request(guided=GUIDE, max_tokens=4), out)
     assert out.over.wait(WAIT_S)
@@ -152,7 +154,7 @@ def test_no_guide_no_look(
     stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
 ) -> None:
     client = Client(b"must not be asked")
-    emitter, _, board, _ = stack(judge=GuideJudge(client))
+    emitter, _, board, _ = stack(judge=GuideJudge(cast(PreparationClient, client)))
     out = Recorder(board)
     emitter.open(request(), out)
     assert out.over.wait(WAIT_S)
