@@ -8,10 +8,9 @@ from itertools import dropwhile, takewhile
 from pathlib import Path
 
 import pytest
-from docs.test_pages import ROOT, name_of
+from gemma4_testing.sources import PRODUCTS, ROOT, name_of
 
-FOLDERS = ("runtime", "build", "clients", "load_tests", "serve", "cli")
-SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+SOURCES = sorted(path for folder in PRODUCTS for path in (ROOT / folder).rglob("*.py"))
 
 PLAIN = {"_KIB", "_MIB"}
 """Names that say it all."""

@@ -11,33 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from gemma4_testing.sources import PAGES, SOURCES, name_of
 
-ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    path
-    for folder in (".", "docs", "bench", "demo", "tests/fresh")
-    for path in (ROOT / folder).glob("*.md")
-)
-FOLDERS = [
-    "runtime",
-    "build",
-    "clients",
-    "load_tests",
-    "serve",
-    "cli",
-    "model_repository",
-    "bench",
-    "tests",
-]
-SOURCES = sorted(
-    path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py") if path != Path(__file__)
-)
+OTHERS = [path for path in SOURCES if path != Path(__file__)]
 PRIVATE = re.compile(r"DESIGN|\b[Ff]act page|\bfacts/|\b[Ll]aws?\b|\b[Dd]oors?\b")
 PUBLIC = re.compile(r"Little's law")
-
-
-def name_of(path: Path) -> str:
-    return str(path.relative_to(ROOT))
 
 
 def prose(text: str) -> Iterator[tuple[int, str]]:
@@ -104,9 +82,9 @@ def test_a_page_has_no_private_words(page: Path) -> None:
 
 def test_comments_and_docstrings_have_no_private_words() -> None:
     found = []
-    for path in SOURCES:
+    for path in OTHERS:
         for number, words in words_of(path.read_text(encoding="utf-8")):
             left = PUBLIC.sub("", words)
             found += [f"{name_of(path)}:{number}: {word}" for word in PRIVATE.findall(left)]
-    assert len(SOURCES) > 400
+    assert len(OTHERS) > 400
     assert not found

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from e2e.served import Served
+from gemma4_testing.servers.served import Served
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/guides.md", "docs/h100.md", "docs/write_client.md")

@@ -16,6 +16,7 @@ BASE = "gemma4_runtime"
 
 RUNTIME = {
     "logs": set(),
+    "metrics": {"logs"},
     "processes": {"logs"},
     "needs": set(),
     "output": set(),
@@ -24,7 +25,7 @@ RUNTIME = {
     "engines": {"guides", "logs", "output", "trtllm"},
     "input": {"guides", "output"},
     "preparation": {"input", "guides", "logs", "output", "processes"},
-    "server": {"engines", "input", "logs", "output", "preparation", "processes"},
+    "server": {"engines", "input", "logs", "metrics", "output", "preparation", "processes"},
 }
 """Folders of the runtime, the lowest first, and those above the base that they may use."""
 

@@ -7,12 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
+from gemma4_build.result import BuildResult
 from gemma4_runtime.engine_folder import load_engine_folder
 from gemma4_runtime.input import template_swap
 from gemma4_runtime.input.template_check import TemplateError
@@ -24,24 +27,24 @@ THIRD = OTHER.replace("NEW", "THIRD")
 
 
 @pytest.fixture(scope="module")
-def built(checkpoint, tmp_path_factory):
+def built(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("swap") / "engine"
     build(checkpoint, folder)
     return folder
 
 
-def build(checkpoint, folder):
+def build(checkpoint: Path, folder: Path) -> BuildResult:
     request = BuildRequest(checkpoint=checkpoint, out=folder, runtime="synthetic")
     return build_engine(request, SilentReporter())
 
 
 @pytest.fixture
-def engine(built, tmp_path):
+def engine(built: Path, tmp_path: Path) -> Path:
     return shutil.copytree(built, tmp_path / "engine")
 
 
 @pytest.fixture
-def other(tmp_path):
+def other(tmp_path: Path) -> Path:
     path = tmp_path / "other.jinja"
     path.write_text(OTHER)
     return path
@@ -53,7 +56,7 @@ def text(engine: Path) -> str:
     return (folder.path / CHAT_TEMPLATE).read_text()
 
 
-def test_replace_and_restore(engine, other, checkpoint) -> None:
+def test_replace_and_restore(engine: Path, other: Path, checkpoint: Path) -> None:
     old = text(engine)
     done = replace_template(engine, other)
     assert done.changed and text(engine) == OTHER
@@ -71,7 +74,7 @@ def test_replace_and_restore(engine, other, checkpoint) -> None:
     assert not [path for path in engine.iterdir() if path.name.startswith(".")]
 
 
-def test_only_the_last_one_is_kept(engine, other) -> None:
+def test_only_the_last_one_is_kept(engine: Path, other: Path) -> None:
     replace_template(engine, other)
     other.write_text(THIRD)
     replace_template(engine, other)
@@ -80,7 +83,7 @@ def test_only_the_last_one_is_kept(engine, other) -> None:
     assert len(list(engine.glob("chat_template.*.jinja"))) == 1
 
 
-def test_what_a_build_refuses(engine, tmp_path) -> None:
+def test_what_a_build_refuses(engine: Path, tmp_path: Path) -> None:
     old, manifest = text(engine), (engine / "engine.json").read_bytes()
     for bad, says in (
         ("{% for %}", "TemplateSyntaxError"),
@@ -99,7 +102,7 @@ def test_what_a_build_refuses(engine, tmp_path) -> None:
         assert not [entry for entry in engine.iterdir() if entry.name.startswith(".")]
 
 
-def test_paths_that_are_nothing(engine, other, tmp_path) -> None:
+def test_paths_that_are_nothing(engine: Path, other: Path, tmp_path: Path) -> None:
     for template in (tmp_path / "none.jinja", tmp_path):
         with pytest.raises(TemplateSwapError, match="cannot be read"):
             replace_template(engine, template)
@@ -110,7 +113,7 @@ def test_paths_that_are_nothing(engine, other, tmp_path) -> None:
         restore_template(engine)
 
 
-def test_a_template_edited_in_place_is_adopted_by_its_name_only(engine, other) -> None:
+def test_a_template_edited_in_place_is_adopted_by_its_name_only(engine: Path, other: Path) -> None:
     path = engine / "chat_template.jinja"
     path.write_text(THIRD)
     with pytest.raises(EngineFolderError, match=f"gemma4 template {engine} {path}"):
@@ -122,7 +125,7 @@ def test_a_template_edited_in_place_is_adopted_by_its_name_only(engine, other) -
     assert text(engine) == THIRD
 
 
-def test_a_former_template_that_was_damaged(engine, other) -> None:
+def test_a_former_template_that_was_damaged(engine: Path, other: Path) -> None:
     done = replace_template(engine, other)
     done.former.write_text("x")
     with pytest.raises(TemplateSwapError, match="was changed"):
@@ -130,7 +133,7 @@ def test_a_former_template_that_was_damaged(engine, other) -> None:
     assert text(engine) == OTHER
 
 
-def test_two_at_once(engine, other) -> None:
+def test_two_at_once(engine: Path, other: Path) -> None:
     descriptor = os.open(engine, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     with pytest.raises(TemplateSwapError, match="another `gemma4 template`"):
@@ -145,7 +148,7 @@ class Crash(BaseException):
 
 @pytest.mark.parametrize("action", ["replace", "restore"])
 def test_the_folder_is_whole_after_a_crash_at_any_step(
-    built, other, tmp_path, action, monkeypatch
+    built: Path, other: Path, tmp_path: Path, action: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every call that changes the disk, and every one that makes it durable, is the last in turn."""
     monkeypatch.setattr(template_swap, "sample_renderings", lambda path, **_: {})
@@ -159,8 +162,8 @@ def test_the_folder_is_whole_after_a_crash_at_any_step(
         after = old if action == "restore" else OTHER
         left = [steps]
 
-        def counted(real, left=left):
-            def call(*args, **options):
+        def counted(real: Callable[..., Any], left: list[int] = left) -> Callable[..., Any]:
+            def call(*args: int | Path | str, **options: Any) -> Any:
                 if not left[0]:
                     raise Crash
                 left[0] -= 1
@@ -198,7 +201,7 @@ def test_the_folder_is_whole_after_a_crash_at_any_step(
     assert steps > 15
 
 
-def test_a_build_again_keeps_it(engine, other, checkpoint) -> None:
+def test_a_build_again_keeps_it(engine: Path, other: Path, checkpoint: Path) -> None:
     replace_template(engine, other)
     assert build(checkpoint, engine).status == "up_to_date"
     assert text(engine) == OTHER
@@ -208,12 +211,12 @@ def test_a_build_again_keeps_it(engine, other, checkpoint) -> None:
     restore_template(engine)
 
 
-def command(*args) -> subprocess.CompletedProcess:
+def command(*args: Path | str) -> subprocess.CompletedProcess[str]:
     gemma4 = [sys.executable, "-m", "gemma4_cli", "template", *map(str, args)]
     return subprocess.run(gemma4, capture_output=True, text=True, check=False)
 
 
-def test_the_command(engine, other) -> None:
+def test_the_command(engine: Path, other: Path) -> None:
     done = command(engine, other)
     assert done.returncode == 0
     assert "+NEW What is the weather in Paris?" in done.stdout

@@ -50,7 +50,8 @@ class _Signal(Enum):
 
 class Emitter:
     """Owns streams of an engine. Thread-safe; see the module docstring. ``in_flight`` is told how
-    many streams more or less are open; ``judge`` looks at answers that have a guide; ``on_tick`` is
+    many streams more or less are open; ``on_tokens`` how many tokens came, and how many seconds
+    after those before them; ``judge`` looks at answers that have a guide; ``on_tick`` is
     called every :data:`_TICK_S` seconds in the emitter's thread."""
 
     def __init__(
@@ -61,6 +62,7 @@ class Emitter:
         backlog: Backlog,
         in_flight: Callable[[int], None],
         on_end: Callable[[RequestRecord], None],
+        on_tokens: Callable[[int, float], None],
         on_tick: Callable[[], None] | None,
         judge: Judge | None = None,
     ) -> None:
@@ -69,6 +71,7 @@ class Emitter:
         self._table = table
         self._backlog = backlog
         self._on_tick = on_tick
+        self._on_tokens = on_tokens
         self._judge = judge
         self._ready: SimpleQueue[Stream | _Signal] = SimpleQueue()
         self._failures: SimpleQueue[tuple[Stream, RequestError]] = SimpleQueue()
@@ -225,8 +228,7 @@ class Emitter:
             return
         if stream.collect():
             self._engine.cancel(stream.request.key)
-        if stream.first_token is None and stream.assembler.completion_tokens:
-            stream.first_token = now
+        self._note_tokens(stream, now)
         end = stream.end
         if isinstance(end, RequestError):
             self._delivery.fail(stream, end)
@@ -234,6 +236,17 @@ class Emitter:
             self._finish(stream, end)
         elif stream.assembler.pending() and not stream.assembler.done:
             self._continue(stream, now)
+
+    def _note_tokens(self, stream: Stream, now: float) -> None:
+        """Note when the tokens came that were collected just now."""
+        count = stream.assembler.completion_tokens
+        if count == stream.token_count:
+            return
+        if stream.first_token is None:
+            stream.first_token = now
+        else:
+            self._on_tokens(count - stream.token_count, now - stream.last_token)
+        stream.token_count, stream.last_token = count, now
 
     def _must_wait(self, stream: Stream, now: float) -> bool:
         """Say whether a further chunk would come too soon. The first and the last never wait."""
