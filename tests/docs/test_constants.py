@@ -8,9 +8,10 @@ from itertools import dropwhile, takewhile
 from pathlib import Path
 
 import pytest
-from gemma4_testing.sources import PRODUCTS, ROOT, name_of
+from gemma4_testing.repository import ROOT, name_of
 
-SOURCES = sorted(path for folder in PRODUCTS for path in (ROOT / folder).rglob("*.py"))
+FOLDERS = ("runtime", "build", "clients", "load_tests", "serve", "cli")
+SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 
 PLAIN = {"_KIB", "_MIB"}
 """Names that say it all."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 from gemma4_runtime.metrics.families import FAMILIES
-from gemma4_testing.sources import ROOT
+from gemma4_testing.repository import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "metrics.md"
 HEAD = """# Metrics

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gemma4_testing.sources import PAGES, SOURCES, name_of
+from gemma4_testing.repository import PAGES, SOURCES, name_of
 
-OTHERS = [path for path in SOURCES if path != Path(__file__)]
 PRIVATE = re.compile(r"DESIGN|\b[Ff]act page|\bfacts/|\b[Ll]aws?\b|\b[Dd]oors?\b")
 PUBLIC = re.compile(r"Little's law")
 
@@ -82,9 +81,9 @@ def test_a_page_has_no_private_words(page: Path) -> None:
 
 def test_comments_and_docstrings_have_no_private_words() -> None:
     found = []
-    for path in OTHERS:
+    for path in SOURCES:
         for number, words in words_of(path.read_text(encoding="utf-8")):
             left = PUBLIC.sub("", words)
             found += [f"{name_of(path)}:{number}: {word}" for word in PRIVATE.findall(left)]
-    assert len(OTHERS) > 400
+    assert len(SOURCES) > 400
     assert not found

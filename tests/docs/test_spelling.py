@@ -9,7 +9,7 @@ import tokenize
 from collections.abc import Iterator
 
 import pytest
-from gemma4_testing.sources import PAGES, ROOT, SOURCES, name_of
+from gemma4_testing.repository import PAGES, ROOT, SOURCES, name_of
 
 BRITISH = re.compile(
     r"\b(?:\w*(?:behaviour|colour|favour|honour|neighbour|flavour|harbour|labour)\w*"
@@ -50,7 +50,7 @@ def test_sources_are_american() -> None:
     found = []
     for path in SOURCES:
         source = path.read_text(encoding="utf-8")
-        if path.relative_to(ROOT).parts[0] in ("tests", "testing") or not BRITISH.search(source):
+        if path.relative_to(ROOT).parts[0] in ("testing", "tests") or not BRITISH.search(source):
             continue
         for number, words in texts_of(source):
             found += [f"{name_of(path)}:{number}: {word}" for word in found_in(words)]
