@@ -6,10 +6,10 @@ import gc
 import os
 import resource
 import signal
-import sys
 from collections.abc import Callable, Iterable
 
 from gemma4_runtime.errors import RequestError, internal, invalid
+from gemma4_runtime.logs.events import log_event_at_once
 from gemma4_runtime.preparation.wire import Answer, Refused, Step, Work, frame
 
 __all__ = ["CPU_S", "MEMORY_BYTES", "Child", "obituary", "start_child"]
@@ -103,7 +103,7 @@ def _run(work: Work, prepare: Prepare, writer: int) -> None:
     except MemoryError:
         answer = Refused.of(work.number, _too_much_memory(field[0]))
     except Exception as error:  # noqa: BLE001 - whatever broke, the client is told
-        print(f"preparing a request failed: {error!r}", file=sys.stderr, flush=True)
+        log_event_at_once("preparation_failed", level="error", error=repr(error))
         answer = Refused.of(work.number, internal("preparing the request failed; see the log"))
     _write(writer, frame(answer))
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from gemma4_runtime.errors import RequestError, Status, internal, overloaded, unavailable
+from gemma4_runtime.logs.events import log_event_at_once
 from gemma4_runtime.preparation.child import Child, obituary, start_child
 from gemma4_runtime.preparation.lanes import Lane, Lanes, lane_of
 from gemma4_runtime.preparation.wire import (
@@ -212,7 +213,7 @@ class Service:
         except RequestError as error:
             return Refused.of(work.number, error)
         except Exception as error:  # noqa: BLE001 - one request must not end the others
-            print(f"preparing a request failed: {error!r}", flush=True)
+            log_event_at_once("preparation_failed", level="error", error=repr(error))
             return Refused.of(work.number, internal("preparing the request failed; see the log"))
 
     def _start(self) -> None:
