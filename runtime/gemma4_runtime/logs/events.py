@@ -13,9 +13,8 @@ from gemma4_runtime.logs.writer import write_at_once, writer_of
 __all__ = ["log_event", "log_event_at_once"]
 
 _STDERR = 2
-"""The descriptor of standard error."""
 _LONGEST_AT_ONCE = 500
-"""Characters of one field of a line that is written at once."""
+"""Characters of one field of a line that must fit a pipe: see select.PIPE_BUF."""
 
 
 def log_event(event: str, *, level: str = "info", **fields: object) -> None:
