@@ -1,6 +1,6 @@
 """The codes of errors: what a program reads to decide what to do. Standard library only.
 
-A code keeps its name and its meaning for ever. The message beside it is for a person, and may
+A code keeps its name and its meaning forever. The message beside it is for a person, and may
 change at any time.
 """
 
