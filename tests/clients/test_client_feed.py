@@ -21,11 +21,11 @@ from gemma4_client import (
     StreamOrderError,
     UnavailableError,
 )
-from gemma4_client.transport import grpc_async, grpc_feed
+from gemma4_client.transport import grpc_feed, grpc_feeding
 from loops import in_loop
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-ALONE = grpc_async._FEED_FROM  # streams that take no feed
+ALONE = grpc_feeding._FEED_FROM  # streams that take no feed
 
 
 class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
@@ -172,7 +172,9 @@ async def test_a_server_without_feeds() -> None:
             _, fed = await beside(client, 2)
             assert [(await stream.result()).ids for stream in fed] == [[7, 8] * 4] * 2
             assert len(servicer.places) == 2
-            await asyncio.to_thread(wait_until, lambda: client._connected._feed.refused, 5)
+            await asyncio.to_thread(
+                wait_until, lambda: client._connection._transport._feed.refused, 5
+            )
             later = client.generate("x")
             servicer.go.set()
             await later.result()

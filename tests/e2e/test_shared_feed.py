@@ -36,7 +36,7 @@ def client_of(served):
 
 
 def feed_of(client):
-    return client._connected._feed
+    return client._connection._transport._feed
 
 
 async def running(client, count, **options):

@@ -1,44 +1,47 @@
-"""The chunks of one answer, in an event loop."""
+# Made by scripts/unasync.py from _async/stream.py: edit that file instead.
+"""The chunks of one answer, blocking."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable, Iterator
 from time import monotonic
 from types import TracebackType
 from typing import Any
 
 import tenacity
 
+from gemma4_client._sync.transport import Call
 from gemma4_client.assembly import Assembly
+from gemma4_client.concurrency.threads import Stop
 from gemma4_client.errors import CancelledError, Gemma4Error, UnavailableError
 from gemma4_client.guides import parse_answer
 from gemma4_client.results import Answer, Delta
 from gemma4_client.retry import Guard
-from gemma4_client.transport.base import AsyncCall, own_cancel
+from gemma4_client.transport.base import own_cancel
 
-__all__ = ["AsyncStream", "Found"]
+__all__ = ["Stream"]
 
-Found = tuple[AsyncCall | None, Callable[[list[Delta]], Awaitable[None]] | None]
+Found = tuple[Call | None, Callable[[list[Delta]], None] | None]
 """A cached answer, and where to keep a new one."""
 
 
-class AsyncStream:
-    """The chunks of one answer, in order: ``async for delta in stream``. Leaving the loop or the
-    ``async with`` block, :meth:`cancel`, and cancelling the task end the server's work on it; what
-    came until then is in :attr:`answer`. Raises the exceptions of :mod:`gemma4_client.errors`.
+class Stream:
+    """The chunks of one answer, in order: ``for delta in stream``. Leaving the loop or the
+    ``with`` block, or :meth:`cancel`, ends the server's work on it; what came until then is in
+    :attr:`answer`. Raises the exceptions of :mod:`gemma4_client.errors`.
 
-    The request is on its way when :meth:`AsyncClient.chat` returns (with a cache: when it is first
-    read). One that the server refused (UNAVAILABLE) is sent again while the stream is read."""
+    The request is on its way when :meth:`Client.chat` returns (with a cache: when it is first
+    read). One that the server refused (UNAVAILABLE) is sent again, as the client's
+    :class:`RetryPolicy` says, while the stream is read."""
 
     def __init__(
         self,
-        start: Callable[[float | None], AsyncCall],
+        start: Callable[[float | None], Call],
         guard: Guard,
         *,
         timeout: float | None = None,
         model: type[Any] | None = None,
-        lookup: Callable[[], Awaitable[Found]] | None = None,
+        lookup: Callable[[], Found] | None = None,
     ) -> None:
         """``start`` sends the request with the seconds that are left; ``lookup`` asks the
         cache."""
@@ -50,23 +53,24 @@ class AsyncStream:
         self._lookup = lookup
         self._cached = False
         self._assembly = Assembly(keep=lookup is not None)
-        self._cancelled = False
+        self._stop = Stop()
         self._read = False
-        self._waiting: asyncio.Event | None = None
-        self._call: AsyncCall | None = None
+        self._call: Call | None = None
         if lookup is None:
             try:
                 self._open()
             except Gemma4Error:
                 self._call = None  # told to whoever reads
 
-    def _open(self) -> AsyncCall:
+    def _open(self) -> Call:
         self._guard.before()
         left = None if self._deadline is None else max(self._deadline - monotonic(), 0.001)
-        self._call = self._start(left)
-        return self._call
+        self._call = call = self._start(left)
+        if self._stop.is_set():
+            call.cancel()  # another thread may have cancelled while it started
+        return call
 
-    async def __aiter__(self) -> AsyncIterator[Delta]:
+    def __iter__(self) -> Iterator[Delta]:
         if self._assembly.finished:
             return
         if self._read:
@@ -76,50 +80,43 @@ class AsyncStream:
         store = None
         try:
             if self._lookup is not None:
-                self._call, store = await self._lookup()
+                self._call, store = self._lookup()
                 self._cached = self._call is not None
             try:
-                delta, chunks = await self._first()
+                delta, chunks = self._first()
             except UnavailableError as error:
-                delta, chunks = await self._again(error)
+                delta, chunks = self._again(error)
             yield add(delta)
-            async for delta in chunks:
+            for delta in chunks:
                 yield add(delta)
             self._assembly.close()
         finally:
             if self._call is not None:
                 self._call.cancel()
         if store is not None:
-            await store(self._assembly.deltas)
+            store(self._assembly.deltas)
 
-    async def _again(self, first: UnavailableError) -> tuple[Delta, AsyncIterator[Delta]]:
+    def _again(self, first: UnavailableError) -> tuple[Delta, Iterator[Delta]]:
         """The attempts after the first, which failed."""
         failed: list[UnavailableError] = [first]
 
-        async def attempt() -> tuple[Delta, AsyncIterator[Delta]]:
+        def attempt() -> tuple[Delta, Iterator[Delta]]:
             if failed:
                 raise failed.pop()
-            return await self._first()
+            return self._first()
 
-        retrying = tenacity.AsyncRetrying(**self._guard.retrying(self._deadline), sleep=self._wait)
-        return await retrying(attempt)
+        retrying = tenacity.Retrying(**self._guard.retrying(self._deadline, self._stop.wait))
+        return retrying(attempt)
 
-    async def _wait(self, seconds: float) -> None:
-        self._waiting = asyncio.Event()
-        try:
-            await asyncio.wait_for(self._waiting.wait(), seconds)
-        except TimeoutError:
-            pass
-
-    async def _first(self) -> tuple[Delta, AsyncIterator[Delta]]:
+    def _first(self) -> tuple[Delta, Iterator[Delta]]:
         """One attempt, to its first chunk."""
-        if self._cancelled:
+        if self._stop.is_set():
             raise CancelledError(own_cancel())
         call, self._call = self._call, None
-        chunks = aiter(call or self._open())
+        chunks = iter(call or self._open())
         self._call = self._call or call
         try:
-            async for delta in chunks:
+            for delta in chunks:
                 self._guard.succeeded()
                 return delta, chunks
         except Gemma4Error as error:
@@ -136,10 +133,10 @@ class AsyncStream:
         answer.cached = self._cached
         return answer
 
-    async def result(self) -> Answer:
+    def result(self) -> Answer:
         """Read to the end and return the whole answer. Raises :class:`ResponseFormatError` beside
         the errors of the stream when a ``response_model`` was asked for."""
-        async for _ in self:
+        for _ in self:
             pass
         answer = self.answer
         if self._model is not None and not answer.tool_calls:
@@ -147,25 +144,24 @@ class AsyncStream:
         return answer
 
     def cancel(self) -> None:
-        """End the server's work; a reader gets :class:`CancelledError`. Call it in the loop's
-        thread."""
-        self._cancelled = True
-        if self._waiting is not None:
-            self._waiting.set()
-        if self._call is not None:
-            self._call.cancel()
+        """End the server's work. Safe from another thread; a reader gets
+        :class:`CancelledError`."""
+        self._stop.set()
+        call = self._call
+        if call is not None:
+            call.cancel()
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """As :meth:`cancel`."""
         self.cancel()
 
-    async def __aenter__(self) -> AsyncStream:
+    def __enter__(self) -> Stream:
         return self
 
-    async def __aexit__(
+    def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self.aclose()
+        self.close()

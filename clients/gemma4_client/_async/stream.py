@@ -1,45 +1,55 @@
-"""The chunks of one answer, blocking."""
+"""The chunks of one answer, in an event loop."""
+
+# sync: """The chunks of one answer, blocking."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from threading import Event
+from collections.abc import AsyncIterator, Awaitable, Callable
 from time import monotonic
 from types import TracebackType
 from typing import Any
 
 import tenacity
 
+from gemma4_client._async.transport import AsyncCall
 from gemma4_client.assembly import Assembly
+from gemma4_client.concurrency.tasks import Stop
 from gemma4_client.errors import CancelledError, Gemma4Error, UnavailableError
 from gemma4_client.guides import parse_answer
 from gemma4_client.results import Answer, Delta
 from gemma4_client.retry import Guard
-from gemma4_client.transport.base import Call, own_cancel
+from gemma4_client.transport.base import own_cancel
 
-__all__ = ["Found", "Stream"]
+__all__ = ["AsyncStream"]
 
-Found = tuple[Call | None, Callable[[list[Delta]], None] | None]
+Found = tuple[AsyncCall | None, Callable[[list[Delta]], Awaitable[None]] | None]
 """A cached answer, and where to keep a new one."""
 
 
-class Stream:
-    """The chunks of one answer, in order: ``for delta in stream``. Leaving the loop or the
-    ``with`` block, or :meth:`cancel`, ends the server's work on it; what came until then is in
-    :attr:`answer`. Raises the exceptions of :mod:`gemma4_client.errors`.
+class AsyncStream:
+    """The chunks of one answer, in order: ``async for delta in stream``. Leaving the loop or the
+    ``async with`` block, :meth:`cancel`, and cancelling the task end the server's work on it; what
+    came until then is in :attr:`answer`. Raises the exceptions of :mod:`gemma4_client.errors`.
 
-    The request is on its way when :meth:`Client.chat` returns (with a cache: when it is first
-    read). One that the server refused (UNAVAILABLE) is sent again, as the client's
-    :class:`RetryPolicy` says, while the stream is read."""
+    The request is on its way when :meth:`AsyncClient.chat` returns (with a cache: when it is first
+    read). One that the server refused (UNAVAILABLE) is sent again while the stream is read."""
+
+    # sync: """The chunks of one answer, in order: ``for delta in stream``. Leaving the loop or the
+    # sync: ``with`` block, or :meth:`cancel`, ends the server's work on it; what came until then is in
+    # sync: :attr:`answer`. Raises the exceptions of :mod:`gemma4_client.errors`.
+    # sync:
+    # sync: The request is on its way when :meth:`Client.chat` returns (with a cache: when it is first
+    # sync: read). One that the server refused (UNAVAILABLE) is sent again, as the client's
+    # sync: :class:`RetryPolicy` says, while the stream is read."""
 
     def __init__(
         self,
-        start: Callable[[float | None], Call],
+        start: Callable[[float | None], AsyncCall],
         guard: Guard,
         *,
         timeout: float | None = None,
         model: type[Any] | None = None,
-        lookup: Callable[[], Found] | None = None,
+        lookup: Callable[[], Awaitable[Found]] | None = None,
     ) -> None:
         """``start`` sends the request with the seconds that are left; ``lookup`` asks the
         cache."""
@@ -51,24 +61,24 @@ class Stream:
         self._lookup = lookup
         self._cached = False
         self._assembly = Assembly(keep=lookup is not None)
-        self._stop = Event()
+        self._stop = Stop()
         self._read = False
-        self._call: Call | None = None
+        self._call: AsyncCall | None = None
         if lookup is None:
             try:
                 self._open()
             except Gemma4Error:
                 self._call = None  # told to whoever reads
 
-    def _open(self) -> Call:
+    def _open(self) -> AsyncCall:
         self._guard.before()
         left = None if self._deadline is None else max(self._deadline - monotonic(), 0.001)
         self._call = call = self._start(left)
         if self._stop.is_set():
-            call.cancel()  # cancelled by another thread while it started
+            call.cancel()  # another thread may have cancelled while it started
         return call
 
-    def __iter__(self) -> Iterator[Delta]:
+    async def __aiter__(self) -> AsyncIterator[Delta]:
         if self._assembly.finished:
             return
         if self._read:
@@ -78,45 +88,43 @@ class Stream:
         store = None
         try:
             if self._lookup is not None:
-                self._call, store = self._lookup()
+                self._call, store = await self._lookup()
                 self._cached = self._call is not None
             try:
-                delta, chunks = self._first()
+                delta, chunks = await self._first()
             except UnavailableError as error:
-                delta, chunks = self._again(error)
+                delta, chunks = await self._again(error)
             yield add(delta)
-            for delta in chunks:
+            async for delta in chunks:
                 yield add(delta)
             self._assembly.close()
         finally:
             if self._call is not None:
                 self._call.cancel()
         if store is not None:
-            store(self._assembly.deltas)
+            await store(self._assembly.deltas)
 
-    def _again(self, first: UnavailableError) -> tuple[Delta, Iterator[Delta]]:
+    async def _again(self, first: UnavailableError) -> tuple[Delta, AsyncIterator[Delta]]:
         """The attempts after the first, which failed."""
         failed: list[UnavailableError] = [first]
 
-        def attempt() -> tuple[Delta, Iterator[Delta]]:
+        async def attempt() -> tuple[Delta, AsyncIterator[Delta]]:
             if failed:
                 raise failed.pop()
-            return self._first()
+            return await self._first()
 
-        return tenacity.Retrying(**self._guard.retrying(self._deadline), sleep=self._wait)(attempt)
+        retrying = tenacity.AsyncRetrying(**self._guard.retrying(self._deadline, self._stop.wait))
+        return await retrying(attempt)
 
-    def _wait(self, seconds: float) -> None:
-        self._stop.wait(seconds)
-
-    def _first(self) -> tuple[Delta, Iterator[Delta]]:
+    async def _first(self) -> tuple[Delta, AsyncIterator[Delta]]:
         """One attempt, to its first chunk."""
         if self._stop.is_set():
             raise CancelledError(own_cancel())
         call, self._call = self._call, None
-        chunks = iter(call or self._open())
+        chunks = aiter(call or self._open())
         self._call = self._call or call
         try:
-            for delta in chunks:
+            async for delta in chunks:
                 self._guard.succeeded()
                 return delta, chunks
         except Gemma4Error as error:
@@ -133,10 +141,10 @@ class Stream:
         answer.cached = self._cached
         return answer
 
-    def result(self) -> Answer:
+    async def result(self) -> Answer:
         """Read to the end and return the whole answer. Raises :class:`ResponseFormatError` beside
         the errors of the stream when a ``response_model`` was asked for."""
-        for _ in self:
+        async for _ in self:
             pass
         answer = self.answer
         if self._model is not None and not answer.tool_calls:
@@ -144,24 +152,26 @@ class Stream:
         return answer
 
     def cancel(self) -> None:
-        """End the server's work. Safe from another thread; a reader gets
-        :class:`CancelledError`."""
+        """End the server's work; a reader gets :class:`CancelledError`. Call it in the loop's
+        thread."""
+        # sync: """End the server's work. Safe from another thread; a reader gets
+        # sync: :class:`CancelledError`."""
         self._stop.set()
         call = self._call
         if call is not None:
             call.cancel()
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """As :meth:`cancel`."""
         self.cancel()
 
-    def __enter__(self) -> Stream:
+    async def __aenter__(self) -> AsyncStream:
         return self
 
-    def __exit__(
+    async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        await self.aclose()
