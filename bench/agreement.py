@@ -20,7 +20,11 @@ from pathlib import Path
 
 from agreement_figures import Figures, NotComparableError, apart, median, table
 from agreement_tools import AIPerf, GemmaLoad, Load, Locust, Tool, write_prompts
-from servers import ROOT, RunningGateway, Served, synthetic_engine
+from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
+from gemma4_testing.servers.running_gateway import RunningGateway
+from gemma4_testing.servers.served import Served
+
+ROOT = Path(__file__).parents[1]
 
 Measured = dict[str, list[Figures]]
 """By tool, one for each round."""
@@ -29,7 +33,7 @@ Measured = dict[str, list[Figures]]
 def measure(
     loads: Sequence[Load], tools: Sequence[Tool], rounds: int, scratch: Path
 ) -> list[Measured]:
-    """For each load. Raises :class:`NotComparableError`."""
+    """Measure each load. Raises :class:`NotComparableError`."""
     found: list[Measured] = [{tool.name: [] for tool in tools} for _ in loads]
     for turn in range(rounds):
         first = turn % len(tools)
@@ -42,7 +46,7 @@ def measure(
 
 
 def show(loads: Sequence[Load], found: Sequence[Measured], tolerance: float) -> bool:
-    """True when the tools agree."""
+    """Return True when the tools agree."""
     wrong = []
     for load, measured in zip(loads, found, strict=True):
         medians = {tool: median(runs) for tool, runs in measured.items()}

@@ -35,17 +35,14 @@ from pathlib import Path
 from gemma4_runtime.output.vocab import load_token_table
 from gemma4_serve.install import find_triton
 from gemma4_serve.ports import Ports, claim_ports
+from gemma4_testing.engine_folders.synthetic_engine import UNPACED, synthetic_engine
+from gemma4_testing.servers.command import Command
+from gemma4_testing.servers.process_tree import lasting
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
+from gemma4_testing.servers.served import Served
 from host_load import Job, Result
-from servers import (
-    MODEL,
-    ROOT,
-    UNPACED,
-    Command,
-    RunningGateway,
-    Served,
-    lasting,
-    synthetic_engine,
-)
+
+ROOT = Path(__file__).parents[1]
 
 TOPOLOGIES = ("null", "reference", "gemma4", "engine", "client", "gateway")
 PROMPT = "Hello world this is"
@@ -111,8 +108,8 @@ class Measured:
 
 
 def cpu_by_process(servers: Sequence[Command]) -> dict[str, float]:
-    """Seconds so far, of children that have ended too. A process is named by what it runs; a
-    Python model by its name."""
+    """Return the seconds so far, of children that have ended too. A process is named by what it
+    runs; a Python model by its name."""
     found: dict[str, float] = {}
     for server in servers:
         for process in lasting(server.process.pid):
@@ -147,7 +144,7 @@ def line(topology: str, streams: int, runs: list[Measured]) -> str:
 
 
 def processes(runs: list[Measured]) -> str:
-    """Where the server's CPU time went: milliseconds for 1,000 tokens, from 1 % on."""
+    """Return where the server's CPU time went: milliseconds for 1,000 tokens, from 1 % on."""
     per_1k = 1e6 / runs[0].load.tokens
     names = {name for run in runs for name in run.cpu}
     spent = {n: statistics.median(run.cpu.get(n, 0.0) for run in runs) * per_1k for n in names}
@@ -210,7 +207,7 @@ def measure(
     engine: Path,
     scratch: Path,
 ) -> dict[str, Measured]:
-    """One round: each topology once."""
+    """Measure one round: each topology once."""
     found = {}
     for names in (("null", "reference"), ("gemma4", "engine", "client", "gateway")):
         wanted = [name for name in names if name in topologies]

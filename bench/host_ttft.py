@@ -20,7 +20,9 @@ from pathlib import Path
 import grpc
 import tokenizers
 from gemma4_client.wire import build_request
-from servers import MODEL, UNPACED, RunningGateway, Served, synthetic_engine
+from gemma4_testing.engine_folders.synthetic_engine import UNPACED, synthetic_engine
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
+from gemma4_testing.servers.served import Served
 from tritonclient.grpc import service_pb2_grpc
 
 CHECKPOINT = Path(__file__).parents[1] / "demo" / "checkpoint"
@@ -30,14 +32,15 @@ TURN_TOKENS = 16
 
 
 def text_of(tokens: int, seed: int, tokenizer: tokenizers.Tokenizer) -> str:
-    """About ``tokens`` tokens, another text for each seed."""
+    """Return about ``tokens`` tokens, another text for each seed."""
     sample = " ".join(WORDS[(seed + i * (1 + seed % 7)) % len(WORDS)] for i in range(tokens))
     ids = tokenizer.encode(sample, add_special_tokens=False).ids
     return f"{seed} " + str(tokenizer.decode(ids[: tokens - TURN_TOKENS]))
 
 
 def long_context(folder: Path, tokens: int) -> Path:
-    """The demo checkpoint, said to have so long a context: the synthetic engine has no model."""
+    """Return the demo checkpoint, said to have so long a context: the synthetic engine has no
+    model."""
     folder.mkdir()
     for file in CHECKPOINT.iterdir():
         (folder / file.name).symlink_to(file)
@@ -142,7 +145,7 @@ def main() -> None:
 def measure(
     asks: Mapping[str, Ask], length: int, requests: int, tokenizer: tokenizers.Tokenizer
 ) -> dict[str, float]:
-    """Medians, seconds."""
+    """Return medians in seconds."""
     found: dict[str, list[float]] = {name: [] for name in asks}
     for turn in range(requests + 2):
         for index, (name, ask) in enumerate(asks.items()):

@@ -49,8 +49,8 @@ _DIRECTIVE = re.compile(r"(\s*)# sync: ?(.*)")
 
 
 def sync_of(text: str) -> str:
-    """The blocking form of a module. Raises :class:`ValueError` for a ``# sync:`` line that has no
-    statement above it."""
+    """Return the blocking form of a module. Raises :class:`ValueError` for a ``# sync:`` line that
+    has no statement above it."""
     text = _directives(text)
     for pattern, replacement in RULES:
         text = re.sub(pattern, replacement, text)
@@ -82,7 +82,7 @@ def _directives(text: str) -> str:
 
 
 def _tidy_imports(text: str) -> str:
-    """Imports without what the rules made double or left unused, in ruff's order."""
+    """Remove the imports that the rules made double or left unused; sort the rest as ruff does."""
     tree = ast.parse(text)
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     lines = text.splitlines()
@@ -95,7 +95,7 @@ def _tidy_imports(text: str) -> str:
 
 
 def _import(node: ast.Import | ast.ImportFrom, used: set[str]) -> Iterator[str]:
-    """The lines of the import, with the names of ``used`` only."""
+    """Give the lines of the import, with the names of ``used`` only."""
     names = {a.name for a in node.names if (a.asname or a.name.partition(".")[0]) in used}
     if not names:
         return
@@ -113,7 +113,7 @@ def _import(node: ast.Import | ast.ImportFrom, used: set[str]) -> Iterator[str]:
 
 
 def made_files() -> dict[Path, str]:
-    """What each file of the blocking half has to hold."""
+    """Return what each file of the blocking half has to hold."""
     return {
         MADE / path.name: HEAD.format(name=path.name) + sync_of(path.read_text("utf-8"))
         for path in sorted(SOURCE.glob("*.py"))
@@ -121,7 +121,7 @@ def made_files() -> dict[Path, str]:
 
 
 def differences() -> list[str]:
-    """A line for each file that differs, is missing, or has no source any more."""
+    """Return a line for each file that differs, is missing, or has no source any more."""
     made = made_files()
     found = [
         f"{path.relative_to(ROOT)}: not what scripts/unasync.py makes; run it"

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 from gemma4_runtime.engine_hashes import sha256_file
@@ -24,6 +24,7 @@ from gemma4_runtime.manifest import (
     Source,
     SourceFile,
 )
+from gemma4_runtime.version import project_version
 
 from gemma4_build.model_spec import ARCHITECTURE, ModelSpec
 from gemma4_build.precision import PRECISIONS
@@ -31,7 +32,7 @@ from gemma4_build.request import BuildRequest, prefill_batch, resolve_limits, sy
 
 __all__ = [
     "build_key", "compose", "file_entries", "keep_template", "llama_cpp_options", "memory_need",
-    "model_facts", "runtime_version", "tool_version", "write_manifest",
+    "model_facts", "runtime_version", "write_manifest",
 ]  # fmt: skip
 
 CONVERTER = 1
@@ -42,21 +43,13 @@ _PROCESS_BYTES = 256 << 20
 """The runtime's own memory beside weights, KV cache and compute buffers."""
 
 
-def tool_version() -> str:
-    """Version of this distribution."""
-    try:
-        return version("gemma4-triton")
-    except PackageNotFoundError:
-        return "0+unknown"
-
-
 def runtime_version(runtime: str) -> str:
-    """Exact version of what will run the engine."""
-    return version("xllamacpp") if runtime == "llama_cpp" else tool_version()
+    """Return the exact version of what will run the engine."""
+    return version("xllamacpp") if runtime == "llama_cpp" else project_version()
 
 
 def llama_cpp_options(request: BuildRequest, spec: ModelSpec) -> LlamaCppOptions:
-    """How the runtime loads the file; verification loads it the same way."""
+    """Return how the runtime loads the file; verification loads it the same way."""
     precision = PRECISIONS[request.precision]
     return LlamaCppOptions(
         kv_type=precision.kv_type,
@@ -67,7 +60,7 @@ def llama_cpp_options(request: BuildRequest, spec: ModelSpec) -> LlamaCppOptions
 
 
 def build_key(request: BuildRequest, files: list[SourceFile]) -> str:
-    """SHA-256 over everything that decides the files of the folder; limits do not."""
+    """Return the SHA-256 of everything that decides the files of the folder; limits do not."""
     parts = {
         "converter": CONVERTER,
         "files": [file.model_dump() for file in files],
@@ -80,7 +73,7 @@ def build_key(request: BuildRequest, files: list[SourceFile]) -> str:
 
 
 def memory_need(spec: ModelSpec, weight_bytes: int, options: LlamaCppOptions | None) -> MemoryNeed:
-    """Estimate; without ``options`` (synthetic) there is no model in memory."""
+    """Estimate the need; without ``options`` (synthetic) there is no model in memory."""
     if options is None:
         return MemoryNeed(
             weight_bytes=0,
@@ -101,7 +94,7 @@ def memory_need(spec: ModelSpec, weight_bytes: int, options: LlamaCppOptions | N
 
 
 def file_entries(folder: Path, names: tuple[str, ...]) -> dict[str, FileEntry]:
-    """Size and hash of files in ``folder``."""
+    """Return the size and hash of files in ``folder``."""
     return {
         name: FileEntry(size=(folder / name).stat().st_size, sha256=sha256_file(folder / name))
         for name in names
@@ -119,7 +112,7 @@ def compose(
     unverified_reason: str,
     first_tokens: Sequence[FirstTokens] = (),
 ) -> Manifest:
-    """The manifest of a finished folder."""
+    """Return the manifest of a finished folder."""
     options = llama_cpp_options(request, spec) if request.runtime == "llama_cpp" else None
     weight_bytes = files["model.gguf"].size if options is not None else 0
     return Manifest.model_validate(
@@ -141,7 +134,7 @@ def compose(
             "quality": quality,
             "first_tokens": list(first_tokens),
             "build_key": build_key(request, sources),
-            "tool_version": tool_version(),
+            "tool_version": project_version(),
             "created_at": datetime.now(UTC).replace(microsecond=0),
             "files": files,
         }
@@ -149,7 +142,8 @@ def compose(
 
 
 def keep_template(new: Manifest, old: Manifest) -> Manifest:
-    """``new`` for a folder that ``old`` describes, whose chat template may have been replaced."""
+    """Return ``new`` for a folder that ``old`` describes, whose chat template may have been
+    replaced."""
     files = new.files | {CHAT_TEMPLATE: old.files[CHAT_TEMPLATE]}
     return new.model_copy(update={"files": files, "former_template": old.former_template})
 
@@ -162,7 +156,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def model_facts(spec: ModelSpec, eos_ids: list[int]) -> ModelFacts:
-    """What the runtime and the tools need to know of the model."""
+    """Return what the runtime and the tools need to know of the model."""
     return ModelFacts(
         layers=spec.layers,
         sliding_layers=sum(spec.sliding),

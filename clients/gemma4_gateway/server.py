@@ -23,10 +23,11 @@ from gemma4_gateway.settings import SettingsError
 __all__ = ["GatewayServer", "claim_socket", "config_of", "run"]
 
 _AT_ONCE = 130
+"""Exit status after a second signal, as of SIGINT in a shell (128 + 2)."""
 
 
 def claim_socket(host: str, port: int) -> socket.socket:
-    """A bound socket; port 0 takes a free one. Raises :class:`SettingsError`."""
+    """Bind a socket; port 0 takes a free one. Raises :class:`SettingsError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -102,8 +103,9 @@ def run(gateway: Gateway, listener: socket.socket) -> None:
 def config_of(
     gateway: Gateway, *, most_connections: int | None = None, head_s: float = HEAD_S
 ) -> uvicorn.Config:
-    """How HTTP is served. ``most_connections`` None: as many as files may be open. ``head_s``:
-    seconds for the head of a request. Raises :class:`SettingsError` when too few files may be."""
+    """Return how HTTP is served. ``most_connections`` None: as many as files may be open.
+    ``head_s``: seconds for the head of a request. Raises :class:`SettingsError` when too few files
+    may be."""
     most = openable() if most_connections is None else most_connections
     shared = Connections(gateway.metrics, most, head_s)
     return uvicorn.Config(

@@ -76,7 +76,8 @@ def _faults(text: str) -> dict[str, int]:
 
 
 def _default_run_dir() -> Path:
-    """All model processes of one server share a parent, the server: its pid names the folder."""
+    """Return the folder of this server: its models' processes share a parent, whose pid names the
+    folder."""
     return Path(tempfile.gettempdir()) / f"gemma4-{os.getuid()}" / str(os.getppid())
 
 

@@ -50,8 +50,8 @@ class LogPump:
         self._plain: deque[str] = deque(maxlen=10)
 
     def last_words(self) -> str:
-        """Why a server ended: its last errors, and what its processes wrote in no known form, such
-        as the words of the dynamic loader."""
+        """Say why a server ended: its last errors, and what its processes wrote in no known form,
+        such as the words of the dynamic loader."""
         return "\n".join([*self._problems, *dict.fromkeys(self._plain)]) or _NO_REASON
 
     def run(self, stream: IO[str]) -> None:
@@ -89,15 +89,15 @@ class LogPump:
 
 
 def printable(text: str) -> str:
-    """``text`` with every character that a terminal would obey, or that is not shown, escaped: a
-    client chooses its request id."""
+    """Return ``text`` with every character that a terminal would obey, or that is not shown,
+    escaped: a client chooses its request id."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _readable(text: str) -> str:
-    """One of our JSON lines for a terminal."""
+    """Write one of our JSON lines for a terminal."""
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError):

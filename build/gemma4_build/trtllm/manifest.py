@@ -18,8 +18,9 @@ from gemma4_runtime.manifest import (
 )
 from gemma4_runtime.manifest import Source as ManifestSource
 from gemma4_runtime.trtllm.versions import PINNED
+from gemma4_runtime.version import project_version
 
-from gemma4_build.manifest import model_facts, tool_version
+from gemma4_build.manifest import model_facts
 from gemma4_build.model_spec import ARCHITECTURE, ModelSpec
 from gemma4_build.request import BuildRequest, resolve_limits
 from gemma4_build.trtllm.bytes_needed import BLOCK_TOKENS, COMPUTE_BYTES, plan_rank
@@ -49,9 +50,9 @@ def build_key(
     samples: list[list[int]],
     assistant: list[SourceFile],
 ) -> str:
-    """SHA-256 over everything that decides ``checkpoint/`` and ``assistant/``. How many GPUs
-    share it, which, and the limits do not: they are in llm_args.yaml and the manifest, which are
-    written anew."""
+    """Return the SHA-256 of everything that decides ``checkpoint/`` and ``assistant/``. How many
+    GPUs share it, which, and the limits do not: they are in llm_args.yaml and the manifest, which
+    are written anew."""
     parts: dict[str, object] = {
         "converter": CONVERTER,
         "runtime": "tensorrt_llm",
@@ -67,7 +68,7 @@ def build_key(
 
 
 def memory_need(spec: ModelSpec, request: BuildRequest) -> MemoryNeed:
-    """Of each GPU. ``spec`` has the widths of ``checkpoint/``."""
+    """Return the need of each GPU. ``spec`` has the widths of ``checkpoint/``."""
     options = request.trtllm
     plan = plan_rank(
         spec, request.precision, tp=options.tp, ep=options.ep, quantize=options.scheme_name
@@ -91,7 +92,7 @@ def compose(
     files: dict[str, FileEntry],
     proof: Proof,
 ) -> Manifest:
-    """The manifest of a finished folder. ``spec`` has the widths of ``checkpoint/``."""
+    """Return the manifest of a finished folder. ``spec`` has the widths of ``checkpoint/``."""
     options = request.trtllm
     return Manifest(
         schema_version=1,
@@ -114,7 +115,7 @@ def compose(
         first_tokens=proof.first_tokens,
         experimental=compatibility.experimental,
         build_key=key,
-        tool_version=tool_version(),
+        tool_version=project_version(),
         created_at=datetime.now(UTC).replace(microsecond=0),
         files=files,
     )

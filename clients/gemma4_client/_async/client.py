@@ -77,7 +77,7 @@ class AsyncClient:
         headers: Mapping[str, str] | None = None,
         **options: Unpack[Options],
     ) -> AsyncStream:
-        """As :meth:`Client.chat`; call it in the event loop, it is not awaited."""
+        """Do as :meth:`Client.chat`; call it in the event loop, it is not awaited."""
         # sync: """Answer ``messages``: OpenAI's form, or the text of one user message; ``tools`` are in
         # sync: OpenAI's form too. ``timeout`` is in seconds, for all of it; when it is over, the server
         # sync: stops too. Raises :class:`ValueError`, which names the option at fault; what the server says
@@ -98,7 +98,7 @@ class AsyncClient:
         headers: Mapping[str, str] | None = None,
         **options: Unpack[Options],
     ) -> AsyncStream:
-        """As :meth:`Client.generate`; not awaited."""
+        """Do as :meth:`Client.generate`; not awaited."""
         # sync: """Continue a raw prompt that you rendered; BOS is added once. Otherwise as :meth:`chat`."""
         return self._stream(
             text_request(text, options, timeout=timeout, request_id=request_id, headers=headers)
@@ -116,11 +116,11 @@ class AsyncClient:
         headers: Mapping[str, str] | None = None,
         **options: Unpack[Options],
     ) -> list[Answer | Gemma4Error]:
-        """As :meth:`Client.map`; ``prompts`` may be an async iterable."""
-        # sync: """:meth:`chat` for each of ``prompts``, at most ``concurrency`` at once; answers in the
-        # sync: order of the prompts. ``errors`` "raise" ends everything at the first error; "return" puts
-        # sync: it in the place of its answer. ``progress`` True draws a bar; a function is called with how
-        # sync: many are done and how many there are (None when not known). ``timeout`` is for each."""
+        """Do as :meth:`Client.map`; ``prompts`` may be an async iterable."""
+        # sync: """Call :meth:`chat` for each of ``prompts``, at most ``concurrency`` at once; answers in
+        # sync: the order of the prompts. ``errors`` "raise" ends everything at the first error; "return"
+        # sync: puts it in the place of its answer. ``progress`` True draws a bar; a function is called with
+        # sync: how many are done and how many there are (None when not known). ``timeout`` is for each."""
         options.setdefault("stream", False)
 
         def start(prompt: Messages) -> AsyncStream:
@@ -138,9 +138,9 @@ class AsyncClient:
         add_bos: bool | None = None,
         timeout: float | None = 30.0,
     ) -> Tokens:
-        """As :meth:`Client.tokenize`."""
-        # sync: """Token ids of a text as :meth:`generate` would send it, or with ``chat`` of messages as
-        # sync: :meth:`chat` would, template included."""
+        """Do as :meth:`Client.tokenize`."""
+        # sync: """Return the token ids of a text as :meth:`generate` would send it, or with ``chat`` of
+        # sync: messages as :meth:`chat` would, template included."""
         return await self._tokens(
             tokenize_inputs(
                 prompt, chat=chat, tools=tools, enable_thinking=enable_thinking, add_bos=add_bos
@@ -149,18 +149,18 @@ class AsyncClient:
         )
 
     async def detokenize(self, ids: Sequence[int], *, timeout: float | None = 30.0) -> Tokens:
-        """As :meth:`Client.detokenize`."""
-        # sync: """The text and bytes of token ids."""
+        """Do as :meth:`Client.detokenize`."""
+        # sync: """Return the text and bytes of token ids."""
         return await self._tokens(detokenize_inputs(ids), timeout)
 
     async def server_info(self, *, timeout: float | None = 30.0) -> ServerInfo:
-        """As :meth:`Client.server_info`."""
-        # sync: """Which engine answers."""
+        """Do as :meth:`Client.server_info`."""
+        # sync: """Say which engine answers."""
         tokens = await self._tokens(detokenize_inputs([]), timeout, reads_only=True)
         return tokens.server
 
     async def ready(self, *, timeout: float = 5.0) -> bool:
-        """True when the server can answer now."""
+        """Return True when the server can answer now."""
         return await self._connection.transport.ready(timeout)
 
     async def close(self) -> None:
@@ -197,7 +197,7 @@ class AsyncClient:
         )
 
     def _lookup(self, request: Request) -> Callable[[], Awaitable[Found]]:
-        """What the stream asks before its first attempt."""
+        """Return what the stream asks before its first attempt."""
         cache = self._cache
         assert cache is not None
 

@@ -91,7 +91,7 @@ class GrpcTransport:
     def _send(
         self, message: service_pb2.ModelInferRequest, request: Request, timeout: float | None
     ) -> Any:
-        """gRPC's call of ``message``, which is of ``request``."""
+        """Send ``message``, which is of ``request``; returns gRPC's call."""
         return self._pool.start(
             message, timeout=timeout, metadata=self._metadata + metadata(request.headers)
         )

@@ -31,11 +31,11 @@ class LoopThread:
             raise RuntimeError("this client is closed") from None
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of ``work``; waits for it."""
+        """Wait for ``work``, and return its result."""
         return self.submit(work).result()
 
     def call(self, function: Callable[[], T]) -> T:
-        """The result of ``function``, called in the loop."""
+        """Call ``function`` in the loop, and return its result."""
 
         async def work() -> T:
             return function()

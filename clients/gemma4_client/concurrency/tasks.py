@@ -49,7 +49,7 @@ class Loop:
         self.closed = False
 
     def call(self, function: Callable[[], T]) -> T:
-        """The result of ``function``, called in the loop."""
+        """Call ``function`` in the loop, and return its result."""
         return function()
 
     def submit(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -60,7 +60,7 @@ class Loop:
         return task
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of ``work``."""
+        """Wait for ``work``, and return its result."""
         return await work
 
     def drop(self, task: asyncio.Task[Any]) -> None:

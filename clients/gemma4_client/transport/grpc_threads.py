@@ -18,7 +18,7 @@ ENDED = (grpc.RpcError,)
 
 
 def being_cancelled() -> bool:
-    """A thread cannot be cancelled."""
+    """Return False: a thread cannot be cancelled."""
     return False
 
 

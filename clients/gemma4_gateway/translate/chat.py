@@ -48,7 +48,8 @@ class ChatParts:
 
 
 def plan_chat(body: ChatCompletionRequest) -> Plan:
-    """Raises :class:`~gemma4_gateway.errors.ApiError` 400 for parameters that contradict."""
+    """Plan the calls. Raises :class:`~gemma4_gateway.errors.ApiError` 400 for parameters that
+    contradict."""
     return plan_parts(
         ChatParts(
             model=body.model,
@@ -77,7 +78,7 @@ def _names(body: ChatCompletionRequest) -> dict[str, str]:
 
 
 def plan_parts(parts: ChatParts) -> Plan:
-    """As :func:`plan_chat`."""
+    """Do as :func:`plan_chat`."""
     options = dict(parts.options)
     names = dict(parts.names)
     mode, tool_name, tool_guide = _tool_mode(parts)
@@ -119,7 +120,8 @@ def affinity_of(
     messages: list[dict[str, Any]],
     tools: list[dict[str, Any]] | None,
 ) -> bytes:
-    """Equal for the turns of one conversation: tools, and messages up to the first user's."""
+    """Return bytes that are equal for the turns of one conversation: tools, and messages up to the
+    first user's."""
     if cache_key:
         return affinity(cache_key.encode())
     head = []

@@ -71,9 +71,9 @@ def sampling_params(
     encode: Callable[[str], list[int]],
     reach: int,
 ) -> SamplingParams:
-    """Raises INVALID_ARGUMENT for a value out of range, options that contradict each other, and
-    what the runtime lacks. ``encode`` gives the ids of plain text; ``reach`` is the longest output
-    in bytes."""
+    """Read the options. Raises INVALID_ARGUMENT for a value out of range, options that contradict
+    each other, and what the runtime lacks. ``encode`` gives the ids of plain text; ``reach`` is the
+    longest output in bytes."""
     room = limits.max_total_tokens - prompt_tokens
     max_tokens = _number(values, "max_tokens", room, least=1)
     if max_tokens > room:
@@ -151,7 +151,8 @@ def _bad_words(
     capabilities: Capabilities,
     encode: Callable[[str], list[int]],
 ) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
-    """Ids to ban alone, and sequences to ban as a whole; each word also with a space before it."""
+    """Return ids to ban alone, and sequences to ban as a whole; each word also with a space before
+    it."""
     words: list[str] = values.get("bad_words", [])
     if words and "bad_words" in capabilities.lacks:
         raise invalid("bad_words", capabilities.lacks["bad_words"])

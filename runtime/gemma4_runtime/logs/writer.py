@@ -20,8 +20,11 @@ __all__ = ["LogWriter", "flush_logs", "writer_of"]
 _MOST_BYTES = 4 << 20
 """Waiting lines of a reader that lags; some ten thousand requests."""
 _EXIT_S = 1.0
+"""Seconds that a process waits at its end for lines that are not written yet."""
 _RETRY_S = 0.1
+"""Seconds between two tries to write to a descriptor that takes nothing."""
 _MOST_RETRIES = 10
+"""Tries before a line is dropped: a reader has a second to come back."""
 
 
 class LogWriter:
@@ -103,7 +106,7 @@ def _write(descriptor: int, data: bytes) -> bool:
 
 @cache
 def writer_of(descriptor: int) -> LogWriter:
-    """The writer of a descriptor of this process: 1 or 2."""
+    """Return the writer of a descriptor of this process: 1 or 2."""
     writer = LogWriter(descriptor)
     atexit.register(writer.flush, _EXIT_S)
     return writer

@@ -21,6 +21,7 @@ square."""
 MEMORY_BYTES = 768 * 1024 * 1024
 """Beyond what the parent had mapped, which the child shares."""
 _NICE = 10
+"""How far a child steps back: requests that need little work come first."""
 _OOM_FIRST = "1000"
 
 Prepare = Callable[[Work, Callable[[str], None]], bytes]
@@ -39,8 +40,8 @@ class Child:
         os.kill(self.pid, signal.SIGKILL)
 
     def reap(self) -> int | None:
-        """The status of :func:`os.waitpid`; None while it has not ended. It has closed its pipe or
-        was killed, but a process at nice 10 may take a while to end."""
+        """Return the status of :func:`os.waitpid`; None while it has not ended. It has closed its
+        pipe or was killed, but a process at nice 10 may take a while to end."""
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         return status if pid else None
 
@@ -114,7 +115,7 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 def obituary(field: str, status: int) -> RequestError:
-    """Why a child that gave no answer ended. ``status`` is that of :func:`os.waitpid`."""
+    """Say why a child that gave no answer ended. ``status`` is that of :func:`os.waitpid`."""
     code = os.waitstatus_to_exitcode(status)
     if code == -signal.SIGXCPU:
         return invalid(

@@ -33,8 +33,11 @@ from gemma4_runtime.preparation.worker import Worker
 __all__ = ["Service"]
 
 _READ = 1 << 20
+"""Bytes to read from a socket or a pipe at once."""
 _TICK_S = 0.05
+"""Seconds between two looks at deadlines while requests are at work."""
 _DYING_S = 0.01
+"""Seconds between two looks at children that have closed their pipe or were killed."""
 _LONGEST_S = 60.0
 """Of one request in a child process; its CPU limit comes first unless the machine is overloaded."""
 MOST_WAITING = 64
@@ -106,7 +109,7 @@ class Service:
         self._watch(listener, self._accept)
 
     def run(self) -> None:
-        """Returns when the parent has gone; its children are ended then."""
+        """Serve until the parent has gone; then end its children."""
         over = False
 
         def end() -> None:
@@ -115,16 +118,22 @@ class Service:
 
         self._watch(self._parent, end)
         while not over:
-            for key, _ in self._selector.select(self._patience()):
-                key.data()
-            self._bury()
-            self._expire(time.monotonic())
-            self._start()
-            for connection in self._connections:
-                if connection.out:
-                    connection.flush()
+            self.turn()
         for job in list(self._jobs.values()):
             self._forget(job)
+
+    def turn(self) -> None:
+        """Wait until there is something to do, and do it."""
+        for key, _ in self._selector.select(self._patience()):
+            # What was heard before it in this turn may have ended it, and given its number on.
+            if self._selector.get_map().get(key.fd) is key:
+                key.data()
+        self._bury()
+        self._expire(time.monotonic())
+        self._start()
+        for connection in self._connections:
+            if connection.out:
+                connection.flush()
 
     def _patience(self) -> float | None:
         if self._dying:
@@ -269,7 +278,7 @@ class Service:
         os.close(child.pipe)
 
     def _bury(self) -> None:
-        """Without waiting, since everybody would."""
+        """Reap children without waiting, since everybody would."""
         for child, job in list(self._dying.items()):
             status = child.reap()
             if status is None:
@@ -280,7 +289,8 @@ class Service:
 
 
 def _deadline(work: Work) -> float:
-    """A timeout out of range is refused with the other inputs."""
+    """Return when the request's time is over; a timeout out of range is refused with the other
+    inputs."""
     timeout = work.values.get("timeout_ms", 0)
     return work.arrival + timeout / 1000 if timeout > 0 else float("inf")
 

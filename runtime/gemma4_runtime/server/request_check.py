@@ -17,9 +17,13 @@ from gemma4_runtime.messages import GenerationRequest, SamplingParams
 __all__ = ["RequestCheck"]
 
 _MAX_INT32 = 2**31 - 1
+"""The largest value of a signed integer of 32 bits."""
 _MAX_UINT64 = 2**64 - 1
+"""The largest value of an unsigned integer of 64 bits."""
 _MAX_TEXT = 2**20
+"""Characters of an id or a guide, beyond what preprocessing takes."""
 _MAX_WORDS = 4096
+"""Stop or bad words, and tools, beyond what preprocessing takes."""
 
 
 class RequestCheck:

@@ -1,7 +1,7 @@
 """The little type language of the recorded API.
 
 ``int | none``, ``'auto' | 'slow'``, ``list[int]``, ``KvCacheConfig | none``: alternatives between
-bars; a quoted word is an allowed value, a capitalised one a recorded class.
+bars; a quoted word is an allowed value, a capitalized one a recorded class.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ApiType:
 
 
 def parse_type(text: str) -> ApiType:
-    """Raises :class:`ValueError` for what is not of the language."""
+    """Parse a type. Raises :class:`ValueError` for what is not of the language."""
     literals: list[str] = []
     plain: set[str] = set()
     items: list[ApiType] = []

@@ -32,7 +32,7 @@ Problem = tuple[str, str]
 
 
 def check(args: Mapping[str, Any], *, file: str = "") -> None:
-    """Raises :class:`LlmArgsError` for the first problem; ``file`` starts its message."""
+    """Raise :class:`LlmArgsError` for the first problem; ``file`` starts its message."""
     prefix = f"{file}: " if file else ""
     try:
         check_arguments("TorchLlmArgs", args)
