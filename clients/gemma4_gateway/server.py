@@ -7,17 +7,16 @@ import gc
 import os
 import signal
 import socket
-import sys
 import time
 from types import FrameType
 
 import uvicorn
+from gemma4_runtime.logs.writer import writer_of
 
 from gemma4_gateway.app import create_door
 from gemma4_gateway.banner import banner
 from gemma4_gateway.connections import HEAD_S, Connections, openable, protocol_of
 from gemma4_gateway.gateway import Gateway
-from gemma4_gateway.log_writer import LogWriter
 from gemma4_gateway.settings import SettingsError
 
 __all__ = ["GatewayServer", "claim_socket", "config_of", "run"]
@@ -51,7 +50,6 @@ class GatewayServer(uvicorn.Server):
         self._gateway = gateway
         self._asked: float | None = None
         self._signal = ""
-        self._stdout = LogWriter(sys.stdout)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -62,7 +60,7 @@ class GatewayServer(uvicorn.Server):
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, self.handle_exit, signal.SIGHUP, None)
         host, port = (sockets or [self.servers[0].sockets[0]])[0].getsockname()[:2]
-        self._stdout.write(banner(self._gateway, host, port))
+        writer_of(1).write(banner(self._gateway, host, port))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._asked is not None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import IO, Any, Literal
 
 from gemma4_runtime.logs.events import log_event
+from gemma4_runtime.logs.lines import log_fields
 from gemma4_runtime.logs.writer import writer_of
 
 __all__ = ["LogFormat", "LogPump", "printable"]
@@ -83,8 +83,7 @@ class LogPump:
         if self._form == "text":
             self._write_line(printable(text))
             return
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        fields = {"time": stamp, "level": level, "event": "triton", "message": message}
+        fields = log_fields("triton", {"message": message}, level=level, longest=_LONGEST)
         self._write_line(json.dumps(fields))
 
 

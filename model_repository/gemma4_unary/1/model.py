@@ -1,10 +1,12 @@
 """One whole answer of gemma4 per call, for clients that cannot stream."""
 
+from __future__ import annotations
+
 import json
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from gemma4_runtime.errors import RequestError, internal, invalid
+from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.messages import KEY_PARAMETER
 from gemma4_runtime.processes.model_process import start_model_process
 from gemma4_runtime.server.board import BOARD_NAME
@@ -29,21 +31,25 @@ class TritonPythonModel:
     def finalize(self) -> None:
         self._beat.close()
 
-    def execute(self, requests: list) -> list:
+    def execute(
+        self, requests: list[pb_utils.InferenceRequest]
+    ) -> list[pb_utils.InferenceResponse]:
         return [self._answer(request) for request in requests]
 
-    def _answer(self, request: object) -> object:
+    def _answer(self, request: pb_utils.InferenceRequest) -> pb_utils.InferenceResponse:
         try:
             return self._ask(request)
         except Exception as error:
             return _failure(told(error, "gemma4_unary"))
 
-    def _ask(self, request: object) -> object:
+    def _ask(self, request: pb_utils.InferenceRequest) -> pb_utils.InferenceResponse:
         without_feed(parameters_of(request))
         inputs = {tensor.name(): tensor for tensor in request.inputs()}
         stream = inputs.pop("stream", None)
         if stream is not None and stream.as_numpy().any():
-            raise invalid("stream", "gemma4_unary gives one whole answer; call gemma4")
+            raise invalid(
+                Code.INVALID_VALUE, "stream", "gemma4_unary gives one whole answer; call gemma4"
+            )
         whole = pb_utils.Tensor("stream", np.array([[False]]))
         key = new_key()
         call = pb_utils.InferenceRequest(
@@ -56,14 +62,14 @@ class TritonPythonModel:
         with ClientWatch(request.is_cancelled, lambda: self._control.send("cancel", key)):
             responses = list(call.exec(decoupled=True))
         for response in responses:
-            if response.has_error():
-                raise relayed(response.error().message())
+            if error := response.error():
+                raise relayed(error.message())
             if tensors := response.output_tensors():
                 return pb_utils.InferenceResponse(tensors)
-        raise internal("the engine gave no answer")
+        raise RequestError(Code.ENGINE_FAILED, "the engine gave no answer")
 
 
-def _failure(error: RequestError) -> object:
+def _failure(error: RequestError) -> pb_utils.InferenceResponse:
     triton_error = pb_utils.TritonError(
         error.to_wire(), getattr(pb_utils.TritonError, error.triton_code)
     )

@@ -1,8 +1,12 @@
 """Postprocessing: one chunk in, its text out. Notices a client that has gone."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.output.render import ChunkText, render
@@ -25,15 +29,15 @@ class TritonPythonModel:
     def finalize(self) -> None:
         self._beat.close()
 
-    def execute(self, requests: list) -> None:
+    def execute(self, requests: list[pb_utils.InferenceRequest]) -> None:
         for request in requests:
             self._pass_on(request)
 
-    def _pass_on(self, request: object) -> None:
+    def _pass_on(self, request: pb_utils.InferenceRequest) -> None:
         sender = request.get_response_sender()
         try:
-            data = pb_utils.get_input_tensor_by_name(request, "chunk").as_numpy()
-            chunk = self._step.read(data.tobytes())
+            (data,) = request.inputs()
+            chunk = self._step.read(data.as_numpy().tobytes())
             if chunk.check and request.is_cancelled():
                 self._step.cancel(chunk.key)
             if chunk.probe:
@@ -45,20 +49,20 @@ class TritonPythonModel:
             attempt(partial(sender.send, _failure(told(error, STEP)), flags=FINAL), STEP)
 
 
-def _failure(error: RequestError) -> object:
+def _failure(error: RequestError) -> pb_utils.InferenceResponse:
     code = getattr(pb_utils.TritonError, error.triton_code)
     return pb_utils.InferenceResponse([], pb_utils.TritonError(error.to_wire(), code))
 
 
-def _text(name: str, value: str) -> object:
+def _text(name: str, value: str) -> pb_utils.Tensor:
     return pb_utils.Tensor(name, np.array([[value.encode()]], dtype=np.object_))
 
 
-def _array(name: str, values: list, dtype: type) -> object:
+def _array(name: str, values: Sequence[float], dtype: npt.DTypeLike) -> pb_utils.Tensor:
     return pb_utils.Tensor(name, np.array([values], dtype=dtype))
 
 
-def _response(chunk: ChunkText) -> object:
+def _response(chunk: ChunkText) -> pb_utils.InferenceResponse:
     return pb_utils.InferenceResponse(
         [
             _text("text_output", chunk.text_output),

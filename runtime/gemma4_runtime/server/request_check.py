@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 
 from gemma4_runtime.engines.base import EngineInfo
-from gemma4_runtime.errors import internal
+from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
 
 __all__ = ["RequestCheck"]
@@ -38,7 +38,10 @@ class RequestCheck:
         range: it is this server that made the request."""
         for name, fine in self._facts(request):
             if not fine:
-                raise internal(f"{name} of the prepared request is out of this engine's range")
+                raise RequestError(
+                    Code.SERVER_FAILED,
+                    f"{name} of the prepared request is out of this engine's range",
+                )
 
     def _facts(self, request: GenerationRequest) -> Iterator[tuple[str, bool]]:
         sampling = request.sampling
