@@ -65,12 +65,14 @@ $(VENV)/.load: $(VENV)/.serve
 load: $(VENV)/.load ## Measure it under load.
 	@exec $(GEMMA4) load $(ARGS)
 
-lint: $(VENV)/.dev ## Check style and types: ruff, mypy.
+lint: $(VENV)/.dev ## Check style, types and generated code.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy
+	$(BIN)/python scripts/unasync.py --check
 
 format: $(VENV)/.dev ## Format the code.
+	$(BIN)/python scripts/unasync.py
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

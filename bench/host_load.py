@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 import psutil
 from gemma4_client import AsyncClient
-from gemma4_client.wire import build_request
+from gemma4_client.wire import build_request, raw_tensor
 from host_sse import gateway_chunks
 from tritonclient.grpc import service_pb2
 
@@ -77,8 +77,7 @@ def _reference_request(job: Job) -> service_pb2.ModelInferRequest:
         request.raw_input_contents.append(struct.pack("<4i", 600, 601, 602, 603))
     else:
         request.inputs.add(name="text_input", datatype="BYTES", shape=[1, 1])
-        data = job.prompt.encode()
-        request.raw_input_contents.append(struct.pack("<I", len(data)) + data)
+        request.raw_input_contents.append(raw_tensor("text_input", "BYTES", [job.prompt]))
     request.inputs.add(name="max_tokens", datatype="INT32", shape=[1, 1])
     request.raw_input_contents.append(struct.pack("<i", job.tokens))
     return request

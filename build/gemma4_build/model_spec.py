@@ -15,7 +15,17 @@ from gemma4_runtime.strict_json import JsonFileError, read_object
 
 from gemma4_build.errors import BadCheckpointError, MissingFileError, UnsupportedModelError
 
-__all__ = ["ARCHITECTURE", "ModelSpec", "VisionSpec", "parse_config", "read_config"]
+__all__ = [
+    "ARCHITECTURE",
+    "TEXT_KEYS",
+    "VISION_KEYS",
+    "ModelSpec",
+    "TextSizes",
+    "VisionSizes",
+    "VisionSpec",
+    "parse_config",
+    "read_config",
+]
 
 ARCHITECTURE = "Gemma4ForConditionalGeneration"
 _MOST = 2**31 - 1
@@ -26,29 +36,13 @@ _MOST_LAYERS = 1024
 _WAY_OUT = "this project builds Gemma 4 26B-A4B (google/gemma-4-26B-A4B-it) only"
 
 
-@dataclass(frozen=True, slots=True)
-class VisionSpec:
-    """The vision tower, which is checked and left out: only text is served."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextSizes:
+    """Sizes of the text model: ``head_dim``/``kv_heads`` are the sliding layers', ``global_*`` the
+    full ones'."""
 
     hidden: int
-    intermediate: int
     layers: int
-    heads: int
-    head_dim: int
-    patch_values: int
-    positions: int
-    standardize: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSpec:
-    """The text model. ``sliding[i]`` is true where layer i has sliding-window attention;
-    ``head_dim``/``kv_heads`` are the sliding layers', ``global_*`` the full ones'."""
-
-    vocab: int
-    hidden: int
-    layers: int
-    sliding: tuple[bool, ...]
     heads: int
     kv_heads: int
     global_kv_heads: int
@@ -60,6 +54,71 @@ class ModelSpec:
     experts_per_token: int
     window: int
     context: int
+
+
+TEXT_KEYS = {
+    "hidden": "hidden_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "kv_heads": "num_key_value_heads",
+    "global_kv_heads": "num_global_key_value_heads",
+    "head_dim": "head_dim",
+    "global_head_dim": "global_head_dim",
+    "intermediate": "intermediate_size",
+    "moe_intermediate": "moe_intermediate_size",
+    "experts": "num_experts",
+    "experts_per_token": "top_k_experts",
+    "window": "sliding_window",
+    "context": "max_position_embeddings",
+}
+"""The key of each of :class:`TextSizes` in ``text_config``."""
+_STYLED = ("global_kv_heads", "global_head_dim")
+"""Those that transformers writes in two styles."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisionSizes:
+    """Sizes of the vision tower."""
+
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    head_dim: int
+    patch: int
+    positions: int
+
+
+VISION_KEYS = {
+    "hidden": "hidden_size",
+    "intermediate": "intermediate_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "head_dim": "head_dim",
+    "patch": "patch_size",
+    "positions": "position_embedding_size",
+}
+"""The key of each of :class:`VisionSizes` in ``vision_config``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisionSpec(VisionSizes):
+    """The vision tower, which is checked and left out: only text is served."""
+
+    standardize: bool
+
+    @property
+    def patch_values(self) -> int:
+        """Colors of the pixels of a patch."""
+        return 3 * self.patch**2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec(TextSizes):
+    """The text model. ``sliding[i]`` is true where layer i has sliding-window attention."""
+
+    vocab: int
+    sliding: tuple[bool, ...]
     softcap: float
     eps: float
     rope_theta: float
@@ -128,7 +187,8 @@ def parse_config(data: Mapping[str, Any], *, where: str) -> ModelSpec:
     if layers > _MOST_LAYERS:
         raise UnsupportedModelError(f"{text.where}: {layers} layers; {_WAY_OUT}")
     sliding = _layer_types(text, layers)
-    global_head_dim, global_kv_heads = _global_heads(text, sliding)
+    sizes = {field: text.integer(key) for field, key in TEXT_KEYS.items() if field not in _STYLED}
+    sizes["global_head_dim"], sizes["global_kv_heads"] = _global_heads(text, sliding)
     rope = _Section(text.get("rope_parameters"), f"{where}: text_config.rope_parameters")
     rope_sliding = _Section(rope.get("sliding_attention"), f"{rope.where}.sliding_attention")
     rope_full = _Section(rope.get("full_attention"), f"{rope.where}.full_attention")
@@ -136,21 +196,9 @@ def parse_config(data: Mapping[str, Any], *, where: str) -> ModelSpec:
     _expect(rope_full, "rope_type", "proportional")
     _expect(text, "hidden_activation", "gelu_pytorch_tanh")
     spec = ModelSpec(
+        **sizes,
         vocab=text.integer("vocab_size"),
-        hidden=text.integer("hidden_size"),
-        layers=layers,
         sliding=sliding,
-        heads=text.integer("num_attention_heads"),
-        kv_heads=text.integer("num_key_value_heads"),
-        global_kv_heads=global_kv_heads,
-        head_dim=text.integer("head_dim"),
-        global_head_dim=global_head_dim,
-        intermediate=text.integer("intermediate_size"),
-        moe_intermediate=text.integer("moe_intermediate_size"),
-        experts=text.integer("num_experts"),
-        experts_per_token=text.integer("top_k_experts"),
-        window=text.integer("sliding_window"),
-        context=text.integer("max_position_embeddings"),
         softcap=text.number("final_logit_softcapping"),
         eps=text.number("rms_norm_eps"),
         rope_theta=rope_sliding.number("rope_theta"),
@@ -283,8 +331,8 @@ def _layer_types(text: _Section, layers: int) -> tuple[bool, ...]:
 def _global_heads(text: _Section, sliding: tuple[bool, ...]) -> tuple[int, int]:
     """Return head_dim and key/value heads of the full layers, from either style."""
     if text.get("global_head_dim") is not None:
-        heads_key = "num_global_key_value_heads"
-        return text.integer("global_head_dim"), text.integer(heads_key)
+        head_dim, kv_heads = TEXT_KEYS["global_head_dim"], TEXT_KEYS["global_kv_heads"]
+        return text.integer(head_dim), text.integer(kv_heads)
     per_layer = _Section(
         text.get("per_layer_config"),
         f"{text.where}: neither global_head_dim nor per_layer_config; per_layer_config",
@@ -311,12 +359,6 @@ def _vision(data: Any, where: str) -> VisionSpec | None:
     if vision.get("use_clipped_linears"):
         raise UnsupportedModelError(f"{vision.where}.use_clipped_linears is set; {_WAY_OUT}")
     return VisionSpec(
-        hidden=vision.integer("hidden_size"),
-        intermediate=vision.integer("intermediate_size"),
-        layers=vision.integer("num_hidden_layers"),
-        heads=vision.integer("num_attention_heads"),
-        head_dim=vision.integer("head_dim"),
-        patch_values=3 * vision.integer("patch_size") ** 2,
-        positions=vision.integer("position_embedding_size"),
+        **{field: vision.integer(key) for field, key in VISION_KEYS.items()},
         standardize=bool(vision.get("standardize")),
     )

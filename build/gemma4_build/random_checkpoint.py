@@ -21,7 +21,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gemma4_build.model_spec import ModelSpec, parse_config
+from gemma4_build.model_spec import (
+    TEXT_KEYS,
+    VISION_KEYS,
+    ModelSpec,
+    TextSizes,
+    VisionSizes,
+    parse_config,
+)
 from gemma4_build.safetensors_file import header
 from gemma4_build.tensor_table import EMBEDDING, PREFIX, TensorRule, checkpoint_tensors
 
@@ -31,72 +38,64 @@ _CHUNK = 4 << 20
 """Elements to draw and write at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """Sizes of a random model. ``pattern`` sliding layers come before each full one."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset(TextSizes):
+    """Sizes of a random model. ``pattern`` sliding layers come before each full one; ``vocab``
+    None is the tokenizer's own size."""
 
-    vocab: int | None
-    hidden: int
-    layers: int
+    vocab: int | None = None
     pattern: int
-    heads: int
-    kv_heads: int
-    global_kv_heads: int
-    head_dim: int
-    global_head_dim: int
-    intermediate: int
-    moe_intermediate: int
-    experts: int
-    experts_per_token: int
-    window: int
-    context: int
-    vision: tuple[int, int, int, int, int, int, int]
-    """hidden, intermediate, layers, heads, head_dim, patch_size, positions"""
+    vision: VisionSizes
     shard_bytes: int
 
 
-_SMALL_VISION = (32, 64, 1, 2, 16, 4, 64)
+_SMALL_VISION = VisionSizes(
+    hidden=32, intermediate=64, layers=1, heads=2, head_dim=16, patch=4, positions=64
+)
+_TINY = Preset(
+    hidden=64, layers=3, pattern=2, heads=4, kv_heads=2, global_kv_heads=1, head_dim=32,
+    global_head_dim=64, intermediate=96, moe_intermediate=32, experts=8, experts_per_token=2,
+    window=16, context=2048, vision=_SMALL_VISION, shard_bytes=300_000,
+)  # fmt: skip
+_1GB = Preset(
+    hidden=768, layers=12, pattern=5, heads=8, kv_heads=4, global_kv_heads=1, head_dim=64,
+    global_head_dim=128, intermediate=1536, moe_intermediate=384, experts=48, experts_per_token=4,
+    window=512, context=8192, vision=_SMALL_VISION, shard_bytes=400 << 20,
+)  # fmt: skip
+_26B = Preset(
+    vocab=262144, hidden=2816, layers=30, pattern=5, heads=16, kv_heads=8, global_kv_heads=2,
+    head_dim=256, global_head_dim=512, intermediate=2112, moe_intermediate=704, experts=128,
+    experts_per_token=8, window=1024, context=262144, shard_bytes=49_900_000_000,
+    vision=VisionSizes(
+        hidden=1152, intermediate=4304, layers=27, heads=16, head_dim=72, patch=16, positions=10240
+    ),
+)  # fmt: skip
 PRESETS = {
-    "tiny": Preset(
-        None, 64, 3, 2, 4, 2, 1, 32, 64, 96, 32, 8, 2, 16, 2048, _SMALL_VISION, 300_000
+    "tiny": _TINY,
+    "1gb": _1GB,
+    "4gb": replace(
+        _1GB, hidden=1408, head_dim=128, global_head_dim=256, intermediate=2112,
+        moe_intermediate=704, experts=64, experts_per_token=8, shard_bytes=2 << 30,
     ),
-    "1gb": Preset(
-        None, 768, 12, 5, 8, 4, 1, 64, 128, 1536, 384, 48, 4, 512, 8192, _SMALL_VISION, 400 << 20
-    ),
-    "4gb": Preset(
-        None, 1408, 12, 5, 8, 4, 1, 128, 256, 2112, 704, 64, 8, 512, 8192, _SMALL_VISION, 2 << 30
-    ),
-    "26b-12": Preset(
-        262144, 2816, 12, 5, 16, 8, 2, 256, 512, 2112, 704, 128, 8, 1024, 262144,
-        (1152, 4304, 27, 16, 72, 16, 10240), 5 << 30,
-    ),
-    "26b": Preset(
-        262144, 2816, 30, 5, 16, 8, 2, 256, 512, 2112, 704, 128, 8, 1024, 262144,
-        (1152, 4304, 27, 16, 72, 16, 10240), 49_900_000_000,
-    ),
+    "26b-12": replace(_26B, layers=12, shard_bytes=5 << 30),
+    "26b": _26B,
 }  # fmt: skip
-"""``vocab`` None is the tokenizer's own size. "26b-12" is 26B-A4B with 12 of its 30 layers."""
+""""26b-12" is 26B-A4B with 12 of its 30 layers."""
 
 
 def config_for(preset: Preset, vocab: int) -> dict[str, Any]:
     """Return a config.json in the published style."""
     kinds = ["sliding_attention"] * preset.pattern + ["full_attention"]
-    hidden, intermediate, layers, heads, head_dim, patch, positions = preset.vision
     text = {
-        "model_type": "gemma4_text", "vocab_size": vocab, "hidden_size": preset.hidden,
-        "num_hidden_layers": preset.layers,
+        **{key: getattr(preset, field) for field, key in TEXT_KEYS.items()},
+        "model_type": "gemma4_text", "vocab_size": vocab,
         "layer_types": [kinds[n % len(kinds)] for n in range(preset.layers)],
-        "num_attention_heads": preset.heads, "num_key_value_heads": preset.kv_heads,
-        "num_global_key_value_heads": preset.global_kv_heads, "head_dim": preset.head_dim,
-        "global_head_dim": preset.global_head_dim, "intermediate_size": preset.intermediate,
-        "moe_intermediate_size": preset.moe_intermediate, "num_experts": preset.experts,
-        "top_k_experts": preset.experts_per_token, "enable_moe_block": True,
+        "enable_moe_block": True,
         "attention_k_eq_v": True, "attention_bias": False, "final_logit_softcapping": 30.0,
         "rms_norm_eps": 1e-6, "hidden_activation": "gelu_pytorch_tanh",
         "tie_word_embeddings": True, "use_bidirectional_attention": "vision",
         "num_kv_shared_layers": 0, "hidden_size_per_layer_input": 0,
         "vocab_size_per_layer_input": vocab, "use_double_wide_mlp": False,
-        "max_position_embeddings": preset.context, "sliding_window": preset.window,
         "rope_parameters": {
             "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
             "full_attention": {
@@ -107,11 +106,11 @@ def config_for(preset: Preset, vocab: int) -> dict[str, Any]:
         "bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0, "dtype": "bfloat16",
     }  # fmt: skip
     vision = {
-        "model_type": "gemma4_vision", "hidden_size": hidden, "intermediate_size": intermediate,
-        "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": heads,
-        "head_dim": head_dim, "global_head_dim": head_dim, "patch_size": patch,
+        **{key: getattr(preset.vision, field) for field, key in VISION_KEYS.items()},
+        "model_type": "gemma4_vision", "num_key_value_heads": preset.vision.heads,
+        "global_head_dim": preset.vision.head_dim,
         "hidden_activation": "gelu_pytorch_tanh", "pooling_kernel_size": 3,
-        "position_embedding_size": positions, "default_output_length": 16,
+        "default_output_length": 16,
         "standardize": True, "use_clipped_linears": False, "rms_norm_eps": 1e-6,
         "dtype": "bfloat16",
     }  # fmt: skip

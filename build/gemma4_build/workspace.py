@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gemma4_runtime.durable import sync
+
 from gemma4_build.errors import BadOptionError, BuildError, BusyError, DiskFullError
 
 __all__ = ["Workspace", "check_space", "disk_errors", "open_workspace"]
@@ -48,13 +50,14 @@ class Workspace:
     def publish(self, *, scratch: tuple[str, ...] = ()) -> None:
         """Make the folder the target, replacing an older one; then remove the ``scratch`` files,
         which up to here let an interrupted build go on. Raises :class:`OSError`."""
-        _sync_files(self.folder)
+        for path in (*self.folder.rglob("*"), self.folder):
+            sync(path)
         if self.target.exists():
             self.target.rename(self._replaced)
         self.folder.rename(self.target)
         for name in (*scratch, _LOCK):
             (self.target / name).unlink(missing_ok=True)
-        _sync_folder(self.target.parent)
+        sync(self.target.parent)
         shutil.rmtree(self._replaced, ignore_errors=True)
 
     def settle(self) -> None:
@@ -118,21 +121,3 @@ def disk_errors(target: Path) -> Iterator[None]:
                 "choose another --out"
             ) from error
         raise BuildError(f"{target}: {error}") from error
-
-
-def _sync_files(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

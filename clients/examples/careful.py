@@ -13,10 +13,9 @@ from gemma4_client import (
     RetryPolicy,
 )
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:8001"
 with (
     tempfile.TemporaryDirectory() as folder,
-    Client(URL, retry=RetryPolicy(attempts=5), cache=Cache(folder)) as client,
+    Client(*sys.argv[1:], retry=RetryPolicy(attempts=5), cache=Cache(folder)) as client,
 ):
     try:
         client.chat("Hello", max_tokens=0).result()

@@ -6,7 +6,7 @@ from typing import Any
 from gemma4_client import Client
 
 messages: list[dict[str, Any]] = [{"role": "system", "content": "Be brief."}]
-with Client(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:8001") as client:
+with Client(*sys.argv[1:]) as client:
     for question in ("What is 7 + 8?", "What is the capital of Japan?"):
         messages.append({"role": "user", "content": question})
         answer = client.chat(messages, enable_thinking=True, temperature=0.0).result()

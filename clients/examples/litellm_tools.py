@@ -7,26 +7,7 @@ import json
 import sys
 
 import litellm
-
-
-def get_weather(city: str) -> dict:
-    return {"condition": "sunny", "temperature": 21}
-
-
-TOOLS = [
-    {
-        "type": "function",
-        "function": {
-            "name": "get_weather",
-            "description": "Get the current weather of a city",
-            "parameters": {
-                "type": "object",
-                "properties": {"city": {"type": "string", "description": "Name of the city"}},
-                "required": ["city"],
-            },
-        },
-    }
-]
+from weather import TOOLS, get_weather
 
 options = {
     "model": "openai/" + (sys.argv[3] if len(sys.argv) > 3 else "checkpoint"),

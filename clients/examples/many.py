@@ -5,17 +5,16 @@ import sys
 
 from gemma4_client import Answer, AsyncClient, Client
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:8001"
 QUESTIONS = [f"What is {a} + {b}?" for a in (3, 7) for b in (2, 5, 8)]
 
-with Client(URL) as client:
+with Client(*sys.argv[1:]) as client:
     answers = client.map(QUESTIONS, concurrency=4, errors="return", temperature=0.0)
     for question, answer in zip(QUESTIONS, answers, strict=True):
         print(question, answer.text if isinstance(answer, Answer) else f"failed: {answer}")
 
 
 async def main() -> None:
-    async with AsyncClient(URL) as client:
+    async with AsyncClient(*sys.argv[1:]) as client:
         async with client.chat("Count from 1 to 20", temperature=0.0) as stream:
             async for delta in stream:
                 print(delta.text, end="", flush=True)

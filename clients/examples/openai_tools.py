@@ -7,26 +7,7 @@ import json
 import sys
 
 from openai import OpenAI
-
-
-def get_weather(city: str) -> dict:
-    return {"condition": "sunny", "temperature": 21}
-
-
-TOOLS = [
-    {
-        "type": "function",
-        "function": {
-            "name": "get_weather",
-            "description": "Get the current weather of a city",
-            "parameters": {
-                "type": "object",
-                "properties": {"city": {"type": "string", "description": "Name of the city"}},
-                "required": ["city"],
-            },
-        },
-    }
-]
+from weather import TOOLS, get_weather
 
 client = OpenAI(base_url=sys.argv[1], api_key=sys.argv[2] if len(sys.argv) > 2 else "none")
 model = client.models.list().data[0].id

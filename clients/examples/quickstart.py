@@ -4,7 +4,7 @@ import sys
 
 from gemma4_client import Client
 
-with Client(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:8001") as client:
+with Client(*sys.argv[1:]) as client:
     print(client.chat("What is the capital of France?").result().text)
 
     stream = client.chat("Count from 1 to 20", temperature=0.0)

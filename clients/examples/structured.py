@@ -12,7 +12,7 @@ class Place(BaseModel):
     in_europe: bool
 
 
-with Client(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:8001") as client:
+with Client(*sys.argv[1:]) as client:
     answer = client.chat("What is Paris?", response_model=Place, temperature=0.0).result()
     place: Place = answer.parsed
     print(place.kind, place.in_europe)

@@ -1,10 +1,11 @@
 """Client of the ``gemma4`` model of a Triton server: gRPC or HTTP, blocking or asyncio."""
 
-from gemma4_client.aio import AsyncClient
-from gemma4_client.async_stream import AsyncStream
+from gemma4_client._async.client import AsyncClient
+from gemma4_client._async.stream import AsyncStream
+from gemma4_client._sync.client import Client
+from gemma4_client._sync.stream import Stream
 from gemma4_client.breaker import CircuitBreaker
 from gemma4_client.cache import Cache
-from gemma4_client.client import Client
 from gemma4_client.errors import (
     AccessDeniedError,
     CancelledError,
@@ -20,7 +21,6 @@ from gemma4_client.errors import (
 from gemma4_client.options import Options
 from gemma4_client.results import Answer, Delta, Usage
 from gemma4_client.retry import RetryPolicy
-from gemma4_client.stream import Stream
 from gemma4_client.tls import TLS
 from gemma4_client.tokenizer import ServerInfo, Tokens
 

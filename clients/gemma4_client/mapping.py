@@ -8,10 +8,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from gemma4_client.async_stream import AsyncStream
+from gemma4_client._async.stream import AsyncStream
+from gemma4_client._sync.stream import Stream
 from gemma4_client.errors import Gemma4Error
 from gemma4_client.results import Answer
-from gemma4_client.stream import Stream
 
 __all__ = ["Progress", "run_all", "run_all_async"]
 

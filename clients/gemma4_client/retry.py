@@ -124,9 +124,12 @@ class Guard:
         elif error.status in ("INVALID_ARGUMENT", "INTERNAL"):
             self._breaker.succeeded()
 
-    def retrying(self, deadline: float | None, *, reads_only: bool = False) -> dict[str, Any]:
+    def retrying(
+        self, deadline: float | None, sleep: Callable[[float], Any], *, reads_only: bool = False
+    ) -> dict[str, Any]:
         """Arguments of :class:`tenacity.Retrying` for one request that must end at ``deadline``
-        (:func:`time.monotonic`). ``reads_only``: to ask twice does no harm."""
+        (:func:`time.monotonic`); ``sleep`` waits for so many seconds. ``reads_only``: to ask twice
+        does no harm."""
         policy = self._policy
         return {
             "wait": tenacity.wait_random_exponential(policy.first_delay, policy.max_delay),
@@ -137,6 +140,7 @@ class Guard:
             ),
             "retry": tenacity.retry_if_exception(_unavailable if reads_only else _never_begun),
             "reraise": True,
+            "sleep": sleep,
         }
 
 

@@ -21,14 +21,14 @@ from gemma4_client import (
     StreamOrderError,
     UnavailableError,
 )
-from gemma4_client.transport import grpc_async, grpc_feed
+from gemma4_client.transport import grpc_feed, grpc_feeding
 from gemma4_testing.event_loop import in_loop
 from gemma4_testing.fakes.fake_triton import chunk, message
 from gemma4_testing.waiting import wait_until
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.grpc.service_pb2 import ModelInferRequest, ModelStreamInferResponse
 
-ALONE = grpc_async._FEED_FROM  # streams that take no feed
+ALONE = grpc_feeding._FEED_FROM  # streams that take no feed
 
 
 class Server(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
@@ -184,7 +184,8 @@ async def test_a_server_without_feeds() -> None:
             _, fed = await beside(client, 2)
             assert [(await stream.result()).ids for stream in fed] == [[7, 8] * 4] * 2
             assert len(servicer.places) == 2
-            await asyncio.to_thread(wait_until, lambda: client._connected._feed.refused, 5)  # type: ignore[union-attr]
+            feed = client._connection._transport._feed  # type: ignore[union-attr]
+            await asyncio.to_thread(wait_until, lambda: feed.refused, 5)
             later = client.generate("x")
             servicer.go.set()
             await later.result()

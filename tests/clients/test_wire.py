@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from gemma4_client import Delta, InvalidRequestError, StreamOrderError, UnavailableError
-from gemma4_client.client import Client
+from gemma4_client import (
+    Client,
+    Delta,
+    InvalidRequestError,
+    Stream,
+    StreamOrderError,
+    UnavailableError,
+)
+from gemma4_client._sync.grpc_transport import GrpcCall
 from gemma4_client.errors import from_wire
 from gemma4_client.retry import Guard
-from gemma4_client.stream import Stream
-from gemma4_client.transport.grpc_sync import GrpcCall
 from gemma4_client.wire import INPUT_TYPES, build_request, read_delta
 from gemma4_runtime.input.tensors import INPUTS
 from gemma4_runtime.messages import Chunk, Segment, ToolCall

@@ -39,7 +39,7 @@ def test_every_example_is_run() -> None:
     """Those that go through the gateway: tests/e2e/gateway/test_gateway_examples.py."""
     names = {p.name for p in (ROOT / "clients" / "examples").glob("*.py")}
     others = {n for n in names if n.split("_")[0] in ("openai", "langchain", "litellm")}
-    assert names - others == set(SAYS)
+    assert names - others - {"weather.py"} == set(SAYS)  # that one is of the others
 
 
 @pytest.mark.parametrize("name", SAYS)

@@ -43,8 +43,7 @@ def client_of(served: Served) -> AsyncClient:
 
 
 def feed_of(client: AsyncClient) -> Any:
-    assert client._connected is not None
-    return client._connected._feed  # type: ignore[attr-defined]
+    return client._connection._transport._feed  # type: ignore[union-attr]
 
 
 async def running(

@@ -62,6 +62,7 @@ class _Server(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["content-length"]))
         text = json.dumps(event(content="a\u2028b\x85c"), ensure_ascii=False)
         self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
         for data in (f"data: {text}\n\n", 'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n', "data: [DONE]\n\n"):  # fmt: skip
             self.wfile.write(data.encode())

@@ -1,67 +1,11 @@
-"""What a transport does. Every implementation raises :mod:`gemma4_client.errors` only."""
+"""What every transport needs."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any, Protocol
-
-from gemma4_client.request import Request
-from gemma4_client.results import Delta
-
-__all__ = ["NEEDED", "AsyncCall", "AsyncTransport", "Call", "Transport", "own_cancel"]
+__all__ = ["NEEDED", "own_cancel"]
 
 NEEDED = ("preprocessing", "engine", "postprocessing", "gemma4", "gemma4_tokenizer")
 """Models that answers and tokens come from."""
-
-
-class Call(Protocol):
-    """One request under way. Iterating gives its chunks as they come."""
-
-    def __iter__(self) -> Iterator[Delta]: ...
-
-    def cancel(self) -> None:
-        """End it on both sides; safe from any thread, and after the end. A reader gets
-        CancelledError."""
-
-
-class Transport(Protocol):
-    """A connection to one server. Thread-safe. ``timeout`` is in seconds."""
-
-    def start(self, request: Request, timeout: float | None) -> Call:
-        """Send; does not wait for the answer."""
-
-    def infer(
-        self, model: str, inputs: Mapping[str, Any], timeout: float | None
-    ) -> dict[str, bytes]:
-        """One plain call: raw output tensors by name. ``inputs`` as those of
-        :func:`gemma4_client.wire.build_infer`."""
-
-    def ready(self, timeout: float) -> bool:
-        """Whether Triton calls itself and each of :data:`NEEDED` ready."""
-
-    def close(self) -> None: ...
-
-
-class AsyncCall(Protocol):
-    """As :class:`Call`, in one event loop."""
-
-    def __aiter__(self) -> AsyncIterator[Delta]: ...
-
-    def cancel(self) -> None: ...
-
-
-class AsyncTransport(Protocol):
-    """As :class:`Transport`, in one event loop."""
-
-    def start(self, request: Request, timeout: float | None) -> AsyncCall: ...
-
-    async def infer(
-        self, model: str, inputs: Mapping[str, Any], timeout: float | None
-    ) -> dict[str, bytes]: ...
-
-    async def ready(self, timeout: float) -> bool: ...
-
-    async def close(self) -> None: ...
 
 
 def own_cancel() -> str:

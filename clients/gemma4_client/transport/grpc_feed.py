@@ -22,7 +22,7 @@ from tritonclient.grpc import service_pb2
 from gemma4_client.errors import CancelledError, Gemma4Error, from_rpc
 from gemma4_client.results import Delta
 from gemma4_client.transport.base import own_cancel
-from gemma4_client.transport.grpc_settle import read_on
+from gemma4_client.transport.grpc_tasks import being_cancelled, read_on
 from gemma4_client.transport.grpc_wire import STREAM_METHOD, message_delta
 from gemma4_client.transport.inbox import Inbox
 from gemma4_client.wire import build_poll, read_bundle
@@ -135,7 +135,7 @@ class Feed:
 
 
 class FeedCall:
-    """See :class:`~gemma4_client.transport.base.AsyncCall`: a ``call`` whose chunks may come by
+    """See :class:`~gemma4_client._async.transport.AsyncCall`: a ``call`` whose chunks may come by
     ``feed``."""
 
     def __init__(self, call: Any, feed: Feed, number: int, inbox: Inbox) -> None:
@@ -184,8 +184,7 @@ async def _read(call: Any, inbox: Inbox) -> None:
         inbox.fail(error)
     except asyncio.CancelledError:
         inbox.fail(CancelledError(own_cancel()))
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():  # by the end of the loop
+        if being_cancelled():  # by the end of the loop
             await _settle(call)
             raise
 

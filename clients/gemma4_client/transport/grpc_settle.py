@@ -8,13 +8,8 @@ next loop.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-import grpc.aio
-
-from gemma4_client.transport.grpc_wire import END_S
-
-__all__ = ["calls_settled", "read_on"]
+__all__ = ["calls_settled"]
 
 _STATUS = "_AioCall._handle_status_once_received"
 """grpc.aio runs one such task for each call, until gRPC has given the call's status: the last of
@@ -32,17 +27,3 @@ async def calls_settled() -> None:
 
 def _name(task: asyncio.Task[object]) -> str:
     return getattr(task.get_coro(), "__qualname__", "")
-
-
-async def read_on(call: Any) -> None:
-    """After an error message: to the end of ``call``. See :data:`END_S`."""
-    try:
-        async with asyncio.timeout(END_S):
-            async for _ in call:
-                pass
-    except (grpc.aio.AioRpcError, TimeoutError):
-        pass
-    except asyncio.CancelledError:  # grpc.aio raises it for a cancelled call too
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise

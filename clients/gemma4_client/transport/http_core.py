@@ -124,7 +124,7 @@ class HttpCore:
     async def infer(
         self, model: str, inputs: Mapping[str, Any], timeout: float | None
     ) -> dict[str, bytes]:
-        """See :class:`~gemma4_client.transport.base.AsyncTransport`."""
+        """See :class:`~gemma4_client._async.transport.AsyncTransport`."""
         body, headers = infer_body(inputs)
         try:
             async with asyncio.timeout(timeout):

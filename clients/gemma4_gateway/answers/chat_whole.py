@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from gemma4_client import Delta
@@ -9,29 +10,9 @@ from gemma4_client import Delta
 from gemma4_gateway.answers.envelope import whole_body
 from gemma4_gateway.answers.forced_calls import listed_calls, named_call
 from gemma4_gateway.answers.logprobs import TokenLogProb, chat_logprobs
-from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.translate.request_plan import Plan
 
 __all__ = ["chat_body", "chat_choice", "finish_reason"]
-
-
-def chat_body(
-    plan: Plan,
-    answers: list[Delta],
-    log_probs: list[list[TokenLogProb]] | None,
-    *,
-    answer_id: str,
-    created: int,
-    usage: UsageCount,
-) -> dict[str, Any]:
-    """``answers`` are whole, one for each choice."""
-    choices = [
-        chat_choice(plan, i, answer, log_probs[i] if log_probs is not None else None)
-        for i, answer in enumerate(answers)
-    ]
-    return whole_body(
-        "chat.completion", plan, choices, answer_id=answer_id, created=created, usage=usage
-    )
 
 
 def chat_choice(
@@ -53,6 +34,9 @@ def chat_choice(
         "logprobs": None if log_probs is None else chat_logprobs(log_probs),
         "finish_reason": finish_reason(answer.finish_reason, called=bool(calls)),
     }
+
+
+chat_body = partial(whole_body, "chat.completion", chat_choice)
 
 
 def _content(plan: Plan, answer: Delta) -> tuple[str, list[dict[str, Any]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import orjson
@@ -18,27 +19,17 @@ KIND = "text_completion"
 
 
 def _choice(
-    index: int, text: str, log_probs: list[TokenLogProb] | None, finish: str | None
+    _: Plan, index: int, answer: Delta, log_probs: list[TokenLogProb] | None
 ) -> dict[str, Any]:
-    shown = None if log_probs is None else completion_logprobs(log_probs)
-    return {"index": index, "text": text, "logprobs": shown, "finish_reason": finish}
+    return {
+        "index": index,
+        "text": answer.text,
+        "logprobs": None if log_probs is None else completion_logprobs(log_probs),
+        "finish_reason": answer.finish_reason or None,
+    }
 
 
-def completion_body(
-    plan: Plan,
-    answers: list[Delta],
-    log_probs: list[list[TokenLogProb]] | None,
-    *,
-    answer_id: str,
-    created: int,
-    usage: UsageCount,
-) -> dict[str, Any]:
-    """``answers`` are whole, one for each choice."""
-    choices = [
-        _choice(i, a.text, None if log_probs is None else log_probs[i], a.finish_reason)
-        for i, a in enumerate(answers)
-    ]
-    return whole_body(KIND, plan, choices, answer_id=answer_id, created=created, usage=usage)
+completion_body = partial(whole_body, KIND, _choice)
 
 
 class CompletionEvents:
@@ -56,8 +47,7 @@ class CompletionEvents:
             if not delta.text:
                 return b""
             return self._open[index] + orjson.dumps(delta.text) + self._close
-        choice = _choice(index, delta.text, log_probs, delta.finish_reason or None)
-        return self._envelope.event(choice)
+        return self._envelope.event(_choice(self._plan, index, delta, log_probs))
 
     def end(self, usage: UsageCount) -> bytes:
         """The last events, with ``usage`` if it was asked for."""

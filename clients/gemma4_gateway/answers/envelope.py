@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from gemma4_client import Delta
+
+from gemma4_gateway.answers.logprobs import TokenLogProb
 from gemma4_gateway.answers.sse import DONE
 from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.jsons import dumps
@@ -12,22 +16,32 @@ from gemma4_gateway.translate.request_plan import Plan
 __all__ = ["Envelope", "whole_body"]
 
 
+Choice = Callable[[Plan, int, Delta, list[TokenLogProb] | None], dict[str, Any]]
+"""Makes the choice with a number out of its whole answer."""
+
+
 def whole_body(
     kind: str,
+    choice: Choice,
     plan: Plan,
-    choices: list[dict[str, Any]],
+    answers: list[Delta],
+    log_probs: list[list[TokenLogProb]] | None,
     *,
     answer_id: str,
     created: int,
     usage: UsageCount,
 ) -> dict[str, Any]:
-    """``kind`` is the value of ``object``."""
+    """The answer to a request that is not streamed. ``kind`` is the value of ``object``;
+    ``answers`` are whole, one for each choice."""
     return {
         "id": answer_id,
         "object": kind,
         "created": created,
         "model": plan.model,
-        "choices": choices,
+        "choices": [
+            choice(plan, i, answer, None if log_probs is None else log_probs[i])
+            for i, answer in enumerate(answers)
+        ],
         "usage": usage.body(),
         "system_fingerprint": None,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +18,7 @@ from gemma4_gateway.translate.guides import (
 )
 from gemma4_gateway.translate.messages import engine_messages, engine_tools
 from gemma4_gateway.translate.options import sampling_names, sampling_options, seeded
-from gemma4_gateway.translate.request_plan import EngineCall, Plan, ToolMode
+from gemma4_gateway.translate.request_plan import EngineCall, Plan, ToolMode, affinity
 
 __all__ = ["ChatParts", "affinity_of", "plan_chat", "plan_parts"]
 
@@ -88,8 +87,7 @@ def plan_parts(parts: ChatParts) -> Plan:
     guide = tool_guide or form  # a forced call is the whole answer, and the form of no use
     if guide is not None:
         options |= guide.options()
-        for tensor in ("guided_decoding_guide", "guided_decoding_guide_type"):
-            names[tensor] = guide.source
+        names |= guide.names()
     if tool_guide is not None:
         options["tool_choice"] = "none"  # the guided text is the call
     if mode == "native" and parts.one_tool_call:
@@ -125,13 +123,13 @@ def affinity_of(
     """Return bytes that are equal for the turns of one conversation: tools, and messages up to the
     first user's."""
     if cache_key:
-        return hashlib.blake2b(cache_key.encode(), digest_size=8).digest()
+        return affinity(cache_key.encode())
     head = []
     for message in messages:
         head.append(message)
         if message["role"] == "user":
             break
-    return hashlib.blake2b(dumps([head, tools]), digest_size=8).digest()
+    return affinity(dumps([head, tools]))
 
 
 def _max_tokens(body: ChatCompletionRequest) -> int | None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from gemma4_gateway.errors import invalid
 from gemma4_gateway.schemas.completions import CompletionRequest
 from gemma4_gateway.translate.guides import format_guide
 from gemma4_gateway.translate.options import sampling_names, sampling_options, seeded
-from gemma4_gateway.translate.request_plan import EngineCall, Plan
+from gemma4_gateway.translate.request_plan import EngineCall, Plan, affinity
 
 __all__ = ["plan_completion"]
 
@@ -25,9 +23,7 @@ def plan_completion(body: CompletionRequest) -> Plan:
     names = sampling_names(body)
     if guide is not None:
         options |= guide.options()
-        names |= dict.fromkeys(
-            ("guided_decoding_guide", "guided_decoding_guide_type"), guide.source
-        )
+        names |= guide.names()
     if body.echo:
         if body.logprobs is not None:
             raise invalid("echo", "with logprobs: the engines give none for the prompt")
@@ -43,7 +39,7 @@ def plan_completion(body: CompletionRequest) -> Plan:
             for choice in range(body.n or 1)
         ],
         stream=bool(body.stream),
-        affinity=hashlib.blake2b(head.encode(), digest_size=8).digest(),
+        affinity=affinity(head.encode()),
         include_usage=bool(body.stream_options and body.stream_options.include_usage),
         log_probs=body.logprobs is not None,
         per_prompt=body.n or 1,

@@ -34,6 +34,10 @@ class Guide:
             found["guided_decoding_guide"] = self.guide
         return found
 
+    def names(self) -> dict[str, str]:
+        """Return the parameter that each of the tensors comes from."""
+        return dict.fromkeys(("guided_decoding_guide", "guided_decoding_guide_type"), self.source)
+
 
 def pick_guide(*guides: Guide | None) -> Guide | None:
     """Return the only guide; 400 for two."""

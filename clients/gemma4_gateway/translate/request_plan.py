@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["EngineCall", "Plan", "ToolMode"]
+__all__ = ["EngineCall", "Plan", "ToolMode", "affinity"]
 
 ToolMode = Literal["none", "native", "named", "required"]
 """What becomes of tools: not allowed; the engine parses the model's own calls; the guided text is
@@ -39,3 +40,8 @@ class Plan:
     one_tool_call: bool = False
     per_prompt: int = 1
     names: dict[str, str] = field(default_factory=dict)
+
+
+def affinity(head: bytes) -> bytes:
+    """For :attr:`Plan.affinity`, of what the requests have in common."""
+    return hashlib.blake2b(head, digest_size=8).digest()

@@ -13,6 +13,7 @@ from gemma4_client.assembly import Assembly
 from gemma4_client.errors import from_http
 from gemma4_client.request import chat_request
 from gemma4_client.transport.http_wire import EventReader, error_text, generate_body, read_json
+from httpx_sse import EventSource
 
 from gemma4_load.errors import TargetError
 from gemma4_load.targets.base import Intake, Seen, sdk_errors
@@ -104,14 +105,6 @@ class BlockingHttp:
         self._http.close()
 
 
-def _events(response: httpx.Response) -> Iterator[bytes]:
-    """Data of events. ``iter_lines`` would end a line at U+2028, which an answer may hold."""
-    events = EventReader()
-    for data in response.iter_bytes():
-        for event in events.feed(data.replace(b"\r\n", b"\n")):
-            yield event.strip()
-
-
 class BlockingOpenAI:
     """An OpenAI server; ``url`` ends in /v1."""
 
@@ -129,10 +122,10 @@ class BlockingOpenAI:
                     response.read()
                     raise failure(response.status_code, response.text)
                 done = False
-                for event in _events(response):
-                    if event == b"[DONE]":
+                for event in EventSource(response).iter_sse():
+                    if event.data == "[DONE]":
                         done = True
-                    elif take_event(reply, json.loads(event)) and not seen(0):
+                    elif take_event(reply, json.loads(event.data)) and not seen(0):
                         return reply
                 if not done:
                     raise TargetError("DATA_LOSS", "the stream ended without [DONE]")

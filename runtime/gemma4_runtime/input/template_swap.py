@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gemma4_runtime.durable import sync
 from gemma4_runtime.input.template_check import MAX_TEMPLATE, TemplateError, sample_renderings
 from gemma4_runtime.manifest import (
     CHAT_TEMPLATE,
@@ -122,7 +123,7 @@ def _swap(engine: Path, manifest: Manifest, data: bytes, *, named: Path) -> Swap
         _write(_kept(engine, standing), current.read_bytes(), like=current)
         _write_manifest(engine, manifest, wanted, former=standing)
         fresh.replace(current)
-        _sync(engine)
+        sync(engine)
     finally:
         with suppress(OSError):
             fresh.unlink(missing_ok=True)
@@ -207,15 +208,7 @@ def _write(path: Path, data: bytes, *, like: Path) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path.parent)
 
 
 @contextmanager

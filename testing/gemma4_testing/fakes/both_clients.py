@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from gemma4_client import AsyncClient, AsyncStream, Client
-from gemma4_client.transport.loop_thread import LoopThread
+from gemma4_client.concurrency.loop_thread import LoopThread
 
 KINDS = ("sync", "async")
 PROTOCOLS = ("grpc", "http")

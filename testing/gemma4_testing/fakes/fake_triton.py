@@ -99,11 +99,12 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[
         self._seen.headers.append(dict(context.invocation_metadata()))
         self._seen.bodies.append(next(requests))
         script = next(self._scripts)
+        # Before the first chunk: gRPC does not go on after it when the caller has gone.
+        if script.hang and not context.add_callback(self._seen.gone.set):
+            self._seen.gone.set()  # gone already
         for outputs in script.chunks:
             yield message(outputs)
         if script.hang:
-            if not context.add_callback(self._seen.gone.set):
-                self._seen.gone.set()  # gone already
             self._seen.gone.wait(30)
         if script.error:
             yield service_pb2.ModelStreamInferResponse(error_message=script.error)

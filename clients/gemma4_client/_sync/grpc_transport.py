@@ -1,23 +1,31 @@
+# Made by scripts/unasync.py from _async/grpc_transport.py: edit that file instead.
 """gRPC, blocking."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from gemma4_client._sync.transport import Call
 from gemma4_client.address import Address
 from gemma4_client.errors import CancelledError, Gemma4Error, from_rpc
 from gemma4_client.request import Request
 from gemma4_client.results import Delta
 from gemma4_client.transport.base import NEEDED, own_cancel
 from gemma4_client.transport.grpc_pool import Pool
+from gemma4_client.transport.grpc_threads import (
+    ENDED,
+    all_ready,
+    being_cancelled,
+    read_on,
+    when_over,
+)
 from gemma4_client.transport.grpc_wire import (
     CHANNEL_OPTIONS,
-    END_S,
     message_delta,
     metadata,
     raw_outputs,
@@ -29,7 +37,7 @@ __all__ = ["GrpcCall", "GrpcTransport"]
 
 
 class GrpcCall:
-    """See :class:`~gemma4_client.transport.base.Call`. ``call`` iterates over messages."""
+    """See :class:`~gemma4_client._sync.transport.Call`. ``call`` iterates over messages."""
 
     def __init__(self, call: Any) -> None:
         self._call = call
@@ -44,48 +52,48 @@ class GrpcCall:
                 if delta is not None:
                     whole = delta.finish_reason != ""
                     yield delta
-        except grpc.RpcError as error:
-            if self._cancelled:
+        except ENDED as error:
+            if self._cancelled and not being_cancelled():
                 raise CancelledError(own_cancel()) from None
+            if not isinstance(error, grpc.RpcError):
+                raise
             if not whole:
                 raise from_rpc(error) from None
         except Gemma4Error:
-            self._end()
+            read_on(self._call)
             raise
         finally:
             self._call.cancel()
-
-    def _end(self) -> None:
-        """Read on after an error message; see :data:`END_S`."""
-        late = threading.Timer(END_S, self._call.cancel)
-        late.start()
-        try:
-            for _ in self._call:
-                pass
-        except grpc.RpcError:
-            pass
-        finally:
-            late.cancel()
 
     def cancel(self) -> None:
         self._cancelled = True
         self._call.cancel()
 
+    def __del__(self) -> None:
+        # A call whose first message has not come is held by a task of grpc, so that its own
+        # finalizer would wait for it.
+        with contextlib.suppress(RuntimeError):  # the loop may be closed
+            self._call.cancel()
+
 
 class GrpcTransport:
-    """See :class:`~gemma4_client.transport.base.Transport`."""
+    """See :class:`~gemma4_client._sync.transport.Transport`."""
 
     def __init__(self, address: Address, headers: Mapping[str, str] | None) -> None:
-        self._pool = Pool(lambda: _connect(address), _when_over)
+        self._pool = Pool(lambda: _connect(address), when_over)
         self._metadata = metadata(headers)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._pool.first)
 
-    def start(self, request: Request, timeout: float | None) -> GrpcCall:
+    def start(self, request: Request, timeout: float | None) -> Call:
         message = build_request(request.inputs, request_id=request.request_id)
-        return GrpcCall(
-            self._pool.start(
-                message, timeout=timeout, metadata=self._metadata + metadata(request.headers)
-            )
+        return GrpcCall(self._send(message, request, timeout))
+
+    def _send(
+        self, message: service_pb2.ModelInferRequest, request: Request, timeout: float | None
+    ) -> Any:
+        """Send ``message``, which is of ``request``; returns gRPC's call."""
+        return self._pool.start(
+            message, timeout=timeout, metadata=self._metadata + metadata(request.headers)
         )
 
     def infer(
@@ -100,13 +108,9 @@ class GrpcTransport:
             raise from_rpc(error) from None
 
     def ready(self, timeout: float) -> bool:
-        options: dict[str, Any] = {"timeout": timeout, "metadata": self._metadata}
-        asked = [self._stub.ServerReady.future(service_pb2.ServerReadyRequest(), **options)]
-        asked += [self._stub.ModelReady.future(ready_request(name), **options) for name in NEEDED]
-        try:
-            return all(reply.result().ready for reply in asked)
-        except grpc.RpcError:
-            return False
+        questions = [(self._stub.ServerReady, service_pb2.ServerReadyRequest())]
+        questions += [(self._stub.ModelReady, ready_request(name)) for name in NEEDED]
+        return all_ready(questions, timeout=timeout, metadata=self._metadata)
 
     def close(self) -> None:
         for channel in self._pool.channels:
@@ -120,8 +124,3 @@ def _connect(address: Address) -> grpc.Channel:
     return grpc.secure_channel(
         address.target, tls.grpc_credentials(), options=(*CHANNEL_OPTIONS, *tls.grpc_options())
     )
-
-
-def _when_over(call: Any, then: Callable[[], None]) -> None:
-    if not call.add_callback(then):
-        then()

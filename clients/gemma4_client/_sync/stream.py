@@ -1,23 +1,25 @@
+# Made by scripts/unasync.py from _async/stream.py: edit that file instead.
 """The chunks of one answer, blocking."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from threading import Event
 from time import monotonic
 from types import TracebackType
 from typing import Any
 
 import tenacity
 
+from gemma4_client._sync.transport import Call
 from gemma4_client.assembly import Assembly
+from gemma4_client.concurrency.threads import Stop
 from gemma4_client.errors import CancelledError, Gemma4Error, UnavailableError
 from gemma4_client.guides import parse_answer
 from gemma4_client.results import Answer, Delta
 from gemma4_client.retry import Guard
-from gemma4_client.transport.base import Call, own_cancel
+from gemma4_client.transport.base import own_cancel
 
-__all__ = ["Found", "Stream"]
+__all__ = ["Stream"]
 
 Found = tuple[Call | None, Callable[[list[Delta]], None] | None]
 """A cached answer, and where to keep a new one."""
@@ -51,7 +53,7 @@ class Stream:
         self._lookup = lookup
         self._cached = False
         self._assembly = Assembly(keep=lookup is not None)
-        self._stop = Event()
+        self._stop = Stop()
         self._read = False
         self._call: Call | None = None
         if lookup is None:
@@ -65,7 +67,7 @@ class Stream:
         left = None if self._deadline is None else max(self._deadline - monotonic(), 0.001)
         self._call = call = self._start(left)
         if self._stop.is_set():
-            call.cancel()  # cancelled by another thread while it started
+            call.cancel()  # another thread may have cancelled while it started
         return call
 
     def __iter__(self) -> Iterator[Delta]:
@@ -103,10 +105,8 @@ class Stream:
                 raise failed.pop()
             return self._first()
 
-        return tenacity.Retrying(**self._guard.retrying(self._deadline), sleep=self._wait)(attempt)
-
-    def _wait(self, seconds: float) -> None:
-        self._stop.wait(seconds)
+        retrying = tenacity.Retrying(**self._guard.retrying(self._deadline, self._stop.wait))
+        return retrying(attempt)
 
     def _first(self) -> tuple[Delta, Iterator[Delta]]:
         """Make one attempt, to its first chunk."""

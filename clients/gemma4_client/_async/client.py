@@ -1,18 +1,21 @@
 """The asyncio client."""
 
+# sync: """The blocking client."""
+
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import Any, Literal, Unpack
 
 import tenacity
 
-from gemma4_client.address import Address, Protocol, parse_address
-from gemma4_client.async_stream import AsyncStream, Found
+from gemma4_client._async.stream import AsyncStream, Found
+from gemma4_client.address import Protocol, parse_address
 from gemma4_client.breaker import CircuitBreaker
 from gemma4_client.cache import Cache, Replay, cache_key, cacheable
+from gemma4_client.concurrency.tasks import run_blocking, sleep
+from gemma4_client.connection import AsyncConnection
 from gemma4_client.errors import Gemma4Error
 from gemma4_client.identity import Identity
 from gemma4_client.mapping import Progress, run_all_async
@@ -29,24 +32,21 @@ from gemma4_client.tokenizer import (
     read_tokens,
     tokenize_inputs,
 )
-from gemma4_client.transport.base import AsyncTransport
 
 __all__ = ["AsyncClient"]
-
-
-def _connect(address: Address, headers: Mapping[str, str] | None) -> AsyncTransport:
-    if address.protocol == "http":
-        from gemma4_client.transport.http_async import AsyncHttpTransport
-
-        return AsyncHttpTransport(address, headers)
-    from gemma4_client.transport.grpc_async import AsyncGrpcTransport
-
-    return AsyncGrpcTransport(address, headers)
 
 
 class AsyncClient:
     """:class:`Client` for asyncio, with the same arguments. It connects when it is first used, and
     belongs to the event loop of that moment; one client serves any number of tasks."""
+
+    # sync: """A connection to one server. Thread-safe: make one and share it.
+    # sync:
+    # sync: ``url`` is ``host:port`` of the gRPC service, or grpc://, grpcs://, http://, https:// and that;
+    # sync: ``protocol`` ("grpc", "http") says what a bare ``host:port`` is. ``headers`` go with every
+    # sync: request (gRPC metadata). ``retry`` None sends everything once; ``breaker`` None never stops
+    # sync: asking. ``cache`` keeps deterministic answers on disk. Raises :class:`ValueError` for an address
+    # sync: that is none, :class:`ImportError` when HTTP is asked for without its extra."""
 
     def __init__(
         self,
@@ -60,32 +60,12 @@ class AsyncClient:
         cache: Cache | None = None,
     ) -> None:
         self.url = url
-        self._address = parse_address(url, protocol, tls)
-        if self._address.protocol == "http":
-            from gemma4_client.transport.http_core import need_httpx
-
-            need_httpx()
-        self._headers = headers
         self._cache = cache
         self._identity = Identity()
         self._guard = Guard(
             retry, CircuitBreaker() if breaker == "default" else breaker, self._identity.forget
         )
-        self._connected: AsyncTransport | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._closed = False
-
-    @property
-    def _transport(self) -> AsyncTransport:
-        loop = asyncio.get_running_loop()
-        if self._closed:
-            raise RuntimeError("this client is closed")
-        if self._connected is None:
-            self._loop = loop
-            self._connected = _connect(self._address, self._headers)
-        if self._loop is not loop:
-            raise RuntimeError("this AsyncClient belongs to another event loop; make one in each")
-        return self._connected
+        self._connection = AsyncConnection(parse_address(url, protocol, tls), headers)
 
     def chat(
         self,
@@ -98,6 +78,10 @@ class AsyncClient:
         **options: Unpack[Options],
     ) -> AsyncStream:
         """Do as :meth:`Client.chat`; call it in the event loop, it is not awaited."""
+        # sync: """Answer ``messages``: OpenAI's form, or the text of one user message; ``tools`` are in
+        # sync: OpenAI's form too. ``timeout`` is in seconds, for all of it; when it is over, the server
+        # sync: stops too. Raises :class:`ValueError`, which names the option at fault; what the server says
+        # sync: comes when the stream is read."""
         return self._stream(
             chat_request(
                 messages, options, tools=tools, timeout=timeout, request_id=request_id,
@@ -115,6 +99,7 @@ class AsyncClient:
         **options: Unpack[Options],
     ) -> AsyncStream:
         """Do as :meth:`Client.generate`; not awaited."""
+        # sync: """Continue a raw prompt that you rendered; BOS is added once. Otherwise as :meth:`chat`."""
         return self._stream(
             text_request(text, options, timeout=timeout, request_id=request_id, headers=headers)
         )
@@ -132,6 +117,10 @@ class AsyncClient:
         **options: Unpack[Options],
     ) -> list[Answer | Gemma4Error]:
         """Do as :meth:`Client.map`; ``prompts`` may be an async iterable."""
+        # sync: """Call :meth:`chat` for each of ``prompts``, at most ``concurrency`` at once; answers in
+        # sync: the order of the prompts. ``errors`` "raise" ends everything at the first error; "return"
+        # sync: puts it in the place of its answer. ``progress`` True draws a bar; a function is called with
+        # sync: how many are done and how many there are (None when not known). ``timeout`` is for each."""
         options.setdefault("stream", False)
 
         def start(prompt: Messages) -> AsyncStream:
@@ -150,6 +139,8 @@ class AsyncClient:
         timeout: float | None = 30.0,
     ) -> Tokens:
         """Do as :meth:`Client.tokenize`."""
+        # sync: """Return the token ids of a text as :meth:`generate` would send it, or with ``chat`` of
+        # sync: messages as :meth:`chat` would, template included."""
         return await self._tokens(
             tokenize_inputs(
                 prompt, chat=chat, tools=tools, enable_thinking=enable_thinking, add_bos=add_bos
@@ -159,21 +150,22 @@ class AsyncClient:
 
     async def detokenize(self, ids: Sequence[int], *, timeout: float | None = 30.0) -> Tokens:
         """Do as :meth:`Client.detokenize`."""
+        # sync: """Return the text and bytes of token ids."""
         return await self._tokens(detokenize_inputs(ids), timeout)
 
     async def server_info(self, *, timeout: float | None = 30.0) -> ServerInfo:
         """Do as :meth:`Client.server_info`."""
-        return (await self._tokens(detokenize_inputs([]), timeout, reads_only=True)).server
+        # sync: """Say which engine answers."""
+        tokens = await self._tokens(detokenize_inputs([]), timeout, reads_only=True)
+        return tokens.server
 
     async def ready(self, *, timeout: float = 5.0) -> bool:
         """Return True when the server can answer now."""
-        return await self._transport.ready(timeout)
+        return await self._connection.transport.ready(timeout)
 
     async def close(self) -> None:
         """End the connection, and what runs on it."""
-        self._closed = True
-        if self._connected is not None:
-            await self._connected.close()
+        await self._connection.close()
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -186,18 +178,16 @@ class AsyncClient:
     ) -> Tokens:
         async def once() -> dict[str, bytes]:
             with self._guard.attempt():
-                return await self._transport.infer(MODEL, inputs, timeout)
+                return await self._connection.transport.infer(MODEL, inputs, timeout)
 
         self._guard.earn()
         deadline = None if timeout is None else monotonic() + timeout
-        retrying = tenacity.AsyncRetrying(
-            **self._guard.retrying(deadline, reads_only=reads_only), sleep=asyncio.sleep
-        )
-        return read_tokens(await retrying(once))
+        limits = self._guard.retrying(deadline, sleep, reads_only=reads_only)
+        return read_tokens(await tenacity.AsyncRetrying(**limits)(once))
 
     def _stream(self, request: Request) -> AsyncStream:
         return AsyncStream(
-            lambda left: self._transport.start(request, left),
+            lambda left: self._connection.transport.start(request, left),
             self._guard,
             timeout=request.timeout,
             model=request.model,
@@ -207,17 +197,20 @@ class AsyncClient:
         )
 
     def _lookup(self, request: Request) -> Callable[[], Awaitable[Found]]:
-        """Return what the stream asks before its first attempt. The disk is read in a thread."""
+        """Return what the stream asks before its first attempt."""
         cache = self._cache
         assert cache is not None
 
         async def lookup() -> Found:
-            engine = self._identity.get() or self._identity.set((await self.server_info()).id)
+            engine = self._identity.get()
+            if engine is None:
+                info = await self.server_info()
+                engine = self._identity.set(info.id)
             key = cache_key(request, engine)
-            found = await asyncio.to_thread(cache.get, key)
+            found = await run_blocking(cache.get, key)
 
             async def store(deltas: list[Delta]) -> None:
-                await asyncio.to_thread(cache.put, key, deltas)
+                await run_blocking(cache.put, key, deltas)
 
             return (Replay(found), None) if found is not None else (None, store)
 

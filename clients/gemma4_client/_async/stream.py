@@ -1,8 +1,9 @@
 """The chunks of one answer, in an event loop."""
 
+# sync: """The chunks of one answer, blocking."""
+
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from time import monotonic
 from types import TracebackType
@@ -10,14 +11,16 @@ from typing import Any
 
 import tenacity
 
+from gemma4_client._async.transport import AsyncCall
 from gemma4_client.assembly import Assembly
+from gemma4_client.concurrency.tasks import Stop
 from gemma4_client.errors import CancelledError, Gemma4Error, UnavailableError
 from gemma4_client.guides import parse_answer
 from gemma4_client.results import Answer, Delta
 from gemma4_client.retry import Guard
-from gemma4_client.transport.base import AsyncCall, own_cancel
+from gemma4_client.transport.base import own_cancel
 
-__all__ = ["AsyncStream", "Found"]
+__all__ = ["AsyncStream"]
 
 Found = tuple[AsyncCall | None, Callable[[list[Delta]], Awaitable[None]] | None]
 """A cached answer, and where to keep a new one."""
@@ -30,6 +33,14 @@ class AsyncStream:
 
     The request is on its way when :meth:`AsyncClient.chat` returns (with a cache: when it is first
     read). One that the server refused (UNAVAILABLE) is sent again while the stream is read."""
+
+    # sync: """The chunks of one answer, in order: ``for delta in stream``. Leaving the loop or the
+    # sync: ``with`` block, or :meth:`cancel`, ends the server's work on it; what came until then is in
+    # sync: :attr:`answer`. Raises the exceptions of :mod:`gemma4_client.errors`.
+    # sync:
+    # sync: The request is on its way when :meth:`Client.chat` returns (with a cache: when it is first
+    # sync: read). One that the server refused (UNAVAILABLE) is sent again, as the client's
+    # sync: :class:`RetryPolicy` says, while the stream is read."""
 
     def __init__(
         self,
@@ -50,9 +61,8 @@ class AsyncStream:
         self._lookup = lookup
         self._cached = False
         self._assembly = Assembly(keep=lookup is not None)
-        self._cancelled = False
+        self._stop = Stop()
         self._read = False
-        self._waiting: asyncio.Event | None = None
         self._call: AsyncCall | None = None
         if lookup is None:
             try:
@@ -63,8 +73,10 @@ class AsyncStream:
     def _open(self) -> AsyncCall:
         self._guard.before()
         left = None if self._deadline is None else max(self._deadline - monotonic(), 0.001)
-        self._call = self._start(left)
-        return self._call
+        self._call = call = self._start(left)
+        if self._stop.is_set():
+            call.cancel()  # another thread may have cancelled while it started
+        return call
 
     async def __aiter__(self) -> AsyncIterator[Delta]:
         if self._assembly.finished:
@@ -101,19 +113,12 @@ class AsyncStream:
                 raise failed.pop()
             return await self._first()
 
-        retrying = tenacity.AsyncRetrying(**self._guard.retrying(self._deadline), sleep=self._wait)
+        retrying = tenacity.AsyncRetrying(**self._guard.retrying(self._deadline, self._stop.wait))
         return await retrying(attempt)
-
-    async def _wait(self, seconds: float) -> None:
-        self._waiting = asyncio.Event()
-        try:
-            await asyncio.wait_for(self._waiting.wait(), seconds)
-        except TimeoutError:
-            pass
 
     async def _first(self) -> tuple[Delta, AsyncIterator[Delta]]:
         """Make one attempt, to its first chunk."""
-        if self._cancelled:
+        if self._stop.is_set():
             raise CancelledError(own_cancel())
         call, self._call = self._call, None
         chunks = aiter(call or self._open())
@@ -149,11 +154,12 @@ class AsyncStream:
     def cancel(self) -> None:
         """End the server's work; a reader gets :class:`CancelledError`. Call it in the loop's
         thread."""
-        self._cancelled = True
-        if self._waiting is not None:
-            self._waiting.set()
-        if self._call is not None:
-            self._call.cancel()
+        # sync: """End the server's work. Safe from another thread; a reader gets
+        # sync: :class:`CancelledError`."""
+        self._stop.set()
+        call = self._call
+        if call is not None:
+            call.cancel()
 
     async def aclose(self) -> None:
         """Do as :meth:`cancel`."""

@@ -1,31 +1,31 @@
-"""HTTP, blocking: an event loop in a thread reads the connections. A blocked socket could neither
-be cancelled from another thread nor hold a deadline for the whole answer."""
+# Made by scripts/unasync.py from _async/http_transport.py: edit that file instead.
+"""HTTP, blocking: an event loop in a thread reads the connections. A blocked socket could
+neither be cancelled from another thread nor hold a deadline for the whole answer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from queue import SimpleQueue
 from typing import Any
 
 from gemma4_client.address import Address
+from gemma4_client.concurrency.threads import Loop, Queue
 from gemma4_client.errors import CancelledError
 from gemma4_client.request import Request
 from gemma4_client.results import Delta
 from gemma4_client.transport.base import own_cancel
 from gemma4_client.transport.http_core import HttpCore, Item, need_httpx
-from gemma4_client.transport.loop_thread import LoopThread
 
 __all__ = ["HttpTransport"]
 
 
 class _Call:
-    """See :class:`~gemma4_client.transport.base.Call`."""
+    """See :class:`~gemma4_client._sync.transport.Call`. A task reads the connection, so that
+    a cancel ends it whoever waits for chunks."""
 
-    def __init__(
-        self, loop: LoopThread, core: HttpCore, request: Request, timeout: float | None
-    ) -> None:
-        self._items: SimpleQueue[Item] = SimpleQueue()
-        self._future = loop.submit(core.pump(request, timeout, self._items.put))
+    def __init__(self, loop: Loop, core: HttpCore, request: Request, timeout: float | None) -> None:
+        self._loop = loop
+        self._items: Queue[Item] = Queue()
+        self._task = loop.submit(core.pump(request, timeout, self._items.put_nowait))
 
     def __iter__(self) -> Iterator[Delta]:
         try:
@@ -34,28 +34,24 @@ class _Call:
                     raise item
                 yield item
         finally:
-            self._future.cancel()
+            self._task.cancel()
 
     def cancel(self) -> None:
-        self._future.cancel()
-        self._items.put(CancelledError(own_cancel()))  # a task that never began delivers nothing
+        self._task.cancel()
+        self._items.put_nowait(CancelledError(own_cancel()))  # for a task that never began
 
     def __del__(self) -> None:
-        if hasattr(self, "_future"):
-            self._future.cancel()
+        if hasattr(self, "_task"):
+            self._loop.drop(self._task)
 
 
 class HttpTransport:
-    """See :class:`~gemma4_client.transport.base.Transport`."""
+    """See :class:`~gemma4_client._sync.transport.Transport`."""
 
     def __init__(self, address: Address, headers: Mapping[str, str] | None) -> None:
         need_httpx()
-        self._loop = LoopThread("gemma4-http")
-
-        async def make() -> HttpCore:
-            return HttpCore(address, headers)
-
-        self._core = self._loop.submit(make()).result()
+        self._loop = Loop("gemma4-http")
+        self._core = self._loop.call(lambda: HttpCore(address, headers))
 
     def start(self, request: Request, timeout: float | None) -> _Call:
         return _Call(self._loop, self._core, request, timeout)
@@ -63,14 +59,14 @@ class HttpTransport:
     def infer(
         self, model: str, inputs: Mapping[str, Any], timeout: float | None
     ) -> dict[str, bytes]:
-        return self._loop.submit(self._core.infer(model, inputs, timeout)).result()
+        return self._loop.run(self._core.infer(model, inputs, timeout))
 
     def ready(self, timeout: float) -> bool:
-        return self._loop.submit(self._core.ready(timeout)).result()
+        return self._loop.run(self._core.ready(timeout))
 
     def close(self) -> None:
         if self._loop.closed:
             return
         self._loop.cancel_all()  # before the connections go: a reader gets CancelledError
-        self._loop.submit(self._core.close()).result()
+        self._loop.run(self._core.close())
         self._loop.close()

@@ -1,3 +1,4 @@
+# Made by scripts/unasync.py from _async/client.py: edit that file instead.
 """The blocking client."""
 
 from __future__ import annotations
@@ -8,17 +9,19 @@ from typing import Any, Literal, Unpack
 
 import tenacity
 
-from gemma4_client.address import Address, Protocol, parse_address
+from gemma4_client._sync.stream import Found, Stream
+from gemma4_client.address import Protocol, parse_address
 from gemma4_client.breaker import CircuitBreaker
 from gemma4_client.cache import Cache, Replay, cache_key, cacheable
+from gemma4_client.concurrency.threads import run_blocking, sleep
+from gemma4_client.connection import Connection
 from gemma4_client.errors import Gemma4Error
 from gemma4_client.identity import Identity
 from gemma4_client.mapping import Progress, run_all
 from gemma4_client.options import Options
 from gemma4_client.request import Messages, Request, chat_request, text_request
-from gemma4_client.results import Answer
+from gemma4_client.results import Answer, Delta
 from gemma4_client.retry import Guard, RetryPolicy
-from gemma4_client.stream import Found, Stream
 from gemma4_client.tls import TLS
 from gemma4_client.tokenizer import (
     MODEL,
@@ -28,19 +31,8 @@ from gemma4_client.tokenizer import (
     read_tokens,
     tokenize_inputs,
 )
-from gemma4_client.transport.base import Transport
 
 __all__ = ["Client"]
-
-
-def _connect(address: Address, headers: Mapping[str, str] | None) -> Transport:
-    if address.protocol == "http":
-        from gemma4_client.transport.http_sync import HttpTransport
-
-        return HttpTransport(address, headers)
-    from gemma4_client.transport.grpc_sync import GrpcTransport
-
-    return GrpcTransport(address, headers)
 
 
 class Client:
@@ -64,20 +56,12 @@ class Client:
         cache: Cache | None = None,
     ) -> None:
         self.url = url
-        address = parse_address(url, protocol, tls)
         self._cache = cache
         self._identity = Identity()
         self._guard = Guard(
             retry, CircuitBreaker() if breaker == "default" else breaker, self._identity.forget
         )
-        self._connected = _connect(address, headers)
-        self._closed = False
-
-    @property
-    def _transport(self) -> Transport:
-        if self._closed:
-            raise RuntimeError("this client is closed")
-        return self._connected
+        self._connection = Connection(parse_address(url, protocol, tls), headers)
 
     def chat(
         self,
@@ -162,16 +146,16 @@ class Client:
 
     def server_info(self, *, timeout: float | None = 30.0) -> ServerInfo:
         """Say which engine answers."""
-        return self._tokens(detokenize_inputs([]), timeout, reads_only=True).server
+        tokens = self._tokens(detokenize_inputs([]), timeout, reads_only=True)
+        return tokens.server
 
     def ready(self, *, timeout: float = 5.0) -> bool:
         """Return True when the server can answer now."""
-        return self._transport.ready(timeout)
+        return self._connection.transport.ready(timeout)
 
     def close(self) -> None:
         """End the connection, and what runs on it."""
-        self._closed = True
-        self._connected.close()
+        self._connection.close()
 
     def __enter__(self) -> Client:
         return self
@@ -184,17 +168,16 @@ class Client:
     ) -> Tokens:
         def once() -> dict[str, bytes]:
             with self._guard.attempt():
-                return self._transport.infer(MODEL, inputs, timeout)
+                return self._connection.transport.infer(MODEL, inputs, timeout)
 
         self._guard.earn()
         deadline = None if timeout is None else monotonic() + timeout
-        return read_tokens(
-            tenacity.Retrying(**self._guard.retrying(deadline, reads_only=reads_only))(once)
-        )
+        limits = self._guard.retrying(deadline, sleep, reads_only=reads_only)
+        return read_tokens(tenacity.Retrying(**limits)(once))
 
     def _stream(self, request: Request) -> Stream:
         return Stream(
-            lambda left: self._transport.start(request, left),
+            lambda left: self._connection.transport.start(request, left),
             self._guard,
             timeout=request.timeout,
             model=request.model,
@@ -209,11 +192,16 @@ class Client:
         assert cache is not None
 
         def lookup() -> Found:
-            engine = self._identity.get() or self._identity.set(self.server_info().id)
+            engine = self._identity.get()
+            if engine is None:
+                info = self.server_info()
+                engine = self._identity.set(info.id)
             key = cache_key(request, engine)
-            found = cache.get(key)
-            if found is not None:
-                return Replay(found), None
-            return None, lambda deltas: cache.put(key, deltas)
+            found = run_blocking(cache.get, key)
+
+            def store(deltas: list[Delta]) -> None:
+                run_blocking(cache.put, key, deltas)
+
+            return (Replay(found), None) if found is not None else (None, store)
 
         return lookup

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from threading import Thread
 from typing import Any, TypeVar
@@ -30,20 +30,36 @@ class LoopThread:
             work.close()
             raise RuntimeError("this client is closed") from None
 
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for ``work``, and return its result."""
+        return self.submit(work).result()
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Call ``function`` in the loop, and return its result."""
+
+        async def work() -> T:
+            return function()
+
+        return self.run(work())
+
+    def drop(self, future: Future[Any]) -> None:
+        """Cancel what nobody waits for."""
+        future.cancel()
+
     @property
     def closed(self) -> bool:
         return self._loop.is_closed()
 
     def cancel_all(self) -> None:
         """Cancel what runs, and wait for it."""
-        self.submit(_cancel_others()).result()
+        self.run(_cancel_others())
 
     def close(self) -> None:
         """Cancel what runs, and end the thread."""
         if self.closed:
             return
         self.cancel_all()
-        self.submit(self._loop.shutdown_asyncgens()).result()
+        self.run(self._loop.shutdown_asyncgens())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

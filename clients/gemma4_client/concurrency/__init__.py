@@ -1,0 +1,1 @@
+"""Tasks and threads: two modules of the same names, one for each client."""

@@ -1,0 +1,86 @@
+"""The connection of a client: by which protocol, and from when to when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from gemma4_client._async.transport import AsyncTransport
+from gemma4_client._sync.transport import Transport
+from gemma4_client.address import Address
+
+__all__ = ["AsyncConnection", "Connection"]
+
+Headers = Mapping[str, str] | None
+
+
+def _connect(address: Address, headers: Headers) -> Transport:
+    if address.protocol == "http":
+        from gemma4_client._sync.http_transport import HttpTransport
+
+        return HttpTransport(address, headers)
+    from gemma4_client._sync.grpc_transport import GrpcTransport
+
+    return GrpcTransport(address, headers)
+
+
+def _connect_async(address: Address, headers: Headers) -> AsyncTransport:
+    if address.protocol == "http":
+        from gemma4_client._async.http_transport import AsyncHttpTransport
+
+        return AsyncHttpTransport(address, headers)
+    from gemma4_client.transport.grpc_feeding import FeedingGrpcTransport
+
+    return FeedingGrpcTransport(address, headers)
+
+
+class Connection:
+    """Made at once. Thread-safe."""
+
+    def __init__(self, address: Address, headers: Headers) -> None:
+        self._transport = _connect(address, headers)
+        self._closed = False
+
+    @property
+    def transport(self) -> Transport:
+        """Raises :class:`RuntimeError` after :meth:`close`."""
+        if self._closed:
+            raise RuntimeError("this client is closed")
+        return self._transport
+
+    def close(self) -> None:
+        self._closed = True
+        self._transport.close()
+
+
+class AsyncConnection:
+    """Made when it is first used; it belongs to the event loop of that moment."""
+
+    def __init__(self, address: Address, headers: Headers) -> None:
+        if address.protocol == "http":
+            from gemma4_client.transport.http_core import need_httpx
+
+            need_httpx()
+        self._address = address
+        self._headers = headers
+        self._transport: AsyncTransport | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    @property
+    def transport(self) -> AsyncTransport:
+        """Raises :class:`RuntimeError` after :meth:`close`, outside a loop and in another one."""
+        loop = asyncio.get_running_loop()
+        if self._closed:
+            raise RuntimeError("this client is closed")
+        if self._transport is None:
+            self._loop = loop
+            self._transport = _connect_async(self._address, self._headers)
+        if self._loop is not loop:
+            raise RuntimeError("this AsyncClient belongs to another event loop; make one in each")
+        return self._transport
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._transport is not None:
+            await self._transport.close()
