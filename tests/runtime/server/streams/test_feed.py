@@ -102,8 +102,8 @@ def test_streams_share_responses_and_each_is_whole(
     client = Client(emitters)
     outs = opened(emitters, 32, max_tokens=100)
     assert all(out.over.wait(WAIT_S) for out in outs)
-    wait_until(lambda: all(c.chunks(n)[-1:] and c.chunks(n)[-1].get("finish_reason", WAIT_S)
-                         for c in [client] for n in range(32)))  # fmt: skip
+    wait_until(lambda: all(c.chunks(n)[-1:] and c.chunks(n)[-1].get("finish_reason")
+                         for c in [client] for n in range(32)), WAIT_S)  # fmt: skip
     for number, out in enumerate(outs):
         assert out.chunks == [] and out.error is None
         assert client.ids(number) == expected(100)
