@@ -10,7 +10,7 @@ from gemma4_client.retry import Guard
 from gemma4_client.stream import Stream
 from gemma4_client.transport.grpc_sync import GrpcCall
 from gemma4_client.wire import INPUT_TYPES, build_request, read_delta
-from gemma4_runtime.input.tensors import INPUTS
+from gemma4_runtime.contract.inputs import INPUTS
 from gemma4_runtime.messages import Chunk, Segment, ToolCall
 from gemma4_runtime.output.render import pack, render
 from tritonclient.grpc import service_pb2

@@ -7,8 +7,8 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from gemma4_runtime.contract.inputs import INPUTS
 from gemma4_runtime.errors import RequestError, Status, internal, invalid
-from gemma4_runtime.input.tensors import INPUTS
 from gemma4_runtime.server import guard
 from gemma4_runtime.server.call import (
     MAX_ID_BYTES,
