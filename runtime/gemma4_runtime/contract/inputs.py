@@ -151,7 +151,7 @@ INPUTS = (
     SamplingOption(
         "frequency_penalty",
         "FP32",
-        help="The same for each time that the answer has the token. 0 is off.",
+        help="Taken from a token's logit for each time that the answer has it. 0 is off.",
         example=(0.5,),
         range=Range(least=-2, most=2),
         default=0.0,
