@@ -12,9 +12,11 @@ from declare.regions import Region, mark
 from gemma4_client.options import Options
 from gemma4_client.wire import INPUT_TYPES
 from gemma4_gateway.schemas.declared import PASSED_ON
+from gemma4_gateway.translate import fields
 from gemma4_runtime.contract.inputs import INPUT, INPUTS, SAMPLING
 from gemma4_runtime.contract.models import MODELS
 from gemma4_runtime.contract.outputs import OUTPUTS
+from gemma4_runtime.contract.tensors import Translated
 from gemma4_runtime.messages import SamplingParams
 from gemma4_runtime.output.render import ChunkText
 from google.protobuf import text_format
@@ -99,3 +101,11 @@ def test_what_the_clients_offer() -> None:
     assert set(Options.__annotations__) & set(INPUT_TYPES) == offered
     assert offered >= {option.name for option in SAMPLING}
     assert set(PASSED_ON) <= offered
+
+
+def test_the_gateways_errors_name_the_declared_parameters() -> None:
+    for tensor in INPUTS:
+        if isinstance(tensor.gateway, Translated):
+            assert fields._NAMES.get(tensor.name, tensor.name) == tensor.gateway.name
+        else:
+            assert tensor.name not in fields._NAMES
