@@ -124,13 +124,13 @@ test-random: $(VENV)/.dev ## Send 10,000 random requests by every way and compar
 FAULTS ?= out/faults.md
 test-faults: $(VENV)/.dev ## Kill and freeze every process in every phase; takes an hour.
 	@mkdir -p $(dir $(FAULTS))
-	PYTHONPATH=tests $(BIN)/python -m e2e.faults.matrix --out $(FAULTS) $(ARGS)
+	$(BIN)/python -m gemma4_testing.faults.matrix --out $(FAULTS) $(ARGS)
 
 # Overload, a rolling restart, and fourteen minutes of mixed requests.
 test-endurance: $(VENV)/.dev ## Test overload, a rolling restart and a soak.
-	PYTHONPATH=tests $(BIN)/python -m e2e.faults.endurance overload
-	PYTHONPATH=tests $(BIN)/python -m e2e.faults.endurance rolling
-	PYTHONPATH=tests $(BIN)/python -m e2e.faults.endurance soak $(ARGS)
+	$(BIN)/python -m gemma4_testing.faults.endurance overload
+	$(BIN)/python -m gemma4_testing.faults.endurance rolling
+	$(BIN)/python -m gemma4_testing.faults.endurance soak $(ARGS)
 
 RANDOM_ENGINE := engines/random-1gb
 $(RANDOM_ENGINE)/engine.json: | $(VENV)/.dev

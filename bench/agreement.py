@@ -20,7 +20,11 @@ from pathlib import Path
 
 from agreement_figures import Figures, NotComparableError, apart, median, table
 from agreement_tools import AIPerf, GemmaLoad, Load, Locust, Tool, write_prompts
-from servers import ROOT, RunningGateway, Served, synthetic_engine
+from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
+from gemma4_testing.servers.running_gateway import RunningGateway
+from gemma4_testing.servers.served import Served
+
+ROOT = Path(__file__).parents[1]
 
 Measured = dict[str, list[Figures]]
 """By tool, one for each round."""

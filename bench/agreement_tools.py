@@ -18,7 +18,10 @@ from agreement_figures import Figures, NotComparableError, from_aiperf, from_loa
 from gemma4_load.targets.blocking import BlockingOpenAI, measure_words
 from gemma4_load.workloads.lengths import parse_length
 from gemma4_load.workloads.spec import WorkloadSpec
-from servers import GEMMA4, MODEL, ROOT
+from gemma4_testing.servers.command import GEMMA4
+from gemma4_testing.servers.running_gateway import MODEL
+
+ROOT = Path(__file__).parents[1]
 
 __all__ = ["AIPerf", "GemmaLoad", "Load", "Locust", "Tool", "write_prompts"]
 

@@ -27,7 +27,8 @@ import numpy as np
 import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
 from gemma4_client import AsyncClient, Client
-from servers import Served, synthetic_engine
+from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
+from gemma4_testing.servers.served import Served
 
 PROMPT = "Count from one to one hundred, please."
 

@@ -38,7 +38,7 @@ from gemma4_runtime.engines.llama_cpp.payload import payload
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
 from gemma4_runtime.server.board import Field
-from servers import Served
+from gemma4_testing.servers.served import Served
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 Result = tuple[int, float]

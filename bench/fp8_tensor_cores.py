@@ -16,6 +16,7 @@ import argparse
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from gemma4_build.checkpoint import open_checkpoint, open_tensors
@@ -91,7 +92,7 @@ class FastTensorCores(TensorCores):
     fast = True
 
 
-def exactly_fp8(values: Array, scale: float):  # noqa: ANN201 - torch is imported where it is used
+def exactly_fp8(values: Array, scale: float) -> Any:
     """``values`` [rows, width] as E4M3 on the GPU, None if they are not E4M3 times ``scale``. Raises
     :class:`ValueError` for a width that the tensor cores do not take."""
     import torch
@@ -156,7 +157,7 @@ def main() -> None:
             "fast sums": FastTensorCores(spec, stored),
         }
 
-        def log_probs(model, rounding):  # noqa: ANN001, ANN202
+        def log_probs(model: Any, rounding: Any) -> Any:
             states = final_states(
                 model, texts, last=last, reporter=SilentReporter(), rounding=rounding
             )

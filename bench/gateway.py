@@ -28,7 +28,10 @@ from pathlib import Path
 import psutil
 import uvloop
 from gemma4_client import AsyncClient
-from servers import MODEL, UNPACED, Command, RunningGateway, Served, synthetic_engine
+from gemma4_testing.engine_folders.synthetic_engine import UNPACED, synthetic_engine
+from gemma4_testing.servers.command import Command
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
+from gemma4_testing.servers.served import Served
 
 Result = tuple[int, float]
 """Tokens and TTFT (seconds) of one answer."""

@@ -9,9 +9,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from servers import MODEL, RunningGateway, Served, synthetic_engine
-
-from e2e.gateway.churn import Footprint, churn  # isort: skip - servers makes it importable
+from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
+from gemma4_testing.servers.gateway_churn import Footprint, churn
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
+from gemma4_testing.servers.served import Served
 
 
 def main() -> None:

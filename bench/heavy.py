@@ -13,15 +13,14 @@ import tempfile
 from pathlib import Path
 
 from gemma4_client import Client
-from servers import Served
-
-from e2e.heavy import (  # isort: skip - importable by the line above
+from gemma4_testing.servers.heavy_requests import (
     Heavy,
     quadratic_engine,
     short_direct,
     short_ensemble,
     times_of,
 )
+from gemma4_testing.servers.served import Served
 
 
 def main() -> None:

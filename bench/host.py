@@ -35,17 +35,14 @@ from pathlib import Path
 from gemma4_runtime.output.vocab import load_token_table
 from gemma4_serve.install import find_triton
 from gemma4_serve.ports import Ports, claim_ports
+from gemma4_testing.engine_folders.synthetic_engine import UNPACED, synthetic_engine
+from gemma4_testing.servers.command import Command
+from gemma4_testing.servers.process_tree import lasting
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
+from gemma4_testing.servers.served import Served
 from host_load import Job, Result
-from servers import (
-    MODEL,
-    ROOT,
-    UNPACED,
-    Command,
-    RunningGateway,
-    Served,
-    lasting,
-    synthetic_engine,
-)
+
+ROOT = Path(__file__).parents[1]
 
 TOPOLOGIES = ("null", "reference", "gemma4", "engine", "client", "gateway")
 PROMPT = "Hello world this is"

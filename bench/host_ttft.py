@@ -20,7 +20,9 @@ from pathlib import Path
 import grpc
 import tokenizers
 from gemma4_client.wire import build_request
-from servers import MODEL, UNPACED, RunningGateway, Served, synthetic_engine
+from gemma4_testing.engine_folders.synthetic_engine import UNPACED, synthetic_engine
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
+from gemma4_testing.servers.served import Served
 from tritonclient.grpc import service_pb2_grpc
 
 CHECKPOINT = Path(__file__).parents[1] / "demo" / "checkpoint"

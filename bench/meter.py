@@ -19,8 +19,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
+from gemma4_testing.servers.command import GEMMA4
+from gemma4_testing.servers.running_gateway import RunningGateway
+from gemma4_testing.servers.served import Served
 from meter_figures import Errors, Pace, errors_of, wrong
-from servers import GEMMA4, RunningGateway, Served, synthetic_engine
 
 
 def parse() -> argparse.Namespace:

@@ -23,7 +23,7 @@ NOT_UNIT = {
     "fresh": "is no test of pytest",
     "runtime/engines": "loads engines",
     "runtime/input/test_any_chat.py": "hundreds of random chats",
-    "runtime/input/test_guide_bounds.py::test_a_bomb_is_refused_by_name": "seconds of CPU time each",
+    "runtime/guides/test_guide_bounds.py::test_a_bomb_is_refused_by_name": "seconds of CPU time each",
     "runtime/output/test_tool_calls.py::test_a_megabyte_of_garbage_takes_linear_time": "a second each",
     "runtime/preparation/test_process.py": "starts processes; waits for their limits",
     "serve/test_engine_folder_fuzz.py": "reads hundreds of damaged folders",

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 from gemma4_runtime.engine_hashes import sha256_file
@@ -24,6 +24,7 @@ from gemma4_runtime.manifest import (
     Source,
     SourceFile,
 )
+from gemma4_runtime.version import project_version
 
 from gemma4_build.model_spec import ARCHITECTURE, ModelSpec
 from gemma4_build.precision import PRECISIONS
@@ -31,7 +32,7 @@ from gemma4_build.request import BuildRequest, prefill_batch, resolve_limits, sy
 
 __all__ = [
     "build_key", "compose", "file_entries", "keep_template", "llama_cpp_options", "memory_need",
-    "model_facts", "runtime_version", "tool_version", "write_manifest",
+    "model_facts", "runtime_version", "write_manifest",
 ]  # fmt: skip
 
 CONVERTER = 1
@@ -42,17 +43,9 @@ _PROCESS_BYTES = 256 << 20
 """The runtime's own memory beside weights, KV cache and compute buffers."""
 
 
-def tool_version() -> str:
-    """Version of this distribution."""
-    try:
-        return version("gemma4-triton")
-    except PackageNotFoundError:
-        return "0+unknown"
-
-
 def runtime_version(runtime: str) -> str:
     """Exact version of what will run the engine."""
-    return version("xllamacpp") if runtime == "llama_cpp" else tool_version()
+    return version("xllamacpp") if runtime == "llama_cpp" else project_version()
 
 
 def llama_cpp_options(request: BuildRequest, spec: ModelSpec) -> LlamaCppOptions:
@@ -141,7 +134,7 @@ def compose(
             "quality": quality,
             "first_tokens": list(first_tokens),
             "build_key": build_key(request, sources),
-            "tool_version": tool_version(),
+            "tool_version": project_version(),
             "created_at": datetime.now(UTC).replace(microsecond=0),
             "files": files,
         }

@@ -34,12 +34,12 @@ def template(
     """
     try:
         from gemma4_runtime.input.template_check import TemplateError
-        from gemma4_runtime.manifest import EngineFolderError
-        from gemma4_runtime.template_swap import (
+        from gemma4_runtime.input.template_swap import (
             TemplateSwapError,
             replace_template,
             restore_template,
         )
+        from gemma4_runtime.manifest import EngineFolderError
     except ImportError as error:
         fail_import(error, extra="serve")
     if restore == (file is not None):

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import agreement_figures as agreement
 import pytest
-from bench.loaded import module_of_the_bench
 from gemma4_load.drive.level import Level
 from gemma4_load.report.summary import summarize
-from load.made import finished, record
+from gemma4_testing.cases.load_records import finished, record
 
-agreement = module_of_the_bench("agreement_figures")
 FIGURES = agreement.Figures(
     prompt_tokens=10, output_tokens=6, ttft_mean=1000, ttft_p50=1000, ttft_p90=1000, itl_mean=400,
     tokens_per_s=0.6, requests_per_s=0.1,
 )  # fmt: skip
 
 
-def report(records, **more):
+def report(records: Any, **more: Any) -> dict[str, Any]:
     level = Level(concurrency=1)
     return {
         "levels": [
@@ -41,8 +41,8 @@ def test_gemma4_load_that_was_late() -> None:
         agreement.from_load(report([record()], lag=0.1))
 
 
-def aiperf(**more):
-    def ms(mean, **quantiles):
+def aiperf(**more: Any) -> dict[str, Any]:
+    def ms(mean: float, **quantiles: Any) -> dict[str, Any]:
         return {"unit": "ms", "avg": mean, **quantiles}
 
     return {
@@ -68,7 +68,7 @@ def test_aiperf() -> None:
         ({"time_to_first_token": {"unit": "ms", "avg": 1}}, "AIPerf: no p50 in its export"),
     ],
 )
-def test_aiperf_without_comparable_figures(more, said) -> None:
+def test_aiperf_without_comparable_figures(more: dict[str, Any], said: str) -> None:
     with pytest.raises(agreement.NotComparableError, match=said):
         agreement.from_aiperf(aiperf(**more))
 
@@ -105,7 +105,7 @@ def test_locust() -> None:
         (TABLE.replace("prompt", "other"), [ENTRY], "no row 'prompt tokens, tokens'"),
     ],
 )
-def test_locust_without_comparable_figures(table, entries, said) -> None:
+def test_locust_without_comparable_figures(table: str, entries: list[Any], said: str) -> None:
     with pytest.raises(agreement.NotComparableError, match=said):
         agreement.from_locust(table, entries)
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import fp8_tensor_cores as cores
 import numpy as np
 import pytest
-from bench.loaded import module_of_the_bench
 from gemma4_build.trtllm.decode import round_fp8
-
-cores = module_of_the_bench("fp8_tensor_cores")
 
 
 @pytest.fixture(autouse=True)
-def on_the_cpu(monkeypatch) -> None:
+def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cores, "DEVICE", "cpu")
 
 

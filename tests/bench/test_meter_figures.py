@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
-from bench.loaded import module_of_the_bench
+from typing import Any
 
-meter = module_of_the_bench("meter_figures")
+import meter_figures as meter
+import pytest
+
 PACE = meter.Pace(prefill=1000.0, decode=10.0)
 
 
-def row(level="4 users", **values):
+def row(level: str = "4 users", **values: Any) -> dict[str, str]:
     made = {"level": level, "index": "0", "measured": "1", "status": "OK", "error": ""}
     times = {"prompt_tokens": "100.000000", "ttft": "0.200000", "itl": "0.100000"}
     return made | times | values
@@ -43,7 +44,7 @@ def test_the_warm_up_does_not_count_and_levels_are_apart() -> None:
         ({"itl": "0.1031"}, ["itl mean is +3.10 ms off", "itl p50 is +3.10 ms off"]),
     ],
 )
-def test_what_is_too_far_off_is_said(values, says) -> None:
+def test_what_is_too_far_off_is_said(values: dict[str, str], says: list[str]) -> None:
     lines = meter.wrong(meter.errors_of([row(**values)], PACE))
     assert len(lines) == len(says)
     assert all(line.startswith(f"4 users: {what}") for line, what in zip(lines, says, strict=True))

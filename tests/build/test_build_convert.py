@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -38,7 +39,7 @@ def built(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return {name: convert(tiny_source, out / name, name) for name in PRECISIONS}
 
 
-def stored(path: Path) -> dict[str, tuple[Kind, np.ndarray]]:
+def stored(path: Path) -> dict[str, tuple[Kind, np.ndarray[Any, Any]]]:
     return {t.name: (t.tensor_type, np.array(t.data)) for t in GGUFReader(path).tensors}
 
 

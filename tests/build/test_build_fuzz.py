@@ -14,7 +14,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from file_damage import damage_bytes, damage_json
 from gemma4_build.errors import BuildError
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
@@ -22,6 +21,7 @@ from gemma4_build.request import BuildRequest
 from gemma4_runtime.engine_folder import load_engine_folder
 from gemma4_runtime.output.vocab import load_token_table
 from gemma4_runtime.preparation.preparer import preparer_of
+from gemma4_testing.file_damage import damage_bytes, damage_json
 
 INDEX = "model.safetensors.index.json"
 JSON_FILES = ("config.json", "generation_config.json", "tokenizer.json", INDEX)

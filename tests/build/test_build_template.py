@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 from gemma4_build.errors import TokenizerError
@@ -16,7 +17,9 @@ LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% end
 @pytest.mark.parametrize(
     ("runtime", "precision"), [("synthetic", "int8"), ("llama_cpp", "f32"), ("tensorrt_llm", "fp8")]
 )
-def test_a_template_that_loops_is_refused(checkpoint, tmp_path, runtime, precision) -> None:
+def test_a_template_that_loops_is_refused(
+    checkpoint: Path, tmp_path: Path, runtime: str, precision: str
+) -> None:
     shutil.copytree(checkpoint, tmp_path / "checkpoint")
     (tmp_path / "checkpoint" / "chat_template.jinja").write_text(LOOP)
     request = BuildRequest(

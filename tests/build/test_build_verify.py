@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -157,7 +158,7 @@ def test_every_byte_token_is_streamed(f32: BuildRequest) -> None:
     server = xllamacpp.Server(params)
     first_byte = 238
     for byte in (0x00, 0x41, 0x80, 0xC3, 0xE2, 0xF0, 0xFF):
-        chunks: list[dict] = []
+        chunks: list[dict[str, Any]] = []
         server.handle_completions(
             {
                 "prompt": [2, 500, 501],

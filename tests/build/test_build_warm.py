@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from gemma4_build.errors import WarmUpError
 from gemma4_build.warm import batch_sizes, warm_up
@@ -9,7 +12,7 @@ from gemma4_runtime.engines.synthetic import Faults, SyntheticEngine
 from gemma4_runtime.engines.tensorrt_llm.caches import cache_environment, cache_folder
 
 
-def engine(**options):
+def engine(**options: Any) -> SyntheticEngine:
     return SyntheticEngine(
         slots=4, max_queued=0, max_total_tokens=400, vocab_size=2000,
         special_ids=frozenset(range(500)), interval_s=0.002, **options,
@@ -20,7 +23,7 @@ def engine(**options):
     ("slots", "sizes"),
     [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (128, [1, 2, 4, 8, 16, 32, 64, 128])],
 )
-def test_sizes(slots, sizes) -> None:
+def test_sizes(slots: int, sizes: list[int]) -> None:
     assert batch_sizes(slots) == sizes
 
 
@@ -53,7 +56,7 @@ def test_a_broken_engine_is_an_error() -> None:
     made.close()
 
 
-def test_caches_are_kept_apart(tmp_path) -> None:
+def test_caches_are_kept_apart(tmp_path: Path) -> None:
     key = {
         "version": "1.3.0rc29",
         "gpu": "NVIDIA H100 80GB HBM3",

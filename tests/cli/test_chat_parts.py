@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from gemma4_cli.chat.blocks import cut
@@ -20,26 +21,26 @@ DONE = Answer(
 
 
 @pytest.fixture
-def session():
+def session() -> Session:
     made = Session(system="be brief")
     made.keep("q1", DONE)
     return made
 
 
-def test_messages_and_take_back(session) -> None:
+def test_messages_and_take_back(session: Session) -> None:
     assert [m["role"] for m in session.messages("q2")] == ["system", "user", "assistant", "user"]
     assert session.take_back() == "q1"
     assert session.turns == []
     assert session.take_back() is None
 
 
-def test_a_stopped_answer_is_kept_but_not_counted(session) -> None:
+def test_a_stopped_answer_is_kept_but_not_counted(session: Session) -> None:
     session.keep("q2", Answer(text="par"))
     assert session.turns[-1] == {"role": "assistant", "content": "par"}
     assert session.totals.answers == 1
 
 
-def test_system_and_thinking(session) -> None:
+def test_system_and_thinking(session: Session) -> None:
     assert "be brief" in run_command(session, "/system").text
     run_command(session, "/system You are a cat.")
     assert session.system == "You are a cat."
@@ -51,7 +52,7 @@ def test_system_and_thinking(session) -> None:
     assert "use on or off" in run_command(session, "/thinking maybe").text
 
 
-def test_save_load_reset(session, tmp_path) -> None:
+def test_save_load_reset(session: Session, tmp_path: Path) -> None:
     file = tmp_path / "chat.json"
     assert run_command(session, f"/save {file}").text == f"saved 2 messages to {file}"
     other = Session()
@@ -67,20 +68,20 @@ def test_save_load_reset(session, tmp_path) -> None:
      '{"system": "", "thinking": true, "messages": [1]}',
      '{"system": "", "thinking": true, "messages": [{"role": "user"}]}'],
 )  # fmt: skip
-def test_what_is_no_chat_changes_nothing(session, tmp_path, content) -> None:
+def test_what_is_no_chat_changes_nothing(session: Session, tmp_path: Path, content: str) -> None:
     (tmp_path / "x").write_text(content)
     assert "is no chat" in run_command(session, f"/load {tmp_path / 'x'}").text
     assert len(session.turns) == 2 and session.system == "be brief"
 
 
-def test_files_that_cannot_be(session, tmp_path) -> None:
+def test_files_that_cannot_be(session: Session, tmp_path: Path) -> None:
     assert "No such file" in run_command(session, f"/load {tmp_path / 'none'}").text
     assert "cannot write" in run_command(session, f"/save {tmp_path / 'no' / 'file'}").text
     for verb in ("/save", "/load"):
         assert "needs a file name" in run_command(session, verb).text
 
 
-def test_retry_stats_help_quit_and_typos(session) -> None:
+def test_retry_stats_help_quit_and_typos(session: Session) -> None:
     stats = run_command(session, "/stats")
     assert stats.stats and "1 answers, 5 prompt tokens, 10 answered" in stats.text
     assert "200 ms" in stats.text and "20 tokens/s" in stats.text
@@ -114,12 +115,12 @@ def test_stats_line() -> None:
         ("x\n\n```\ny\n\nz", "x\n\n"),
     ],
 )
-def test_cuts(text, whole) -> None:
+def test_cuts(text: str, whole: str) -> None:
     assert text[: cut(text)] == whole
 
 
 @given(st.text(alphabet="ab \n`*", max_size=80), st.integers(1, 7))
-def test_a_cut_stays_whatever_follows(text, step) -> None:
+def test_a_cut_stays_whatever_follows(text: str, step: int) -> None:
     """Cutting as it comes gives the same text, and never inside an open fence."""
     done = rest = ""
     for at in range(0, len(text), step):
@@ -130,6 +131,6 @@ def test_a_cut_stays_whatever_follows(text, step) -> None:
     assert cut(text) >= len(done) or cut(rest) == 0
 
 
-def test_saved_chats_are_plain_json(session, tmp_path) -> None:
+def test_saved_chats_are_plain_json(session: Session, tmp_path: Path) -> None:
     session.save(tmp_path / "c")
     assert json.loads((tmp_path / "c").read_text())["messages"][0]["content"] == "q1"

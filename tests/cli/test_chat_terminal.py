@@ -6,11 +6,13 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pytest
-from clients.fakes import Script, chunk, server_of, whole
+from gemma4_testing.fakes.fake_triton import Script, chunk, server_of, whole
 
 GEMMA4 = str(Path(sys.executable).with_name("gemma4"))
 THOUGHTS = chunk(0, text="") | {"reasoning_output": "Let me think."}
@@ -21,11 +23,11 @@ CALL = (
 
 
 @pytest.fixture
-def terminal(tmp_path):
+def terminal(tmp_path: Path) -> Iterator[Callable[..., pexpect.spawn[str]]]:
     """Starts the command in a terminal of 80 columns, without colours."""
     children = []
 
-    def start(url, *args):
+    def start(url: str, *args: Any) -> Any:
         child = pexpect.spawn(
             GEMMA4, ["chat", "--url", url, *args], encoding="utf-8", timeout=15,
             dimensions=(40, 80),
@@ -39,7 +41,7 @@ def terminal(tmp_path):
         child.close(force=True)
 
 
-def test_a_conversation(terminal, tmp_path) -> None:
+def test_a_conversation(terminal: Callable[..., pexpect.spawn[str]], tmp_path: Path) -> None:
     answer = Script([THOUGHTS, chunk(1, text="**Yes**, "), chunk(2, "stop", text="it is.")])
     with server_of("grpc", answer) as (url, seen):
         child = terminal(url)
@@ -73,7 +75,9 @@ def test_a_conversation(terminal, tmp_path) -> None:
     assert "is it?" in (tmp_path / "gemma4" / "chat_history").read_text()
 
 
-def test_ctrl_c_stops_the_answer_and_not_the_program(terminal) -> None:
+def test_ctrl_c_stops_the_answer_and_not_the_program(
+    terminal: Callable[..., pexpect.spawn[str]],
+) -> None:
     hang = Script([chunk(0, text="partial")], hang=True)
     with server_of("grpc", hang, Script(whole())) as (url, seen):
         child = terminal(url)
@@ -93,7 +97,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(terminal) -> None:
     assert b"partial" in b"".join(seen.bodies[1].raw_input_contents)  # what came is kept
 
 
-def test_history_errors_and_tool_calls(terminal) -> None:
+def test_history_errors_and_tool_calls(terminal: Callable[..., pexpect.spawn[str]]) -> None:
     refused = Script(error="INVALID_ARGUMENT: messages[0].content: [bold] is wrong")
     with server_of("grpc", refused, Script([chunk(0, "tool_calls") | {"tool_calls": CALL}])) as (
         url,
@@ -114,14 +118,14 @@ def test_history_errors_and_tool_calls(terminal) -> None:
         child.expect("thinking is on")
 
 
-def pipe(*args, stdin=None):
+def pipe(*args: Any, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [GEMMA4, "chat", *args], input=stdin, capture_output=True, text=True, timeout=30
     )
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
-def test_a_pipe_gives_plain_text(protocol) -> None:
+def test_a_pipe_gives_plain_text(protocol: str) -> None:
     script = Script([THOUGHTS, chunk(1, text="**Yes**\n"), chunk(2, "stop", text="it is")])
     with server_of(protocol, script) as (url, seen):
         ran = pipe("--url", url, "--think", stdin="is it?\nreally?")

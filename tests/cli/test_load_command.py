@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.mark.parametrize("module", ["aiohttp", "jinja2", "plotly", "prometheus_client", "uvloop"])
-def test_a_missing_package_is_named(module) -> None:
+def test_a_missing_package_is_named(module: str) -> None:
     """As after `make serve`, which installs none of these."""
     code = (
         f"import sys; sys.modules[{module!r}] = None; sys.argv = ['gemma4', 'load'];"

@@ -17,14 +17,16 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--version", "serve"]])
-def test_it_is_that_of_the_installed_package(arguments) -> None:
+def test_it_is_that_of_the_installed_package(arguments: list[str]) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "gemma4_cli", *arguments], capture_output=True, text=True, timeout=60
     )
     assert (ran.returncode, ran.stdout) == (0, f"gemma4 {version('gemma4-triton')}\n"), ran.stderr
 
 
-def test_without_an_installation_it_says_so(monkeypatch, capsys) -> None:
+def test_without_an_installation_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(main, "_DISTRIBUTION", "gemma4-no-such-package")
     with pytest.raises(typer.Exit) as ended:
         main._show_version(True)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import ssl
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 import trustme
-from clients.both import KINDS, PROTOCOLS, client_of
-from clients.fakes import Script, grpc_server, http_server, whole
 from gemma4_client import TLS, UnavailableError
 from gemma4_client.address import parse_address
+from gemma4_testing.fakes.both_clients import KINDS, PROTOCOLS, client_of
+from gemma4_testing.fakes.fake_triton import Script, grpc_server, http_server, whole
 
 
 @pytest.mark.parametrize(
@@ -29,7 +32,9 @@ from gemma4_client.address import parse_address
         ("[::1]:5", {}, "grpc", "[::1]:5", False),
     ],
 )
-def test_addresses(url, options, protocol, target, secure) -> None:
+def test_addresses(
+    url: str, options: dict[str, Any], protocol: str, target: str, secure: bool
+) -> None:
     address = parse_address(url, **options)
     assert (address.protocol, address.target, address.tls is not None) == (protocol, target, secure)
 
@@ -50,12 +55,12 @@ def test_a_path_before_triton() -> None:
         ("host", {"protocol": "smtp"}, "protocol='smtp' must be grpc or http"),
     ],
 )
-def test_wrong_addresses(url, options, says) -> None:
+def test_wrong_addresses(url: str, options: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         parse_address(url, **options)
 
 
-def test_tls_files(tmp_path) -> None:
+def test_tls_files(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
     with pytest.raises(ValueError, match="cert and key go together"):
         TLS(cert=tmp_path / "a")
@@ -66,7 +71,7 @@ def test_tls_files(tmp_path) -> None:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tls")
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
@@ -78,7 +83,7 @@ def files(tmp_path_factory):
     return folder
 
 
-def encrypted(protocol, files):
+def encrypted(protocol: str, files: Path) -> AbstractContextManager[Any]:
     """A server that asks for the client's certificate."""
     scripts = itertools.repeat(Script(whole()))
     if protocol == "grpc":
@@ -94,7 +99,7 @@ def encrypted(protocol, files):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_mutual_tls(kind, protocol, files) -> None:
+def test_mutual_tls(kind: str, protocol: str, files: Path) -> None:
     ours = {"cert": files / "client.pem", "key": files / "client.key"}
     with encrypted(protocol, files) as (target, _):
         url = f"{protocol}s://{target}"
@@ -108,7 +113,7 @@ def test_mutual_tls(kind, protocol, files) -> None:
                 client.chat("hi", timeout=10).result()
 
 
-def test_another_name_in_the_certificate(files) -> None:
+def test_another_name_in_the_certificate(files: Path) -> None:
     with encrypted("grpc", files) as (target, _):
         tls = TLS(files / "ca.pem", files / "client.pem", files / "client.key", "localhost")
         url = target.replace("localhost", "127.0.0.1")

@@ -44,9 +44,9 @@ def test_the_bare_requirements() -> None:
 
 def test_it_imports_and_answers_without_the_extras() -> None:
     code = """
-sys.path.insert(0, "tests")
+sys.path.insert(0, "testing")
 import asyncio
-from clients.fakes import Script, server_of, whole
+from gemma4_testing.fakes.fake_triton import Script, server_of, whole
 from gemma4_client import AsyncClient, Client
 async def ask(url):
     async with AsyncClient(url) as client:

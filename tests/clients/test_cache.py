@@ -5,23 +5,15 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
-from clients.fakes import chunk
-from gemma4_client import Cache, Delta
+from gemma4_client import Cache
 from gemma4_client.cache import cache_key, cacheable
 from gemma4_client.identity import IDENTITY_TTL_S, Identity
 from gemma4_client.request import chat_request
-from gemma4_client.transport.http_wire import read_json
-
-
-def deltas(text="hello", finish="stop") -> list[Delta]:
-    import json
-
-    return [
-        read_json(json.dumps(chunk(0, text=text)).encode()),
-        read_json(json.dumps(chunk(1, finish)).encode()),
-    ]
+from gemma4_testing.fakes.fake_triton import deltas
 
 
 @pytest.mark.parametrize(
@@ -36,14 +28,14 @@ def deltas(text="hello", finish="stop") -> list[Delta]:
         ({"random_seed": 0}, True),
     ],
 )
-def test_only_the_deterministic(options, sure) -> None:
+def test_only_the_deterministic(options: dict[str, float], sure: bool) -> None:
     assert cacheable(chat_request("hi", options)) is sure
 
 
 def test_the_key_holds_what_matters() -> None:
     base = {"temperature": 0.0, "max_tokens": 5}
 
-    def key(text="hi", engine="e", **options):
+    def key(text: str = "hi", engine: str = "e", **options: Any) -> str:
         return cache_key(chat_request(text, base | options), engine)
 
     assert key() == key() == key(stream=False) == key(timeout_ms=5)
@@ -55,7 +47,7 @@ def test_the_key_holds_what_matters() -> None:
     assert len({key(), *others}) == 1 + len(others)
 
 
-def test_round_trip_and_counts(tmp_path) -> None:
+def test_round_trip_and_counts(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     assert cache.get("k") is None
     cache.put("k", deltas("龙"))
@@ -66,14 +58,14 @@ def test_round_trip_and_counts(tmp_path) -> None:
     cache.close()
 
 
-def test_age(tmp_path) -> None:
+def test_age(tmp_path: Path) -> None:
     cache = Cache(tmp_path, max_age=1e-6)
     cache.put("k", deltas())
     assert cache.get("k") is None
     cache.close()
 
 
-def test_size(tmp_path) -> None:
+def test_size(tmp_path: Path) -> None:
     cache = Cache(tmp_path, max_bytes=1 << 20)
     for index in range(100):
         cache.put(str(index), deltas("x" * 50_000))
@@ -83,7 +75,7 @@ def test_size(tmp_path) -> None:
     cache.close()
 
 
-def test_what_another_version_wrote_is_a_miss(tmp_path) -> None:
+def test_what_another_version_wrote_is_a_miss(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     for value in (b"not json", b"[]", b'[{"text": "x"}]', "a string", 5):
         cache._disk.set("k", value)
@@ -93,7 +85,9 @@ def test_what_another_version_wrote_is_a_miss(tmp_path) -> None:
     cache.close()
 
 
-def test_a_broken_disk_is_a_miss_and_a_warning(tmp_path, caplog) -> None:
+def test_a_broken_disk_is_a_miss_and_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     cache = Cache(tmp_path)
     cache.put("k", deltas())
     cache.close()
@@ -106,7 +100,7 @@ def test_a_broken_disk_is_a_miss_and_a_warning(tmp_path, caplog) -> None:
     assert "cannot read" in caplog.text and "cannot write" in caplog.text
 
 
-def test_bounds_that_make_no_sense(tmp_path) -> None:
+def test_bounds_that_make_no_sense(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="max_bytes=5"):
         Cache(tmp_path, max_bytes=5)
     with pytest.raises(ValueError, match="max_age=0"):
@@ -115,8 +109,8 @@ def test_bounds_that_make_no_sense(tmp_path) -> None:
 
 WRITER = """
 import sys
-sys.path.insert(0, "tests")
-from clients.test_cache import deltas
+sys.path.insert(0, "testing")
+from gemma4_testing.fakes.fake_triton import deltas
 from gemma4_client import Cache
 cache, me = Cache(sys.argv[1]), sys.argv[2]
 for i in range(40):
@@ -126,7 +120,7 @@ for i in range(40):
 """
 
 
-def test_many_processes(tmp_path) -> None:
+def test_many_processes(tmp_path: Path) -> None:
     children = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(me)]) for me in range(3)
     ]
@@ -151,10 +145,10 @@ def test_the_engine_is_asked_for_again() -> None:
     assert identity.get() is None
 
 
-def test_a_lost_server_is_asked_again_who_it_is(tmp_path) -> None:
+def test_a_lost_server_is_asked_again_who_it_is(tmp_path: Path) -> None:
     """The chat is refused, so the identity is forgotten; the retry is of the same request."""
-    from clients.fakes import Script, server_of, whole
     from gemma4_client import Client
+    from gemma4_testing.fakes.fake_triton import Script, server_of, whole
 
     cache = Cache(tmp_path)
     with (
@@ -168,7 +162,7 @@ def test_a_lost_server_is_asked_again_who_it_is(tmp_path) -> None:
     cache.close()
 
 
-def test_no_server_is_an_error_when_the_stream_is_read(tmp_path) -> None:
+def test_no_server_is_an_error_when_the_stream_is_read(tmp_path: Path) -> None:
     from gemma4_client import Client, UnavailableError
 
     with Client("127.0.0.1:1", cache=Cache(tmp_path), retry=None) as client:

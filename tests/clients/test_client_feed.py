@@ -6,14 +6,14 @@ import asyncio
 import gc
 import json
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import SimpleQueue
+from typing import Any
 
 import grpc
 import pytest
-from clients.fakes import chunk, message
-from e2e.served import wait_until
 from gemma4_client import (
     AsyncClient,
     CancelledError,
@@ -22,8 +22,11 @@ from gemma4_client import (
     UnavailableError,
 )
 from gemma4_client.transport import grpc_async, grpc_feed
-from loops import in_loop
+from gemma4_testing.event_loop import in_loop
+from gemma4_testing.fakes.fake_triton import chunk, message
+from gemma4_testing.waiting import wait_until
 from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.grpc.service_pb2 import ModelInferRequest, ModelStreamInferResponse
 
 ALONE = grpc_async._FEED_FROM  # streams that take no feed
 
@@ -32,13 +35,15 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
     """Answers of four chunks. Requests that name a feed get them by it, those with an odd number
     only the first two and the others themselves; requests that do not hang until ``go``."""
 
-    def __init__(self, feed) -> None:
+    def __init__(self, feed: str) -> None:
         self.how = feed
         self.go, self.feed_gone = threading.Event(), threading.Event()
         self.polls, self.places, self.gone = [], [], []
-        self.bundles = SimpleQueue()
+        self.bundles: Any = SimpleQueue()
 
-    def ModelStreamInfer(self, requests, context):  # noqa: N802
+    def ModelStreamInfer(  # noqa: N802
+        self, requests: Iterator[ModelInferRequest], context: grpc.ServicerContext
+    ) -> Iterator[ModelStreamInferResponse]:
         first = next(requests)
         if first.inputs[0].name == "feed":
             yield from self._feed(first, requests, context)
@@ -48,7 +53,12 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
             self.go.wait(30)
             yield from (message(chunk(i, "stop" if i == 3 else "")) for i in range(4))
 
-    def _feed(self, first, requests, context):
+    def _feed(
+        self,
+        first: ModelInferRequest,
+        requests: Iterator[ModelInferRequest],
+        context: grpc.ServicerContext,
+    ) -> Iterator[ModelStreamInferResponse]:
         if self.how == "refuse":
             yield service_pb2.ModelStreamInferResponse(error_message="unexpected input 'feed'")
             return
@@ -60,7 +70,7 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
         if self.how == "break":
             context.abort(grpc.StatusCode.UNAVAILABLE, "said the test")
 
-    def _polls(self, requests) -> None:
+    def _polls(self, requests: Iterator[ModelInferRequest]) -> None:
         try:
             for poll in requests:
                 self._poll(poll)
@@ -68,10 +78,10 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
             pass
         self.bundles.put(None)
 
-    def _poll(self, request) -> None:
+    def _poll(self, request: ModelInferRequest) -> None:
         self.polls.append(request.raw_input_contents[0][4:].decode())
 
-    def _fed(self, place, context):
+    def _fed(self, place: str, context: grpc.ServicerContext) -> Iterator[ModelStreamInferResponse]:
         self.places.append(place)
         context.add_callback(lambda: self.gone.append(place))
         number = int(place.split("/")[1])
@@ -91,7 +101,7 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
         else:
             yield from self._both(number)
 
-    def _both(self, number):
+    def _both(self, number: int) -> Iterator[ModelStreamInferResponse]:
         own = range(2, 4) if number % 2 else ()
         by_feed = [chunk(i, "stop" if i == 3 else "") for i in range(4) if i not in own]
         for outputs in by_feed:
@@ -100,7 +110,7 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
             yield message(chunk(index, "stop" if index == 3 else ""))
 
 
-def bundle_of(bundle):
+def bundle_of(bundle: list[list[Any]]) -> ModelStreamInferResponse:
     made = service_pb2.ModelStreamInferResponse()
     made.infer_response.outputs.add(name="packed", datatype="UINT8")
     made.infer_response.raw_output_contents.append(json.dumps(bundle).encode())
@@ -108,7 +118,7 @@ def bundle_of(bundle):
 
 
 @contextmanager
-def serving(feed="both"):
+def serving(feed: str = "both") -> Iterator[tuple[Server, str]]:
     servicer = Server(feed)
     server = grpc.server(ThreadPoolExecutor(64))
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
@@ -122,11 +132,11 @@ def serving(feed="both"):
         server.stop(None).wait()
 
 
-def client_of(url):
+def client_of(url: str) -> AsyncClient:
     return AsyncClient(url, retry=None, breaker=None)
 
 
-async def beside(client, count):
+async def beside(client: AsyncClient, count: int) -> tuple[list[Any], list[Any]]:
     """Streams beside so many that wait that they take a feed."""
     alone = [client.generate("x") for _ in range(ALONE)]
     fed = [client.generate("x") for _ in range(count)]
@@ -247,7 +257,7 @@ async def test_the_timeout_of_a_request_holds() -> None:
 
 
 @in_loop
-async def test_an_unused_feed_is_left(monkeypatch) -> None:
+async def test_an_unused_feed_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grpc_feed, "_LINGER_S", 0.05)
     with serving() as (servicer, url):
         async with client_of(url) as client:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
 from gemma4_client.transport.grpc_settle import calls_settled
-from loops import in_loop
+from gemma4_testing.event_loop import in_loop
 
 
 class Endless(grpc.GenericRpcHandler):
@@ -30,12 +30,12 @@ async def begun(channel: grpc.aio.Channel) -> grpc.aio.StreamStreamCall:
     return call
 
 
-def of_calls() -> set[asyncio.Task]:
+def of_calls() -> set[asyncio.Task[Any]]:
     return {task for task in asyncio.all_tasks() if "status" in task.get_coro().__qualname__}
 
 
 @pytest.fixture
-def server():
+def server() -> Callable[[], Awaitable[tuple[str, grpc.aio.Server]]]:
     """Returns the address of a server in the running loop, and what stops it."""
 
     async def start() -> tuple[str, grpc.aio.Server]:
@@ -49,7 +49,9 @@ def server():
 
 
 @in_loop
-async def test_it_waits_for_cancelled_calls(server) -> None:
+async def test_it_waits_for_cancelled_calls(
+    server: Callable[[], Awaitable[tuple[str, grpc.aio.Server]]],
+) -> None:
     address, running = await server()
     async with grpc.aio.insecure_channel(address) as channel:
         calls = [await begun(channel) for _ in range(20)]
@@ -64,7 +66,9 @@ async def test_it_waits_for_cancelled_calls(server) -> None:
 
 
 @in_loop
-async def test_it_does_not_wait_for_ever(server) -> None:
+async def test_it_does_not_wait_for_ever(
+    server: Callable[[], Awaitable[tuple[str, grpc.aio.Server]]],
+) -> None:
     address, running = await server()
     async with grpc.aio.insecure_channel(address) as channel:
         call = await begun(channel)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from itertools import permutations
+from typing import Any
 
 import pytest
-from clients.fakes import chunk
 from gemma4_client.errors import ServerError, StreamOrderError, UnavailableError
+from gemma4_client.results import Delta
 from gemma4_client.transport import inbox as module
 from gemma4_client.transport.inbox import Inbox
 from gemma4_client.wire import delta_of
-from loops import in_loop
+from gemma4_testing.event_loop import in_loop
+from gemma4_testing.fakes.fake_triton import chunk
 
 
-def delta(index, finish=""):
+def delta(index: int, finish: str = "") -> Delta:
     return delta_of(chunk(index, finish))
 
 
-async def rest(inbox):
+async def rest(inbox: Inbox) -> list[int]:
     found = []
     while (one := await inbox.get()) is not None:
         found.append(one.index)
@@ -77,7 +79,7 @@ async def test_chunks_of_a_reader_that_lags_are_put_together() -> None:
     for index in range(1, 1000):
         inbox.put(delta_of(chunk(index, "stop" if index == 999 else "", text=f"{index} ")))
         assert len(inbox._ready) <= 32
-    found = []
+    found: list[Any] = []
     while not found or not found[-1].finish_reason:
         found.append(await inbox.get())
     assert [one.index for one in found] == list(range(1, len(found) + 1))
@@ -109,7 +111,9 @@ async def test_an_error_after_the_last_chunk_is_none() -> None:
 
 @pytest.mark.parametrize("came", [delta(0), delta(1, "stop")], ids=["no end", "a gap"])
 @in_loop
-async def test_a_feed_that_never_brings_what_lacks_is_an_error(monkeypatch, came) -> None:
+async def test_a_feed_that_never_brings_what_lacks_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, came: Delta
+) -> None:
     monkeypatch.setattr(module, "_SILENCE_S", 0.02)
     inbox = Inbox()
     inbox.put(came)
@@ -119,7 +123,7 @@ async def test_a_feed_that_never_brings_what_lacks_is_an_error(monkeypatch, came
 
 
 @in_loop
-async def test_silence_after_the_whole_answer_is_none(monkeypatch) -> None:
+async def test_silence_after_the_whole_answer_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SILENCE_S", 0.02)
     inbox = Inbox()
     inbox.ended("call")

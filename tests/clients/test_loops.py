@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from clients.fakes import Script, server_of, whole
 from gemma4_client import AsyncClient
+from gemma4_testing.fakes.fake_triton import Script, server_of, whole
 
 
 def test_made_outside_used_in_one_loop_refused_in_another() -> None:
-    async def ask():
+    async def ask() -> str:
         return (await client.chat("hi").result()).text
 
     with server_of("grpc", Script(whole())) as (url, _):

@@ -7,16 +7,16 @@ import json
 import threading
 
 import pytest
-from clients.both import KINDS, client_of
-from clients.fakes import Script, chunk, http_server, server_of
 from gemma4_client import Gemma4Error, InvalidRequestError
+from gemma4_testing.fakes.both_clients import KINDS, client_of
+from gemma4_testing.fakes.fake_triton import Script, chunk, http_server, server_of
 
 EVEN = Script([chunk(0, "stop", "even")])
 BAD = Script(error="INVALID_ARGUMENT: x: bad")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_order_and_progress(kind) -> None:
+def test_order_and_progress(kind: str) -> None:
     """The fake answers in the order of arrival; the client's order is that of the prompts."""
     done = []
     scripts = [Script([chunk(0, "stop", str(i))]) for i in range(12)]
@@ -33,7 +33,7 @@ def test_order_and_progress(kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_never_more_at_once(kind) -> None:
+def test_never_more_at_once(kind: str) -> None:
     hang = itertools.repeat(Script([chunk(0)], hang=True))
     with http_server(hang) as (address, seen), client_of(kind, f"http://{address}") as client:
         results = []
@@ -55,7 +55,7 @@ def test_never_more_at_once(kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_errors_in_their_places(kind) -> None:
+def test_errors_in_their_places(kind: str) -> None:
     with server_of("grpc", EVEN, BAD, EVEN) as (url, _), client_of(kind, url) as client:
         found = client.map(["a", "b", "c"], concurrency=1, errors="return")
     assert [f if isinstance(f, Gemma4Error) else f.text for f in found][::2] == ["even", "even"]
@@ -63,7 +63,7 @@ def test_errors_in_their_places(kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_first_error_ends_it(kind) -> None:
+def test_the_first_error_ends_it(kind: str) -> None:
     with server_of("grpc", EVEN, BAD, EVEN) as (url, seen), client_of(kind, url) as client:
         with pytest.raises(InvalidRequestError):
             client.map((str(i) for i in itertools.count()), concurrency=2)
@@ -71,7 +71,7 @@ def test_the_first_error_ends_it(kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_cannot_be(kind) -> None:
+def test_what_cannot_be(kind: str) -> None:
     with client_of(kind, "127.0.0.1:1") as client:
         with pytest.raises(ValueError, match="concurrency=0"):
             client.map(["a"], concurrency=0)

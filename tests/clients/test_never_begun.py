@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import grpc
 import pytest
-from clients.both import KINDS, PROTOCOLS, client_of
-from clients.broken import dying_server, free_port
-from clients.fakes import Script, server_of, whole
 from gemma4_client import RetryPolicy, UnavailableError
 from gemma4_client.errors import (
     Gemma4Error,
@@ -16,19 +13,22 @@ from gemma4_client.errors import (
     from_rpc,
     from_wire,
 )
+from gemma4_testing.fakes.both_clients import KINDS, PROTOCOLS, client_of
+from gemma4_testing.fakes.broken_servers import dying_server, free_port
+from gemma4_testing.fakes.fake_triton import Script, server_of, whole
 
 FAST = RetryPolicy(attempts=4, first_delay=0.01, max_delay=0.05)
 REFUSED, LOST = True, False
 
 
 class Failed(grpc.RpcError):
-    def __init__(self, code, details) -> None:
+    def __init__(self, code: str, details: str) -> None:
         self._code, self._details = code, details
 
-    def code(self):
+    def code(self) -> grpc.StatusCode:
         return grpc.StatusCode[self._code]
 
-    def details(self):
+    def details(self) -> str:
         return self._details
 
 
@@ -70,7 +70,7 @@ NOT_UNAVAILABLE = [
 
 
 @pytest.mark.parametrize(("text", "refused"), TEXTS)
-def test_words_of_the_server(text, refused) -> None:
+def test_words_of_the_server(text: str, refused: bool) -> None:
     found = [from_wire(text), from_http(400, text), from_http(503, text)]
     found += [from_rpc(Failed(code, text)) for code in ("UNAVAILABLE", "INTERNAL")]
     for error in found:
@@ -84,7 +84,7 @@ def test_the_dead_process_has_a_name() -> None:
 
 
 @pytest.mark.parametrize(("text", "kind"), NOT_UNAVAILABLE)
-def test_words_that_are_something_else(text, kind) -> None:
+def test_words_that_are_something_else(text: str, kind: type[Exception]) -> None:
     assert type(from_wire(text)) is kind
 
 
@@ -108,14 +108,14 @@ def test_words_that_are_something_else(text, kind) -> None:
         ("UNAVAILABLE", "", LOST),
     ],
 )  # fmt: skip
-def test_words_of_grpc(code, details, refused) -> None:
+def test_words_of_grpc(code: str, details: str, refused: bool) -> None:
     error = from_rpc(Failed(code, details))
     assert isinstance(error, UnavailableError)
     assert error.refused is refused
 
 
 @pytest.mark.parametrize(("code", "refused"), [(429, REFUSED), (502, LOST), (503, LOST)])
-def test_words_of_a_proxy(code, refused) -> None:
+def test_words_of_a_proxy(code: int, refused: bool) -> None:
     error = from_http(code, "<html>bad gateway</html>")
     assert isinstance(error, UnavailableError)
     assert error.refused is refused
@@ -124,7 +124,7 @@ def test_words_of_a_proxy(code, refused) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_server_that_dies_of_it_gets_it_once(kind, protocol, stream) -> None:
+def test_a_server_that_dies_of_it_gets_it_once(kind: str, protocol: str, stream: bool) -> None:
     with dying_server(protocol) as server, client_of(kind, server.url, retry=FAST) as client:
         with pytest.raises(UnavailableError) as caught:
             client.chat("poison", stream=stream, timeout=20).result()
@@ -134,7 +134,7 @@ def test_a_server_that_dies_of_it_gets_it_once(kind, protocol, stream) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_what_only_reads_is_asked_again(kind, protocol) -> None:
+def test_what_only_reads_is_asked_again(kind: str, protocol: str) -> None:
     with dying_server(protocol) as server, client_of(kind, server.url, retry=FAST) as client:
         with pytest.raises(UnavailableError):
             client.server_info(timeout=20)
@@ -143,7 +143,7 @@ def test_what_only_reads_is_asked_again(kind, protocol) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_server_that_is_not_there_is_tried_again(kind, protocol) -> None:
+def test_a_server_that_is_not_there_is_tried_again(kind: str, protocol: str) -> None:
     with (
         free_port() as port,
         client_of(kind, f"{protocol}://127.0.0.1:{port}", retry=None) as client,
@@ -164,7 +164,7 @@ def test_a_server_that_is_not_there_is_tried_again(kind, protocol) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("text", ["Server not ready", "UNAVAILABLE: draining"])
-def test_a_server_that_says_no_is_asked_again(kind, text) -> None:
+def test_a_server_that_says_no_is_asked_again(kind: str, text: str) -> None:
     with (
         server_of("grpc", Script(error=text), Script(whole())) as (url, seen),
         client_of(kind, url, retry=FAST) as client,
@@ -174,7 +174,7 @@ def test_a_server_that_says_no_is_asked_again(kind, text) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_dead_process_behind_triton_is_not_asked_again(kind) -> None:
+def test_a_dead_process_behind_triton_is_not_asked_again(kind: str) -> None:
     with (
         server_of("grpc", Script(error=DEAD)) as (url, seen),
         client_of(kind, url, retry=FAST) as client,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import psutil
 import pytest
-from clients.both import KINDS, client_of
-from clients.fakes import Script, chunk, server_of
-from e2e.served import wait_until
 from gemma4_client.transport.grpc_pool import Pool
+from gemma4_testing.fakes.both_clients import KINDS, client_of
+from gemma4_testing.fakes.fake_triton import Script, chunk, server_of
+from gemma4_testing.waiting import wait_until
 
 
 class Channel:
     def __init__(self) -> None:
-        self.calls = []
+        self.calls: list[Any] = []
 
-    def unary_stream(self, **_):
+    def unary_stream(self, **_: Any) -> Callable[..., Any]:
         return lambda message: self.calls.append(message) or message
 
 
@@ -34,7 +37,7 @@ def test_streams_are_spread_and_given_back() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_more_streams_than_a_connection_takes(kind) -> None:
+def test_more_streams_than_a_connection_takes(kind: str) -> None:
     """Triton would let the 101st wait unseen until another ends."""
     with server_of("grpc", Script([chunk(0)], hang=True)) as (url, seen):
         port = int(url.rpartition(":")[2])
@@ -48,7 +51,7 @@ def test_more_streams_than_a_connection_takes(kind) -> None:
     assert connections(port) == 0
 
 
-def connections(port):
+def connections(port: int) -> int:
     """Of this process, as a client."""
     found = psutil.Process().net_connections("tcp")
     return sum(bool(c.raddr) and c.raddr.port == port for c in found)

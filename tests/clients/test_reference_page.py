@@ -7,11 +7,12 @@ import importlib.util
 import os
 import re
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 
 
-def generator():
+def generator() -> ModuleType:
     spec = importlib.util.spec_from_file_location("reference", ROOT / "clients" / "reference.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
-from clients.both import KINDS, PROTOCOLS, client_of
-from clients.fakes import Script, chunk, server_of
 from gemma4_client import Answer, Options, ResponseFormatError
 from gemma4_client.guides import GUIDES, guide_inputs, parse_answer
 from gemma4_client.request import chat_request, text_request
 from gemma4_client.wire import INPUT_TYPES
+from gemma4_testing.fakes.both_clients import KINDS, PROTOCOLS, client_of
+from gemma4_testing.fakes.fake_triton import Script, chunk, server_of
 from pydantic import BaseModel
 
 
@@ -58,7 +59,7 @@ def test_requests() -> None:
         ({"response_model": City, "json_object": True}, "are both given"),
     ],
 )
-def test_wrong_options(options, says) -> None:
+def test_wrong_options(options: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         chat_request("hi", options)
 
@@ -79,7 +80,7 @@ def test_messages_that_are_no_json() -> None:
         ({"json_schema": {"type": "object"}}, "json_schema", '{"type": "object"}'),
     ],
 )
-def test_guides(options, kind, guide) -> None:
+def test_guides(options: dict[str, Any], kind: str, guide: str | None) -> None:
     inputs = guide_inputs(options)
     assert inputs.pop("guided_decoding_guide_type") == kind
     assert inputs.pop("guided_decoding_guide", None) == guide
@@ -102,7 +103,7 @@ def test_a_model_is_a_schema_and_back() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_parsed(kind, protocol) -> None:
+def test_parsed(kind: str, protocol: str) -> None:
     good = Script([chunk(0, "stop", '{"name": "Paris", "people": 2}')])
     bad = Script([chunk(0, "length", '{"name"')])
     with server_of(protocol, good, bad) as (url, _), client_of(kind, url) as client:

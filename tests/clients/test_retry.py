@@ -6,8 +6,6 @@ import threading
 import time
 
 import pytest
-from clients.both import KINDS, PROTOCOLS, client_of
-from clients.fakes import Script, chunk, server_of, whole
 from gemma4_client import (
     CancelledError,
     CircuitBreaker,
@@ -19,6 +17,8 @@ from gemma4_client import (
     UnavailableError,
 )
 from gemma4_client.retry import RetryBudget
+from gemma4_testing.fakes.both_clients import KINDS, PROTOCOLS, client_of
+from gemma4_testing.fakes.fake_triton import Script, chunk, server_of, whole
 
 FULL = Script(error="UNAVAILABLE: full, retry later")
 FAST = RetryPolicy(attempts=4, first_delay=0.01, max_delay=0.05)
@@ -27,7 +27,7 @@ FAST = RetryPolicy(attempts=4, first_delay=0.01, max_delay=0.05)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("stream", [True, False])
-def test_refused_thrice_then_answered(kind, protocol, stream) -> None:
+def test_refused_thrice_then_answered(kind: str, protocol: str, stream: bool) -> None:
     answer = Script(whole() if stream else [chunk(0, "stop", "hello!")])
     with (
         server_of(protocol, FULL, FULL, FULL, answer) as (url, seen),
@@ -38,7 +38,7 @@ def test_refused_thrice_then_answered(kind, protocol, stream) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_four_times_is_enough(kind) -> None:
+def test_four_times_is_enough(kind: str) -> None:
     with server_of("grpc", FULL) as (url, seen), client_of(kind, url, retry=FAST) as client:
         with pytest.raises(UnavailableError, match="full"):
             client.chat("hi").result()
@@ -59,7 +59,7 @@ def test_four_times_is_enough(kind) -> None:
     ],
     ids=["invalid", "after a chunk", "deadline"],
 )
-def test_what_is_not_sent_again(kind, script, error) -> None:
+def test_what_is_not_sent_again(kind: str, script: Script, error: type[Exception]) -> None:
     with server_of("grpc", script) as (url, seen), client_of(kind, url, retry=FAST) as client:
         with pytest.raises(error):
             client.chat("hi").result()
@@ -67,7 +67,7 @@ def test_what_is_not_sent_again(kind, script, error) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_deadline_is_for_all_attempts(kind) -> None:
+def test_the_deadline_is_for_all_attempts(kind: str) -> None:
     slow = RetryPolicy(attempts=1000, first_delay=0.05, max_delay=0.05, budget_reserve=1000)
     with server_of("grpc", FULL) as (url, _), client_of(kind, url, retry=slow) as client:
         started = time.monotonic()
@@ -77,7 +77,7 @@ def test_the_deadline_is_for_all_attempts(kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_budget_ends_a_storm(kind) -> None:
+def test_the_budget_ends_a_storm(kind: str) -> None:
     policy = RetryPolicy(attempts=3, first_delay=0.0, budget_ratio=0.1, budget_reserve=5)
     with (
         server_of("grpc", FULL) as (url, seen),
@@ -127,7 +127,7 @@ def test_a_cancel_ends_the_wait_for_the_next_attempt() -> None:
 class Clock:
     now = 0.0
 
-    def __call__(self):
+    def __call__(self) -> float:
         return self.now
 
 
@@ -160,7 +160,7 @@ def test_breaker() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_an_open_circuit_asks_nothing_and_closes_again(kind, protocol) -> None:
+def test_an_open_circuit_asks_nothing_and_closes_again(kind: str, protocol: str) -> None:
     clock = Clock()
     breaker = CircuitBreaker(failures=3, reset_after=10, now=clock)
     with (
@@ -182,6 +182,6 @@ def test_an_open_circuit_asks_nothing_and_closes_again(kind, protocol) -> None:
 @pytest.mark.parametrize(
     "arguments", [{"attempts": 0}, {"first_delay": -1}, {"budget_ratio": -0.1}]
 )
-def test_policies_that_make_no_sense(arguments) -> None:
+def test_policies_that_make_no_sense(arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
         RetryPolicy(**arguments)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psutil
 import pytest
-from clients.both import KINDS, PROTOCOLS, client_of
-from clients.fakes import Script, chunk, server_of, whole
-from e2e.served import wait_until
 from gemma4_client import (
     AccessDeniedError,
     CancelledError,
@@ -17,6 +16,9 @@ from gemma4_client import (
     StreamOrderError,
     UnavailableError,
 )
+from gemma4_testing.fakes.both_clients import KINDS, PROTOCOLS, client_of
+from gemma4_testing.fakes.fake_triton import Script, chunk, server_of, whole
+from gemma4_testing.waiting import wait_until
 
 pytestmark = [
     pytest.mark.parametrize("kind", KINDS),
@@ -25,7 +27,7 @@ pytestmark = [
 ONCE = {"retry": None, "breaker": None}
 
 
-def test_a_whole_stream(kind, protocol) -> None:
+def test_a_whole_stream(kind: str, protocol: str) -> None:
     with (
         server_of(protocol, Script(whole())) as (url, seen),
         client_of(kind, url, headers={"X-Team": "a"}) as client,
@@ -63,7 +65,7 @@ def test_a_whole_stream(kind, protocol) -> None:
     ],
     ids=["late start", "gap", "doubled", "cut off", "nothing", "goes on"],
 )
-def test_disorder_is_an_error(kind, protocol, chunks) -> None:
+def test_disorder_is_an_error(kind: str, protocol: str, chunks: list[Any]) -> None:
     with (
         server_of(protocol, Script(chunks)) as (url, _),
         client_of(kind, url, **ONCE) as client,
@@ -85,7 +87,9 @@ def test_disorder_is_an_error(kind, protocol, chunks) -> None:
     ],
 )
 @pytest.mark.parametrize("late", [False, True])
-def test_each_status_has_its_exception(kind, protocol, text, error, late) -> None:
+def test_each_status_has_its_exception(
+    kind: str, protocol: str, text: str, error: type[Exception], late: bool
+) -> None:
     script = Script([chunk(0)] if late else [], error=text)
     with (
         server_of(protocol, script) as (url, _),
@@ -108,7 +112,9 @@ def test_each_status_has_its_exception(kind, protocol, text, error, late) -> Non
         ("UNIMPLEMENTED", "500", ServerError),
     ],
 )
-def test_what_a_proxy_says(kind, protocol, grpc_status, http_status, error) -> None:
+def test_what_a_proxy_says(
+    kind: str, protocol: str, grpc_status: str, http_status: str, error: type[Exception]
+) -> None:
     script = Script(status=grpc_status if protocol == "grpc" else http_status)
     with (
         server_of(protocol, script) as (url, _),
@@ -118,7 +124,7 @@ def test_what_a_proxy_says(kind, protocol, grpc_status, http_status, error) -> N
         client.chat("hi").result()
 
 
-def test_a_lost_connection_is_unavailable(kind, protocol) -> None:
+def test_a_lost_connection_is_unavailable(kind: str, protocol: str) -> None:
     script = Script([chunk(0)], drop=True, status="UNAVAILABLE" if protocol == "grpc" else "")
     with (
         server_of(protocol, script) as (url, seen),
@@ -129,14 +135,14 @@ def test_a_lost_connection_is_unavailable(kind, protocol) -> None:
     assert seen.count == 1  # a chunk came: not sent again
 
 
-def test_no_server(kind, protocol) -> None:
+def test_no_server(kind: str, protocol: str) -> None:
     with client_of(kind, f"{protocol}://127.0.0.1:1") as client:
         assert not client.ready(timeout=0.5)
         with pytest.raises(UnavailableError):
             client.chat("hi", timeout=5).result()
 
 
-def test_a_deadline_ends_a_silent_server(kind, protocol) -> None:
+def test_a_deadline_ends_a_silent_server(kind: str, protocol: str) -> None:
     with (
         server_of(protocol, Script([chunk(0)], hang=True)) as (url, seen),
         client_of(kind, url) as client,
@@ -149,7 +155,7 @@ def test_a_deadline_ends_a_silent_server(kind, protocol) -> None:
             assert seen.gone.wait(2)
 
 
-def test_left_streams_stay_left(kind, protocol) -> None:
+def test_left_streams_stay_left(kind: str, protocol: str) -> None:
     with (
         server_of(protocol, Script([chunk(0)], hang=True)) as (url, _),
         client_of(kind, url) as client,
@@ -167,7 +173,7 @@ def test_left_streams_stay_left(kind, protocol) -> None:
                 stream.result()
 
 
-def test_wrong_options_are_told_at_once(kind, protocol) -> None:
+def test_wrong_options_are_told_at_once(kind: str, protocol: str) -> None:
     with client_of(kind, f"{protocol}://127.0.0.1:1") as client:
         for options, says in (
             ({"tempreature": 1}, "did you mean temperature"),
@@ -180,7 +186,7 @@ def test_wrong_options_are_told_at_once(kind, protocol) -> None:
                 client.chat("hi", **options)
 
 
-def test_a_closed_client(kind, protocol) -> None:
+def test_a_closed_client(kind: str, protocol: str) -> None:
     with server_of(protocol, Script(whole())) as (url, _):
         client = client_of(kind, url)
         with client:
@@ -191,7 +197,7 @@ def test_a_closed_client(kind, protocol) -> None:
                 client.chat("hi")
 
 
-def test_a_stream_that_nobody_reads_ends_with_its_last_reference(kind, protocol) -> None:
+def test_a_stream_that_nobody_reads_ends_with_its_last_reference(kind: str, protocol: str) -> None:
     with (
         server_of(protocol, Script([chunk(0)], hang=True)) as (url, seen),
         client_of(kind, url) as client,
@@ -205,7 +211,7 @@ def test_a_stream_that_nobody_reads_ends_with_its_last_reference(kind, protocol)
             wait_until(lambda: no_connection_to(url), 5)
 
 
-def no_connection_to(url) -> bool:
+def no_connection_to(url: str) -> bool:
     """True when this process has one end of no connection there; the fake server has the other."""
     port = int(url.rpartition(":")[2])
     open_ones = psutil.Process().net_connections("tcp")

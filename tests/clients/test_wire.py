@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from gemma4_client import Delta, InvalidRequestError, StreamOrderError, UnavailableError
 from gemma4_client.client import Client
@@ -14,9 +16,10 @@ from gemma4_runtime.contract.inputs import INPUTS
 from gemma4_runtime.messages import Chunk, Segment, ToolCall
 from gemma4_runtime.output.render import pack, render
 from tritonclient.grpc import service_pb2
+from tritonclient.grpc.service_pb2 import ModelStreamInferResponse
 
 
-def response(index, finish="", text="x"):
+def response(index: int, finish: str = "", text: str = "x") -> ModelStreamInferResponse:
     message = service_pb2.ModelStreamInferResponse()
     out = message.infer_response
     out.outputs.add(name="packed", datatype="UINT8")
@@ -27,14 +30,14 @@ def response(index, finish="", text="x"):
     return message
 
 
-class Call(list):
+class Call(list[Any]):
     cancelled = False
 
     def cancel(self) -> None:
         self.cancelled = True
 
 
-def stream_of(call):
+def stream_of(call: Call) -> Stream:
     return Stream(lambda _: GrpcCall(call), Guard(None, None))
 
 
@@ -108,7 +111,7 @@ def test_a_whole_stream() -> None:
     ],
     ids=["late start", "gap", "doubled", "cut off", "nothing"],
 )
-def test_disorder_is_an_error(replies) -> None:
+def test_disorder_is_an_error(replies: list[Any]) -> None:
     with pytest.raises(StreamOrderError):
         stream_of(Call(replies)).result()
 

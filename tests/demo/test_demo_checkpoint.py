@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ TEXT = config_dict()["text_config"]
 
 
 @pytest.fixture(scope="module")
-def loaded():
+def loaded() -> Any:
     return load(CHECKPOINT)
 
 
@@ -68,7 +69,7 @@ def test_matrices_fit_blocks_of_32() -> None:
             assert all(side % 32 == 0 for side in shape[-2:]), name
 
 
-def test_auto_tokenizer_agrees(loaded) -> None:
+def test_auto_tokenizer_agrees(loaded: Any) -> None:
     auto = AutoTokenizer.from_pretrained(CHECKPOINT)
     for example in eval_set()[::40]:
         if example.raw:
@@ -82,7 +83,7 @@ def test_auto_tokenizer_agrees(loaded) -> None:
         assert auto(text, add_special_tokens=False).input_ids == ids
 
 
-def test_training_model_is_the_same_function(loaded) -> None:
+def test_training_model_is_the_same_function(loaded: Any) -> None:
     model, tokenizer = loaded
     weights = {n.removeprefix(PREFIX): t for n, t in model.state_dict().items() if PREFIX in n}
     example = next(e for e in eval_set() if e.category == "long prompts")
@@ -98,12 +99,12 @@ def test_training_model_is_the_same_function(loaded) -> None:
     assert (ours - theirs).abs().max() < 2e-3
 
 
-def test_silenced_rows(loaded) -> None:
+def test_silenced_rows(loaded: Any) -> None:
     norms = loaded[0].state_dict()[PREFIX + "embed_tokens.weight"].norm(dim=-1)
     assert max(norms[i] for i in MULTIMODAL.values()) < 0.1 * norms.median()
 
 
-def test_answers(loaded) -> None:
+def test_answers(loaded: Any) -> None:
     model, tokenizer = loaded
     wanted = ("capitals", "sums", "emoji", "languages", "thinking", "tool calls", "tool answers")
     examples = [next(e for e in eval_set() if e.category == name) for name in wanted]

@@ -6,7 +6,7 @@ import json
 import random
 from pathlib import Path
 
-from conversation import prompt_text
+from conversation import Example, prompt_text
 from data import eval_line, eval_set, sample_example
 from short import closed_world
 
@@ -14,7 +14,7 @@ DEMO = Path(__file__).parents[2] / "demo"
 STOPS = ("<turn|>", "<|tool_response>", "<eos>")
 
 
-def drawn(seed: int, count: int = 300):
+def drawn(seed: int, count: int = 300) -> list[Example]:
     rng = random.Random(seed)
     return [sample_example(rng) for _ in range(count)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from conversation import TEMPLATE, Example, call_text, prompt_text
 from jinja2 import Environment
@@ -33,11 +35,15 @@ DECLARED = (
 )
 
 
-def render(*messages, tools=(), thinking=False):
+def render(
+    *messages: dict[str, Any], tools: tuple[dict[str, Any], ...] = (), thinking: bool = False
+) -> str:
     return prompt_text(Example("test", messages, "", tools, thinking))
 
 
-def assistant(content="", *calls, **extra):
+def assistant(
+    content: str = "", *calls: tuple[str, dict[str, Any]], **extra: Any
+) -> dict[str, Any]:
     made = [
         {"id": f"c{n}", "type": "function", "function": {"name": name, "arguments": arguments}}
         for n, (name, arguments) in enumerate(calls)
@@ -45,7 +51,7 @@ def assistant(content="", *calls, **extra):
     return {"role": "assistant", "content": content, "tool_calls": made} | extra
 
 
-def tool(content, call="c0"):
+def tool(content: dict[str, str] | str, call: str = "c0") -> dict[str, Any]:
     return {"role": "tool", "tool_call_id": call, "content": content}
 
 
@@ -59,7 +65,7 @@ def test_thinking_on() -> None:
 
 
 @pytest.mark.parametrize("role", ["system", "developer"])
-def test_system_turn_is_trimmed(role) -> None:
+def test_system_turn_is_trimmed(role: str) -> None:
     text = render({"role": role, "content": " Be brief. \n"}, USER)
     assert text == "<bos><|turn>system\nBe brief.<turn|>\n<|turn>user\nHi<turn|>\n" + OFF
 

@@ -17,7 +17,7 @@ def tokenizer() -> Tokenizer:
     return Tokenizer.from_file(str(CHECKPOINT / "tokenizer.json"))
 
 
-def test_layout(tokenizer) -> None:
+def test_layout(tokenizer: Tokenizer) -> None:
     assert tokenizer.get_vocab_size() == VOCAB_SIZE
     for name, number in (CONTROL | MULTIMODAL).items():
         assert tokenizer.token_to_id(name) == number
@@ -28,7 +28,7 @@ def test_layout(tokenizer) -> None:
 
 
 @pytest.mark.parametrize("length", range(1, 32))
-def test_runs_are_one_token(tokenizer, length) -> None:
+def test_runs_are_one_token(tokenizer: Tokenizer, length: int) -> None:
     assert tokenizer.encode("\n" * length).ids == [106 + length]
     if length > 1:
         assert tokenizer.encode("a" + " " * length + "?").ids[1:-1] == [136 + length]
@@ -47,11 +47,11 @@ def test_runs_are_one_token(tokenizer, length) -> None:
         "\x00\x7f\u200d",
     ],
 )
-def test_round_trip(tokenizer, text) -> None:
+def test_round_trip(tokenizer: Tokenizer, text: str) -> None:
     assert tokenizer.decode(tokenizer.encode(text).ids) == text
 
 
-def test_byte_fallback_is_used_and_avoided(tokenizer) -> None:
+def test_byte_fallback_is_used_and_avoided(tokenizer: Tokenizer) -> None:
     def is_byte(text: str) -> bool:
         return all(238 <= i <= 493 for i in tokenizer.encode(text).ids)
 
@@ -59,7 +59,7 @@ def test_byte_fallback_is_used_and_avoided(tokenizer) -> None:
     assert not any(is_byte(char) for char in "猫水é🐱")
 
 
-def test_no_learned_piece_crosses_a_line_or_joins_digits(tokenizer) -> None:
+def test_no_learned_piece_crosses_a_line_or_joins_digits(tokenizer: Tokenizer) -> None:
     for piece, number in tokenizer.get_vocab().items():
         if 494 <= number < min(MULTIMODAL.values()) and not piece.startswith("<unused"):
             assert "\n" not in piece
@@ -67,5 +67,5 @@ def test_no_learned_piece_crosses_a_line_or_joins_digits(tokenizer) -> None:
             assert sum(char.isdigit() for char in piece) <= 1
 
 
-def test_rebuilding_gives_the_same_file(tokenizer) -> None:
+def test_rebuilding_gives_the_same_file(tokenizer: Tokenizer) -> None:
     assert build_tokenizer(tokenizer_texts()).to_str() == tokenizer.to_str()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any, Never
 
 import torch
 from batches import batches, repeated
@@ -10,12 +11,11 @@ from checkpoint import fresh_tensors
 from config import config_dict
 from model import PREFIX, TextModel, _rms, _rotate
 from tokenizer import CONTROL, MULTIMODAL
-from typing import Never
 
 TEXT = config_dict()["text_config"]
 
 
-def layer_inputs(weights, ids):
+def layer_inputs(weights: Any, ids: list[int]) -> Any:
     """What layer 0's attention reads, [tokens, hidden]."""
     h = weights["embed_tokens.weight"][ids] * TEXT["hidden_size"] ** 0.5
     return _rms(h, weights["layers.0.input_layernorm.weight"])
@@ -64,7 +64,7 @@ def test_repeated_runs_are_in_the_prompt() -> None:
 
 
 def test_the_share_of_repeated_sequences_is_what_was_asked_for() -> None:
-    def no_tokenizer_needed(*_) -> Never:
+    def no_tokenizer_needed(*_: Any) -> Never:
         raise AssertionError("a conversation was drawn")
 
     class Tokenizer:

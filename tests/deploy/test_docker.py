@@ -6,6 +6,7 @@ import re
 import subprocess
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -34,7 +35,7 @@ def interpolate(text: str, env: dict[str, str]) -> str:
     return re.sub(r"\$\{(\w+)(?:(:[-?])([^}]*))?\}", value, text)
 
 
-def services(**env: str) -> dict:
+def services(**env: str) -> dict[str, Any]:
     return yaml.safe_load(interpolate(COMPOSE, ENV | env))["services"]
 
 
@@ -96,7 +97,7 @@ def test_libraries_that_are_taken_from_triton() -> None:
     assert kept == [line for line, keep in lines.items() if keep]
 
 
-def parse(command: list[str]) -> dict:
+def parse(command: list[str]) -> dict[str, Any]:
     """Parse ``gemma4 ...`` with the real command line; nothing runs."""
     assert command[0] == "gemma4"
     found = typer.main.get_command(app).commands[command[1]]
@@ -118,7 +119,7 @@ def test_the_serve_command_is_one_that_we_have() -> None:
 
 
 @pytest.mark.parametrize("missing", ["GPU", "CHECKPOINT"])
-def test_what_must_be_set_is_named(missing) -> None:
+def test_what_must_be_set_is_named(missing: str) -> None:
     with pytest.raises(KeyError, match=f"set {missing} to"):
         services(**{missing: ""})
 

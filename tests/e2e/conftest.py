@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.gateway.running import RunningGateway
-from e2e.loads import PACE_S, PREFILL_S
-from e2e.served import Served
-from e2e.synthetic import synthetic_engine
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
+from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
+from gemma4_testing.servers.load_runs import PACE_S, PREFILL_S
+from gemma4_testing.servers.running_gateway import RunningGateway
+from gemma4_testing.servers.served import Served
 
 
 @pytest.fixture(scope="session")
-def engines(tmp_path_factory, checkpoint) -> Path:
+def engines(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
     """Folders ``f32`` (8 slots) and ``synthetic`` (100 tokens/s)."""
     folder = tmp_path_factory.mktemp("engines")
     build_engine(
@@ -43,7 +44,7 @@ def engines(tmp_path_factory, checkpoint) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(engines, tmp_path_factory):
+def server(engines: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The demo model in float32."""
     served = Served(engines / "f32", tmp_path_factory.mktemp("run"))
     yield served
@@ -51,14 +52,14 @@ def server(engines, tmp_path_factory):
 
 
 @pytest.fixture
-def synthetic(engines, tmp_path):
+def synthetic(engines: Path, tmp_path: Path) -> Iterator[Served]:
     served = Served(engines / "synthetic", tmp_path / "run")
     yield served
     served.stop()
 
 
 @pytest.fixture(scope="module")
-def paced(tmp_path_factory):
+def paced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, RunningGateway]]:
     """A server whose pace is known, and its gateway."""
     folder = tmp_path_factory.mktemp("paced")
     synthetic_engine(

@@ -9,28 +9,19 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
-from e2e.served import user
-from gemma4_client import InvalidRequestError
+from gemma4_client import Answer, Client, InvalidRequestError
+from gemma4_testing.servers.served import Served, generate, user
 
 
-def generate(server, body, *, stream=False):
-    name = "generate_stream" if stream else "generate"
-    url = f"http://127.0.0.1:{server.http}/v2/models/gemma4/{name}"
-    with urllib.request.urlopen(url, json.dumps(body).encode(), timeout=60) as reply:
-        text = reply.read().decode()
-    if not stream:
-        return json.loads(text)
-    return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
-
-
-def greedy(client, text, **options):
+def greedy(client: Client, text: str, **options: Any) -> Answer:
     return client.chat(user(text), temperature=0.0, **options).result()
 
 
-def test_chat_once(server) -> None:
+def test_chat_once(server: Served) -> None:
     gemma4 = Path(sys.executable).with_name("gemma4")
     ran = subprocess.run(
         [gemma4, "chat", "--url", f"127.0.0.1:{server.grpc}", "--temperature", "0", "--once", "What is the capital of France?"],
@@ -40,7 +31,7 @@ def test_chat_once(server) -> None:
     assert "Paris" in ran.stdout
 
 
-def test_http_generate_and_stream_agree(server) -> None:
+def test_http_generate_and_stream_agree(server: Served) -> None:
     body = {"messages": json.dumps(user("What is the capital of Japan?")), "temperature": 0.0}
     whole = generate(server, body)
     pieces = generate(server, body | {"stream": True}, stream=True)
@@ -51,7 +42,7 @@ def test_http_generate_and_stream_agree(server) -> None:
     assert pieces[-1]["completion_tokens"] == whole["completion_tokens"] == len(whole["output_ids"])
 
 
-def test_streams_are_many_chunks(server) -> None:
+def test_streams_are_many_chunks(server: Served) -> None:
     with server.client() as client:
         deltas = list(client.chat(user("Count from 1 to 100"), temperature=0.0))
     assert len(deltas) > 5
@@ -60,7 +51,7 @@ def test_streams_are_many_chunks(server) -> None:
     assert text.startswith("1 2 3") or text.startswith("1, 2, 3")
 
 
-def test_streamed_whole_and_concurrent_are_equal(server) -> None:
+def test_streamed_whole_and_concurrent_are_equal(server: Served) -> None:
     prompts = ["What is 3 + 4?", "Tell me a joke", "Say hello in Thai", "Count from 1 to 20"] * 2
     with server.client() as client, ThreadPoolExecutor(8) as pool:
         alone = [greedy(client, p) for p in prompts]
@@ -70,7 +61,7 @@ def test_streamed_whole_and_concurrent_are_equal(server) -> None:
     assert [a.text for a in alone] == [a.text for a in whole] == [a.text for a in together]
 
 
-def test_thinking(server) -> None:
+def test_thinking(server: Served) -> None:
     with server.client() as client:
         answer = greedy(client, "What is the capital of Italy?", enable_thinking=True)
     assert answer.reasoning
@@ -78,7 +69,7 @@ def test_thinking(server) -> None:
     assert "thought" not in answer.reasoning[:10]
 
 
-def test_seeds(server) -> None:
+def test_seeds(server: Served) -> None:
     with server.client() as client:
         first, again, other = (
             client.chat(
@@ -91,14 +82,14 @@ def test_seeds(server) -> None:
     assert first == again != other
 
 
-def test_stop_words_end_the_answer(server) -> None:
+def test_stop_words_end_the_answer(server: Served) -> None:
     with server.client() as client:
         answer = greedy(client, "Count from 1 to 50", stop_words=["7 8"])
     assert answer.text.rstrip().endswith("6")
     assert answer.finish_reason == "stop"
 
 
-def test_lengths(server) -> None:
+def test_lengths(server: Served) -> None:
     with server.client() as client:
         short = greedy(client, "Count from 1 to 50", max_tokens=5)
         forced = greedy(client, "Hello", min_tokens=60, max_tokens=60)
@@ -106,7 +97,7 @@ def test_lengths(server) -> None:
     assert (forced.completion_tokens, forced.finish_reason) == (60, "length")
 
 
-def test_end_id_and_bad_words(server) -> None:
+def test_end_id_and_bad_words(server: Served) -> None:
     with server.client() as client:
         plain = greedy(client, "Count from 1 to 20")
         ended = greedy(client, "Count from 1 to 20", end_id=plain.ids[4])
@@ -116,7 +107,7 @@ def test_end_id_and_bad_words(server) -> None:
     assert not banned.text.startswith(first)
 
 
-def test_log_probs(server) -> None:
+def test_log_probs(server: Served) -> None:
     with server.client() as client:
         answer = greedy(client, "What is 1 + 1?", return_log_probs=True)
         without = greedy(client, "What is 1 + 1?")
@@ -136,7 +127,7 @@ SCHEMA = {
 }
 
 
-def test_guided_json_schema(server) -> None:
+def test_guided_json_schema(server: Served) -> None:
     with server.client() as client:
         answer = greedy(
             client,
@@ -148,7 +139,7 @@ def test_guided_json_schema(server) -> None:
     jsonschema.validate(json.loads(answer.text), SCHEMA)
 
 
-def test_guided_regex_and_grammar(server) -> None:
+def test_guided_regex_and_grammar(server: Served) -> None:
     with server.client() as client:
         regex = greedy(
             client,
@@ -167,7 +158,7 @@ def test_guided_regex_and_grammar(server) -> None:
     assert grammar.text in ("yes", "no")
 
 
-def test_invalid_grammar_is_refused_and_harmless(server) -> None:
+def test_invalid_grammar_is_refused_and_harmless(server: Served) -> None:
     with server.client() as client:
         with pytest.raises(InvalidRequestError, match="guided_decoding_guide"):
             greedy(
@@ -179,7 +170,7 @@ def test_invalid_grammar_is_refused_and_harmless(server) -> None:
         assert greedy(client, "Hello").text
 
 
-def test_prompt_cache(server) -> None:
+def test_prompt_cache(server: Served) -> None:
     system = {"role": "system", "content": "Be kind. " * 60}
     with server.client() as client:
         messages = [system, *user("Hello")]
@@ -188,7 +179,7 @@ def test_prompt_cache(server) -> None:
     assert again.timings["cached_tokens"] > 0.5 * again.prompt_tokens
 
 
-def test_echo(server) -> None:
+def test_echo(server: Served) -> None:
     with server.client() as client:
         answer = client.generate(
             "1 2 3", exclude_input_in_output=False, max_tokens=3, temperature=0.0
@@ -196,7 +187,7 @@ def test_echo(server) -> None:
     assert answer.text.startswith("1 2 3")
 
 
-def test_unary_calls_that_cannot_work_say_so(server) -> None:
+def test_unary_calls_that_cannot_work_say_so(server: Served) -> None:
     url = f"http://127.0.0.1:{server.http}/v2/models/gemma4/infer"
     body = {
         "inputs": [{"name": "text_input", "shape": [1, 1], "datatype": "BYTES", "data": ["Hi"]}]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import Literal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
-from clients.both import KINDS, PROTOCOLS, client_of
-from e2e.served import user, wait_until
 from gemma4_client import (
     Cache,
     CancelledError,
@@ -17,6 +17,9 @@ from gemma4_client import (
     ResponseFormatError,
 )
 from gemma4_runtime.server.board import Field
+from gemma4_testing.fakes.both_clients import KINDS, PROTOCOLS, client_of
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 from pydantic import BaseModel
 
 CANCEL_S = 0.5
@@ -37,18 +40,18 @@ WEATHER = {
 
 
 @pytest.fixture(params=PROTOCOLS)
-def url(server, request) -> str:
+def url(server: Served, request: pytest.FixtureRequest) -> str:
     port = server.grpc if request.param == "grpc" else server.http
     return f"{request.param}://127.0.0.1:{port}"
 
 
 @pytest.fixture(params=KINDS)
-def client(url, request):
+def client(url: str, request: pytest.FixtureRequest) -> Iterator[Any]:
     with client_of(request.param, url) as made:
         yield made
 
 
-def test_streamed_equals_whole(client, server) -> None:
+def test_streamed_equals_whole(client: Any, server: Served) -> None:
     stream = client.chat(ASK, top_k=1, return_log_probs=True)
     deltas = list(stream)
     whole = client.chat(user(ASK), top_k=1, return_log_probs=True, stream=False)
@@ -63,7 +66,7 @@ def test_streamed_equals_whole(client, server) -> None:
         assert answer.timings["prefill"] < answer.timings["ttft"] <= answer.timings["total"]
 
 
-def test_thoughts_tools_and_raw_prompts(client) -> None:
+def test_thoughts_tools_and_raw_prompts(client: Any) -> None:
     thinking = client.chat("What is 7 + 8?", enable_thinking=True, top_k=1).result()
     assert thinking.reasoning and "15" in thinking.text
     called = client.chat("What is the weather in Paris?", tools=[WEATHER], top_k=1).result()
@@ -84,7 +87,7 @@ class City(BaseModel):
     big: bool
 
 
-def test_guides(client) -> None:
+def test_guides(client: Any) -> None:
     assert client.chat(ASK, regex="[ab]{3}").result().text in {
         a + b + c for a in "ab" for b in "ab" for c in "ab"
     }
@@ -94,7 +97,7 @@ def test_guides(client) -> None:
         client.chat(ASK, response_model=City, max_tokens=2).result()
 
 
-def test_errors_name_the_field(client) -> None:
+def test_errors_name_the_field(client: Any) -> None:
     for stream in (True, False):
         with pytest.raises(InvalidRequestError, match=r"^max_tokens: 0 must be at least 1$"):
             client.chat("x", max_tokens=0, stream=stream).result()
@@ -102,7 +105,7 @@ def test_errors_name_the_field(client) -> None:
         client.chat([{"role": "root", "content": "x"}]).result()
 
 
-def test_tokens(client) -> None:
+def test_tokens(client: Any) -> None:
     tokens = client.tokenize("Hello 🙂")
     assert tokens.text == "<bos>Hello 🙂"
     assert b"".join(tokens.token_bytes).decode() == tokens.text
@@ -116,13 +119,13 @@ def test_tokens(client) -> None:
         client.detokenize([99999999])
 
 
-def test_map(client) -> None:
+def test_map(client: Any) -> None:
     prompts = [f"What is {a} + {b}?" for a in (3, 7) for b in (2, 5, 8)]
     answers = client.map(prompts, concurrency=4, top_k=1)
     assert [a.text for a in answers] == [client.chat(p, top_k=1).result().text for p in prompts]
 
 
-def test_leaving_early_frees_the_slot(client, server) -> None:
+def test_leaving_early_frees_the_slot(client: Any, server: Served) -> None:
     for _ in client.chat("x", **LONG):
         break
     wait_until(server.idle, CANCEL_S)
@@ -132,7 +135,7 @@ def test_leaving_early_frees_the_slot(client, server) -> None:
     wait_until(server.idle, CANCEL_S)
 
 
-def test_a_deadline_frees_the_slot(client, server) -> None:
+def test_a_deadline_frees_the_slot(client: Any, server: Served) -> None:
     for stream in (True, False):
         with pytest.raises(DeadlineExceededError):
             client.chat("x", timeout=0.3, stream=stream, **LONG).result()
@@ -140,7 +143,7 @@ def test_a_deadline_frees_the_slot(client, server) -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_cancel_from_another_thread_frees_the_slot(server, protocol) -> None:
+def test_a_cancel_from_another_thread_frees_the_slot(server: Served, protocol: str) -> None:
     with Client(f"{protocol}://127.0.0.1:{getattr(server, protocol)}") as client:
         stream = client.chat("Count", **LONG)
         caught = []
@@ -159,7 +162,7 @@ def test_a_cancel_from_another_thread_frees_the_slot(server, protocol) -> None:
         assert caught
 
 
-def test_a_dropped_stream_and_a_closed_client_free_the_slot(url, server) -> None:
+def test_a_dropped_stream_and_a_closed_client_free_the_slot(url: str, server: Served) -> None:
     with Client(url) as client:
         stream = client.chat("x", **LONG)
         iterator = iter(stream)
@@ -175,7 +178,7 @@ def test_a_dropped_stream_and_a_closed_client_free_the_slot(url, server) -> None
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_cached_answer(url, server, kind, tmp_path) -> None:
+def test_a_cached_answer(url: str, server: Served, kind: str, tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     with client_of(kind, url, cache=cache) as client:
         first = client.chat(ASK, top_k=1)

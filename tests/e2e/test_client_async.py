@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
-from e2e.served import user, wait_until
 from gemma4_client import (
     AsyncClient,
     CancelledError,
@@ -13,7 +14,9 @@ from gemma4_client import (
     InvalidRequestError,
 )
 from gemma4_runtime.server.board import Field
-from loops import in_loop
+from gemma4_testing.event_loop import in_loop
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 
 CANCEL_S = 0.5
 LONG = {"min_tokens": 1900, "max_tokens": 1900}
@@ -21,12 +24,12 @@ ASK = "What is the capital of France?"
 
 
 @pytest.fixture
-def url(server) -> str:
+def url(server: Served) -> str:
     return f"127.0.0.1:{server.grpc}"
 
 
 @in_loop
-async def test_streamed_equals_whole_equals_sync(server, url) -> None:
+async def test_streamed_equals_whole_equals_sync(server: Served, url: str) -> None:
     with server.client() as sync:
         expected = sync.chat(user(ASK), top_k=1).result()
     async with AsyncClient(url) as client:
@@ -42,14 +45,14 @@ async def test_streamed_equals_whole_equals_sync(server, url) -> None:
 
 
 @in_loop
-async def test_many_at_once(url) -> None:
+async def test_many_at_once(url: str) -> None:
     async with AsyncClient(url) as client:
         streams = [client.chat(user(ASK), top_k=1) for _ in range(30)]
         answers = await asyncio.gather(*(stream.result() for stream in streams))
     assert len({answer.text for answer in answers}) == 1
 
 
-async def begun(client, **options):
+async def begun(client: AsyncClient, **options: Any) -> tuple[Any, AsyncIterator[Any]]:
     stream = client.chat(user("Count from 1 to 100"), **LONG, **options)
     iterator = aiter(stream)
     await anext(iterator)
@@ -57,7 +60,7 @@ async def begun(client, **options):
 
 
 @in_loop
-async def test_cancel_frees_the_slot(server, url) -> None:
+async def test_cancel_frees_the_slot(server: Served, url: str) -> None:
     async with AsyncClient(url) as client:
         stream, iterator = await begun(client)
         stream.cancel()
@@ -68,7 +71,7 @@ async def test_cancel_frees_the_slot(server, url) -> None:
 
 
 @in_loop
-async def test_leaving_the_loop_or_the_block_frees_the_slot(server, url) -> None:
+async def test_leaving_the_loop_or_the_block_frees_the_slot(server: Served, url: str) -> None:
     async with AsyncClient(url) as client:
         async for _ in client.chat(user("x"), **LONG):
             break
@@ -83,7 +86,7 @@ async def test_leaving_the_loop_or_the_block_frees_the_slot(server, url) -> None
 
 
 @in_loop
-async def test_a_cancelled_task_frees_the_slot(server, url) -> None:
+async def test_a_cancelled_task_frees_the_slot(server: Served, url: str) -> None:
     async with AsyncClient(url) as client:
         task = asyncio.create_task(client.chat(user("x"), **LONG).result())
         await asyncio.to_thread(wait_until, lambda: server.board()[Field.ACTIVE] == 1, 5)
@@ -94,7 +97,7 @@ async def test_a_cancelled_task_frees_the_slot(server, url) -> None:
 
 
 @in_loop
-async def test_errors_and_deadlines(server, url) -> None:
+async def test_errors_and_deadlines(server: Served, url: str) -> None:
     async with AsyncClient(url) as client:
         with pytest.raises(InvalidRequestError, match="max_tokens"):
             await client.chat(user("x"), max_tokens=0).result()

@@ -6,19 +6,21 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.served import Served, wait_until
-from e2e.synthetic import synthetic_engine
 from gemma4_runtime.server.board import Field
+from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
+from gemma4_testing.servers.served import Served
+from gemma4_testing.waiting import wait_until
 
 SCRIPT = Path(__file__).parents[2] / "bench" / "leaks.py"
 REQUESTS = 4_000  # bench/leaks.py itself asks 10,000 times
 
 
 @pytest.fixture(scope="module")
-def fast(tmp_path_factory):
+def fast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The synthetic engine, as fast as it can."""
     folder = tmp_path_factory.mktemp("fast")
     synthetic_engine(folder / "engine", tokens_per_s=100_000.0, slots=64)
@@ -27,7 +29,7 @@ def fast(tmp_path_factory):
     assert served.stop() == 0
 
 
-def test_nothing_grows(fast) -> None:
+def test_nothing_grows(fast: Served) -> None:
     before = fast.board()[Field.ACCEPTED]
     ran = subprocess.run(
         [

@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
-from e2e.fuzz.mutate import waits_for_ever
-from e2e.fuzz.run import watched
-from e2e.fuzz.send import Sender
-from e2e.fuzz.spec import INPUTS, MODELS, Spec, tensor
+from gemma4_testing.fuzz.mutate import waits_for_ever
+from gemma4_testing.fuzz.run import watched
+from gemma4_testing.fuzz.send import Sender
+from gemma4_testing.fuzz.spec import INPUTS, MODELS, Spec, tensor
+from gemma4_testing.servers.served import Served
 
 
 def named(model: str) -> list[list[str]]:
@@ -17,12 +18,12 @@ def named(model: str) -> list[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def target(server):
+def target(server: Served) -> Served:
     return server
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_each_has_one_end(target, model) -> None:
+def test_each_has_one_end(target: Served, model: str) -> None:
     """Without a prompt nearly all are refused, with one they run."""
     answered = refused = 0
     few = tensor("max_tokens", "INT32", 2)

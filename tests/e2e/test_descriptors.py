@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import psutil
-from e2e.served import user, wait_until
 from gemma4_client import AsyncClient, Client, Gemma4Error
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 
 
-def descriptors(server) -> int:
+def descriptors(server: Served) -> int:
     return next(
         child.num_fds()
         for child in psutil.Process(server.process.pid).children(recursive=True)
@@ -34,7 +35,7 @@ def refused_while_blocking(port: int) -> None:
                 client.chat(user("x"), max_tokens=-1).result()
 
 
-def test_of_the_asyncio_client(server) -> None:
+def test_of_the_asyncio_client(server: Served) -> None:
     async def many() -> None:
         for _ in range(10):
             await asyncio.gather(*(refused(server.grpc) for _ in range(12)))
@@ -44,7 +45,7 @@ def test_of_the_asyncio_client(server) -> None:
     wait_until(lambda: descriptors(server) <= before + 2, 10)
 
 
-def test_of_the_blocking_client(server) -> None:
+def test_of_the_blocking_client(server: Served) -> None:
     before = descriptors(server)
     with ThreadPoolExecutor(12) as pool:
         list(pool.map(refused_while_blocking, [server.grpc] * 120))

@@ -5,37 +5,44 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import pytest
-from e2e.served import user, wait_until
 from gemma4_client.wire import build_request, read_delta
 from gemma4_runtime.messages import GenerationRequest, SamplingParams, encode
 from gemma4_runtime.output.render import ChunkText
 from gemma4_runtime.server.board import Field
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 from tritonclient.grpc import service_pb2_grpc
+from tritonclient.grpc.service_pb2 import ModelInferResponse
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 CANCEL_S = 0.5
 LONG = {"min_tokens": 1900, "max_tokens": 1900}
 
 
 @pytest.fixture
-def stub(server):
+def stub(server: Served) -> Iterator[GRPCInferenceServiceStub]:
     with grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
         yield service_pb2_grpc.GRPCInferenceServiceStub(channel)
 
 
-def chat(text, **options):
+def chat(text: str, **options: Any) -> dict[str, Any]:
     return {"messages": json.dumps(user(text)), "temperature": 0.0, **options}
 
 
-def responses(stub, model, inputs):
+def responses(
+    stub: GRPCInferenceServiceStub, model: str, inputs: dict[str, Any]
+) -> Iterator[ModelInferResponse]:
     for message in stub.ModelStreamInfer(iter([build_request(inputs, model=model)]), timeout=60):
         assert not message.error_message, message.error_message
         yield message.infer_response
 
 
-def by_tensor(response):
+def by_tensor(response: ModelInferResponse) -> dict[str, Any]:
     """Values of a response of gemma4, as the packed one names them."""
     kinds = {"INT32": "i", "FP32": "f"}
     values = {}
@@ -49,7 +56,9 @@ def by_tensor(response):
 
 
 @pytest.mark.parametrize("more", [{"enable_thinking": True}, {"return_log_probs": True}])
-def test_the_same_values_in_one_tensor(stub, more) -> None:
+def test_the_same_values_in_one_tensor(
+    stub: GRPCInferenceServiceStub, more: dict[str, bool]
+) -> None:
     inputs = chat("What is the capital of Italy?", **more)
     (plain,) = [by_tensor(r) for r in responses(stub, "gemma4", inputs)]
     (packed,) = [json.loads(r.raw_output_contents[0]) for r in responses(stub, "engine", inputs) if r.outputs]  # fmt: skip
@@ -67,7 +76,9 @@ def test_the_same_values_in_one_tensor(stub, more) -> None:
 
 @pytest.mark.parametrize("model", ["gemma4", "engine"])
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_cancel_frees_the_slot(server, stub, model, stream) -> None:
+def test_a_cancel_frees_the_slot(
+    server: Served, stub: GRPCInferenceServiceStub, model: str, stream: bool
+) -> None:
     request = build_request(chat("Count", stream=stream, **LONG), model=model)
     call = stub.ModelStreamInfer(iter([request]), timeout=60)
     if stream:
@@ -77,7 +88,7 @@ def test_a_cancel_frees_the_slot(server, stub, model, stream) -> None:
     wait_until(server.idle, CANCEL_S)
 
 
-def test_no_response_is_a_probe(stub) -> None:
+def test_no_response_is_a_probe(stub: GRPCInferenceServiceStub) -> None:
     """1900 tokens take more than a second and are sent at once: gemma4 sends probes before."""
     found = list(responses(stub, "engine", chat("Count", **LONG)))
     deltas = [read_delta(response) for response in found if response.outputs]
@@ -85,7 +96,7 @@ def test_no_response_is_a_probe(stub) -> None:
     assert len(found) - len(deltas) <= 1  # the final flag may come alone
 
 
-def wrong(stub, model, inputs):
+def wrong(stub: GRPCInferenceServiceStub, model: str, inputs: dict[str, Any]) -> str:
     """The error of a request, without the name of the ensemble."""
     (message,) = stub.ModelStreamInfer(iter([build_request(inputs, model=model)]), timeout=60)
     return message.error_message.removeprefix("in ensemble 'gemma4', ")
@@ -101,14 +112,16 @@ def wrong(stub, model, inputs):
         {"max_tokens": 4},
     ],
 )
-def test_the_same_refusals(stub, inputs) -> None:
+def test_the_same_refusals(stub: GRPCInferenceServiceStub, inputs: dict[str, Any]) -> None:
     direct = wrong(stub, "engine", inputs)
     assert direct.startswith("INVALID_ARGUMENT: ")
     assert direct == wrong(stub, "gemma4", inputs)
 
 
 @pytest.mark.parametrize("start", [b"", b"\0" * 16])
-def test_a_request_that_preprocessing_did_not_make(server, stub, start) -> None:
+def test_a_request_that_preprocessing_did_not_make(
+    server: Served, stub: GRPCInferenceServiceStub, start: bytes
+) -> None:
     """Its ids could be beyond the vocabulary."""
     made = GenerationRequest(
         key="mine", input_ids=[2**31 - 1], sampling=SamplingParams(max_tokens=4)
@@ -122,7 +135,9 @@ def test_a_request_that_preprocessing_did_not_make(server, stub, start) -> None:
     wait_until(server.idle, 1)
 
 
-def test_the_id_of_a_direct_request_is_logged(server, stub) -> None:
+def test_the_id_of_a_direct_request_is_logged(
+    server: Served, stub: GRPCInferenceServiceStub
+) -> None:
     request = build_request(
         {"text_input": "x", "max_tokens": 2}, model="engine", request_id="dir-7"
     )

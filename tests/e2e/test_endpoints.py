@@ -5,10 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 import tritonclient.grpc
-from e2e.command import GEMMA4
+from gemma4_testing.servers.command import GEMMA4
+from gemma4_testing.servers.served import Served
 from tritonclient.utils import InferenceServerException
 
 CLOSED_HTTP = [
@@ -34,29 +36,29 @@ CLOSED_GRPC = {
 }  # fmt: skip
 
 
-def status(server, method, path, body=b"{}"):
+def status(server: Served, method: str, path: Path, body: bytes = b"{}") -> int:
     connection = http.client.HTTPConnection("127.0.0.1", server.http, timeout=20)
     connection.request(method, path, body if method == "POST" else None)
     return connection.getresponse().status
 
 
 @pytest.mark.parametrize(("method", "path"), CLOSED_HTTP)
-def test_closed_over_http(server, method, path) -> None:
+def test_closed_over_http(server: Served, method: str, path: str) -> None:
     assert status(server, method, path) in (403, 404)
 
 
 @pytest.mark.parametrize("path", OTHER_SPELLINGS)
-def test_no_other_spelling_opens_them(server, path) -> None:
+def test_no_other_spelling_opens_them(server: Served, path: str) -> None:
     assert status(server, "GET", path) in (400, 403, 404)
 
 
 @pytest.mark.parametrize("path", OPEN_HTTP)
-def test_open_over_http(server, path) -> None:
+def test_open_over_http(server: Served, path: str) -> None:
     assert status(server, "GET", path) == 200
 
 
 @pytest.mark.parametrize("call", CLOSED_GRPC)
-def test_closed_over_grpc(server, call) -> None:
+def test_closed_over_grpc(server: Served, call: str) -> None:
     with (
         tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{server.grpc}") as client,
         pytest.raises(InferenceServerException, match="This protocol is restricted"),
@@ -64,7 +66,7 @@ def test_closed_over_grpc(server, call) -> None:
         getattr(client, call)(*CLOSED_GRPC[call])
 
 
-def test_open_over_grpc(server) -> None:
+def test_open_over_grpc(server: Served) -> None:
     with tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{server.grpc}") as client:
         assert client.is_server_ready()
         assert client.get_server_metadata().name == "triton"
@@ -72,7 +74,7 @@ def test_open_over_grpc(server) -> None:
         assert client.get_inference_statistics("gemma4").model_stats
 
 
-def test_no_open_page_shows_a_path_of_the_server(server, engines) -> None:
+def test_no_open_page_shows_a_path_of_the_server(server: Served, engines: Path) -> None:
     for path in OPEN_HTTP:
         connection = http.client.HTTPConnection("127.0.0.1", server.http, timeout=20)
         connection.request("GET", path)
@@ -81,7 +83,7 @@ def test_no_open_page_shows_a_path_of_the_server(server, engines) -> None:
             assert part not in text, json.dumps([path, part])
 
 
-def test_the_embedded_server_is_not_shown_to_other_machines(engines, tmp_path) -> None:
+def test_the_embedded_server_is_not_shown_to_other_machines(engines: Path, tmp_path: Path) -> None:
     command = [str(GEMMA4), "serve", "--engine", str(engines / "synthetic"), "--host", "0.0.0.0",
                "--http-port", "0", "--grpc-port", "0", "--metrics-port", "0",
                "--run-dir", str(tmp_path)]  # fmt: skip

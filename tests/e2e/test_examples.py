@@ -6,9 +6,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from gemma4_testing.servers.served import Served
 
 ROOT = Path(__file__).parents[2]
 SAYS = {
@@ -23,7 +26,7 @@ SAYS = {
 }  # fmt: skip
 
 
-def run(code_or_file, *arguments, **env):
+def run(code_or_file: Sequence[str | Path], *arguments: str, **env: Any) -> str:
     ran = subprocess.run(
         [sys.executable, *code_or_file, *arguments],
         capture_output=True, text=True, timeout=60, env=os.environ | env,
@@ -40,19 +43,21 @@ def test_every_example_is_run() -> None:
 
 
 @pytest.mark.parametrize("name", SAYS)
-def test_example(server, name) -> None:
+def test_example(server: Served, name: str) -> None:
     out = run([ROOT / "clients" / "examples" / name], f"127.0.0.1:{server.grpc}")
     for pattern in SAYS[name]:
         assert re.search(pattern, out), out
 
 
-def test_over_http(server) -> None:
+def test_over_http(server: Served) -> None:
     out = run([ROOT / "clients" / "examples" / "careful.py"], f"http://127.0.0.1:{server.http}")
     for pattern in SAYS["careful.py"]:
         assert re.search(pattern, out), out
 
 
-def test_the_code_of_the_page(server, tmp_path, monkeypatch) -> None:
+def test_the_code_of_the_page(
+    server: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every Python block, one after the other, in one program; addresses are put in."""
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / "python_sdk.md").read_text(encoding="utf-8")

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import pytest
-from e2e.served import user, wait_until
 from gemma4_client.transport.grpc_wire import message_delta
 from gemma4_client.wire import build_request
 from gemma4_runtime.messages import Chunk, GenerationRequest, SamplingParams, encode
 from gemma4_runtime.server.board import Field
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.grpc.service_pb2 import ModelInferRequest, ModelStreamInferResponse
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 LONG = {"min_tokens": 1900, "max_tokens": 1900}
 
 
 @pytest.fixture
-def stub(server):
+def stub(server: Served) -> Iterator[GRPCInferenceServiceStub]:
     with grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
         yield service_pb2_grpc.GRPCInferenceServiceStub(channel)
 
 
-def bytes_request(model, name, data):
+def bytes_request(model: str, name: str, data: bytes) -> ModelInferRequest:
     request = service_pb2.ModelInferRequest(model_name=model)
     request.inputs.add(name=name, datatype="UINT8", shape=[1, len(data)])
     request.raw_input_contents.append(data)
@@ -30,18 +35,20 @@ def bytes_request(model, name, data):
     return request
 
 
-def ask(stub, request):
+def ask(
+    stub: GRPCInferenceServiceStub, request: ModelInferRequest
+) -> list[ModelStreamInferResponse]:
     return list(stub.ModelStreamInfer(iter([request]), timeout=60))
 
 
-def sealed_request(stub, **options):
+def sealed_request(stub: GRPCInferenceServiceStub, **options: Any) -> bytes:
     """What preprocessing answers to a client that calls it."""
     inputs = {"messages": json.dumps(user("Count")), "temperature": 0.0, **options}
     answer = stub.ModelInfer(build_request(inputs, model="preprocessing"), timeout=60)
     return answer.raw_output_contents[0]
 
 
-def answers(messages):
+def answers(messages: list[ModelStreamInferResponse]) -> list[bytes]:
     """Of a whole stream without errors: the contents of its responses."""
     for message in messages:
         assert not message.error_message
@@ -50,7 +57,9 @@ def answers(messages):
     return [m.infer_response.raw_output_contents[0] for m in messages if m.infer_response.outputs]
 
 
-def test_a_word_from_preprocessing_makes_no_other_request(server, stub) -> None:
+def test_a_word_from_preprocessing_makes_no_other_request(
+    server: Served, stub: GRPCInferenceServiceStub
+) -> None:
     """What it seals is one message, to the last bit: not the ids, not the limits, not the key."""
     sealed = sealed_request(stub, max_tokens=3)
     made = encode(
@@ -66,7 +75,9 @@ def test_a_word_from_preprocessing_makes_no_other_request(server, stub) -> None:
     wait_until(server.idle, 1)
 
 
-def test_a_request_sent_again_is_only_itself(server, stub) -> None:
+def test_a_request_sent_again_is_only_itself(
+    server: Served, stub: GRPCInferenceServiceStub
+) -> None:
     """It runs again, as the client could have asked again; while it runs it is refused."""
     sealed = sealed_request(stub, max_tokens=3)
     first, second = (answers(ask(stub, bytes_request("engine", "request", sealed))) for _ in "12")
@@ -82,7 +93,9 @@ def test_a_request_sent_again_is_only_itself(server, stub) -> None:
     wait_until(server.idle, 1)
 
 
-def test_a_forged_chunk_cancels_and_counts_nothing(server, stub) -> None:
+def test_a_forged_chunk_cancels_and_counts_nothing(
+    server: Served, stub: GRPCInferenceServiceStub
+) -> None:
     long = {"messages": json.dumps(user("Count")), "stream": True, "temperature": 0.0, **LONG}
     running = stub.ModelStreamInfer(iter([build_request(long, model="engine")]), timeout=60)
     next(iter(running))
@@ -98,7 +111,9 @@ def test_a_forged_chunk_cancels_and_counts_nothing(server, stub) -> None:
     assert (last.finish_reason, last.completion_tokens) == ("length", LONG["max_tokens"])
 
 
-def test_chunks_sent_again_do_not_hurry_the_others(server, stub) -> None:
+def test_chunks_sent_again_do_not_hurry_the_others(
+    server: Served, stub: GRPCInferenceServiceStub
+) -> None:
     """The client of a sealed request has its chunks, and can give them to postprocessing."""
     sealed = sealed_request(stub, max_tokens=3)
     chunks = answers(ask(stub, bytes_request("engine", "request", sealed)))
@@ -112,7 +127,9 @@ def test_chunks_sent_again_do_not_hurry_the_others(server, stub) -> None:
 
 @pytest.mark.parametrize("model", ["gemma4", "engine", "preprocessing"])
 @pytest.mark.parametrize("value", ["", "0" * 32, "0" * 64, "x", "\0", 7, True, 1.5])
-def test_no_client_chooses_the_key_of_its_request(server, stub, model, value) -> None:
+def test_no_client_chooses_the_key_of_its_request(
+    server: Served, stub: GRPCInferenceServiceStub, model: str, value: bool | float | str
+) -> None:
     request = build_request({"text_input": "x", "max_tokens": 2}, model=model)
     kind = {str: "string", int: "int64", bool: "bool", float: "double"}[type(value)] + "_param"
     setattr(request.parameters["gemma4_key"], kind, value)
@@ -122,7 +139,9 @@ def test_no_client_chooses_the_key_of_its_request(server, stub, model, value) ->
 
 
 @pytest.mark.parametrize("model", ["gemma4", "preprocessing", "gemma4_unary"])
-def test_only_the_engine_has_feeds(server, stub, model) -> None:
+def test_only_the_engine_has_feeds(
+    server: Served, stub: GRPCInferenceServiceStub, model: str
+) -> None:
     request = build_request({"text_input": "x", "max_tokens": 2}, model=model, feed="0" * 32 + "/1")
     (message,) = ask(stub, request)
     assert "INVALID_ARGUMENT: gemma4_feed: is a parameter of the model engine" in message.error_message  # fmt: skip
@@ -130,7 +149,7 @@ def test_only_the_engine_has_feeds(server, stub, model) -> None:
 
 
 @pytest.mark.parametrize("model", ["gemma4", "engine", "preprocessing", "gemma4_unary"])
-def test_ids_have_a_bound(server, stub, model) -> None:
+def test_ids_have_a_bound(server: Served, stub: GRPCInferenceServiceStub, model: str) -> None:
     for size, fine in ((1024, True), (1025, False), (2**20, False)):
         request = build_request({"text_input": "x", "max_tokens": 2}, model=model, request_id="i" * size)  # fmt: skip
         messages = ask(stub, request)

@@ -8,43 +8,48 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import grpc
 import psutil
 import pytest
-from e2e.command import GEMMA4
-from e2e.served import Served, user, wait_until
 from gemma4_client import (
     CancelledError,
+    Client,
     DeadlineExceededError,
     Gemma4Error,
     InvalidRequestError,
     UnavailableError,
 )
 from gemma4_runtime.server.board import Field
-from runtime.input.bad_inputs import BAD
+from gemma4_testing.cases.bad_inputs import BAD
+from gemma4_testing.servers.command import GEMMA4
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 CANCEL_S = 0.5
 LONG = {"min_tokens": 1900, "max_tokens": 1900}
 
 
-def start_long(client, **options):
+def start_long(client: Client, **options: Any) -> Any:
     """A stream that has begun and would run for long."""
     stream = client.chat(user("Count from 1 to 100"), **(LONG | options))
     next(iter_of(stream))
     return stream
 
 
-def iter_of(stream):
+def iter_of(stream: Any) -> Iterator[Any]:
     iterator = iter(stream)
     stream.iterator = iterator  # keep it: closing the generator would cancel
     return iterator
 
 
-def test_grpc_cancel_frees_the_slot(server) -> None:
+def test_grpc_cancel_frees_the_slot(server: Served) -> None:
     with server.client() as client:
         stream = start_long(client)
         stream.cancel()
@@ -53,14 +58,14 @@ def test_grpc_cancel_frees_the_slot(server) -> None:
             list(stream.iterator)
 
 
-def test_leaving_the_block_cancels(server) -> None:
+def test_leaving_the_block_cancels(server: Served) -> None:
     with server.client() as client:
         with start_long(client):
             pass
         wait_until(server.idle, CANCEL_S)
 
 
-def test_cancel_of_an_unstreamed_request(server) -> None:
+def test_cancel_of_an_unstreamed_request(server: Served) -> None:
     with server.client() as client:
         stream = client.chat(user("Count"), stream=False, **LONG)
         Thread(target=lambda: pytest.raises(Gemma4Error, stream.result), daemon=True).start()
@@ -69,7 +74,7 @@ def test_cancel_of_an_unstreamed_request(server) -> None:
         wait_until(server.idle, CANCEL_S)
 
 
-def test_killed_client_frees_the_slot(server) -> None:
+def test_killed_client_frees_the_slot(server: Served) -> None:
     code = (
         "import sys; from gemma4_client import Client\n"
         "c = Client(sys.argv[1])\n"
@@ -85,7 +90,7 @@ def test_killed_client_frees_the_slot(server) -> None:
     child.wait()
 
 
-def test_http_disconnect_frees_the_slot(server) -> None:
+def test_http_disconnect_frees_the_slot(server: Served) -> None:
     """A stream. Triton 2.51 does not look at the connection of a plain `generate` before it
     answers (docs/serving.md)."""
     connection = http.client.HTTPConnection("127.0.0.1", server.http)
@@ -99,7 +104,7 @@ def test_http_disconnect_frees_the_slot(server) -> None:
     wait_until(server.idle, CANCEL_S)
 
 
-def test_http_generate_obeys_its_deadline(server) -> None:
+def test_http_generate_obeys_its_deadline(server: Served) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.http)
     body = {"messages": json.dumps(user("x")), "stream": False, "timeout_ms": 200, **LONG}
     connection.request("POST", "/v2/models/gemma4/generate", json.dumps(body))
@@ -107,7 +112,7 @@ def test_http_generate_obeys_its_deadline(server) -> None:
     wait_until(server.idle, CANCEL_S)
 
 
-def test_deadlines_free_the_slot(server) -> None:
+def test_deadlines_free_the_slot(server: Served) -> None:
     with server.client() as client:
         with pytest.raises(DeadlineExceededError, match="timeout_ms"):
             client.chat(user("x"), timeout_ms=150, **LONG).result()
@@ -117,11 +122,11 @@ def test_deadlines_free_the_slot(server) -> None:
         wait_until(server.idle, CANCEL_S)
 
 
-def test_a_thousand_cancels_leave_nothing(synthetic) -> None:
+def test_a_thousand_cancels_leave_nothing(synthetic: Served) -> None:
     engine = psutil.Process(synthetic.board()[Field.ENGINE_PID])
     before = synthetic.board()[Field.ACCEPTED]
 
-    def one(_) -> None:
+    def one(_: int) -> None:
         with start_long(client, min_tokens=0, max_tokens=3000):
             pass
 
@@ -137,7 +142,7 @@ def test_a_thousand_cancels_leave_nothing(synthetic) -> None:
     assert synthetic.stop() == 0
 
 
-def test_overload_is_refused_and_recovers(engines, tmp_path) -> None:
+def test_overload_is_refused_and_recovers(engines: Path, tmp_path: Path) -> None:
     served = Served(engines / "synthetic", tmp_path / "run", "--slots", "1", "--max-queued", "1")
     with served.client() as client:
         running = start_long(client, min_tokens=0, max_tokens=2000)
@@ -150,7 +155,7 @@ def test_overload_is_refused_and_recovers(engines, tmp_path) -> None:
     assert served.stop() == 0
 
 
-def test_drain(engines, tmp_path) -> None:
+def test_drain(engines: Path, tmp_path: Path) -> None:
     served = Served(engines / "synthetic", tmp_path / "run")
     with served.client() as client:
         stream = start_long(client, min_tokens=0, max_tokens=150)
@@ -163,13 +168,13 @@ def test_drain(engines, tmp_path) -> None:
     assert served.process.wait(30) == 0
 
 
-def test_killed_engine_ends_streams_and_recovers(engines, tmp_path) -> None:
+def test_killed_engine_ends_streams_and_recovers(engines: Path, tmp_path: Path) -> None:
     served = Served(engines / "synthetic", tmp_path / "run")
     with served.client() as client:
         streams = [start_long(client, min_tokens=0, max_tokens=3000) for _ in range(4)]
         os.kill(served.board()[Field.ENGINE_PID], signal.SIGKILL)
 
-        def drained(stream) -> None:
+        def drained(stream: bool) -> None:
             with pytest.raises(Gemma4Error):
                 list(stream.iterator)
 
@@ -185,10 +190,10 @@ def test_killed_engine_ends_streams_and_recovers(engines, tmp_path) -> None:
     assert served.stop() == 0
 
 
-def test_bad_inputs_disturb_nothing(server) -> None:
+def test_bad_inputs_disturb_nothing(server: Served) -> None:
     """The whole table over gRPC, beside a stream that must not notice."""
 
-    def send(bad):
+    def send(bad: Any) -> str:
         request = service_pb2.ModelInferRequest(model_name="gemma4")
         for name, (dtype, values) in bad.inputs.items():
             tensor = request.inputs.add(name=name, datatype=dtype)
@@ -236,7 +241,9 @@ def test_bad_inputs_disturb_nothing(server) -> None:
         (["--engine", "{f32}", "--log-format", "xml"], "text, json or auto"),
     ],
 )
-def test_a_start_that_cannot_work(server, engines, checkpoint, arguments, says) -> None:
+def test_a_start_that_cannot_work(
+    server: Served, engines: Path, checkpoint: Path, arguments: list[str], says: str
+) -> None:
     values = {"checkpoint": checkpoint, "f32": engines / "f32", "http": server.http}
     ran = subprocess.run(
         [GEMMA4, "serve", *(a.format(**values) for a in arguments)],
@@ -247,7 +254,7 @@ def test_a_start_that_cannot_work(server, engines, checkpoint, arguments, says) 
     assert "Traceback" not in ran.stderr
 
 
-def test_a_tampered_file_is_refused(engines, tmp_path) -> None:
+def test_a_tampered_file_is_refused(engines: Path, tmp_path: Path) -> None:
     import shutil
 
     copy = shutil.copytree(engines / "f32", tmp_path / "engine")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 
 import pytest
-from e2e.heavy import (
+from gemma4_testing.servers.heavy_requests import (
     Heavy,
     directly,
     quadratic_engine,
@@ -15,11 +16,11 @@ from e2e.heavy import (
     through_ensemble,
     times_of,
 )
-from e2e.served import Served
+from gemma4_testing.servers.served import Served
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("heavy")
     served = Served(quadratic_engine(folder), folder / "run")
     yield served
@@ -27,7 +28,7 @@ def served(tmp_path_factory):
 
 
 @pytest.mark.parametrize("way", ["ensemble", "direct"])
-def test_short_requests_are_answered_beside_large_ones(served, way) -> None:
+def test_short_requests_are_answered_beside_large_ones(served: Served, way: str) -> None:
     """One of 1,023 messages alone takes seconds of work; half of the short ones notice nothing
     of five a second. How much they notice at p99 is for the benchmark, on a quiet machine."""
     many = {"messages": json.dumps([{"role": "user", "content": "a"}] * 1023)}

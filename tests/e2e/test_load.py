@@ -6,18 +6,23 @@ import json
 import re
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
-from e2e.command import GEMMA4
-from e2e.loads import PACE_S, PREFILL_S, level, load, url
-from e2e.processes import lasting
-from e2e.served import Served, wait_until
-from e2e.synthetic import synthetic_engine
 from gemma4_load.report.files import read_report, read_requests
+from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
+from gemma4_testing.servers.command import GEMMA4
+from gemma4_testing.servers.load_runs import PACE_S, PREFILL_S, level, load, url
+from gemma4_testing.servers.process_tree import lasting
+from gemma4_testing.servers.running_gateway import RunningGateway
+from gemma4_testing.servers.served import Served
+from gemma4_testing.waiting import wait_until
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http", "openai"])
-def test_the_meter_reads_the_engines_pace(paced, tmp_path, protocol) -> None:
+def test_the_meter_reads_the_engines_pace(
+    paced: tuple[Served, RunningGateway], tmp_path: Path, protocol: str
+) -> None:
     ran = load(
         "--url", url(paced, protocol), "--concurrency", "4", "--requests", "24", "--warmup", "0",
         "--prompt-tokens", "100", "--output-tokens", "25", "--out", str(tmp_path / "a"),
@@ -35,7 +40,9 @@ def test_the_meter_reads_the_engines_pace(paced, tmp_path, protocol) -> None:
     assert len(read_requests(tmp_path / "a")) == 24
 
 
-def test_an_open_loop_counts_from_the_plan(paced, tmp_path) -> None:
+def test_an_open_loop_counts_from_the_plan(
+    paced: tuple[Served, RunningGateway], tmp_path: Path
+) -> None:
     ran = load(
         "--url", url(paced, "grpc"), "--rate", "20", "--arrival", "constant", "--duration", "3",
         "--warmup", "1", "--output-tokens", "10", "--slo", "ttft=1s", "--out", str(tmp_path / "a"),
@@ -50,7 +57,9 @@ def test_an_open_loop_counts_from_the_plan(paced, tmp_path) -> None:
     assert any(name.startswith("nv_inference_count") for name in found["server"]["counters"])
 
 
-def test_a_server_that_falls_behind_ends_an_open_loop(paced, tmp_path) -> None:
+def test_a_server_that_falls_behind_ends_an_open_loop(
+    paced: tuple[Served, RunningGateway], tmp_path: Path
+) -> None:
     ran = load(
         "--url", url(paced, "grpc"), "--rate", "40", "--arrival", "constant", "--duration", "5",
         "--max-in-flight", "3", "--warmup", "0", "--out", str(tmp_path / "a"),
@@ -66,7 +75,7 @@ def metrics_port(served: Served) -> int:
     )
 
 
-def test_workloads_of_the_demo_model(server, tmp_path) -> None:
+def test_workloads_of_the_demo_model(server: Served, tmp_path: Path) -> None:
     at = f"127.0.0.1:{server.grpc}"
     common = ("--url", at, "--concurrency", "2", "--warmup", "0", "--max-client-lag", "2000")
     lengths = ("--prompt-tokens", "20", "--output-tokens", "12", "--system-tokens", "30")
@@ -82,7 +91,9 @@ def test_workloads_of_the_demo_model(server, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http", "openai"])
-def test_clients_that_leave(paced, tmp_path, protocol) -> None:
+def test_clients_that_leave(
+    paced: tuple[Served, RunningGateway], tmp_path: Path, protocol: str
+) -> None:
     out = tmp_path / "a"
     ran = load(
         "--url", url(paced, protocol), "--concurrency", "4", "--requests", "16", "--warmup", "0",
@@ -97,7 +108,9 @@ def test_clients_that_leave(paced, tmp_path, protocol) -> None:
     wait_until(paced[0].idle, 2)
 
 
-def test_a_trace_is_replayed_at_its_times(paced, tmp_path) -> None:
+def test_a_trace_is_replayed_at_its_times(
+    paced: tuple[Served, RunningGateway], tmp_path: Path
+) -> None:
     lines = [
         {"timestamp": 500 + at, "input_length": 60, "output_length": 4, "hash_ids": [1]}
         for at in (0, 100, 100, 700)
@@ -113,7 +126,7 @@ def test_a_trace_is_replayed_at_its_times(paced, tmp_path) -> None:
     assert rows == pytest.approx([0, 0.05, 0.05, 0.35])
 
 
-def test_the_highest_load_that_meets_the_slos(tmp_path) -> None:
+def test_the_highest_load_that_meets_the_slos(tmp_path: Path) -> None:
     """Four slots: a fifth user waits for an answer of 0.3 s, so TTFT within 200 ms allows 4."""
     synthetic_engine(tmp_path / "engine", tokens_per_s=50, slots=4)
     served = Served(tmp_path / "engine", tmp_path / "run")
@@ -132,7 +145,9 @@ def test_the_highest_load_that_meets_the_slos(tmp_path) -> None:
     assert "highest concurrency that meets the SLOs: 4" in ran.stdout
 
 
-def test_compare_passes_and_fails_by_its_exit_code(paced, tmp_path) -> None:
+def test_compare_passes_and_fails_by_its_exit_code(
+    paced: tuple[Served, RunningGateway], tmp_path: Path
+) -> None:
     outs = [tmp_path / name for name in "abc"]
     for out, prompt in zip(outs, ("60", "60", "160"), strict=True):
         ran = load(
@@ -151,7 +166,9 @@ def test_compare_passes_and_fails_by_its_exit_code(paced, tmp_path) -> None:
     assert "worse" in slower.stdout
 
 
-def test_a_server_that_dies_ends_the_run_and_keeps_the_results(engines, tmp_path) -> None:
+def test_a_server_that_dies_ends_the_run_and_keeps_the_results(
+    engines: Path, tmp_path: Path
+) -> None:
     served = Served(engines / "synthetic", tmp_path / "run")
     out = tmp_path / "a"
     process = subprocess.Popen(
@@ -172,7 +189,7 @@ def test_a_server_that_dies_ends_the_run_and_keeps_the_results(engines, tmp_path
     assert (out / "report.html").stat().st_size > 1e6
 
 
-def test_ctrl_c_keeps_the_results(paced, tmp_path) -> None:
+def test_ctrl_c_keeps_the_results(paced: tuple[Served, RunningGateway], tmp_path: Path) -> None:
     out = tmp_path / "a"
     process = subprocess.Popen(
         [GEMMA4, "load", "--url", url(paced, "grpc"), "--concurrency", "4", "--duration", "60",
@@ -187,7 +204,7 @@ def test_ctrl_c_keeps_the_results(paced, tmp_path) -> None:
     assert level(out)["counts"]["failed"] == 0
 
 
-def test_a_full_disk(paced, tmp_path) -> None:
+def test_a_full_disk(paced: tuple[Served, RunningGateway], tmp_path: Path) -> None:
     """The size of files is limited to 4 KiB, so requests.csv cannot grow on."""
     out = tmp_path / "a"
     ran = load(
@@ -236,7 +253,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_options(paced, tmp_path, name) -> None:
+def test_bad_options(paced: tuple[Served, RunningGateway], tmp_path: Path, name: str) -> None:
     args, code, said = BAD[name]
     at = () if "--url" in args else ("--url", url(paced, "grpc"))
     ran = load(*at, *args, "--out", str(tmp_path / "a"))
@@ -246,6 +263,8 @@ def test_bad_options(paced, tmp_path, name) -> None:
     assert not (tmp_path / "a" / "report.json").exists()
 
 
-def test_a_model_that_the_gateway_does_not_have(paced, tmp_path) -> None:
+def test_a_model_that_the_gateway_does_not_have(
+    paced: tuple[Served, RunningGateway], tmp_path: Path
+) -> None:
     ran = load("--url", url(paced, "openai"), "--model", "gpt", "--out", str(tmp_path / "a"))
     assert (ran.returncode, "model 'gpt' is not there" in ran.stderr) == (1, True), ran.stderr

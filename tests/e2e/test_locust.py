@@ -9,10 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from e2e.loads import level, load, url
-from e2e.served import wait_until
+from gemma4_testing.servers.load_runs import level, load, url
+from gemma4_testing.servers.running_gateway import RunningGateway
+from gemma4_testing.servers.served import Served
+from gemma4_testing.waiting import wait_until
 
 LOCUSTFILE = Path(__file__).parents[2] / "load_tests" / "locustfile.py"
 
@@ -31,7 +34,9 @@ def median_of(text: str, label: str) -> float:
     ("user", "protocol"),
     [("GrpcUser", "grpc"), ("HttpStreamUser", "http"), ("OpenAIUser", "openai")],
 )
-def test_locust_agrees_with_gemma4_load(paced, tmp_path, user, protocol) -> None:
+def test_locust_agrees_with_gemma4_load(
+    paced: tuple[Served, RunningGateway], tmp_path: Path, user: str, protocol: str
+) -> None:
     lengths = ("--prompt-tokens", "100", "--output-tokens", "25")
     theirs = locust(
         user, "--host", url(paced, protocol), "-u", "4", "-r", "50", "-t", "6s", *lengths
@@ -48,7 +53,9 @@ def test_locust_agrees_with_gemma4_load(paced, tmp_path, user, protocol) -> None
         assert median_of(theirs.stdout, label) == pytest.approx(mine, rel=0.1), label
 
 
-def test_locusts_warmup_does_not_count(paced, tmp_path) -> None:
+def test_locusts_warmup_does_not_count(
+    paced: tuple[Served, RunningGateway], tmp_path: Path
+) -> None:
     """Three seconds of six: at 0.3 s a request, what two users were answered in the other three. locust
     counts the two requests that were under way too; our table leaves them out."""
     ran = locust(
@@ -63,7 +70,7 @@ def test_locusts_warmup_does_not_count(paced, tmp_path) -> None:
     assert counted == entry["num_requests"] - 2
 
 
-def test_locust_in_several_processes(paced) -> None:
+def test_locust_in_several_processes(paced: tuple[Served, RunningGateway]) -> None:
     """The master shows what its workers saw after the warm-up: 4 users, 4 s, at least 0.25 s for an
     answer. With the warm-up they would be more than 100."""
     ran = locust(
@@ -77,7 +84,7 @@ def test_locust_in_several_processes(paced) -> None:
     assert any(line.split()[3:4] and float(line.split()[3]) > 20 for line in tables), ran.stdout
 
 
-def test_locusts_page_has_our_metrics(paced) -> None:
+def test_locusts_page_has_our_metrics(paced: tuple[Served, RunningGateway]) -> None:
     import httpx
 
     process = subprocess.Popen(
@@ -86,7 +93,7 @@ def test_locusts_page_has_our_metrics(paced) -> None:
          "18089", "--web-host", "127.0.0.1", "--output-tokens", "5"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
-    rows: list[dict] = []
+    rows: list[dict[str, Any]] = []
 
     def shown() -> bool:
         try:
@@ -107,7 +114,7 @@ def test_locusts_page_has_our_metrics(paced) -> None:
         process.wait(20)
 
 
-def test_locust_says_which_option_is_wrong(paced) -> None:
+def test_locust_says_which_option_is_wrong(paced: tuple[Served, RunningGateway]) -> None:
     ran = locust(
         "GrpcUser", "--host", url(paced, "grpc"), "-u", "1", "-t", "5s", "--prompt-tokens", "many"
     )
@@ -116,7 +123,7 @@ def test_locust_says_which_option_is_wrong(paced) -> None:
     assert "Traceback" not in ran.stderr
 
 
-def test_locust_says_when_the_warmup_is_impossible(paced) -> None:
+def test_locust_says_when_the_warmup_is_impossible(paced: tuple[Served, RunningGateway]) -> None:
     at = ("GrpcUser", "--host", url(paced, "grpc"), "-u", "1")
     for value in ("-1", "nan"):
         ran = locust(*at, "-t", "5s", "--warmup", value)

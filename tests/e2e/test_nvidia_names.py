@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import queue
 import urllib.request
+from typing import Any
 
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
+from gemma4_testing.servers.served import Served
 
 PROMPT = "<|turn>user\nWhat is the capital of France?<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"
 
 
-def two_tensors(**more):
+def two_tensors(**more: Any) -> list[triton.InferInput]:
     text = triton.InferInput("text_input", [1, 1], "BYTES")
     text.set_data_from_numpy(np.array([[PROMPT.encode()]], dtype=object))
     most = triton.InferInput("max_tokens", [1, 1], "INT32")
@@ -25,9 +27,9 @@ def two_tensors(**more):
     return tensors
 
 
-def streamed(server, tensors, *, empty_final):
+def streamed(server: Served, tensors: list[triton.InferInput], *, empty_final: bool) -> list[Any]:
     """Responses of one stream, up to its end. ``empty_final`` as tritonclient names it."""
-    replies = queue.Queue()
+    replies: Any = queue.Queue()
     with triton.InferenceServerClient(f"127.0.0.1:{server.grpc}") as client:
         client.start_stream(lambda result, error: replies.put(error or result))
         client.async_stream_infer("gemma4", tensors, enable_empty_final_response=empty_final)
@@ -49,7 +51,7 @@ def streamed(server, tensors, *, empty_final):
 
 @pytest.mark.parametrize("empty_final", [False, True])
 @pytest.mark.parametrize("more", [{}, {"stream": True}])
-def test_grpc_streaming(server, empty_final, more) -> None:
+def test_grpc_streaming(server: Served, empty_final: bool, more: dict[str, bool]) -> None:
     responses = streamed(server, two_tensors(**more), empty_final=empty_final)
     full = [r for r in responses if r.get_response().outputs]
     text = b"".join(r.as_numpy("text_output")[0, 0] for r in full).decode()
@@ -59,7 +61,7 @@ def test_grpc_streaming(server, empty_final, more) -> None:
     assert len(responses) - len(full) <= (1 if empty_final else 0)
 
 
-def test_http_generate(server) -> None:
+def test_http_generate(server: Served) -> None:
     url = f"http://127.0.0.1:{server.http}/v2/models/gemma4/generate"
     body = json.dumps({"text_input": PROMPT, "max_tokens": 64}).encode()
     with urllib.request.urlopen(url, body, timeout=30) as reply:
@@ -67,7 +69,7 @@ def test_http_generate(server) -> None:
     assert "Paris" in answer["text_output"]
 
 
-def test_http_generate_stream(server) -> None:
+def test_http_generate_stream(server: Served) -> None:
     url = f"http://127.0.0.1:{server.http}/v2/models/gemma4/generate_stream"
     body = json.dumps({"text_input": PROMPT, "max_tokens": 64, "stream": True}).encode()
     with urllib.request.urlopen(url, body, timeout=30) as reply:
@@ -76,7 +78,7 @@ def test_http_generate_stream(server) -> None:
     assert "Paris" in "".join(json.loads(line[6:])["text_output"] for line in lines)
 
 
-def test_tokenizer_model(server) -> None:
+def test_tokenizer_model(server: Served) -> None:
     url = f"http://127.0.0.1:{server.http}/v2/models/gemma4_tokenizer/generate"
     with urllib.request.urlopen(url, json.dumps({"text": "Hello"}).encode(), timeout=30) as reply:
         answer = json.loads(reply.read())

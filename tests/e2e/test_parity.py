@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from e2e.served import user
+from gemma4_client.results import Answer
 from gemma4_runtime.input.chat_template import ChatTemplate
 from gemma4_runtime.input.text import PromptTokenizer
+from gemma4_testing.servers.served import Served, user
 from transformers import Gemma4ForConditionalGeneration
 
 LONG = "The queue was full of questions, and the server answered them one after another. "
@@ -21,7 +24,7 @@ OTHER = [
 
 
 @pytest.fixture(scope="module")
-def prompts(checkpoint):
+def prompts(checkpoint: Path) -> list[list[dict[str, Any]]]:
     """At least 64, short and long (the window of the demo is 64 tokens), in several languages."""
     lines = (checkpoint.parent / "eval_prompts.jsonl").read_text(encoding="utf-8").splitlines()
     asked = [json.loads(line) for line in lines]
@@ -35,7 +38,7 @@ def prompts(checkpoint):
 
 
 @pytest.fixture(scope="module")
-def answers(server, prompts):
+def answers(server: Served, prompts: list[list[dict[str, Any]]]) -> list[Answer]:
     with server.client() as client:
         return [
             client.chat(m, temperature=0.0, max_tokens=48, return_log_probs=True).result()
@@ -44,7 +47,7 @@ def answers(server, prompts):
 
 
 def test_greedy_tokens_and_log_probs_are_those_of_transformers(
-    checkpoint, prompts, answers
+    checkpoint: Path, prompts: list[list[dict[str, Any]]], answers: list[Answer]
 ) -> None:
     """Teacher-forced: at every step the reference's best token, given the same tokens before, is
     the engine's; so the greedy answers are equal."""
@@ -72,7 +75,9 @@ def test_greedy_tokens_and_log_probs_are_those_of_transformers(
     assert worst <= 1e-2
 
 
-def test_the_same_tokens_whole_and_eight_at_once(server, prompts, answers) -> None:
+def test_the_same_tokens_whole_and_eight_at_once(
+    server: Served, prompts: list[list[dict[str, Any]]], answers: list[Answer]
+) -> None:
     with server.client() as client, ThreadPoolExecutor(8) as pool:
         together = list(
             pool.map(lambda m: client.chat(m, temperature=0.0, max_tokens=48).result().ids, prompts)

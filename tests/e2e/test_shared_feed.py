@@ -9,37 +9,45 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import grpc
 import psutil
 import pytest
-from e2e.served import Served, user, wait_until
 from gemma4_client import AsyncClient, CancelledError, Gemma4Error
 from gemma4_client.wire import build_poll, build_request, read_bundle
 from gemma4_runtime.server.board import Field
-from loops import in_loop
+from gemma4_testing.event_loop import in_loop
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 from tritonclient.grpc import service_pb2_grpc
+from tritonclient.grpc.service_pb2 import ModelInferRequest
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 CANCEL_S = 0.5
 KEY = "0123456789abcdef" * 2
 
 
 @pytest.fixture(scope="module")
-def synthetic(engines, tmp_path_factory):
+def synthetic(engines: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     served = Served(engines / "synthetic", tmp_path_factory.mktemp("run"))
     yield served
     assert served.stop() == 0, "".join(served.output[-30:])
 
 
-def client_of(served):
+def client_of(served: Served) -> AsyncClient:
     return AsyncClient(f"127.0.0.1:{served.grpc}", retry=None, breaker=None)
 
 
-def feed_of(client):
+def feed_of(client: AsyncClient) -> Any:
     return client._connected._feed
 
 
-async def running(client, count, **options):
+async def running(
+    client: AsyncClient, count: int, **options: Any
+) -> tuple[list[Any], list[AsyncIterator[Any]]]:
     """Streams that have begun, most of them by a feed."""
     streams = [client.chat(user("one two three four"), **options) for _ in range(count)]
     parts = [aiter(stream) for stream in streams]
@@ -49,12 +57,12 @@ async def running(client, count, **options):
     return streams, parts
 
 
-async def until(true, seconds) -> None:
+async def until(true: Callable[[], object], seconds: float) -> None:
     await asyncio.to_thread(wait_until, true, seconds)
 
 
 @in_loop
-async def test_the_answers_are_those_of_streams_of_their_own(server) -> None:
+async def test_the_answers_are_those_of_streams_of_their_own(server: Served) -> None:
     asks = [f"What is the capital of {land}?" for land in ("France", "Italy", "Spain", "Japan")] * 8
     options = {"top_k": 1, "enable_thinking": True, "return_log_probs": True}
     async with client_of(server) as client:
@@ -73,7 +81,7 @@ async def test_the_answers_are_those_of_streams_of_their_own(server) -> None:
 
 
 @in_loop
-async def test_order_and_completeness_of_many(synthetic) -> None:
+async def test_order_and_completeness_of_many(synthetic: Served) -> None:
     async with client_of(synthetic) as client:
         streams = [client.generate("a b c", max_tokens=100 + n) for n in range(60)]
         answers = await asyncio.gather(*(stream.result() for stream in streams))
@@ -83,7 +91,7 @@ async def test_order_and_completeness_of_many(synthetic) -> None:
 
 
 @in_loop
-async def test_cancel_frees_one_slot(synthetic) -> None:
+async def test_cancel_frees_one_slot(synthetic: Served) -> None:
     async with client_of(synthetic) as client:
         streams, parts = await running(client, 16, max_tokens=3000)
         await until(lambda: synthetic.board()[Field.ACTIVE] == 16, 5)
@@ -98,7 +106,7 @@ async def test_cancel_frees_one_slot(synthetic) -> None:
         await until(synthetic.idle, CANCEL_S)
 
 
-def test_a_killed_client_frees_all_slots(synthetic) -> None:
+def test_a_killed_client_frees_all_slots(synthetic: Served) -> None:
     code = (
         "import asyncio, sys; from gemma4_client import AsyncClient\n"
         "async def main():\n"
@@ -137,7 +145,7 @@ for _ in range(20):
 
 
 @pytest.mark.parametrize("client", ["closed", "forgotten"])
-def test_nothing_is_left_for_the_next_loop(synthetic, client) -> None:
+def test_nothing_is_left_for_the_next_loop(synthetic: Served, client: str) -> None:
     """An event of a loop that is closed would be an error in the next one, and stop its others."""
     ran = subprocess.run(
         [sys.executable, "-c", LOOPS, f"127.0.0.1:{synthetic.grpc}", client],
@@ -147,7 +155,7 @@ def test_nothing_is_left_for_the_next_loop(synthetic, client) -> None:
 
 
 @in_loop
-async def test_the_server_keeps_nothing_of_what_it_sent(synthetic) -> None:
+async def test_the_server_keeps_nothing_of_what_it_sent(synthetic: Served) -> None:
     """Triton keeps each response of a stream until that ends, 1.2 KB each: 58 MB here, without a
     feed."""
     triton = next(
@@ -168,7 +176,7 @@ async def test_the_server_keeps_nothing_of_what_it_sent(synthetic) -> None:
 
 
 @in_loop
-async def test_a_deadline_ends_one_stream(synthetic) -> None:
+async def test_a_deadline_ends_one_stream(synthetic: Served) -> None:
     async with client_of(synthetic) as client:
         streams, _ = await running(client, 12, max_tokens=3000)
         with pytest.raises(Gemma4Error, match="timeout_ms"):
@@ -180,7 +188,7 @@ async def test_a_deadline_ends_one_stream(synthetic) -> None:
 
 
 @in_loop
-async def test_a_refusal_is_told(synthetic) -> None:
+async def test_a_refusal_is_told(synthetic: Served) -> None:
     async with client_of(synthetic) as client:
         streams, _ = await running(client, 12, max_tokens=3000)
         with pytest.raises(Gemma4Error, match="max_tokens"):
@@ -191,7 +199,7 @@ async def test_a_refusal_is_told(synthetic) -> None:
 
 
 @in_loop
-async def test_a_drain_lets_streams_end(engines, tmp_path) -> None:
+async def test_a_drain_lets_streams_end(engines: Path, tmp_path: Path) -> None:
     served = Served(engines / "synthetic", tmp_path / "run")
     async with client_of(served) as client:
         streams, parts = await running(client, 16, max_tokens=150)
@@ -204,13 +212,13 @@ async def test_a_drain_lets_streams_end(engines, tmp_path) -> None:
 
 
 @in_loop
-async def test_a_killed_engine_ends_all_streams(engines, tmp_path) -> None:
+async def test_a_killed_engine_ends_all_streams(engines: Path, tmp_path: Path) -> None:
     served = Served(engines / "synthetic", tmp_path / "run")
     async with client_of(served) as client:
         _, parts = await running(client, 16, max_tokens=3000)
         os.kill(served.board()[Field.ENGINE_PID], signal.SIGKILL)
 
-        async def rest(part) -> None:
+        async def rest(part: AsyncIterator[Any]) -> None:
             async for _ in part:
                 pass
 
@@ -225,17 +233,17 @@ async def test_a_killed_engine_ends_all_streams(engines, tmp_path) -> None:
 
 
 @pytest.fixture
-def stub(synthetic):
+def stub(synthetic: Served) -> Iterator[GRPCInferenceServiceStub]:
     with grpc.insecure_channel(f"127.0.0.1:{synthetic.grpc}") as channel:
         yield service_pb2_grpc.GRPCInferenceServiceStub(channel)
 
 
-def asked(feed):
+def asked(feed: str) -> ModelInferRequest:
     """As a client that is not ours."""
     return build_request({"text_input": "a b c", "max_tokens": 40, "stream": True}, feed=feed)
 
 
-def test_by_hand(stub, synthetic) -> None:
+def test_by_hand(stub: GRPCInferenceServiceStub, synthetic: Served) -> None:
     """One poll with five responses, then another: 40 chunks by the feed, and by the stream itself
     its end."""
     polls = stub.ModelStreamInfer(iter([build_poll(KEY, 5), build_poll(KEY, 60)]), timeout=30)
@@ -255,7 +263,7 @@ def test_by_hand(stub, synthetic) -> None:
     assert finals[:6] == [False] * 4 + [True, False]
 
 
-def test_without_polls_the_stream_has_it_all(stub) -> None:
+def test_without_polls_the_stream_has_it_all(stub: GRPCInferenceServiceStub) -> None:
     own = list(stub.ModelStreamInfer(iter([asked(f"{'f' * 32}/7")]), timeout=30))
     ids = [i for m in own if m.infer_response.outputs
            for i in json.loads(m.infer_response.raw_output_contents[0]).get("output_ids", [])]  # fmt: skip
@@ -271,7 +279,9 @@ def test_without_polls_the_stream_has_it_all(stub) -> None:
         (lambda: asked(KEY), f"gemma4_feed: '{KEY}' must be"),
     ],
 )
-def test_wrong_keys(stub, synthetic, request_of, says) -> None:
+def test_wrong_keys(
+    stub: GRPCInferenceServiceStub, synthetic: Served, request_of: Callable[..., Any], says: str
+) -> None:
     (message,) = stub.ModelStreamInfer(iter([request_of()]), timeout=30)
     assert message.error_message.startswith(f"INVALID_ARGUMENT: {says}")
     wait_until(synthetic.idle, 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
+from typing import Any
 
 from gemma4_runtime.manifest import MANIFEST_NAME, read_manifest
 from gemma4_serve.doctor.trial import run_trial
@@ -11,7 +13,7 @@ from gemma4_serve.doctor.trial import run_trial
 TEXT = "<|turn>user\nWhat is 7 + 8?<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"
 
 
-def trial(engines, tmp_path, reference=None):
+def trial(engines: Path, tmp_path: Path, reference: list[int] | None = None) -> dict[str, Any]:
     """``reference`` replaces the manifest's first tokens."""
     folder = tmp_path / "engine"
     shutil.copytree(engines / "f32", folder)
@@ -24,7 +26,7 @@ def trial(engines, tmp_path, reference=None):
     return {r.name: r for r in results}
 
 
-def test_a_good_engine_passes(engines, tmp_path) -> None:
+def test_a_good_engine_passes(engines: Path, tmp_path: Path) -> None:
     wanted = sum(len(first.ids) for first in read_manifest(engines / "f32").first_tokens)
     assert wanted > 40
     found = trial(engines, tmp_path)
@@ -35,12 +37,12 @@ def test_a_good_engine_passes(engines, tmp_path) -> None:
     assert "8 at once with room for 4" in found["overload"].detail
 
 
-def test_wrong_tokens_are_seen(engines, tmp_path) -> None:
+def test_wrong_tokens_are_seen(engines: Path, tmp_path: Path) -> None:
     found = trial(engines, tmp_path, [600, 601, 602])
     assert found["first tokens"].level == "fail" and "0 of 3" in found["first tokens"].detail
 
 
-def test_an_engine_that_does_not_load(engines, tmp_path) -> None:
+def test_an_engine_that_does_not_load(engines: Path, tmp_path: Path) -> None:
     manifest = read_manifest(engines / "f32")
     folder = tmp_path / "engine"
     shutil.copytree(engines / "f32", folder)

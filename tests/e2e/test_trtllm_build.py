@@ -6,15 +6,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
-from e2e.command import GEMMA4
-from e2e.served import Served, user
 from gemma4_runtime.manifest import read_manifest
-from trtllm_folder import double_env
+from gemma4_testing.engine_folders.trtllm_folder import double_env
+from gemma4_testing.servers.command import GEMMA4
+from gemma4_testing.servers.served import Served, user
 
 
-def gemma4(*args: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+def gemma4(*args: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [GEMMA4, *map(str, args)], env=os.environ | double_env() | (env or {}),
         capture_output=True, text=True, timeout=250,
@@ -22,7 +23,7 @@ def gemma4(*args: object, env: dict[str, str] | None = None) -> subprocess.Compl
 
 
 @pytest.fixture(scope="module")
-def built(checkpoint, tmp_path_factory):
+def built(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Folder and output of a build with everything."""
     root = tmp_path_factory.mktemp("gpu")
     done = gemma4(
@@ -34,7 +35,7 @@ def built(checkpoint, tmp_path_factory):
     return root, done.stdout + done.stderr
 
 
-def test_warm(built) -> None:
+def test_warm(built: tuple[Path, str]) -> None:
     root, output = built
     manifest = read_manifest(root / "engine")
     assert manifest.warm is not None and set(manifest.warm.tokens_per_s) == {1, 2}
@@ -44,7 +45,7 @@ def test_warm(built) -> None:
     assert "1.3.0rc29" in cache.name
 
 
-def test_doctor_tries_it(built, tmp_path) -> None:
+def test_doctor_tries_it(built: tuple[Path, str], tmp_path: Path) -> None:
     """On a machine without a GPU the double runs, and only the missing GPU fails."""
     root, _ = built
     report = tmp_path / "report.json"
@@ -60,7 +61,7 @@ def test_doctor_tries_it(built, tmp_path) -> None:
     assert failed == ["GPUs"]
 
 
-def test_serve(built, tmp_path) -> None:
+def test_serve(built: tuple[Path, str], tmp_path: Path) -> None:
     root, _ = built
     served = Served(root / "engine", tmp_path / "run", env=double_env())
     try:
@@ -72,7 +73,7 @@ def test_serve(built, tmp_path) -> None:
     assert "tensorrt_llm 1.3.0rc29, bf16" in "".join(served.output)
 
 
-def test_a_warm_up_that_fails_leaves_the_engine(checkpoint, tmp_path) -> None:
+def test_a_warm_up_that_fails_leaves_the_engine(checkpoint: Path, tmp_path: Path) -> None:
     env = {"TRTLLM_DOUBLE_FAULT": "start_error=CUDA error: no device"}
     done = gemma4(
         "build", checkpoint, "--out", tmp_path / "engine", "--runtime", "tensorrt_llm",
@@ -83,6 +84,6 @@ def test_a_warm_up_that_fails_leaves_the_engine(checkpoint, tmp_path) -> None:
     assert read_manifest(tmp_path / "engine").warm is None
 
 
-def test_warm_is_for_gpus(checkpoint, tmp_path) -> None:
+def test_warm_is_for_gpus(checkpoint: Path, tmp_path: Path) -> None:
     done = gemma4("build", checkpoint, "--out", tmp_path / "e", "--warm")
     assert done.returncode == 2 and "--warm: is for --runtime tensorrt_llm only" in done.stderr

@@ -6,16 +6,19 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
-from e2e.command import GEMMA4
-from e2e.served import Served, user, wait_until
-from gemma4_client import CancelledError, Gemma4Error, InvalidRequestError, UnavailableError
+from gemma4_client import CancelledError, Client, Gemma4Error, InvalidRequestError, UnavailableError
 from gemma4_runtime.server.board import Field
-from trtllm_folder import double_env, make_folder
+from gemma4_testing.engine_folders.trtllm_folder import double_env, make_folder
+from gemma4_testing.servers.command import GEMMA4
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 
 CANCEL_S = 0.5
 ASKED = ["What is the capital of France?", "Count from 1 to 20", "What is 7 + 8?", "🌊 Hello"]
@@ -23,19 +26,19 @@ LONG = {"min_tokens": 1800, "max_tokens": 1800}
 
 
 @pytest.fixture(scope="module")
-def folder(checkpoint, tmp_path_factory) -> Path:
+def folder(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("trtllm") / "engine"
     return make_folder(checkpoint, out, slots=4, max_queued=2, max_total_tokens=2048)
 
 
 @pytest.fixture(scope="module")
-def trtllm(folder, tmp_path_factory):
+def trtllm(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     served = Served(folder, tmp_path_factory.mktemp("run"), env=double_env())
     yield served
     assert served.stop() == 0, "".join(served.output[-30:])
 
 
-def long_stream(client, **options):
+def long_stream(client: Client, **options: Any) -> Any:
     stream = client.chat(user("Count from 1 to 100"), temperature=0.0, **(LONG | options))
     iterator = iter(stream)
     next(iterator)
@@ -56,7 +59,7 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
-def test_answers_are_those_of_llama_cpp(trtllm, server) -> None:
+def test_answers_are_those_of_llama_cpp(trtllm: Served, server: Served) -> None:
     with trtllm.client() as ours, server.client() as theirs, ThreadPoolExecutor(4) as pool:
         options = {"temperature": 0.0, "max_tokens": 48, "return_log_probs": True}
         answers = list(pool.map(lambda t: ours.chat(user(t), **options).result(), ASKED))
@@ -68,7 +71,7 @@ def test_answers_are_those_of_llama_cpp(trtllm, server) -> None:
         assert answer.log_probs == pytest.approx(other.log_probs, abs=1e-3)
 
 
-def test_whole_streamed_and_guided(trtllm) -> None:
+def test_whole_streamed_and_guided(trtllm: Served) -> None:
     with trtllm.client() as client:
         streamed = "".join(d.text for d in client.chat(user(ASKED[0]), temperature=0.0))
         whole = client.chat(user(ASKED[0]), temperature=0.0, stream=False).result()
@@ -85,7 +88,7 @@ def test_whole_streamed_and_guided(trtllm) -> None:
             client.chat(user("Hi"), bad_words=["zqxj zqxj"]).result()
 
 
-def test_cancel_frees_the_slot(trtllm) -> None:
+def test_cancel_frees_the_slot(trtllm: Served) -> None:
     with trtllm.client() as client:
         for _ in range(5):
             stream = long_stream(client)
@@ -95,7 +98,7 @@ def test_cancel_frees_the_slot(trtllm) -> None:
                 list(stream.iterator)
 
 
-def test_overload_is_refused_and_recovers(trtllm) -> None:
+def test_overload_is_refused_and_recovers(trtllm: Served) -> None:
     with trtllm.client() as client:
         streams = [long_stream(client) for _ in range(4)]
         waiting = [client.chat(user("Hello"), max_tokens=3) for _ in range(2)]
@@ -108,7 +111,7 @@ def test_overload_is_refused_and_recovers(trtllm) -> None:
         wait_until(trtllm.idle, 5)
 
 
-def test_drain(folder, tmp_path) -> None:
+def test_drain(folder: Path, tmp_path: Path) -> None:
     served = Served(folder, tmp_path / "run", env=double_env())
     children = workers(served)
     assert len(children) == 1
@@ -124,7 +127,7 @@ def test_drain(folder, tmp_path) -> None:
     assert not any(map(alive, children))
 
 
-def how_it_ends(stream) -> str:
+def how_it_ends(stream: bool) -> str:
     try:
         last = list(stream.iterator)[-1]
     except Gemma4Error as error:
@@ -132,7 +135,7 @@ def how_it_ends(stream) -> str:
     return "whole" if last.completion_tokens == LONG["max_tokens"] else "cut"
 
 
-def test_a_lost_worker_ends_streams_and_the_server_recovers(folder, tmp_path) -> None:
+def test_a_lost_worker_ends_streams_and_the_server_recovers(folder: Path, tmp_path: Path) -> None:
     args = ("--gpu-device-ids", "0;1")
     served = Served(folder, tmp_path / "run", *args, env=double_env())
     assert "8 slots, 2 copies of the model on GPUs 0;1" in "".join(served.output)
@@ -166,7 +169,9 @@ def test_a_lost_worker_ends_streams_and_the_server_recovers(folder, tmp_path) ->
         ([], {"TRTLLM_DOUBLE_FAULT": "start_error=out of memory"}, "out of memory"),
     ],
 )  # fmt: skip
-def test_a_start_that_cannot_work(folder, arguments, env, says) -> None:
+def test_a_start_that_cannot_work(
+    folder: Path, arguments: list[str], env: dict[str, str], says: str
+) -> None:
     ran = subprocess.run(
         [GEMMA4, "serve", "--engine", folder, "--http-port", "0", "--grpc-port", "0",
          "--metrics-port", "0", *arguments],

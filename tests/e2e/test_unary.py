@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 import tritonclient.grpc
 import tritonclient.http
-from e2e.served import user, wait_until
 from gemma4_runtime.server.board import Field
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 from tritonclient.utils import InferenceServerException
 
 CANCEL_S = 0.5
 
 
-def tensors(module, **values):
+def tensors(module: ModuleType, **values: Any) -> list[Any]:
     made = []
     for name, (dtype, value) in values.items():
         kind = {"BYTES": np.object_, "INT32": np.int32, "BOOL": np.bool_, "INT64": np.int64}[dtype]
@@ -27,13 +31,15 @@ def tensors(module, **values):
     return made
 
 
-def asked(module, text="What is the capital of France?", **more):
+def asked(
+    module: ModuleType, text: str = "What is the capital of France?", **more: Any
+) -> list[Any]:
     messages = json.dumps(user(text)).encode()
     return tensors(module, messages=("BYTES", messages), **more)
 
 
 @pytest.fixture
-def grpc_client(server):
+def grpc_client(server: Served) -> Iterator[tritonclient.grpc.InferenceServerClient]:
     with tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{server.grpc}") as client:
         yield client
 
@@ -42,7 +48,7 @@ GREEDY = {"top_k": ("INT32", 1)}
 
 
 @pytest.mark.parametrize("module", [tritonclient.grpc, tritonclient.http])
-def test_the_answer_equals_the_stream(server, module) -> None:
+def test_the_answer_equals_the_stream(server: Served, module: ModuleType) -> None:
     with server.client() as ours:
         expected = ours.chat(user("What is the capital of France?"), top_k=1).result()
     port = server.grpc if module is tritonclient.grpc else server.http
@@ -53,7 +59,7 @@ def test_the_answer_equals_the_stream(server, module) -> None:
     assert result.as_numpy("finish_reason")[0, 0] == b"stop"
 
 
-def test_a_prompt_alone_is_enough(grpc_client) -> None:
+def test_a_prompt_alone_is_enough(grpc_client: tritonclient.grpc.InferenceServerClient) -> None:
     """NVIDIA's tensor names, two inputs, as their clients send them."""
     inputs = tensors(
         tritonclient.grpc, text_input=("BYTES", b"Hello"), max_tokens=("INT32", 3),
@@ -63,8 +69,8 @@ def test_a_prompt_alone_is_enough(grpc_client) -> None:
     assert result.as_numpy("completion_tokens")[0, 0] in (1, 2, 3)
 
 
-def test_more_calls_than_instances_are_all_answered(server) -> None:
-    def one(index):
+def test_more_calls_than_instances_are_all_answered(server: Served) -> None:
+    def one(index: int) -> bytes:
         with tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{server.grpc}") as client:
             result = client.infer("gemma4_unary", asked(tritonclient.grpc, **GREEDY))
             return result.as_numpy("text_output")[0, 0]
@@ -82,7 +88,12 @@ def test_more_calls_than_instances_are_all_answered(server) -> None:
           "max_tokens": ("INT32", 1900)}, "StatusCode.CANCELLED", "DEADLINE_EXCEEDED: timeout_ms"),
     ],
 )  # fmt: skip
-def test_errors_keep_their_status(grpc_client, inputs, status, says) -> None:
+def test_errors_keep_their_status(
+    grpc_client: tritonclient.grpc.InferenceServerClient,
+    inputs: dict[str, Any],
+    status: str,
+    says: str,
+) -> None:
     with pytest.raises(InferenceServerException) as caught:
         grpc_client.infer("gemma4_unary", asked(tritonclient.grpc, **inputs))
     assert caught.value.status() == status
@@ -92,7 +103,9 @@ def test_errors_keep_their_status(grpc_client, inputs, status, says) -> None:
 LONG = {"min_tokens": ("INT32", 1900), "max_tokens": ("INT32", 1900)}
 
 
-def test_a_cancelled_call_frees_the_slot(server, grpc_client) -> None:
+def test_a_cancelled_call_frees_the_slot(
+    server: Served, grpc_client: tritonclient.grpc.InferenceServerClient
+) -> None:
     done = []
     call = grpc_client.async_infer(
         "gemma4_unary", asked(tritonclient.grpc, **LONG), lambda result, error: done.append(error)
@@ -104,20 +117,22 @@ def test_a_cancelled_call_frees_the_slot(server, grpc_client) -> None:
     assert done[0] is not None
 
 
-def test_a_client_deadline_frees_the_slot(server, grpc_client) -> None:
+def test_a_client_deadline_frees_the_slot(
+    server: Served, grpc_client: tritonclient.grpc.InferenceServerClient
+) -> None:
     with pytest.raises(InferenceServerException, match="Deadline Exceeded"):
         grpc_client.infer("gemma4_unary", asked(tritonclient.grpc, **LONG), client_timeout=0.5)
     wait_until(server.idle, CANCEL_S)
 
 
-def generate(server, model, **inputs):
+def generate(server: Served, model: str, **inputs: Any) -> dict[str, Any]:
     url = f"http://127.0.0.1:{server.http}/v2/models/{model}/generate"
     with urllib.request.urlopen(url, json.dumps(inputs).encode(), timeout=60) as reply:
         return json.loads(reply.read())
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_generate_writes_a_lone_value_without_its_list(server, count) -> None:
+def test_generate_writes_a_lone_value_without_its_list(server: Served, count: int) -> None:
     """docs/serving.md says so; it is Triton's doing."""
     ids = {"text_input": "Hello", "max_tokens": count, "temperature": 0, "return_log_probs": True}
     found = generate(server, "gemma4", **ids)
@@ -128,13 +143,13 @@ def test_generate_writes_a_lone_value_without_its_list(server, count) -> None:
 
 
 @pytest.mark.parametrize(("text", "lists"), [("a", False), ("Hello there", True)])
-def test_generate_of_the_tokenizer_does_too(server, text, lists) -> None:
+def test_generate_of_the_tokenizer_does_too(server: Served, text: str, lists: bool) -> None:
     found = generate(server, "gemma4_tokenizer", text=text, add_bos=False)
     assert isinstance(found["token_ids"], list) == isinstance(found["token_bytes"], list) == lists
     assert generate(server, "gemma4_tokenizer", token_ids=[])["token_ids"] == []
 
 
-def test_the_first_chunk_of_an_echo_may_be_the_prompt_alone(server) -> None:
+def test_the_first_chunk_of_an_echo_may_be_the_prompt_alone(server: Served) -> None:
     inputs = {"text_input": "Hello", "max_tokens": 3, "exclude_input_in_output": False}
     with server.client() as client:
         deltas = list(client.generate("Hello", max_tokens=3, exclude_input_in_output=False))

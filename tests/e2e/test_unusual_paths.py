@@ -8,8 +8,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from e2e.processes import lasting
-from e2e.served import Served, user
+from gemma4_testing.servers.process_tree import lasting
+from gemma4_testing.servers.served import Served, user
 
 ROOT = Path(__file__).parents[2]
 PLAIN = "C" if sys.prefix.isascii() else "C.UTF-8"

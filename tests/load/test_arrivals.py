@@ -20,7 +20,7 @@ def test_constant() -> None:
 
 @given(rates, rates, st.floats(1, 30), st.sampled_from(["constant", "poisson", "gamma"]))
 @settings(max_examples=60, deadline=None)
-def test_rise_within_the_run(begin, end, seconds, kind) -> None:
+def test_rise_within_the_run(begin: float, end: float, seconds: float, kind: str) -> None:
     times = list(islice(arrivals(Rate(begin, end), seconds, kind=kind, burstiness=0.5), 3000))
     assert all(a <= b for a, b in pairwise(times))
     assert all(0 < time < seconds for time in times)
@@ -28,7 +28,7 @@ def test_rise_within_the_run(begin, end, seconds, kind) -> None:
 
 @given(st.floats(0, 50), rates, st.floats(1, 30))
 @settings(max_examples=60, deadline=None)
-def test_a_ramp_has_its_mean_rate_and_its_middle(begin, end, seconds) -> None:
+def test_a_ramp_has_its_mean_rate_and_its_middle(begin: float, end: float, seconds: float) -> None:
     times = list(arrivals(Rate(begin, end), seconds, kind="constant"))
     assert abs(len(times) - (begin + end) / 2 * seconds) <= 1
     first_half = sum(time < seconds / 2 for time in times)
@@ -39,7 +39,7 @@ def test_a_ramp_has_its_mean_rate_and_its_middle(begin, end, seconds) -> None:
     ("kind", "burstiness", "variation"),
     [("constant", 1.0, 0.0), ("poisson", 1.0, 1.0), ("gamma", 0.25, 2.0), ("gamma", 4.0, 0.5)],
 )
-def test_variation_of_the_gaps(kind, burstiness, variation) -> None:
+def test_variation_of_the_gaps(kind: str, burstiness: float, variation: float) -> None:
     times = list(arrivals(Rate(100, 100), 200, kind=kind, burstiness=burstiness, seed=3))
     gaps = np.diff(times)
     assert gaps.std() / gaps.mean() == pytest.approx(variation, abs=0.06)
@@ -61,7 +61,7 @@ def test_a_falling_ramp_to_zero_ends() -> None:
 @pytest.mark.parametrize(
     "text", ["0", "-1", "nan", "inf", "x", "1:2:3", "", "0:0", "-1:5", "1e9", "5:inf"]
 )
-def test_impossible_rates(text) -> None:
+def test_impossible_rates(text: str) -> None:
     with pytest.raises(OptionError, match=f"--rate {text}"):
         parse_rate(text)
 

@@ -7,7 +7,7 @@ from gemma4_load.load_plan import parse_slo
 from gemma4_load.metrics import REQUEST_METRICS, RUN_METRICS
 from gemma4_load.metrics.distribution import distribution
 from gemma4_load.record import Window
-from load.made import record
+from gemma4_testing.cases.load_records import record
 
 BY_HAND = {
     "ttft": [1.0],  # 2.0 - 1.0, from the plan, not from 1.25
@@ -29,12 +29,12 @@ def test_every_metric_is_here() -> None:
 
 
 @pytest.mark.parametrize("name", BY_HAND)
-def test_of_a_request(name) -> None:
+def test_of_a_request(name: str) -> None:
     assert REQUEST_METRICS[name].values(record()) == pytest.approx(BY_HAND[name])
 
 
 @pytest.mark.parametrize("name", ["ttft", "itl", "inter_chunk", "user_throughput"])
-def test_no_chunk_no_value(name) -> None:
+def test_no_chunk_no_value(name: str) -> None:
     silent = record(arrivals=[], tokens=[], output_tokens=0)
     assert list(REQUEST_METRICS[name].values(silent)) == []
 
@@ -71,13 +71,13 @@ RUN_BY_HAND = {
 
 
 @pytest.mark.parametrize("name", RUN_BY_HAND)
-def test_of_a_run(name) -> None:
+def test_of_a_run(name: str) -> None:
     slos = [parse_slo("latency=3s")]
     assert RUN_METRICS[name].value(RECORDS, WINDOW, slos) == pytest.approx(RUN_BY_HAND[name])
 
 
 @pytest.mark.parametrize("name", ["goodput", "attainment"])
-def test_without_slos(name) -> None:
+def test_without_slos(name: str) -> None:
     assert RUN_METRICS[name].value(RECORDS, WINDOW, []) is None
 
 

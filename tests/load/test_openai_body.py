@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
+from typing import Any
 
 import pytest
 from gemma4_load.errors import TargetError
@@ -24,7 +25,7 @@ def test_body() -> None:
     assert body["tools"] == [{"type": "function"}]
 
 
-def event(**delta):
+def event(**delta: Any) -> dict[str, Any]:
     return {"choices": [{"delta": delta, "finish_reason": None}]}
 
 
@@ -65,7 +66,7 @@ class _Server(BaseHTTPRequestHandler):
         for data in (f"data: {text}\n\n", 'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n', "data: [DONE]\n\n"):  # fmt: skip
             self.wfile.write(data.encode())
 
-    def log_message(self, *_) -> None:
+    def log_message(self, *_: str) -> None:
         pass
 
 

@@ -10,15 +10,16 @@ import pytest
 from gemma4_load.drive.arrivals import parse_rate
 from gemma4_load.drive.level import Level
 from gemma4_load.errors import OptionError, ResultsError
+from gemma4_load.record import Record
 from gemma4_load.report.compare import compare
 from gemma4_load.report.files import Results, read_report, read_requests
 from gemma4_load.report.page import page
 from gemma4_load.report.summary import summarize
 from gemma4_load.server_metrics import parse
-from load.made import finished, record, report_folder
+from gemma4_testing.cases.load_records import finished, record, report_folder
 
 
-def many(scale: float = 1.0, *, seed: int = 0, count: int = 120):
+def many(scale: float = 1.0, *, seed: int = 0, count: int = 120) -> list[Record]:
     """Answers of 20 tokens whose times vary by 5 %, slower by ``scale``."""
     random = np.random.default_rng(seed)
     records = []
@@ -54,7 +55,7 @@ def test_a_client_that_lagged_says_so() -> None:
     assert nothing["invalid_reasons"] == ["no request of the window came to its end"]
 
 
-def test_folder(tmp_path) -> None:
+def test_folder(tmp_path: Path) -> None:
     report_folder(tmp_path / "a", many())
     rows = read_requests(tmp_path / "a")
     assert len(rows) == 120
@@ -66,7 +67,7 @@ def test_folder(tmp_path) -> None:
         Results(tmp_path / "a" / "requests.csv" / "b")
 
 
-def test_full_disk_keeps_what_there_is(tmp_path) -> None:
+def test_full_disk_keeps_what_there_is(tmp_path: Path) -> None:
     results = Results(tmp_path / "a")
     results.add("x", record(), warmup=0.0)
     kept = results._file
@@ -78,7 +79,7 @@ def test_full_disk_keeps_what_there_is(tmp_path) -> None:
     assert len(read_requests(tmp_path / "a")) == 1
 
 
-def test_page_stands_alone(tmp_path) -> None:
+def test_page_stands_alone(tmp_path: Path) -> None:
     folder = report_folder(tmp_path / "a", many())
     report = read_report(folder) | {
         "url": "<script>alert(1)</script>", "started": "now", "server": {"model": "m"}, "seed": 0,
@@ -90,7 +91,7 @@ def test_page_stands_alone(tmp_path) -> None:
     assert 'src="http' not in html
 
 
-def test_compare(tmp_path) -> None:
+def test_compare(tmp_path: Path) -> None:
     a = report_folder(tmp_path / "a", many(seed=1))
     same = compare(a, report_folder(tmp_path / "b", many(seed=2)), threshold=0.05)
     assert {item.verdict for item in same} == {"same"}
@@ -104,7 +105,7 @@ def test_compare(tmp_path) -> None:
     assert all(item.verdict != "worse" for item in faster)
 
 
-def test_compare_refuses(tmp_path) -> None:
+def test_compare_refuses(tmp_path: Path) -> None:
     a = report_folder(tmp_path / "a", many())
     other = report_folder(tmp_path / "b", many(), level=Level(concurrency=9))
     with pytest.raises(OptionError, match="no level in common"):
@@ -121,7 +122,7 @@ def test_compare_refuses(tmp_path) -> None:
         compare(a, tmp_path / "e", threshold=0.05)
 
 
-def test_compare_asks_for_equal_workloads(tmp_path) -> None:
+def test_compare_asks_for_equal_workloads(tmp_path: Path) -> None:
     of = {"kind": "lengths", "prompt": "128", "output": "64"}
     a = report_folder(tmp_path / "a", many(seed=1), workload=of)
     b = report_folder(tmp_path / "b", many(seed=2), workload=of | {"output": "128"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from gemma4_load.drive.level import Level
 from gemma4_load.drive.search import highest, voted
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 def found(
     capacity: float, lowest: float, limit: float, *, whole: bool
-) -> tuple[float | None, list]:
+) -> tuple[float | None, list[Any]]:
     search, tried = highest(lowest, limit, whole=whole), []
     load = next(search)
     try:
@@ -25,7 +27,7 @@ def found(
 
 
 @given(st.integers(1, 300))
-def test_concurrency(capacity) -> None:
+def test_concurrency(capacity: int) -> None:
     load, tried = found(capacity, 1, 256, whole=True)
     assert load <= min(capacity, 256)
     assert min(capacity, 256) - load <= max(1, load * 0.1)
@@ -34,7 +36,7 @@ def test_concurrency(capacity) -> None:
 
 
 @given(st.floats(0.5, 90))
-def test_rate(capacity) -> None:
+def test_rate(capacity: float) -> None:
     load, tried = found(capacity, 0.5, 64, whole=False)
     assert load <= min(capacity, 64) <= load * 1.1001
     assert len(tried) <= 16
@@ -47,7 +49,7 @@ def test_rate(capacity) -> None:
         (2, "yy", 2), (2, "n", 1), (5, "ynyny", 5), (4, "ynyy", 4), (4, "nn", 2),
     ],
 )  # fmt: skip
-def test_most_runs_of_a_load_decide(runs, met, asked) -> None:
+def test_most_runs_of_a_load_decide(runs: int, met: str, asked: int) -> None:
     trial = voted(highest(3, 3, whole=True), runs)
     said = [next(trial)]
     answers = iter(met)
@@ -75,7 +77,7 @@ def test_none_meets() -> None:
     ("text", "limit"),
     [("ttft=500ms", 0.5), ("itl=50", 0.05), ("latency=2s", 2.0), ("user_throughput=9", 9)],
 )
-def test_slos(text, limit) -> None:
+def test_slos(text: str, limit: float) -> None:
     assert parse_slo(text).limit == limit
 
 
@@ -83,7 +85,7 @@ def test_slos(text, limit) -> None:
     "text", ["", "ttft", "ttft=", "ttft=x", "speed=3", "ttft=-1", "send_lag=5ms", "prompt_tokens=4",
              "user_throughput=9ms", "ttft=1.2.3ms"],
 )  # fmt: skip
-def test_bad_slos(text) -> None:
+def test_bad_slos(text: str) -> None:
     with pytest.raises(OptionError, match="--slo"):
         parse_slo(text)
 
@@ -104,6 +106,6 @@ def test_levels() -> None:
         (Level(burstiness=0.0), "1", "--burstiness 0.0"),
     ],
 )
-def test_bad_levels(base, concurrency, said) -> None:
+def test_bad_levels(base: Level, concurrency: str, said: str) -> None:
     with pytest.raises(OptionError, match=said):
         parse_levels(base, concurrency, ())

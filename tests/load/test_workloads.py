@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def size(message) -> int:
+def size(message: dict[str, str]) -> int:
     return len(message["content"].split())
 
 
@@ -32,7 +34,7 @@ def size(message) -> int:
         ("lognormal:100:0.5", 1, 2000, 100 * np.exp(0.125)),
     ],
 )
-def test_lengths(text, low, high, mean) -> None:
+def test_lengths(text: str, low: int, high: int, mean: float) -> None:
     random, length = rng(), parse_length("--x", text)
     assert str(length) == text
     drawn = [length.draw(random) for _ in range(4000)]
@@ -55,7 +57,7 @@ def test_lengths(text, low, high, mean) -> None:
         "normal:5:x",
     ],
 )
-def test_bad_lengths(text) -> None:
+def test_bad_lengths(text: str) -> None:
     with pytest.raises(OptionError, match="--output-tokens"):
         parse_length("--output-tokens", text)
 
@@ -119,13 +121,13 @@ def test_unknown_workload() -> None:
 LINE = {"timestamp": 1000, "input_length": 1100, "output_length": 5, "hash_ids": [7, 8, 9]}
 
 
-def trace(tmp_path, *lines: str):
+def trace(tmp_path: Path, *lines: str) -> Path:
     path = tmp_path / "trace.jsonl"
     path.write_text("\n".join(lines))
     return path
 
 
-def test_trace_times_lengths_and_shared_blocks(tmp_path) -> None:
+def test_trace_times_lengths_and_shared_blocks(tmp_path: Path) -> None:
     other = LINE | {"timestamp": 3000, "hash_ids": [7, 8, 11]}
     chat = {"timestamp": 4000, "output_length": 2, "messages": [{"role": "user", "content": "Hi"}]}
     path = trace(tmp_path, json.dumps(LINE), "", json.dumps(other), json.dumps(chat))
@@ -156,13 +158,13 @@ def test_trace_times_lengths_and_shared_blocks(tmp_path) -> None:
         ({"prompt": "x"}, "line 2: unknown field 'prompt'"),
     ],
 )
-def test_malformed_traces(tmp_path, change, said) -> None:
+def test_malformed_traces(tmp_path: Path, change: dict[str, Any] | str, said: str) -> None:
     second = change if isinstance(change, str) else json.dumps(LINE | change)
     with pytest.raises(OptionError, match=said):
         read_trace(trace(tmp_path, json.dumps(LINE), second))
 
 
-def test_traces_that_hold_nothing(tmp_path) -> None:
+def test_traces_that_hold_nothing(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="no requests in it"):
         read_trace(trace(tmp_path, "", "  "))
     with pytest.raises(OptionError, match="No such file"):
@@ -196,7 +198,7 @@ def test_sampling_is_of_every_request() -> None:
         (["top_p=0.5", "top_p=0.6"], "top_p is given twice"),
     ],
 )
-def test_bad_sampling(texts, says) -> None:
+def test_bad_sampling(texts: list[str], says: str) -> None:
     with pytest.raises(OptionError, match="--sampling") as caught:
         parse_sampling(texts)
     assert says in str(caught.value)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
-from clients.gateway.test_gateway_logprobs import deltas_of, shown
 from gemma4_runtime.added_tokens import TURN_MARKERS
 from gemma4_runtime.input.text import PromptTokenizer
-from gemma4_runtime.output.vocab import load_token_table
+from gemma4_runtime.output.vocab import TokenTable, load_token_table
+from gemma4_testing.cases.answers_of_tokens import deltas_of, shown
+from gemma4_testing.cases.stream_pieces import joined, make_request, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime.output.test_stream_pieces import joined, make_request, run
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
@@ -38,7 +40,7 @@ STRINGS = strings()
 
 
 @pytest.fixture(scope="module")
-def file(checkpoint, tmp_path_factory):
+def file(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = json.loads((checkpoint / "tokenizer.json").read_text())
     vocab = data["model"]["vocab"]
     for entry in data["added_tokens"]:
@@ -69,22 +71,22 @@ def file(checkpoint, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def ours(file):
+def ours(file: Path) -> PromptTokenizer:
     return PromptTokenizer(file)
 
 
 @pytest.fixture(scope="module")
-def theirs(file):
+def theirs(file: Path) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_file=str(file))
 
 
 @pytest.fixture(scope="module")
-def reference(file):
+def reference(file: Path) -> Tokenizer:
     return Tokenizer.from_file(str(file))
 
 
 @pytest.fixture(scope="module")
-def added_table(file):
+def added_table(file: Path) -> TokenTable:
     return load_token_table(file)
 
 
@@ -98,12 +100,14 @@ PIECES = st.one_of(
 
 @settings(max_examples=500)
 @given(parts=st.lists(PIECES, max_size=12))
-def test_a_rendered_prompt_is_encoded_as_transformers_does(ours, theirs, parts) -> None:
+def test_a_rendered_prompt_is_encoded_as_transformers_does(
+    ours: PromptTokenizer, theirs: PreTrainedTokenizerFast, parts: list[str]
+) -> None:
     text = "".join(parts)
     assert ours.encode_rendered(text) == theirs.encode(text, add_special_tokens=False)
 
 
-def test_each_string_alone_is_its_id(ours, reference) -> None:
+def test_each_string_alone_is_its_id(ours: PromptTokenizer, reference: Tokenizer) -> None:
     for text in STRINGS:
         assert ours.encode_plain(text) == reference.encode(text, add_special_tokens=False).ids
     assert ours.encode_plain("[ENTITY_7]") == [reference.token_to_id("[ENTITY_7]")]
@@ -111,14 +115,18 @@ def test_each_string_alone_is_its_id(ours, reference) -> None:
 
 @settings(max_examples=300)
 @given(parts=st.lists(PIECES, max_size=12))
-def test_no_control_token_comes_from_what_a_user_types(ours, parts) -> None:
+def test_no_control_token_comes_from_what_a_user_types(
+    ours: PromptTokenizer, parts: list[str]
+) -> None:
     text = "".join(parts)
     ids = ours.encode_rendered(ours.guard(text, "messages"))
     assert not set(ids) & set(ours.control.values())
     assert ours.encode_rendered("<|turn>" + ours.guard(text, "messages"))[0] == 105
 
 
-def test_markers_are_control_tokens_whatever_the_flag_says(ours, added_table) -> None:
+def test_markers_are_control_tokens_whatever_the_flag_says(
+    ours: PromptTokenizer, added_table: TokenTable
+) -> None:
     for marker in UNSPECIAL:
         assert marker in ours.control
         assert ours.control[marker] in added_table.special
@@ -127,7 +135,9 @@ def test_markers_are_control_tokens_whatever_the_flag_says(ours, added_table) ->
 
 @settings(max_examples=300)
 @given(data=st.data())
-def test_they_are_shown_and_streamed_as_text(added_table, reference, data) -> None:
+def test_they_are_shown_and_streamed_as_text(
+    added_table: TokenTable, reference: Tokenizer, data: Any
+) -> None:
     size = len(added_table.pieces)
     plain = st.integers(0, size - 1).filter(
         lambda i: i not in added_table.special and i not in added_table.byte_ids
@@ -140,7 +150,7 @@ def test_they_are_shown_and_streamed_as_text(added_table, reference, data) -> No
     assert joined(whole)[0] == text
 
 
-def test_they_belong_to_channels_and_calls(added_table, reference) -> None:
+def test_they_belong_to_channels_and_calls(added_table: TokenTable, reference: Tokenizer) -> None:
     table = added_table
     control, name = table.control, reference.token_to_id("[ENTITY_7]")
     thought = [control.think_open, *reference.encode("thought\n").ids, name, control.think_close]
@@ -155,14 +165,14 @@ def test_they_belong_to_channels_and_calls(added_table, reference) -> None:
     assert json.loads(json.loads(calls)[0]["function"]["arguments"]) == {"a": "[ENTITY_7]"}
 
 
-def test_their_log_probs_are_those_of_text(added_table, reference) -> None:
+def test_their_log_probs_are_those_of_text(added_table: TokenTable, reference: Tokenizer) -> None:
     ids = [reference.token_to_id(text) for text in ("[ENTITY_7]", "<table>", "👋🏽", "@user3")]
     tokens = shown(added_table, deltas_of(added_table, [*ids, 106], cuts=[1, 2], reason="stop"))
     assert [token.data.decode() for token in tokens] == ["[ENTITY_7]", "<table>", "👋🏽", "@user3"]
     assert [token.offset for token in tokens] == [0, 10, 17, 19]
 
 
-def test_text_that_contains_a_control_token_is_refused(checkpoint, tmp_path) -> None:
+def test_text_that_contains_a_control_token_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     data = json.loads((checkpoint / "tokenizer.json").read_text())
     entry = data["added_tokens"][0] | {"id": FIRST, "content": "<|turn>user", "special": False}
     data["added_tokens"].append(entry)

@@ -1,12 +1,13 @@
 """The doctor's findings, with a driver that says what a test wants."""
 
-# ruff: noqa: N802 - NVML's names
-
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from gemma4_build.pipeline import build_engine
@@ -31,40 +32,40 @@ class FakeNvml:
     class NVMLError(Exception):
         pass
 
-    def __init__(self, devices=(), cuda=13010, broken="") -> None:
+    def __init__(self, devices: tuple[Any, ...] = (), cuda: int = 13010, broken: str = "") -> None:
         self.devices, self.cuda, self.broken, self.open = devices, cuda, broken, False
 
-    def nvmlInit(self) -> None:
+    def nvmlInit(self) -> None:  # noqa: N802
         if self.broken:
             raise self.NVMLError(self.broken)
         self.open = True
 
-    def nvmlShutdown(self) -> None:
+    def nvmlShutdown(self) -> None:  # noqa: N802
         assert self.open
         self.open = False
 
-    def nvmlSystemGetCudaDriverVersion(self):
+    def nvmlSystemGetCudaDriverVersion(self) -> Any:  # noqa: N802
         return self.cuda
 
-    def nvmlSystemGetDriverVersion(self) -> bytes:
+    def nvmlSystemGetDriverVersion(self) -> bytes:  # noqa: N802
         return b"590.44"
 
-    def nvmlDeviceGetCount(self):
+    def nvmlDeviceGetCount(self) -> Any:  # noqa: N802
         return len(self.devices)
 
-    def nvmlDeviceGetHandleByIndex(self, index):
+    def nvmlDeviceGetHandleByIndex(self, index: Any) -> Any:  # noqa: N802
         return self.devices[index]
 
-    def nvmlDeviceGetMemoryInfo(self, device):
+    def nvmlDeviceGetMemoryInfo(self, device: Any) -> Any:  # noqa: N802
         return SimpleNamespace(total=device[2], free=device[2] - GIB)
 
-    def nvmlDeviceGetCudaComputeCapability(self, device):
+    def nvmlDeviceGetCudaComputeCapability(self, device: Any) -> Any:  # noqa: N802
         return device[1]
 
-    def nvmlDeviceGetUUID(self, device) -> str:
+    def nvmlDeviceGetUUID(self, device: Any) -> str:  # noqa: N802
         return f"GPU-{self.devices.index(device)}"
 
-    def nvmlDeviceGetName(self, device):
+    def nvmlDeviceGetName(self, device: Any) -> Any:  # noqa: N802
         return device[0]
 
 
@@ -73,8 +74,8 @@ L4 = ("NVIDIA L4", (8, 9), 24 * 10**9)
 
 
 @pytest.fixture
-def driver(monkeypatch):
-    def use(*devices, **options):
+def driver(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    def use(*devices: Any, **options: Any) -> Any:
         fake = FakeNvml(devices, **options)
         monkeypatch.setitem(sys.modules, "pynvml", fake)
         found = read_driver()
@@ -85,7 +86,7 @@ def driver(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def engine(checkpoint, tmp_path_factory):
+def engine(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("doctor") / "engine"
     build_engine(
         BuildRequest(checkpoint=checkpoint, out=folder, runtime="synthetic"), SilentReporter()
@@ -93,11 +94,11 @@ def engine(checkpoint, tmp_path_factory):
     return folder
 
 
-def levels(results):
+def levels(results: Any) -> Any:
     return {r.name: r.level for r in results}
 
 
-def test_devices(driver) -> None:
+def test_devices(driver: Callable[..., Any]) -> None:
     found = driver(H100, H100)
     assert isinstance(found, Driver) and found.version == "590.44" and found.cuda == (13, 1)
     assert [d.gpu.name for d in found.devices] == ["h100", "h100"]
@@ -110,23 +111,25 @@ def test_devices(driver) -> None:
     ("shown", "indices"),
     [(None, [0, 1]), ("1", [1]), (" 1,0 ", [1, 0]), ("GPU-1", [1]), ("", []), ("0,7,1", [0])],
 )
-def test_visible_devices(driver, shown, indices) -> None:
+def test_visible_devices(driver: Callable[..., Any], shown: str | None, indices: list[int]) -> None:
     env = {} if shown is None else {"CUDA_VISIBLE_DEVICES": shown}
     assert [d.index for d in driver(H100, L4).visible(env)] == indices
 
 
-def test_old_cuda_fails(driver) -> None:
+def test_old_cuda_fails(driver: Callable[..., Any]) -> None:
     result = check_gpus(driver(H100, cuda=12080))[1]
     assert result.level == "fail" and "12.8" in result.detail and "update" in result.way_out
 
 
-def test_no_driver_is_no_failure(driver) -> None:
+def test_no_driver_is_no_failure(driver: Callable[..., Any]) -> None:
     assert driver(broken="Driver Not Loaded") == "Driver Not Loaded"
     (result,) = check_gpus("Driver Not Loaded")
     assert result.level == "info" and "Driver Not Loaded" in result.detail
 
 
-def as_tensorrt_llm(folder, tmp_path, widths=(704, 2112), **changes):
+def as_tensorrt_llm(
+    folder: Path, tmp_path: Any, widths: tuple[int, int] = (704, 2112), **changes: Any
+) -> Any:
     """A copy of an engine folder whose manifest says it is TensorRT-LLM's."""
     copy = tmp_path / "trt"
     copy.mkdir()
@@ -155,7 +158,16 @@ def as_tensorrt_llm(folder, tmp_path, widths=(704, 2112), **changes):
         ((), {}, "GPUs", "fail", "none is in reach"),
     ],
 )
-def test_engine_and_gpus(engine, tmp_path, driver, devices, changes, name, level, says) -> None:
+def test_engine_and_gpus(
+    engine: Path,
+    tmp_path: Path,
+    driver: Callable[..., Any],
+    devices: tuple[tuple[str, tuple[int, int], int], ...],
+    changes: dict[str, Any],
+    name: str,
+    level: str,
+    says: str,
+) -> None:
     folder = as_tensorrt_llm(engine, tmp_path, **changes)
     _, results = check_engine(folder, driver(*devices))
     (found,) = [r for r in results if r.name == name]
@@ -170,7 +182,11 @@ def test_engine_and_gpus(engine, tmp_path, driver, devices, changes, name, level
     ],
 )
 def test_padded_engines_are_judged_by_their_widths(
-    engine, tmp_path, driver, changes, widths
+    engine: Path,
+    tmp_path: Path,
+    driver: Callable[..., Any],
+    changes: dict[str, Any],
+    widths: tuple[int, int],
 ) -> None:
     folder = as_tensorrt_llm(engine, tmp_path, widths, **changes)
     _, results = check_engine(folder, driver(H100, H100, H100, H100))
@@ -182,7 +198,7 @@ def test_padded_engines_are_judged_by_their_widths(
         assert levels(results)["fits the GPU"] == "fail"
 
 
-def test_a_changed_file_fails(engine, tmp_path, driver) -> None:
+def test_a_changed_file_fails(engine: Path, tmp_path: Path, driver: Callable[..., Any]) -> None:
     folder = as_tensorrt_llm(engine, tmp_path)
     (folder / "tokenizer.json").write_text("{}")
     manifest, (result,) = check_engine(folder, driver(H100))
@@ -195,7 +211,7 @@ def test_compatibility_merges_equal_answers() -> None:
     assert compatibility(find_gpu("h100"), 1)[0].name == "bf16, tp 1"
 
 
-def test_software(monkeypatch) -> None:
+def test_software(monkeypatch: pytest.MonkeyPatch) -> None:
     versions = {"tensorrt-llm": "1.3.0rc29", "transformers": "5.14.1"}
     monkeypatch.setattr(machine, "_version", lambda name: versions.get(name, ""))
     assert levels(machine.check_software())["transformers"] == "ok"
@@ -206,8 +222,8 @@ def test_software(monkeypatch) -> None:
     assert levels(machine.check_software())["TensorRT-LLM"] == "warn"
 
 
-def test_command(engine, tmp_path) -> None:
-    def call(*args):
+def test_command(engine: Path, tmp_path: Path) -> None:
+    def call(*args: Any) -> Any:
         ports = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0")
         return CliRunner().invoke(app, ["doctor", *ports, *map(str, args)])
 

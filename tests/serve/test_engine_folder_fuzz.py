@@ -14,7 +14,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from file_damage import damage_bytes, damage_json
 from gemma4_build.errors import BuildError
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
@@ -27,6 +26,7 @@ from gemma4_serve.errors import ServeError
 from gemma4_serve.ports import Ports
 from gemma4_serve.process import ServerOptions
 from gemma4_serve.runtime_checks import check_runtime
+from gemma4_testing.file_damage import damage_bytes, damage_json
 
 ROOT = Path(__file__).parents[2]
 RUNTIMES = ("synthetic", "llama_cpp", "tensorrt_llm")

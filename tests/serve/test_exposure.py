@@ -20,12 +20,12 @@ REMOTE = ["0.0.0.0", "::", "192.0.2.1", "255.255.255.255", "", "no such host", "
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "localhost", "::1"])
-def test_loopback_is_fine(host) -> None:
+def test_loopback_is_fine(host: str) -> None:
     check_host(EMBEDDED, host, allow_remote=False)
 
 
 @pytest.mark.parametrize("host", REMOTE)
-def test_the_embedded_server_stays_on_this_machine(host) -> None:
+def test_the_embedded_server_stays_on_this_machine(host: str) -> None:
     with pytest.raises(ServeError) as caught:
         check_host(EMBEDDED, host, allow_remote=False)
     for word in (f"--host {host}", "docs/security.md", "gemma4 gateway", "image", ALLOW_REMOTE):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from gemma4_serve.liveness import FROZEN_S, STUCK_S, Liveness
 
@@ -11,7 +13,7 @@ TURN_S = 0.2
 class Watched:
     """A process whose threads have given states, and whose last beat was at 0 s."""
 
-    def __init__(self, states, *, beat: float | None = 0.0, beats: bool = True) -> None:
+    def __init__(self, states: Any, *, beat: float | None = 0.0, beats: bool = True) -> None:
         self.states, self.beat = states, beat
         self.alive = Liveness(
             1, beat=(lambda: self.beat) if beats else None, states=lambda pid: self.states
@@ -32,7 +34,7 @@ class Watched:
 
 
 @pytest.mark.parametrize("states", [frozenset("T"), frozenset("t"), frozenset("S")])
-def test_a_frozen_process_is_given_up_within_two_seconds(states) -> None:
+def test_a_frozen_process_is_given_up_within_two_seconds(states: Any) -> None:
     assert FROZEN_S < Watched(states).given_up_after(30) <= 1.8
 
 
@@ -42,7 +44,7 @@ def test_a_stopped_process_that_never_beats() -> None:
 
 
 @pytest.mark.parametrize("states", [frozenset("R"), frozenset("RS"), frozenset("DS")])
-def test_a_busy_process_gets_longer(states) -> None:
+def test_a_busy_process_gets_longer(states: Any) -> None:
     assert STUCK_S < Watched(states).given_up_after(60) <= STUCK_S + 1
 
 

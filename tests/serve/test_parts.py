@@ -6,6 +6,8 @@ import io
 import json
 import os
 import socket
+from pathlib import Path
+from typing import Any
 
 import pytest
 from gemma4_runtime.manifest import read_manifest
@@ -16,7 +18,7 @@ from gemma4_serve.logs import LogPump
 from gemma4_serve.ports import Ports, claim_ports
 from gemma4_serve.process import ServerOptions
 from gemma4_serve.runtime_checks import check_runtime
-from trtllm_folder import make_folder
+from gemma4_testing.engine_folders.trtllm_folder import make_folder
 
 
 def test_free_ports_are_different() -> None:
@@ -35,7 +37,7 @@ def test_ports_in_use_are_named() -> None:
         claim_ports("203.0.113.9", Ports(0, 0, 0))
 
 
-def test_a_system_triton_is_preferred(tmp_path) -> None:
+def test_a_system_triton_is_preferred(tmp_path: Path) -> None:
     system = tmp_path / "opt"
     for program in ("bin/tritonserver", "backends/python/triton_python_backend_stub"):
         file = system / program
@@ -46,7 +48,7 @@ def test_a_system_triton_is_preferred(tmp_path) -> None:
     assert (found.binary, found.embedded) == (system / "bin" / "tritonserver", False)
 
 
-def test_the_wheels_triton(tmp_path) -> None:
+def test_the_wheels_triton(tmp_path: Path) -> None:
     found = find_triton(tmp_path, system=tmp_path / "none")
     assert found.embedded and found.binary.is_file()
     assert (found.backends / "python" / "triton_python_backend_stub").is_file()
@@ -54,7 +56,7 @@ def test_the_wheels_triton(tmp_path) -> None:
 
 
 def test_log_lines() -> None:
-    lines = []
+    lines: list[Any] = []
     pump = LogPump("json", verbose=False, write=lines.append)
     pump.line('{"event":"request","request_id":"r"}')
     pump.line('I1124 13:01:19.991370 3005 metrics.cc:770] "Collecting CPU metrics"')
@@ -67,7 +69,7 @@ def test_log_lines() -> None:
 
 
 def test_request_lines_for_people() -> None:
-    lines = []
+    lines: list[Any] = []
     record = {
         "event": "request",
         "request_id": "r1",
@@ -89,7 +91,7 @@ def test_request_lines_for_people() -> None:
 
 
 def test_a_terminal_obeys_no_client() -> None:
-    lines = []
+    lines: list[Any] = []
     pump = LogPump("text", verbose=True, write=lines.append)
     evil = "id\n\x1b[2Jrequest x stop\x9b\u2028\u202e"
     record = {"event": "request", "request_id": evil, "key": "k", "status": "CANCELLED"}
@@ -105,7 +107,7 @@ def test_a_terminal_obeys_no_client() -> None:
 def test_the_pump_reads_on_whatever_a_line_breaks() -> None:
     lines = []
 
-    def write(line) -> None:
+    def write(line: Any) -> None:
         lines.append(line)
         if "bad" in line:
             raise RuntimeError("no place")
@@ -116,11 +118,11 @@ def test_the_pump_reads_on_whatever_a_line_breaks() -> None:
     assert "bad" in pump.last_words() and "last" in pump.last_words()
 
 
-def test_checks_of_tensorrt_llm(checkpoint, tmp_path) -> None:
+def test_checks_of_tensorrt_llm(checkpoint: Path, tmp_path: Path) -> None:
     folder = make_folder(checkpoint, tmp_path / "engine")
     manifest = read_manifest(folder)
 
-    def options(**changes):
+    def options(**changes: Any) -> Any:
         fixed = {"engine": folder, "repository": folder, "run_dir": folder, "host": "127.0.0.1"}
         return ServerOptions(**fixed, ports=Ports(1, 2, 3), **changes)
 

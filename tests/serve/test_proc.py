@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from e2e.command import wait_until
 from gemma4_serve import tied
 from gemma4_serve.proc import cause_of_death, describe_status, name_of, runs, thread_states
+from gemma4_testing.waiting import wait_until
 
 
 def test_states_and_causes() -> None:
@@ -34,11 +35,11 @@ def test_states_and_causes() -> None:
      (-11, "was killed by signal 11 (SIGSEGV)"), (-64, "was killed by signal 64 (SIGRTMAX)"),
      (-99, "was killed by signal 99")],
 )  # fmt: skip
-def test_statuses(status, says) -> None:
+def test_statuses(status: int, says: str) -> None:
     assert describe_status(status) == says
 
 
-def test_the_name_of_a_model(tmp_path) -> None:
+def test_the_name_of_a_model(tmp_path: Path) -> None:
     model = tmp_path / "preprocessing" / "1" / "model.py"
     code = "import sys; print('up', flush=True); sys.stdin.read()"
     child = subprocess.Popen(
@@ -51,7 +52,7 @@ def test_the_name_of_a_model(tmp_path) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT])
 @pytest.mark.parametrize("frozen", [True, False])
-def test_a_tied_command_ends_with_its_parent(how, frozen, tmp_path) -> None:
+def test_a_tied_command_ends_with_its_parent(how: Any, frozen: bool, tmp_path: Path) -> None:
     code = (
         "import os, subprocess, sys, time\n"
         f"child = subprocess.Popen([sys.executable, {tied.__file__!r}, str(os.getpid()), "

@@ -8,15 +8,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Never
 
 import pytest
 from gemma4_serve import run_folder
 from gemma4_serve.errors import ServeError
 from gemma4_serve.run_folder import lock_run_dir, private_run_dir, shared_memory_prefix, sweep
-from typing import Never
 
 
-def test_a_second_server_is_told_who_has_it(tmp_path) -> Never:
+def test_a_second_server_is_told_who_has_it(tmp_path: Path) -> Never:
     wanted = pytest.raises(ServeError, match=f"process {os.getpid()} serves with it")
     with lock_run_dir(tmp_path / "run"), wanted, lock_run_dir(tmp_path / "run"):
         raise AssertionError
@@ -24,14 +24,14 @@ def test_a_second_server_is_told_who_has_it(tmp_path) -> Never:
         pass
 
 
-def test_a_folder_that_cannot_be_used(tmp_path) -> Never:
+def test_a_folder_that_cannot_be_used(tmp_path: Path) -> Never:
     (tmp_path / "file").touch()
     wanted = pytest.raises(ServeError, match="name a folder that you may")
     with wanted, lock_run_dir(tmp_path / "file" / "run"):
         raise AssertionError
 
 
-def test_a_killed_server_leaves_no_lock(tmp_path) -> Never:
+def test_a_killed_server_leaves_no_lock(tmp_path: Path) -> Never:
     code = (
         "import sys, time; from pathlib import Path\n"
         "from gemma4_serve.run_folder import lock_run_dir\n"
@@ -47,7 +47,7 @@ def test_a_killed_server_leaves_no_lock(tmp_path) -> Never:
         pass
 
 
-def test_sweep(tmp_path, monkeypatch) -> None:
+def test_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(run_folder, "_SHM", tmp_path / "shm")
     (tmp_path / "shm").mkdir()

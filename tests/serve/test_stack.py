@@ -19,7 +19,7 @@ from gemma4_serve import tied
         ("ulimit -S -s 524288", "524288"),
     ],
 )
-def test_it_is_raised_as_far_as_the_user_may(before, after) -> None:
+def test_it_is_raised_as_far_as_the_user_may(before: str, after: str) -> None:
     tie = f"exec {quote(sys.executable)} -ISE {quote(tied.__file__)} {os.getpid()} /bin/sh -c 'ulimit -s'"
     ran = subprocess.run(
         ["/bin/bash", "-c", f"{before}; {tie}"], capture_output=True, text=True, check=True

@@ -22,7 +22,7 @@ STUBS = Path(find_spec("pytriton").origin).parent / "tritonserver" / "python_bac
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_links_have_plain_paths(name, tmp_path) -> None:
+def test_links_have_plain_paths(name: str, tmp_path: Path) -> None:
     folder = tmp_path / name
     folder.mkdir()
     assert not is_plain(folder)
@@ -36,13 +36,13 @@ def test_links_have_plain_paths(name, tmp_path) -> None:
     assert ":" not in str(link)
 
 
-def test_links_are_in_a_plain_run_dir(tmp_path) -> None:
+def test_links_are_in_a_plain_run_dir(tmp_path: Path) -> None:
     links = Links(tmp_path)
     assert links.folder == tmp_path and links.plain("/a b") == tmp_path / "link0"
     assert Links(tmp_path).plain("/another one").readlink() == Path("/another one")
 
 
-def test_links_elsewhere_end_with_the_process(tmp_path) -> None:
+def test_links_elsewhere_end_with_the_process(tmp_path: Path) -> None:
     """And a TMPDIR that is not plain either is not used."""
     folder = tmp_path / "a b"
     folder.mkdir()
@@ -53,14 +53,16 @@ def test_links_elsewhere_end_with_the_process(tmp_path) -> None:
     assert is_plain(used) and not Path(used).exists()
 
 
-def test_no_place_for_links(tmp_path, monkeypatch) -> None:
+def test_no_place_for_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gemma4_serve.links._FOLDERS", (str(tmp_path / "none"),))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "neither"))
     with pytest.raises(ServeError, match=r"--run-dir .*a b: Triton cannot take this path"):
         Links(tmp_path / "a b")
 
 
-def test_the_model_processes_find_what_this_process_finds(tmp_path, monkeypatch) -> None:
+def test_the_model_processes_find_what_this_process_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A Python in isolated mode and an ASCII locale, as Triton's stub embeds it."""
     package = tmp_path / "größe $x"
     package.mkdir()
@@ -85,7 +87,7 @@ def _unloadable_stub() -> Path:
     raise AssertionError("this machine has the shared library of every Python from 3.8 to 3.13")
 
 
-def test_a_stub_that_cannot_be_loaded(tmp_path) -> None:
+def test_a_stub_that_cannot_be_loaded(tmp_path: Path) -> None:
     stub = _unloadable_stub()
     version = stub.parent.name
     with pytest.raises(ServeError) as caught:
@@ -104,7 +106,7 @@ def test_a_stub_that_cannot_be_loaded(tmp_path) -> None:
         (None, "cannot be run: Permission denied"),
     ],
 )
-def test_programs_that_cannot_be_loaded(script, words, tmp_path) -> None:
+def test_programs_that_cannot_be_loaded(script: str | None, words: str, tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text(script or "")
     if script:
@@ -113,14 +115,16 @@ def test_programs_that_cannot_be_loaded(script, words, tmp_path) -> None:
         check_loads(program, env={})
 
 
-def test_what_a_program_says_itself_is_no_failure(tmp_path) -> None:
+def test_what_a_program_says_itself_is_no_failure(tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text('#!/bin/sh\n[ "$NAME" = value ] && echo usage >&2; exit 1\n')
     program.chmod(0o755)
     check_loads(program, "--help", env={"NAME": "value"})
 
 
-def test_a_server_that_could_not_load_its_stub_is_not_started(tmp_path, monkeypatch) -> None:
+def test_a_server_that_could_not_load_its_stub_is_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken = _unloadable_stub()
     real = find_spec("pytriton")
     root = tmp_path / "pytriton"
@@ -139,7 +143,7 @@ def test_a_server_that_could_not_load_its_stub_is_not_started(tmp_path, monkeypa
         find_triton(tmp_path / "run", system=tmp_path / "none")
 
 
-def test_llama_cpp_without_openmp(monkeypatch) -> None:
+def test_llama_cpp_without_openmp(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime_checks, "_OPENMP", "libgomp.so.0")
     with pytest.raises(ServeError, match=r"llama.cpp cannot be loaded: libgomp.so.0: cannot open"):
         runtime_checks._check_openmp()

@@ -1,4 +1,4 @@
-"""Walk the answers of tests/runtime/guides/turn_texts.py through xgrammar itself: ``make
+"""Walk the answers of gemma4_testing.cases.turn_texts through xgrammar itself: ``make
 test-xgrammar``.
 
 TensorRT-LLM cannot be installed here, but the library that enforces its guides can; it brings
@@ -19,12 +19,12 @@ import torch
 import xgrammar
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "runtime"), str(ROOT / "tests" / "runtime" / "engines")]
+sys.path[:0] = [str(ROOT / "runtime"), str(ROOT / "testing")]
 
 from gemma4_runtime.engines.tensorrt_llm.structural_tag import structural_tag  # noqa: E402
 from gemma4_runtime.messages import GuidedDecoding, Prelude  # noqa: E402
+from gemma4_testing.cases.turn_texts import ANSWERS, FORMS, NAMES, fits  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
-from turn_texts import ANSWERS, FORMS, NAMES, fits  # noqa: E402
 
 EOS = 1
 

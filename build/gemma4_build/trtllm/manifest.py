@@ -18,8 +18,9 @@ from gemma4_runtime.manifest import (
 )
 from gemma4_runtime.manifest import Source as ManifestSource
 from gemma4_runtime.trtllm.versions import PINNED
+from gemma4_runtime.version import project_version
 
-from gemma4_build.manifest import model_facts, tool_version
+from gemma4_build.manifest import model_facts
 from gemma4_build.model_spec import ARCHITECTURE, ModelSpec
 from gemma4_build.request import BuildRequest, resolve_limits
 from gemma4_build.trtllm.bytes_needed import BLOCK_TOKENS, COMPUTE_BYTES, plan_rank
@@ -114,7 +115,7 @@ def compose(
         first_tokens=proof.first_tokens,
         experimental=compatibility.experimental,
         build_key=key,
-        tool_version=tool_version(),
+        tool_version=project_version(),
         created_at=datetime.now(UTC).replace(microsecond=0),
         files=files,
     )

@@ -6,6 +6,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.messages import Chunk, encode
+from gemma4_runtime.metrics.publisher import Publisher
 from gemma4_runtime.output.render import pack, render
 from gemma4_runtime.processes.model_process import start_model_process
 from gemma4_runtime.server.call import engine_call, id_of, parameters_of, poll_text
@@ -25,6 +26,9 @@ class TritonPythonModel:
         self._beat = start_model_process(settings)
         self._step = EngineStep(settings)
         self._direct = DirectCalls(settings, self._step)
+        self._metrics = Publisher(
+            self._step.metrics.store, pb_utils.MetricFamily, refresh=self._step.refresh_metrics
+        )
 
     def execute(self, requests: list) -> None:
         for request in requests:
@@ -48,6 +52,7 @@ class TritonPythonModel:
                 attempt(partial(transport.fail, told(error, STEP)), STEP)
 
     def finalize(self) -> None:
+        self._metrics.close()
         self._direct.close()
         self._step.close()
         self._beat.close()

@@ -3,6 +3,7 @@
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
+from gemma4_runtime.metrics.publisher import Publisher
 from gemma4_runtime.processes.model_process import start_model_process
 from gemma4_runtime.server.call import id_of, parameters_of, without_feed
 from gemma4_runtime.server.preprocessing import Preprocessing
@@ -16,8 +17,10 @@ class TritonPythonModel:
         settings = load_settings()
         self._beat = start_model_process(settings)
         self._step = Preprocessing(settings)
+        self._metrics = Publisher(self._step.metrics, pb_utils.MetricFamily)
 
     def finalize(self) -> None:
+        self._metrics.close()
         self._step.close()
         self._beat.close()
 

@@ -8,7 +8,7 @@ of the very code that will enforce it.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -48,6 +48,16 @@ class _ConstraintInit(ctypes.Structure):
     )
 
 
+_Tokenize = ctypes.CFUNCTYPE(
+    ctypes.c_size_t,
+    ctypes.c_void_p,
+    ctypes.POINTER(ctypes.c_uint8),
+    ctypes.c_size_t,
+    ctypes.POINTER(ctypes.c_uint32),
+    ctypes.c_size_t,
+)
+
+
 class _TokenizerInit(ctypes.Structure):
     _fields_ = (
         ("vocab_size", ctypes.c_uint32),
@@ -56,7 +66,7 @@ class _TokenizerInit(ctypes.Structure):
         ("token_bytes", ctypes.c_char_p),
         ("tokenizer_json", ctypes.c_char_p),
         ("tokenize_assumes_string", ctypes.c_bool),
-        ("tokenize_fn", ctypes.c_void_p),
+        ("tokenize_fn", _Tokenize),
         ("use_approximate_greedy_tokenize_fn", ctypes.c_bool),
         ("tokenize_user_data", ctypes.c_void_p),
         ("slices", ctypes.c_void_p),
@@ -98,9 +108,20 @@ class WheelTokenizer:
     """The tokens of ``table`` as llguidance sees them: byte tokens are bytes where no other token
     is that byte (no model writes those for which there is one; without ``byte_tokens`` none match
     anything), control tokens match no text, ``<turn|>`` ends an answer.
+
+    With ``tokenize``, text that a guide forces is written in the tokens that it gives, which are
+    those that the model has learned. Without it any tokens may spell it, single letters too. It
+    gets UTF-8, and may be called from any thread.
+
     Never freed: a process has one, for as long as it lives."""
 
-    def __init__(self, table: TokenTable, *, byte_tokens: bool = True) -> None:
+    def __init__(
+        self,
+        table: TokenTable,
+        *,
+        byte_tokens: bool = True,
+        tokenize: Callable[[bytes], Sequence[int]] | None = None,
+    ) -> None:
         letters = table.letters() if byte_tokens else range(256)
         special = table.special | {t for t in table.byte_ids if table.pieces[t][0] in letters}
         self.end_id = table.pieces.index(_END)
@@ -109,13 +130,15 @@ class WheelTokenizer:
             for token, piece in enumerate(table.pieces)
         ]
         lengths = (ctypes.c_uint32 * len(pieces))(*map(len, pieces))
+        self._tokenize = _Tokenize() if tokenize is None else _Tokenize(_filling(tokenize))
         setup = _TokenizerInit(
             vocab_size=len(pieces),
             tok_eos=self.end_id,
             token_lens=lengths,
             token_bytes=b"".join(pieces),
             tokenize_assumes_string=True,
-            use_approximate_greedy_tokenize_fn=True,
+            use_approximate_greedy_tokenize_fn=tokenize is None,
+            tokenize_fn=self._tokenize,
         )
         problem = ctypes.create_string_buffer(_ERROR_BYTES)
         self.handle: int | None = library().llg_new_tokenizer(
@@ -123,6 +146,18 @@ class WheelTokenizer:
         )
         if not self.handle:
             raise RuntimeError(f"llguidance cannot use the tokenizer: {problem.value!r}")
+
+
+def _filling(tokenize: Callable[[bytes], Sequence[int]]) -> Callable[..., int]:
+    """Return ``tokenize`` as llguidance calls it: fill its buffer, say how many there are."""
+
+    def fill(_: int, data: Any, length: int, found: Any, room: int) -> int:
+        ids = tokenize(ctypes.string_at(data, length))
+        for place, token in enumerate(ids[:room]):
+            found[place] = token
+        return len(ids)
+
+    return fill
 
 
 class WheelMatcher:

@@ -106,7 +106,7 @@ class Service:
         self._watch(listener, self._accept)
 
     def run(self) -> None:
-        """Returns when the parent has gone; its children are ended then."""
+        """Serve until the parent has gone; its children are ended then."""
         over = False
 
         def end() -> None:
@@ -115,16 +115,22 @@ class Service:
 
         self._watch(self._parent, end)
         while not over:
-            for key, _ in self._selector.select(self._patience()):
-                key.data()
-            self._bury()
-            self._expire(time.monotonic())
-            self._start()
-            for connection in self._connections:
-                if connection.out:
-                    connection.flush()
+            self.turn()
         for job in list(self._jobs.values()):
             self._forget(job)
+
+    def turn(self) -> None:
+        """Wait until there is something to do, and do it."""
+        for key, _ in self._selector.select(self._patience()):
+            # What was heard before it in this turn may have ended it, and given its number on.
+            if self._selector.get_map().get(key.fd) is key:
+                key.data()
+        self._bury()
+        self._expire(time.monotonic())
+        self._start()
+        for connection in self._connections:
+            if connection.out:
+                connection.flush()
 
     def _patience(self) -> float | None:
         if self._dying:

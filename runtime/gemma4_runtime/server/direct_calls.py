@@ -46,16 +46,20 @@ class DirectCalls:
         parameters: Mapping[str, Any],
     ) -> None:
         """Raises :class:`~gemma4_runtime.errors.RequestError` for what can be refused at once."""
-        place = feed_place(parameters)
-        refuse_key(parameters)
-        self._admission.admit(
-            tensors,
-            request_id=request_id,
-            parameters=parameters,
-            now=time.monotonic(),
-            done=partial(self._start, transport, place),
-            gone=transport.client_gone,
-        )
+        try:
+            place = feed_place(parameters)
+            refuse_key(parameters)
+            self._admission.admit(
+                tensors,
+                request_id=request_id,
+                parameters=parameters,
+                now=time.monotonic(),
+                done=partial(self._start, transport, place),
+                gone=transport.client_gone,
+            )
+        except RequestError as error:
+            self._step.metrics.refused(error.status.value)
+            raise
 
     def _start(self, transport: Transport, place: str, result: Result) -> None:
         try:
@@ -63,7 +67,9 @@ class DirectCalls:
                 raise result
             self._step.start(result, transport, place)
         except Exception as error:  # noqa: BLE001 - every call gets one answer
-            attempt(partial(transport.fail, told(error, STEP)), STEP)
+            refusal = told(error, STEP)
+            self._step.metrics.refused(refusal.status.value)
+            attempt(partial(transport.fail, refusal), STEP)
 
     def close(self) -> None:
         """What is still prepared gets UNAVAILABLE."""

@@ -23,13 +23,16 @@ from gemma4_runtime.server.access_log import log_request
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.control import CONTROL_NAME, ControlServer
 from gemma4_runtime.server.engine_loss import LossWatch
+from gemma4_runtime.server.engine_metrics import EngineMetrics
 from gemma4_runtime.server.request_check import RequestCheck
 from gemma4_runtime.server.seal import Kind, Sealer
 from gemma4_runtime.server.streams.emitters import Emitters
 from gemma4_runtime.server.streams.feed import Poll, parse_place
 from gemma4_runtime.server.streams.guide_judge import GuideJudge
+from gemma4_runtime.server.streams.record import RequestRecord
 from gemma4_runtime.server.streams.stream import Transport
 from gemma4_runtime.settings import Settings
+from gemma4_runtime.version import project_version
 
 __all__ = ["EngineStep"]
 
@@ -54,8 +57,16 @@ class EngineStep:
         self.sealer = Sealer(self._board.key)
         self._check = RequestCheck(self._engine.info)
         self._checks = PreparationClient(settings.run_dir)
+        self.metrics = EngineMetrics(
+            self._engine.info, version=project_version(), model_name=manifest.source.name
+        )
         self._emitters = Emitters(
-            self._engine, table, self._board, on_end=log_request, judge=GuideJudge(self._checks)
+            self._engine,
+            table,
+            self._board,
+            on_end=self._ended,
+            on_tokens=self.metrics.tokens,
+            judge=GuideJudge(self._checks),
         )
         self._loss = LossWatch(self._engine, self._board, abort=self._emitters.abort_all)
         self._control = ControlServer(settings.run_dir / CONTROL_NAME, self._command)
@@ -80,6 +91,14 @@ class EngineStep:
         the poll takes. Raises :class:`~gemma4_runtime.errors.RequestError`."""
         asked = parse_place(feed, field="feed")
         self._emitters.poll(asked.feed, poll, asked.number)
+
+    def refresh_metrics(self) -> None:
+        """Take over the engine's state into :attr:`metrics`."""
+        self.metrics.state(self._engine.stats())
+
+    def _ended(self, record: RequestRecord) -> None:
+        log_request(record)
+        self.metrics.ended(record)
 
     def close(self) -> None:
         """Orderly end; open streams are failed as UNAVAILABLE."""

@@ -10,10 +10,13 @@ from typing import Any, Protocol
 import numpy.typing as npt
 
 from gemma4_runtime.errors import RequestError
+from gemma4_runtime.metrics.families import FAMILIES
+from gemma4_runtime.metrics.store import Store
 from gemma4_runtime.preparation.client import PreparationClient, Result
 from gemma4_runtime.preparation.owner import PreparationOwner
 from gemma4_runtime.server.admission import Admission
 from gemma4_runtime.server.board import BOARD_NAME
+from gemma4_runtime.server.engine_metrics import FAILURES
 from gemma4_runtime.server.guard import attempt, told
 from gemma4_runtime.server.live_board import LiveBoard
 from gemma4_runtime.server.seal import Kind
@@ -43,6 +46,7 @@ class Preprocessing:
         self._client = PreparationClient(settings.run_dir, on_hang=self._owner.kill)
         self._admission = Admission(settings.run_dir, self._client)
         self._live = LiveBoard(settings.run_dir / BOARD_NAME)
+        self.metrics = Store(family for family in FAMILIES if family.name == FAILURES)
 
     def admit(
         self,
@@ -63,7 +67,7 @@ class Preprocessing:
                 gone=way.client_gone,
             )
         except Exception as error:  # noqa: BLE001 - every request gets one answer
-            attempt(partial(way.fail, told(error, STEP)), STEP)
+            self._refuse(way, error)
 
     def _answer(self, way: Way, result: Result) -> None:
         """In the client's thread."""
@@ -72,9 +76,14 @@ class Preprocessing:
                 raise result
             sealed = self._live.get().sealer.seal(Kind.REQUEST, result)
         except Exception as error:  # noqa: BLE001 - as in admit
-            attempt(partial(way.fail, told(error, STEP)), STEP)
+            self._refuse(way, error)
             return
         attempt(partial(way.give, sealed), STEP)
+
+    def _refuse(self, way: Way, error: Exception) -> None:
+        refusal = told(error, STEP)
+        self.metrics.add(FAILURES, 1, refusal.status.value, STEP)
+        attempt(partial(way.fail, refusal), STEP)
 
     def close(self) -> None:
         """End the preparation process."""

@@ -13,7 +13,7 @@ from gemma4_build.result import BuildResult
 from gemma4_build.safetensors_file import header
 from gemma4_build.trtllm import pipeline
 from gemma4_build.trtllm.ptq import Quantized
-from trtllm_build import SAMPLES, build, weights
+from gemma4_testing.engine_folders.trtllm_build import SAMPLES, build, weights
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from gemma4_build.result import BuildResult
 from gemma4_build.trtllm.calibration import calibration_ids
 from gemma4_build.trtllm.layerwise.need import LAYER_FACTOR, quantize_need
 from gemma4_build.trtllm.ptq import RECIPES, Quantized, quantize
-from whole_model import quantize_whole
+from gemma4_testing.engine_folders.whole_model import quantize_whole
 
 SAMPLES = 6
 """As in conftest.py."""

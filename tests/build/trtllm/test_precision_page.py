@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from gemma4_build.model_spec import parse_config
 from gemma4_build.random_checkpoint import PRESETS, config_for
@@ -50,7 +51,7 @@ the same for one card.
 """
 
 
-def answer(card: str, precision: str, tp: int, ep: int):
+def answer(card: str, precision: str, tp: int, ep: int) -> Any:
     return verdict(gpu=card, precision=precision, tp=tp, ep=ep)
 
 

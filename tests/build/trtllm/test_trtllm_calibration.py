@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from gemma4_build import errors
 from gemma4_build.trtllm.calibration import calibration_ids
+from gemma4_testing.engine_folders.trtllm_build import build
 from tokenizers import Tokenizer
-from trtllm_build import build
 
 
 @pytest.mark.parametrize(

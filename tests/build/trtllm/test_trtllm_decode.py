@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from gemma4_build.trtllm import decode
 
 
 @pytest.fixture(scope="module")
-def values() -> np.ndarray:
+def values() -> np.ndarray[Any, Any]:
     rng = np.random.default_rng(1)
     return (4 * rng.standard_normal((50, 192))).astype(np.float32)
 
 
-def test_fp8_rounding_is_modelopts(values: np.ndarray) -> None:
+def test_fp8_rounding_is_modelopts(values: np.ndarray[Any, Any]) -> None:
     import torch
     from modelopt.torch.quantization.config import QuantizerAttributeConfig
     from modelopt.torch.quantization.nn import TensorQuantizer
@@ -30,7 +32,7 @@ def test_fp8_rounding_is_modelopts(values: np.ndarray) -> None:
     assert np.array_equal(decode.decode_fp8(raw, 0.5), 0.5 * scaled.float().numpy())
 
 
-def test_nvfp4_is_modelopts(values: np.ndarray) -> None:
+def test_nvfp4_is_modelopts(values: np.ndarray[Any, Any]) -> None:
     import torch
     from modelopt.torch.quantization.qtensor import NVFP4QTensor
 
@@ -48,7 +50,7 @@ def test_nvfp4_is_modelopts(values: np.ndarray) -> None:
     assert np.array_equal(theirs, decode.round_nvfp4(values, float(second)))
 
 
-def test_int4_is_modelopts(values: np.ndarray) -> None:
+def test_int4_is_modelopts(values: np.ndarray[Any, Any]) -> None:
     import torch
     from modelopt.torch.export.quant_utils import pack_int4_in_uint8
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from gemma4_build import errors
 from gemma4_build.result import BuildResult
-from trtllm_build import Edit, build
+from gemma4_testing.engine_folders.trtllm_build import Edit, build
 
 
 def test_a_published_checkpoint(

@@ -19,7 +19,7 @@ from gemma4_build.trtllm.completeness import check_stored
 from gemma4_build.trtllm.formats import FP8, NVFP4_EXPERTS, total_bytes
 from gemma4_build.trtllm.weight_error import check_against_source
 from gemma4_runtime.engine_folder import load_engine_folder
-from trtllm_build import SAMPLES, build
+from gemma4_testing.engine_folders.trtllm_build import SAMPLES, build
 
 
 @pytest.mark.parametrize("name", ["fp8", "nvfp4", "nvfp4-mlp"])

@@ -11,7 +11,7 @@ import pytest
 from gemma4_build import errors
 from gemma4_build.trtllm import pipeline
 from gemma4_runtime.engine_folder import load_engine_folder
-from trtllm_build import Edit, build, edit_data, weights
+from gemma4_testing.engine_folders.trtllm_build import Edit, build, edit_data, weights
 
 EXPERT = "model.language_model.layers.3.experts.5."
 

@@ -6,14 +6,13 @@ import http.client
 import json
 import re
 import typing
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import UnionType
+from typing import Any
 
 import pytest
-from clients.gateway.bombs import BOMBS, PATHS
-from clients.gateway.canary import Canary
-from clients.gateway.fake_backend import fake_backend
-from e2e.gateway.running import RunningGateway
 from gemma4_gateway.body.bounds import MOST_DEPTH, MOST_NODES, check_bounds, has_lone_surrogate
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.schemas.base import ApiModel
@@ -21,6 +20,10 @@ from gemma4_gateway.schemas.chat import ChatCompletionRequest
 from gemma4_gateway.schemas.completions import CompletionRequest
 from gemma4_gateway.schemas.responses import ResponsesRequest
 from gemma4_gateway.schemas.tokenize import DetokenizeRequest, TokenizeRequest
+from gemma4_testing.cases.gateway_bombs import BOMBS, PATHS
+from gemma4_testing.fakes.canary import Canary
+from gemma4_testing.fakes.fake_backend import fake_backend
+from gemma4_testing.servers.running_gateway import RunningGateway
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
@@ -31,7 +34,7 @@ CANARY_P99_S = 1.0
 
 
 @pytest.fixture(scope="module")
-def gateway():
+def gateway() -> Iterator[RunningGateway]:
     with fake_backend("good") as backend:
         running = RunningGateway(backend.port, args=("--served-model-name", "m"))
         yield running
@@ -40,7 +43,7 @@ def gateway():
         assert '"event":"fault"' not in running.text
 
 
-def post(port: int, path: str, body: bytes, **headers: str) -> tuple[int, dict]:
+def post(port: int, path: str, body: bytes, **headers: str) -> tuple[int, dict[str, Any]]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     try:
         connection.request("POST", path, body, {"content-type": "application/json"} | headers)
@@ -50,7 +53,7 @@ def post(port: int, path: str, body: bytes, **headers: str) -> tuple[int, dict]:
         connection.close()
 
 
-def check(name: str, status: int, reply: dict) -> None:
+def check(name: str, status: int, reply: dict[str, Any]) -> None:
     """Answered, or refused with one short error."""
     if status == 200:
         return
@@ -61,7 +64,7 @@ def check(name: str, status: int, reply: dict) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_every_kind_of_bomb(gateway, path) -> None:
+def test_every_kind_of_bomb(gateway: RunningGateway, path: Path) -> None:
     mine = [bomb for bomb in BOMBS if bomb.path == path]
     with Canary(gateway.port) as canary, ThreadPoolExecutor(4) as pool:
         replies = pool.map(lambda b: (b.name, *post(gateway.port, path, b.make(SMALL))), mine)
@@ -79,7 +82,7 @@ LARGEST = [
 ]
 
 
-def test_the_largest_bombs(gateway) -> None:
+def test_the_largest_bombs(gateway: RunningGateway) -> None:
     """All at once, four under way."""
     bodies = [(bomb, bomb.make(LARGE)) for bomb in LARGEST]
     assert len(bodies) > 30
@@ -92,7 +95,7 @@ def test_the_largest_bombs(gateway) -> None:
     assert canary.quantile(0.99) < CANARY_P99_S, sorted(canary.seconds)[-5:]
 
 
-def test_what_the_bombs_say(gateway) -> None:
+def test_what_the_bombs_say(gateway: RunningGateway) -> None:
     found = {}
     for bomb in BOMBS:
         if bomb.path == "/v1/chat/completions" and bomb.name in (
@@ -127,13 +130,13 @@ def test_what_the_bombs_say(gateway) -> None:
         (b'{"model":"m","messages":[{"role":"user","content":"\\ud800"}]}', "surrogate"),
     ],
 )
-def test_json_that_is_none(gateway, body, says) -> None:
+def test_json_that_is_none(gateway: RunningGateway, body: dict[str, Any], says: str) -> None:
     status, reply = post(gateway.port, "/v1/chat/completions", body)
     assert status == 400
     assert says in reply["error"]["message"]
 
 
-def test_headers_of_the_body(gateway) -> None:
+def test_headers_of_the_body(gateway: RunningGateway) -> None:
     body = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
     path = "/v1/chat/completions"
     assert post(gateway.port, path, body, **{"content-encoding": "identity"})[0] == 200
@@ -173,7 +176,7 @@ def unbounded(annotation: typing.Any, place: str, field: FieldInfo | None = None
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_list_is_bounded(model) -> None:
+def test_every_list_is_bounded(model: str) -> None:
     assert unbounded(model, model.__name__) == []
 
 
@@ -203,7 +206,7 @@ def depth_of(value: typing.Any) -> int:
 
 
 @given(JSON, st.booleans())
-def test_bounds_count_as_the_parser_does(value, ascii_only) -> None:
+def test_bounds_count_as_the_parser_does(value: Any, ascii_only: bool) -> None:
     body = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     inner = b"[" * MOST_DEPTH + body + b"]" * MOST_DEPTH
     if depth_of(value) == 0:
@@ -219,7 +222,7 @@ TEXTS = st.lists(
 
 
 @given(TEXTS, st.booleans())
-def test_a_lone_surrogate_is_found_and_nothing_else(parts, upper) -> None:
+def test_a_lone_surrogate_is_found_and_nothing_else(parts: list[str], upper: bool) -> None:
     text = "".join(parts)
     body = json.dumps(text)
     if upper:
@@ -233,7 +236,7 @@ def test_a_lone_surrogate_is_found_and_nothing_else(parts, upper) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_bounds_take_any_bytes(body) -> None:
+def test_bounds_take_any_bytes(body: dict[str, Any]) -> None:
     for most in (0, 1, MOST_NODES):
         try:
             check_bounds(body, most)

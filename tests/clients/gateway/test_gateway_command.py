@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from gemma4_cli.main import app
 from typer.testing import CliRunner
@@ -23,7 +25,7 @@ from typer.testing import CliRunner
         (["new-key", "--name", "a b", "--api-keys-file", "{tmp}/keys.json"], "A-Z"),
     ],
 )
-def test_a_start_that_cannot_work(args, says, tmp_path) -> None:
+def test_a_start_that_cannot_work(args: list[str], says: str, tmp_path: Path) -> None:
     args = [arg.format(tmp=tmp_path) for arg in args]
     ran = CliRunner().invoke(app, ["gateway", *args], env={"COLUMNS": "200"})
     assert ran.exit_code == 2, ran.output

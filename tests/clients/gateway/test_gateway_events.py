@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 from gemma4_client import Delta
 from gemma4_gateway.answers.chat_events import ChatEvents
@@ -13,38 +14,18 @@ from gemma4_gateway.answers.merge import whole
 from gemma4_gateway.answers.sse import event, on_one_line
 from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.translate.request_plan import EngineCall, Plan
+from gemma4_testing.cases.gateway_answers import LISTED, answers, cuts, delta
 from hypothesis import given
 from hypothesis import strategies as st
 
 CALL = EngineCall([], None, None, {})
-NATIVE = [
-    {"id": f"call_{i}", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
-    for i in range(3)
-]
-LISTED = '[{"name": "f", "arguments": {"a": "é"}}, {"name": "g", "arguments": {}}]'
 
 
-def delta(text="", *, reasoning="", calls=(), finish="", index=0, ids=(), log_probs=()):
-    return Delta(text, reasoning, list(calls), finish, index, 7, index + 1, list(ids),
-                 list(log_probs), {"cached_tokens": 3.0} if finish else None)  # fmt: skip
-
-
-@st.composite
-def answers(draw):
-    texts = st.text(max_size=12)
-    pieces = draw(st.lists(st.tuples(texts, texts, st.integers(0, 2)), min_size=1, max_size=8))
-    finish = draw(st.sampled_from(["stop", "length", "tool_calls"]))
-    return [
-        delta(t, reasoning=r, calls=NATIVE[:c], finish=finish if i == len(pieces) - 1 else "", index=i)
-        for i, (t, r, c) in enumerate(pieces)
-    ]  # fmt: skip
-
-
-def plan(**more):
+def plan(**more: Any) -> Plan:
     return Plan("m", [CALL], True, b"", **more)
 
 
-def parse(data: bytes) -> list:
+def parse(data: bytes) -> list[Any]:
     events = data.decode().split("\n\n")
     assert events.pop() == ""
     assert all(e.startswith("data: ") and "\n" not in e for e in events)
@@ -52,9 +33,9 @@ def parse(data: bytes) -> list:
     return [json.loads(e[6:]) for e in events[:-1]]
 
 
-def joined(chunks) -> tuple:
+def joined(chunks: list[dict[str, Any]]) -> tuple[Any, ...]:
     deltas = [c["choices"][0]["delta"] for c in chunks if c["choices"]]
-    calls: dict[int, dict] = {}
+    calls: dict[int, dict[str, Any]] = {}
     for part in (p for d in deltas for p in d.get("tool_calls", [])):
         call = calls.setdefault(part["index"], {"arguments": ""})
         call["name"] = part["function"].get("name", call.get("name"))
@@ -67,7 +48,7 @@ def joined(chunks) -> tuple:
     )
 
 
-def said(body) -> tuple:
+def said(body: dict[str, Any]) -> tuple[Any, ...]:
     choice = body["choices"][0]
     message = choice["message"]
     calls = [
@@ -80,7 +61,7 @@ def said(body) -> tuple:
     )  # fmt: skip
 
 
-def streamed(made, deltas) -> list:
+def streamed(made: Plan, deltas: list[Delta]) -> list[Any]:
     events = ChatEvents(made, answer_id="a", created=1)
     data = b"".join(events.chunk(0, d, None) for d in deltas)
     usage = UsageCount(1, per_prompt=1)
@@ -88,7 +69,7 @@ def streamed(made, deltas) -> list:
     return parse(data + events.end(usage))
 
 
-def body(made, deltas):
+def body(made: Plan, deltas: list[Delta]) -> dict[str, Any]:
     return chat_body(
         made,
         [whole(deltas)],
@@ -100,7 +81,7 @@ def body(made, deltas):
 
 
 @given(st.text() | st.sampled_from(["\x85", "a\u2028b", "\u2029", "\x0b\x1c", "é\\u2028"]))
-def test_an_event_has_one_data_line_for_every_reader(text) -> None:
+def test_an_event_has_one_data_line_for_every_reader(text: str) -> None:
     """str.splitlines, which readers use, knows more line ends than server-sent events have."""
     data = on_one_line(event({"text": text}))
     line, rest = data.decode().splitlines()
@@ -108,7 +89,7 @@ def test_an_event_has_one_data_line_for_every_reader(text) -> None:
 
 
 @given(answers(), st.sampled_from(["none", "native"]), st.booleans(), st.booleans())
-def test_chat(deltas, mode, one, usage) -> None:
+def test_chat(deltas: list[Delta], mode: str, one: bool, usage: bool) -> None:
     made = plan(tool_mode=mode, one_tool_call=one, include_usage=usage)
     chunks = streamed(made, deltas)
     assert joined(chunks) == said(body(made, deltas))
@@ -116,14 +97,8 @@ def test_chat(deltas, mode, one, usage) -> None:
     assert {c["id"] for c in chunks} == {"a"}
 
 
-def cuts(text):
-    return st.lists(st.integers(0, len(text)), max_size=5).map(
-        lambda at: [text[a:b] for a, b in zip([0, *sorted(at)], [*sorted(at), None], strict=True)]
-    )
-
-
 @given(cuts(LISTED), st.booleans(), st.integers(0, len(LISTED)))
-def test_required_calls(pieces, one, most) -> None:
+def test_required_calls(pieces: list[str], one: bool, most: int) -> None:
     text = "".join(pieces)[:most]
     deltas = (
         [delta(p, index=i) for i, p in enumerate(pieces)] if most == len(LISTED) else [delta(text)]
@@ -134,7 +109,7 @@ def test_required_calls(pieces, one, most) -> None:
 
 
 @given(cuts('{"city": "Zürich"}'))
-def test_named_call(pieces) -> None:
+def test_named_call(pieces: list[str]) -> None:
     deltas = [delta(p, index=i) for i, p in enumerate(pieces)]
     deltas.append(delta(finish="stop", index=len(deltas)))
     made = plan(tool_mode="named", tool_name="f")
@@ -144,7 +119,7 @@ def test_named_call(pieces) -> None:
 
 
 @given(answers())
-def test_completion(deltas) -> None:
+def test_completion(deltas: list[Delta]) -> None:
     made = plan()
     events = CompletionEvents(made, answer_id="a", created=1)
     chunks = parse(

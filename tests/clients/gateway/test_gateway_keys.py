@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
+from pathlib import Path
 
 import pytest
 from gemma4_gateway.keys import add_key, load_keys, new_key
 from gemma4_gateway.settings import KeySource, SettingsError
 
 
-def test_made_keys_are_found_and_not_in_the_file(tmp_path) -> None:
+def test_made_keys_are_found_and_not_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     first, second = add_key(path, "a"), add_key(path, "b")
     text = path.read_text()
@@ -32,7 +33,7 @@ def test_keys_differ_and_are_long() -> None:
     assert all(len(k) > 50 for k in keys)
 
 
-def test_a_name_is_taken_once(tmp_path) -> None:
+def test_a_name_is_taken_once(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     add_key(path, "a")
     with pytest.raises(SettingsError, match="take another"):
@@ -58,7 +59,7 @@ ENTRY = {"name": "a", "sha256": "0" * 64}
         (json.dumps({"keys": [ENTRY, ENTRY]}), "is there twice"),
     ],
 )
-def test_files_that_cannot_work(tmp_path, content, says) -> None:
+def test_files_that_cannot_work(tmp_path: Path, content: str | None, says: str) -> None:
     path = tmp_path / "keys.json"
     if content is not None:
         path.write_text(content)

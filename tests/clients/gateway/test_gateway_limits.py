@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.keys import KeyEntry
@@ -15,15 +17,15 @@ class Clock:
     def __init__(self) -> None:
         self.now = 1000.0
 
-    def __call__(self):
+    def __call__(self) -> float:
         return self.now
 
 
-def key(name="a", **limits):
+def key(name: str = "a", **limits: Any) -> KeyEntry:
     return KeyEntry(name=name, sha256="0" * 64, **limits)
 
 
-def refused(gate, entry):
+def refused(gate: Gate, entry: KeyEntry) -> ApiError:
     with pytest.raises(ApiError) as caught:
         gate.enter(entry)
     assert caught.value.status == 429
@@ -88,7 +90,7 @@ def test_an_entry_that_changes_has_its_new_rate() -> None:
 
 
 @given(st.integers(1, 1000), st.lists(st.floats(0, 30), max_size=50))
-def test_a_bucket_never_gives_more_than_its_rate(per_minute, gaps) -> None:
+def test_a_bucket_never_gives_more_than_its_rate(per_minute: int, gaps: list[float]) -> None:
     clock, taken = 0.0, 0
     bucket = Bucket(per_minute, clock)
     for gap in gaps:
@@ -100,7 +102,7 @@ def test_a_bucket_never_gives_more_than_its_rate(per_minute, gaps) -> None:
 
 
 @given(st.integers(1, 1000), st.integers(0, 5000))
-def test_waiting_as_long_as_it_says_is_enough(per_minute, spent) -> None:
+def test_waiting_as_long_as_it_says_is_enough(per_minute: int, spent: int) -> None:
     bucket = Bucket(per_minute, 0.0)
     bucket.spend(spent)
     wait = bucket.wait(0.0)

@@ -13,7 +13,7 @@ NASTY = "/v1/x\n00:00:00 request status=200 \x1b[2J\x9b"
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
-def test_a_path_stays_on_its_line(form) -> None:
+def test_a_path_stays_on_its_line(form: str) -> None:
     out = io.StringIO()
     log = Log(form, out)
     log.request(Record("req_1", "GET", NASTY, status=404))

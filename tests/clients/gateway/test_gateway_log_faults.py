@@ -12,14 +12,16 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from clients.gateway.fake_backend import fake_backend
-from e2e.command import GEMMA4
 from gemma4_gateway.access_log import Log
 from gemma4_gateway.log_writer import LogWriter
 from gemma4_gateway.record import Record
+from gemma4_testing.fakes.fake_backend import FakeBackend, fake_backend
+from gemma4_testing.servers.command import GEMMA4
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,13 +29,13 @@ CHAT = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}]
 
 
 @pytest.fixture(scope="module")
-def backend():
+def backend() -> Iterator[FakeBackend]:
     with fake_backend("good") as found:
         yield found
 
 
 @pytest.fixture
-def port():
+def port() -> int:
     import socket
 
     with socket.socket() as sock:
@@ -41,7 +43,7 @@ def port():
         return sock.getsockname()[1]
 
 
-def start(backend, port, **options):
+def start(backend: FakeBackend, port: int, **options: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [
             GEMMA4, "gateway", "--port", str(port), "--served-model-name", "m",
@@ -64,7 +66,7 @@ def ask(port: int, path: str, body: bytes | None = None) -> int:
         connection.close()
 
 
-def until_ready(port: int, process: subprocess.Popen) -> None:
+def until_ready(port: int, process: subprocess.Popen[Any]) -> None:
     end = time.monotonic() + 30
     while True:
         assert process.poll() is None, process.returncode
@@ -89,12 +91,12 @@ def serves(port: int, count: int) -> None:
         assert ask(port, "/v1/chat/completions", CHAT) == 200
 
 
-def stop(process: subprocess.Popen, sig: signal.Signals = signal.SIGTERM) -> None:
+def stop(process: subprocess.Popen[Any], sig: signal.Signals = signal.SIGTERM) -> None:
     process.send_signal(sig)
     assert process.wait(20) == 0
 
 
-def test_the_reader_has_gone(backend, port) -> None:
+def test_the_reader_has_gone(backend: FakeBackend, port: int) -> None:
     process = start(backend, port, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     until_ready(port, process)
     process.stdout.close()
@@ -107,7 +109,7 @@ def test_the_reader_has_gone(backend, port) -> None:
     stop(process)
 
 
-def test_the_reader_is_frozen(backend, port) -> None:
+def test_the_reader_is_frozen(backend: FakeBackend, port: int) -> None:
     """Nobody reads the pipe: it fills, and then the queue does."""
     process = start(backend, port, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     until_ready(port, process)
@@ -120,7 +122,7 @@ def test_the_reader_is_frozen(backend, port) -> None:
     process.stderr.close()
 
 
-def test_the_disk_is_full(backend, port) -> None:
+def test_the_disk_is_full(backend: FakeBackend, port: int) -> None:
     with Path("/dev/full").open("w") as full:
         process = start(backend, port, stdout=full, stderr=full)
         until_ready(port, process)
@@ -131,7 +133,7 @@ def test_the_disk_is_full(backend, port) -> None:
         stop(process)
 
 
-def test_no_output_at_all(backend, port) -> None:
+def test_no_output_at_all(backend: FakeBackend, port: int) -> None:
     process = start(
         backend, port, preexec_fn=lambda: (os.close(1), os.close(2)), stdout=None, stderr=None
     )
@@ -140,7 +142,7 @@ def test_no_output_at_all(backend, port) -> None:
     stop(process)
 
 
-def test_a_terminal_that_closes_drains(backend, port) -> None:
+def test_a_terminal_that_closes_drains(backend: FakeBackend, port: int) -> None:
     leader, follower = pty.openpty()
     process = start(
         backend, port, stdout=follower, stderr=follower, start_new_session=True,
@@ -165,7 +167,7 @@ def drain_fd(descriptor: int) -> None:
 
 
 @pytest.mark.parametrize("sig", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
-def test_signals_drain_and_say_so(backend, port, sig) -> None:
+def test_signals_drain_and_say_so(backend: FakeBackend, port: int, sig: signal.Signals) -> None:
     process = start(backend, port, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     until_ready(port, process)
     process.send_signal(sig)
@@ -175,7 +177,7 @@ def test_signals_drain_and_say_so(backend, port, sig) -> None:
     assert [s["signal"] for s in stopped] == [sig.name]
 
 
-def test_hangups_are_ignored_under_nohup(backend, port) -> None:
+def test_hangups_are_ignored_under_nohup(backend: FakeBackend, port: int) -> None:
     process = start(
         backend, port, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
@@ -231,7 +233,7 @@ NASTY = st.text(alphabet=st.characters(exclude_categories=[]), max_size=60)
 
 
 @given(NASTY, NASTY, st.sampled_from(["json", "text"]))
-def test_no_text_forges_a_line_or_a_field(path, error, form) -> None:
+def test_no_text_forges_a_line_or_a_field(path: Path, error: str, form: str) -> None:
     out = io.StringIO()
     log = Log(form, out)
     record = Record("req_1", "GET", path, status=404)

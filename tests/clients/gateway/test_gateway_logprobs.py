@@ -3,54 +3,30 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from gemma4_client.results import merged
-from gemma4_client.wire import _ABSENT, delta_of
-from gemma4_gateway.answers.logprobs import TokenLogProbs, chat_logprobs, completion_logprobs
+from gemma4_client.wire import Delta
+from gemma4_gateway.answers.logprobs import (
+    TokenLogProbs,
+    chat_logprobs,
+    completion_logprobs,
+)
 from gemma4_gateway.answers.response_events import ResponseEvents
 from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.translate.request_plan import Plan
-from gemma4_runtime.messages import GenerationRequest, SamplingParams, decode_chunk, encode
-from gemma4_runtime.output.assembler import StreamAssembler
-from gemma4_runtime.output.render import pack, render
+from gemma4_runtime.output.vocab import TokenTable
+from gemma4_testing.cases.answers_of_tokens import deltas_of, shown
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-STOPS = (1, 106, 50)
-
-
-def deltas_of(table, ids, *, cuts=(), reason="length", stop=(), **options):
-    """Chunks as a client gets them. The log-prob of the token with number n is -n."""
-    sampling = SamplingParams(100, stop_token_ids=STOPS, stop=tuple(stop), log_probs=True)
-    request = GenerationRequest("k", [2], sampling, **options)
-    assembler = StreamAssembler(request, table, prompt_tokens=1)
-    chunks = []
-    for start, end in pairwise([0, *sorted(cuts), len(ids)]):
-        assembler.push(ids[start:end], [-float(n) for n in range(start, end)])
-        if assembler.pending() and not assembler.done:
-            chunks.append(assembler.take())
-    assembler.finish(reason)
-    chunks.append(assembler.take())
-    packed = [pack(render(decode_chunk(encode(chunk)))) for chunk in chunks]
-    return [delta_of(_ABSENT | json.loads(data)) for data in packed]
-
-
-def shown(table, deltas):
-    """Log-probs as the gateway makes them of these chunks."""
-    tracker = TokenLogProbs()
-    pieces = table.pieces
-    return [
-        token
-        for delta in deltas
-        for token in tracker.add([pieces[i] if i < len(pieces) else b"" for i in delta.ids], delta)
-    ]
-
 
 @st.composite
-def samples(draw, table):
+def samples(draw: Callable[..., Any], table: TokenTable) -> list[int] | None:
     control = table.control
     steering = [control.think_open, control.think_close, control.call_open, control.call_close,
                 control.quote]  # fmt: skip
@@ -68,7 +44,7 @@ def samples(draw, table):
 
 @settings(max_examples=400)
 @given(data=st.data())
-def test_tokens_make_up_the_text(table, data) -> None:
+def test_tokens_make_up_the_text(table: TokenTable, data: Any) -> None:
     """Bytes, offsets and log-probs, over channels, calls, stops and cuts, whole and streamed."""
     ids = data.draw(samples(table))
     options = {
@@ -99,7 +75,9 @@ def test_tokens_make_up_the_text(table, data) -> None:
         assert whole.reasoning_tokens
 
 
-def items_of(table, deltas):
+def items_of(
+    table: TokenTable, deltas: list[Delta]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Output of /v1/responses for these chunks, and of its stream's events."""
     plan = Plan(
         model="m", calls=[], stream=True, affinity=b"", include_usage=False, log_probs=True,
@@ -117,7 +95,7 @@ def items_of(table, deltas):
 
 @settings(max_examples=600)
 @given(data=st.data())
-def test_each_message_of_a_response_has_its_own_tokens(table, data) -> None:
+def test_each_message_of_a_response_has_its_own_tokens(table: TokenTable, data: Any) -> None:
     """Also when a call or a thought comes while the start of a stop string is held."""
     ids = data.draw(samples(table))
     options = {
@@ -139,7 +117,7 @@ def test_each_message_of_a_response_has_its_own_tokens(table, data) -> None:
     assert [e["logprobs"] for e in done] == [part["logprobs"] for part in messages]
 
 
-def test_a_token_that_a_call_divides(table) -> None:
+def test_a_token_that_a_call_divides(table: TokenTable) -> None:
     """Its end may be the start of a stop string, and comes after the call."""
     ids = [table.pieces.index(b"is"), *call_ids(table), table.pieces.index(b"a")]
     items, _ = items_of(
@@ -152,23 +130,23 @@ def test_a_token_that_a_call_divides(table) -> None:
     assert [token["token"] for token in last["logprobs"]] == ["s", "a"]
 
 
-def call_ids(table):
+def call_ids(table: TokenTable) -> list[int]:
     find = table.pieces.index
     return [table.control.call_open, find(b"f"), find(b"{"), find(b"}"), table.control.call_close]
 
 
 @pytest.fixture(scope="module")
-def answer(checkpoint, table):
+def answer(checkpoint: Path, table: TokenTable) -> Callable[..., tuple[str, Delta]]:
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
 
-    def run(text, **options):
+    def run(text: str, **options: Any) -> tuple[str, Delta]:
         deltas = deltas_of(table, tokenizer.encode(text).ids, reason="stop", **options)
         return b"".join(t.data for t in shown(table, deltas)).decode(), deltas[-1]
 
     return run
 
 
-def test_an_answer_that_begins_in_a_thought(answer) -> None:
+def test_an_answer_that_begins_in_a_thought(answer: Callable[..., tuple[str, Delta]]) -> None:
     text, last = answer("a<channel|>b", channel="reasoning")
     assert (text, last.completion_tokens, last.reasoning_tokens) == ("b", 3, 2)
     usage = UsageCount(1, per_prompt=1)
@@ -186,9 +164,11 @@ def test_an_answer_that_begins_in_a_thought(answer) -> None:
         ("a<|channel>b<|tool_call>call:f{}<tool_call|>c", "ac", True),
     ],
 )
-def test_text_after_calls_and_stray_markers_is_there(answer, raw, text, tools) -> None:
+def test_text_after_calls_and_stray_markers_is_there(
+    answer: Callable[..., tuple[str, Delta]], raw: str, text: str, tools: bool
+) -> None:
     assert answer(raw, parse_tools=tools)[0] == text
 
 
-def test_a_stop_string_takes_its_bytes_along(answer) -> None:
+def test_a_stop_string_takes_its_bytes_along(answer: Callable[..., tuple[str, Delta]]) -> None:
     assert answer("one two three", stop=["o th"])[0] == "one tw"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from clients.broken import free_port
-from clients.gateway.fake_backend import fake_backend
-from clients.gateway.in_process import gateway_before
+from gemma4_testing.fakes.broken_servers import free_port
+from gemma4_testing.fakes.fake_backend import fake_backend
+from gemma4_testing.fakes.in_process_gateway import gateway_before
 
 
-def settle(condition, timeout=10.0) -> None:
+def settle(condition: Callable[[], object], timeout: float = 10.0) -> None:
     end = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < end, f"not within {timeout} s"
@@ -19,7 +20,7 @@ def settle(condition, timeout=10.0) -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_poison_request_kills_exactly_one(stream) -> None:
+def test_a_poison_request_kills_exactly_one(stream: bool) -> None:
     with (
         fake_backend("poison") as a,
         fake_backend("poison") as b,
@@ -75,7 +76,7 @@ def test_one_that_is_not_there_and_one_that_comes_back() -> None:
         with fake_backend("good", a.port) as again:
             settle(lambda: all(x.ready for x in gateway.gateway.backends))
 
-            def used_again():
+            def used_again() -> bool:
                 assert {gateway.chat(text).status_code for text in texts} == {200}
                 return bool(again.requests)
 

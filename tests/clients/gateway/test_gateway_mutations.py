@@ -8,12 +8,13 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from clients.gateway.canary import Canary
-from clients.gateway.fake_backend import fake_backend
-from clients.gateway.mutations import mutated
-from e2e.gateway.running import RunningGateway
-from fuzz_count import fuzz_count
+import pytest
 from gemma4_gateway.plain_text import escaped
+from gemma4_testing.cases.gateway_mutations import mutated
+from gemma4_testing.fakes.canary import Canary
+from gemma4_testing.fakes.fake_backend import fake_backend
+from gemma4_testing.fuzz_count import fuzz_count
+from gemma4_testing.servers.running_gateway import RunningGateway
 
 HANG_S = 30
 REQUESTS = fuzz_count(600)
@@ -62,7 +63,7 @@ def storm(port: int, model: str, count: int) -> Counter[str]:
         return Counter(pool.map(lambda n: send(sender, port, n, model), range(count)))
 
 
-def test_mutated_requests(capsys) -> None:
+def test_mutated_requests(capsys: pytest.CaptureFixture[str]) -> None:
     with fake_backend("good") as backend:
         running = RunningGateway(backend.port, args=("--served-model-name", "m"))
         with Canary(running.port) as canary:

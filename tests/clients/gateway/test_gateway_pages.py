@@ -7,6 +7,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gemma4_gateway.app import openapi
@@ -29,7 +30,7 @@ END = "<!-- end of parameters -->\n"
 ALIASES = {"schema_": "schema", "json_schema": "json"}
 
 
-def accepted(schema: dict) -> str:
+def accepted(schema: dict[str, Any]) -> str:
     """What a field takes, in words."""
     if "anyOf" in schema:
         kinds = [accepted(s) for s in schema["anyOf"] if s.get("type") != "null"]
@@ -51,7 +52,7 @@ def accepted(schema: dict) -> str:
     return f"{kind} {', '.join(bounds)}".strip()
 
 
-def table(path: str, model) -> str:
+def table(path: str, model: type[Any]) -> str:
     schema = model.model_json_schema()
     lines = [f"### `{path}`", "", "| parameter | takes | what |", "|---|---|---|"]
     effective = [n for n in schema["properties"] if n not in NO_EFFECT]
@@ -88,7 +89,7 @@ def test_the_openapi_document_is_up_to_date() -> None:
 
 
 @pytest.mark.parametrize("model", BODIES.values())
-def test_a_parameter_has_one_status(model) -> None:
+def test_a_parameter_has_one_status(model: type[Any]) -> None:
     assert not set(model.refused) & set(model.model_fields)
 
 

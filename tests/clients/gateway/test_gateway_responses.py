@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
-from clients.gateway.test_gateway_events import LISTED, answers, cuts, delta
+from gemma4_client.results import Delta
 from gemma4_gateway.answers.merge import whole
 from gemma4_gateway.answers.response_events import ResponseEvents
 from gemma4_gateway.answers.usage import UsageCount
@@ -15,6 +16,7 @@ from gemma4_gateway.translate.fields import engine_refusal
 from gemma4_gateway.translate.items import input_messages
 from gemma4_gateway.translate.request_plan import EngineCall, Plan
 from gemma4_gateway.translate.responses import echo, plan_responses
+from gemma4_testing.cases.gateway_answers import LISTED, answers, cuts, delta
 from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseStreamEvent
@@ -24,19 +26,19 @@ EVENT = TypeAdapter(ResponseStreamEvent)
 CALL = EngineCall([], None, None, {})
 
 
-def machine(**more):
+def machine(**more: Any) -> ResponseEvents:
     made = Plan("m", [CALL], True, b"", **more)
     said = echo(ResponsesRequest.model_validate({"model": "m", "input": "x"}))
     return ResponseEvents(made, said, answer_id="resp_1", created=1)
 
 
-def usage(last):
+def usage(last: Delta) -> UsageCount:
     count = UsageCount(1, per_prompt=1)
     count.add(0, last)
     return count
 
 
-def parse(data: bytes) -> list[dict]:
+def parse(data: bytes) -> list[dict[str, Any]]:
     parts = data.decode().split("\n\n")
     assert parts.pop() == ""
     found = []
@@ -50,13 +52,13 @@ def parse(data: bytes) -> list[dict]:
     return found
 
 
-def without_ids(output):
+def without_ids(output: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{k: v for k, v in item.items() if k not in ("id", "call_id")} for item in output]
 
 
-def rebuilt(events) -> list[dict]:
+def rebuilt(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The output as a client that only adds up deltas has it."""
-    items: dict[int, dict] = {}
+    items: dict[int, dict[str, Any]] = {}
     for event in events:
         kind, at = event["type"], event.get("output_index")
         if kind == "response.output_item.added":
@@ -66,7 +68,7 @@ def rebuilt(events) -> list[dict]:
     return [items[i] for i in sorted(items)]
 
 
-def texts(output) -> list[dict]:
+def texts(output: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {"type": i["type"], "text": i["arguments"] if i["type"] == "function_call" else i["content"][0]["text"]}
         for i in output
@@ -74,7 +76,7 @@ def texts(output) -> list[dict]:
 
 
 @given(answers(), st.sampled_from(["none", "native"]), st.booleans())
-def test_events_and_body_agree(deltas, mode, one) -> None:
+def test_events_and_body_agree(deltas: list[Delta], mode: str, one: bool) -> None:
     events = machine(tool_mode=mode, one_tool_call=one)
     data = b"".join(events.chunk(0, d, None) for d in deltas) + events.end(usage(deltas[-1]))
     seen = parse(data)
@@ -95,7 +97,7 @@ def test_events_and_body_agree(deltas, mode, one) -> None:
 
 
 @given(cuts(LISTED))
-def test_required_calls(pieces) -> None:
+def test_required_calls(pieces: list[str]) -> None:
     events = machine(tool_mode="required")
     data = b"".join(events.chunk(0, delta(p, index=i), None) for i, p in enumerate(pieces))
     last = delta(finish="stop")
@@ -106,7 +108,7 @@ def test_required_calls(pieces) -> None:
 
 
 @given(cuts('{"a": 1}'))
-def test_named_call(pieces) -> None:
+def test_named_call(pieces: list[str]) -> None:
     events = machine(tool_mode="named", tool_name="f")
     data = b"".join(events.chunk(0, delta(p, index=i), None) for i, p in enumerate(pieces))
     last = delta(finish="stop")
@@ -184,7 +186,7 @@ def test_items_become_messages() -> None:
         ("messages[1]: x", "input[0]"),
     ],
 )
-def test_a_refusal_of_the_engine_names_the_item_and_its_field(message, param) -> None:
+def test_a_refusal_of_the_engine_names_the_item_and_its_field(message: str, param: str) -> None:
     _, names = input_messages("Be kind", TURN)
     assert engine_refusal(message, names).param == param
 
@@ -203,7 +205,7 @@ def test_a_refusal_of_the_engine_names_the_item_and_its_field(message, param) ->
         ({"type": "reasoning", "summary": [], "encrypted_content": "x"}, "input[0].encrypted_content"),
     ],
 )  # fmt: skip
-def test_items_that_cannot_be_read(item, param) -> None:
+def test_items_that_cannot_be_read(item: dict[str, Any], param: str) -> None:
     with pytest.raises(ApiError) as caught:
         input_messages(None, [item])
     assert caught.value.param == param

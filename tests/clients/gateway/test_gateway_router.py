@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from gemma4_gateway.backends.backend import Backend
@@ -12,7 +13,7 @@ from gemma4_gateway.errors import ApiError
 from gemma4_gateway.metrics import Metrics
 
 
-def made(names, aliases=frozenset()):
+def made(names: list[str], aliases: frozenset[str] = frozenset()) -> Router:
     """A router over back ends whose engines have these names; "" for one that is not ready."""
     backends = []
     for i, name in enumerate(names):
@@ -24,7 +25,7 @@ def made(names, aliases=frozenset()):
     return Router(backends, None, Metrics(), imbalance=8, aliases=aliases)
 
 
-async def addresses(router, model):
+async def addresses(router: Router, model: str) -> list[str]:
     tried = frozenset()
     found = []
     while (backend := router.pick(b"12345678", model=model, tried=tried)) is not None:
@@ -39,7 +40,7 @@ def test_a_model_is_served_by_the_engines_that_have_it() -> None:
 
 
 def test_a_back_end_that_refused_is_the_last_choice() -> None:
-    async def run():
+    async def run() -> Any:
         router = made(["a", "a"])
         first = router.pick(b"12345678", model="a")
         first.failed("full", pause=1.0)

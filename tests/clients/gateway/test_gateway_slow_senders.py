@@ -6,15 +6,17 @@ import asyncio
 import json
 import socket
 import time
+from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
-from clients.gateway.canary import Canary
-from clients.gateway.fake_backend import fake_backend
-from clients.gateway.in_process import gateway_before
-from e2e.gateway.running import RunningGateway
 from gemma4_gateway.body.uploads import Uploads
 from gemma4_gateway.errors import ApiError
+from gemma4_testing.fakes.canary import Canary
+from gemma4_testing.fakes.fake_backend import FakeBackend, fake_backend
+from gemma4_testing.fakes.in_process_gateway import gateway_before
+from gemma4_testing.servers.running_gateway import RunningGateway
 
 HEAD = (
     b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
@@ -24,7 +26,7 @@ BODY = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
 
 
 @pytest.fixture(scope="module")
-def backend():
+def backend() -> Iterator[FakeBackend]:
     with fake_backend("good") as found:
         yield found
 
@@ -47,7 +49,7 @@ def reply_of(connection: socket.socket) -> tuple[int, dict]:
     return int(head.split()[1]), json.loads(body)
 
 
-def test_200_tricklers_take_no_place(backend) -> None:
+def test_200_tricklers_take_no_place(backend: FakeBackend) -> None:
     running = RunningGateway(backend.port, args=("--max-running", "8", "--served-model-name", "m"))
     sockets = []
     try:
@@ -74,7 +76,7 @@ def test_200_tricklers_take_no_place(backend) -> None:
     assert "Traceback" not in running.text
 
 
-def test_a_body_has_one_deadline(backend) -> None:
+def test_a_body_has_one_deadline(backend: FakeBackend) -> None:
     with gateway_before(backend.address) as gateway:
         gateway.gateway.uploads._deadline = 0.5
         with closing(connected(gateway.port)) as sock:
@@ -97,7 +99,7 @@ def test_a_body_has_one_deadline(backend) -> None:
         assert gateway.gateway.uploads.under_way == gateway.gateway.uploads.held == 0
 
 
-def test_a_client_that_leaves_in_its_body(backend) -> None:
+def test_a_client_that_leaves_in_its_body(backend: FakeBackend) -> None:
     with gateway_before(backend.address) as gateway:
         for _ in range(20):
             with closing(connected(gateway.port)) as sock:
@@ -111,7 +113,7 @@ def test_a_client_that_leaves_in_its_body(backend) -> None:
         assert gateway.chat("hi").status_code == 200
 
 
-def test_a_slow_head_and_a_silent_connection(backend) -> None:
+def test_a_slow_head_and_a_silent_connection(backend: FakeBackend) -> None:
     with gateway_before(backend.address, head_s=0.5) as gateway:
         for first in (b"", b"GET /health/li", HEAD % 10, b"\r\n"):
             with closing(connected(gateway.port)) as sock:
@@ -139,7 +141,7 @@ HUGE = [
 
 @pytest.mark.parametrize("headers", HUGE)
 @pytest.mark.parametrize("pieces", [1 << 20, 1000])
-def test_a_head_that_is_too_large(backend, headers, pieces) -> None:
+def test_a_head_that_is_too_large(backend: FakeBackend, headers: bytes | str, pieces: int) -> None:
     with gateway_before(backend.address) as gateway, closing(connected(gateway.port)) as sock:
         data = HEAD % len(BODY) + headers + b"\r\n" + BODY
         try:
@@ -166,7 +168,7 @@ def test_a_head_that_is_too_large(backend, headers, pieces) -> None:
         b"GET /\xff\xfe HTTP/1.1\r\nhost: x\r\n\r\n",
     ],
 )
-def test_what_is_not_http(backend, data) -> None:
+def test_what_is_not_http(backend: FakeBackend, data: bytes) -> None:
     with gateway_before(backend.address) as gateway, closing(connected(gateway.port)) as sock:
         sock.sendall(data)
         status, reply = reply_of(sock)
@@ -175,7 +177,7 @@ def test_what_is_not_http(backend, data) -> None:
         assert "Traceback" not in gateway.log.getvalue()
 
 
-def test_the_oldest_connection_makes_way(backend) -> None:
+def test_the_oldest_connection_makes_way(backend: FakeBackend) -> None:
     with gateway_before(backend.address, most_connections=40) as gateway:
         sockets = [connected(gateway.port) for _ in range(100)]
         assert gateway.chat("hi").status_code == 200
@@ -186,7 +188,7 @@ def test_the_oldest_connection_makes_way(backend) -> None:
             sock.close()
 
 
-def test_a_body_that_goes_on_after_its_answer(backend) -> None:
+def test_a_body_that_goes_on_after_its_answer(backend: FakeBackend) -> None:
     """Of a request that is refused before its body is read."""
     with gateway_before(backend.address) as gateway, closing(connected(gateway.port)) as sock:
         sock.sendall((HEAD % 10_000_000).replace(b"/v1/chat/completions", b"/nope") + b"\r\n{")
@@ -196,11 +198,11 @@ def test_a_body_that_goes_on_after_its_answer(backend) -> None:
         assert time.monotonic() - started < 15
 
 
-def chunks(*parts: bytes, gate: asyncio.Event | None = None):
+def chunks(*parts: bytes, gate: asyncio.Event | None = None) -> Any:
     """An ASGI ``receive`` of these parts; the last one waits for ``gate``."""
     left = list(parts)
 
-    async def receive():
+    async def receive() -> Any:
         if len(left) == 1 and gate is not None:
             await gate.wait()
         body = left.pop(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import jsonschema
 import pytest
@@ -17,6 +18,7 @@ from gemma4_gateway.translate.chat import plan_chat
 from gemma4_gateway.translate.completions import plan_completion
 from gemma4_gateway.translate.fields import engine_refusal
 from gemma4_gateway.translate.guides import required_tools_schema
+from gemma4_gateway.translate.request_plan import EngineCall, Plan
 from gemma4_gateway.translate.responses import plan_responses
 from gemma4_runtime.input.tools import parse_tools
 from gemma4_runtime.limits import Limits
@@ -26,12 +28,12 @@ LIMITS = Limits(max_prompt_tokens=2047, max_total_tokens=2048)
 USER = {"role": "user", "content": "Hi"}
 
 
-def plan(**more):
+def plan(**more: Any) -> Plan | None:
     body = {"model": "m", "messages": [USER], **more}
     return plan_chat(ChatCompletionRequest.model_validate(body))
 
 
-def options(**more):
+def options(**more: Any) -> dict[str, Any]:
     return plan(**more).calls[0].options
 
 
@@ -61,7 +63,7 @@ def options(**more):
         ({"response_format": {"type": "text"}}, {}),
     ],
 )
-def test_options(given, expected) -> None:
+def test_options(given: dict[str, Any], expected: dict[str, Any]) -> None:
     found = options(**given)
     assert found == expected
     build_request(found)
@@ -95,7 +97,7 @@ def test_messages_come_back_as_clients_keep_them() -> None:
     assert sent[2] == result
 
 
-def tool(name, **parameters):
+def tool(name: str, **parameters: Any) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "parameters": parameters}}
 
 
@@ -125,7 +127,7 @@ NAMED = {"type": "function", "function": {"name": "stop"}}
         ([], False),
     ],
 )  # fmt: skip
-def test_the_schema_of_required_calls(output, fits) -> None:
+def test_the_schema_of_required_calls(output: list[dict[str, Any]], fits: bool) -> None:
     tools = [Tool.model_validate(t) for t in (CITY, BARE)]
     schema = json.loads(required_tools_schema(tools, one=False))
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -151,7 +153,7 @@ DECLARED = {"name": "f", "parameters": {"type": "object"}, "response": RESPONSE}
     ],
     ids=["chat", "responses"],
 )
-def test_what_a_tool_answers_reaches_the_template(calls) -> None:
+def test_what_a_tool_answers_reaches_the_template(calls: list[EngineCall]) -> None:
     """The second test template shows it, as the published one does; see test_tools.py."""
     (tool,) = calls[0].tools
     assert tool["function"] == DECLARED
@@ -194,7 +196,7 @@ TYPE = {"guided_decoding_guide_type": "json_schema"}
         ({"tool_choice": NAMED}, "named", TYPE | {"tool_choice": "none"}),
     ],
 )
-def test_a_form_beside_tools(more, mode, expected) -> None:
+def test_a_form_beside_tools(more: dict[str, Any], mode: str, expected: dict[str, Any]) -> None:
     """The form binds the final message; a forced call leaves it unused."""
     made = plan(tools=[BARE], response_format=FORM, **more)
     options = dict(made.calls[0].options)
@@ -213,7 +215,7 @@ def test_a_form_beside_tools(more, mode, expected) -> None:
         ({"stream_options": {}}, "stream_options"),
     ],
 )  # fmt: skip
-def test_contradictions(more, param) -> None:
+def test_contradictions(more: dict[str, Any], param: str) -> None:
     with pytest.raises(ApiError) as caught:
         plan(**more)
     assert caught.value.param == param
@@ -245,7 +247,7 @@ def test_completion_choices_are_in_order() -> None:
         ("something else", None),
     ],
 )
-def test_the_engines_refusals_name_parameters(message, param) -> None:
+def test_the_engines_refusals_name_parameters(message: str, param: str | None) -> None:
     names = {"max_tokens": "max_completion_tokens", "messages[2]": "input[5]"}
     error = engine_refusal(message, names)
     assert error.param == param
@@ -262,7 +264,7 @@ def test_the_engines_refusals_name_parameters(message, param) -> None:
         ("[", []),
     ],
 )  # fmt: skip
-def test_listed_calls(text, calls) -> None:
+def test_listed_calls(text: str, calls: list[tuple[str, str]]) -> None:
     assert [
         (c["function"]["name"], c["function"]["arguments"]) for c in listed_calls(text)
     ] == calls

@@ -9,17 +9,21 @@ import signal
 import subprocess
 import time
 import urllib.request
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import psutil
 import pytest
-from e2e.command import GEMMA4, wait_until
-from e2e.faults.cell import Cell, Starting, fault_engine, find, run_cell
-from e2e.served import Served, user
 from gemma4_client import Client, Gemma4Error
 from gemma4_runtime.server.board import Field
 from gemma4_serve.proc import runs
+from gemma4_testing.faults.cell import Cell, Starting, fault_engine, find, run_cell
+from gemma4_testing.servers.command import GEMMA4
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 
 SOON_S = 10.0
 """What takes a second or two where the machine has nothing else to do."""
@@ -27,12 +31,12 @@ BACK_S = 60.0
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory):
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return fault_engine(tmp_path_factory.mktemp("faults") / "engine")
 
 
 @pytest.fixture(scope="module")
-def often(engine, tmp_path_factory):
+def often(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server that may be lost again and again."""
     served = Served(
         engine,
@@ -46,7 +50,7 @@ def often(engine, tmp_path_factory):
     served.stop()
 
 
-def answers(served):
+def answers(served: Served) -> bool:
     with Client(f"127.0.0.1:{served.grpc}", retry=None, breaker=None) as client:
         try:
             return len(client.chat("x", max_tokens=3, timeout=20).result().ids) == 3
@@ -54,7 +58,7 @@ def answers(served):
             return False
 
 
-def descendants(served):
+def descendants(served: Served) -> list[int]:
     return [c.pid for c in psutil.Process(served.process.pid).children(recursive=True)]
 
 
@@ -64,7 +68,7 @@ PROCESSES = ["preprocessing", "postprocessing", "gemma4_tokenizer", "gemma4_unar
 
 @pytest.mark.parametrize("fault", ["kill", "freeze"])
 @pytest.mark.parametrize("process", PROCESSES)
-def test_a_lost_process_is_told_and_replaced(often, process, fault) -> None:
+def test_a_lost_process_is_told_and_replaced(often: Served, process: str, fault: str) -> None:
     wait_until(lambda: answers(often), BACK_S)
     victim = find(often.process.pid, process)
     before = often.text.count("Ctrl-C stops")
@@ -86,13 +90,13 @@ def test_a_lost_process_is_told_and_replaced(often, process, fault) -> None:
 
 
 @pytest.mark.parametrize("process", ["engine", "preprocessing", "postprocessing"])
-def test_a_short_stall_costs_nothing(engine, process) -> None:
+def test_a_short_stall_costs_nothing(engine: Path, process: str) -> None:
     result = run_cell(Cell(process, "freeze 0.5", "decode"), engine)
     assert result.whole, result.log
     assert result.unready is None and result.exit_status == 0 and not result.left
 
 
-def test_a_killed_supervisor_leaves_nothing(engine) -> None:
+def test_a_killed_supervisor_leaves_nothing(engine: Path) -> None:
     result = run_cell(Cell("gemma4 serve", "kill", "decode"), engine)
     assert "never" not in result.outcomes and "whole" not in result.outcomes, result.log
     assert result.told < SOON_S
@@ -100,7 +104,7 @@ def test_a_killed_supervisor_leaves_nothing(engine) -> None:
 
 
 @pytest.mark.parametrize("process", ["engine", "preprocessing"])
-def test_a_process_that_dies_while_starting_ends_the_start(engine, process) -> None:
+def test_a_process_that_dies_while_starting_ends_the_start(engine: Path, process: str) -> None:
     result = run_cell(Cell(process, "kill", "start"), engine)
     assert result.outcomes == {"refused to start": 1}
     assert result.recovered < 30 and result.exit_status == 1 and not result.left
@@ -110,7 +114,7 @@ def test_a_process_that_dies_while_starting_ends_the_start(engine, process) -> N
     ("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGHUP, 0),
                            (signal.SIGQUIT, 131)],
 )  # fmt: skip
-def test_a_start_can_be_stopped(engine, tmp_path, number, status) -> None:
+def test_a_start_can_be_stopped(engine: Path, tmp_path: Path, number: int, status: int) -> None:
     served = Starting(engine, tmp_path / "run")
     wait_until(lambda: find(served.process.pid, "engine") is not None, BACK_S)
     known = descendants(served)
@@ -119,7 +123,7 @@ def test_a_start_can_be_stopped(engine, tmp_path, number, status) -> None:
     assert not any(map(runs, known))
 
 
-def test_a_run_folder_has_one_server(often, engine) -> None:
+def test_a_run_folder_has_one_server(often: Served, engine: Path) -> None:
     wait_until(lambda: answers(often), BACK_S)
     ran = subprocess.run(
         [GEMMA4, "serve", "--engine", engine, "--run-dir", often.run_dir, "--http-port", "0",
@@ -130,12 +134,12 @@ def test_a_run_folder_has_one_server(often, engine) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_drain_is_not_ready_and_cuts_nothing(engine, tmp_path, number) -> None:
+def test_a_drain_is_not_ready_and_cuts_nothing(engine: Path, tmp_path: Path, number: int) -> None:
     """Streams of the ensemble and of the engine, and a plain call."""
     served = Served(engine, tmp_path / "run")
     body = {"messages": json.dumps(user("x")), "max_tokens": 150}
 
-    def plain(model):
+    def plain(model: str) -> dict[str, Any]:
         tensors = [{"name": name, "datatype": kind, "shape": [1, 1], "data": [body[name]]}
                    for name, kind in (("messages", "BYTES"), ("max_tokens", "INT32"))]  # fmt: skip
         url = f"http://127.0.0.1:{served.http}/v2/models/{model}/"
@@ -163,7 +167,7 @@ def test_a_drain_is_not_ready_and_cuts_nothing(engine, tmp_path, number) -> None
     assert json.loads(served.output[-1])["all_answers_finished"] is True
 
 
-def test_a_stop_that_cuts_says_so(engine, tmp_path) -> None:
+def test_a_stop_that_cuts_says_so(engine: Path, tmp_path: Path) -> None:
     served = Served(engine, tmp_path / "run", "--grace", "0.5")
     with served.client() as client:
         stream = client.chat("x", max_tokens=3000)
@@ -177,7 +181,7 @@ def test_a_stop_that_cuts_says_so(engine, tmp_path) -> None:
     assert json.loads(served.output[-1])["all_answers_finished"] is False
 
 
-def test_losses_that_come_too_often_end_it(engine, tmp_path) -> None:
+def test_losses_that_come_too_often_end_it(engine: Path, tmp_path: Path) -> None:
     served = Served(engine, tmp_path / "run", "--restarts", "1")
     for times in (1, 2):
         served.wait_for("Ctrl-C stops", times=times)
@@ -189,7 +193,7 @@ def test_losses_that_come_too_often_end_it(engine, tmp_path) -> None:
 class Unread(Served):
     """Its output goes where nobody reads it: ``how`` says how."""
 
-    def __init__(self, engine, run_dir, how) -> None:
+    def __init__(self, engine: Path, run_dir: Path, how: str) -> None:
         self._how = how
         super().__init__(engine, run_dir)
 
@@ -203,7 +207,7 @@ class Unread(Served):
 
 
 @pytest.mark.parametrize("how", ["closed", "frozen", "supervisor stopped"])
-def test_a_log_that_nobody_reads_stops_nothing(engine, tmp_path, how) -> None:
+def test_a_log_that_nobody_reads_stops_nothing(engine: Path, tmp_path: Path, how: str) -> None:
     served = Unread(engine, tmp_path / "run", how)
     if how == "supervisor stopped":
         served.process.send_signal(signal.SIGSTOP)
@@ -221,7 +225,7 @@ def test_a_log_that_nobody_reads_stops_nothing(engine, tmp_path, how) -> None:
     assert served.stop() == 0
 
 
-def test_a_full_log_disk_stops_nothing(engine, tmp_path) -> None:
+def test_a_full_log_disk_stops_nothing(engine: Path, tmp_path: Path) -> None:
     ports = ["--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"]
     out = tmp_path / "out"
     with out.open("wb") as stdout, open("/dev/full", "wb") as full:  # noqa: PTH123

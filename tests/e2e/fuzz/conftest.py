@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
-from e2e.served import Served
-from e2e.synthetic import synthetic_engine
-from fuzz_count import fuzz_count
+from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
+from gemma4_testing.fuzz_count import fuzz_count
+from gemma4_testing.servers.served import Served
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +17,7 @@ def count() -> int:
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory):
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("fuzz")
     synthetic_engine(folder / "engine", tokens_per_s=2000.0, slots=64, max_total_tokens=512)
     served = Served(folder / "engine", folder / "run")

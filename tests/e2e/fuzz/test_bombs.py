@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from e2e.fuzz.bombs import data_bombs
-from e2e.fuzz.connections import BOMBS
-from e2e.fuzz.known import known_crash
-from e2e.fuzz.run import watched
-from e2e.fuzz.send import PROTOCOLS, NotEndedError, Sender
-from e2e.fuzz.spec import Spec
+from gemma4_testing.fuzz.bombs import data_bombs
+from gemma4_testing.fuzz.connections import BOMBS
+from gemma4_testing.fuzz.known import known_crash
+from gemma4_testing.fuzz.run import watched
+from gemma4_testing.fuzz.send import PROTOCOLS, NotEndedError, Sender
+from gemma4_testing.fuzz.spec import Spec
+from gemma4_testing.servers.served import Served
 
 DATA = data_bombs()
 MODEL_OF = {"http infer": "gemma4_unary", "http generate": "gemma4", "grpc stream": "engine"}
@@ -25,7 +26,7 @@ def test_none_is_left_out_but_nesting() -> None:
 
 
 @pytest.mark.parametrize("protocol", MODEL_OF)
-def test_data_bombs(target, protocol) -> None:
+def test_data_bombs(target: Served, protocol: str) -> None:
     failures, slowest = [], []
     with watched(target) as canary, Sender(target.http, target.grpc) as sender:
         for number, (name, spec) in enumerate(DATA.items()):
@@ -46,7 +47,7 @@ def test_data_bombs(target, protocol) -> None:
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_connection_bombs(target, name) -> None:
+def test_connection_bombs(target: Served, name: str) -> None:
     with watched(target) as canary:
         BOMBS[name](target)
     assert max(canary.seconds, default=0) < 10

@@ -6,18 +6,19 @@ import os
 import re
 
 import pytest
-from e2e.fuzz.known import KNOWN, known_crash
-from e2e.fuzz.mutate import case
-from e2e.fuzz.run import fuzz, watched
-from e2e.fuzz.send import PROTOCOLS
-from e2e.fuzz.spec import INPUTS, MODELS, OUTPUTS, Spec, tensor
-from e2e.synthetic import CHECKPOINT
+from gemma4_testing.engine_folders.synthetic_engine import CHECKPOINT
+from gemma4_testing.fuzz.known import KNOWN, known_crash
+from gemma4_testing.fuzz.mutate import case
+from gemma4_testing.fuzz.run import fuzz, watched
+from gemma4_testing.fuzz.send import PROTOCOLS
+from gemma4_testing.fuzz.spec import INPUTS, MODELS, OUTPUTS, Spec, tensor
+from gemma4_testing.servers.served import Served
 
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_every_request_ends(target, count, protocol) -> None:
+def test_every_request_ends(target: Served, count: int, protocol: str) -> None:
     with watched(target) as canary:
         endings = fuzz(target, protocol, seed=SEED, count=count)
     slow = ", ".join(f"{SEED}/{n} {seconds * 1000:.0f} ms" for seconds, n in endings.slowest)
@@ -33,7 +34,7 @@ def test_every_request_ends(target, count, protocol) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_fuzzer_knows_every_input_and_output(model) -> None:
+def test_the_fuzzer_knows_every_input_and_output(model: str) -> None:
     text = (CHECKPOINT.parents[1] / "model_repository" / model / "config.pbtxt").read_text()
     text = text.split("ensemble_scheduling")[0]
     found = dict(re.findall(r'name: "(\w+)" data_type: TYPE_(\w+)', text))

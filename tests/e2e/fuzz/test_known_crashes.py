@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import http.client
 import json
+from collections.abc import Iterator
 from threading import Thread
 
 import pytest
-from e2e.fuzz.send import HANG_S
-from e2e.served import Served, user, wait_until
-from e2e.synthetic import synthetic_engine
 from gemma4_client import Gemma4Error
+from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
+from gemma4_testing.fuzz.send import HANG_S
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 
 RESTART_S = 60
 TEXT = {"name": "text_input", "shape": [1, 1], "datatype": "BYTES", "data": ["x"]}
@@ -26,7 +28,7 @@ CRASHES = {
 
 
 @pytest.fixture(scope="module")
-def victim(tmp_path_factory):
+def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("victim")
     synthetic_engine(folder / "engine", tokens_per_s=20.0, slots=8)
     served = Served(folder / "engine", folder / "run", "--restarts", "10")
@@ -35,7 +37,7 @@ def victim(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", CRASHES)
-def test_a_crash_of_triton_is_recovered_from(victim, name) -> None:
+def test_a_crash_of_triton_is_recovered_from(victim: Served, name: str) -> None:
     started = victim.text.count("Ctrl-C stops")
     heard: list[str] = []
     with victim.client() as client:
@@ -44,7 +46,7 @@ def test_a_crash_of_triton_is_recovered_from(victim, name) -> None:
             stream.iterator = iter(stream)
             next(stream.iterator)
 
-        def read(stream) -> None:
+        def read(stream: bool) -> None:
             try:
                 list(stream.iterator)
             except Gemma4Error as error:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import socket
 import time
+from typing import Any
 
-from e2e.gateway.running import LONG, RunningGateway, chat
-from e2e.served import wait_until
 from gemma4_runtime.server.board import Field
+from gemma4_testing.servers.running_gateway import LONG, RunningGateway, chat
+from gemma4_testing.servers.served import Served
+from gemma4_testing.waiting import wait_until
 
 CANCEL_S = 0.5
 CHAT = "/v1/chat/completions"
 
 
-def opened(gateway, body) -> socket.socket:
+def opened(gateway: RunningGateway, body: dict[str, Any]) -> socket.socket:
     """A raw connection that has sent its request."""
     data = json.dumps(body).encode()
     sock = socket.create_connection(("127.0.0.1", gateway.port))
@@ -26,11 +28,11 @@ def opened(gateway, body) -> socket.socket:
     return sock
 
 
-def active(server) -> bool:
+def active(server: Served) -> bool:
     return server.board()[Field.ACTIVE] == 1
 
 
-def test_a_stream_that_is_left(gateway, server) -> None:
+def test_a_stream_that_is_left(gateway: RunningGateway, server: Served) -> None:
     sock = opened(gateway, chat("x", stream=True, **LONG))
     assert b"200 OK" in sock.recv(65536)
     wait_until(lambda: active(server), 5)
@@ -39,14 +41,14 @@ def test_a_stream_that_is_left(gateway, server) -> None:
     gateway.wait_for('"status":499')
 
 
-def test_a_whole_answer_that_is_left(gateway, server) -> None:
+def test_a_whole_answer_that_is_left(gateway: RunningGateway, server: Served) -> None:
     sock = opened(gateway, chat("x", **LONG))
     wait_until(lambda: active(server), 5)
     sock.close()
     wait_until(server.idle, CANCEL_S)
 
 
-def test_all_choices_are_left(gateway, server) -> None:
+def test_all_choices_are_left(gateway: RunningGateway, server: Served) -> None:
     sock = opened(gateway, chat("x", stream=True, n=4, **LONG))
     assert b"200 OK" in sock.recv(65536)
     wait_until(lambda: server.board()[Field.ACTIVE] == 4, 5)
@@ -54,7 +56,9 @@ def test_all_choices_are_left(gateway, server) -> None:
     wait_until(server.idle, CANCEL_S)
 
 
-def test_a_client_that_leaves_while_it_waits_for_a_slot(gateway, server) -> None:
+def test_a_client_that_leaves_while_it_waits_for_a_slot(
+    gateway: RunningGateway, server: Served
+) -> None:
     running = [opened(gateway, chat("x", stream=True, **LONG)) for _ in range(8)]
     wait_until(lambda: server.board()[Field.ACTIVE] == 8, 10)
     waiting = opened(gateway, chat("x", stream=True, **LONG))
@@ -67,7 +71,7 @@ def test_a_client_that_leaves_while_it_waits_for_a_slot(gateway, server) -> None
     wait_until(server.idle, 2)
 
 
-def test_half_closing_is_leaving(gateway, server) -> None:
+def test_half_closing_is_leaving(gateway: RunningGateway, server: Served) -> None:
     """HTTP/1.1 lets a server take it so, and uvicorn does."""
     sock = opened(gateway, chat("x", stream=True, **LONG))
     assert b"200 OK" in sock.recv(65536)
@@ -76,7 +80,7 @@ def test_half_closing_is_leaving(gateway, server) -> None:
     sock.close()
 
 
-def test_a_slow_reader_gets_everything(gateway, server) -> None:
+def test_a_slow_reader_gets_everything(gateway: RunningGateway, server: Served) -> None:
     """It sleeps on a full socket; others are answered meanwhile; then it reads to the end."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -97,7 +101,7 @@ def test_a_slow_reader_gets_everything(gateway, server) -> None:
     assert b'"finish_reason":"length"' in received
 
 
-def test_the_time_for_an_answer(server) -> None:
+def test_the_time_for_an_answer(server: Served) -> None:
     running = RunningGateway(server.grpc, args=("--timeout", "0.8"))
     with running.http() as http:
         started = time.monotonic()

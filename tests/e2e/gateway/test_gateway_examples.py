@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from e2e.gateway.running import MODEL
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
 
 EXAMPLES = Path(__file__).parents[3] / "clients" / "examples"
 LOOP = ["call: get_weather", "Oslo", "sunny", "21 degrees"]
@@ -24,11 +24,11 @@ SAYS = {
 
 
 @pytest.fixture(scope="module")
-def ran(gateway):
+def ran(gateway: RunningGateway) -> dict[str, subprocess.CompletedProcess[str]]:
     """All at once: most of their time is the import of their packages."""
     env = os.environ | {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
 
-    def run(name):
+    def run(name: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, EXAMPLES / name, gateway.url + "/v1", "none", MODEL],
             capture_output=True, text=True, timeout=120, env=env,
@@ -39,7 +39,7 @@ def ran(gateway):
 
 
 @pytest.mark.parametrize("name", SAYS)
-def test_example(ran, name) -> None:
+def test_example(ran: dict[str, subprocess.CompletedProcess[str]], name: str) -> None:
     assert ran[name].returncode == 0, ran[name].stderr
     for text in SAYS[name]:
         assert text in ran[name].stdout

@@ -5,17 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import jsonschema
 import pytest
-from e2e.gateway.running import MODEL
-from e2e.gateway.test_gateway_http import WEATHER
-from e2e.gateway.test_gateway_openai import client  # noqa: F401 - a fixture
-from e2e.served import user
-from e2e.test_answers import generate
-from gemma4_client import AsyncClient
+from gemma4_client import Answer, AsyncClient
+from gemma4_testing.cases.tools import WEATHER
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
+from gemma4_testing.servers.served import Served, generate, user
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_openai import ChatOpenAI
+from openai import OpenAI
 from pydantic import BaseModel, ConfigDict, Field
 
 ASK = user("What is the weather in Oslo?")
@@ -41,7 +41,7 @@ GUIDE = {
 }
 
 
-def after(call):
+def after(call: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         *ASK,
         {"role": "assistant", "content": None, "tool_calls": [call]},
@@ -49,7 +49,7 @@ def after(call):
     ]
 
 
-def join(pieces):
+def join(pieces: list[dict[str, Any]]) -> tuple[str, str, list[tuple[str, Any]], str]:
     calls = [call for p in pieces if p["tool_calls"] for call in json.loads(p["tool_calls"])]
     return (
         "".join(p["text_output"] for p in pieces),
@@ -59,13 +59,15 @@ def join(pieces):
     )
 
 
-def everywhere(server, messages, **options):
+def everywhere(
+    server: Served, messages: list[dict[str, Any]], **options: Any
+) -> tuple[str, str, list[tuple[str, Any]], str]:
     """Content, thought, calls and reason: by the ensemble, the engine and a feed, which agree."""
     body = GUIDE | options | {"messages": json.dumps(messages)}
     whole = join([generate(server, body)])
     assert join(generate(server, body | {"stream": True}, stream=True)) == whole
 
-    def told(answer):
+    def told(answer: Answer) -> tuple[str, str, list[tuple[str, Any]], str]:
         calls = [
             (c["function"]["name"], json.loads(c["function"]["arguments"]))
             for c in answer.tool_calls
@@ -79,7 +81,7 @@ def everywhere(server, messages, **options):
             answer = direct.chat(messages, tools=[WEATHER], stream=stream, **asked).result()
             assert told(answer) == whole
 
-    async def many():
+    async def many() -> list[Answer]:
         async with AsyncClient(f"127.0.0.1:{server.grpc}") as feed:
             streams = [feed.chat(messages, tools=[WEATHER], **asked) for _ in range(12)]
             return await asyncio.gather(*(stream.result() for stream in streams))
@@ -88,7 +90,7 @@ def everywhere(server, messages, **options):
     return whole
 
 
-def test_the_tool_is_called_and_then_the_form_is_filled(server) -> None:
+def test_the_tool_is_called_and_then_the_form_is_filled(server: Served) -> None:
     content, reasoning, calls, reason = everywhere(server, ASK)
     assert (content, reasoning, reason) == ("", "", "tool_calls")
     assert calls == [("get_weather", {"city": "Oslo"})]
@@ -98,7 +100,7 @@ def test_the_tool_is_called_and_then_the_form_is_filled(server) -> None:
     assert (reasoning, calls, reason) == ("", [], "stop")
 
 
-def test_thoughts_are_not_of_the_form(server) -> None:
+def test_thoughts_are_not_of_the_form(server: Served) -> None:
     content, reasoning, calls, reason = everywhere(server, ASK, enable_thinking=True)
     assert reasoning and (content, reason) == ("", "tool_calls") and calls
     none = {"enable_thinking": True, "tool_choice": "none"}
@@ -107,7 +109,7 @@ def test_thoughts_are_not_of_the_form(server) -> None:
     assert reasoning and (calls, reason) == ([], "stop")
 
 
-def test_a_prompt_that_ends_in_a_thought(server) -> None:
+def test_a_prompt_that_ends_in_a_thought(server: Served) -> None:
     prompt = f"<|turn>user\n{ASK[0]['content']}<turn|>\n<|turn>model\n<|channel>thought\nThe user"
     body = {k: v for k, v in GUIDE.items() if k != "tools"} | {"text_input": prompt}
     content, reasoning, _, reason = join([generate(server, body)])
@@ -116,7 +118,7 @@ def test_a_prompt_that_ends_in_a_thought(server) -> None:
 
 
 @pytest.mark.parametrize("one", [True, False])
-def test_an_agents_loop(client, one) -> None:  # noqa: F811
+def test_an_agents_loop(client: OpenAI, one: bool) -> None:
     """As the Agents SDK, LangChain, pydantic-ai and the Vercel AI SDK send it: tools and form in
     every turn."""
     options = {"model": MODEL, "temperature": 0, "max_tokens": 300, "tools": [WEATHER],
@@ -136,7 +138,7 @@ def test_an_agents_loop(client, one) -> None:  # noqa: F811
     assert "".join(t.token for t in final.logprobs.content) == last.message.content
 
 
-def test_parsed_helpers(client) -> None:  # noqa: F811
+def test_parsed_helpers(client: OpenAI) -> None:
     options = {"model": MODEL, "temperature": 0}
     chat = client.chat.completions.parse(
         messages=ASK, tools=[STRICT], response_format=Report, max_tokens=300, **options
@@ -166,7 +168,7 @@ def test_parsed_helpers(client) -> None:  # noqa: F811
     assert isinstance(again.output_parsed, Report)
 
 
-def test_thinking_with_a_form_and_with_a_forced_call(client) -> None:  # noqa: F811
+def test_thinking_with_a_form_and_with_a_forced_call(client: OpenAI) -> None:
     options = {"model": MODEL, "temperature": 0, "reasoning_effort": "low", "max_tokens": 400}
     formed = client.chat.completions.create(messages=ASK, response_format=FORM, **options)
     message = formed.choices[0].message
@@ -192,7 +194,7 @@ def test_thinking_with_a_form_and_with_a_forced_call(client) -> None:  # noqa: F
 
 
 @pytest.mark.parametrize("responses", [False, True])
-def test_langchain(gateway, responses) -> None:
+def test_langchain(gateway: RunningGateway, responses: bool) -> None:
     model = ChatOpenAI(
         base_url=gateway.url + "/v1", api_key="any", model=MODEL, temperature=0, max_tokens=300,
         use_responses_api=responses,

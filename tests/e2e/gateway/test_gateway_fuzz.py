@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import schemathesis
-from e2e.gateway.running import MODEL
-from e2e.served import user
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
+from gemma4_testing.servers.served import user
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -24,12 +26,12 @@ OPERATIONS = ["POST /v1/chat/completions", "POST /v1/completions", "POST /v1/res
 
 
 @pytest.fixture(scope="module")
-def operations(gateway):
+def operations(gateway: RunningGateway) -> dict[str, Any]:
     schema = schemathesis.openapi.from_url(gateway.url + "/openapi.json")
     return {o.label: o for o in (result.ok() for result in schema.get_all_operations())}
 
 
-def aim(case) -> None:
+def aim(case: Any) -> None:
     """Requests that are right shall reach the engine, and end soon."""
     body = case.body
     if not isinstance(body, dict):
@@ -48,7 +50,7 @@ def aim(case) -> None:
             body[LENGTHS[case.path]] = 3
 
 
-def test_every_path_is_here(operations) -> None:
+def test_every_path_is_here(operations: dict[str, Any]) -> None:
     assert set(operations) == set(OPERATIONS)
 
 
@@ -58,14 +60,14 @@ CASES += [(label, NEGATIVE) for label in OPERATIONS if label.startswith("POST")]
 
 
 @pytest.mark.parametrize(("label", "mode"), CASES)
-def test_no_request_breaks_it(operations, label, mode) -> None:
+def test_no_request_breaks_it(operations: dict[str, Any], label: str, mode: Any) -> None:
     """Positive: requests that fit the schema, of which some are answered; negative: that do
     not."""
     statuses = set()
 
     @settings(max_examples=40, suppress_health_check=list(HealthCheck))
     @given(case=operations[label].as_strategy(generation_mode=mode))
-    def run(case) -> None:
+    def run(case: Any) -> None:
         aim(case)
         reply = case.call(timeout=HANG_S)
         statuses.add(reply.status_code)

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
+from typing import Any
 
+import httpx
 import jsonschema
 import pytest
-from e2e.gateway.running import chat
+from gemma4_testing.servers.running_gateway import chat
 from pydantic import BaseModel, HttpUrl, TypeAdapter
 
 
@@ -49,14 +51,14 @@ SCHEMAS = {
 }  # fmt: skip
 
 
-def form(schema, **more):
+def form(schema: Any, **more: Any) -> dict[str, Any]:
     asked = {"type": "json_schema", "json_schema": {"name": "f", "schema": schema}}
     return chat("Give me JSON", response_format=asked, max_tokens=200, **more)
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
 @pytest.mark.parametrize("temperature", [0, 2])
-def test_the_answer_is_valid(http, name, temperature) -> None:
+def test_the_answer_is_valid(http: httpx.Client, name: str, temperature: int) -> None:
     body = form(SCHEMAS[name]) | {"temperature": temperature, "seed": 3}
     reply = http.post("/v1/chat/completions", json=body)
     assert reply.status_code == 200, reply.text
@@ -65,12 +67,14 @@ def test_the_answer_is_valid(http, name, temperature) -> None:
     jsonschema.validate(json.loads(choice["message"]["content"]), SCHEMAS[name])
 
 
-def tool(parameters):
+def tool(parameters: dict[str, Any]) -> dict[str, Any]:
     return {"type": "function", "function": {"name": "act", "parameters": parameters}}
 
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "act"}}])
-def test_a_forced_call_with_pydantics_url_and_an_emoji_enum(http, choice) -> None:
+def test_a_forced_call_with_pydantics_url_and_an_emoji_enum(
+    http: httpx.Client, choice: dict[str, Any] | str
+) -> None:
     schema = Link.model_json_schema()
     body = chat("Call the tool", tools=[tool(schema)], tool_choice=choice, max_tokens=300)
     reply = http.post("/v1/chat/completions", json=body)
@@ -86,7 +90,9 @@ def test_a_forced_call_with_pydantics_url_and_an_emoji_enum(http, choice) -> Non
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "act"}}])
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_forced_call_of_a_draft_4_tool(http, choice, stream) -> None:
+def test_a_forced_call_of_a_draft_4_tool(
+    http: httpx.Client, choice: dict[str, Any] | str, stream: bool
+) -> None:
     body = chat("Call", tools=[tool(DRAFT4)], tool_choice=choice, max_tokens=200, stream=stream)
     reply = http.post("/v1/chat/completions", json=body)
     assert reply.status_code == 200, reply.text
@@ -104,7 +110,7 @@ def test_a_forced_call_of_a_draft_4_tool(http, choice, stream) -> None:
 
 
 @pytest.mark.parametrize("choice", ["😀", "a\u2028b", "鱻"])
-def test_a_choice_of_characters_that_are_no_tokens(http, choice) -> None:
+def test_a_choice_of_characters_that_are_no_tokens(http: httpx.Client, choice: str) -> None:
     body = chat("Hi", structured_outputs={"choice": [choice]}, max_tokens=30)
     (answer,) = http.post("/v1/chat/completions", json=body).json()["choices"]
     assert answer["message"]["content"] == choice
@@ -121,7 +127,9 @@ def test_a_choice_of_characters_that_are_no_tokens(http, choice) -> None:
         ({"$ref": "http://example.com/s.json"}, "leads out of this schema"),
     ],
 )
-def test_what_cannot_be_enforced_is_refused_by_name(http, schema, says) -> None:
+def test_what_cannot_be_enforced_is_refused_by_name(
+    http: httpx.Client, schema: dict[str, Any], says: str
+) -> None:
     reply = http.post("/v1/chat/completions", json=form(schema))
     assert reply.status_code == 400
     assert says in reply.json()["error"]["message"]
@@ -133,7 +141,7 @@ def test_what_cannot_be_enforced_is_refused_by_name(http, schema, says) -> None:
     assert reply.json()["error"]["param"].startswith("tool")
 
 
-def test_a_cut_answer_is_cut_and_no_error(http) -> None:
+def test_a_cut_answer_is_cut_and_no_error(http: httpx.Client) -> None:
     body = form({"type": "array", "items": {"type": "string", "format": "uri"}, "minItems": 3}) | {
         "max_tokens": 6
     }

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
+import httpx
 import jsonschema
 import pytest
-from e2e.gateway.running import MODEL, chat
-from e2e.served import user
+from gemma4_testing.cases.tools import WEATHER
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway, chat
+from gemma4_testing.servers.served import Served, user
 
 
-def events(reply) -> list:
+def events(reply: httpx.Response) -> list[Any]:
     lines = reply.text.splitlines()
     assert all(line == "" or line.startswith("data: ") for line in lines)
     data = [line[6:] for line in lines if line]
@@ -18,14 +22,14 @@ def events(reply) -> list:
     return [json.loads(item) for item in data[:-1]]
 
 
-def test_models(http, server) -> None:
+def test_models(http: httpx.Client, server: Served) -> None:
     listed = http.get("/v1/models").json()["data"]
     assert [m["id"] for m in listed] == [MODEL]
     assert listed[0]["max_model_len"] == 2048
     assert http.get(f"/v1/models/{MODEL}").json() == listed[0]
 
 
-def test_streamed_equals_whole(http) -> None:
+def test_streamed_equals_whole(http: httpx.Client) -> None:
     body = chat("Count from 1 to 30")
     whole = http.post("/v1/chat/completions", json=body).json()
     streamed = http.post(
@@ -46,7 +50,7 @@ def test_streamed_equals_whole(http) -> None:
     assert all(c["usage"] is None for c in chunks[:-1])
 
 
-def test_thoughts_come_apart_and_may_come_back(http) -> None:
+def test_thoughts_come_apart_and_may_come_back(http: httpx.Client) -> None:
     body = chat("What is the capital of Italy?", reasoning_effort="low")
     whole = http.post("/v1/chat/completions", json=body).json()
     message = whole["choices"][0]["message"]
@@ -64,7 +68,7 @@ def test_thoughts_come_apart_and_may_come_back(http) -> None:
     assert http.post("/v1/chat/completions", json=again).status_code == 200
 
 
-def test_choices_have_seeds_of_their_own(http) -> None:
+def test_choices_have_seeds_of_their_own(http: httpx.Client) -> None:
     body = chat("Tell me a long story", n=3, seed=7, max_tokens=20) | {"temperature": 3.0}
     many = http.post("/v1/chat/completions", json=body).json()
     texts = [c["message"]["content"] for c in many["choices"]]
@@ -80,7 +84,7 @@ def test_choices_have_seeds_of_their_own(http) -> None:
     assert joined == texts
 
 
-def test_completions_of_several_prompts(http) -> None:
+def test_completions_of_several_prompts(http: httpx.Client) -> None:
     body = {"model": MODEL, "prompt": ["1 2 3", "4 5 6"], "n": 2, "max_tokens": 4, "temperature": 0}
     many = http.post("/v1/completions", json=body | {"logprobs": 0, "seed": 1}).json()
     assert [c["index"] for c in many["choices"]] == [0, 1, 2, 3]
@@ -97,7 +101,7 @@ def test_completions_of_several_prompts(http) -> None:
     assert joined == texts
 
 
-def test_log_probs_are_those_of_the_text(http) -> None:
+def test_log_probs_are_those_of_the_text(http: httpx.Client) -> None:
     body = chat("Count from 1 to 20", logprobs=True, stop=["5 6"])
     whole = http.post("/v1/chat/completions", json=body).json()["choices"][0]
     content = whole["logprobs"]["content"]
@@ -110,21 +114,6 @@ def test_log_probs_are_those_of_the_text(http) -> None:
     assert tokens == [t["token"] for t in content]
 
 
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "Get the current weather of a city",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"$ref": "#/$defs/City"}},
-            "required": ["city"],
-            "$defs": {
-                "City": {"type": "string", "description": "Name of the city", "maxLength": 12}
-            },
-        },
-    },
-}
 TIMER = {
     "type": "function",
     "function": {
@@ -147,7 +136,7 @@ TIMER = {
         ({"type": "function", "function": {"name": "set_timer"}}, {"set_timer"}),
     ],
 )
-def test_tool_choice(http, choice, names) -> None:
+def test_tool_choice(http: httpx.Client, choice: dict[str, Any] | str, names: set[str]) -> None:
     body = chat("What is the weather in Paris?", tools=[WEATHER, TIMER], tool_choice=choice)
     body |= {"max_tokens": 200, "parallel_tool_calls": False}
     whole = http.post("/v1/chat/completions", json=body).json()["choices"][0]
@@ -168,7 +157,7 @@ def test_tool_choice(http, choice, names) -> None:
     assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
 
 
-def test_parallel_calls(http) -> None:
+def test_parallel_calls(http: httpx.Client) -> None:
     body = chat("What is the weather in Paris and Rome?", tools=[WEATHER])
     both = http.post("/v1/chat/completions", json=body).json()["choices"][0]["message"]
     one = http.post("/v1/chat/completions", json=body | {"parallel_tool_calls": False}).json()
@@ -178,7 +167,7 @@ def test_parallel_calls(http) -> None:
     ]
 
 
-def test_tool_choice_none_answers_in_words(http) -> None:
+def test_tool_choice_none_answers_in_words(http: httpx.Client) -> None:
     body = chat("What is the weather in Paris?", tools=[WEATHER], tool_choice="none", max_tokens=40)
     choice = http.post("/v1/chat/completions", json=body).json()["choices"][0]
     assert "tool_calls" not in choice["message"]
@@ -193,13 +182,13 @@ def test_tool_choice_none_answers_in_words(http) -> None:
         ({"response_format": {"type": "json_object"}}, lambda t: t.startswith('{"')),
     ],
 )
-def test_forms(http, option, fits) -> None:
+def test_forms(http: httpx.Client, option: dict[str, Any], fits: Callable[..., Any]) -> None:
     body = chat("Is it?", max_tokens=30, **option)
     text = http.post("/v1/chat/completions", json=body).json()["choices"][0]["message"]["content"]
     assert fits(text)
 
 
-def test_tokens_there_and_back(http) -> None:
+def test_tokens_there_and_back(http: httpx.Client) -> None:
     body = {"model": MODEL, "prompt": "Grüße, 世界", "add_special_tokens": False}
     found = http.post("/tokenize", json=body | {"return_token_strs": True}).json()
     assert found["count"] == len(found["tokens"]) == len(found["token_strs"])
@@ -211,7 +200,7 @@ def test_tokens_there_and_back(http) -> None:
     assert count == usage["prompt_tokens"]
 
 
-def test_ids_health_metrics_and_log(http, gateway) -> None:
+def test_ids_health_metrics_and_log(http: httpx.Client, gateway: RunningGateway) -> None:
     reply = http.get("/v1/models", headers={"x-request-id": "abc-1"})
     assert reply.headers["x-request-id"] == "abc-1"
     assert http.get("/v1/models").headers["x-request-id"].startswith("req_")
@@ -229,7 +218,7 @@ def test_ids_health_metrics_and_log(http, gateway) -> None:
     assert json.loads(line)["status"] == 200
 
 
-def test_docs(http) -> None:
+def test_docs(http: httpx.Client) -> None:
     assert "swagger" in http.get("/docs").text.lower()
     paths = http.get("/openapi.json").json()["paths"]
     assert {"/v1/chat/completions", "/v1/completions", "/v1/models", "/tokenize"} <= paths.keys()

@@ -7,15 +7,20 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
-from e2e.gateway.running import GEMMA4, LONG, RunningGateway, chat
-from e2e.served import wait_until
+from gemma4_testing.servers.running_gateway import GEMMA4, LONG, RunningGateway, chat
+from gemma4_testing.servers.served import Served
+from gemma4_testing.waiting import wait_until
 
 CHAT = "/v1/chat/completions"
 
 
-def new_key(path, name):
+def new_key(path: Path, name: str) -> str:
     ran = subprocess.run(
         [GEMMA4, "gateway", "new-key", "--name", name, "--api-keys-file", path],
         capture_output=True, text=True, timeout=30,
@@ -24,11 +29,11 @@ def new_key(path, name):
     return ran.stdout.strip()
 
 
-def bearer(key):
+def bearer(key: str) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"}
 
 
-def test_keys_and_their_limits(server, tmp_path) -> None:
+def test_keys_and_their_limits(server: Served, tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     key = new_key(path, "team-a")
     running = RunningGateway(
@@ -68,7 +73,7 @@ def test_keys_and_their_limits(server, tmp_path) -> None:
         assert secret not in running.text
 
 
-def test_cors_only_when_asked(server, http) -> None:
+def test_cors_only_when_asked(server: Served, http: httpx.Client) -> None:
     preflight = {"origin": "https://a.example", "access-control-request-method": "POST"}
     assert "access-control-allow-origin" not in http.options(CHAT, headers=preflight).headers
     running = RunningGateway(
@@ -87,7 +92,7 @@ def test_cors_only_when_asked(server, http) -> None:
     assert running.stop() == 0
 
 
-def begun(http, **more):
+def begun(http: httpx.Client, **more: Any) -> tuple[httpx.Response, Iterator[str]]:
     """A streamed answer that has begun, as (response, iterator of lines)."""
     request = http.build_request("POST", CHAT, json=chat("x", stream=True, **LONG, **more))
     reply = http.send(request, stream=True)
@@ -96,7 +101,7 @@ def begun(http, **more):
     return reply, lines
 
 
-def test_drain(server) -> None:
+def test_drain(server: Served) -> None:
     running = RunningGateway(server.grpc, args=("--grace", "60"))
     with running.http() as http, running.http() as other:
         assert other.get("/health/ready").status_code == 200
@@ -111,7 +116,7 @@ def test_drain(server) -> None:
     assert running.process.wait(10) == 0
 
 
-def test_grace_is_over(server) -> None:
+def test_grace_is_over(server: Served) -> None:
     running = RunningGateway(server.grpc, args=("--grace", "0.1"))
     with running.http() as http:
         _, lines = begun(http)
@@ -122,7 +127,7 @@ def test_grace_is_over(server) -> None:
     wait_until(server.idle, 0.5)
 
 
-def test_the_second_signal_ends_at_once(server) -> None:
+def test_the_second_signal_ends_at_once(server: Served) -> None:
     running = RunningGateway(server.grpc)
     with running.http() as http:
         kept = begun(http)  # an answer that nobody holds is closed, and the drain is over
@@ -136,12 +141,12 @@ def test_the_second_signal_ends_at_once(server) -> None:
     wait_until(server.idle, 0.5)
 
 
-def http_status(running) -> int:
+def http_status(running: RunningGateway) -> int:
     with running.http() as http:
         return http.get("/health/ready").status_code
 
 
-def test_without_a_back_end(unused_port) -> None:
+def test_without_a_back_end(unused_port: int) -> None:
     running = RunningGateway(unused_port)
     assert "NOT READY" in running.text
     with running.http() as http:
@@ -158,7 +163,7 @@ def test_without_a_back_end(unused_port) -> None:
 
 
 @pytest.fixture
-def unused_port():
+def unused_port() -> Iterator[int]:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         yield sock.getsockname()[1]

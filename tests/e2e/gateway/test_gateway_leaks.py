@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from e2e.gateway.churn import Footprint, churn
-from e2e.gateway.running import MODEL, RunningGateway
-from e2e.served import wait_until
+from gemma4_testing.servers.gateway_churn import Footprint, churn
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
+from gemma4_testing.servers.served import Served
+from gemma4_testing.waiting import wait_until
 
 
-def test_nothing_stays(synthetic) -> None:
+def test_nothing_stays(synthetic: Served) -> None:
     running = RunningGateway(synthetic.grpc)
     pid = running.process.pid
 

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Literal
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal, TypeVar
 
 import openai
 import pytest
-from e2e.gateway.running import LONG, MODEL
-from e2e.gateway.test_gateway_http import WEATHER
-from e2e.served import user, wait_until
 from gemma4_runtime.server.board import Field as BoardField
+from gemma4_testing.cases.tools import WEATHER
+from gemma4_testing.servers.running_gateway import LONG, MODEL, RunningGateway
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel, Field
 
 CANCEL_S = 0.5
+T = TypeVar("T")
 FRANCE = user("What is the capital of France?")
 
 
-@pytest.fixture(scope="session")
-def client(gateway):
-    with OpenAI(base_url=gateway.url + "/v1", api_key="any", max_retries=0) as made:
-        yield made
-
-
-def run(gateway, work):
-    async def inside():
+def run(gateway: RunningGateway, work: Callable[[AsyncOpenAI], Coroutine[Any, Any, T]]) -> T:
+    async def inside() -> T:
         async with AsyncOpenAI(
             base_url=gateway.url + "/v1", api_key="any", max_retries=0
         ) as asynchronous:
@@ -35,7 +32,7 @@ def run(gateway, work):
     return asyncio.run(inside())
 
 
-def test_chat(client, gateway) -> None:
+def test_chat(client: OpenAI, gateway: RunningGateway) -> None:
     whole = client.chat.completions.create(model=MODEL, messages=FRANCE, temperature=0)
     assert "Paris" in whole.choices[0].message.content
     stream = client.chat.completions.create(
@@ -47,7 +44,7 @@ def test_chat(client, gateway) -> None:
     assert text == whole.choices[0].message.content
     assert chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
 
-    async def both(client):
+    async def both(client: AsyncOpenAI) -> tuple[str | None, str]:
         whole = await client.chat.completions.create(model=MODEL, messages=FRANCE, temperature=0)
         stream = await client.chat.completions.create(
             model=MODEL, messages=FRANCE, temperature=0, stream=True
@@ -58,7 +55,7 @@ def test_chat(client, gateway) -> None:
     assert run(gateway, both) == (text, text)
 
 
-def test_the_streaming_helper(client) -> None:
+def test_the_streaming_helper(client: OpenAI) -> None:
     with client.chat.completions.stream(
         model=MODEL, messages=user("What is the weather in Oslo?"), tools=[WEATHER], temperature=0
     ) as stream:
@@ -68,7 +65,7 @@ def test_the_streaming_helper(client) -> None:
     assert final.choices[0].message.tool_calls[0].function.name == "get_weather"
 
 
-def test_a_tool_loop(client) -> None:
+def test_a_tool_loop(client: OpenAI) -> None:
     messages = user("What is the weather in Oslo?")
     first = client.chat.completions.create(
         model=MODEL, messages=messages, tools=[WEATHER], temperature=0
@@ -94,7 +91,7 @@ class Person(BaseModel):
     mood: Literal["good", "bad"]
 
 
-def test_parsed_into_pydantic(client) -> None:
+def test_parsed_into_pydantic(client: OpenAI) -> None:
     options = {"model": MODEL, "temperature": 0}
     chat = client.chat.completions.parse(
         messages=user("Give me JSON"), response_format=Person, **options
@@ -104,7 +101,7 @@ def test_parsed_into_pydantic(client) -> None:
     assert isinstance(answer.output_parsed, Person)
 
 
-def test_log_probs(client) -> None:
+def test_log_probs(client: OpenAI) -> None:
     whole = client.chat.completions.create(
         model=MODEL, messages=FRANCE, temperature=0, logprobs=True
     )
@@ -114,7 +111,7 @@ def test_log_probs(client) -> None:
     assert len(text.choices[0].logprobs.token_logprobs) == 4
 
 
-def test_extras_and_models(client) -> None:
+def test_extras_and_models(client: OpenAI) -> None:
     assert [m.id for m in client.models.list()] == [MODEL]
     thought = client.chat.completions.create(
         model=MODEL, messages=FRANCE, temperature=0, seed=1,
@@ -123,7 +120,7 @@ def test_extras_and_models(client) -> None:
     assert thought.choices[0].message.reasoning_content
 
 
-def test_errors_are_openais(client) -> None:
+def test_errors_are_openais(client: OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model=MODEL, messages=FRANCE, logit_bias={"5": 1})
     assert (caught.value.param, caught.value.code) == ("logit_bias", "unsupported_parameter")
@@ -133,7 +130,9 @@ def test_errors_are_openais(client) -> None:
         client.chat.completions.create(model=MODEL, messages=user("1 2 3 " * 4000), stream=True)
 
 
-def test_timeout_and_cancel_free_the_slot(client, gateway, server) -> None:
+def test_timeout_and_cancel_free_the_slot(
+    client: OpenAI, gateway: RunningGateway, server: Served
+) -> None:
     long = {"model": MODEL, "messages": user("x"), "max_tokens": 1900, "extra_body": LONG}
     with pytest.raises(openai.APITimeoutError):
         client.chat.completions.create(**long, timeout=0.3)
@@ -143,7 +142,7 @@ def test_timeout_and_cancel_free_the_slot(client, gateway, server) -> None:
     stream.close()
     wait_until(server.idle, CANCEL_S)
 
-    async def cancelled(client) -> None:
+    async def cancelled(client: AsyncOpenAI) -> None:
         task = asyncio.create_task(client.chat.completions.create(**long))
         while server.board()[BoardField.ACTIVE] != 1:
             await asyncio.sleep(0.005)
@@ -158,7 +157,7 @@ def test_timeout_and_cancel_free_the_slot(client, gateway, server) -> None:
 TOOL = {"type": "function", "strict": True, **WEATHER["function"]}
 
 
-def test_responses(client, gateway) -> None:
+def test_responses(client: OpenAI, gateway: RunningGateway) -> None:
     options = {"model": MODEL, "temperature": 0, "store": False}
     whole = client.responses.create(input=FRANCE[0]["content"], **options)
     assert "Paris" in whole.output_text
@@ -171,7 +170,7 @@ def test_responses(client, gateway) -> None:
     cut = client.responses.create(input="Count from 1 to 50", max_output_tokens=5, **options)
     assert (cut.status, cut.incomplete_details.reason) == ("incomplete", "max_output_tokens")
 
-    async def streamed(client):
+    async def streamed(client: AsyncOpenAI) -> Any:
         async with client.responses.stream(
             input=FRANCE, reasoning={"effort": "low"}, **options
         ) as s:
@@ -184,7 +183,7 @@ def test_responses(client, gateway) -> None:
     assert thought.usage.output_tokens_details.reasoning_tokens > 3
 
 
-def test_a_tool_loop_of_responses(client) -> None:
+def test_a_tool_loop_of_responses(client: OpenAI) -> None:
     options = {"model": MODEL, "temperature": 0, "tools": [TOOL]}
     items = user("What is the weather in Oslo?")
     with client.responses.stream(input=items, **options) as stream:
@@ -212,7 +211,7 @@ def test_a_tool_loop_of_responses(client) -> None:
         ({"input": [{"role": "user", "content": "<\ufdd0>"}]}, "input[0].content"),
     ],
 )
-def test_responses_refuse_by_name(client, option, param) -> None:
+def test_responses_refuse_by_name(client: OpenAI, option: dict[str, Any], param: str) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.responses.create(**({"model": MODEL, "input": "x"} | option))
     assert caught.value.param == param

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from e2e.gateway.running import MODEL
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
+from gemma4_testing.servers.served import Served
 
 PAGE = (Path(__file__).parents[3] / "docs" / "quick_start.md").read_text(encoding="utf-8")
 COMMANDS = [b for b in re.findall(r"```sh\n(.*?)```", PAGE, re.S) if b.startswith("curl")]
@@ -17,7 +19,7 @@ SAYS = ["15", '"finish_reason":"stop"', "text_output", "Paris", "Paris"]
 
 
 @pytest.fixture
-def here(gateway, server):
+def here(gateway: RunningGateway, server: Served) -> Callable[[str], str]:
     def place(text: str) -> str:
         for old, new in (
             ("http://127.0.0.1:8080", gateway.url),
@@ -36,7 +38,7 @@ def test_all_blocks_are_here() -> None:
 
 
 @pytest.mark.parametrize(("index", "block"), [*enumerate(COMMANDS + PROGRAMS)])
-def test_block(here, index, block) -> None:
+def test_block(here: Callable[[str], str], index: int, block: str) -> None:
     start = [sys.executable, "-c"] if block in PROGRAMS else ["bash", "-c"]
     ran = subprocess.run([*start, here(block)], capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stderr

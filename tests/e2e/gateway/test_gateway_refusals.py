@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
-from e2e.gateway.running import MODEL, chat
-from e2e.served import user
+from gemma4_testing.servers.running_gateway import MODEL, chat
+from gemma4_testing.servers.served import user
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
@@ -80,7 +84,15 @@ BAD = [
 
 @pytest.mark.parametrize(("path", "body", "status", "param", "says"), BAD)
 @pytest.mark.parametrize("stream", [False, True])
-def test_refusal(http, path, body, status, param, says, stream) -> None:
+def test_refusal(
+    http: httpx.Client,
+    path: Path,
+    body: dict[str, Any],
+    status: int,
+    param: str | None,
+    says: str,
+    stream: bool,
+) -> None:
     if stream and path in (CHAT, TEXT) and param != "stream_options":
         body = body | {"stream": True}
     reply = http.post(path, json=body)
@@ -96,7 +108,7 @@ BIG = 128851511050041098240
 SCHEMA_WITH_BIG = {"type": "object", "properties": {"a": {"type": "integer", "maximum": BIG}}}
 
 
-def test_numbers_of_any_size_are_json(http) -> None:
+def test_numbers_of_any_size_are_json(http: httpx.Client) -> None:
     """Found by schemathesis: orjson refuses them."""
     part = chat() | {"messages": [{"role": "user", "content": [TEXT_PART | {"x": BIG}]}]}
     assert http.post(CHAT, json=part).status_code == 200
@@ -109,7 +121,7 @@ def test_numbers_of_any_size_are_json(http) -> None:
 
 
 @pytest.mark.parametrize("path", [CHAT, "/tokenize"])
-def test_lone_surrogates_are_refused(http, path) -> None:
+def test_lone_surrogates_are_refused(http: httpx.Client, path: Path) -> None:
     part = {"role": "user", "content": [{"type": "text", "text": "HERE"}]}
     body = json.dumps({"model": MODEL, "messages": [part]}).replace("HERE", r"\ud800")
     reply = http.post(path, content=body, headers={"content-type": "application/json"})
@@ -117,12 +129,12 @@ def test_lone_surrogates_are_refused(http, path) -> None:
     assert "surrogate" in reply.json()["error"]["message"]
 
 
-def test_nulls_stand_for_nothing(http) -> None:
+def test_nulls_stand_for_nothing(http: httpx.Client) -> None:
     body = chat(logit_bias=None, functions=None, audio=None, n=None, tools=None, stop=None)
     assert http.post(CHAT, json=body).status_code == 200
 
 
-def test_what_has_no_effect_is_taken(http) -> None:
+def test_what_has_no_effect_is_taken(http: httpx.Client) -> None:
     body = chat(user="u", metadata={"a": "b"}, store=False, service_tier="auto",
                 safety_identifier="s", prompt_cache_key="k", modalities=None)  # fmt: skip
     assert http.post(CHAT, json=body).status_code == 200
@@ -139,24 +151,26 @@ def test_what_has_no_effect_is_taken(http) -> None:
         (b'"\xff"', {"content-type": "application/json"}, "body"),
     ],
 )
-def test_bodies_that_are_none(http, content, headers, says) -> None:
+def test_bodies_that_are_none(
+    http: httpx.Client, content: bytes, headers: dict[str, str], says: str
+) -> None:
     reply = http.post(CHAT, content=content, headers=headers)
     assert reply.status_code == 400
     assert says in reply.json()["error"]["message"]
 
 
-def test_paths_and_methods(http) -> None:
+def test_paths_and_methods(http: httpx.Client) -> None:
     for method, path, status in (("GET", "/v1/nope", 404), ("GET", CHAT, 405), ("PUT", CHAT, 405)):
         reply = http.request(method, path)
         assert reply.status_code == status
         assert path in reply.json()["error"]["message"]
 
 
-def test_a_body_that_is_too_large(http) -> None:
+def test_a_body_that_is_too_large(http: httpx.Client) -> None:
     reply = http.post(CHAT, json=chat("x" * (5 << 20)))
     assert (reply.status_code, reply.json()["error"]["code"]) == (413, "body_too_large")
 
-    def pieces():
+    def pieces() -> Iterator[bytes]:
         for _ in range(6):
             yield b"x" * (1 << 20)
 

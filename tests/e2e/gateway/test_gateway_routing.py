@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
+import httpx
 import psutil
 import pytest
-from e2e.gateway.running import MODEL, RunningGateway
-from e2e.served import Served, wait_until
 from gemma4_runtime.server.board import Field
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
+from gemma4_testing.servers.served import Served
+from gemma4_testing.waiting import wait_until
 
 SLOTS, QUEUED, TOKENS = 4, 4, 200
 ARGS = ("--slots", str(SLOTS), "--max-queued", str(QUEUED))
 
 
 @pytest.fixture(scope="module")
-def pair(engines, tmp_path_factory):
+def pair(engines: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Served]]:
     folder = tmp_path_factory.mktemp("pair")
     with ThreadPoolExecutor(2) as pool:
         both = list(
@@ -29,7 +34,7 @@ def pair(engines, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def gateway(pair):
+def gateway(pair: list[Served]) -> Iterator[RunningGateway]:
     ports = [served.grpc for served in pair]
     running = RunningGateway(*ports, args=("--imbalance", "0", "--health-interval", "0.2"))
     yield running
@@ -37,7 +42,7 @@ def gateway(pair):
     assert "Traceback" not in running.text
 
 
-def kill(served) -> None:
+def kill(served: Served) -> None:
     """As a machine that loses power: every process at once."""
     if served.process.poll() is None:
         parent = psutil.Process(served.process.pid)
@@ -46,7 +51,7 @@ def kill(served) -> None:
         served.process.wait()
 
 
-def body(i: int, **more) -> dict:
+def body(i: int, **more: Any) -> dict[str, Any]:
     messages = [{"role": "user", "content": f"conversation {i}"}]
     return {"model": MODEL, "messages": messages, "max_tokens": TOKENS, "stream": True, **more}
 
@@ -54,7 +59,7 @@ def body(i: int, **more) -> dict:
 class Caller:
     """One streamed request; ``events`` is what it got, ``status`` the HTTP status."""
 
-    def __init__(self, gateway: RunningGateway, i: int, **more) -> None:
+    def __init__(self, gateway: RunningGateway, i: int, **more: Any) -> None:
         self.events: list[str] = []
         self.status = 0
         self._gateway = gateway
@@ -70,7 +75,7 @@ class Caller:
         return self
 
     @property
-    def errors(self) -> list[dict]:
+    def errors(self) -> list[dict[str, Any]]:
         return [json.loads(e)["error"] for e in self.events if '"error"' in e]
 
     @property
@@ -79,30 +84,32 @@ class Caller:
         return self.events[-1:] == ["[DONE]"] and len(finish) == 1 and not self.errors
 
 
-def busy(served) -> tuple[int, int]:
+def busy(served: Served) -> tuple[int, int]:
     board = served.board()
     return board[Field.ACTIVE], board[Field.QUEUED]
 
 
-def accepted(served) -> int:
+def accepted(served: Served) -> int:
     """Requests that the engine has taken so far; waits for its next beat."""
     board, now = served.board(), time.monotonic_ns()
     wait_until(lambda: board[Field.BEAT_NS] > now, 5)
     return board[Field.ACCEPTED]
 
 
-def test_a_conversation_stays_where_its_prefix_is(pair, gateway) -> None:
+def test_a_conversation_stays_where_its_prefix_is(
+    pair: list[Served], gateway: RunningGateway
+) -> None:
     before = [accepted(served) for served in pair]
     for _ in range(6):
         assert Caller(gateway, 1, max_tokens=1).run().whole
 
-    def gained():
+    def gained() -> list[int]:
         return sorted(accepted(served) - b for served, b in zip(pair, before, strict=True))
 
     wait_until(lambda: gained() == [0, 6], 2)
 
 
-def test_overload_of_all_is_429_and_passes(pair, gateway) -> None:
+def test_overload_of_all_is_429_and_passes(pair: list[Served], gateway: RunningGateway) -> None:
     room = 2 * (SLOTS + QUEUED)
     with ThreadPoolExecutor(room) as pool:
         callers = [Caller(gateway, i) for i in range(room)]
@@ -119,7 +126,9 @@ def test_overload_of_all_is_429_and_passes(pair, gateway) -> None:
     assert Caller(gateway, 1, max_tokens=1).run().whole
 
 
-def test_a_lost_back_end(pair, gateway, engines, tmp_path) -> None:
+def test_a_lost_back_end(
+    pair: list[Served], gateway: RunningGateway, engines: Path, tmp_path: Path
+) -> None:
     """What was under way there ends with one error and is asked nowhere else, begun or not: the
     back end may have died of it. Nobody else notices."""
     lost, kept = pair
@@ -164,11 +173,11 @@ def test_a_lost_back_end(pair, gateway, engines, tmp_path) -> None:
         kill(again)
 
 
-def running_whole(gateway, lost, kept) -> None:
+def running_whole(gateway: RunningGateway, lost: Served, kept: Served) -> None:
     """The same of answers that are not streamed."""
     before = accepted(kept)
 
-    def ask(i):
+    def ask(i: int) -> httpx.Response:
         with gateway.http() as http:
             return http.post("/v1/chat/completions", json=body(i, stream=False))
 
@@ -187,7 +196,7 @@ def running_whole(gateway, lost, kept) -> None:
     assert accepted(kept) - before == SLOTS // 2
 
 
-def test_a_dead_preprocessing(pair_of_two) -> None:
+def test_a_dead_preprocessing(pair_of_two: tuple[Served, Served, RunningGateway]) -> None:
     """Triton goes on calling the model ready. At most the request that met it first is lost."""
     a, _, gateway = pair_of_two
     for i in range(8):
@@ -208,7 +217,7 @@ def test_a_dead_preprocessing(pair_of_two) -> None:
 
 
 @pytest.fixture
-def pair_of_two(engines, tmp_path):
+def pair_of_two(engines: Path, tmp_path: Path) -> Iterator[tuple[Served, Served, RunningGateway]]:
     served = [Served(engines / "synthetic", tmp_path / name, *ARGS) for name in ("c", "d")]
     running = RunningGateway(*(s.grpc for s in served))
     yield *served, running

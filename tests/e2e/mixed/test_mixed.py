@@ -7,18 +7,19 @@ import asyncio
 import os
 
 import pytest
-from e2e.fuzz.run import watched
-from e2e.gateway.running import MODEL, RunningGateway
-from e2e.mixed.made import made
-from e2e.mixed.paths import PATHS
-from e2e.mixed.run import send
+from gemma4_testing.fuzz.run import watched
+from gemma4_testing.mixed.made import made
+from gemma4_testing.mixed.paths import PATHS
+from gemma4_testing.mixed.run import send
+from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
+from gemma4_testing.servers.served import Served
 
 SEED = int(os.environ.get("RANDOM_SEED", "1"))
 COUNT = int(os.environ.get("RANDOM_COUNT", "400"))
 
 
 @pytest.mark.timeout(300 + COUNT // 4)
-def test_every_way_gives_the_same(server) -> None:
+def test_every_way_gives_the_same(server: Served) -> None:
     gateway = RunningGateway(server.grpc)
     try:
         with watched(server) as canary:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from tokenizers import Tokenizer
 
 
 @pytest.fixture(scope="session")
-def encode(checkpoint):
+def encode(checkpoint: Path) -> Callable[[str], list[int]]:
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
     return lambda text: (
         tokenizer.encode(

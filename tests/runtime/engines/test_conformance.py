@@ -5,28 +5,42 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
-from gemma4_runtime.engines.base import EngineFinish
+from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.engines.synthetic import Faults, SyntheticEngine
 from gemma4_runtime.errors import RequestError, Status
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GuidedDecoding
+from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.settings import Settings
-from runtime.engines.harness import EOS, WAIT_S, BrokenSink, ask, load_tensorrt_llm, refusal, run
+from gemma4_testing.fakes.engine_harness import (
+    EOS,
+    WAIT_S,
+    BrokenSink,
+    ask,
+    load_tensorrt_llm,
+    refusal,
+    run,
+)
 
 
 @pytest.fixture(scope="module")
-def build(checkpoint, table, tmp_path_factory):
+def build(
+    checkpoint: Path, table: TokenTable, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Engine]]:
     """runtime -> its engine, built and loaded once."""
     made = {}
 
-    def get(runtime):
+    def get(runtime: str) -> Engine:
         if runtime not in made:
             folder = tmp_path_factory.mktemp("engine") / runtime
             if runtime == "tensorrt_llm":
@@ -52,35 +66,35 @@ def build(checkpoint, table, tmp_path_factory):
 
 
 @pytest.fixture(params=["llama_cpp", "synthetic", "tensorrt_llm"])
-def engine(request, build):
+def engine(request: pytest.FixtureRequest, build: Callable[[str], Engine]) -> Engine:
     return build(request.param)
 
 
 @pytest.fixture(params=["llama_cpp", "tensorrt_llm"])
-def model(request, build):
+def model(request: pytest.FixtureRequest, build: Callable[[str], Engine]) -> Engine:
     """An engine that has a model."""
     return build(request.param)
 
 
 @pytest.fixture
-def llama(build):
+def llama(build: Callable[[str], Engine]) -> Engine:
     return build("llama_cpp")
 
 
-def test_length(engine, encode) -> None:
+def test_length(engine: Engine, encode: Callable[[str], list[int]]) -> None:
     sink = run(engine, encode("Count from 1 to 50"), max_tokens=7)
     assert len(sink.ids) == 7
     assert sink.ends[0].reason == "length"
     assert all(0 <= i < engine.info.vocab_size for i in sink.ids)
 
 
-def test_more_requests_than_slots(engine, encode) -> None:
+def test_more_requests_than_slots(engine: Engine, encode: Callable[[str], list[int]]) -> None:
     sinks = [ask(engine, encode("Hello"), key=f"k{i}", max_tokens=5) for i in range(5)]
     assert all(isinstance(sink.wait(), EngineFinish) for sink in sinks)
     assert engine.stats().active == 0
 
 
-def test_full_queue(engine, encode) -> None:
+def test_full_queue(engine: Engine, encode: Callable[[str], list[int]]) -> None:
     sinks = [
         ask(engine, encode("Hello"), key=f"f{i}", max_tokens=1500, min_tokens=1500)
         for i in range(5)
@@ -93,7 +107,7 @@ def test_full_queue(engine, encode) -> None:
     assert {sink.wait().reason for sink in sinks} == {"cancelled"}
 
 
-def test_cancel_running_and_waiting(engine, encode) -> None:
+def test_cancel_running_and_waiting(engine: Engine, encode: Callable[[str], list[int]]) -> None:
     sinks = [
         ask(engine, encode("Hello"), key=f"c{i}", max_tokens=1500, min_tokens=1500)
         for i in range(3)
@@ -110,7 +124,7 @@ def test_cancel_running_and_waiting(engine, encode) -> None:
     engine.cancel("c0")  # gone already
 
 
-def test_many_cancels_leave_nothing(engine, encode) -> None:
+def test_many_cancels_leave_nothing(engine: Engine, encode: Callable[[str], list[int]]) -> None:
     ids, threads = encode("Hello"), threading.active_count()
     before = engine.stats()
     for i in range(200):
@@ -125,7 +139,7 @@ def test_many_cancels_leave_nothing(engine, encode) -> None:
     assert threading.active_count() == threads
 
 
-def test_counters(engine, encode) -> None:
+def test_counters(engine: Engine, encode: Callable[[str], list[int]]) -> None:
     ids, before = encode("Hello"), engine.stats()
     run(engine, ids, max_tokens=4, min_tokens=4)
     after = engine.stats()
@@ -134,7 +148,7 @@ def test_counters(engine, encode) -> None:
     assert after.prompt_tokens - before.prompt_tokens == len(ids)
 
 
-def test_a_key_is_used_once(engine, encode) -> None:
+def test_a_key_is_used_once(engine: Engine, encode: Callable[[str], list[int]]) -> None:
     sink = ask(engine, encode("Hello"), key="same", max_tokens=500, min_tokens=500)
     with pytest.raises(RequestError, match="in use"):
         ask(engine, encode("Hello"), key="same")
@@ -142,7 +156,9 @@ def test_a_key_is_used_once(engine, encode) -> None:
     sink.wait()
 
 
-def test_a_sink_that_breaks_ends_one_request(engine, encode) -> None:
+def test_a_sink_that_breaks_ends_one_request(
+    engine: Engine, encode: Callable[[str], list[int]]
+) -> None:
     beside = ask(engine, encode("Hello"), key="beside", max_tokens=60, min_tokens=60)
     bad = ask(engine, encode("Hello"), key="bad", sink=BrokenSink(), max_tokens=60, min_tokens=60)
     end = bad.wait()
@@ -153,13 +169,13 @@ def test_a_sink_that_breaks_ends_one_request(engine, encode) -> None:
     assert engine.stats().active == 0
 
 
-def test_stop_token_is_delivered(model, encode) -> None:
+def test_stop_token_is_delivered(model: Engine, encode: Callable[[str], list[int]]) -> None:
     sink = run(model, encode("What is the capital of France?"), max_tokens=100)
     assert sink.ids[-1] == 106
     assert sink.ends[0].reason == "stop"
 
 
-def test_greedy_and_seeds_repeat(model, encode) -> None:
+def test_greedy_and_seeds_repeat(model: Engine, encode: Callable[[str], list[int]]) -> None:
     ids = encode("Tell me a long story")
     assert run(model, ids).ids == run(model, ids).ids
     hot = {"temperature": 5.0, "top_k": 0, "top_p": 1.0}
@@ -167,7 +183,9 @@ def test_greedy_and_seeds_repeat(model, encode) -> None:
     assert run(model, ids, seed=5, **hot).ids != run(model, ids, seed=6, **hot).ids
 
 
-def test_every_id_arrives_even_of_broken_characters(model, encode, table) -> None:
+def test_every_id_arrives_even_of_broken_characters(
+    model: Engine, encode: Callable[[str], list[int]], table: TokenTable
+) -> None:
     """Banning whole characters forces byte tokens, whose text llama.cpp would withhold."""
     others = tuple(i for i in range(model.info.vocab_size) if i not in table.byte_ids)
     sink = run(model, encode("Hello"), bad_token_ids=others, max_tokens=40)
@@ -175,35 +193,35 @@ def test_every_id_arrives_even_of_broken_characters(model, encode, table) -> Non
     assert set(sink.ids) <= table.byte_ids
 
 
-def test_min_tokens(model, encode) -> None:
+def test_min_tokens(model: Engine, encode: Callable[[str], list[int]]) -> None:
     sink = run(model, encode("Hello"), min_tokens=60, max_tokens=70)
     assert 60 <= len(sink.ids) <= 70
     assert not set(sink.ids[:60]) & set(EOS)
 
 
-def test_log_probs(model, encode) -> None:
+def test_log_probs(model: Engine, encode: Callable[[str], list[int]]) -> None:
     sink = run(model, encode("Hello"), log_probs=True)
     assert len(sink.log_probs) == len(sink.ids)
     assert all(p <= 1e-6 for p in sink.log_probs)
 
 
-def test_bad_tokens(model, encode) -> None:
+def test_bad_tokens(model: Engine, encode: Callable[[str], list[int]]) -> None:
     ids = encode("Count from 1 to 20")
     first = run(model, ids).ids[0]
     assert first not in run(model, ids, bad_token_ids=(first,)).ids
 
 
-def test_prompt_cache(llama, encode) -> None:
+def test_prompt_cache(llama: Engine, encode: Callable[[str], list[int]]) -> None:
     ids = encode("Hello " * 100)
     run(llama, ids, max_tokens=2)
     assert run(llama, ids, max_tokens=2).ends[0].cached_tokens > 0.5 * len(ids)
 
 
-def text_of(sink, table):
+def text_of(sink: Any, table: TokenTable) -> str:
     return b"".join(table.pieces[i] for i in sink.ids if i not in EOS).decode()
 
 
-def test_guides(model, encode, table) -> None:
+def test_guides(model: Engine, encode: Callable[[str], list[int]], table: TokenTable) -> None:
     schema = {
         "type": "object",
         "properties": {"ok": {"type": "boolean"}},
@@ -230,14 +248,16 @@ def test_guides(model, encode, table) -> None:
     ],
     ids=["open", "no root", "lookahead", "dangling ref"],
 )
-def test_guides_that_cannot_work(model, encode, guide) -> None:
+def test_guides_that_cannot_work(
+    model: Engine, encode: Callable[[str], list[int]], guide: GuidedDecoding
+) -> None:
     end = refusal(model, encode("Hi"), guided=guide)
     assert end.status is Status.INVALID_ARGUMENT
     assert "guided_decoding_guide" in end.message
     run(model, encode("Hello"), max_tokens=2)
 
 
-def synthetic(table, **options):
+def synthetic(table: TokenTable, **options: Any) -> SyntheticEngine:
     return SyntheticEngine(
         slots=2,
         max_queued=5,
@@ -248,7 +268,7 @@ def synthetic(table, **options):
     )
 
 
-def test_drain_and_close(checkpoint, table) -> None:
+def test_drain_and_close(checkpoint: Path, table: TokenTable) -> None:
     engine = synthetic(table, interval_s=0.001)
     running = ask(engine, [300, 301], key="a", max_tokens=20)
     long = ask(engine, [300], key="b", max_tokens=4000)
@@ -261,7 +281,9 @@ def test_drain_and_close(checkpoint, table) -> None:
     assert long.wait().reason == "cancelled"
 
 
-def test_more_slots_than_the_prefill_batch(checkpoint, table, encode, tmp_path) -> None:
+def test_more_slots_than_the_prefill_batch(
+    checkpoint: Path, table: TokenTable, encode: Callable[[str], list[int]], tmp_path: Path
+) -> None:
     """llama.cpp aborts the process on a batch smaller than its slots."""
     build_engine(
         BuildRequest(
@@ -277,7 +299,7 @@ def test_more_slots_than_the_prefill_batch(checkpoint, table, encode, tmp_path) 
     engine.close()
 
 
-def test_synthetic_faults(table) -> None:
+def test_synthetic_faults(table: TokenTable) -> None:
     engine = synthetic(table, faults=Faults(fail_at=4))
     sink = ask(engine, [300], max_tokens=10)
     assert isinstance(sink.wait(), RequestError)
@@ -285,7 +307,7 @@ def test_synthetic_faults(table) -> None:
     engine.close()
 
 
-def test_synthetic_steps_of_several_tokens(table) -> None:
+def test_synthetic_steps_of_several_tokens(table: TokenTable) -> None:
     engine = synthetic(table, interval_s=0.02, tokens_per_step=4)
     started = time.monotonic()
     sink = ask(engine, [300, 301, 302], max_tokens=10)

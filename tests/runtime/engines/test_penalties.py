@@ -7,6 +7,9 @@ every step; penalised by the formula, the token that the engine chose must be th
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +18,14 @@ from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.reference import reference_logits
 from gemma4_build.request import BuildRequest
+from gemma4_runtime.engines.base import Engine
 from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.errors import RequestError, Status
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GuidedDecoding
+from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.settings import Settings
-from runtime.engines.harness import EOS, ask, load_tensorrt_llm, run
+from gemma4_testing.fakes.engine_harness import EOS, ask, load_tensorrt_llm, run
 
 SLACK = 0.02
 """Nats by which the engine's own rounding may turn a near tie."""
@@ -31,7 +36,9 @@ LONG = (
 
 
 @pytest.fixture(scope="module")
-def engines(checkpoint, table, tmp_path_factory):
+def engines(
+    checkpoint: Path, table: TokenTable, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Engine]]:
     folder = tmp_path_factory.mktemp("penalties")
     build_engine(
         BuildRequest(
@@ -52,11 +59,19 @@ def engines(checkpoint, table, tmp_path_factory):
 
 
 @pytest.fixture(params=["llama_cpp", "tensorrt_llm"])
-def engine(request, engines):
+def engine(request: pytest.FixtureRequest, engines: dict[str, Engine]) -> Engine:
     return engines[request.param]
 
 
-def penalised(logits, prompt, answer, *, repetition=1.0, presence=0.0, frequency=0.0):
+def penalised(
+    logits: Any,
+    prompt: str,
+    answer: Any,
+    *,
+    repetition: float = 1.0,
+    presence: float = 0.0,
+    frequency: float = 0.0,
+) -> Any:
     """transformers' ``RepetitionPenaltyLogitsProcessor`` over prompt and answer, then OpenAI's
     two over the answer alone; the order is vLLM's."""
     logits = logits.astype(np.float64)
@@ -67,7 +82,9 @@ def penalised(logits, prompt, answer, *, repetition=1.0, presence=0.0, frequency
     return logits
 
 
-def check(checkpoint, prompt, ids, banned_until=0, **penalties) -> None:
+def check(
+    checkpoint: Path, prompt: str, ids: list[int], banned_until: int = 0, **penalties: Any
+) -> None:
     with open_checkpoint(checkpoint) as opened:
         (rows,) = reference_logits(
             opened, [[*prompt, *ids[:-1]]], last=[len(ids)], reporter=SilentReporter()
@@ -93,20 +110,28 @@ CASES = {
 }
 
 
-def options(penalties):
+def options(penalties: dict[str, float]) -> dict[str, float]:
     return {f"{name}_penalty": value for name, value in penalties.items()}
 
 
 @pytest.mark.parametrize("penalties", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("question", ["Count from 1 to 50", LONG + "Count from 1 to 20"])
-def test_the_formula(engine, checkpoint, encode, penalties, question) -> None:
+def test_the_formula(
+    engine: Engine,
+    checkpoint: Path,
+    encode: Callable[[str], list[int]],
+    penalties: dict[str, float],
+    question: str,
+) -> None:
     prompt = encode(question)
     sink = run(engine, prompt, max_tokens=80, **options(penalties))
     assert len(sink.ids) > 5
     check(checkpoint, prompt, sink.ids, **penalties)
 
 
-def test_the_formula_with_a_least_length(engine, checkpoint, encode) -> None:
+def test_the_formula_with_a_least_length(
+    engine: Engine, checkpoint: Path, encode: Callable[[str], list[int]]
+) -> None:
     prompt = encode(LONG + "What is 7 + 8?")
     penalties = CASES["both"]
     sink = run(engine, prompt, min_tokens=40, max_tokens=60, **options(penalties))
@@ -114,7 +139,9 @@ def test_the_formula_with_a_least_length(engine, checkpoint, encode) -> None:
     assert len(sink.ids) >= 40
 
 
-def test_a_long_prompt_takes_nothing_from_the_answer(engine, encode) -> None:
+def test_a_long_prompt_takes_nothing_from_the_answer(
+    engine: Engine, encode: Callable[[str], list[int]]
+) -> None:
     """A system prompt that has every word of the answer leaves the answer as it is."""
     prompt = encode(LONG + "What is the capital of France?")
     plain = run(engine, prompt, max_tokens=30).ids
@@ -123,7 +150,9 @@ def test_a_long_prompt_takes_nothing_from_the_answer(engine, encode) -> None:
         assert run(engine, prompt, max_tokens=30, **options(penalties)).ids == plain
 
 
-def test_log_probs_and_counts_are_of_one_answer(engine, encode) -> None:
+def test_log_probs_and_counts_are_of_one_answer(
+    engine: Engine, encode: Callable[[str], list[int]]
+) -> None:
     prompt = encode(LONG + "Count from 1 to 20")
     before = engine.stats()
     sink = run(engine, prompt, max_tokens=40, presence_penalty=1.0, log_probs=True)
@@ -133,7 +162,9 @@ def test_log_probs_and_counts_are_of_one_answer(engine, encode) -> None:
     assert after.prompt_tokens - before.prompt_tokens == len(prompt)
 
 
-def test_seeds_repeat_and_every_token_is_drawn_anew(engine, encode) -> None:
+def test_seeds_repeat_and_every_token_is_drawn_anew(
+    engine: Engine, encode: Callable[[str], list[int]]
+) -> None:
     """A request may take several calls of llama.cpp; with one seed for all of them, each would
     begin with the same draw."""
     prompt = encode("Tell me a long story")
@@ -145,7 +176,7 @@ def test_seeds_repeat_and_every_token_is_drawn_anew(engine, encode) -> None:
     assert any(len(set(run(engine, prompt, seed=seed, **two).ids)) == 2 for seed in range(8))
 
 
-def test_cancel_while_penalised(engine, encode) -> None:
+def test_cancel_while_penalised(engine: Engine, encode: Callable[[str], list[int]]) -> None:
     sink = ask(
         engine, encode(LONG), key="c", max_tokens=1200, min_tokens=1200, presence_penalty=0.5
     )
@@ -157,7 +188,7 @@ def test_cancel_while_penalised(engine, encode) -> None:
 GUIDE = GuidedDecoding("regex", "[a-z ]{20,40}")
 
 
-def test_frequency_with_a_guide(engine, encode) -> None:
+def test_frequency_with_a_guide(engine: Engine, encode: Callable[[str], list[int]]) -> None:
     sink = run(engine, encode(LONG), guided=GUIDE, frequency_penalty=1.0, max_tokens=60)
     assert sink.ends[0].reason == "stop"
 
@@ -170,7 +201,12 @@ def test_frequency_with_a_guide(engine, encode) -> None:
         ({"frequency_penalty": 0.5, "repetition_penalty": 1.1}, "frequency_penalty"),
     ],
 )
-def test_what_llama_cpp_cannot_do_is_refused(engines, encode, given, named) -> None:
+def test_what_llama_cpp_cannot_do_is_refused(
+    engines: dict[str, Engine],
+    encode: Callable[[str], list[int]],
+    given: dict[str, Any],
+    named: str,
+) -> None:
     with pytest.raises(RequestError, match=named) as caught:
         ask(engines["llama_cpp"], encode("Hi"), **given)
     assert caught.value.status is Status.INVALID_ARGUMENT

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
+from gemma4_runtime.engines.base import Engine
 from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.manifest import read_manifest
@@ -17,11 +21,13 @@ from gemma4_runtime.messages import (
     GuidedDecoding,
     Prelude,
     SamplingParams,
+    ToolCall,
 )
 from gemma4_runtime.output.assembler import StreamAssembler
+from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.settings import Settings
-from runtime.engines.harness import EOS, ask, load_tensorrt_llm, run
-from runtime.guides.turn_texts import FORMS, SCHEMA
+from gemma4_testing.cases.turn_texts import FORMS, SCHEMA
+from gemma4_testing.fakes.engine_harness import EOS, ask, load_tensorrt_llm, run
 from tokenizers import Tokenizer
 
 GUIDED = GuidedDecoding("json_schema", json.dumps(SCHEMA))
@@ -37,7 +43,12 @@ NO_THOUGHT = "<|channel>thought\n<channel|>"
 
 
 @pytest.fixture(scope="module", params=["llama_cpp", "tensorrt_llm"])
-def model(request, checkpoint, table, tmp_path_factory):
+def model(
+    request: pytest.FixtureRequest,
+    checkpoint: Path,
+    table: TokenTable,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Engine]:
     folder = tmp_path_factory.mktemp("engine") / "it"
     if request.param == "tensorrt_llm":
         engine = load_tensorrt_llm(checkpoint, table, folder)
@@ -54,16 +65,18 @@ def model(request, checkpoint, table, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def encode(checkpoint):
+def encode(checkpoint: Path) -> Callable[[str], list[int]]:
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
     return lambda text: tokenizer.encode(text, add_special_tokens=False).ids
 
 
 @pytest.fixture
-def answer(model, encode, table):
+def answer(
+    model: Engine, encode: Callable[[str], list[int]], table: TokenTable
+) -> Callable[..., tuple[str, str, tuple[ToolCall, ...], str]]:
     """The content, thoughts, calls and finish reason of an answer."""
 
-    def get(prompt, prelude, *, guided=GUIDED, **options):
+    def get(prompt: str, prelude: Any, *, guided: GuidedDecoding = GUIDED, **options: Any) -> Any:
         options = {"max_tokens": 300} | options
         sink = run(model, encode(prompt), guided=guided, prelude=prelude, **options)
         request = GenerationRequest(
@@ -83,12 +96,14 @@ def answer(model, encode, table):
     return get
 
 
-def fits_schema(text) -> bool:
+def fits_schema(text: str) -> bool:
     jsonschema.validate(json.loads(text), SCHEMA)
     return True
 
 
-def test_the_model_calls_instead(answer) -> None:
+def test_the_model_calls_instead(
+    answer: Callable[..., tuple[str, str, tuple[ToolCall, ...], str]],
+) -> None:
     content, reasoning, calls, reason = answer(DECLARED + NO_THOUGHT, Prelude("none", TOOLS))
     assert (content, reasoning, reason) == ("", "", "tool_calls")
     assert [(c.name, json.loads(c.arguments)) for c in calls] == [
@@ -96,14 +111,18 @@ def test_the_model_calls_instead(answer) -> None:
     ]
 
 
-def test_the_model_thinks_and_calls(answer) -> None:
+def test_the_model_thinks_and_calls(
+    answer: Callable[..., tuple[str, str, tuple[ToolCall, ...], str]],
+) -> None:
     prompt = DECLARED.replace("system\n", "system\n<|think|>\n")
     content, reasoning, calls, reason = answer(prompt, Prelude("may", TOOLS))
     assert reasoning and (content, reason) == ("", "tool_calls")
     assert [c.name for c in calls] == ["get_weather"]
 
 
-def test_the_form_without_calls(answer) -> None:
+def test_the_form_without_calls(
+    answer: Callable[..., tuple[str, str, tuple[ToolCall, ...], str]],
+) -> None:
     content, reasoning, calls, reason = answer(QUESTION, None)
     assert (reasoning, calls, reason) == ("", [], "stop") and fits_schema(content)
     banned = (48,)  # the call's marker: the model may call, and does not
@@ -113,20 +132,26 @@ def test_the_form_without_calls(answer) -> None:
     assert (reasoning, calls, reason) == ("", [], "stop") and fits_schema(content)
 
 
-def test_a_thought_and_then_the_form(answer) -> None:
+def test_a_thought_and_then_the_form(
+    answer: Callable[..., tuple[str, str, tuple[ToolCall, ...], str]],
+) -> None:
     prompt = QUESTION.replace("<bos>", "<bos><|turn>system\n<|think|>\n<turn|>\n")
     content, reasoning, calls, reason = answer(prompt, Prelude("may", ()))
     assert reasoning and (calls, reason) == ([], "stop") and fits_schema(content)
 
 
-def test_the_rest_of_a_thought_and_then_the_form(answer) -> None:
+def test_the_rest_of_a_thought_and_then_the_form(
+    answer: Callable[..., tuple[str, str, tuple[ToolCall, ...], str]],
+) -> None:
     prompt = QUESTION + "<|channel>thought\nThe user"
     content, reasoning, calls, reason = answer(prompt, Prelude("open", ()))
     assert reasoning and (calls, reason) == ([], "stop") and fits_schema(content)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_kind_of_guide_beside_tools(answer, form) -> None:
+def test_every_kind_of_guide_beside_tools(
+    answer: Callable[..., tuple[str, str, tuple[ToolCall, ...], str]], form: Any
+) -> None:
     kind, guide, _, _ = FORMS[form]
     content, _, calls, reason = answer(
         QUESTION, Prelude("may", TOOLS), guided=GuidedDecoding(kind, guide), max_tokens=200,
@@ -135,7 +160,9 @@ def test_every_kind_of_guide_beside_tools(answer, form) -> None:
     assert not calls and reason in ("stop", "length") and content
 
 
-def test_what_needs_xgrammar_is_refused(checkpoint, table, tmp_path, encode) -> None:
+def test_what_needs_xgrammar_is_refused(
+    checkpoint: Path, table: TokenTable, tmp_path: Path, encode: Callable[[str], list[int]]
+) -> None:
     folder = tmp_path / "engine"
     engine = load_tensorrt_llm(checkpoint, table, folder, guided_decoding_backend="llguidance")
     with pytest.raises(RequestError, match="xgrammar"):

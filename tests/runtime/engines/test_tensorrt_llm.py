@@ -6,33 +6,37 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
+from gemma4_runtime.engines.base import Engine
 from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.errors import RequestError, Status
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GuidedDecoding
+from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.settings import Settings
-from runtime.engines.harness import EOS, WAIT_S, ask, load_tensorrt_llm, refusal, run
+from gemma4_testing.fakes.engine_harness import EOS, WAIT_S, ask, load_tensorrt_llm, refusal, run
 
 LONG = {"max_tokens": 1900, "min_tokens": 1900}
 
 
-def worker_pids(engine):
+def worker_pids(engine: Any) -> list[int]:
     return [replica._process.pid for replica in engine._replicas]
 
 
 @pytest.fixture
-def load(checkpoint, table, tmp_path):
+def load(checkpoint: Path, table: TokenTable, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Engines that are closed afterwards."""
-    made = []
+    made: list[Any] = []
 
-    def start(**options):
+    def start(**options: Any) -> Any:
         folder = tmp_path / f"engine-{len(made)}"
         gpus = options.pop("gpus", None)
         any_version = options.pop("any_version", False)
@@ -50,13 +54,21 @@ def load(checkpoint, table, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def shared(checkpoint, table, tmp_path_factory):
+def shared(
+    checkpoint: Path, table: TokenTable, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
     engine = load_tensorrt_llm(checkpoint, table, tmp_path_factory.mktemp("shared") / "engine")
     yield engine
     engine.close()
 
 
-def test_the_tokens_of_llama_cpp(shared, checkpoint, table, encode, tmp_path) -> None:
+def test_the_tokens_of_llama_cpp(
+    shared: Engine,
+    checkpoint: Path,
+    table: TokenTable,
+    encode: Callable[[str], list[int]],
+    tmp_path: Path,
+) -> None:
     build_engine(
         BuildRequest(
             checkpoint=checkpoint, out=tmp_path / "e", precision="f32", slots=2,
@@ -75,14 +87,14 @@ def test_the_tokens_of_llama_cpp(shared, checkpoint, table, encode, tmp_path) ->
     other.close()
 
 
-def test_without_a_seed_answers_differ(shared, encode) -> None:
+def test_without_a_seed_answers_differ(shared: Engine, encode: Callable[[str], list[int]]) -> None:
     """TensorRT-LLM would give all of them the same seed."""
     hot = {"temperature": 5.0, "top_k": 0, "top_p": 1.0}
     answers = {tuple(run(shared, encode("Hi"), **hot).ids) for _ in range(3)}
     assert len(answers) == 3
 
 
-def test_penalties_and_filters_arrive(shared, encode) -> None:
+def test_penalties_and_filters_arrive(shared: Engine, encode: Callable[[str], list[int]]) -> None:
     ids = encode("Count from 1 to 50")
     plain = run(shared, ids, max_tokens=40).ids
     assert run(shared, ids, max_tokens=40, repetition_penalty=5.0).ids != plain
@@ -100,14 +112,16 @@ def test_penalties_and_filters_arrive(shared, encode) -> None:
         ({"guided": GuidedDecoding("grammar", "%llguidance {}\nstart: /a/")}, "GBNF"),
     ],
 )
-def test_what_the_api_cannot_say(shared, encode, options, says) -> None:
+def test_what_the_api_cannot_say(
+    shared: Engine, encode: Callable[[str], list[int]], options: dict[str, Any], says: str
+) -> None:
     with pytest.raises(RequestError, match=says) as caught:
         ask(shared, encode("Hi"), **options)
     assert caught.value.status is Status.INVALID_ARGUMENT
     assert shared.stats().active == 0
 
 
-def test_a_request_that_the_executor_refuses(shared) -> None:
+def test_a_request_that_the_executor_refuses(shared: Engine) -> None:
     end = refusal(shared, [2, 5_000_000], max_tokens=1)
     assert end.status is Status.INTERNAL and "out of range" in end.message
     end = refusal(shared, [2] * 2000, max_tokens=1)
@@ -115,7 +129,9 @@ def test_a_request_that_the_executor_refuses(shared) -> None:
     run(shared, [2], max_tokens=1)
 
 
-def test_deltas_come_in_steps_of_stream_interval(load, encode) -> None:
+def test_deltas_come_in_steps_of_stream_interval(
+    load: Callable[..., Any], encode: Callable[[str], list[int]]
+) -> None:
     engine = load(stream_interval=4)
     ids = encode("Count from 1 to 50")
     batches = []
@@ -127,7 +143,7 @@ def test_deltas_come_in_steps_of_stream_interval(load, encode) -> None:
     assert run(engine, encode("What is the capital of France?"), max_tokens=100).ids[-1] == 106
 
 
-def test_drain_and_close(load, encode) -> None:
+def test_drain_and_close(load: Callable[..., Any], encode: Callable[[str], list[int]]) -> None:
     engine = load(slots=1)
     (pid,) = worker_pids(engine)
     running = ask(engine, encode("Hello"), key="a", max_tokens=300, min_tokens=300)
@@ -142,7 +158,9 @@ def test_drain_and_close(load, encode) -> None:
     assert not psutil.pid_exists(pid)
 
 
-def test_copies_share_the_load(load, encode) -> None:
+def test_copies_share_the_load(
+    load: Callable[..., Any], encode: Callable[[str], list[int]]
+) -> None:
     engine = load(slots=1, gpus="0;2")
     assert engine.info.slots == 2
     shown = [psutil.Process(pid).environ()["CUDA_VISIBLE_DEVICES"] for pid in worker_pids(engine)]
@@ -165,7 +183,9 @@ def test_copies_share_the_load(load, encode) -> None:
     ],
     ids=["dies", "dies in silence", "exits", "killed"],
 )
-def test_a_lost_engine_fails_everything(load, encode, env, kill) -> None:
+def test_a_lost_engine_fails_everything(
+    load: Callable[..., Any], encode: Callable[[str], list[int]], env: dict[str, str], kill: bool
+) -> None:
     engine = load(env=env)
     sinks = [ask(engine, encode("Hello"), key=f"k{i}", **LONG) for i in range(4)]
     assert sinks[0].first.wait(WAIT_S)
@@ -181,7 +201,9 @@ def test_a_lost_engine_fails_everything(load, encode, env, kill) -> None:
     assert caught.value.status is Status.UNAVAILABLE
 
 
-def test_one_request_fails_and_the_others_go_on(load, encode) -> None:
+def test_one_request_fails_and_the_others_go_on(
+    load: Callable[..., Any], encode: Callable[[str], list[int]]
+) -> None:
     engine = load(env={"TRTLLM_DOUBLE_FAULT": "fail_at=20"})
     other = ask(engine, encode("Hello"), key="other", max_tokens=19, min_tokens=19)
     end = refusal(engine, encode("Hello"), max_tokens=30, min_tokens=30)
@@ -207,14 +229,16 @@ def test_one_request_fails_and_the_others_go_on(load, encode) -> None:
         ({"max_seq_len": 1500}, "max_seq_len: 1500 is less"),
     ],
 )  # fmt: skip
-def test_starts_that_fail_say_why(load, options, says) -> None:
+def test_starts_that_fail_say_why(
+    load: Callable[..., Any], options: dict[str, Any], says: str
+) -> None:
     before = psutil.Process().children(recursive=True)
     with pytest.raises(RuntimeError, match=says):
         load(**options)
     assert psutil.Process().children(recursive=True) == before
 
 
-def test_kv_cache_figures(load, encode) -> None:
+def test_kv_cache_figures(load: Callable[..., Any], encode: Callable[[str], list[int]]) -> None:
     engine = load(slots=1, max_total_tokens=2000)
     sink = ask(engine, encode("Count from 1 to 100"), **LONG)
     assert eventually(lambda: engine.stats().kv_blocks_used == 63)
@@ -225,14 +249,16 @@ def test_kv_cache_figures(load, encode) -> None:
     assert engine.stats().kv_blocks == 63
 
 
-def eventually(condition) -> bool:
+def eventually(condition: Callable[[], object]) -> bool:
     end = time.monotonic() + WAIT_S
     while not condition() and time.monotonic() < end:
         time.sleep(0.01)
     return condition()
 
 
-def test_workers_get_cache_folders(load, encode, tmp_path) -> None:
+def test_workers_get_cache_folders(
+    load: Callable[..., Any], encode: Callable[[str], list[int]], tmp_path: Path
+) -> None:
     engine = load(cache_dir=tmp_path / "cache", gpus="0;1", slots=1)
     environs = [psutil.Process(pid).environ() for pid in worker_pids(engine)]
     paths = {env["TLLM_AUTOTUNER_CACHE_PATH"] for env in environs}
@@ -242,13 +268,13 @@ def test_workers_get_cache_folders(load, encode, tmp_path) -> None:
     assert run(engine, encode("hello")).ids
 
 
-def test_a_cache_that_cannot_be_written(load, tmp_path) -> None:
+def test_a_cache_that_cannot_be_written(load: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RuntimeError, match=r"GEMMA4_CACHE_DIR=.*cannot be written"):
         load(cache_dir=tmp_path / "file")
 
 
-def test_an_edited_file_is_checked(checkpoint, table, tmp_path) -> None:
+def test_an_edited_file_is_checked(checkpoint: Path, table: TokenTable, tmp_path: Path) -> None:
     folder = tmp_path / "e"
     load_tensorrt_llm(checkpoint, table, folder).close()
     file = folder / "llm_args.yaml"
@@ -262,13 +288,15 @@ def test_an_edited_file_is_checked(checkpoint, table, tmp_path) -> None:
         create_engine(folder, read_manifest(folder), table, Settings(folder, folder))
 
 
-def test_another_version_can_be_tried(load, encode) -> None:
+def test_another_version_can_be_tried(
+    load: Callable[..., Any], encode: Callable[[str], list[int]]
+) -> None:
     engine = load(env={"TRTLLM_DOUBLE_VERSION": "1.4.0rc1"}, any_version=True)
     assert engine.info.version == "1.4.0rc1"
     run(engine, encode("Hello"), max_tokens=2)
 
 
-def mtp(checkpoint: Path, tmp_path: Path, **options):
+def mtp(checkpoint: Path, tmp_path: Path, **options: Any) -> dict[str, Any]:
     """Arguments with an assistant; the demo plays its part."""
     assistant = tmp_path / "assistant"
     shutil.copytree(checkpoint, assistant)
@@ -290,25 +318,36 @@ def mtp(checkpoint: Path, tmp_path: Path, **options):
         ({"bad_token_ids": (300,)}, "bad_words"),
     ],
 )
-def test_limits_of_mtp(load, checkpoint, tmp_path, encode, options, field) -> None:
+def test_limits_of_mtp(
+    load: Callable[..., Any],
+    checkpoint: Path,
+    tmp_path: Path,
+    encode: Callable[[str], list[int]],
+    options: dict[str, Any],
+    field: str,
+) -> None:
     engine = load(**mtp(checkpoint, tmp_path))
     with pytest.raises(RequestError, match=f"{field}: .*MTP"):
         ask(engine, encode("Hello"), **options)
     assert run(engine, encode("Hello"), max_tokens=5, temperature=1.0, seed=3).ids
 
 
-def test_mtp_with_penalties(load, checkpoint, tmp_path, encode) -> None:
+def test_mtp_with_penalties(
+    load: Callable[..., Any], checkpoint: Path, tmp_path: Path, encode: Callable[[str], list[int]]
+) -> None:
     engine = load(**mtp(checkpoint, tmp_path, enable_penalty=True))
     run(engine, encode("Hello"), repetition_penalty=1.1, max_tokens=5)
 
 
-def test_an_engine_without_guides_says_so(load, encode) -> None:
+def test_an_engine_without_guides_says_so(
+    load: Callable[..., Any], encode: Callable[[str], list[int]]
+) -> None:
     engine = load(guided_decoding_backend=None)
     with pytest.raises(RequestError, match="without guided decoding"):
         ask(engine, encode("Hello"), guided=GuidedDecoding("json"))
 
 
-def test_stops_are_the_requests_own(shared, encode) -> None:
+def test_stops_are_the_requests_own(shared: Engine, encode: Callable[[str], list[int]]) -> None:
     ids = encode("Count from 1 to 50")
     plain = run(shared, ids).ids
     third = next(i for i in plain if plain.index(i) == 2)
@@ -317,7 +356,7 @@ def test_stops_are_the_requests_own(shared, encode) -> None:
     assert len(sink.log_probs) == len(sink.ids)
 
 
-def test_a_cancel_is_fast(shared, encode) -> None:
+def test_a_cancel_is_fast(shared: Engine, encode: Callable[[str], list[int]]) -> None:
     for i in range(20):
         sink = ask(shared, encode("Hello"), key=f"fast{i}", **LONG)
         sink.first.wait(WAIT_S)

@@ -20,7 +20,7 @@ from gemma4_runtime.trtllm.gpu_sets import GpuError, check_visible, parse_gpu_se
         ("GPU-5a3c-01;MIG-7f/0", 1, ("GPU-5a3c-01", "MIG-7f/0")),
     ],
 )
-def test_gpu_sets(text, per_set, sets) -> None:
+def test_gpu_sets(text: str, per_set: int, sets: tuple[str, ...]) -> None:
     assert parse_gpu_sets(text, per_set=per_set) == sets
 
 
@@ -36,7 +36,7 @@ def test_gpu_sets(text, per_set, sets) -> None:
         ("0,1;1,2", 2, "'1' is named twice"),
     ],
 )
-def test_gpu_sets_that_are_none(text, per_set, says) -> None:
+def test_gpu_sets_that_are_none(text: str, per_set: int, says: str) -> None:
     with pytest.raises(GpuError, match=says):
         parse_gpu_sets(text, per_set=per_set)
 
@@ -101,7 +101,9 @@ def test_greedy_sends_no_filters() -> None:
         ({"repetition_penalty": 1.2, "presence_penalty": 0.5}, 9),
     ],
 )
-def test_presence_and_frequency_leave_the_prompt_out(penalties, ignored) -> None:
+def test_presence_and_frequency_leave_the_prompt_out(
+    penalties: dict[str, float], ignored: int | None
+) -> None:
     """``prompt_ignore_length`` does not concern the repetition penalty."""
     arguments = sampling_arguments(
         SamplingParams(max_tokens=5, **penalties), prompt_tokens=9, max_tokens=3, pad_id=0,

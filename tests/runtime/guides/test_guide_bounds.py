@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -17,10 +19,11 @@ from gemma4_runtime.guides.repeats import expanded_size
 from gemma4_runtime.guides.schema.check import check_schema
 from gemma4_runtime.guides.trial import CPU_S, GuideTrial
 from gemma4_runtime.limits import Limits
+from gemma4_runtime.messages import GuidedDecoding
+from gemma4_testing.cases.guide_bombs import BOMBS, Bomb
+from gemma4_testing.cases.honest_guides import HONEST, NOT_BY_XGRAMMAR, SCHEMAS
 from hypothesis import given
 from hypothesis import strategies as st
-from runtime.guides.honest_guides import HONEST, NOT_BY_XGRAMMAR, SCHEMAS
-from runtime.input.bombs import BOMBS
 
 LIMITS = Limits(max_prompt_tokens=2047, max_total_tokens=2048)
 REACH = 63_488
@@ -41,13 +44,13 @@ except RequestError as error:
 """
 
 
-def read(kind, text, runtime="llama_cpp"):
+def read(kind: str, text: str, runtime: str = "llama_cpp") -> GuidedDecoding | None:
     values = {"guided_decoding_guide_type": kind, "guided_decoding_guide": text}
     return read_guide(values, LIMITS, CAPABILITIES[runtime], reach=REACH)
 
 
 @pytest.fixture(scope="module")
-def trial(checkpoint):
+def trial(checkpoint: Path) -> GuideTrial:
     return GuideTrial(checkpoint / "tokenizer.json", enforcer="wheel")
 
 
@@ -58,7 +61,7 @@ def test_the_tables_are_long_enough() -> None:
 
 
 @pytest.mark.parametrize("bomb", BOMBS, ids=lambda bomb: bomb.name)
-def test_a_bomb_is_refused_by_name(bomb, checkpoint) -> None:
+def test_a_bomb_is_refused_by_name(bomb: Bomb, checkpoint: Path) -> None:
     began = time.thread_time()
     try:
         guided = read(bomb.kind, bomb.text)
@@ -79,7 +82,7 @@ def test_a_bomb_is_refused_by_name(bomb, checkpoint) -> None:
 
 @pytest.mark.parametrize("runtime", ["llama_cpp", "tensorrt_llm"])
 @pytest.mark.parametrize(("kind", "name", "text"), HONEST, ids=lambda value: str(value)[:30])
-def test_an_honest_guide_passes(kind, name, text, runtime) -> None:
+def test_an_honest_guide_passes(kind: str, name: str, text: str, runtime: str) -> None:
     """But for what TensorRT-LLM's compiler would drop."""
     dropped = NOT_BY_XGRAMMAR.get(name) if runtime == "tensorrt_llm" else None
     if dropped is None:
@@ -90,7 +93,7 @@ def test_an_honest_guide_passes(kind, name, text, runtime) -> None:
 
 
 @pytest.mark.parametrize(("kind", "name", "text"), HONEST, ids=lambda value: str(value)[:30])
-def test_an_honest_guide_compiles(kind, name, text, trial) -> None:
+def test_an_honest_guide_compiles(kind: str, name: str, text: str, trial: GuideTrial) -> None:
     """Twice, since the first of all pays for warm caches; a third of the limit is plenty."""
     guided = read(kind, text)
     trial.check(guided)
@@ -106,7 +109,7 @@ def test_limits_that_cannot_matter_are_taken_out() -> None:
     assert read("json_schema", text).guide == text
 
 
-def parts(depth):
+def parts(depth: int) -> Any:
     """(regex, its true size) by construction."""
     leaf = st.sampled_from(
         [("a", 1), ("[a-z]", 1), (r"\d", 1), ("[^]x]", 1), (r"\{", 1), (r"[\]{9}]", 1)]
@@ -127,7 +130,7 @@ def parts(depth):
 
 
 @given(parts(4))
-def test_the_size_of_a_regex_is_never_underestimated(made) -> None:
+def test_the_size_of_a_regex_is_never_underestimated(made: tuple[str, int]) -> None:
     pattern, size = made
     re.compile(pattern)
     found = expanded_size(pattern)
@@ -135,7 +138,7 @@ def test_the_size_of_a_regex_is_never_underestimated(made) -> None:
 
 
 @given(st.text(alphabet='ab(){}[],0123456789\\|*+?^-"#\n:=', max_size=200), st.booleans())
-def test_any_text_has_a_size(text, grammar) -> None:
+def test_any_text_has_a_size(text: str, grammar: bool) -> None:
     assert 0 <= expanded_size(text, grammar=grammar) < 10**30
 
 
@@ -156,7 +159,7 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
-def agrees(schema) -> None:
+def agrees(schema: dict[str, Any]) -> None:
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
         expected = True
@@ -172,12 +175,12 @@ def agrees(schema) -> None:
 
 @given(st.dictionaries(st.sampled_from(["type", "properties", "items", "anyOf", "$defs", "pattern", "enum",
                                         "required", "patternProperties", "dependencies"]), VALUES, max_size=4))  # fmt: skip
-def test_the_fast_validator_agrees_with_the_slow_one(schema) -> None:
+def test_the_fast_validator_agrees_with_the_slow_one(schema: dict[str, Any]) -> None:
     agrees(schema)
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_the_fast_validator_agrees_on_honest_schemas(name) -> None:
+def test_the_fast_validator_agrees_on_honest_schemas(name: str) -> None:
     agrees(SCHEMAS[name])
 
 
@@ -191,5 +194,5 @@ def test_the_fast_validator_agrees_on_honest_schemas(name) -> None:
      {"propertyNames": {"pattern": "*"}}, {"format": 5}, {"contains": {"type": 1}}, {"if": 3}, {"allOf": []}],
     ids=str,
 )  # fmt: skip
-def test_the_fast_validator_agrees_on_bad_ones(schema) -> None:
+def test_the_fast_validator_agrees_on_bad_ones(schema: dict[str, Any]) -> None:
     agrees(schema)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from gemma4_runtime.capabilities import CAPABILITIES
@@ -18,12 +21,13 @@ from gemma4_runtime.guides.schema.formats import PATTERNS
 from gemma4_runtime.guides.trial import GuideTrial
 from gemma4_runtime.limits import Limits
 from gemma4_runtime.messages import GuidedDecoding
+from gemma4_runtime.output.vocab import TokenTable
+from gemma4_testing.cases.guide_table import ROWS, STARTS
+from gemma4_testing.cases.guide_walk import walk
+from gemma4_testing.cases.honest_guides import HONEST
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
-from runtime.guides.guide_table import ROWS, STARTS
-from runtime.guides.guide_walk import walk
-from runtime.guides.honest_guides import HONEST
 
 LIMITS = Limits(max_prompt_tokens=2047, max_total_tokens=2048)
 RUNTIMES = {"llama": "llama_cpp", "trt": "tensorrt_llm"}
@@ -35,13 +39,13 @@ REGEXES = (
 GRAMMARS = ('root ::= "😀" | "x"', 'root ::= [a-c]+ "-" [0-9]{1,3}', 'root ::= "(" root ")" | "z"')
 
 
-def read(kind, text, runtime):
+def read(kind: str, text: str, runtime: str) -> GuidedDecoding | None:
     values = {"guided_decoding_guide_type": kind, "guided_decoding_guide": text}
     return read_guide(values, LIMITS, CAPABILITIES[RUNTIMES[runtime]], reach=63_488)
 
 
 @pytest.fixture(scope="module")
-def trials(checkpoint):
+def trials(checkpoint: Path) -> dict[str, GuideTrial]:
     return {
         short: GuideTrial(checkpoint / "tokenizer.json", enforcer=CAPABILITIES[name].enforcer)
         for short, name in RUNTIMES.items()
@@ -49,12 +53,12 @@ def trials(checkpoint):
 
 
 @pytest.fixture(scope="module")
-def matcher_of(checkpoint):
+def matcher_of(checkpoint: Path) -> Callable[..., Any]:
     return matchers_of(checkpoint / "tokenizer.json", enforcer="wheel")
 
 
 @pytest.fixture(scope="module")
-def answers(checkpoint):
+def answers(checkpoint: Path) -> GuideAnswer:
     return GuideAnswer(checkpoint / "tokenizer.json", enforcer="wheel")
 
 
@@ -68,7 +72,9 @@ def test_the_table_is_long_enough() -> None:
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("number", range(len(ROWS)))
-def test_each_is_enforced_or_refused_by_name(number, runtime, trials) -> None:
+def test_each_is_enforced_or_refused_by_name(
+    number: int, runtime: str, trials: dict[str, GuideTrial]
+) -> None:
     family, schema, refusals = ROWS[number]
     says = refusals.get("all") or refusals.get(runtime)
     try:
@@ -85,7 +91,9 @@ ENFORCED = [n for n, (_, _, refusals) in enumerate(ROWS) if not set(refusals) & 
 
 
 @pytest.mark.parametrize("number", ENFORCED)
-def test_what_comes_out_is_valid(number, matcher_of, table) -> None:
+def test_what_comes_out_is_valid(
+    number: int, matcher_of: Callable[..., Any], table: TokenTable
+) -> None:
     """No silent pass: random tokens, as many as the guide allows, are a valid answer."""
     family, schema, _ = ROWS[number]
     guided = read("json_schema", json.dumps(schema), "llama")
@@ -103,7 +111,9 @@ FORMATS = ("date", "time", "date-time", "duration", "email", "hostname", "ipv4",
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_our_patterns_are_within_the_formats(name, matcher_of, table) -> None:
+def test_our_patterns_are_within_the_formats(
+    name: str, matcher_of: Callable[..., Any], table: TokenTable
+) -> None:
     """As another validator reads the standards."""
     validator = Draft202012Validator({"format": name}, validate_formats=True)
     guided = read("json_schema", json.dumps({"type": "string", "format": name}), "llama")
@@ -120,13 +130,20 @@ BAD = {"date": "2023-02-29", "uri": "//no.scheme", "ipv6": "1::2::3", "duration"
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_patterns_of_formats(name) -> None:
+def test_patterns_of_formats(name: str) -> None:
     assert re.search(PATTERNS[name], GOOD[name])
     assert not re.search(PATTERNS[name], BAD[name])
 
 
 @pytest.mark.parametrize(("kind", "text"), [("regex", r) for r in REGEXES] + [("grammar", g) for g in GRAMMARS])  # fmt: skip
-def test_other_guides_are_kept(kind, text, matcher_of, answers, table, trials) -> None:
+def test_other_guides_are_kept(
+    kind: str,
+    text: str,
+    matcher_of: Callable[..., Any],
+    answers: GuideAnswer,
+    table: TokenTable,
+    trials: dict[str, GuideTrial],
+) -> None:
     guided = read(kind, text, "llama")
     trials["llama"].check(guided)
     for seed in range(WALKS):
@@ -144,7 +161,7 @@ PROSE = b"I am sorry, I cannot do that."
 
 
 @pytest.mark.parametrize(("kind", "name", "text"), [h for h in HONEST if h[1] not in ("anything", "sentence", "unicode")])  # fmt: skip
-def test_prose_is_no_answer(kind, name, text, answers) -> None:
+def test_prose_is_no_answer(kind: str, name: str, text: str, answers: GuideAnswer) -> None:
     guided = read(kind, text, "llama")
     assert answers.problem(guided, PROSE, complete=True)
     assert answers.problem(guided, PROSE, complete=False)
@@ -164,17 +181,19 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("schema", "answer", "says"), WRONG)
-def test_what_is_said_of_a_wrong_answer(schema, answer, says, answers) -> None:
+def test_what_is_said_of_a_wrong_answer(
+    schema: str, answer: bytes, says: str, answers: GuideAnswer
+) -> None:
     assert says in answers.problem(read("json_schema", schema, "llama"), answer, complete=True)
 
 
-def test_numbers_beyond_a_double_are_numbers(answers) -> None:
+def test_numbers_beyond_a_double_are_numbers(answers: GuideAnswer) -> None:
     guided = read("json_schema", '{"type": "array", "items": {"type": "number"}}', "llama")
     numbers = b"[1e999, -1e999, " + b"9" * 6000 + b", 1e-999]"
     assert not answers.problem(guided, numbers, complete=True)
 
 
-def test_another_runtimes_white_space_is_no_fault(checkpoint) -> None:
+def test_another_runtimes_white_space_is_no_fault(checkpoint: Path) -> None:
     answers = GuideAnswer(checkpoint / "tokenizer.json", enforcer="package")
     guided = GuidedDecoding("json_schema", '{"type": "object"}')
     assert not answers.problem(guided, b'{\n  "a" :1}', complete=True)
@@ -196,7 +215,7 @@ def test_another_runtimes_white_space_is_no_fault(checkpoint) -> None:
     ],
 )  # fmt: skip
 def test_without_byte_tokens_characters_are_refused_by_name(
-    kind, text, refused, checkpoint, monkeypatch
+    kind: str, text: str, refused: str, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gemma4_runtime.guides.wheel_tokens.can_replace", lambda: False)
     tried = trial.GuideTrial(checkpoint / "tokenizer.json", enforcer="wheel")
@@ -208,7 +227,9 @@ def test_without_byte_tokens_characters_are_refused_by_name(
     assert refused in caught.value.message
 
 
-def test_without_byte_tokens_none_is_allowed(checkpoint, table, monkeypatch) -> None:
+def test_without_byte_tokens_none_is_allowed(
+    checkpoint: Path, table: TokenTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("gemma4_runtime.guides.wheel_tokens.can_replace", lambda: False)
     made = matchers.matchers_of(checkpoint / "tokenizer.json", enforcer="wheel")
     guided = read("json_schema", '{"type": "string"}', "llama")
@@ -225,7 +246,7 @@ def test_without_byte_tokens_none_is_allowed(checkpoint, table, monkeypatch) -> 
 
 
 @given(st.text(max_size=12), st.sampled_from(["const", "enum", "key"]))
-def test_any_text_can_be_asked_for(text, how) -> None:
+def test_any_text_can_be_asked_for(text: str, how: str) -> None:
     """Constants of any characters come out as they are."""
     schema = {"const": text} if how == "const" else {"enum": [text]}
     if how == "key":
@@ -238,12 +259,12 @@ def test_any_text_can_be_asked_for(text, how) -> None:
     assert answer is not None and json.loads(answer) == wanted
 
 
-_TABLE: list = []
-_MADE: list = []
+_TABLE: list[Any] = []
+_MADE: list[Any] = []
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _remember(table, matcher_of):
+def _remember(table: TokenTable, matcher_of: Callable[..., Any]) -> Iterator[None]:
     _TABLE.append(table)
     _MADE.append(matcher_of)
     yield
@@ -251,5 +272,5 @@ def _remember(table, matcher_of):
     _MADE.clear()
 
 
-def _shared():
+def _shared() -> Callable[..., Any]:
     return _MADE[0]

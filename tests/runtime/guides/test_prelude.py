@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from gemma4_runtime.capabilities import CAPABILITIES
 from gemma4_runtime.input.prepare import Preparer
 from gemma4_runtime.limits import Limits
 from gemma4_runtime.messages import Prelude
-from runtime.input.test_prepare import messages, prepare, user
+from gemma4_testing.cases.prepared_requests import messages, prepare, user
 
 TOOLS = json.dumps([{"type": "function", "function": {"name": n}} for n in ("f", "g.h")])
 CALLS = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
@@ -22,12 +24,12 @@ BOTH = ("f", "g.h")
 
 
 @pytest.fixture(scope="module")
-def preparer(checkpoint):
+def preparer(checkpoint: Path) -> Preparer:
     limits = Limits(max_prompt_tokens=2047, max_total_tokens=2048)
     return Preparer(checkpoint, limits=limits, capabilities=CAPABILITIES["llama_cpp"])
 
 
-def inputs(*chat, guide="json", **given):
+def inputs(*chat: dict[str, Any], guide: str | None = "json", **given: Any) -> dict[str, Any]:
     found = messages(*(chat or [user("a")]))
     if guide:
         found["guided_decoding_guide_type"] = ("BYTES", [guide])
@@ -51,7 +53,9 @@ def inputs(*chat, guide="json", **given):
     ],
 )
 @pytest.mark.parametrize("chat", [(), LOOP], ids=["question", "tool result"])
-def test_chats(preparer, chat, given, expected) -> None:
+def test_chats(
+    preparer: Preparer, chat: tuple[Any, ...], given: dict[str, Any], expected: Prelude | None
+) -> None:
     request = prepare(preparer, inputs(*chat, **given))
     assert request.sampling.prelude == expected
     assert request.sampling.guided is not None and request.parse_tools
@@ -73,12 +77,14 @@ def test_chats(preparer, chat, given, expected) -> None:
         ),
     ],
 )  # fmt: skip
-def test_prompts_that_the_caller_rendered(preparer, prompt, thought) -> None:
+def test_prompts_that_the_caller_rendered(
+    preparer: Preparer, prompt: str, thought: Prelude | None
+) -> None:
     given = {"text_input": ("BYTES", [prompt]), "guided_decoding_guide_type": ("BYTES", ["json"])}
     assert prepare(preparer, given).sampling.prelude == thought
 
 
 @pytest.mark.parametrize(("given", "one"), [({}, False), ({"parallel_tool_calls": True}, False),
                                             ({"parallel_tool_calls": False}, True)])  # fmt: skip
-def test_one_call(preparer, given, one) -> None:
+def test_one_call(preparer: Preparer, given: dict[str, bool], one: bool) -> None:
     assert prepare(preparer, inputs(tools=TOOLS, guide=None, **given)).one_call == one

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -21,9 +24,10 @@ from gemma4_runtime.messages import (
     SamplingParams,
 )
 from gemma4_runtime.output.assembler import StreamAssembler
+from gemma4_runtime.output.vocab import TokenTable
+from gemma4_testing.cases.honest_guides import HONEST
+from gemma4_testing.cases.turn_texts import ANSWERS, FORMS, NAMES, SCHEMA, fits
 from llguidance import LLMatcher, LLTokenizer
-from runtime.guides.honest_guides import HONEST
-from runtime.guides.turn_texts import ANSWERS, FORMS, NAMES, SCHEMA, fits
 from tokenizers import Tokenizer
 
 EOS = (1, 106, 50)
@@ -32,10 +36,10 @@ PRELUDES = [Prelude(t, c) for t in ("none", "may", "open") for c in ((), TOOLS)]
 
 
 @pytest.fixture(scope="module")
-def lark(table):
+def lark(table: TokenTable) -> Callable[[GuidedDecoding, Prelude | None], str]:
     tokens = TurnTokens.of(table)
 
-    def make(guided, prelude):
+    def make(guided: GuidedDecoding, prelude: Prelude | None) -> str:
         form = guide_grammar(guided)
         return form if prelude is None else turn_grammar(form, prelude, tokens)
 
@@ -43,10 +47,12 @@ def lark(table):
 
 
 @pytest.fixture(scope="module")
-def matcher(checkpoint, lark):
+def matcher(
+    checkpoint: Path, lark: Callable[[GuidedDecoding, Prelude | None], str]
+) -> Callable[[GuidedDecoding, Prelude | None], LLMatcher]:
     tokenizer = LLTokenizer((checkpoint / "tokenizer.json").read_text())
 
-    def new(guided, prelude):
+    def new(guided: GuidedDecoding, prelude: Prelude | None) -> LLMatcher:
         made = LLMatcher(tokenizer, lark(guided, prelude))
         assert not made.get_error()
         return made
@@ -55,12 +61,12 @@ def matcher(checkpoint, lark):
 
 
 @pytest.fixture(scope="module")
-def encode(checkpoint):
+def encode(checkpoint: Path) -> Callable[[str], list[int]]:
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
     return lambda text: tokenizer.encode(text, add_special_tokens=False).ids
 
 
-def accepts(made, ids):
+def accepts(made: LLMatcher, ids: list[int]) -> bool:
     return (
         made.validate_tokens(ids) == len(ids) and made.consume_tokens(ids) and made.is_accepting()
     )
@@ -68,7 +74,12 @@ def accepts(made, ids):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("prelude", PRELUDES)
-def test_which_answers_fit(matcher, encode, form, prelude) -> None:
+def test_which_answers_fit(
+    matcher: Callable[[GuidedDecoding, Prelude | None], LLMatcher],
+    encode: Callable[[str], list[int]],
+    form: str,
+    prelude: Prelude,
+) -> None:
     guided, texts = GuidedDecoding(*FORMS[form][:2]), FORMS[form][2:]
     for kind, text in ANSWERS(*texts):
         expected = fits(kind, prelude.thought, tools=bool(prelude.tools), loose=False)
@@ -76,7 +87,11 @@ def test_which_answers_fit(matcher, encode, form, prelude) -> None:
         assert bool(accepts(made, encode(text))) == expected, (kind, text)
 
 
-def test_no_marker_stands_in_free_text(matcher, encode, table) -> None:
+def test_no_marker_stands_in_free_text(
+    matcher: Callable[[GuidedDecoding, Prelude | None], LLMatcher],
+    encode: Callable[[str], list[int]],
+    table: TokenTable,
+) -> None:
     """Not in a thought, not in an argument, not in a guided string."""
     guided = GuidedDecoding("json_schema", json.dumps(SCHEMA))
     for begun, end in (
@@ -92,19 +107,25 @@ def test_no_marker_stands_in_free_text(matcher, encode, table) -> None:
         assert len(allowed) > 3000
 
 
-def test_a_grammar_that_cannot_be_used_is_no_answer(table) -> None:
+def test_a_grammar_that_cannot_be_used_is_no_answer(table: TokenTable) -> None:
     with pytest.raises(RequestError, match="the grammar of the answer"):
         turn_grammar("%llguidance {}\nstart: nowhere", Prelude("may"), TurnTokens.of(table))
 
 
 @pytest.mark.parametrize("name", ["a", "a.b", "x-y", "_", "9", "A" * 64, ".."])
-def test_every_name_of_a_tool(matcher, encode, name) -> None:
+def test_every_name_of_a_tool(
+    matcher: Callable[[GuidedDecoding, Prelude | None], LLMatcher],
+    encode: Callable[[str], list[int]],
+    name: str,
+) -> None:
     made = matcher(GuidedDecoding("json"), Prelude("none", (name, "other")))
     assert made.consume_tokens(encode(f"<|tool_call>call:{name}{{}}<tool_call|>"))
     assert made.is_accepting()
 
 
-def test_a_long_thought_costs_the_same_each_token(matcher) -> None:
+def test_a_long_thought_costs_the_same_each_token(
+    matcher: Callable[[GuidedDecoding, Prelude | None], LLMatcher],
+) -> None:
     made = matcher(GuidedDecoding("json"), Prelude("may", ()))
     made.consume_token(100)
     for token in range(20_000):
@@ -114,7 +135,9 @@ def test_a_long_thought_costs_the_same_each_token(matcher) -> None:
 
 
 @pytest.mark.parametrize(("kind", "name", "text"), HONEST, ids=[name for _, name, _ in HONEST])
-def test_the_form_is_what_it_is_alone(matcher, kind, name, text) -> None:
+def test_the_form_is_what_it_is_alone(
+    matcher: Callable[[GuidedDecoding, Prelude | None], LLMatcher], kind: str, name: str, text: str
+) -> None:
     """The same tokens are allowed at every step. At the first there are calls and thoughts too, and
     all spellings of a forced beginning: alone, llguidance allows only the tokenizer's own."""
     limits = Limits(max_prompt_tokens=2047, max_total_tokens=2048)
@@ -136,10 +159,10 @@ def test_the_form_is_what_it_is_alone(matcher, kind, name, text) -> None:
             break
 
 
-def walk(made, rng, ends):
+def walk(made: LLMatcher, rng: random.Random, ends: set[int]) -> list[int]:
     """Random tokens of the masks, with a leaning to those that lead to the end; None when they do
     not come to it."""
-    ids = []
+    ids: list[Any] = []
     while len(ids) < 600 and not made.is_stopped():
         mask = int.from_bytes(made.compute_bitmask(), "little")
         allowed = [i for i in range(mask.bit_length()) if mask >> i & 1]
@@ -150,7 +173,9 @@ def walk(made, rng, ends):
     return ids if made.is_stopped() else None
 
 
-def read(ids, prelude, table, chunk):
+def read(
+    ids: list[int], prelude: Prelude, table: TokenTable, chunk: int
+) -> tuple[str, bytes, list[tuple[str, str]], str]:
     request = GenerationRequest(
         key="k", input_ids=[2], sampling=SamplingParams(max_tokens=1, stop_token_ids=EOS),
         channel="reasoning" if prelude.thought == "open" else "content", parse_tools=True,
@@ -171,7 +196,13 @@ def read(ids, prelude, table, chunk):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("prelude", PRELUDES)
-def test_random_answers_are_calls_or_the_form(matcher, table, encode, form, prelude) -> None:
+def test_random_answers_are_calls_or_the_form(
+    matcher: Callable[[GuidedDecoding, Prelude | None], LLMatcher],
+    table: TokenTable,
+    encode: Callable[[str], list[int]],
+    form: str,
+    prelude: Prelude,
+) -> None:
     guided = GuidedDecoding(*FORMS[form][:2])
     rng = random.Random(f"{form}{prelude}")
     ends = {49, 50, 52, 101, *EOS, *encode("}"), *encode('"'), *encode("}}"), *encode("{}")}
@@ -197,7 +228,7 @@ def test_random_answers_are_calls_or_the_form(matcher, table, encode, form, prel
     assert seen == ({"calls", "form"} if prelude.tools else {"form"})
 
 
-def check(guided, text) -> None:
+def check(guided: GuidedDecoding, text: str) -> None:
     if guided.kind == "regex":
         assert re.fullmatch(guided.guide, text)
     elif guided.kind == "grammar":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 from gemma4_runtime.capabilities import CAPABILITIES
@@ -14,9 +16,9 @@ from gemma4_runtime.input.chat_template import ChatTemplate
 from gemma4_runtime.input.prepare import Preparer
 from gemma4_runtime.input.tools import parse_tools
 from gemma4_runtime.limits import Limits
+from gemma4_testing.cases.chat_templates import DEMO, SECOND
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime.input.test_chat_template import DEMO, SECOND
 
 LIMITS = Limits(max_prompt_tokens=2047, max_total_tokens=2048)
 TEMPLATES = [ChatTemplate(SECOND), ChatTemplate(DEMO)]
@@ -30,12 +32,12 @@ JUNK = st.recursive(
 )
 
 
-def mostly(good):
+def mostly(good: Any) -> Any:
     """Now and then something else."""
     return st.integers(0, 39).flatmap(lambda n: good if n else JUNK)
 
 
-def objects(**fields):
+def objects(**fields: Any) -> Any:
     """Some of these fields."""
     return st.fixed_dictionaries({}, optional=fields)
 
@@ -86,7 +88,7 @@ KINDS = st.sampled_from(["string", "integer", "object", "array", "null", "boolea
 REFS = st.sampled_from(["#", "#/$defs/A", "#/$defs/B", "#/properties/p", "#/x", "http://x", "#/properties", "#/$defs/A/anyOf/0"])  # fmt: skip
 
 
-def _schemas(inner):
+def _schemas(inner: Any) -> Any:
     some = mostly(inner)
     listed = mostly(st.lists(some, max_size=3))
     named = mostly(
@@ -133,11 +135,11 @@ TOOLS = st.lists(
 
 
 @pytest.fixture(scope="module")
-def preparer(checkpoint) -> Preparer:
+def preparer(checkpoint: Path) -> Preparer:
     return Preparer(checkpoint, limits=LIMITS, capabilities=CAPABILITIES["llama_cpp"])
 
 
-def outcome(made):
+def outcome(made: Any) -> Any:
     """``made()``; None for a refusal that names a field."""
     try:
         return made()
@@ -149,13 +151,13 @@ def outcome(made):
         return None
 
 
-def test_any_history(preparer) -> None:
+def test_any_history(preparer: Preparer) -> None:
     guard = preparer._tokenizer.guard
     seen: Counter[bool] = Counter()
 
     @settings(max_examples=400)
     @given(history=HISTORIES, thinking=st.booleans())
-    def check(history, thinking) -> None:
+    def check(history: Any, thinking: Any) -> None:
         messages = outcome(lambda: parse_messages(json.dumps(history), LIMITS, guard))
         seen[bool(messages)] += 1
         for template in TEMPLATES if messages else ():
@@ -165,13 +167,13 @@ def test_any_history(preparer) -> None:
     assert min(seen[True], seen[False]) > 40, seen
 
 
-def test_any_tools(preparer) -> None:
+def test_any_tools(preparer: Preparer) -> None:
     guard = preparer._tokenizer.guard
     seen: Counter[bool] = Counter()
 
     @settings(max_examples=400)
     @given(tools=TOOLS)
-    def check(tools) -> None:
+    def check(tools: Any) -> None:
         declared = outcome(lambda: parse_tools(json.dumps(tools), LIMITS, guard))
         seen[bool(declared)] += 1
         for template in TEMPLATES if declared else ():
@@ -183,7 +185,7 @@ def test_any_tools(preparer) -> None:
     assert min(seen[True], seen[False]) > 40, seen
 
 
-def _is_prompt(preparer, rendered, messages) -> None:
+def _is_prompt(preparer: Any, rendered: Any, messages: list[dict[str, Any]]) -> None:
     """It ends in an open turn of the model, and only the template wrote control tokens."""
     assert rendered.rfind("<|turn>model\n") > rendered.rfind("<turn|>")
     answers = sum(message["role"] == "tool" for message in messages)

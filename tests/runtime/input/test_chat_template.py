@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gemma4_runtime.errors import RequestError, Status
 from gemma4_runtime.input.chat_template import ChatTemplate
+from gemma4_testing.cases.chat_templates import DEMO, SECOND
 from jinja2 import TemplateSyntaxError
 from transformers.utils.chat_template_utils import render_jinja_template
 
-SECOND = Path(__file__).with_name("second_template.jinja")
-DEMO = Path(__file__).parents[3] / "demo" / "chat_template.jinja"
 USER = {"role": "user", "content": "Hi"}
 OFF = "<|turn>model\n<|channel>thought\n<channel|>"
 
 
-def calling(content, *names):
+def calling(content: str | None, *names: str) -> dict[str, Any]:
     calls = [
         {"id": f"c{i}", "type": "function", "function": {"name": name, "arguments": {"a": i}}}
         for i, name in enumerate(names)
@@ -25,15 +25,15 @@ def calling(content, *names):
     return {"role": "assistant", "content": content, "tool_calls": calls}
 
 
-def result(call, text="22 C"):
+def result(call: str, text: list[dict[str, str]] | str = "22 C") -> dict[str, Any]:
     return {"role": "tool", "tool_call_id": call, "content": text}
 
 
-def parts(*texts):
+def parts(*texts: str) -> list[dict[str, str]]:
     return [{"type": "text", "text": text} for text in texts]
 
 
-def template(tmp_path, text):
+def template(tmp_path: Path, text: str) -> ChatTemplate | None:
     path = tmp_path / "chat_template.jinja"
     path.write_text(text)
     return ChatTemplate(path)
@@ -57,7 +57,7 @@ CHATS = {
 @pytest.mark.parametrize("path", [SECOND, DEMO], ids=["second", "demo"])
 @pytest.mark.parametrize("thinking", [False, True])
 @pytest.mark.parametrize("name", CHATS)
-def test_it_renders_as_transformers_does(path, thinking, name) -> None:
+def test_it_renders_as_transformers_does(path: Path, thinking: bool, name: str) -> None:
     chat = CHATS[name]
     (expected,), _ = render_jinja_template(
         [copy.deepcopy(chat)],
@@ -71,7 +71,7 @@ def test_it_renders_as_transformers_does(path, thinking, name) -> None:
 
 @pytest.mark.parametrize("path", [SECOND, DEMO], ids=["second", "demo"])
 @pytest.mark.parametrize("thinking", [False, True])
-def test_content_beside_calls_leaves_a_turn_open(path, thinking) -> None:
+def test_content_beside_calls_leaves_a_turn_open(path: Path, thinking: bool) -> None:
     chat = [USER, calling("I look.", "f"), result("c0")]
     rendered = ChatTemplate(path).render(chat, [], thinking=thinking)
     assert rendered.rfind("<|turn>model\n") > rendered.rfind("<turn|>")
@@ -83,7 +83,7 @@ def test_content_beside_calls_leaves_a_turn_open(path, thinking) -> None:
 
 
 @pytest.mark.parametrize("what", ["{{ 1 / 0 }}", "{{ 'a' + 1 }}", "{{ messages.a.b }}", "{{ raise_exception('no') }}", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "{{ 'a' in 1 }}", "{{ range(10 ** 9) }}", "{{ 2.0 ** 5000 }}", "{{ [1, 'a'] | sort }}", "{{ '%d' | format('a') }}", "{{ {}['a']['b'] }}", "{{ messages.append(1) }}"])  # fmt: skip
-def test_whatever_a_template_raises_is_a_refusal(tmp_path, what) -> None:
+def test_whatever_a_template_raises_is_a_refusal(tmp_path: Path, what: str) -> None:
     bad = template(tmp_path, "{% if messages[0].content == 'bad' %}" + what + "{% endif %}ok")
     assert bad.render([USER], [], thinking=False) == "ok"
     with pytest.raises(RequestError, match="messages: the chat template") as caught:
@@ -93,21 +93,21 @@ def test_whatever_a_template_raises_is_a_refusal(tmp_path, what) -> None:
 
 
 @pytest.mark.parametrize("options", ["", "indent=2", "indent='\t'", "ensure_ascii=true", "separators=(',', ':')", "sort_keys=true", "false, none, none, true"])  # fmt: skip
-def test_tojson_takes_what_transformers_takes(tmp_path, options) -> None:
+def test_tojson_takes_what_transformers_takes(tmp_path: Path, options: str) -> None:
     text = "{{ messages | tojson(" + options + ") }}"
     chat = [{"role": "user", "content": "<é>", "b": [1, None, True], "a": {}}]
     (expected,), _ = render_jinja_template([copy.deepcopy(chat)], chat_template=text)
     assert template(tmp_path, text).render(chat, [], thinking=False) == expected
 
 
-def test_tags_for_training_keep_their_text(tmp_path) -> None:
+def test_tags_for_training_keep_their_text(tmp_path: Path) -> None:
     text = "{% generation %}{{ messages[0].content }}{% endgeneration %}!"
     assert template(tmp_path, text).render([USER], [], thinking=False) == "Hi!"
     with pytest.raises(TemplateSyntaxError):
         template(tmp_path, "{% generation %}a")
 
 
-def test_nothing_stays_between_renderings(tmp_path) -> None:
+def test_nothing_stays_between_renderings(tmp_path: Path) -> None:
     text = (
         "{% set n = namespace(i=0) %}{% set c = cycler('a', 'b') %}{% set j = joiner() %}"
         "{% for m in messages %}{% set n.i = n.i + 1 %}{{ j() }}{{ c.next() }}{% endfor %}{{ n.i }}"
@@ -121,7 +121,7 @@ def test_nothing_stays_between_renderings(tmp_path) -> None:
     assert chat == before
 
 
-def test_a_template_that_knows_no_parts_gets_their_text(tmp_path) -> None:
+def test_a_template_that_knows_no_parts_gets_their_text(tmp_path: Path) -> None:
     chat = [{"role": "user", "content": parts("a", "b")}]
     for text in ("{{ messages[0].content | trim }}", "{{ messages[0].content + '' }}"):
         assert template(tmp_path, text).render(chat, [], thinking=False) == "ab"

@@ -10,8 +10,8 @@ from gemma4_runtime.capabilities import CAPABILITIES
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.input.prepare import Preparer
 from gemma4_runtime.limits import Limits
-from runtime.input.bad_inputs import BAD
-from runtime.input.test_prepare import prepare
+from gemma4_testing.cases.bad_inputs import BAD
+from gemma4_testing.cases.prepared_requests import prepare
 
 PAGE = Path(__file__).parents[3] / "docs" / "errors.md"
 HEAD = """# Bad inputs
@@ -24,7 +24,7 @@ limits. Every status is INVALID_ARGUMENT: nothing was generated, nothing else wa
 """
 
 
-def test_the_page_is_up_to_date(checkpoint) -> None:
+def test_the_page_is_up_to_date(checkpoint: Path) -> None:
     limits = Limits(max_prompt_tokens=2047, max_total_tokens=2048)
     preparer = Preparer(checkpoint, limits=limits, capabilities=CAPABILITIES["llama_cpp"])
     lines = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from gemma4_runtime.input.chat_template import ChatTemplate
@@ -22,7 +23,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_template_is_named(tmp_path, name) -> None:
+def test_a_bad_template_is_named(tmp_path: Path, name: str) -> None:
     text, says = BAD[name]
     path = tmp_path / "chat_template.jinja"
     path.write_text(text)
@@ -33,11 +34,11 @@ def test_a_bad_template_is_named(tmp_path, name) -> None:
     assert "build again" in str(caught.value)
 
 
-def test_the_demos_template_passes(checkpoint) -> None:
+def test_the_demos_template_passes(checkpoint: Path) -> None:
     check_template(checkpoint / "chat_template.jinja")
 
 
-def test_a_template_without_system_messages_passes(tmp_path) -> None:
+def test_a_template_without_system_messages_passes(tmp_path: Path) -> None:
     path = tmp_path / "chat_template.jinja"
     path.write_text(
         "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}"
@@ -47,7 +48,7 @@ def test_a_template_without_system_messages_passes(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{{ 'a' * 3000000000 }}", "{{ 10 ** (10 ** 9) }}", "{% if 10 ** 10 ** 9 %}{% endif %}"])  # fmt: skip
-def test_nothing_is_computed_while_compiling(tmp_path, text) -> None:
+def test_nothing_is_computed_while_compiling(tmp_path: Path, text: str) -> None:
     """The preparation process compiles without limits, after the check."""
     path = tmp_path / "chat_template.jinja"
     path.write_text(text)

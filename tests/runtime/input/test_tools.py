@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from gemma4_runtime.errors import RequestError, Status
@@ -10,7 +12,7 @@ from gemma4_runtime.input.chat_template import ChatTemplate
 from gemma4_runtime.input.text import GUARD
 from gemma4_runtime.input.tools import parse_tools
 from gemma4_runtime.limits import Limits
-from runtime.input.test_chat_template import DEMO, SECOND
+from gemma4_testing.cases.chat_templates import DEMO, SECOND
 from transformers.utils.chat_template_utils import render_jinja_template
 
 LIMITS = Limits(max_prompt_tokens=2047, max_total_tokens=2048)
@@ -18,16 +20,16 @@ USER = [{"role": "user", "content": "Hi"}]
 TEMPLATES = {"second": ChatTemplate(SECOND), "demo": ChatTemplate(DEMO)}
 
 
-def with_properties(**properties):
+def with_properties(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties}
 
 
-def tool(parameters, **others):
+def tool(parameters: dict[str, Any], **others: Any) -> list[dict[str, Any]]:
     function = {"name": "f", "description": "d", "parameters": parameters} | others
     return [{"type": "function", "function": function}]
 
 
-def declared(tools, template="second"):
+def declared(tools: list[dict[str, Any]], template: str = "second") -> str:
     """What the model reads of the declaration, with plain quotes."""
     parsed = parse_tools(json.dumps(tools), LIMITS, lambda text, field: text)
     text = TEMPLATES[template].render(USER, parsed, thinking=False)
@@ -73,7 +75,7 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_a_property_is_shown(name) -> None:
+def test_a_property_is_shown(name: str) -> None:
     schema, expected = SHOWN[name]
     assert declared(tool(with_properties(a=schema))) == (
         "{description:'d',parameters:{properties:{a:" + expected + "},type:'OBJECT'}}"
@@ -97,7 +99,7 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_parameters_are_shown(name) -> None:
+def test_parameters_are_shown(name: str) -> None:
     schema, expected = WHOLE[name]
     assert declared(tool(schema)) == "{description:'d'" + expected + "}"
 
@@ -128,7 +130,9 @@ PLAIN = [
 
 @pytest.mark.parametrize("tools", PLAIN)
 @pytest.mark.parametrize("path", [SECOND, DEMO], ids=["second", "demo"])
-def test_what_the_template_knows_is_shown_as_by_transformers(path, tools) -> None:
+def test_what_the_template_knows_is_shown_as_by_transformers(
+    path: Path, tools: list[dict[str, Any]]
+) -> None:
     (expected,), _ = render_jinja_template(
         [USER], tools=tools, chat_template=path.read_text(), add_generation_prompt=True,
         enable_thinking=False, bos_token="<bos>",
@@ -162,7 +166,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("key", ["parameters", "response"])
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_schema_is_refused_by_the_name_of_its_tool(name, key) -> None:
+def test_a_schema_is_refused_by_the_name_of_its_tool(name: str, key: str) -> None:
     schema, says = REFUSED[name]
     tools = [*tool(None), {"type": "function", "function": {"name": "g", key: schema}}]
     with pytest.raises(RequestError) as caught:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 from gemma4_runtime.logs.writer import LogWriter
@@ -17,7 +18,7 @@ QUICK_S = 1.0
 
 
 @pytest.fixture
-def pipe():
+def pipe() -> Iterator[list[int]]:
     ends = list(os.pipe())
     yield ends
     for end in ends:
@@ -27,7 +28,7 @@ def pipe():
             pass
 
 
-def test_lines_arrive_in_order(pipe) -> None:
+def test_lines_arrive_in_order(pipe: list[int]) -> None:
     reader, writer = pipe
     log = LogWriter(writer)
     for number in range(100):
@@ -37,7 +38,7 @@ def test_lines_arrive_in_order(pipe) -> None:
     assert log.dropped == 0
 
 
-def test_a_reader_that_is_gone(pipe) -> None:
+def test_a_reader_that_is_gone(pipe: list[int]) -> None:
     reader, writer = pipe
     os.close(reader)
     log = LogWriter(writer)
@@ -54,14 +55,14 @@ def test_a_full_disk() -> None:
         assert log.flush(5) and log.dropped == 1
 
 
-def test_a_closed_descriptor(pipe) -> None:
+def test_a_closed_descriptor(pipe: list[int]) -> None:
     os.close(pipe[1])
     log = LogWriter(pipe[1])
     log.write("lost")
     assert log.flush(5) and log.dropped == 1
 
 
-def test_a_frozen_reader_delays_nobody_and_hears_what_it_missed(pipe) -> None:
+def test_a_frozen_reader_delays_nobody_and_hears_what_it_missed(pipe: list[int]) -> None:
     reader, writer = pipe
     log = LogWriter(writer, most_bytes=100_000)
     started = time.monotonic()
@@ -90,7 +91,7 @@ def test_a_frozen_reader_delays_nobody_and_hears_what_it_missed(pipe) -> None:
     assert seen.endswith(b"after\n")
 
 
-def test_a_descriptor_that_does_not_block(pipe) -> None:
+def test_a_descriptor_that_does_not_block(pipe: list[int]) -> None:
     reader, writer = pipe
     os.set_blocking(writer, False)
     log = LogWriter(writer)
@@ -120,7 +121,7 @@ os.write(1, b"went on")
               "r, w = os.pipe(); os.dup2(w, 2)", "r, w = os.pipe(); os.dup2(w, 2); os.close(r)"],
     ids=["fine", "closed", "full", "frozen", "gone"],
 )  # fmt: skip
-def test_events_never_raise_and_never_block(setup) -> None:
+def test_events_never_raise_and_never_block(setup: str) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", CODE.format(setup=setup)], capture_output=True, timeout=60
     )

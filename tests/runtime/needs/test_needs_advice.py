@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gemma4_runtime import needs
@@ -143,7 +144,7 @@ def test_a_python_that_no_archive_has(installer: str) -> None:
         ({"glibc": (2, 34)}, "glibc is 2.34"),
     ],
 )
-def test_a_machine_that_no_package_helps(change: dict, words: str) -> None:
+def test_a_machine_that_no_package_helps(change: dict[str, Any], words: str) -> None:
     text = report(BOOKWORM._replace(**change, missing=(GOMP,)))
     assert words in text and "Debian 12" in text and "install" not in text
 
@@ -213,7 +214,7 @@ def test_names_of_distributions(text: str, name: str, tmp_path: Path) -> None:
 class TestFindPython:
     """install/find_python.sh, which runs where there may be no Python."""
 
-    def run(self, *pythons: str, **env: str) -> subprocess.CompletedProcess:
+    def run(self, *pythons: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["/bin/sh", ROOT / "install" / "find_python.sh", *pythons],
             capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"} | env,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from gemma4_runtime.messages import (
@@ -16,18 +19,19 @@ from gemma4_runtime.messages import (
 )
 from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.output.call_scalars import QUOTE
-from gemma4_runtime.output.render import render
+from gemma4_runtime.output.render import ChunkText, render
 from gemma4_runtime.output.tool_calls import parse_call
+from gemma4_runtime.output.vocab import TokenTable
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 
 @pytest.fixture(scope="module")
-def answer(checkpoint, table):
+def answer(checkpoint: Path, table: TokenTable) -> Callable[..., Any]:
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
 
-    def run(text: str, *, tools: bool = True, reason: str = "stop"):
+    def run(text: str, *, tools: bool = True, reason: str = "stop") -> ChunkText:
         sampling = SamplingParams(max_tokens=100, stop_token_ids=(1, 106, 50))
         request = GenerationRequest(
             key="k", input_ids=[2], sampling=sampling, stream=False, parse_tools=tools
@@ -55,7 +59,7 @@ def answer(checkpoint, table):
         ("a <|think|> b", "", "a  b"),
     ],
 )
-def test_thoughts(answer, raw, reasoning, content) -> None:
+def test_thoughts(answer: Callable[..., Any], raw: str, reasoning: str, content: str) -> None:
     got = answer(raw)
     assert (got.reasoning_output, got.text_output) == (reasoning, content)
 
@@ -81,7 +85,9 @@ Q = '<|"|>'
         ("call:f{a:-1e999,b:1e5}", "f", {"a": "-1e999", "b": 1e5}),
     ],
 )
-def test_tool_calls(answer, raw, name, arguments) -> None:
+def test_tool_calls(
+    answer: Callable[..., Any], raw: str, name: str, arguments: dict[str, Any]
+) -> None:
     got = answer(f"<|tool_call>{raw}<tool_call|><|tool_response>")
     (call,) = json.loads(got.tool_calls)
     assert call["function"]["name"] == name
@@ -90,7 +96,7 @@ def test_tool_calls(answer, raw, name, arguments) -> None:
     assert got.text_output == ""
 
 
-def test_parallel_calls_have_their_own_ids(answer) -> None:
+def test_parallel_calls_have_their_own_ids(answer: Callable[..., Any]) -> None:
     got = answer(
         "<|tool_call>call:f{a:1}<tool_call|><|tool_call>call:f{a:2}<tool_call|><|tool_response>"
     )
@@ -110,33 +116,35 @@ def test_parallel_calls_have_their_own_ids(answer) -> None:
         "call:f{a:1 b:" + "[" * 200,
     ],
 )
-def test_a_malformed_call_is_text(answer, body) -> None:
+def test_a_malformed_call_is_text(answer: Callable[..., Any], body: str) -> None:
     got = answer(f"<|tool_call>{body}<tool_call|>")
     assert got.tool_calls == ""
     assert got.text_output == body.replace(Q, '"')
     assert got.finish_reason == "stop"
 
 
-def test_a_call_cut_by_the_limit_is_nothing(answer) -> None:
+def test_a_call_cut_by_the_limit_is_nothing(answer: Callable[..., Any]) -> None:
     got = answer("hm <|tool_call>call:f{a:1", reason="length")
     assert (got.text_output, got.tool_calls, got.finish_reason) == ("hm ", "", "length")
 
 
 @pytest.mark.parametrize(("reason", "finish"), [("stop", "tool_calls"), ("length", "length")])
-def test_a_complete_call_without_its_end_marker_is_a_call(answer, reason, finish) -> None:
+def test_a_complete_call_without_its_end_marker_is_a_call(
+    answer: Callable[..., Any], reason: str, finish: str
+) -> None:
     got = answer(f"hm <|tool_call>call:f{{a:{Q}x{Q}}}", reason=reason)
     (call,) = json.loads(got.tool_calls)
     assert json.loads(call["function"]["arguments"]) == {"a": "x"}
     assert (got.text_output, got.finish_reason) == ("hm ", finish)
 
 
-def test_an_answer_that_stops_within_a_call_shows_its_text(answer) -> None:
+def test_an_answer_that_stops_within_a_call_shows_its_text(answer: Callable[..., Any]) -> None:
     got = answer(f"hm <|tool_call>call:f{{a:{Q}x<|tool_response>")
     assert (got.text_output, got.tool_calls, got.finish_reason) == ('hm call:f{a:"x', "", "stop")
 
 
 @pytest.mark.parametrize("begun", ["<|tool_call>", "<|channel>"])
-def test_what_begins_next_ends_a_call(answer, begun) -> None:
+def test_what_begins_next_ends_a_call(answer: Callable[..., Any], begun: str) -> None:
     end = "<tool_call|>" if begun == "<|tool_call>" else ""
     got = answer(f"<|tool_call>call:f{{a:1}}{begun}call:g{{}}{end}")
     names = [call["function"]["name"] for call in json.loads(got.tool_calls)]
@@ -144,13 +152,13 @@ def test_what_begins_next_ends_a_call(answer, begun) -> None:
     assert got.text_output == ""
 
 
-def test_a_call_that_cannot_be_read_keeps_its_place(answer) -> None:
+def test_a_call_that_cannot_be_read_keeps_its_place(answer: Callable[..., Any]) -> None:
     got = answer("a<|tool_call>call:f{a b:<tool_call|>c<|tool_call>call:g{}<tool_call|>d")
     assert got.text_output == "acall:f{a b:cd"
     assert got.finish_reason == "tool_calls"
 
 
-def test_raw_prompts_keep_the_call_as_text(answer) -> None:
+def test_raw_prompts_keep_the_call_as_text(answer: Callable[..., Any]) -> None:
     got = answer(f"<|tool_call>call:f{{a:{Q}b{Q}}}<tool_call|>", tools=False)
     assert got.text_output == f"<|tool_call>call:f{{a:{Q}b{Q}}}<tool_call|>"
 
@@ -165,7 +173,7 @@ def test_typed_quotes_do_not_end_a_string() -> None:
 
 @pytest.mark.parametrize("digits", [18, 20, 4299, 4301, 100_000])
 @pytest.mark.parametrize("where", ["{{a:{}}}", "{{a:[-{}]}}", "{{a:{{b:{}}}}}"])
-def test_a_number_keeps_its_digits(digits, where) -> None:
+def test_a_number_keeps_its_digits(digits: int, where: str) -> None:
     """Python refuses to read integers of more than 4,300 digits, msgpack those beyond 64 bits."""
     number = "9" * digits
     name, arguments = parse_call("call:f" + where.format(number), closed=True)
@@ -181,7 +189,7 @@ MARKERS = re.compile(r"<\|tool_call>|<tool_call\|>|<\|channel>|<channel\|>|<\|\"
 
 
 @given(st.data())
-def test_any_ids_give_chunks_that_can_be_sent(table, data) -> None:
+def test_any_ids_give_chunks_that_can_be_sent(table: TokenTable, data: Any) -> None:
     """Whatever a model samples, no id raises, no marker is text, and each chunk travels."""
     control = table.control
     marks = [control.call_open, control.call_close, control.quote, control.think_open]
@@ -207,7 +215,9 @@ def test_any_ids_give_chunks_that_can_be_sent(table, data) -> None:
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 100])
-def test_an_answer_of_one_call_ends_after_it(checkpoint, table, chunk) -> None:
+def test_an_answer_of_one_call_ends_after_it(
+    checkpoint: Path, table: TokenTable, chunk: int
+) -> None:
     """And what comes after it, a second call or text, is nobody's."""
     first = "<|tool_call>call:f{a:1}<tool_call|>"
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))

@@ -3,50 +3,20 @@
 from __future__ import annotations
 
 import codecs
+from pathlib import Path
+from typing import Any
 
-from gemma4_runtime.messages import Chunk, GenerationRequest, SamplingParams, decode_chunk, encode
 from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.output.render import render
 from gemma4_runtime.output.utf8 import unfinished_tail
 from gemma4_runtime.output.vocab import TokenTable
+from gemma4_testing.cases.stream_pieces import joined, make_request, run
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 
-def make_request(**kwargs) -> GenerationRequest:
-    stop = kwargs.pop("stop", ())
-    sampling = SamplingParams(max_tokens=1000, stop_token_ids=(1, 106, 50), stop=tuple(stop))
-    return GenerationRequest(key="k", input_ids=[2], sampling=sampling, **kwargs)
-
-
-def run(request: GenerationRequest, table: TokenTable, ids, cuts, reason="length") -> list[Chunk]:
-    """Feed ``ids`` in pieces that end at ``cuts``; take a chunk whenever one is ready."""
-    assembler = StreamAssembler(request, table, prompt_tokens=1)
-    chunks, at = [], 0
-    for cut in [*sorted(cuts), len(ids)]:
-        assembler.push(ids[at:cut])
-        at = max(at, cut)
-        if assembler.pending() and not assembler.done:
-            chunks.append(assembler.take())
-    assembler.finish(reason)
-    chunks.append(assembler.take())
-    return [decode_chunk(encode(chunk)) for chunk in chunks]
-
-
-def joined(chunks: list[Chunk]) -> tuple[str, str, str, list[int]]:
-    texts = [render(chunk) for chunk in chunks]
-    assert [t.chunk_index for t in texts] == list(range(len(texts)))
-    assert [bool(t.finish_reason) for t in texts] == [False] * (len(texts) - 1) + [True]
-    return (
-        "".join(t.text_output for t in texts),
-        "".join(t.reasoning_output for t in texts),
-        "".join(t.tool_calls for t in texts),
-        [i for t in texts for i in t.output_ids],
-    )
-
-
-def token_ids(table: TokenTable):
+def token_ids(table: TokenTable) -> Any:
     """Any ids, rich in byte tokens (malformed runs) and control tokens (channels, calls)."""
     control = table.control
     steering = [control.think_open, control.think_close, control.call_open, control.call_close]
@@ -64,7 +34,7 @@ def token_ids(table: TokenTable):
 
 @settings(max_examples=400)
 @given(data=st.data())
-def test_pieces_are_the_whole(table, data) -> None:
+def test_pieces_are_the_whole(table: TokenTable, data: Any) -> None:
     ids = data.draw(token_ids(table))
     cuts = data.draw(st.lists(st.integers(0, len(ids)), max_size=12))
     tools = data.draw(st.booleans())
@@ -80,7 +50,7 @@ def test_pieces_are_the_whole(table, data) -> None:
 
 @settings(max_examples=300)
 @given(data=st.data())
-def test_plain_bytes_decode_as_a_whole(table, data) -> None:
+def test_plain_bytes_decode_as_a_whole(table: TokenTable, data: Any) -> None:
     """Malformed runs too: one U+FFFD for each maximal invalid part, as the whole would have."""
     plain = [i for i in range(len(table.pieces)) if i not in table.special]
     ids = data.draw(
@@ -99,7 +69,9 @@ def test_plain_bytes_decode_as_a_whole(table, data) -> None:
 @settings(max_examples=200)
 @given(text=st.text(max_size=60))
 @example("👨‍👩‍👧 cafe\u0301 สวัสดี \n\n  龙")
-def test_text_equals_the_tokenizers_own_decode(checkpoint, table, text) -> None:
+def test_text_equals_the_tokenizers_own_decode(
+    checkpoint: Path, table: TokenTable, text: str
+) -> None:
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
     ids = [i for i in tokenizer.encode(text).ids if i not in table.special]
     got = joined(run(make_request(), table, ids, range(len(ids))))[0]
@@ -115,7 +87,9 @@ def test_text_equals_the_tokenizers_own_decode(checkpoint, table, text) -> None:
         st.sampled_from(["STOP", "ab", "aba", "é", "龙龙", "b a", "OPS"]), min_size=1, max_size=3
     ),
 )
-def test_stop_strings_never_leak(checkpoint, table, pieces, stops) -> None:
+def test_stop_strings_never_leak(
+    checkpoint: Path, table: TokenTable, pieces: list[str], stops: list[str]
+) -> None:
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
     ids = tokenizer.encode("".join(pieces)).ids
     whole = "".join(pieces)
@@ -130,7 +104,7 @@ def test_stop_strings_never_leak(checkpoint, table, pieces, stops) -> None:
     assert chunks[-1].finish_reason == "stop"
 
 
-def test_holds_back_no_more_than_needed(checkpoint, table) -> None:
+def test_holds_back_no_more_than_needed(checkpoint: Path, table: TokenTable) -> None:
     """After each token the client has all but what may still become a stop string."""
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
     whole, stop = "xxSTxSTOxxSTOPyy", "STOP"
@@ -153,7 +127,7 @@ def test_holds_back_no_more_than_needed(checkpoint, table) -> None:
 @example(b"\xf0\x9f\x98", b"\x80")
 @example(b"\xed\xa0", b"\x80")
 @example(b"\xe0\x80", b"a")
-def test_unfinished_tail_is_what_a_decoder_holds(head, tail) -> None:
+def test_unfinished_tail_is_what_a_decoder_holds(head: bytes, tail: bytes) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     decoder.decode(head)
     held = unfinished_tail(head)

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from pathlib import Path
+from typing import Any, Never
 
 import pytest
 from gemma4_runtime.output.call_scalars import QUOTE
@@ -13,7 +14,6 @@ from gemma4_runtime.output.call_values import MOST_VALUES
 from gemma4_runtime.output.tool_calls import CallBody, MalformedCallError, parse_call
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typing import Never
 
 DOCS = Path(__file__).parents[3] / "docs" / "serving.md"
 
@@ -31,13 +31,13 @@ def read(written: str, *, closed: bool = True) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(("written", "arguments"), rows("repaired"))
-def test_what_has_one_reading_is_read(written, arguments) -> None:
+def test_what_has_one_reading_is_read(written: str, arguments: str) -> None:
     name, found = read(written)
     assert (name, json.loads(found)) == ("f", json.loads(arguments))
 
 
 @pytest.mark.parametrize("written", [row[0] for row in rows("refused")])
-def test_what_has_two_readings_is_not_read(written) -> None:
+def test_what_has_two_readings_is_not_read(written: str) -> None:
     with pytest.raises(MalformedCallError):
         read(written)
 
@@ -54,13 +54,13 @@ def test_what_has_two_readings_is_not_read(written) -> None:
         "call:f{a:1}call:g{}", "call:f(a:1)", 'call:f{a:[x, y<|"|> ]}', 'call:f{a:[x, y"]}', 'call:f{a:x,<|"|>,b:1}',
     ],
 )  # fmt: skip
-def test_garbage_is_not_read(written) -> None:
+def test_garbage_is_not_read(written: str) -> None:
     with pytest.raises(MalformedCallError):
         read(written)
 
 
 @pytest.mark.parametrize("written", ["call:f{a:1", "call:f{{a:1}", "call:f{a:{b:1}"])
-def test_without_its_end_marker_a_call_must_be_complete(written) -> None:
+def test_without_its_end_marker_a_call_must_be_complete(written: str) -> None:
     with pytest.raises(MalformedCallError):
         read(written, closed=False)
     assert read("call:f{a:1}", closed=False) == ("f", '{"a": 1}')
@@ -79,7 +79,7 @@ def test_without_its_end_marker_a_call_must_be_complete(written) -> None:
         "é, 龙"[:1],
     ],
 )
-def test_bare_text_stays_as_it_is(text) -> None:
+def test_bare_text_stays_as_it_is(text: str) -> None:
     assert json.loads(read(f"call:f{{a:{text},b:[{text}]}}")[1]) == {"a": text, "b": [text]}
 
 
@@ -91,7 +91,7 @@ def test_bare_text_stays_as_it_is(text) -> None:
     max_leaves=12,
 ))  # fmt: skip
 @pytest.mark.parametrize("form", ["tokens", "json", "python"])
-def test_every_value_comes_back(form, value) -> None:
+def test_every_value_comes_back(form: str, value: Any) -> None:
     """In the model's form, as JSON and as Python writes it."""
     written = {"tokens": own_form, "json": json.dumps, "python": repr}[form]({"v": value})
     if form == "python" and "\\" in written:
@@ -103,7 +103,7 @@ def test_every_value_comes_back(form, value) -> None:
         assert surrogates
 
 
-def own_form(value) -> str:
+def own_form(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ",".join(f"{own_form(k)}:{own_form(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
@@ -116,13 +116,13 @@ PIECES = [*"{}[],:='\"\\ ax15-.n", QUOTE, "call:", "f", "True", "null", "1e999",
 
 @settings(max_examples=600)
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join), st.booleans(), st.booleans())
-def test_any_text_is_valid_json_or_refused(text, prefix, closed) -> None:
+def test_any_text_is_valid_json_or_refused(text: str, prefix: bool, closed: bool) -> None:
     try:
         name, arguments = parse_call("call:f{" * prefix + text, closed=closed)
     except MalformedCallError:
         return
 
-    def refuse(word) -> Never:
+    def refuse(word: Any) -> Never:
         raise AssertionError(word)
 
     assert name and QUOTE not in arguments
@@ -136,7 +136,7 @@ def test_any_text_is_valid_json_or_refused(text, prefix, closed) -> None:
      "call:", "a: \t", "1 ", "a.b "],
 )  # fmt: skip
 @pytest.mark.parametrize("head", ["", "call:f{", "call:f{a:["])
-def test_a_megabyte_of_garbage_takes_linear_time(head, unit) -> None:
+def test_a_megabyte_of_garbage_takes_linear_time(head: str, unit: str) -> None:
     """3.3 s is the worst that was seen (2 busy cores); a quadratic reader takes minutes."""
     start = time.process_time()
     try:
@@ -150,11 +150,11 @@ def test_a_megabyte_of_garbage_takes_linear_time(head, unit) -> None:
     ("unit", "end"),
     [("a:1,", "}"), ("a:[1],", "}"), ("[1,", ""), (r"\,e", "]}"), (f"{QUOTE}{QUOTE},", "]}")],
 )  # fmt: skip
-def test_a_call_has_a_bounded_number_of_values(unit, end) -> None:
+def test_a_call_has_a_bounded_number_of_values(unit: str, end: str) -> None:
     """One of 128 KiB took the thread that all streams share half a second."""
     head = "call:f{" + ("" if end == "}" else "b:[")
 
-    def seconds(count):
+    def seconds(count: int) -> tuple[float, bool]:
         began = time.thread_time()
         try:
             parse_call(head + unit * count + end, closed=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from gemma4_runtime.preparation.lanes import Lane, Lanes, lane_of
@@ -11,7 +12,7 @@ USER = {"role": "user", "content": "What is 7 + 8?"}
 WEATHER = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}  # fmt: skip
 
 
-def chat(*messages, **others):
+def chat(*messages: dict[str, str], **others: Any) -> dict[str, str]:
     return {"messages": json.dumps(messages), **others}
 
 
@@ -33,12 +34,12 @@ def chat(*messages, **others):
     ],
     ids=lambda case: str(case)[:50],
 )  # fmt: skip
-def test_the_lane_is_chosen_by_size(values, lane) -> None:
+def test_the_lane_is_chosen_by_size(values: dict[str, Any], lane: Lane) -> None:
     assert lane_of(values, guide_known=False, most_messages=64) is lane
 
 
 def test_references_count_as_what_they_may_come_to() -> None:
-    def lane(refs, ref='"$ref"'):
+    def lane(refs: int, ref: str = '"$ref"') -> Lane:
         return lane_of(chat(USER, tools="{" * 100 + ref * refs), guide_known=False, most_messages=9)
 
     assert [lane(refs) for refs in (0, 9, 10, 13, 14)] == [
@@ -58,7 +59,7 @@ def test_a_slow_template_renders_in_children() -> None:
     assert lane_of(chat(USER, USER), guide_known=False, most_messages=1) is Lane.SHORT
 
 
-def lanes(**more):
+def lanes(**more: Any) -> Lanes:
     return Lanes(places={Lane.SHORT: 1, Lane.LONG: 1}, **({"most_waiting": 3} | more))
 
 

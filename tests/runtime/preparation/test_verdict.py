@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 import pytest
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
 from gemma4_runtime.errors import RequestError, Status
-from gemma4_runtime.messages import decode_request
+from gemma4_runtime.messages import GuidedDecoding, decode_request
 from gemma4_runtime.preparation.client import PreparationClient
 from gemma4_runtime.preparation.owner import PreparationOwner
 from gemma4_runtime.settings import ENGINE_DIR, RUN_DIR
@@ -20,7 +23,7 @@ SCHEMA = json.dumps({"type": "array", "items": {"type": "string", "format": "uri
 
 
 @pytest.fixture(scope="module")
-def ask(tmp_path_factory, checkpoint):
+def ask(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iterator[Callable[..., Any]]:
     here = tmp_path_factory.mktemp("verdict")
     build_engine(
         BuildRequest(checkpoint=checkpoint, out=here / "engine", skip_verify=True, precision="int8"),
@@ -30,8 +33,8 @@ def ask(tmp_path_factory, checkpoint):
     owner = PreparationOwner({ENGINE_DIR: str(here / "engine"), RUN_DIR: str(run_dir)})
     client = PreparationClient(run_dir, on_hang=owner.kill)
 
-    def one(values, kind):
-        answers = SimpleQueue()
+    def one(values: dict[str, Any], kind: str) -> bytes | None:
+        answers: Any = SimpleQueue()
         client.ask(
             values, kind=kind, done=answers.put, gone=lambda: False, key="k", now=time.monotonic()
         )
@@ -45,7 +48,7 @@ def ask(tmp_path_factory, checkpoint):
     owner.close()
 
 
-def prepared(ask, kind, guide):
+def prepared(ask: Callable[..., Any], kind: str, guide: str) -> GuidedDecoding:
     values = {"text_input": "Hi", "guided_decoding_guide_type": kind}
     data = ask(values | ({"guided_decoding_guide": guide} if guide else {}), "request")
     return decode_request(data).sampling.guided
@@ -68,7 +71,9 @@ def prepared(ask, kind, guide):
         ("json_schema", SCHEMA, b"[" + b'"https://a.bc", ' * 9000 + b"7]", True, False),
     ],
 )
-def test_verdicts(ask, kind, guide, answer, complete, kept) -> None:
+def test_verdicts(
+    ask: Callable[..., Any], kind: str, guide: str, answer: bytes, complete: bool, kept: bool
+) -> None:
     guided = prepared(ask, kind, guide)
     values = {
         "guided_decoding_guide_type": guided.kind,
@@ -82,7 +87,7 @@ def test_verdicts(ask, kind, guide, answer, complete, kept) -> None:
     assert (found == b"") == kept, found
 
 
-def test_a_look_has_its_time(ask) -> None:
+def test_a_look_has_its_time(ask: Callable[..., Any]) -> None:
     guided = prepared(ask, "regex", "(a|b)*")
     values = {
         "guided_decoding_guide_type": guided.kind, "guided_decoding_guide": guided.guide,

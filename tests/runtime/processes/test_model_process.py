@@ -9,10 +9,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-from e2e.command import wait_until
 from gemma4_runtime.processes.heartbeat import BEAT_S, read_beat
 from gemma4_runtime.processes.model_process import EXIT_BROKEN
+from gemma4_testing.waiting import wait_until
 
 RUN = """
 import sys, threading, time
@@ -27,7 +28,9 @@ sys.stdin.readline()
 """
 
 
-def start(run_dir, then="beat.close()", shm_prefix="", **options):
+def start(
+    run_dir: Path, then: str = "beat.close()", shm_prefix: str = "", **options: Any
+) -> subprocess.Popen[Any]:
     process = subprocess.Popen(
         [sys.executable, "-c", RUN.format(then=then), str(run_dir), shm_prefix],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
@@ -36,11 +39,11 @@ def start(run_dir, then="beat.close()", shm_prefix="", **options):
     return process
 
 
-def age(run_dir, pid):
+def age(run_dir: Path, pid: int) -> float:
     return time.monotonic() - read_beat(run_dir, pid)
 
 
-def test_it_beats_and_a_stop_shows(tmp_path) -> None:
+def test_it_beats_and_a_stop_shows(tmp_path: Path) -> None:
     process = start(tmp_path)
     for _ in range(20):
         assert age(tmp_path, process.pid) < BEAT_S * 10
@@ -54,14 +57,14 @@ def test_it_beats_and_a_stop_shows(tmp_path) -> None:
     assert read_beat(tmp_path, process.pid) is None
 
 
-def test_a_process_without_a_beat(tmp_path) -> None:
+def test_a_process_without_a_beat(tmp_path: Path) -> None:
     assert read_beat(tmp_path, 1) is None
     (tmp_path / "beats").mkdir()
     (tmp_path / "beats" / "1").write_bytes(b"abc")
     assert read_beat(tmp_path, 1) is None
 
 
-def test_a_dead_thread_ends_the_process_and_says_which(tmp_path) -> None:
+def test_a_dead_thread_ends_the_process_and_says_which(tmp_path: Path) -> None:
     process = start(
         tmp_path, "threading.Thread(target=lambda: 1 / 0, name='worker').start(); time.sleep(60)"
     )
@@ -71,7 +74,7 @@ def test_a_dead_thread_ends_the_process_and_says_which(tmp_path) -> None:
     assert '"thread": "worker"' in errors and "division by zero" in errors
 
 
-def test_an_orphan_ends_and_leaves_no_shared_memory(tmp_path) -> None:
+def test_an_orphan_ends_and_leaves_no_shared_memory(tmp_path: Path) -> None:
     prefix = f"gemma4_test_{os.getpid()}_"
     regions = [Path("/dev/shm") / f"{prefix}{number}" for number in range(2)]
     for region in regions:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 from gemma4_runtime.engines.synthetic import SyntheticEngine
+from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.server.board import Board
 from gemma4_runtime.server.streams.emitters import Emitters
 
 
 @pytest.fixture
-def stack(tmp_path, table):
+def stack(
+    tmp_path: Path, table: TokenTable
+) -> Iterator[Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]]]:
     made = []
 
-    def build(*, judge=None, **options):
+    def build(
+        *, judge: Any = None, **options: Any
+    ) -> tuple[Emitters, SyntheticEngine, Board, list[Any]]:
         board = Board(tmp_path / "board", create=True)
         engine = SyntheticEngine(
             **(
@@ -27,7 +36,7 @@ def stack(tmp_path, table):
                 | options
             )
         )
-        records = []
+        records: list[Any] = []
         emitter = Emitters(engine, table, board, on_end=records.append, judge=judge)
         made.append((emitter, engine))
         return emitter, engine, board, records

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from gemma4_runtime.server.call import (
 from gemma4_runtime.server.guard import attempt, relayed, told
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy import ndarray
 
 NAMES = ["request", "feed", *(spec.name for spec in INPUTS)]
 
@@ -53,7 +55,7 @@ class Request:
 
 
 @given(data=st.binary() | st.text().map(str.encode))
-def test_parameters_and_ids_are_read_or_refused(data) -> None:
+def test_parameters_and_ids_are_read_or_refused(data: bytes) -> None:
     for read, kind in ((parameters_of, dict), (id_of, str)):
         try:
             assert isinstance(read(Request(id=data, parameters=data)), kind)
@@ -71,7 +73,7 @@ def test_parameters() -> None:
 
 
 @pytest.mark.parametrize("value", [1, True, None, [], {}])
-def test_a_feed_is_named_by_text(value) -> None:
+def test_a_feed_is_named_by_text(value: Any) -> None:
     assert feed_place({}) == ""
     assert feed_place({"gemma4_feed": "a/1"}) == "a/1"
     with pytest.raises(RequestError, match=r"gemma4_feed: .* must be a string"):
@@ -79,7 +81,7 @@ def test_a_feed_is_named_by_text(value) -> None:
 
 
 @pytest.mark.parametrize("value", [np.array([], object), np.array([[b"a", b"b"]], object), np.array([[b"\xff"]], object)])  # fmt: skip
-def test_a_poll_is_one_text(value) -> None:
+def test_a_poll_is_one_text(value: ndarray[Any, Any]) -> None:
     assert poll_text(np.array([[b"a/1"]], object)) == "a/1"
     with pytest.raises(RequestError, match=r"^feed: "):
         poll_text(value)
@@ -96,13 +98,13 @@ def test_ids_have_a_bound() -> None:
 
 
 @pytest.fixture
-def log(monkeypatch):
+def log(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     lines = []
     monkeypatch.setattr(guard, "log_event", lambda event, **fields: lines.append((event, fields)))
     return lines
 
 
-def test_only_the_log_hears_what_broke(log) -> None:
+def test_only_the_log_hears_what_broke(log: list[tuple[str, dict[str, Any]]]) -> None:
     expected = invalid("a", "b")
     assert told(expected, "engine") is expected
     try:
@@ -115,7 +117,7 @@ def test_only_the_log_hears_what_broke(log) -> None:
     assert "JSONDecodeError" in fields["error"] and ".py:" in fields["where"]
 
 
-def test_an_error_that_cannot_be_sent_stays_inside(log) -> None:
+def test_an_error_that_cannot_be_sent_stays_inside(log: list[tuple[str, dict[str, Any]]]) -> None:
     attempt(lambda: 1 / 0, "engine")
     ((_, fields),) = log
     assert "ZeroDivisionError" in fields["error"]
@@ -129,7 +131,7 @@ def test_tritons_words_lose_their_places() -> None:
 
 
 @given(message=st.text(max_size=50) | st.just("x" * 10**5))
-def test_every_message_can_be_sent(message) -> None:
+def test_every_message_can_be_sent(message: str) -> None:
     wire = internal(message + "\ud800\0\x1b[31m").to_wire()
     assert len(wire.encode()) < 20_000
     assert not set(wire) & {"\0", "\x1b", "\ud800"}

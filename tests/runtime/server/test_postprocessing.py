@@ -17,7 +17,7 @@ def sealed(board: Board, index: int) -> bytes:
     return Sealer(board.key).seal(Kind.CHUNK, encode(Chunk(key="k", index=index)))
 
 
-def test_an_engine_that_started_anew_is_believed_and_the_old_one_is_not(tmp_path) -> None:
+def test_an_engine_that_started_anew_is_believed_and_the_old_one_is_not(tmp_path: Path) -> None:
     step = Postprocessing(Settings(engine_dir=Path(), run_dir=tmp_path), Field.CHUNKS_HANDLED)
     with pytest.raises(RequestError, match="the engine is not ready yet"):
         step.read(b"")

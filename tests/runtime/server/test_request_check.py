@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from gemma4_runtime.contract.inputs import SAMPLING as DECLARED
@@ -64,7 +66,7 @@ def test_every_field_has_a_case() -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), REQUEST + SAMPLING)
-def test_the_rest_is_refused(name, value) -> None:
+def test_the_rest_is_refused(name: str, value: Any) -> None:
     if (name, value) in REQUEST:
         request = msgspec.structs.replace(FINE, **{name: value})
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 from gemma4_runtime.errors import RequestError, Status
@@ -20,7 +21,7 @@ SEALER = Sealer(KEY)
 MESSAGE = encode(Chunk(key="k", index=3, ids=[1, 2]))
 
 
-def refused(sealer, kind, data) -> bool:
+def refused(sealer: Sealer, kind: Kind, data: bytes) -> bool:
     with pytest.raises(RequestError) as caught:
         sealer.unseal(kind, data)
     assert caught.value.status is Status.INVALID_ARGUMENT
@@ -29,25 +30,25 @@ def refused(sealer, kind, data) -> bool:
 
 
 @given(message=st.binary(max_size=300), kind=st.sampled_from(Kind))
-def test_what_was_sealed_is_taken(message, kind) -> None:
+def test_what_was_sealed_is_taken(message: bytes, kind: Kind) -> None:
     assert SEALER.unseal(kind, SEALER.seal(kind, message)) == message
 
 
 @given(kind=st.sampled_from(Kind), at=st.integers(0, len(MESSAGE) + 15), bit=st.integers(0, 7))
-def test_one_changed_bit_is_refused(kind, at, bit) -> None:
+def test_one_changed_bit_is_refused(kind: Kind, at: int, bit: int) -> None:
     data = bytearray(SEALER.seal(kind, MESSAGE))
     data[at] ^= 1 << bit
     assert refused(SEALER, kind, bytes(data))
 
 
 @given(kind=st.sampled_from(Kind), data=st.binary(max_size=100))
-def test_made_up_bytes_are_refused(kind, data) -> None:
+def test_made_up_bytes_are_refused(kind: Kind, data: bytes) -> None:
     assert refused(SEALER, kind, data)
     assert refused(SEALER, kind, bytes(16) + MESSAGE)
 
 
 @pytest.mark.parametrize("size", range(0, 17))
-def test_a_cut_message_is_refused(size) -> None:
+def test_a_cut_message_is_refused(size: int) -> None:
     sealed = SEALER.seal(Kind.CHUNK, MESSAGE)
     assert refused(SEALER, Kind.CHUNK, sealed[:size])
     assert refused(SEALER, Kind.CHUNK, sealed + b"x")
@@ -55,7 +56,7 @@ def test_a_cut_message_is_refused(size) -> None:
 
 @pytest.mark.parametrize("made", Kind)
 @pytest.mark.parametrize("shown", Kind)
-def test_one_kind_is_not_another(made, shown) -> None:
+def test_one_kind_is_not_another(made: Kind, shown: Kind) -> None:
     """A client that has a sealed chunk has no request."""
     data = SEALER.seal(made, MESSAGE)
     if made is shown:
@@ -80,7 +81,7 @@ def test_a_client_cannot_choose_a_key() -> None:
             request_key({KEY_PARAMETER: forged}, SEALER)
 
 
-def test_the_key_is_the_boards_and_stays_there(tmp_path) -> None:
+def test_the_key_is_the_boards_and_stays_there(tmp_path: Path) -> None:
     old = os.umask(0)
     try:
         board = Board(tmp_path / "run" / "board", create=True)
@@ -96,7 +97,7 @@ def test_the_key_is_the_boards_and_stays_there(tmp_path) -> None:
     assert not words & {board[field] for field in Field if field is not Field.KEY}
 
 
-def test_no_count_lies_on_the_key(tmp_path) -> None:
+def test_no_count_lies_on_the_key(tmp_path: Path) -> None:
     board = Board(tmp_path / "board", create=True)
     key = board.key
     for field in Field:
@@ -105,7 +106,7 @@ def test_no_count_lies_on_the_key(tmp_path) -> None:
     assert board.key == key
 
 
-def test_a_board_that_was_replaced_is_opened_again(tmp_path) -> None:
+def test_a_board_that_was_replaced_is_opened_again(tmp_path: Path) -> None:
     path = tmp_path / "board"
     live = LiveBoard(path)
     with pytest.raises(RequestError, match="not ready yet"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from queue import Queue
 
 import pytest
@@ -11,7 +12,7 @@ from gemma4_runtime.server.control import ControlClient, ControlServer
 from gemma4_runtime.settings import load_settings
 
 
-def test_board_is_shared(tmp_path) -> None:
+def test_board_is_shared(tmp_path: Path) -> None:
     writer = Board(tmp_path / "sub" / "board", create=True)
     reader = Board(tmp_path / "sub" / "board")
     writer[Field.IN_FLIGHT] = 2**63
@@ -23,7 +24,7 @@ def test_board_is_shared(tmp_path) -> None:
         Board(tmp_path / "other")
 
 
-def test_control_commands_arrive(tmp_path) -> None:
+def test_control_commands_arrive(tmp_path: Path) -> None:
     path, got = tmp_path / "control", Queue()
     with ControlClient(path) as client:
         assert not client.send("cancel", "k")
@@ -51,7 +52,7 @@ def test_settings() -> None:
 
 
 @pytest.mark.parametrize("status", list(Status))
-def test_errors_survive_the_wire(status) -> None:
+def test_errors_survive_the_wire(status: Status) -> None:
     wire = "in ensemble 'gemma4', " + RequestError(status, "a: b, INTERNAL: c\nd").to_wire()
     back = parse_wire(wire)
     assert (back.status, back.message) == (status, "a: b, INTERNAL: c\nd")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from gemma4_runtime.errors import RequestError, Status
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.preparation.owner import PreparationOwner
 from gemma4_runtime.preparation.preparer import preparer_of
-from gemma4_runtime.server.gemma4_tokenizer import TokenizerService
+from gemma4_runtime.server.gemma4_tokenizer import Tokenized, TokenizerService
 from gemma4_runtime.settings import ENGINE_DIR, RUN_DIR, Settings
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +30,7 @@ KINDS = {"token_ids": np.int32, "enable_thinking": np.bool_, "add_bos": np.bool_
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, checkpoint):
+def folder(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
     out = tmp_path_factory.mktemp("engine") / "synthetic"
     build_engine(
         BuildRequest(checkpoint=checkpoint, out=out, runtime="synthetic", max_total_tokens=512),
@@ -38,7 +40,7 @@ def folder(tmp_path_factory, checkpoint):
 
 
 @pytest.fixture(scope="module")
-def service(folder, tmp_path_factory):
+def service(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenizerService]:
     run_dir = tmp_path_factory.mktemp("run")
     owner = PreparationOwner({ENGINE_DIR: str(folder), RUN_DIR: str(run_dir)})
     service = TokenizerService(Settings(folder, run_dir))
@@ -47,12 +49,12 @@ def service(folder, tmp_path_factory):
     owner.close()
 
 
-def ask(service, **inputs):
+def ask(service: TokenizerService, **inputs: Any) -> Tokenized | None:
     tensors = {
         name: np.array([value if isinstance(value, list) else [value]], KINDS.get(name, np.object_))
         for name, value in inputs.items()
     }
-    answers = SimpleQueue()
+    answers: Any = SimpleQueue()
     service.answer(tensors, answers.put, gone=lambda: False)
     answer = answers.get(timeout=20)
     if isinstance(answer, RequestError):
@@ -72,7 +74,9 @@ CHAT = json.dumps([{"role": "user", "content": "日本 <|turn> 👋"}])
          {"messages": CHAT.encode(), "enable_thinking": True}),
     ],
 )  # fmt: skip
-def test_the_ids_are_those_of_the_engine(service, folder, inputs, tensors) -> None:
+def test_the_ids_are_those_of_the_engine(
+    service: TokenizerService, folder: Path, inputs: dict[str, Any], tensors: dict[str, Any]
+) -> None:
     preparer = preparer_of(folder, read_manifest(folder))
     request = preparer.prepare(
         {n: np.array([[v]], KINDS.get(n, np.object_)) for n, v in tensors.items()},
@@ -81,7 +85,7 @@ def test_the_ids_are_those_of_the_engine(service, folder, inputs, tensors) -> No
     assert ask(service, **inputs).token_ids == request.input_ids
 
 
-def test_bos_may_be_left_out(service) -> None:
+def test_bos_may_be_left_out(service: TokenizerService) -> None:
     with_bos, without = ask(service, text=b"Hello"), ask(service, text=b"Hello", add_bos=False)
     assert with_bos.token_ids == [2, *without.token_ids]
     assert (with_bos.text, without.text) == ("<bos>Hello", "Hello")
@@ -90,7 +94,7 @@ def test_bos_may_be_left_out(service) -> None:
 SPACE = "\u2581"
 
 
-def test_the_tokenizers_own_mark_of_a_space_is_a_space(service) -> None:
+def test_the_tokenizers_own_mark_of_a_space_is_a_space(service: TokenizerService) -> None:
     """SentencePiece writes a space so; who types it gets a space back."""
     assert ask(service, token_ids=ask(service, text=f"a{SPACE}b".encode()).token_ids).text == (
         "<bos>a b"
@@ -98,7 +102,7 @@ def test_the_tokenizers_own_mark_of_a_space_is_a_space(service) -> None:
 
 
 @given(st.text(min_size=1).filter(lambda t: not {"\ufdd0", "<", SPACE} & set(t)))
-def test_text_survives_the_way_there_and_back(service, text) -> None:
+def test_text_survives_the_way_there_and_back(service: TokenizerService, text: str) -> None:
     there = ask(service, text=text.encode(), add_bos=False)
     back = ask(service, token_ids=there.token_ids)
     assert back.text == there.text == text
@@ -106,7 +110,7 @@ def test_text_survives_the_way_there_and_back(service, text) -> None:
     assert len(back.token_bytes) == len(there.token_ids)
 
 
-def test_the_engine_is_named(service, folder) -> None:
+def test_the_engine_is_named(service: TokenizerService, folder: Path) -> None:
     engine = json.loads(ask(service, token_ids=[]).engine)
     assert re.fullmatch("[0-9a-f]{64}", engine["id"])
     assert (engine["runtime"], engine["max_total_tokens"]) == ("synthetic", 512)
@@ -134,7 +138,7 @@ def test_the_engine_is_named(service, folder) -> None:
         ({"text_input": b"a"}, "text_input: no such input"),
     ],
 )  # fmt: skip
-def test_bad_input(service, inputs, says) -> None:
+def test_bad_input(service: TokenizerService, inputs: dict[str, Any], says: str) -> None:
     with pytest.raises(RequestError) as caught:
         ask(service, **inputs)
     assert caught.value.status is Status.INVALID_ARGUMENT

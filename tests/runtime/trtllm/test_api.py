@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from gemma4_runtime.trtllm.api import ApiError, check_arguments, load_api
+from gemma4_runtime.trtllm.api import ApiError, Argument, check_arguments, load_api
 from gemma4_runtime.trtllm.types import matches, parse_type
 
 MODEL = {"model": "checkpoint"}
@@ -25,7 +27,7 @@ def test_records_are_whole() -> None:
             assert argument.required or unknown or fits(argument)
 
 
-def fits(argument):
+def fits(argument: Argument) -> bool:
     return argument.default == {} or matches(argument.type, argument.default)
 
 
@@ -54,12 +56,12 @@ def test_defaults_that_surprise() -> None:
         ("SamplingParams", {"max_new_tokens": 3}, "max_new_tokens", "max_tokens"),
     ],
 )  # fmt: skip
-def test_what_the_api_refuses(name, values, key, says) -> None:
+def test_what_the_api_refuses(name: str, values: dict[str, Any], key: str, says: str) -> None:
     with pytest.raises(ApiError) as caught:
         check_arguments(name, values)
     assert caught.value.key == key
     assert str(caught.value).startswith(key) and says in str(caught.value)
-    assert name.split(".")[0] in str(caught.value) or "Config" in str(caught.value)
+    assert name.split(".", maxsplit=1)[0] in str(caught.value) or "Config" in str(caught.value)
 
 
 def test_aliases_and_nulls() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from typing import Any
 
 import pytest
 from gemma4_runtime.trtllm.compatibility import SPLITS, judge, verdict
@@ -24,7 +25,7 @@ from gemma4_runtime.trtllm.versions import PINNED, BadVersionError, parse_versio
         ("gb200", "nvfp4", {"mtp": True}),
     ],
 )
-def test_yes(gpu, precision, extra) -> None:
+def test_yes(gpu: str, precision: str, extra: dict[str, bool]) -> None:
     found = verdict(gpu=gpu, precision=precision, **extra)
     assert found.status == "yes" and found.reason and not found.way_out
 
@@ -51,7 +52,7 @@ def test_yes(gpu, precision, extra) -> None:
         ("h100", "fp8", {"tp": 8, "ep": 8, "pad": True}, "on more than one"),
     ],
 )
-def test_experimental(gpu, precision, extra, says) -> None:
+def test_experimental(gpu: str, precision: str, extra: dict[str, Any], says: str) -> None:
     found = verdict(gpu=gpu, precision=precision, **extra)
     assert found.status == "experimental" and says in found.reason and not found.way_out
 
@@ -87,7 +88,7 @@ def test_experimental(gpu, precision, extra, says) -> None:
         ("b200", "nvfp4", {"version": "1.3.0rc24", "mtp": True}, "MTP", "pinned"),
     ],
 )
-def test_no(gpu, precision, extra, says, way_out) -> None:
+def test_no(gpu: str, precision: str, extra: dict[str, Any], says: str, way_out: str) -> None:
     found = verdict(gpu=gpu, precision=precision, **extra)
     assert found.status == "no"
     assert says in found.reason
@@ -102,7 +103,7 @@ def test_no(gpu, precision, extra, says, way_out) -> None:
         ({"expert_width": 768, "dense_width": 2176}, 2, "int4 dense MLP 1088 wide"),
     ],
 )
-def test_int4_needs_padding(widths, tp, says) -> None:
+def test_int4_needs_padding(widths: dict[str, int], tp: int, says: str) -> None:
     setup = Setup(
         gpu=find_gpu("h100"), precision="int4", version=parse_version(PINNED), tp=tp, **widths
     )

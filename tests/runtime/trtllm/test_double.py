@@ -6,18 +6,21 @@ import asyncio
 import importlib
 import shutil
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from gemma4_runtime.trtllm.api import load_api
 from gemma4_runtime.trtllm.llm_args import compose
+from gemma4_testing.engine_folders.trtllm_folder import DOUBLES
 from tokenizers import Tokenizer
-from trtllm_folder import DOUBLES
 
 ASKED = "<bos><|turn>user\nWhat is the capital of France?<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"
 
 
 @pytest.fixture(scope="module")
-def trt():
+def trt() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(DOUBLES))
         module = importlib.import_module("tensorrt_llm")
@@ -28,7 +31,7 @@ def trt():
 
 
 @pytest.fixture(scope="module")
-def arguments(checkpoint):
+def arguments(checkpoint: Path) -> dict[str, Any]:
     args = compose(
         "latency", precision="bf16", tp=1, ep=1, attention_dp=False, slots=2, max_total_tokens=2000
     )
@@ -36,23 +39,23 @@ def arguments(checkpoint):
 
 
 @pytest.fixture(scope="module")
-def llm(trt, arguments):
+def llm(trt: Any, arguments: dict[str, Any]) -> Iterator[Any]:
     made = trt.LLM(**arguments)
     yield made
     made.shutdown()
 
 
 @pytest.fixture(scope="module")
-def ids(checkpoint):
+def ids(checkpoint: Path) -> list[int]:
     return Tokenizer.from_file(str(checkpoint / "tokenizer.json")).encode(ASKED).ids
 
 
-def params(trt, **values):
+def params(trt: Any, **values: Any) -> Any:
     stops = {"end_id": -1, "stop_token_ids": [1, 106, 50]}
     return trt.SamplingParams(**(stops | values))
 
 
-def test_names_are_the_recorded_ones(trt) -> None:
+def test_names_are_the_recorded_ones(trt: Any) -> None:
     for name in ("CompletionOutput", "RequestOutput"):
         known = load_api()[name]
         made = getattr(trt.llmapi, name)
@@ -83,12 +86,12 @@ def test_names_are_the_recorded_ones(trt) -> None:
         ({"guided_decoding": {"regex": "a"}}, "GuidedDecodingParams"),
     ],
 )
-def test_sampling_params_that_are_refused(trt, values, says) -> None:
+def test_sampling_params_that_are_refused(trt: Any, values: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         trt.SamplingParams(**values)
 
 
-def test_sampling_defaults(trt) -> None:
+def test_sampling_defaults(trt: Any) -> None:
     made = trt.SamplingParams()
     assert (made.max_tokens, made.detokenize, made.logprobs, made.greedy) == (32, True, None, True)
     assert trt.SamplingParams(temperature=0.0).greedy
@@ -112,22 +115,24 @@ def test_sampling_defaults(trt) -> None:
         ({"speculative_config": {"speculative_model": "x"}}, ValueError, "MTP"),
     ],
 )
-def test_constructions_that_fail(trt, arguments, changes, error, says) -> None:
+def test_constructions_that_fail(
+    trt: Any, arguments: dict[str, Any], changes: dict[str, Any], error: type[Exception], says: str
+) -> None:
     with pytest.raises(error, match=says):
         trt.LLM(**(arguments | changes))
 
 
-def test_configurations_as_objects(trt, arguments) -> None:
+def test_configurations_as_objects(trt: Any, arguments: dict[str, Any]) -> None:
     cache = trt.llmapi.KvCacheConfig(enable_block_reuse=False)
     trt.LLM(**(arguments | {"kv_cache_config": cache})).shutdown()
     with pytest.raises(ValueError, match="did you mean"):
         trt.llmapi.KvCacheConfig(enable_block_reus=False)
 
 
-def stream(llm, trt, ids, **values):
+def stream(llm: Any, trt: Any, ids: list[int], **values: Any) -> Any:
     """Deltas, and the last response."""
 
-    async def read():
+    async def read() -> Any:
         deltas = []
         output = llm.generate_async(
             {"prompt_token_ids": ids}, params(trt, **values), streaming=True
@@ -140,7 +145,7 @@ def stream(llm, trt, ids, **values):
     return asyncio.run(read())
 
 
-def test_streams_are_cumulative_and_have_deltas(llm, trt, ids) -> None:
+def test_streams_are_cumulative_and_have_deltas(llm: Any, trt: Any, ids: list[int]) -> None:
     deltas, output = stream(llm, trt, ids, max_tokens=60, logprobs=0)
     part = output.outputs[0]
     assert output.finished and part.finish_reason == "stop" and part.stop_reason == 106
@@ -155,13 +160,13 @@ def test_streams_are_cumulative_and_have_deltas(llm, trt, ids) -> None:
     assert output.outputs[0].token_ids[-1] == 106
 
 
-def test_end_id_stays_in_the_output(llm, trt, ids) -> None:
+def test_end_id_stays_in_the_output(llm: Any, trt: Any, ids: list[int]) -> None:
     _, output = stream(llm, trt, ids, end_id=106, stop_token_ids=[1, 50], max_tokens=60)
     part = output.outputs[0]
     assert part.token_ids[-1] == 106 and part.finish_reason == "stop" and part.stop_reason is None
 
 
-def test_lengths(llm, trt, ids) -> None:
+def test_lengths(llm: Any, trt: Any, ids: list[int]) -> None:
     assert len(llm.generate(ids, params(trt)).outputs[0].token_ids) <= 32
     assert len(llm.generate([ids, ids], params(trt, max_tokens=2))) == 2
     _, output = stream(llm, trt, ids, max_tokens=3, detokenize=False)
@@ -172,15 +177,15 @@ def test_lengths(llm, trt, ids) -> None:
         stream(llm, trt, [2, 4096])
 
 
-def test_without_a_seed_everybody_has_the_same(llm, trt, ids) -> None:
+def test_without_a_seed_everybody_has_the_same(llm: Any, trt: Any, ids: list[int]) -> None:
     hot = {"temperature": 5.0, "top_p": 1.0}
     first, second = (stream(llm, trt, ids, **hot)[1].outputs[0].token_ids for _ in range(2))
     assert first == second
     assert stream(llm, trt, ids, seed=7, **hot)[1].outputs[0].token_ids != first
 
 
-def test_abort(llm, trt, ids) -> None:
-    async def read():
+def test_abort(llm: Any, trt: Any, ids: list[int]) -> None:
+    async def read() -> Any:
         output = llm.generate_async(
             {"prompt_token_ids": ids},
             params(trt, max_tokens=1500, bad_token_ids=[1, 106, 50]),
@@ -196,7 +201,7 @@ def test_abort(llm, trt, ids) -> None:
     assert output.outputs[0].length < 1500
 
 
-def test_calls_that_are_refused(llm, trt, ids) -> None:
+def test_calls_that_are_refused(llm: Any, trt: Any, ids: list[int]) -> None:
     with pytest.raises(TypeError, match="streaming"):
         llm.generate_async(ids, streaming="yes")
     with pytest.raises(TypeError, match="no argument 'stream'"):
@@ -209,7 +214,7 @@ def test_calls_that_are_refused(llm, trt, ids) -> None:
     assert stats["kvCacheStats"]["maxNumBlocks"] == 126
 
 
-def test_guides_need_a_backend(trt, arguments, ids) -> None:
+def test_guides_need_a_backend(trt: Any, arguments: dict[str, Any], ids: list[int]) -> None:
     off = {"guided_decoding_backend": None, "enable_iter_perf_stats": False}
     llm = trt.LLM(**(arguments | off))
     assert llm.get_stats() == []
@@ -221,14 +226,14 @@ def test_guides_need_a_backend(trt, arguments, ids) -> None:
         llm.generate_async(ids)
 
 
-def test_prompts_longer_than_a_step(trt, arguments, ids) -> None:
+def test_prompts_longer_than_a_step(trt: Any, arguments: dict[str, Any], ids: list[int]) -> None:
     llm = trt.LLM(**(arguments | {"enable_chunked_prefill": False, "max_num_tokens": 10}))
     with pytest.raises(ValueError, match="max_num_tokens"):
         llm.generate(ids)
     llm.shutdown()
 
 
-def test_without_tokenizer(trt, arguments, ids) -> None:
+def test_without_tokenizer(trt: Any, arguments: dict[str, Any], ids: list[int]) -> None:
     llm = trt.LLM(**(arguments | {"skip_tokenizer_init": True, "guided_decoding_backend": None}))
     with pytest.raises(ValueError, match="end_id"):
         llm.generate(ids)
@@ -238,7 +243,9 @@ def test_without_tokenizer(trt, arguments, ids) -> None:
     llm.shutdown()
 
 
-def test_a_dead_executor(trt, arguments, ids, monkeypatch) -> None:
+def test_a_dead_executor(
+    trt: Any, arguments: dict[str, Any], ids: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TRTLLM_DOUBLE_FAULT", "die_at=3")
     llm = trt.LLM(**arguments)
     with pytest.raises(RuntimeError, match="executor died"):
@@ -249,7 +256,9 @@ def test_a_dead_executor(trt, arguments, ids, monkeypatch) -> None:
     llm.shutdown()
 
 
-def test_a_checkpoint_without_weights(trt, arguments, checkpoint, tmp_path) -> None:
+def test_a_checkpoint_without_weights(
+    trt: Any, arguments: dict[str, Any], checkpoint: Path, tmp_path: Path
+) -> None:
     shutil.copy(checkpoint / "config.json", tmp_path)
     with pytest.raises(ValueError, match="no Hugging Face checkpoint"):
         trt.LLM(**(arguments | {"model": str(tmp_path)}))

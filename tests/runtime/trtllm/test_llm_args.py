@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,7 +13,7 @@ from gemma4_runtime.trtllm.llm_args import LlmArgsError, compose
 from gemma4_runtime.trtllm.setup import PRECISIONS
 
 
-def made(preset="throughput", **options):
+def made(preset: str = "throughput", **options: Any) -> Any:
     return compose(
         preset,
         **{
@@ -24,7 +25,7 @@ def made(preset="throughput", **options):
 
 @pytest.mark.parametrize("preset", llm_args.PRESETS)
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_presets(preset, precision) -> None:
+def test_presets(preset: Any, precision: Any) -> None:
     args = made(preset, precision=precision, tp=4, ep=4, slots=256, max_total_tokens=32768)
     assert args["model"] == "checkpoint"
     assert args["tensor_parallel_size"] == args["moe_expert_parallel_size"] == 4
@@ -59,7 +60,7 @@ def test_choices() -> None:
         ({"free_gpu_memory_fraction": 2.0}, "at most 1"),
     ],
 )
-def test_what_cannot_be_composed(options, says) -> None:
+def test_what_cannot_be_composed(options: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         made(**options)
 
@@ -104,7 +105,7 @@ MTP = {
         ("stream_interval", "1", "an integer"),
     ],
 )  # fmt: skip
-def test_problems(tmp_path, key, value, says) -> None:
+def test_problems(tmp_path: Path, key: str, value: Any, says: str | None) -> None:
     """As a user meets them: in a file that was edited."""
     args = copy.deepcopy(made())
     *parents, name = key.split(".")
@@ -146,7 +147,9 @@ def test_chunks_are_needed_for_long_prompts() -> None:
         ("use_mtp_vanilla", True),
     ],
 )
-def test_problems_of_the_assistant(key, value) -> None:
+def test_problems_of_the_assistant(
+    key: str, value: bool | dict[int | str, int] | int | None
+) -> None:
     args = made(assistant=Path("assistant"))
     llm_args.check(args)
     args["speculative_config"][key] = value
@@ -154,7 +157,7 @@ def test_problems_of_the_assistant(key, value) -> None:
         llm_args.check(args)
 
 
-def test_write_and_read(tmp_path) -> None:
+def test_write_and_read(tmp_path: Path) -> None:
     file = tmp_path / llm_args.FILE_NAME
     llm_args.write(file, made())
     assert llm_args.read(file) == made()
@@ -164,7 +167,7 @@ def test_write_and_read(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", "", "1: 2", "\xff"], ids=list("abcde"))
-def test_files_that_are_none(tmp_path, text) -> None:
+def test_files_that_are_none(tmp_path: Path, text: str) -> None:
     file = tmp_path / "llm_args.yaml"
     file.write_bytes(text.encode("latin-1"))
     with pytest.raises(LlmArgsError, match="build again"):
@@ -173,7 +176,7 @@ def test_files_that_are_none(tmp_path, text) -> None:
         llm_args.read(tmp_path / "nothing")
 
 
-def test_paths_are_resolved(tmp_path) -> None:
+def test_paths_are_resolved(tmp_path: Path) -> None:
     args = made(assistant=Path("assistant"))
     with pytest.raises(LlmArgsError, match=r"model: .*no config\.json"):
         llm_args.resolve(args, tmp_path)

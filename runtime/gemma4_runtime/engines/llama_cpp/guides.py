@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from gemma4_runtime.engines.llama_cpp.vocabulary import LlamaVocabulary
 from gemma4_runtime.errors import invalid
 from gemma4_runtime.guides.wheel_llguidance import WheelMatcher, WheelTokenizer
 from gemma4_runtime.guides.wheel_tokens import Static, can_replace
@@ -30,26 +31,44 @@ class LlamaGuides:
         self._table = table
         self._server = server
         self._bos = table.pieces.index(b"<bos>")
-        self._tokenizer = WheelTokenizer(table, byte_tokens=can_replace())
+        self._tokenizer: WheelTokenizer | None = None
         self._static = Static() if can_replace() else None
         self._state = (0, 0)
         ends = {table.pieces.index(text) for text in _ENDS}
         self.banned = tuple(sorted((table.byte_ids | table.special) - ends))
-        if self._static is not None:
+        if self._static is None:
+            self._tokenizer = WheelTokenizer(table, byte_tokens=False)
+        else:
             self._teach(self._static)
 
     def _teach(self, static: Static) -> None:
-        """And prove that it was of use."""
+        """Give llama.cpp our tokenizer for guides, and prove that it was of use."""
         literal = tuple(sorted(self._table.byte_ids))
         self._generate(_FIRST, 1, literal)
+        if self._tokenizer is None:
+            self._vocabulary = LlamaVocabulary(static.state()[0], self._table).tokenize
+            self._tokenizer = WheelTokenizer(self._table, tokenize=self._vocabulary)
         static.replace(self._tokenizer)
-        drawn = self._generate(f'%llguidance {{}}\nstart: "{_PROOF}"', len(_PROOF.encode()), ())
-        if b"".join(self._table.pieces[token] for token in drawn) != _PROOF.encode():
-            raise RuntimeError(
-                f"llama.cpp does not keep to a guide: {drawn} are not a character's byte tokens"
-            )
+        for text in (_PROOF, self._longest_word()):
+            self._prove(text)
         self._state = static.state()
         self.banned = ()
+
+    def _prove(self, text: str) -> None:
+        """Raise :class:`RuntimeError` unless llama.cpp writes ``text``, which a guide forces, in
+        the tokens that the model has learned."""
+        wanted = self._vocabulary(text.encode())
+        drawn = self._generate(f'%llguidance {{}}\nstart: "{text}"', len(wanted), ())
+        if drawn != wanted:
+            raise RuntimeError(
+                f"llama.cpp does not keep to a guide: it wrote {text!r} as the tokens {drawn}, "
+                f"which should be {wanted}"
+            )
+
+    def _longest_word(self) -> str:
+        """Return the longest token of letters, which must not be spelled letter by letter."""
+        words = (piece for piece in self._table.pieces if piece.isalpha())
+        return max(words, key=len, default=b"a").decode()
 
     def check(self, grammar: str) -> None:
         """INVALID_ARGUMENT for a grammar that llama.cpp could not use: it would only log that, and
@@ -57,6 +76,7 @@ class LlamaGuides:
         if self._static is not None and self._static.state() != self._state:
             with _LOCK:  # another engine in this process ran a guide
                 self._teach(self._static)
+        assert self._tokenizer is not None
         problem = WheelMatcher(self._tokenizer, grammar).error()
         if problem:
             raise invalid("guided_decoding_guide", f"cannot be used: {problem.splitlines()[0]}")

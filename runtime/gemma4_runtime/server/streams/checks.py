@@ -1,15 +1,22 @@
-"""When to look at a stream: is its time over, is its client still there. Pure."""
+"""Streams whose time is over or whose client has left are found here, and ended.
+
+About a direct client the server is asked; through postprocessing goes a probe, by which that
+notices a cancel.
+"""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from operator import itemgetter
 
 from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.messages import Chunk
+from gemma4_runtime.server.streams.delivery import Delivery
 from gemma4_runtime.server.streams.stream import Stream
 
-__all__ = ["CHECK_S", "expiry", "to_check"]
+__all__ = ["CHECK_S", "StreamChecks", "client_cancelled", "expiry", "to_check"]
 
 CHECK_S = 0.2
 """How often a stream is asked whether its client is still there (seconds). A cancel may take
@@ -26,10 +33,54 @@ _EARLY = 0.5
 """Of the time between two questions."""
 
 
+class StreamChecks:
+    """Of one emitter's thread."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self.last = time.monotonic()
+        """When :meth:`look` was called last (:func:`time.monotonic`)."""
+
+    def look(self, streams: Sequence[Stream], now: float) -> None:
+        """End the streams whose time is over, and ask for the clients whose turn it is."""
+        for stream in streams:
+            error = expiry(stream, now)
+            if error is not None:
+                self._delivery.stop(stream, error)
+        elapsed, self.last = now - self.last, now
+        oldest, due = to_check([s for s in streams if not s.closed], now, elapsed=elapsed)
+        for stream in oldest:
+            if not due:
+                break
+            due -= self._ask(stream, now)
+
+    def _ask(self, stream: Stream, now: float) -> bool:
+        """Say whether the client is there, as far as is known now: of one behind postprocessing
+        that is told later, on the control socket."""
+        stream.last_check = now
+        if not stream.transport.direct:
+            probe = Chunk(key=stream.request.key, index=-1, probe=True, check=True)
+            self._delivery.send_alone(stream, probe)
+            return True
+        try:
+            if not stream.transport.client_gone():
+                return True
+        except Exception as error:  # noqa: BLE001 - one broken stream must not end the others
+            self._delivery.lose(stream, f"asking the server for the client failed: {error}")
+            return False
+        self._delivery.stop(stream, client_cancelled())
+        return False
+
+
+def client_cancelled() -> RequestError:
+    """Return the error of a stream whose client has left."""
+    return RequestError(Status.CANCELLED, "the client cancelled")
+
+
 def to_check(streams: Sequence[Stream], now: float, *, elapsed: float) -> tuple[list[Stream], int]:
-    """All open ``streams``, those first whose client was not asked for longest, and for how many to
-    ask now. One that has gone does not count: its other streams have gone too, more often than not.
-    ``now``: :func:`time.monotonic`; ``elapsed``: seconds since the last call.
+    """Return all open ``streams``, those first whose client was not asked for longest, and for how
+    many to ask now. A client that has left does not count: its other streams have left too, more
+    often than not. ``now``: :func:`time.monotonic`; ``elapsed``: seconds since the last call.
 
     Streams that began together are not asked together: 256 questions in a row would hold every
     stream up for 36 ms. So some are asked early, never many more than with all spread evenly."""
@@ -50,7 +101,7 @@ def to_check(streams: Sequence[Stream], now: float, *, elapsed: float) -> tuple[
 
 
 def expiry(stream: Stream, now: float) -> RequestError | None:
-    """DEADLINE_EXCEEDED when the stream's time is over. ``now``: :func:`time.monotonic`."""
+    """Return DEADLINE_EXCEEDED when the stream's time is over. ``now``: :func:`time.monotonic`."""
     request = stream.request
     if request.deadline is None or now < request.deadline:
         return None

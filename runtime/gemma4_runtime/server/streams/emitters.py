@@ -50,6 +50,7 @@ class Emitters:
         board: Board,
         *,
         on_end: Callable[[RequestRecord], None] = lambda record: None,
+        on_tokens: Callable[[int, float], None] = lambda count, seconds: None,
         judge: Judge | None = None,
     ) -> None:
         self._engine = engine
@@ -60,6 +61,7 @@ class Emitters:
             Emitter(
                 engine, table,
                 backlog=self._backlog, in_flight=self._in_flight.change, on_end=on_end,
+                on_tokens=on_tokens,
                 on_tick=None if number else self._tick, judge=judge,
             )
             for number in range(_COUNT)

@@ -13,7 +13,8 @@ __all__ = ["RequestRecord", "record_of"]
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """Times are seconds."""
+    """Times are seconds. ``ttft_s`` and ``total_s`` begin when the engine's model got the request,
+    ``prepare_s`` after its arrival."""
 
     request_id: str
     key: str
@@ -24,6 +25,7 @@ class RequestRecord:
     completion_tokens: int
     cached_tokens: int
     chunks: int
+    prepare_s: float
     queue_s: float
     prefill_s: float
     decode_s: float
@@ -45,6 +47,7 @@ def record_of(stream: Stream, error: RequestError | None, now: float) -> Request
         completion_tokens=assembler.completion_tokens,
         cached_tokens=timed.cached_tokens if timed else 0,
         chunks=assembler.next_index,
+        prepare_s=max(0.0, stream.opened - (stream.request.arrival or stream.opened)),
         queue_s=timed.queue_s if timed else 0.0,
         prefill_s=timed.prefill_s if timed else 0.0,
         decode_s=timed.decode_s if timed else 0.0,

@@ -65,6 +65,8 @@ class Stream:
         self.last_sent = float("-inf")
         self.last_check = now
         self.first_token: float | None = None
+        self.last_token = now
+        self.token_count = 0
         self.closed = False
         self.end: EngineFinish | RequestError | None = None
         self.judging = self.judged = False

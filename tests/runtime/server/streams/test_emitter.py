@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any, Never
 
 import pytest
+from gemma4_runtime.engines.synthetic import SyntheticEngine
 from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.messages import Chunk
 from gemma4_runtime.output.assembler import StreamAssembler
-from gemma4_runtime.server.board import Field
+from gemma4_runtime.output.vocab import TokenTable
+from gemma4_runtime.server.board import Board, Field
 from gemma4_runtime.server.streams import emitter as emitter_module
-from runtime.server.streams.recorder import WAIT_S, Recorder, request
-from typing import Never
+from gemma4_runtime.server.streams.emitters import Emitters
+from gemma4_testing.fakes.stream_recorder import WAIT_S, Recorder, request
 
 
-def test_a_stream_is_whole_and_ordered(stack) -> None:
+def test_a_stream_is_whole_and_ordered(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     emitter, _, board, records = stack()
     out = Recorder(board)
     emitter.open(request(), out)
@@ -27,7 +34,9 @@ def test_a_stream_is_whole_and_ordered(stack) -> None:
     assert board[Field.IN_FLIGHT] == 0
 
 
-def test_chunks_of_a_stream_keep_their_pace(stack) -> None:
+def test_chunks_of_a_stream_keep_their_pace(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     """The first token goes out at once; those that follow within the pace share a chunk, and the
     look for a client that has gone rides on one of them."""
     emitter, _, board, records = stack(interval_s=0.004)
@@ -43,7 +52,9 @@ def test_chunks_of_a_stream_keep_their_pace(stack) -> None:
     assert [i for c in out.chunks for i in c.ids] == ([600, 601, 602] * 34)[:100]
 
 
-def test_unstreamed_is_one_chunk(stack) -> None:
+def test_unstreamed_is_one_chunk(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     emitter, _, board, _ = stack()
     out = Recorder(board)
     emitter.open(request(stream=False), out)
@@ -51,7 +62,9 @@ def test_unstreamed_is_one_chunk(stack) -> None:
     assert len([c for c in out.chunks if not c.probe]) == 1
 
 
-def test_a_lagging_consumer_gets_several_tokens_at_once(stack) -> None:
+def test_a_lagging_consumer_gets_several_tokens_at_once(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     """Chunks that are not handled hold the next back; nothing is lost, and nothing queues up."""
     emitter, _, board, _ = stack(interval_s=0.0005)
     board[Field.CHUNKS_HANDLED] = 0
@@ -64,17 +77,19 @@ def test_a_lagging_consumer_gets_several_tokens_at_once(stack) -> None:
     assert max(len(c.ids) for c in shown) > 5
 
 
-def test_a_lagging_consumer_is_shared_fairly_and_gets_no_queue(stack) -> None:
+def test_a_lagging_consumer_is_shared_fairly_and_gets_no_queue(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     """Eight streams, and room for one more chunk at a time: they take turns."""
     emitter, _, board, _ = stack(interval_s=0.001)
     outs = [Recorder(board, stuck=True) for _ in range(8)]
     for index, out in enumerate(outs):
         emitter.open(request(key=f"k{index}", max_tokens=100_000), out)
 
-    def shown():
+    def shown() -> list[int]:
         return [sum(not c.probe for c in out.chunks) for out in outs]
 
-    def all_sent():
+    def all_sent() -> int:
         return sum(len(out.chunks) for out in outs)
 
     end = time.monotonic() + WAIT_S
@@ -87,7 +102,9 @@ def test_a_lagging_consumer_is_shared_fairly_and_gets_no_queue(stack) -> None:
     assert min(shown()) > 15
 
 
-def test_a_lost_count_does_not_hold_streams_for_ever(stack) -> None:
+def test_a_lost_count_does_not_hold_streams_for_ever(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     """Chunks that postprocessing never counts: one a second goes out, and the count starts anew."""
     emitter, _, board, _ = stack(interval_s=0.002)
     out = Recorder(board, stuck=True)
@@ -98,15 +115,17 @@ def test_a_lost_count_does_not_hold_streams_for_ever(stack) -> None:
     assert sum(not c.probe for c in out.chunks) >= 30
 
 
-def probes_of(outs):
+def probes_of(outs: Any) -> Any:
     return sum(probes(out) for out in outs)
 
 
-def probes(out):
+def probes(out: Recorder) -> int:
     return sum(c.probe and c.check for c in out.chunks)
 
 
-def test_probes_are_rarer_when_many_wait(stack) -> None:
+def test_probes_are_rarer_when_many_wait(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     """Before its first token a stream is asked more often, unless many wait for theirs."""
     emitter, _, board, _ = stack(
         slots=16, prefill_s_per_1k=200.0
@@ -121,7 +140,9 @@ def test_probes_are_rarer_when_many_wait(stack) -> None:
     assert counts[1] > 1.3 * counts[16] > 0
 
 
-def test_probes_while_nothing_comes(stack) -> None:
+def test_probes_while_nothing_comes(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     emitter, _, board, _ = stack(interval_s=0.6)
     out = Recorder(board)
     emitter.open(request(max_tokens=1), out)
@@ -129,7 +150,9 @@ def test_probes_while_nothing_comes(stack) -> None:
     assert sum(c.probe and c.check for c in out.chunks) >= 2
 
 
-def test_a_direct_client_is_asked_and_gets_no_probe(stack) -> None:
+def test_a_direct_client_is_asked_and_gets_no_probe(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     """Neither in a wait nor on chunks."""
     emitter, _, board, records = stack(interval_s=0.3)
     out = Recorder(board, direct=True)
@@ -141,7 +164,9 @@ def test_a_direct_client_is_asked_and_gets_no_probe(stack) -> None:
 
 
 @pytest.mark.parametrize("interval_s", [0.002, 30.0])
-def test_a_direct_client_that_leaves_frees_the_slot(stack, interval_s) -> None:
+def test_a_direct_client_that_leaves_frees_the_slot(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]], interval_s: float
+) -> None:
     emitter, engine, board, records = stack(interval_s=interval_s)
     out = Recorder(board, direct=True)
     emitter.open(request(max_tokens=100_000), out)
@@ -155,7 +180,9 @@ def test_a_direct_client_that_leaves_frees_the_slot(stack, interval_s) -> None:
     assert records[0].status == "CANCELLED"
 
 
-def test_a_client_that_cannot_be_asked_ends_its_stream_only(stack) -> None:
+def test_a_client_that_cannot_be_asked_ends_its_stream_only(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     emitter, engine, board, records = stack(interval_s=0.005)
     bad, good = Recorder(board, direct=True), Recorder(board, direct=True)
     emitter.open(request("bad", max_tokens=100_000), bad)
@@ -171,7 +198,9 @@ def test_a_client_that_cannot_be_asked_ends_its_stream_only(stack) -> None:
     assert engine.stats().active == 0
 
 
-def test_postprocessing_holds_no_direct_stream_back(stack) -> None:
+def test_postprocessing_holds_no_direct_stream_back(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     emitter, _, board, _ = stack(interval_s=0.002)
     stuck, direct = Recorder(board, stuck=True), Recorder(board, direct=True)
     emitter.open(request("stuck", max_tokens=100_000), stuck)
@@ -183,7 +212,9 @@ def test_postprocessing_holds_no_direct_stream_back(stack) -> None:
     assert len(direct.chunks) > 12
 
 
-def test_a_stop_string_ends_the_engines_work(stack, table) -> None:
+def test_a_stop_string_ends_the_engines_work(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]], table: TokenTable
+) -> None:
     emitter, engine, board, _ = stack()
     text = (table.pieces[600] + table.pieces[601]).decode(errors="replace")
     out = Recorder(board)
@@ -194,7 +225,9 @@ def test_a_stop_string_ends_the_engines_work(stack, table) -> None:
     assert engine.stats().active == 0
 
 
-def test_cancel_and_deadline(stack) -> None:
+def test_cancel_and_deadline(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     emitter, engine, board, _ = stack(interval_s=0.01)
     for out, options, status in (
         (Recorder(board), {}, Status.CANCELLED),
@@ -217,7 +250,11 @@ def test_cancel_and_deadline(stack) -> None:
 
 
 @pytest.mark.parametrize("step", [86_400.0, -86_400.0])
-def test_a_step_of_the_wall_clock_expires_nothing(stack, monkeypatch, step) -> None:
+def test_a_step_of_the_wall_clock_expires_nothing(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+    step: float,
+) -> None:
     emitter, _, board, _ = stack(interval_s=0.005)
     wall = time.time
     now = time.monotonic()
@@ -230,7 +267,9 @@ def test_a_step_of_the_wall_clock_expires_nothing(stack, monkeypatch, step) -> N
     assert late.error.status is Status.DEADLINE_EXCEEDED
 
 
-def test_refusals_and_broken_transports_end_once(stack) -> None:
+def test_refusals_and_broken_transports_end_once(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     emitter, engine, board, records = stack(slots=1, max_queued=0, interval_s=0.01)
     running, refused = Recorder(board), Recorder(board)
     emitter.open(request("a", max_tokens=10_000), running)
@@ -253,25 +292,25 @@ def test_refusals_and_broken_transports_end_once(stack) -> None:
 class Faulty(Recorder):
     """A client's way of which one part breaks."""
 
-    def __init__(self, board, part, error, *, direct) -> None:
+    def __init__(self, board: Board, part: str, error: Exception, *, direct: bool) -> None:
         super().__init__(board, direct=direct)
         self.part, self.broke = part, error
 
-    def _at(self, part) -> None:
+    def _at(self, part: str) -> None:
         if part == self.part:
             raise self.broke
 
-    def send(self, chunk, *, final) -> None:
+    def send(self, chunk: Chunk, *, final: bool) -> None:
         self._at("send")
         if final:
             self._at("send the last")
         super().send(chunk, final=final)
 
-    def fail(self, error) -> None:
+    def fail(self, error: RequestError) -> None:
         super().fail(error)
         self._at("fail")
 
-    def client_gone(self):
+    def client_gone(self) -> None:
         self._at("client_gone")
         return super().client_gone()
 
@@ -284,7 +323,12 @@ PARTS = ["send", "send the last", "fail", "push", "pending", "take", "finish"]
     ("part", "direct"),
     [*((part, direct) for part in PARTS for direct in (True, False)), ("client_gone", True)],
 )
-def test_what_breaks_in_one_stream_ends_that_stream_only(stack, monkeypatch, part, direct) -> None:
+def test_what_breaks_in_one_stream_ends_that_stream_only(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+    part: str,
+    direct: bool,
+) -> None:
     """Its client gets one error, the streams beside it get all, and so do those that follow."""
     emitter, engine, board, records = stack(slots=16, interval_s=0.003)
 
@@ -312,14 +356,16 @@ def test_what_breaks_in_one_stream_ends_that_stream_only(stack, monkeypatch, par
     assert sorted(record.status for record in records) == ["INTERNAL"] * 4 + ["OK"] * 4
 
 
-def _assembler_that_breaks(part, error):
-    def broken(self, *arguments, **options) -> Never:
+def _assembler_that_breaks(part: str, error: Exception) -> type[StreamAssembler]:
+    def broken(self, *arguments: list[int] | str | None, **options: Any) -> Never:
         raise error
 
     return type("Broken", (StreamAssembler,), {part: broken})
 
 
-def test_many_streams_advance_together(stack) -> None:
+def test_many_streams_advance_together(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     emitter, _, board, _ = stack(slots=64, interval_s=0.002)
     outs = [Recorder(board) for _ in range(64)]
     for i, out in enumerate(outs):

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Event, Thread
+from typing import Any
 
 import pytest
-from gemma4_runtime.engines.synthetic import Faults
+from gemma4_runtime.engines.synthetic import Faults, SyntheticEngine
 from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.server.board import Board
 from gemma4_runtime.server.streams import feed as feeds
+from gemma4_runtime.server.streams.emitters import Emitters
 from gemma4_runtime.server.streams.feed import parse_place
 from gemma4_runtime.server.streams.stream import Place
-from runtime.server.streams.recorder import WAIT_S, Recorder, request
+from gemma4_testing.fakes.stream_recorder import WAIT_S, Recorder, request
 
 KEY = "0123456789abcdef" * 2
 
@@ -21,11 +25,20 @@ KEY = "0123456789abcdef" * 2
 class Client:
     """Polls a feed as ours does, ``pause`` seconds after it has read enough."""
 
-    def __init__(self, emitters, *, key=KEY, responses=4, polls=2, pause=0.0, broken=False) -> None:
+    def __init__(
+        self,
+        emitters: Emitters,
+        *,
+        key: str = KEY,
+        responses: int = 4,
+        polls: int = 2,
+        pause: float = 0.0,
+        broken: bool = False,
+    ) -> None:
         self.emitters, self.key, self.responses = emitters, key, responses
         self.pause, self.broken, self.gone = pause, broken, False
         self.bundles, self.finals, self.ended, self.failed = [], [], Event(), []
-        self._used = SimpleQueue()
+        self._used: Any = SimpleQueue()
         for _ in range(polls):
             self.poll()
         Thread(target=self._again, daemon=True).start()
@@ -39,10 +52,10 @@ class Client:
             time.sleep(self.pause)
             self.poll()
 
-    def client_gone(self):
+    def client_gone(self) -> bool:
         return self.gone
 
-    def answer(self, data, *, final) -> None:
+    def answer(self, data: bytes, *, final: bool) -> None:
         if self.broken:
             raise RuntimeError("no such request")
         bundle = json.loads(data)
@@ -53,17 +66,19 @@ class Client:
         elif final:
             self._used.put(None)
 
-    def fail(self, error) -> None:
+    def fail(self, error: RequestError) -> None:
         self.failed.append(error)
 
-    def chunks(self, number):
+    def chunks(self, number: int) -> list[dict[str, Any]]:
         return [outputs for bundle in self.bundles for n, outputs in bundle if n == number]
 
-    def ids(self, number):
+    def ids(self, number: int) -> list[int]:
         return [i for outputs in self.chunks(number) for i in outputs.get("output_ids", [])]
 
 
-def opened(emitters, count, *, key=KEY, first=0, **options):
+def opened(
+    emitters: Emitters, count: int, *, key: str = KEY, first: int = 0, **options: Any
+) -> list[Recorder]:
     outs = []
     for number in range(first, first + count):
         out = Recorder(direct=True)
@@ -72,11 +87,13 @@ def opened(emitters, count, *, key=KEY, first=0, **options):
     return outs
 
 
-def expected(tokens):
+def expected(tokens: int) -> list[int]:
     return ([600, 601, 602] * (tokens // 3 + 1))[:tokens]
 
 
-def test_streams_share_responses_and_each_is_whole(stack) -> None:
+def test_streams_share_responses_and_each_is_whole(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     emitters, _, _board, records = stack(slots=32, interval_s=0.002)
     client = Client(emitters)
     outs = opened(emitters, 32, max_tokens=100)
@@ -95,14 +112,16 @@ def test_streams_share_responses_and_each_is_whole(stack) -> None:
     assert len(records) == 32
 
 
-def wait_for(true) -> None:
+def wait_for(true: Callable[..., Any]) -> None:
     end = time.monotonic() + WAIT_S
     while not true():
         assert time.monotonic() < end
         time.sleep(0.002)
 
 
-def test_a_poll_takes_as_many_responses_as_it_asks_for(stack) -> None:
+def test_a_poll_takes_as_many_responses_as_it_asks_for(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     emitters, *_ = stack(interval_s=0.006)
     client = Client(emitters, responses=3)
     (out,) = opened(emitters, 1, max_tokens=30)
@@ -110,7 +129,9 @@ def test_a_poll_takes_as_many_responses_as_it_asks_for(stack) -> None:
     assert client.finals[:9] == [False, False, True] * 3
 
 
-def test_a_busy_client_gets_more_tokens_at_a_time(stack) -> None:
+def test_a_busy_client_gets_more_tokens_at_a_time(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     """And never two chunks of a stream in one response: nothing piles up."""
     emitters, *_ = stack(interval_s=0.001)
     client = Client(emitters, responses=1, polls=1, pause=0.1)
@@ -122,14 +143,18 @@ def test_a_busy_client_gets_more_tokens_at_a_time(stack) -> None:
     assert max(len(o["output_ids"]) for o in client.chunks(0)) > 40
 
 
-def test_without_polls_a_stream_goes_its_own_way(stack) -> None:
+def test_without_polls_a_stream_goes_its_own_way(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     emitters, *_ = stack()
     (out,) = opened(emitters, 1, max_tokens=20)
     assert out.over.wait(WAIT_S)
     assert [i for c in out.chunks for i in c.ids] == expected(20)
 
 
-def test_a_feed_that_begins_later_takes_streams_over(stack) -> None:
+def test_a_feed_that_begins_later_takes_streams_over(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     emitters, *_ = stack(interval_s=0.005)
     (out,) = opened(emitters, 1, max_tokens=100)
     wait_for(lambda: len(out.chunks) > 3)
@@ -141,7 +166,11 @@ def test_a_feed_that_begins_later_takes_streams_over(stack) -> None:
 
 
 @pytest.mark.parametrize("how", ["silent", "gone"])
-def test_a_client_that_stops_polling_loses_the_feed_only(stack, monkeypatch, how) -> None:
+def test_a_client_that_stops_polling_loses_the_feed_only(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
     """What its polls have not taken comes by the streams themselves."""
     monkeypatch.setattr(feeds, "_GONE_S", 0.3)
     emitters, *_ = stack(interval_s=0.005)
@@ -155,7 +184,9 @@ def test_a_client_that_stops_polling_loses_the_feed_only(stack, monkeypatch, how
     assert client.ended.is_set() == (how == "gone")
 
 
-def test_a_response_that_cannot_be_sent_goes_the_streams_own_way(stack) -> None:
+def test_a_response_that_cannot_be_sent_goes_the_streams_own_way(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     """The poll is told that it failed, and no stream loses a token by it."""
     emitters, engine, _, records = stack(interval_s=0.005)
     bad = Client(emitters, key="b" * 32, broken=True)
@@ -174,7 +205,9 @@ def test_a_response_that_cannot_be_sent_goes_the_streams_own_way(stack) -> None:
     wait_for(lambda: engine.stats().active == 0)
 
 
-def test_with_both_ways_broken_a_stream_ends_once(stack) -> None:
+def test_with_both_ways_broken_a_stream_ends_once(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     emitters, engine, _, records = stack(interval_s=0.005)
     Client(emitters, key="b" * 32, broken=True)
     out = Recorder(direct=True, broken=True)
@@ -185,7 +218,9 @@ def test_with_both_ways_broken_a_stream_ends_once(stack) -> None:
     assert [record.status for record in records] == ["INTERNAL"]
 
 
-def test_an_error_comes_by_the_stream_itself(stack) -> None:
+def test_an_error_comes_by_the_stream_itself(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     emitters, *_ = stack(interval_s=0.005, faults=Faults(fail_at=10))
     client = Client(emitters)
     (out,) = opened(emitters, 1, max_tokens=50)
@@ -194,7 +229,9 @@ def test_an_error_comes_by_the_stream_itself(stack) -> None:
     assert client.ids(0) == expected(len(client.ids(0)))
 
 
-def test_a_client_that_leaves_frees_the_slot(stack) -> None:
+def test_a_client_that_leaves_frees_the_slot(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     emitters, engine, *_ = stack(interval_s=0.002)
     Client(emitters)
     left, stays = opened(emitters, 2, max_tokens=100_000)
@@ -205,7 +242,9 @@ def test_a_client_that_leaves_frees_the_slot(stack) -> None:
     assert not stays.over.is_set()
 
 
-def test_a_client_that_leaves_with_many_streams_frees_all_at_once(stack) -> None:
+def test_a_client_that_leaves_with_many_streams_frees_all_at_once(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     """One that has gone makes the next one be asked; the streams of others stay."""
     emitters, engine, *_ = stack(slots=80, interval_s=0.01)
     other = opened(emitters, 20, key="d" * 32, max_tokens=100_000)
@@ -219,7 +258,9 @@ def test_a_client_that_leaves_with_many_streams_frees_all_at_once(stack) -> None
     assert not any(out.over.is_set() for out in other)
 
 
-def test_an_unstreamed_answer_takes_no_feed(stack) -> None:
+def test_an_unstreamed_answer_takes_no_feed(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     emitters, *_ = stack()
     client = Client(emitters)
     (out,) = opened(emitters, 1, max_tokens=20, stream=False)
@@ -227,7 +268,9 @@ def test_an_unstreamed_answer_takes_no_feed(stack) -> None:
     assert len(out.chunks) == 1 and client.bundles == []
 
 
-def test_a_drain_ends_feeds_with_their_last_stream(stack) -> None:
+def test_a_drain_ends_feeds_with_their_last_stream(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     emitters, *_ = stack(interval_s=0.005)
     idle, busy = Client(emitters, key="c" * 32), Client(emitters)
     (out,) = opened(emitters, 1, max_tokens=60)
@@ -240,7 +283,9 @@ def test_a_drain_ends_feeds_with_their_last_stream(stack) -> None:
     assert busy.bundles[-1] == [] and busy.finals[-1]
 
 
-def test_a_stop_ends_feeds(stack) -> None:
+def test_a_stop_ends_feeds(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     emitters, *_ = stack(interval_s=0.005)
     client = Client(emitters)
     (out,) = opened(emitters, 1, max_tokens=100_000)
@@ -250,7 +295,10 @@ def test_a_stop_ends_feeds(stack) -> None:
     assert out.error.status is Status.UNAVAILABLE
 
 
-def test_many_tokens_wake_the_emitter_seldom(stack, monkeypatch) -> None:
+def test_many_tokens_wake_the_emitter_seldom(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """News of a feed that will be looked at anyway is no reason to wake up."""
     emitters, *_ = stack(slots=64, interval_s=0.02)
     client = Client(emitters)
@@ -271,7 +319,7 @@ def test_many_tokens_wake_the_emitter_seldom(stack, monkeypatch) -> None:
     ["", "/", "7", KEY, f"{KEY}/", f"{KEY}/-1", f"{KEY}/1/2", f"{KEY}/x", "a" * 31 + "/1",
      "A" * 32 + "/1", "g" * 32 + "/1", "a" * 65 + "/1", f"{KEY}/{10**15}", f"{KEY}/1\n"],
 )  # fmt: skip
-def test_wrong_places(text) -> None:
+def test_wrong_places(text: str) -> None:
     with pytest.raises(RequestError) as caught:
         parse_place(text, field="feed")
     assert caught.value.status is Status.INVALID_ARGUMENT
@@ -282,7 +330,10 @@ def test_a_place() -> None:
     assert parse_place(f"{KEY}/12", field="feed") == Place(KEY, 12)
 
 
-def test_too_much_is_refused(stack, monkeypatch) -> None:
+def test_too_much_is_refused(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     emitters, *_ = stack()
     poll = Recorder(direct=True)
     for responses in (0, 65):

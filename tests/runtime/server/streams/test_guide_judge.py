@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Event, Thread
+from typing import Any
 
 import pytest
+from gemma4_runtime.engines.synthetic import SyntheticEngine
 from gemma4_runtime.errors import RequestError, Status, internal, unavailable
 from gemma4_runtime.messages import GuidedDecoding
 from gemma4_runtime.output.assembler import StreamAssembler
-from gemma4_runtime.server.board import Field
+from gemma4_runtime.output.vocab import TokenTable
+from gemma4_runtime.server.board import Board, Field
+from gemma4_runtime.server.streams.emitters import Emitters
 from gemma4_runtime.server.streams.guide_judge import GuideJudge
-from runtime.server.streams.recorder import WAIT_S, Recorder, request
+from gemma4_runtime.server.streams.stream import Stream
+from gemma4_testing.fakes.stream_recorder import WAIT_S, Recorder, request
 
 GUIDE = GuidedDecoding("regex", "[a-z]+")
 
@@ -18,10 +24,10 @@ GUIDE = GuidedDecoding("regex", "[a-z]+")
 class Judge:
     """Answers when told to, in a thread of its own."""
 
-    def __init__(self, verdict=None) -> None:
+    def __init__(self, verdict: RequestError | None = None) -> None:
         self.verdict, self.go, self.began = verdict, Event(), Event()
 
-    def ask(self, stream, done) -> bool:
+    def ask(self, stream: Stream, done: Callable[..., Any]) -> bool:
         if stream.request.sampling.guided is None:
             return False
         self.began.set()
@@ -31,7 +37,11 @@ class Judge:
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("direct", [True, False])
-def test_a_broken_answer_ends_with_an_error(stack, stream, direct) -> None:
+def test_a_broken_answer_ends_with_an_error(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+    stream: bool,
+    direct: bool,
+) -> None:
     judge = Judge(internal("the answer does not keep to its guide: it is prose"))
     judge.go.set()
     emitter, _, board, records = stack(judge=judge)
@@ -44,7 +54,9 @@ def test_a_broken_answer_ends_with_an_error(stack, stream, direct) -> None:
     assert board[Field.IN_FLIGHT] == 0
 
 
-def test_a_kept_one_ends_as_ever(stack) -> None:
+def test_a_kept_one_ends_as_ever(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     judge = Judge()
     judge.go.set()
     emitter, _, board, _ = stack(judge=judge)
@@ -55,7 +67,9 @@ def test_a_kept_one_ends_as_ever(stack) -> None:
     assert [i for c in out.chunks for i in c.ids] == ([600, 601, 602] * 17)[:50]
 
 
-def test_others_do_not_wait_for_it(stack) -> None:
+def test_others_do_not_wait_for_it(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     judge = Judge()
     emitter, _, board, _ = stack(judge=judge)
     held, free = Recorder(board), Recorder(board)
@@ -70,7 +84,9 @@ def test_others_do_not_wait_for_it(stack) -> None:
     assert held.over.wait(WAIT_S) and held.error is None
 
 
-def test_a_deadline_and_a_cancel_end_it_meanwhile(stack) -> None:
+def test_a_deadline_and_a_cancel_end_it_meanwhile(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     judge = Judge()
     emitter, _, board, _ = stack(judge=judge)
     out = Recorder(board)
@@ -82,10 +98,18 @@ def test_a_deadline_and_a_cancel_end_it_meanwhile(stack) -> None:
 
 
 class Client:
-    def __init__(self, result) -> None:
+    def __init__(self, result: Callable[..., Any] | bytes | RequestError) -> None:
         self.result, self.asked = result, None
 
-    def ask(self, values, *, kind, done, gone, now) -> None:
+    def ask(
+        self,
+        values: dict[str, Any],
+        *,
+        kind: str,
+        done: Callable[..., Any],
+        gone: Callable[..., Any],
+        now: float,
+    ) -> None:
         self.asked = (kind, values)
         if self.result is unavailable:
             raise unavailable("no process")
@@ -103,7 +127,11 @@ class Client:
     ],
     ids=["kept", "broken", "lost", "late", "refused"],
 )
-def test_only_a_verdict_is_an_error(stack, result, status) -> None:
+def test_only_a_verdict_is_an_error(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+    result: Callable[..., Any] | bytes | RequestError,
+    status: Status | None,
+) -> None:
     """The engine has enforced the guide; a look that cannot be had is no reason to fail."""
     client = Client(result)
     emitter, _, board, _ = stack(judge=GuideJudge(client))
@@ -117,7 +145,9 @@ def test_only_a_verdict_is_an_error(stack, result, status) -> None:
     assert isinstance(values["text"], bytes) and values["text"]
 
 
-def test_no_guide_no_look(stack) -> None:
+def test_no_guide_no_look(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
     client = Client(b"must not be asked")
     emitter, _, board, _ = stack(judge=GuideJudge(client))
     out = Recorder(board)
@@ -126,10 +156,10 @@ def test_no_guide_no_look(stack) -> None:
     assert out.error is None and client.asked is None
 
 
-def test_the_end_is_known(table) -> None:
+def test_the_end_is_known(table: TokenTable) -> None:
     """What a limit or a stop string cut need not be whole."""
 
-    def made(**options):
+    def made(**options: Any) -> StreamAssembler:
         return StreamAssembler(
             request(guided=GUIDE, stop_token_ids=(106, 700), **options), table, prompt_tokens=1
         )

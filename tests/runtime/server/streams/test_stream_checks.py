@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from gemma4_runtime.errors import Status
 from gemma4_runtime.server.streams.checks import expiry, to_check
-from runtime.server.streams.recorder import request
+from gemma4_testing.fakes.stream_recorder import request
 
 TICK = 0.05
 
@@ -21,7 +21,7 @@ class Asked:
     at: list[float] = field(default_factory=list)
 
 
-def watched(streams, seconds):
+def watched(streams: list[Asked], seconds: int) -> int:
     """Most streams asked in one turn."""
     most = 0
     for turn in range(1, round(seconds / TICK)):
@@ -37,7 +37,9 @@ def watched(streams, seconds):
 
 @pytest.mark.parametrize("first_token", [0.0, None])
 @pytest.mark.parametrize(("count", "most"), [(1, 1), (8, 6), (256, 64), (1000, 251)])
-def test_streams_that_began_together_are_asked_in_turns(count, most, first_token) -> None:
+def test_streams_that_began_together_are_asked_in_turns(
+    count: int, most: int, first_token: float | None
+) -> None:
     streams = [Asked(first_token) for _ in range(count)]
     assert 0 < watched(streams, 3) <= most
     for stream in streams:

@@ -1,0 +1,1 @@
+"""Metrics of the server: counted in Python, published by Triton's own endpoint."""

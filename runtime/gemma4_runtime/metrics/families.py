@@ -1,0 +1,92 @@
+"""The families of metrics: names, labels, buckets, and what they say.
+
+Names and buckets follow vLLM's (``vllm/v1/metrics/loggers.py`` of 0.11) under our prefix, so that a
+query written for it needs another prefix only. ``nv_trt_llm_*`` are NVIDIA's own, as Triton's
+TensorRT-LLM backend fills them, which the endpoint picker of the Gateway API Inference Extension
+reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["FAMILIES", "Family", "Kind"]
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+_TTFT_S = (
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+    20.0, 40.0, 80.0, 160.0, 640.0, 2560.0,
+)  # fmt: skip
+_BETWEEN_TOKENS_S = (
+    0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0,
+    40.0, 80.0,
+)  # fmt: skip
+_REQUEST_S = (
+    0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 120.0, 240.0,
+    480.0, 960.0, 1920.0, 7680.0,
+)  # fmt: skip
+_TOKENS = tuple(float(digit * 10**power) for power in range(6) for digit in (1, 2, 5))
+"""1, 2, 5, 10, ... 500,000: beyond the context of any model of this family."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """``buckets``: upper bounds of a histogram, ascending, without the last (infinity)."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+FAMILIES = (
+    Family("gemma4_time_to_first_token_seconds", "histogram",
+           "From the arrival of a request to its first token", buckets=_TTFT_S),
+    Family("gemma4_inter_token_latency_seconds", "histogram",
+           "Between two tokens of an answer; those of one chunk share its time",
+           buckets=_BETWEEN_TOKENS_S),
+    Family("gemma4_e2e_request_latency_seconds", "histogram",
+           "From the arrival of a request to the end of its answer", buckets=_REQUEST_S),
+    Family("gemma4_request_prepare_time_seconds", "histogram",
+           "From the arrival of a request to its arrival at the engine: checked and tokenized",
+           buckets=_TTFT_S),
+    Family("gemma4_request_queue_time_seconds", "histogram",
+           "In the engine's queue", buckets=_REQUEST_S),
+    Family("gemma4_request_prefill_time_seconds", "histogram",
+           "From the slot to the first token", buckets=_REQUEST_S),
+    Family("gemma4_request_decode_time_seconds", "histogram",
+           "From the first token to the last", buckets=_REQUEST_S),
+    Family("gemma4_request_prompt_tokens", "histogram", "Tokens of prompts", buckets=_TOKENS),
+    Family("gemma4_request_generation_tokens", "histogram", "Tokens of answers", buckets=_TOKENS),
+    Family("gemma4_prompt_tokens_total", "counter", "Tokens of prompts that the engine took"),
+    Family("gemma4_generation_tokens_total", "counter", "Generated tokens"),
+    Family("gemma4_prefix_cache_queries_total", "counter",
+           "Tokens of prompts that were looked up in the prefix cache"),
+    Family("gemma4_prefix_cache_hits_total", "counter",
+           "Tokens of prompts that came from the prefix cache"),
+    Family("gemma4_request_success_total", "counter", "Requests that were answered",
+           labels=("finished_reason",)),
+    Family("gemma4_request_failure_total", "counter",
+           "Requests that ended with an error: its status, and the model that gave it",
+           labels=("status", "step")),
+    Family("gemma4_chunks_total", "counter",
+           "Chunks of answers; generated tokens by these is the coalescing"),
+    Family("gemma4_num_requests_running", "gauge", "Requests in a slot of the engine"),
+    Family("gemma4_num_requests_waiting", "gauge", "Requests in the engine's queue"),
+    Family("gemma4_slots", "gauge", "Requests that the engine runs at once"),
+    Family("gemma4_max_queued", "gauge", "Requests that may wait for a slot"),
+    Family("gemma4_kv_cache_usage_perc", "gauge",
+           "Used share of the KV cache, 0 to 1; slots where the cache is fixed for each"),
+    Family("gemma4_draining", "gauge", "1: the server takes no new requests"),
+    Family("gemma4_build_info", "gauge", "1; the labels say what runs",
+           labels=("version", "runtime", "runtime_version", "precision", "model_name")),
+    Family("nv_trt_llm_request_metrics", "gauge", "Requests, as NVIDIA's TensorRT-LLM backend",
+           labels=("model", "version", "request_type")),
+    Family("nv_trt_llm_kv_cache_block_metrics", "gauge",
+           "Blocks of the KV cache, as NVIDIA's TensorRT-LLM backend",
+           labels=("model", "version", "kv_cache_block_type")),
+)  # fmt: skip
+"""All families. Every label has few values: none comes from a client."""

@@ -1,0 +1,105 @@
+"""What the ``engine`` model counts: its requests, their times, and the engine's state."""
+
+from __future__ import annotations
+
+from gemma4_runtime.engines.base import EngineInfo, EngineStats
+from gemma4_runtime.metrics.families import FAMILIES
+from gemma4_runtime.metrics.store import Store
+from gemma4_runtime.server.streams.record import RequestRecord
+
+__all__ = ["FAILURES", "EngineMetrics"]
+
+FAILURES = "gemma4_request_failure_total"
+_STEP = "engine"
+
+_NV_REQUESTS, _NV_BLOCKS = "nv_trt_llm_request_metrics", "nv_trt_llm_kv_cache_block_metrics"
+_NV_MODEL = ("engine", "1")
+"""Triton's name and version of the model that holds the engine."""
+_BLOCK_TOKENS = 32
+"""Tokens of a block of TensorRT-LLM's KV cache (its default)."""
+
+
+class EngineMetrics:
+    """Thread-safe. ``model_name`` is the checkpoint's."""
+
+    def __init__(self, info: EngineInfo, *, version: str, model_name: str) -> None:
+        self.store = Store(FAMILIES)
+        self._info = info
+        self.store.set("gemma4_slots", info.slots)
+        self.store.set("gemma4_max_queued", info.max_queued)
+        self.store.set(
+            "gemma4_build_info", 1, version, info.runtime, info.version, info.precision, model_name
+        )
+
+    def tokens(self, count: int, since_last: float) -> None:
+        """Count ``count`` tokens that went into one chunk, ``since_last`` seconds after the chunk
+        before it."""
+        if count > 0:
+            self.store.observe("gemma4_inter_token_latency_seconds", since_last / count, count)
+
+    def refused(self, status: str) -> None:
+        """Count a request that did not get as far as the engine."""
+        self.store.add(FAILURES, 1, status, _STEP)
+
+    def ended(self, record: RequestRecord) -> None:
+        """Count a request of the engine that has ended."""
+        store = self.store
+        store.add("gemma4_chunks_total", record.chunks)
+        if record.ttft_s:
+            first = record.prepare_s + record.ttft_s
+            store.observe("gemma4_time_to_first_token_seconds", first)
+        if record.status != "OK":
+            store.add(FAILURES, 1, record.status, _STEP)
+            return
+        store.add("gemma4_request_success_total", 1, record.finish_reason)
+        for name, value in (
+            ("e2e_request_latency_seconds", record.prepare_s + record.total_s),
+            ("request_prepare_time_seconds", record.prepare_s),
+            ("request_queue_time_seconds", record.queue_s),
+            ("request_prefill_time_seconds", record.prefill_s),
+            ("request_decode_time_seconds", record.decode_s),
+            ("request_prompt_tokens", record.prompt_tokens),
+            ("request_generation_tokens", record.completion_tokens),
+        ):
+            store.observe(f"gemma4_{name}", value)
+
+    def state(self, stats: EngineStats) -> None:
+        """Take over the engine's state."""
+        for name, value in (
+            ("prompt_tokens_total", stats.prompt_tokens),
+            ("generation_tokens_total", stats.generated_tokens),
+            ("prefix_cache_queries_total", stats.prompt_tokens),
+            ("prefix_cache_hits_total", stats.cached_tokens),
+            ("num_requests_running", stats.active),
+            ("num_requests_waiting", stats.queued),
+            ("draining", int(stats.draining)),
+        ):
+            self.store.set(f"gemma4_{name}", value)
+        self._requests(stats)
+        self._blocks(stats)
+
+    def _requests(self, stats: EngineStats) -> None:
+        for kind, value in (
+            ("active", stats.active),
+            ("scheduled", stats.active),
+            ("waiting", stats.queued),
+            ("max", stats.slots),
+        ):
+            self.store.set(_NV_REQUESTS, value, *_NV_MODEL, kind)
+
+    def _blocks(self, stats: EngineStats) -> None:
+        """An engine without blocks has one for each slot."""
+        if stats.kv_blocks:
+            used, total, tokens = stats.kv_blocks_used, stats.kv_blocks, _BLOCK_TOKENS
+        else:
+            used, total, tokens = stats.active, stats.slots, self._info.max_total_tokens
+        share = used / total if total else 0.0
+        self.store.set("gemma4_kv_cache_usage_perc", share)
+        for kind, value in (
+            ("used", used),
+            ("free", total - used),
+            ("max", total),
+            ("tokens_per", tokens),
+            ("fraction", share),
+        ):
+            self.store.set(_NV_BLOCKS, value, *_NV_MODEL, kind)

@@ -1,0 +1,1 @@
+"""Tables of inputs and answers that several tests walk through."""

@@ -1,0 +1,139 @@
+"""A back end that does what a test says, in a process of its own, so that it can die.
+
+``python -m gemma4_testing.fakes.fake_backend PORT KIND``: "good" answers; "poison" dies, with its
+connections, of a request that has the word in it; "refusing" is draining; "dead" has a preprocessing
+that has died, so Triton says ready; "killed" gets one, of a request with the word "poison" in it.
+Prints its port, then one line for each request, with its prompt.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from gemma4_testing.fakes.fake_triton import _Servicer, chunk, message
+
+__all__ = ["FakeBackend", "fake_backend"]
+
+DEAD = "INTERNAL: Stub process 'preprocessing_0_0' is not healthy."
+
+
+class _Backend(_Servicer):
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._stub = threading.Lock()  # one request at a time
+
+    def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """The tokenizer: a letter for each id."""
+        made = super().ModelInfer(request, context)
+        ids = b""
+        for tensor, data in zip(request.inputs, request.raw_input_contents, strict=True):
+            if tensor.name == "token_ids":
+                ids = data
+        made.raw_output_contents[0] = ids
+        made.raw_output_contents[2] = b"\1\0\0\0x" * (len(ids) // 4)
+        return made
+
+    def ModelStreamInfer(self, requests: Any, context: Any) -> Iterator[Any]:  # noqa: N802
+        request = next(requests)
+        inputs = dict(
+            zip((i.name for i in request.inputs), request.raw_input_contents, strict=True)
+        )
+        probe = inputs.get("max_tokens") == b"\0\0\0\0"
+        text = (inputs.get("messages") or inputs["text_input"])[4:].decode()
+        if not probe:
+            print("request", text, flush=True)
+        if "poison" in text:
+            if self._kind == "poison":
+                os._exit(1)
+            if self._kind == "killed":
+                self._kind = "dead"
+        if self._kind == "dead":
+            with self._stub:
+                time.sleep(0.7)  # Triton takes a second
+            yield service_pb2.ModelStreamInferResponse(error_message=DEAD)
+        elif probe:
+            error = "INVALID_ARGUMENT: max_tokens: 0 must be at least 1"
+            yield service_pb2.ModelStreamInferResponse(error_message=error)
+        elif self._kind == "refusing":
+            error = "UNAVAILABLE: the server is draining before it stops; use another one"
+            yield service_pb2.ModelStreamInferResponse(error_message=error)
+        else:
+            answer = chunk(0, "stop", text="hello")
+            if "return_log_probs" in inputs:
+                answer["output_log_probs"] = [-0.5] * len(answer["output_ids"])
+            yield message(answer)
+
+
+def main(port: int, kind: str) -> None:
+    server = grpc.server(ThreadPoolExecutor(64))
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(_Backend(kind), server)
+    print("port", server.add_insecure_port(f"127.0.0.1:{port}"), flush=True)
+    server.start()
+    sys.stdin.read()  # until the test ends
+    os._exit(0)
+
+
+class FakeBackend:
+    """``requests``: the prompts that came, without health checks."""
+
+    def __init__(self, kind: str, port: int = 0) -> None:
+        self.requests: list[str] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "gemma4_testing.fakes.fake_backend", str(port), kind],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([_TESTING, *filter(None, sys.path)])},
+        )
+        assert self.process.stdout is not None
+        self.port = int(self.process.stdout.readline().split()[1])
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("request "):
+                self.requests.append(line)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def died(self) -> bool:
+        return self.process.poll() is not None
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(10)
+        self._reader.join(10)
+
+
+_TESTING = str(Path(__file__).parents[2])
+
+
+@contextmanager
+def fake_backend(kind: str, port: int = 0) -> Iterator[FakeBackend]:
+    backend = FakeBackend(kind, port)
+    try:
+        yield backend
+    finally:
+        backend.close()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,1 @@
+"""Every process of a server, killed and frozen in every phase."""

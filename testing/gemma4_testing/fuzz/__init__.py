@@ -1,0 +1,1 @@
+"""Mutated requests over each protocol of Triton."""

@@ -1,0 +1,1 @@
+"""Random requests by every way to a server."""

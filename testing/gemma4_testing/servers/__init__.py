@@ -1,0 +1,1 @@
+"""Real servers and gateways in processes of their own."""

@@ -1,0 +1,62 @@
+"""Where helpers of tests are, and what they may be called."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+HELPERS = sorted((ROOT / "testing" / "gemma4_testing").rglob("*.py"))
+BENCHES = sorted((ROOT / "bench").glob("*.py"))
+SOURCES = ("runtime", "build", "clients", "load_tests", "serve", "cli")
+PROGRAMS = {"tests/unit.py", "tests/fresh/container.py"}
+
+
+def imported(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def test_folders_of_tests_hold_tests_only() -> None:
+    others = {
+        path.relative_to(ROOT).as_posix()
+        for path in TESTS
+        if not path.name.startswith(("test_", "conftest", "__main__"))
+    }
+    assert others == PROGRAMS
+
+
+@pytest.mark.parametrize("path", TESTS + HELPERS + BENCHES, ids=lambda path: path.stem)
+def test_nothing_is_imported_from_a_test(path: Path) -> None:
+    folders = {folder.name for folder in (ROOT / "tests").iterdir() if folder.is_dir()}
+    for name in imported(path):
+        assert name.split(".")[0] not in folders | {"tests"}, name
+        assert not name.rpartition(".")[2].startswith("test_"), name
+
+
+def test_no_helper_is_named_as_a_package_or_a_standard_module() -> None:
+    packages = {
+        folder.name
+        for source in SOURCES
+        for folder in (ROOT / source).rglob("*")
+        if (folder / "__init__.py").exists()
+    }
+    names = {path.stem for path in HELPERS if "doubles" not in path.parts} - {"__init__"}
+    assert not names & (packages | set(sys.stdlib_module_names))
+
+
+def test_the_wheel_has_no_helpers() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert not [name for name in [*wheel["packages"], *wheel["force-include"]] if "testing" in name]

@@ -1,0 +1,106 @@
+"""What is sent to Triton, by a family that records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import ClassVar
+
+import pytest
+from gemma4_runtime.metrics.families import Family
+from gemma4_runtime.metrics.publisher import Publisher
+from gemma4_runtime.metrics.store import Store
+
+MADE = (
+    Family("t_seconds", "histogram", "h", buckets=(1.0,)),
+    Family("t_total", "counter", "c", labels=("a",)),
+    Family("t", "gauge", "g"),
+)
+
+
+class Recorded:
+    def __init__(self, kind: str, name: str) -> None:
+        self.kind, self.name = kind, name
+        self.value, self.calls = 0.0, 0
+
+    def increment(self, value: float) -> None:
+        assert self.kind == "counter" and value > 0
+        self.value += value
+        self.calls += 1
+
+    def set(self, value: float) -> None:
+        assert self.kind == "gauge"
+        self.value = value
+        self.calls += 1
+
+
+class Families:
+    """As ``pb_utils.MetricFamily``: calling it makes a family."""
+
+    COUNTER, GAUGE = "counter", "gauge"
+    made: ClassVar[dict[str, Recorded]] = {}
+    broken = False
+
+    def __init__(self, *, name: str, description: str, kind: str) -> None:
+        assert description
+        self._name, self._kind = name, kind
+
+    def Metric(self, *, labels: Mapping[str, str]) -> Recorded:  # noqa: N802 - Triton's name
+        if Families.broken:
+            raise RuntimeError("Triton has gone")
+        text = ",".join(f"{name}={value}" for name, value in labels.items())
+        key = f"{self._name}{{{text}}}" if text else self._name
+        assert key not in Families.made, "a metric is made once"
+        Families.made[key] = Recorded(self._kind, key)
+        return Families.made[key]
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Families, "made", {})
+
+
+def test_values_arrive_once() -> None:
+    store = Store(MADE)
+    publisher = Publisher(store, Families, interval=1000)
+    store.observe("t_seconds", 0.5)
+    store.observe("t_seconds", 3.0)
+    store.add("t_total", 2, "x")
+    store.set("t", 7)
+    publisher.publish()
+    publisher.publish()
+    publisher.close()
+    assert {name: (metric.value, metric.calls) for name, metric in Families.made.items()} == {
+        "t_seconds_bucket{le=1.0}": (1, 1),
+        "t_seconds_bucket{le=+Inf}": (2, 1),
+        "t_seconds_sum": (3.5, 1),
+        "t_seconds_count": (2, 1),
+        "t_total{a=x}": (2, 1),
+        "t": (7, 2),  # 0 at the start
+    }
+    store.set("t", 0)
+    publisher.publish()
+    assert Families.made["t"].value == 0
+
+
+def test_the_thread_sends_and_asks_for_gauges() -> None:
+    store = Store(MADE)
+    publisher = Publisher(store, Families, refresh=lambda: store.set("t", 3), interval=0.01)
+    store.add("t_total", 1, "x")
+    end = time.monotonic() + 10
+    while "t_total{a=x}" not in Families.made and time.monotonic() < end:
+        time.sleep(0.005)
+    publisher.close()
+    assert Families.made["t"].value == 3 and Families.made["t_total{a=x}"].value == 1
+
+
+def test_a_triton_that_fails_ends_the_metrics_only(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(MADE)
+    publisher = Publisher(store, Families, interval=0.01)
+    monkeypatch.setattr(Families, "broken", True)
+    store.add("t_total", 1, "x")
+    publisher._thread.join(10)
+    assert not publisher._thread.is_alive()
+    publisher.close()

@@ -1,0 +1,101 @@
+"""What is counted for a request of the synthetic engine."""
+
+from __future__ import annotations
+
+import pytest
+from gemma4_runtime.engines.base import EngineInfo, EngineStats
+from gemma4_runtime.server.engine_metrics import EngineMetrics
+from gemma4_runtime.server.streams.record import RequestRecord
+
+INFO = EngineInfo("synthetic", "1.0", "none", 8, 16, 4096, 2000)
+
+
+def made() -> EngineMetrics:
+    return EngineMetrics(INFO, version="0.2.0", model_name="demo")
+
+
+def values(metrics: EngineMetrics) -> dict[str, float]:
+    found = {}
+    for family, suffix, labels, value in metrics.store.samples():
+        names = ("le",) if suffix == "_bucket" else family.labels
+        text = ",".join(f"{name}={label}" for name, label in zip(names, labels, strict=True))
+        found[f"{family.name}{suffix}" + (f"{{{text}}}" if text else "")] = value
+    return found
+
+
+def record(**changes: object) -> RequestRecord:
+    given: dict[str, object] = {
+        "request_id": "", "key": "k", "status": "OK", "finish_reason": "stop", "message": "",
+        "prompt_tokens": 100, "completion_tokens": 20, "cached_tokens": 10, "chunks": 5,
+        "prepare_s": 0.1, "queue_s": 0.2, "prefill_s": 0.3, "decode_s": 2.0, "ttft_s": 0.5,
+        "total_s": 2.5,
+    }  # fmt: skip
+    return RequestRecord(**(given | changes))  # type: ignore[arg-type]
+
+
+def test_an_answer() -> None:
+    metrics = made()
+    metrics.ended(record())
+    found = values(metrics)
+    assert found["gemma4_request_success_total{finished_reason=stop}"] == 1
+    assert found["gemma4_time_to_first_token_seconds_sum"] == pytest.approx(0.6)
+    assert found["gemma4_e2e_request_latency_seconds_sum"] == pytest.approx(2.6)
+    assert found["gemma4_request_decode_time_seconds_sum"] == 2.0
+    assert found["gemma4_request_prompt_tokens_bucket{le=100.0}"] == 1
+    assert found["gemma4_request_prompt_tokens_bucket{le=50.0}"] == 0
+    assert found["gemma4_chunks_total"] == 5
+
+
+def test_an_error_has_no_times_of_answers() -> None:
+    metrics = made()
+    metrics.ended(record(status="CANCELLED", finish_reason=""))
+    metrics.ended(record(status="UNAVAILABLE", finish_reason="", ttft_s=0.0, chunks=0))
+    metrics.refused("INVALID_ARGUMENT")
+    found = values(metrics)
+    for status in ("CANCELLED", "UNAVAILABLE", "INVALID_ARGUMENT"):
+        assert found[f"gemma4_request_failure_total{{status={status},step=engine}}"] == 1
+    assert found["gemma4_e2e_request_latency_seconds_count"] == 0
+    assert found["gemma4_time_to_first_token_seconds_count"] == 1  # of the cancelled one
+
+
+def test_tokens_of_a_chunk_share_its_time() -> None:
+    metrics = made()
+    metrics.tokens(4, 0.08)
+    metrics.tokens(0, 5.0)
+    found = values(metrics)
+    assert found["gemma4_inter_token_latency_seconds_count"] == 4
+    assert found["gemma4_inter_token_latency_seconds_sum"] == pytest.approx(0.08)
+    assert found["gemma4_inter_token_latency_seconds_bucket{le=0.025}"] == 4
+
+
+def stats(**changes: int) -> EngineStats:
+    given: dict[str, int] = dict.fromkeys(
+        ("submitted", "finished", "cancelled", "failed", "prompt_tokens", "cached_tokens",
+         "generated_tokens"), 0,
+    )  # fmt: skip
+    given |= {"active": 6, "queued": 3, "slots": 8, "max_queued": 16} | changes
+    return EngineStats(**given, draining=False, lost=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "share", "blocks"),
+    [({}, 0.75, 8), ({"kv_blocks": 1000, "kv_blocks_used": 250}, 0.25, 1000)],
+)
+def test_the_kv_cache_of_both_kinds(changes: dict[str, int], share: float, blocks: int) -> None:
+    metrics = made()
+    metrics.state(stats(**changes))
+    found = values(metrics)
+    name = "nv_trt_llm_kv_cache_block_metrics{{model=engine,version=1,kv_cache_block_type={}}}"
+    assert found["gemma4_kv_cache_usage_perc"] == found[name.format("fraction")] == share
+    assert found[name.format("max")] == blocks
+    assert found[name.format("used")] + found[name.format("free")] == blocks
+
+
+def test_requests_by_nvidias_names() -> None:
+    metrics = made()
+    metrics.state(stats())
+    found = values(metrics)
+    name = "nv_trt_llm_request_metrics{{model=engine,version=1,request_type={}}}"
+    kinds = {kind: found[name.format(kind)] for kind in ("active", "scheduled", "waiting", "max")}
+    assert kinds == {"active": 6, "scheduled": 6, "waiting": 3, "max": 8}
+    assert found["gemma4_num_requests_waiting"] == 3
