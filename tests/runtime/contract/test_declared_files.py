@@ -23,13 +23,17 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 
-def test_every_file_is_up_to_date(capsys, monkeypatch) -> None:
+def test_every_file_is_up_to_date(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "argv", ["declare", "--check"])
     assert command.main() == 0
     assert capsys.readouterr().out == ""
 
 
-def test_a_file_that_was_edited_is_found_and_made_anew(tmp_path, capsys, monkeypatch) -> None:
+def test_a_file_that_was_edited_is_found_and_made_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     texts = {tmp_path / path.relative_to(ROOT): text for path, text in made(ROOT).items()}
     for path, text in texts.items():
         path.parent.mkdir(parents=True)
@@ -55,7 +59,7 @@ def test_a_region_needs_both_comments_once() -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_tritons_own_reader_finds_the_declared_tensors(name) -> None:
+def test_tritons_own_reader_finds_the_declared_tensors(name: str) -> None:
     text = (ROOT / "model_repository" / name / "config.pbtxt").read_text(encoding="utf-8")
     config = text_format.Parse(text, model_config_pb2.ModelConfig())
     kind = model_config_pb2.DataType.Name

@@ -5,6 +5,8 @@ Nothing here names an option: a new one is tested as soon as it is declared."""
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,8 +15,9 @@ from gemma4_client.wire import build_request
 from gemma4_gateway.schemas.chat import ChatCompletionRequest
 from gemma4_gateway.schemas.declared import PASSED_ON
 from gemma4_gateway.translate.options import sampling_options
-from gemma4_runtime.capabilities import CAPABILITIES
+from gemma4_runtime.capabilities import CAPABILITIES, Capabilities
 from gemma4_runtime.contract.inputs import INPUT, INPUTS, SAMPLING
+from gemma4_runtime.contract.tensors import Input, SamplingOption
 from gemma4_runtime.engines.llama_cpp.payload import payload
 from gemma4_runtime.engines.tensorrt_llm.sampling import sampling_arguments
 from gemma4_runtime.errors import RequestError, Status
@@ -30,26 +33,28 @@ DEFAULTS = Defaults((1,), 0, {option.name: option.default for option in SAMPLING
 OPTIONS = pytest.mark.parametrize("option", SAMPLING, ids=lambda option: option.name)
 
 
-def params(values, capabilities=CAPABILITIES["llama_cpp"]) -> SamplingParams:
+def params(
+    values: Mapping[str, Any], capabilities: Capabilities = CAPABILITIES["llama_cpp"]
+) -> SamplingParams:
     return sampling_params(
         values, prompt_tokens=1, limits=Limits(10, 20), defaults=DEFAULTS, vocab_size=100,
         capabilities=capabilities, encode=lambda text: [2], reach=100,
     )  # fmt: skip
 
 
-def to_llama_cpp(sampling: SamplingParams):
+def to_llama_cpp(sampling: SamplingParams) -> dict[str, Any]:
     request = GenerationRequest("k", [1], sampling)
     return payload(
         request, answer=[], max_tokens=1, banned=(), bias={}, grammar=None, window=1
     )  # fmt: skip
 
 
-def to_tensorrt_llm(sampling: SamplingParams):
+def to_tensorrt_llm(sampling: SamplingParams) -> dict[str, Any]:
     return sampling_arguments(sampling, prompt_tokens=1, max_tokens=1, pad_id=0)
 
 
 @pytest.mark.parametrize("tensor", INPUTS, ids=lambda tensor: tensor.name)
-def test_an_example_can_be_read_and_sent(tensor) -> None:
+def test_an_example_can_be_read_and_sent(tensor: Input) -> None:
     array = np.array([tensor.example], dtype=ARRAYS[tensor.dtype])
     value = [*tensor.example] if tensor.many else tensor.example[0]
     assert read_inputs({tensor.name: array})[tensor.name] == pytest.approx(value)
@@ -62,7 +67,9 @@ def test_an_example_can_be_read_and_sent(tensor) -> None:
 @pytest.mark.parametrize(
     ("runtime", "words"), [("llama_cpp", to_llama_cpp), ("tensorrt_llm", to_tensorrt_llm)]
 )
-def test_an_engine_uses_it_or_refuses_it(option, runtime, words) -> None:
+def test_an_engine_uses_it_or_refuses_it(
+    option: SamplingOption, runtime: str, words: Callable[[SamplingParams], dict[str, Any]]
+) -> None:
     (example,) = option.example
     assert example != option.default
     if option.name in CAPABILITIES[runtime].lacks:
@@ -71,14 +78,12 @@ def test_an_engine_uses_it_or_refuses_it(option, runtime, words) -> None:
         return
     other = params({option.name: example}, CAPABILITIES[runtime])
     assert getattr(other, option.param) == example
-    with_default, with_example = words(params({"random_seed": 3})), words(
-        msgspec.structs.replace(other, seed=other.seed or 3)
-    )  # fmt: skip
-    assert with_default != with_example
+    seeded = msgspec.structs.replace(other, seed=other.seed or 3)
+    assert words(seeded) != words(params({"random_seed": 3}))
 
 
 @OPTIONS
-def test_the_ends_of_its_range(option) -> None:
+def test_the_ends_of_its_range(option: SamplingOption) -> None:
     for value, inside in cases(option):
         if inside:
             assert getattr(params({option.name: value}), option.param) == value
@@ -88,7 +93,7 @@ def test_the_ends_of_its_range(option) -> None:
         assert caught.value.status is Status.INVALID_ARGUMENT
 
 
-def cases(option):
+def cases(option: Input) -> Iterator[tuple[float, bool]]:
     """Values at the declared ends and just beyond."""
     allowed = option.range
     if allowed.least is not None:
@@ -103,7 +108,7 @@ def cases(option):
 
 
 @OPTIONS
-def test_a_runtime_that_lacks_it_refuses_it(option) -> None:
+def test_a_runtime_that_lacks_it_refuses_it(option: SamplingOption) -> None:
     without = dataclasses.replace(CAPABILITIES["llama_cpp"], lacks={option.name: "it cannot"})
     with pytest.raises(RequestError, match=f"^{option.name}: it cannot"):
         params({option.name: option.example[0]}, without)
@@ -113,8 +118,8 @@ def test_a_runtime_that_lacks_it_refuses_it(option) -> None:
 
 
 @pytest.mark.parametrize("name", PASSED_ON)
-def test_the_gateway_passes_it_on(name) -> None:
-    def body(value):
+def test_the_gateway_passes_it_on(name: str) -> None:
+    def body(value: Any) -> ChatCompletionRequest:
         message = {"role": "user", "content": "x"}
         return ChatCompletionRequest.model_validate(
             {"model": "m", "messages": [message], name: value}
