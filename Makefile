@@ -18,7 +18,7 @@ LOCK := requirements.lock
 
 .PHONY: help setup serve chat gateway load lint format generate test test-unit coverage test-xgrammar \
   test-fresh test-fuzz test-random test-faults test-endurance bench bench-clients bench-host \
-  bench-host-ttft bench-meter bench-agreement clean
+  bench-host-ttft bench-meter bench-agreement types-of-models clean
 .DEFAULT_GOAL := setup
 
 help: ## Show this list. ARGS='...' passes options on to a target's command.
@@ -77,7 +77,7 @@ format: $(VENV)/.dev ## Format the code.
 
 # Parts of files that `python -m declare` makes, then pages that tests compare with the code.
 PAGES := tests/build/trtllm/test_precision_page.py tests/clients/gateway/test_gateway_pages.py \
-  tests/clients/test_reference_page.py tests/runtime/input/test_errors_page.py
+  tests/clients/test_reference_page.py tests/runtime/input/test_errors_page.py tests/cli/test_cli_page.py
 generate: $(VENV)/.test ## Write anew what is made from the code: tensors, options, pages.
 	$(BIN)/python -m declare
 	UPDATE_DOCS=1 $(BIN)/python -m pytest -q $(PAGES)
@@ -91,6 +91,12 @@ test-unit: $(VENV)/.test ## Run the fast tests: no server, no torch.
 coverage: $(VENV)/.test ## Run the fast tests and print which lines they cover; there is no gate.
 	$(BIN)/python -m coverage run -m pytest --unit -q $(ARGS)
 	$(BIN)/python -m coverage report
+
+# The models are files of one name, model.py, in folders that are no packages: mypy takes one a run.
+lint: types-of-models
+types-of-models: $(VENV)/.dev ## Check the types of the models in model_repository.
+	@for model in model_repository/*/1/model.py; do \
+	  echo "mypy $$model"; $(BIN)/python -m mypy --no-error-summary $$model || exit 1; done
 
 # The structural tags of TensorRT-LLM, walked through xgrammar itself; it brings PyTorch.
 XGRAMMAR := 0.1.25 0.1.32 0.2.9

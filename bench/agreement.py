@@ -33,7 +33,7 @@ Measured = dict[str, list[Figures]]
 def measure(
     loads: Sequence[Load], tools: Sequence[Tool], rounds: int, scratch: Path
 ) -> list[Measured]:
-    """For each load. Raises :class:`NotComparableError`."""
+    """Measure each load. Raises :class:`NotComparableError`."""
     found: list[Measured] = [{tool.name: [] for tool in tools} for _ in loads]
     for turn in range(rounds):
         first = turn % len(tools)
@@ -46,7 +46,7 @@ def measure(
 
 
 def show(loads: Sequence[Load], found: Sequence[Measured], tolerance: float) -> bool:
-    """True when the tools agree."""
+    """Return True when the tools agree."""
     wrong = []
     for load, measured in zip(loads, found, strict=True):
         medians = {tool: median(runs) for tool, runs in measured.items()}

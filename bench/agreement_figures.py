@@ -1,4 +1,5 @@
-"""What the three tools of ``agreement.py`` reported, in the same units, and how far it is apart. Pure."""
+"""What the three tools of ``agreement.py`` reported, in the same units, and how far it is apart.
+Pure."""
 
 from __future__ import annotations
 
@@ -55,7 +56,7 @@ LABELS = {
 
 
 def from_load(report: Mapping[str, Any]) -> Figures:
-    """``report.json`` of one level of `gemma4 load`. Raises :class:`NotComparableError`."""
+    """Read ``report.json`` of one level of `gemma4 load`. Raises :class:`NotComparableError`."""
     level = report["levels"][0]
     faults = [*level["invalid_reasons"], *level["errors"]]
     if level["stopped"]:
@@ -76,7 +77,7 @@ def from_load(report: Mapping[str, Any]) -> Figures:
 
 
 def from_aiperf(export: Mapping[str, Any]) -> Figures:
-    """``profile_export_aiperf.json``. Raises :class:`NotComparableError`."""
+    """Read ``profile_export_aiperf.json``. Raises :class:`NotComparableError`."""
     errors = export.get("error_request_count")
     if errors and errors["avg"]:
         raise NotComparableError(f"AIPerf: {errors['avg']:.0f} requests failed")
@@ -102,8 +103,8 @@ def _ms(metric: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def from_locust(table: str, entries: Sequence[Mapping[str, Any]]) -> Figures:
-    """Our users' table, and locust's ``--json-file``. locust has no rate of tokens: it is the rate of
-    requests times their mean tokens. Raises :class:`NotComparableError`."""
+    """Read our users' table, and locust's ``--json-file``. locust has no rate of tokens: it is the
+    rate of requests times their mean tokens. Raises :class:`NotComparableError`."""
     if len(entries) != 1 or not entries[0]["num_requests"]:
         raise NotComparableError("locust: no requests of one kind after the warm-up")
     entry = entries[0]
@@ -125,7 +126,7 @@ def from_locust(table: str, entries: Sequence[Mapping[str, Any]]) -> Figures:
 
 
 def _row(table: str, label: str) -> dict[str, float]:
-    """The cells of a row by the names of the columns, which stand in the first line."""
+    """Return the cells of a row by the names of the columns, which stand in the first line."""
     found = re.search(rf"^ {{20,}}(count .*)\n(?:.*\n)*?{re.escape(label)} +(.*)$", table, re.M)
     if found is None:
         raise NotComparableError(f"locust: no row {label!r} in its table")
@@ -134,12 +135,13 @@ def _row(table: str, label: str) -> dict[str, float]:
 
 
 def median(runs: Sequence[Figures]) -> Figures:
-    """Figure by figure."""
+    """Return the medians figure by figure."""
     return Figures(*(statistics.median(values) for values in zip(*map(astuple, runs), strict=True)))
 
 
 def apart(found: Mapping[str, Figures], tolerance: float) -> list[str]:
-    """The figures that differ from :data:`BASE` by more than ``tolerance``, a share of it."""
+    """Return the figures that differ from :data:`BASE` by more than ``tolerance``, a share of
+    it."""
     return [
         f"{tool}, {LABELS[field.name]}: {_ratio(field.name, found, tool):.3f} of {BASE}"
         for field in fields(Figures)
@@ -153,7 +155,8 @@ def _ratio(name: str, found: Mapping[str, Figures], tool: str) -> float:
 
 
 def table(title: str, found: Mapping[str, Figures]) -> str:
-    """A row for each figure; after that of another tool stands its ratio to :data:`BASE`."""
+    """Return a table with a row for each figure; after that of another tool stands its ratio to
+    :data:`BASE`."""
     others = [tool for tool in found if tool != BASE]
     lines = [f"{title:16} {BASE:>12}" + "".join(f" {tool:>10} {'ratio':>7}" for tool in others)]
     for name, label in LABELS.items():

@@ -56,7 +56,8 @@ class Tool(ABC):
 
     @abstractmethod
     def measure(self, load: Load, folder: Path) -> Figures:
-        """Its files go to ``folder``, which is new. Raises :class:`NotComparableError`."""
+        """Measure with the tool. Its files go to ``folder``, which is new. Raises
+        :class:`NotComparableError`."""
 
 
 class GemmaLoad(Tool):
@@ -118,7 +119,8 @@ class AIPerf(Tool):
 
 
 def write_prompts(path: Path, load: Load, *, count: int = 1000) -> None:
-    """The first prompts that `gemma4 load` and locust ask with this seed, as AIPerf reads them."""
+    """Write the first prompts that `gemma4 load` and locust ask with this seed, as AIPerf reads
+    them."""
     target = BlockingOpenAI(f"{load.url}/v1", timeout=60, model=MODEL)
     try:
         words = measure_words(target)
@@ -139,8 +141,8 @@ def write_prompts(path: Path, load: Load, *, count: int = 1000) -> None:
 
 
 def _run(tool: str, command: list[Any], load: Load) -> _Ran:
-    """In a process group, which does not outlive it. Raises :class:`NotComparableError` for a tool
-    that cannot start or does not end."""
+    """Run a tool in a process group, which does not outlive it. Raises :class:`NotComparableError`
+    for a tool that cannot start or does not end."""
     limit = load.warmup + load.duration + _SPARE_S
     try:
         process = subprocess.Popen(
@@ -162,7 +164,7 @@ def _run(tool: str, command: list[Any], load: Load) -> _Ran:
 
 
 def _read(path: Path, tool: str, ran: _Ran) -> Any:
-    """What a tool wrote, whatever its exit status."""
+    """Return what a tool wrote, whatever its exit status."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -56,7 +56,7 @@ def tensors(tokens: int) -> list[Any]:
 
 
 def bare(url: str, tokens: int) -> Ask:
-    """One tritonclient with its stream, for one thread."""
+    """Return one tritonclient with its stream, for one thread."""
     client = triton.InferenceServerClient(url)
     replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
     client.start_stream(lambda result, error: replies.put(error or result))

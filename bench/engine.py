@@ -68,7 +68,7 @@ class Prompts:
 def measure_raw(
     ask: Callable[[int], Result], streams: int, requests: int, base: int
 ) -> tuple[float, float]:
-    """tokens/s of ``streams`` that ask ``requests`` times each, and the median TTFT."""
+    """Return tokens/s of ``streams`` that ask ``requests`` times each, and the median TTFT."""
 
     def loop(stream: int) -> list[Result]:
         return [ask(base + stream * requests + turn) for turn in range(requests)]
@@ -80,18 +80,18 @@ def measure_raw(
 
 
 def figures(results: list[Result], spent: float) -> tuple[float, float]:
-    """tokens/s and the median TTFT."""
+    """Return tokens/s and the median TTFT."""
     return sum(tokens for tokens, _ in results) / spent, statistics.median(t for _, t in results)
 
 
 def budget(index: int, tokens: int) -> int:
-    """Tokens of request ``index``, from half to one and a half of ``tokens``: equal answers would
-    keep the streams of one side in step for ever, with all prompts in one batch."""
+    """Return the tokens of request ``index``, from half to one and a half of ``tokens``: equal
+    answers would keep the streams of one side in step forever, with all prompts in one batch."""
     return tokens // 2 + index * 37 % tokens
 
 
 def raw_worker(engine: Path, slots: int, threads: int, tokens: int, prompts: Prompts) -> None:
-    """A process that holds llama.cpp alone and measures on request (lines on stdin)."""
+    """Hold llama.cpp alone in this process, and measure on request (lines on stdin)."""
     manifest = read_manifest(engine)
     assert manifest.llama_cpp is not None
     info = EngineInfo(
@@ -154,8 +154,8 @@ async def ask_triton(call: Any, index: int, tokens: int, prompts: Prompts) -> Re
 async def measure_triton(
     port: int, tokens: int, prompts: Prompts, streams: int, requests: int, base: int
 ) -> tuple[float, float]:
-    """As :func:`measure_raw`. On asyncio: a blocked thread of gRPC's looks up five times a second,
-    which at 32 streams costs a hundredth of a core that the engine would have."""
+    """Do as :func:`measure_raw`. On asyncio: a blocked thread of gRPC's looks up five times a
+    second, which at 32 streams costs a hundredth of a core that the engine would have."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         await asyncio.wait_for(channel.channel_ready(), 10)
@@ -211,7 +211,7 @@ class Triton:
         return asyncio.run(self._load(streams, requests, base))
 
     def cpu_seconds(self) -> float:
-        """User and system time of this process, Triton and its model processes, less the
+        """Return the user and system time of this process, Triton and its model processes, less the
         engine's."""
         engine = self._served.board()[Field.ENGINE_PID]
         others = psutil.Process(self._served.process.pid).children(recursive=True)

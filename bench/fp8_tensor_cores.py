@@ -102,7 +102,7 @@ def exactly_fp8(values: Array, scale: float) -> Any:
     wide = torch.from_numpy(np.ascontiguousarray(values)).to(DEVICE) / scale
     small = wide.to(torch.float8_e4m3fn)
     back = small.float()
-    # Neighbours of E4M3 are a sixteenth apart, or more.
+    # Neighbors of E4M3 are a sixteenth apart, or more.
     return small if bool(((back - wide).abs() <= 1e-4 * back.abs() + 1e-6).all()) else None
 
 

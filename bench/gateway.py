@@ -141,7 +141,7 @@ Ask = Callable[[int, int], Awaitable[Result]]
 async def one_round(
     ask: Ask, streams: int, requests: int, tokens: int, base: int
 ) -> tuple[int, float, list[float]]:
-    """Tokens, seconds, and all TTFTs."""
+    """Return tokens, seconds, and all TTFTs."""
 
     async def loop(stream: int) -> list[Result]:
         return [await ask(base + stream * requests + turn, tokens) for turn in range(requests)]
@@ -154,7 +154,7 @@ async def one_round(
 
 
 async def turns(sides: dict[str, Ask], requests: int, tokens: int) -> dict[str, Measured]:
-    """One stream; the sides take turns with every request."""
+    """Measure one stream; the sides take turns with every request."""
     found = {name: Measured() for name in sides}
     for turn in range(requests):
         for name, ask in sides.items():
@@ -171,8 +171,8 @@ async def rounds(
     streams: int,
     options: argparse.Namespace,
 ) -> dict[str, Measured]:
-    """More streams; the sides take turns with every round, which starts with the other side each
-    time. The first pair warms up."""
+    """Measure more streams; the sides take turns with every round, which starts with the other side
+    each time. The first pair warms up."""
     found = {name: Measured() for name in sides}
     own = psutil.Process()
     for turn in range(options.rounds + 1):

@@ -108,8 +108,8 @@ class Measured:
 
 
 def cpu_by_process(servers: Sequence[Command]) -> dict[str, float]:
-    """Seconds so far, of children that have ended too. A process is named by what it runs; a
-    Python model by its name."""
+    """Return the seconds so far, of children that have ended too. A process is named by what it
+    runs; a Python model by its name."""
     found: dict[str, float] = {}
     for server in servers:
         for process in lasting(server.process.pid):
@@ -144,7 +144,7 @@ def line(topology: str, streams: int, runs: list[Measured]) -> str:
 
 
 def processes(runs: list[Measured]) -> str:
-    """Where the server's CPU time went: milliseconds for 1,000 tokens, from 1 % on."""
+    """Return where the server's CPU time went: milliseconds for 1,000 tokens, from 1 % on."""
     per_1k = 1e6 / runs[0].load.tokens
     names = {name for run in runs for name in run.cpu}
     spent = {n: statistics.median(run.cpu.get(n, 0.0) for run in runs) * per_1k for n in names}
@@ -207,7 +207,7 @@ def measure(
     engine: Path,
     scratch: Path,
 ) -> dict[str, Measured]:
-    """One round: each topology once."""
+    """Measure one round: each topology once."""
     found = {}
     for names in (("null", "reference"), ("gemma4", "engine", "client", "gateway")):
         wanted = [name for name in names if name in topologies]

@@ -92,7 +92,8 @@ def _request(job: Job) -> service_pb2.ModelInferRequest:
 
 
 def _read(topology: str, response: service_pb2.ModelInferResponse) -> tuple[int, int] | None:
-    """Index and tokens of a chunk. The reference has one token per chunk and counts from 1."""
+    """Return the index and tokens of a chunk. The reference has one token per chunk and counts from
+    1."""
     if not response.outputs:
         return None
     if topology == "engine":

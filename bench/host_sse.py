@@ -15,9 +15,10 @@ __all__ = ["gateway_chunks"]
 async def gateway_chunks(
     address: str, model: str, prompt: str, tokens: int, lengths: Sequence[int]
 ) -> AsyncIterator[tuple[int, int]]:
-    """Index and tokens of each server-sent event with text. An event does not say how many tokens
-    it holds, but the text of the synthetic engine is known: ``lengths`` are the bytes of its tokens,
-    over and over. Raises :class:`RuntimeError` for another answer than ``tokens`` of these."""
+    """Give index and tokens of each server-sent event with text. An event does not say how many
+    tokens it holds, but the text of the synthetic engine is known: ``lengths`` are the bytes of its
+    tokens, over and over. Raises :class:`RuntimeError` for another answer than ``tokens`` of
+    these."""
     host, _, port = address.partition(":")
     body = orjson.dumps(
         {

@@ -32,14 +32,15 @@ TURN_TOKENS = 16
 
 
 def text_of(tokens: int, seed: int, tokenizer: tokenizers.Tokenizer) -> str:
-    """About ``tokens`` tokens, another text for each seed."""
+    """Return about ``tokens`` tokens, another text for each seed."""
     sample = " ".join(WORDS[(seed + i * (1 + seed % 7)) % len(WORDS)] for i in range(tokens))
     ids = tokenizer.encode(sample, add_special_tokens=False).ids
     return f"{seed} " + str(tokenizer.decode(ids[: tokens - TURN_TOKENS]))
 
 
 def long_context(folder: Path, tokens: int) -> Path:
-    """The demo checkpoint, said to have so long a context: the synthetic engine has no model."""
+    """Return the demo checkpoint, said to have so long a context: the synthetic engine has no
+    model."""
     folder.mkdir()
     for file in CHECKPOINT.iterdir():
         (folder / file.name).symlink_to(file)
@@ -144,7 +145,7 @@ def main() -> None:
 def measure(
     asks: Mapping[str, Ask], length: int, requests: int, tokenizer: tokenizers.Tokenizer
 ) -> dict[str, float]:
-    """Medians, seconds."""
+    """Return medians in seconds."""
     found: dict[str, list[float]] = {name: [] for name in asks}
     for turn in range(requests + 2):
         for index, (name, ask) in enumerate(asks.items()):

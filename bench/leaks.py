@@ -32,7 +32,7 @@ GROWTH_BYTES = 6 << 20
 
 
 def ask(client: Client, index: int) -> None:
-    """Every third is cancelled: before it is read, by leaving the loop, or by another call."""
+    """Ask, and cancel every third: before it is read, by leaving the loop, or by another call."""
     stream = client.generate("one two three", max_tokens=3 if index % 3 else 300)
     if index % 3:
         assert stream.result().completion_tokens == 3
@@ -79,7 +79,7 @@ async def ask_async(client: AsyncClient, index: int) -> None:
 
 
 async def in_loop(url: str, requests: int) -> int:
-    """Gives the number of tasks that are left."""
+    """Return the number of tasks that are left."""
     for first in range(0, requests, BATCH):
         async with AsyncClient(url) as client:
             indices = iter(range(first, min(first + BATCH, requests)))
@@ -105,7 +105,7 @@ def count() -> dict[str, int]:
 
 
 def round_of(urls: list[str], requests: int) -> int:
-    """``requests`` in all; gives asyncio tasks left."""
+    """Send ``requests`` in all and return the number of asyncio tasks left."""
     left = 0
     for url in urls:
         blocking(url, requests // (2 * len(urls)))

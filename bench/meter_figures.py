@@ -21,7 +21,7 @@ class Pace:
     decode: float
 
     def ttft(self, prompt_tokens: float) -> float:
-        """Seconds: the prompt, then one step."""
+        """Return the seconds: the prompt, then one step."""
         return prompt_tokens / self.prefill + 1 / self.decode
 
     @property
@@ -49,8 +49,8 @@ class Errors:
 
 
 def errors_of(rows: Iterable[Mapping[str, str]], pace: Pace) -> dict[str, dict[str, Errors]]:
-    """By level, then ``ttft`` and ``itl``, of the answers inside the measured window. Raises
-    :class:`ValueError` for a request that failed: its times say nothing."""
+    """Return the errors by level, then ``ttft`` and ``itl``, of the answers inside the measured
+    window. Raises :class:`ValueError` for a request that failed: its times say nothing."""
     found: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for row in rows:
         if row["measured"] != "1":
@@ -71,7 +71,7 @@ def errors_of(rows: Iterable[Mapping[str, str]], pace: Pace) -> dict[str, dict[s
 
 
 def wrong(found: Mapping[str, Mapping[str, Errors]]) -> list[str]:
-    """A line for each mean or median that is further from the truth than the target."""
+    """Return a line for each mean or median that is further from the truth than the target."""
     lines = []
     for label, metrics in found.items():
         for name, errors in metrics.items():

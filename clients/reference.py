@@ -42,14 +42,14 @@ GROUPS = {
 
 
 def prose(docstring: griffe.Docstring | None) -> str:
-    """Sphinx roles as plain code."""
+    """Show Sphinx roles as plain code."""
     text = docstring.value.strip() if docstring else ""
     text = re.sub(r":\w+:`~?(?:gemma4_client\.)?([^`]+)`", r"`\1`", text)
     return text.replace("``", "`")
 
 
 def signature(function: Any, name: str) -> str:
-    """One parameter a line when it is long; ``self`` left out."""
+    """Write one parameter a line when it is long; ``self`` left out."""
     parts: list[str] = []
     starred = False
     for parameter in function.parameters:
@@ -80,7 +80,7 @@ def code(text: str) -> str:
 
 
 def members(cls: Any) -> Iterator[str]:
-    """Public methods, properties and documented fields, in the order of the source."""
+    """Give public methods, properties and documented fields, in the order of the source."""
     for name, member in sorted(cls.members.items(), key=lambda item: item[1].lineno or 0):
         if name.startswith("_") or member.is_alias:
             continue
@@ -111,7 +111,7 @@ def describe(cls: Any) -> Iterator[str]:
 
 
 def page() -> str:
-    """The whole text."""
+    """Return the whole text."""
     package = griffe.load("gemma4_client", search_paths=[ROOT / "clients"], allow_inspection=False)
     public = set(package.exports or ())
     grouped = {name for names in GROUPS.values() for name in names}

@@ -70,8 +70,8 @@ def open_checkpoint(folder: Path) -> Iterator[Checkpoint]:
 
 @contextmanager
 def open_tensors(folder: Path) -> Iterator[tuple[Mapping[str, StoredTensor], tuple[Shard, ...]]]:
-    """All tensors of a folder by name, and its shards: the index is checked, names and shapes are
-    not. Raises :class:`MissingFileError`, :class:`BadIndexError`, :class:`TruncatedFileError`,
+    """Open all tensors of a folder by name, and its shards: the index is checked, names and shapes
+    are not. Raises :class:`MissingFileError`, :class:`BadIndexError`, :class:`TruncatedFileError`,
     :class:`BadCheckpointError`."""
     with ExitStack() as stack:
         shards = []
@@ -82,7 +82,7 @@ def open_tensors(folder: Path) -> Iterator[tuple[Mapping[str, StoredTensor], tup
 
 
 def check_text_files(folder: Path) -> None:
-    """Raises :class:`MissingFileError` unless all of :data:`TEXT_FILES` are there."""
+    """Raise :class:`MissingFileError` unless all of :data:`TEXT_FILES` are there."""
     if not folder.is_dir():
         raise MissingFileError(f"{folder}: not a folder; give the folder of a checkpoint")
     for name in TEXT_FILES:
@@ -91,7 +91,8 @@ def check_text_files(folder: Path) -> None:
 
 
 def check_tensors(rules: tuple[TensorRule, ...], tensors: Mapping[str, StoredTensor]) -> None:
-    """Every rule has its tensor, every tensor its rule, every shape and type is right."""
+    """Check that every rule has its tensor, every tensor its rule, every shape and type is
+    right."""
     known = {rule.name: rule for rule in rules}
     unknown = sorted(set(tensors) - set(known))
     if unknown:
@@ -126,8 +127,8 @@ def check_tensors(rules: tuple[TensorRule, ...], tensors: Mapping[str, StoredTen
 
 
 def source_files(folder: Path, shards: tuple[Shard, ...]) -> list[SourceFile]:
-    """Identity of every file: whole SHA-256 of the small ones; for shards the SHA-256 of size,
-    header and 64 samples of 64 KiB, since hashing 50 GB takes longer than converting it."""
+    """Return the identity of every file: whole SHA-256 of the small ones; for shards the SHA-256 of
+    size, header and 64 samples of 64 KiB, since hashing 50 GB takes longer than converting it."""
     found = []
     for name in (*TEXT_FILES, _INDEX):
         path = folder / name

@@ -32,10 +32,12 @@ _SLICE = 4 << 20
 """Elements per slice: a multiple of every block size; about 30 MB with its float32 copy."""
 
 _NOTE_EVERY = 1 << 30
+"""Bytes after which progress is made durable: an interrupted build goes on from there."""
 _AHEAD = 12
 """Converted slices that may wait while a gigabyte is flushed to disk (at most 16 MB each)."""
 
 _COPY = 16 << 20
+"""Bytes to read at once."""
 
 
 class _Hash(Protocol):
@@ -95,7 +97,7 @@ def convert_tensors(
 
 
 def resume_point(state_path: Path) -> int:
-    """Bytes of the file that an earlier run left behind; 0 for a fresh start."""
+    """Return the bytes of the file that an earlier run left behind; 0 for a fresh start."""
     state = _load_state(state_path)
     return 0 if state is None else int(state["bytes"])
 
@@ -110,7 +112,7 @@ def _source_bytes(checkpoint: Checkpoint, tensor: PlannedTensor) -> int:
 def _slices(
     checkpoint: Checkpoint, tensor: PlannedTensor, pool: ThreadPoolExecutor, *, ahead: int
 ) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
-    """(source bytes, converted bytes) of each slice in order; ``ahead`` are in the works."""
+    """Give (source bytes, converted bytes) of each slice in order; ``ahead`` are in the works."""
     if tensor.source is None:
         yield 0, rope_factors(checkpoint.spec).view(np.uint8)
         return
@@ -157,7 +159,7 @@ def _load_state(state_path: Path) -> dict[str, Any] | None:
 def _restore(
     path: Path, header_size: int, tensors: list[PlannedTensor], state_path: Path
 ) -> tuple[int, int, _Hash]:
-    """First tensor to do, where it goes, and the hash of the file before it."""
+    """Return the first tensor to do, where it goes, and the hash of the file before it."""
     state = _load_state(state_path)
     if state is not None:
         done = state["tensors"]

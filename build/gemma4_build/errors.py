@@ -67,7 +67,7 @@ class QuantizationError(BuildError):
 
 
 class TooLittleMemoryError(BuildError):
-    """This machine cannot hold what the build needs; found before it starts."""
+    """The machine has too little memory for what the build needs; found before it starts."""
 
 
 class WarmUpError(BuildError):

@@ -25,7 +25,7 @@ class Existing:
 
 
 def look_at_target(out: Path, key: str, *, force: bool) -> Existing:
-    """The engine folder at ``out`` if it was built with ``key`` and is whole.
+    """Return the engine folder at ``out`` if it was built with ``key`` and is whole.
 
     Raises :class:`ExistingFolderError` for anything else that is there, unless ``force`` is set
     and it is an engine folder; what is no engine folder is never replaced.

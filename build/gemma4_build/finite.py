@@ -40,7 +40,7 @@ _SCALE_BLOCK = {GGMLQuantizationType.Q8_0: 34, GGMLQuantizationType.Q4_0: 18}
 
 
 def check_slice(tensor: StoredTensor, raw: npt.NDArray[np.uint8], first: int) -> None:
-    """Raises :class:`NotFiniteError` with name and place if ``raw``, which holds elements of
+    """Raise :class:`NotFiniteError` with name and place if ``raw``, which holds elements of
     ``tensor`` from element ``first`` on, has a NaN or an infinity."""
     at = _first_bad(raw, tensor.dtype)
     if at is not None:
@@ -54,7 +54,7 @@ def check_slice(tensor: StoredTensor, raw: npt.NDArray[np.uint8], first: int) ->
 def check_converted(
     tensor: StoredTensor, data: npt.NDArray[np.uint8], kind: GGMLQuantizationType
 ) -> None:
-    """Raises :class:`NotFiniteError` if finite weights became infinite as ``kind``: F16 scales end
+    """Raise :class:`NotFiniteError` if finite weights became infinite as ``kind``: F16 scales end
     at 65504, BF16 below float32's largest number."""
     block = _SCALE_BLOCK.get(kind)
     if block is not None:
@@ -103,7 +103,7 @@ def _check(tensor: StoredTensor, first: int, count: int) -> int:
 
 
 def _first_bad(raw: npt.NDArray[np.uint8], dtype: str) -> int | None:
-    """Place of the first element that is not finite."""
+    """Return the place of the first element that is not finite."""
     word, bits = _EXPONENT[dtype]
     values, mask = raw.view(word), word(bits)
     masked = np.empty(min(_STEP, len(values)), dtype=word)

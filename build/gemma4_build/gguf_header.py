@@ -21,6 +21,7 @@ from gemma4_build.vocabulary import Vocabulary
 __all__ = ["PlannedTensor", "plan_tensors", "rope_factors", "write_header"]
 
 ALIGNMENT = 32
+"""Bytes to whose multiples each tensor's data is aligned: GGUF's default."""
 _NOT_ROTATED = 1e30
 """Divisor of the frequencies of a full layer's unrotated pairs (generate_extra_tensors)."""
 
@@ -43,7 +44,7 @@ class PlannedTensor:
 
 
 def rope_factors(spec: ModelSpec) -> npt.NDArray[np.float32]:
-    """Frequency divisors of the full layers, [global_head_dim / 2]."""
+    """Return the frequency divisors of the full layers, [global_head_dim / 2]."""
     factors = np.full(spec.global_head_dim // 2, _NOT_ROTATED, dtype=np.float32)
     factors[: spec.rotated_pairs] = 1.0
     return factors
@@ -52,7 +53,7 @@ def rope_factors(spec: ModelSpec) -> npt.NDArray[np.float32]:
 def plan_tensors(
     spec: ModelSpec, rules: tuple[TensorRule, ...], precision: Precision
 ) -> list[PlannedTensor]:
-    """The tensors of the file in order, with types and offsets."""
+    """Return the tensors of the file in order, with types and offsets."""
     planned: list[PlannedTensor] = []
 
     def add(

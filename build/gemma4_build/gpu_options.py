@@ -19,7 +19,9 @@ DEVICES = ("auto", "cpu", "cuda")
 _QUANTIZE = ("experts", "mlp")
 
 CALIBRATION_SAMPLES = 64
+"""Texts to calibrate with, at most."""
 CALIBRATION_LENGTH = 512
+"""Tokens of a text, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ class GpuOptions:
     warm: bool = False
 
     def check(self, precision: str) -> None:
-        """Raises :class:`BadOptionError` for what does not go with ``precision``."""
+        """Raise :class:`BadOptionError` for what does not go with ``precision``."""
         _one_of("--precision", precision, PRECISIONS)
         _one_of("--preset", self.preset, PRESETS)
         for option, value in (("--tp", self.tp), ("--ep", self.ep)):
@@ -73,7 +75,7 @@ class GpuOptions:
             self._refuse_quantizing("--precision bf16 quantizes nothing")
 
     def refuse_for_quantized(self) -> None:
-        """Raises :class:`BadOptionError` for options that a finished checkpoint cannot heed."""
+        """Raise :class:`BadOptionError` for options that a finished checkpoint cannot heed."""
         self._refuse_quantizing("the checkpoint is quantized already")
         if self.pad_experts:
             raise BadOptionError(

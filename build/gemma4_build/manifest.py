@@ -44,12 +44,12 @@ _PROCESS_BYTES = 256 << 20
 
 
 def runtime_version(runtime: str) -> str:
-    """Exact version of what will run the engine."""
+    """Return the exact version of what will run the engine."""
     return version("xllamacpp") if runtime == "llama_cpp" else project_version()
 
 
 def llama_cpp_options(request: BuildRequest, spec: ModelSpec) -> LlamaCppOptions:
-    """How the runtime loads the file; verification loads it the same way."""
+    """Return how the runtime loads the file; verification loads it the same way."""
     precision = PRECISIONS[request.precision]
     return LlamaCppOptions(
         kv_type=precision.kv_type,
@@ -60,7 +60,7 @@ def llama_cpp_options(request: BuildRequest, spec: ModelSpec) -> LlamaCppOptions
 
 
 def build_key(request: BuildRequest, files: list[SourceFile]) -> str:
-    """SHA-256 over everything that decides the files of the folder; limits do not."""
+    """Return the SHA-256 of everything that decides the files of the folder; limits do not."""
     parts = {
         "converter": CONVERTER,
         "files": [file.model_dump() for file in files],
@@ -73,7 +73,7 @@ def build_key(request: BuildRequest, files: list[SourceFile]) -> str:
 
 
 def memory_need(spec: ModelSpec, weight_bytes: int, options: LlamaCppOptions | None) -> MemoryNeed:
-    """Estimate; without ``options`` (synthetic) there is no model in memory."""
+    """Estimate the need; without ``options`` (synthetic) there is no model in memory."""
     if options is None:
         return MemoryNeed(
             weight_bytes=0,
@@ -94,7 +94,7 @@ def memory_need(spec: ModelSpec, weight_bytes: int, options: LlamaCppOptions | N
 
 
 def file_entries(folder: Path, names: tuple[str, ...]) -> dict[str, FileEntry]:
-    """Size and hash of files in ``folder``."""
+    """Return the size and hash of files in ``folder``."""
     return {
         name: FileEntry(size=(folder / name).stat().st_size, sha256=sha256_file(folder / name))
         for name in names
@@ -112,7 +112,7 @@ def compose(
     unverified_reason: str,
     first_tokens: Sequence[FirstTokens] = (),
 ) -> Manifest:
-    """The manifest of a finished folder."""
+    """Return the manifest of a finished folder."""
     options = llama_cpp_options(request, spec) if request.runtime == "llama_cpp" else None
     weight_bytes = files["model.gguf"].size if options is not None else 0
     return Manifest.model_validate(
@@ -142,7 +142,8 @@ def compose(
 
 
 def keep_template(new: Manifest, old: Manifest) -> Manifest:
-    """``new`` for a folder that ``old`` describes, whose chat template may have been replaced."""
+    """Return ``new`` for a folder that ``old`` describes, whose chat template may have been
+    replaced."""
     files = new.files | {CHAT_TEMPLATE: old.files[CHAT_TEMPLATE]}
     return new.model_copy(update={"files": files, "former_template": old.former_template})
 
@@ -155,7 +156,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def model_facts(spec: ModelSpec, eos_ids: list[int]) -> ModelFacts:
-    """What the runtime and the tools need to know of the model."""
+    """Return what the runtime and the tools need to know of the model."""
     return ModelFacts(
         layers=spec.layers,
         sliding_layers=sum(spec.sliding),

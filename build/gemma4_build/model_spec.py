@@ -22,6 +22,7 @@ _MOST = 2**31 - 1
 """Of an integer: GGUF's keys are 32 bits wide."""
 
 _MOST_LAYERS = 1024
+"""Layers beyond which a config is taken for damaged; the 26B has 30."""
 _WAY_OUT = "this project builds Gemma 4 26B-A4B (google/gemma-4-26B-A4B-it) only"
 
 
@@ -119,7 +120,7 @@ def read_config(folder: Path) -> ModelSpec:
 
 
 def parse_config(data: Mapping[str, Any], *, where: str) -> ModelSpec:
-    """A :class:`ModelSpec` of the parsed config.json; ``where`` names it in errors."""
+    """Return the :class:`ModelSpec` of a parsed config.json; ``where`` names it in errors."""
     _check_architecture(data, where)
     text = _Section(data.get("text_config"), f"{where}: text_config")
     _check_variant(text, data, where)
@@ -165,7 +166,7 @@ def parse_config(data: Mapping[str, Any], *, where: str) -> ModelSpec:
 
 
 def _check_sizes(spec: ModelSpec, where: str) -> None:
-    """What no tensor's shape shows."""
+    """Check what no tensor's shape shows."""
     wrong = (
         ("top_k_experts", spec.experts_per_token > spec.experts, "more than num_experts"),
         ("num_key_value_heads", spec.heads % spec.kv_heads, "no divisor of num_attention_heads"),
@@ -280,7 +281,7 @@ def _layer_types(text: _Section, layers: int) -> tuple[bool, ...]:
 
 
 def _global_heads(text: _Section, sliding: tuple[bool, ...]) -> tuple[int, int]:
-    """head_dim and key/value heads of the full layers, from either style."""
+    """Return head_dim and key/value heads of the full layers, from either style."""
     if text.get("global_head_dim") is not None:
         heads_key = "num_global_key_value_heads"
         return text.integer("global_head_dim"), text.integer(heads_key)

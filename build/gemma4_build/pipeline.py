@@ -74,7 +74,7 @@ def build_engine(request: BuildRequest, reporter: Reporter) -> BuildResult:
 
 
 def _check_template(path: Path) -> None:
-    """One that is missing is found with the other files."""
+    """Check the template; one that is missing is found with the other files."""
     if not path.is_file():
         return
     try:
@@ -111,7 +111,7 @@ class _Build:
         )
 
     def refresh(self, found: Existing, started: float) -> BuildResult:
-        """The files are right: bring limits and verification up to what was asked for."""
+        """Bring limits and verification up to what was asked for."""
         old, out = found.require(), self.request.out
         proof, reason = None, old.unverified_reason
         if old.quality is not None:
@@ -218,7 +218,7 @@ class _Build:
 
 
 def _starts_with(path: Path, beginning: Path) -> bool:
-    """Whether ``path`` exists and begins with the content of ``beginning``."""
+    """Return whether ``path`` exists and begins with the content of ``beginning``."""
     wanted = beginning.read_bytes()
     if not path.exists():
         return False

@@ -41,7 +41,7 @@ PRECISIONS = {
 
 
 def gguf_type(rule: TensorRule, precision: Precision) -> GGMLQuantizationType:
-    """The storage type of a tensor. A row that is no multiple of the quantization block (32)
+    """Return the storage type of a tensor. A row that is no multiple of the quantization block (32)
     stays BF16."""
     if rule.kind == "exact":
         return T.F32
@@ -51,6 +51,6 @@ def gguf_type(rule: TensorRule, precision: Precision) -> GGMLQuantizationType:
 
 
 def stored_bytes(shape: tuple[int, ...], kind: GGMLQuantizationType) -> int:
-    """Bytes of a tensor in the file, without padding."""
+    """Return the bytes of a tensor in the file, without padding."""
     block, size = GGML_QUANT_SIZES[kind]
     return math.prod(shape) // int(block) * int(size)

@@ -20,6 +20,7 @@ from rich.progress import (
 __all__ = ["ConsoleReporter", "Reporter", "SilentReporter", "Tick"]
 
 _LINE_EVERY_S = 10.0
+"""Seconds between two lines of progress where no bar can be drawn."""
 
 
 class Tick(Protocol):
@@ -32,10 +33,10 @@ class Reporter(Protocol):
     """Where a build says what it does."""
 
     def say(self, text: str) -> None:
-        """One line of news."""
+        """Print a line of news."""
 
     def bytes(self, title: str, *, total: int, done: int = 0) -> AbstractContextManager[Tick]:
-        """A stage of ``total`` bytes of which ``done`` were done before."""
+        """Begin a stage of ``total`` bytes of which ``done`` were done before."""
 
 
 class SilentReporter:

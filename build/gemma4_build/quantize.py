@@ -24,8 +24,8 @@ _ROW = 16384
 def convert_slice(
     raw: npt.NDArray[np.uint8], dtype: str, kind: GGMLQuantizationType
 ) -> npt.NDArray[np.uint8]:
-    """``raw`` holds elements of type ``dtype`` (BF16, F16 or F32); returns them as ``kind``, flat
-    bytes. The number of elements must be a multiple of ``kind``'s block size."""
+    """Convert ``raw``, which holds elements of type ``dtype`` (BF16, F16 or F32), and return them
+    as ``kind``, flat bytes. The number of elements must be a multiple of ``kind``'s block size."""
     if dtype == "BF16" and kind == GGMLQuantizationType.BF16:
         return raw
     values = to_float32(raw, dtype)

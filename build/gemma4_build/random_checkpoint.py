@@ -28,6 +28,7 @@ from gemma4_build.tensor_table import EMBEDDING, PREFIX, TensorRule, checkpoint_
 __all__ = ["PRESETS", "Preset", "config_for", "main", "write_checkpoint"]
 
 _CHUNK = 4 << 20
+"""Elements to draw and write at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ PRESETS = {
 
 
 def config_for(preset: Preset, vocab: int) -> dict[str, Any]:
-    """config.json in the published style."""
+    """Return a config.json in the published style."""
     kinds = ["sliding_attention"] * preset.pattern + ["full_attention"]
     hidden, intermediate, layers, heads, head_dim, patch, positions = preset.vision
     text = {
@@ -203,7 +204,7 @@ def _write_shard(
 
 
 def _values(rule: TensorRule, seed: int, layers: int) -> Iterator[npt.NDArray[np.float32]]:
-    """Random values whose logits are sane: unit-scale activations, q_norm at head_dim ** -0.25
+    """Give random values whose logits are sane: unit-scale activations, q_norm at head_dim ** -0.25
     since attention has scale 1, norms and scales away from 1 so that a wrong mapping shows.
 
     A layer of many adds little to the residual stream: deep random networks are chaotic
@@ -211,7 +212,7 @@ def _values(rule: TensorRule, seed: int, layers: int) -> Iterator[npt.NDArray[np
     signs: the output matrix is the embedding, and would answer with the last token for sure."""
     name, size = rule.name, math.prod(rule.shape)
     rng = np.random.Generator(np.random.SFC64([seed, *name.encode()]))
-    spread, centre = _scale(rule, layers)
+    spread, center = _scale(rule, layers)
     pool = _CHUNK if size > 64 * _CHUNK else size
     done = 0
     block = rng.standard_normal(min(pool, _CHUNK), dtype=np.float32)
@@ -220,12 +221,12 @@ def _values(rule: TensorRule, seed: int, layers: int) -> Iterator[npt.NDArray[np
         if done and size <= 64 * _CHUNK:
             block = rng.standard_normal(count, dtype=np.float32)
         part = np.roll(block, int(rng.integers(_CHUNK)))[:count] if done else block[:count]
-        yield part * np.float32(spread) + np.float32(centre)
+        yield part * np.float32(spread) + np.float32(center)
         done += count
 
 
 def _scale(rule: TensorRule, layers: int) -> tuple[float, float]:
-    """(standard deviation, mean)."""
+    """Return (standard deviation, mean)."""
     name = rule.name
     if name == EMBEDDING:
         return 2.5 * rule.shape[-1] ** -0.5, 0.0
@@ -268,7 +269,7 @@ def _write_tokenizer(source: Path, out: Path, vocab: int | None) -> int:
 
 
 def main() -> None:
-    """Command line."""
+    """Write a checkpoint as the command line says."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--preset", choices=sorted(PRESETS), required=True)
     parser.add_argument("--tokenizer", type=Path, default=Path("demo/checkpoint"))

@@ -16,6 +16,7 @@ __all__ = ["BUILD_RUNTIMES", "BuildRequest", "prefill_batch", "resolve_limits", 
 
 BUILD_RUNTIMES = ("llama_cpp", "tensorrt_llm", "synthetic")
 _DEFAULT_TOTAL = 8192
+"""Tokens of a request, prompt and answer, unless set; the model's context where it is less."""
 _BATCH_MULTIPLICATIONS = 30_000_000_000
 """What two cores do in half a second: 26B-A4B (3.1e9 a token) took 28.8 tokens/s on two."""
 
@@ -91,7 +92,7 @@ class BuildRequest:
 
 
 def synthetic_pace(request: BuildRequest) -> SyntheticPace:
-    """The pace with defaults filled in."""
+    """Return the pace with defaults filled in."""
     return SyntheticPace(
         prefill_tokens_per_s=request.prefill_tokens_per_s or 20_000.0,
         decode_tokens_per_s=request.decode_tokens_per_s or 200.0,
@@ -100,8 +101,9 @@ def synthetic_pace(request: BuildRequest) -> SyntheticPace:
 
 
 def prefill_batch(request: BuildRequest, spec: ModelSpec) -> int:
-    """Prompt tokens that are computed at a time: a power of two from 8 to 512 that two CPU cores
-    finish in about half a second, since a cancel, and every other stream, waits for it."""
+    """Return the prompt tokens that are computed at a time: a power of two from 8 to 512 that two
+    CPU cores finish in about half a second, since a cancel, and every other stream, waits for
+    it."""
     if request.prefill_batch:
         return request.prefill_batch
     fitting = max(1, _BATCH_MULTIPLICATIONS // spec.active_parameters)
@@ -109,7 +111,7 @@ def prefill_batch(request: BuildRequest, spec: ModelSpec) -> int:
 
 
 def resolve_limits(request: BuildRequest, spec: ModelSpec) -> ManifestLimits:
-    """Limits with defaults filled in. Raises :class:`BadOptionError`."""
+    """Return the limits with defaults filled in. Raises :class:`BadOptionError`."""
     total = request.max_total_tokens or min(_DEFAULT_TOTAL, spec.context)
     if total > spec.context:
         raise BadOptionError(

@@ -13,7 +13,8 @@ __all__ = ["header"]
 
 
 def header(tensors: Iterable[tuple[str, str, tuple[int, ...], int]]) -> bytes:
-    """The bytes before the data. ``tensors``: (name, type, shape, bytes), in the data's order."""
+    """Return the bytes before the data. ``tensors``: (name, type, shape, bytes), in the data's
+    order."""
     entries: dict[str, object] = {"__metadata__": {"format": "pt"}}
     at = 0
     for name, dtype, shape, nbytes in tensors:

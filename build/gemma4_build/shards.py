@@ -30,6 +30,7 @@ _ALL_SIZES = {
     "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1,
 }  # fmt: skip
 _MOST_DIMENSIONS = 8
+"""Dimensions beyond which a header is taken for damaged."""
 _MAX_HEADER = 100_000_000
 """The limit of the safetensors library."""
 
@@ -54,13 +55,13 @@ class StoredTensor:
         return self.size * _ALL_SIZES[self.dtype]
 
     def read(self, first: int = 0, count: int | None = None) -> npt.NDArray[np.uint8]:
-        """Raw bytes of ``count`` elements from element ``first`` on (row-major)."""
+        """Return the raw bytes of ``count`` elements from element ``first`` on (row-major)."""
         item = _ALL_SIZES[self.dtype]
         count = self.size - first if count is None else count
         return self.shard.read(self.offset + first * item, count * item)
 
     def read_float32(self, first: int = 0, count: int | None = None) -> npt.NDArray[np.float32]:
-        """The same elements as flat float32; exact for all supported types."""
+        """Return the same elements as flat float32; exact for all supported types."""
         return to_float32(self.read(first, count), self.dtype)
 
 
@@ -77,7 +78,8 @@ class Shard:
         self._descriptor = descriptor
 
     def read(self, offset: int, count: int) -> npt.NDArray[np.uint8]:
-        """Bytes ``[offset, offset + count)``. Raises :class:`TruncatedFileError` at the end."""
+        """Return the bytes ``[offset, offset + count)``. Raises :class:`TruncatedFileError` at the
+        end."""
         buffer = np.empty(count, dtype=np.uint8)
         view = buffer.data
         done = 0
@@ -96,7 +98,7 @@ class Shard:
 
 
 def to_float32(raw: npt.NDArray[np.uint8], dtype: str) -> npt.NDArray[np.float32]:
-    """BF16, F16 or F32 bytes to float32, exactly."""
+    """Convert BF16, F16 or F32 bytes to float32, exactly."""
     if dtype == "BF16":
         wide = raw.view(np.uint16).astype(np.uint32)
         wide <<= 16
@@ -166,7 +168,7 @@ def _read_header(shard: Shard) -> None:
 
 
 def _entry(name: str, entry: object) -> tuple[str, tuple[int, ...], int, int]:
-    """Type, shape, begin and end. Raises :class:`ValueError`, which names the tensor."""
+    """Return type, shape, begin and end. Raises :class:`ValueError`, which names the tensor."""
     fields = entry if isinstance(entry, dict) else {}
     dtype, shape = fields.get("dtype"), fields.get("shape")
     if not isinstance(dtype, str) or dtype not in _ALL_SIZES:
@@ -180,7 +182,7 @@ def _entry(name: str, entry: object) -> tuple[str, tuple[int, ...], int, int]:
 
 
 def _counts(value: object) -> TypeGuard[list[int]]:
-    """Whether it is a list of a few whole numbers from 0 to 2^63 - 1."""
+    """Return whether it is a list of a few whole numbers from 0 to 2^63 - 1."""
     return (
         isinstance(value, list)
         and len(value) <= _MOST_DIMENSIONS

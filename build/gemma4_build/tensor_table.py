@@ -32,7 +32,7 @@ class TensorRule:
 
 
 def checkpoint_tensors(spec: ModelSpec) -> tuple[TensorRule, ...]:
-    """All tensors in the order of the GGUF file, then the unused ones."""
+    """Return all tensors in the order of the GGUF file, then the unused ones."""
     rules = [
         TensorRule(EMBEDDING, (spec.vocab, spec.hidden), "token_embd.weight", "embedding"),
         TensorRule(f"{PREFIX}norm.weight", (spec.hidden,), "output_norm.weight", "exact"),

@@ -64,7 +64,7 @@ _Model = TypeVar("_Model", bound=_Strict)
 
 
 def load(path: Path, form: type[_Model]) -> _Model:
-    """The file as ``form``. Raises :class:`TokenizerError`, which names the place."""
+    """Read the file as ``form``. Raises :class:`TokenizerError`, which names the place."""
     try:
         return form.model_validate(parse(read_file(path)))
     except ValidationError as error:
@@ -78,7 +78,7 @@ def load(path: Path, form: type[_Model]) -> _Model:
 
 
 def check_tokenizer(path: Path) -> None:
-    """Raises :class:`TokenizerError` unless the tokenizers library and a server take the file."""
+    """Raise :class:`TokenizerError` unless the tokenizers library and a server take the file."""
     try:
         Tokenizer.from_file(str(path))
         PromptTokenizer(path)
@@ -92,7 +92,7 @@ def check_tokenizer(path: Path) -> None:
 
 
 def check_template(path: Path) -> str:
-    """The chat template. Raises :class:`TokenizerError` unless it is Jinja in UTF-8."""
+    """Return the chat template. Raises :class:`TokenizerError` unless it is Jinja in UTF-8."""
     try:
         text = read_file(path, most=MAX_TEMPLATE).decode("utf-8")
         ChatTemplate(path)

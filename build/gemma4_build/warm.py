@@ -22,7 +22,9 @@ from gemma4_build.progress import Reporter
 __all__ = ["batch_sizes", "warm_engine", "warm_up"]
 
 _PROMPT_TOKENS = 128
+"""Tokens of a prompt, half of what a request may have where that is less."""
 _ANSWER_TOKENS = 64
+"""Tokens of an answer, fewer where a request may not have so many."""
 _WAIT_S = 1800.0
 """The first batch of a fresh machine compiles kernels for minutes."""
 
@@ -71,8 +73,8 @@ def warm_engine(folder: Path, manifest: Manifest, reporter: Reporter) -> Manifes
 
 
 def batch_sizes(slots: int) -> list[int]:
-    """1, 2, 4, 8, ... and ``slots``: with padding on, a CUDA graph serves every size up to its
-    own, so these reach all of them up to a factor of two."""
+    """Return 1, 2, 4, 8, ... and ``slots``: with padding on, a CUDA graph serves every size up to
+    its own, so these reach all of them up to a factor of two."""
     sizes = [1 << i for i in range(slots.bit_length()) if 1 << i <= slots]
     return sizes if sizes[-1] == slots else [*sizes, slots]
 

@@ -42,7 +42,7 @@ class Workspace:
                 path.unlink()
 
     def size(self) -> int:
-        """Bytes of the files in the folder."""
+        """Return the bytes of the files in the folder."""
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
     def publish(self, *, scratch: tuple[str, ...] = ()) -> None:
@@ -97,7 +97,7 @@ def open_workspace(target: Path) -> Iterator[Workspace]:
 
 
 def check_space(work: Workspace, needed: int) -> None:
-    """Raises :class:`DiskFullError` unless ``needed`` more bytes fit."""
+    """Raise :class:`DiskFullError` unless ``needed`` more bytes fit."""
     free = shutil.disk_usage(work.folder).free
     if needed + SPARE_BYTES > free:
         raise DiskFullError(

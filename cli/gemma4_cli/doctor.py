@@ -1,4 +1,4 @@
-"""``gemma4 doctor``: is this machine, and this engine, in order?"""
+"""``gemma4 doctor``: check whether this machine, and an engine, are in order."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ def fail_import(error: ImportError, *, extra: str) -> NoReturn:
 
 
 def missing(error: ImportError, *, extra: str) -> str:
-    """What to install: a package of ours with ``extra``, or a shared library of the system."""
+    """Return what to install: a package of ours with ``extra``, or a shared library of the
+    system."""
     from gemma4_runtime.needs import explain_import
 
     package = f"{error.name} is missing; `pip install 'gemma4-triton[{extra}]'`"

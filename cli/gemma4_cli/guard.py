@@ -68,8 +68,8 @@ def guarded(command: Callable[[], object]) -> int:
 
 
 def _ignore_late_signals() -> None:
-    """The exit code is known now. Python takes its handlers away while it ends, 0.1 s or more, and
-    a signal in that time would replace the code."""
+    """Ignore signals now that the exit code is known. Python takes its handlers away while it ends,
+    0.1 s or more, and a signal in that time would replace the code."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_IGN)

@@ -185,7 +185,8 @@ def load(
 
 
 def _check_open_files(plan: Plan) -> None:
-    """Over HTTP each request has a connection; over gRPC they share some."""
+    """Check the limit of open files: over HTTP each request has a connection; over gRPC they share
+    some."""
     from gemma4_load.errors import OptionError
 
     highest = plan.search.limit if plan.search and plan.search.over == "concurrency" else 0
@@ -198,7 +199,7 @@ def _check_open_files(plan: Plan) -> None:
 
 
 def _check_options(*exclusive: dict[str, Any]) -> None:
-    """At most one option of each set may be given."""
+    """Check that at most one option of each set is given."""
     from gemma4_load.errors import OptionError
 
     for options in exclusive:
@@ -208,7 +209,7 @@ def _check_options(*exclusive: dict[str, Any]) -> None:
 
 
 def _refuse_idle(context: typer.Context) -> None:
-    """An option that was given and would change nothing is an error."""
+    """Refuse an option that was given and would change nothing."""
     from gemma4_load.errors import OptionError
 
     given = {name for name in context.params if _typed(context, name)}
@@ -246,7 +247,7 @@ def _typed(context: typer.Context, name: str) -> bool:
 
 
 def _run(plan: Plan, *, quiet: bool) -> dict[str, Any]:
-    """Until it is done, or Ctrl-C. A second Ctrl-C ends at once."""
+    """Run until it is done, or Ctrl-C. A second Ctrl-C ends at once."""
     import uvloop
     from gemma4_load.errors import LoadError, OptionError
     from gemma4_load.report.terminal import Terminal

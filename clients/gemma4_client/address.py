@@ -35,9 +35,9 @@ class Address:
 
 
 def parse_address(url: str, protocol: Protocol | None = None, tls: TLS | None = None) -> Address:
-    """``host:port`` (gRPC unless ``protocol`` says http), or with grpc://, grpcs://, http:// or
-    https:// before it. A port that is left out is 8001 on gRPC, 8000 on HTTP, 443 with TLS. Raises
-    :class:`ValueError`."""
+    """Parse ``host:port`` (gRPC unless ``protocol`` says http), or with grpc://, grpcs://, http://
+    or https:// before it. A port that is left out is 8001 on gRPC, 8000 on HTTP, 443 with TLS.
+    Raises :class:`ValueError`."""
     if protocol not in (None, "grpc", "http"):
         raise ValueError(f"protocol={protocol!r} must be grpc or http")
     parts = urlsplit(url if "://" in url else f"{protocol or 'grpc'}://{url}")

@@ -97,7 +97,7 @@ class AsyncClient:
         headers: Mapping[str, str] | None = None,
         **options: Unpack[Options],
     ) -> AsyncStream:
-        """As :meth:`Client.chat`; call it in the event loop, it is not awaited."""
+        """Do as :meth:`Client.chat`; call it in the event loop, it is not awaited."""
         return self._stream(
             chat_request(
                 messages, options, tools=tools, timeout=timeout, request_id=request_id,
@@ -114,7 +114,7 @@ class AsyncClient:
         headers: Mapping[str, str] | None = None,
         **options: Unpack[Options],
     ) -> AsyncStream:
-        """As :meth:`Client.generate`; not awaited."""
+        """Do as :meth:`Client.generate`; not awaited."""
         return self._stream(
             text_request(text, options, timeout=timeout, request_id=request_id, headers=headers)
         )
@@ -131,7 +131,7 @@ class AsyncClient:
         headers: Mapping[str, str] | None = None,
         **options: Unpack[Options],
     ) -> list[Answer | Gemma4Error]:
-        """As :meth:`Client.map`; ``prompts`` may be an async iterable."""
+        """Do as :meth:`Client.map`; ``prompts`` may be an async iterable."""
         options.setdefault("stream", False)
 
         def start(prompt: Messages) -> AsyncStream:
@@ -149,7 +149,7 @@ class AsyncClient:
         add_bos: bool | None = None,
         timeout: float | None = 30.0,
     ) -> Tokens:
-        """As :meth:`Client.tokenize`."""
+        """Do as :meth:`Client.tokenize`."""
         return await self._tokens(
             tokenize_inputs(
                 prompt, chat=chat, tools=tools, enable_thinking=enable_thinking, add_bos=add_bos
@@ -158,15 +158,15 @@ class AsyncClient:
         )
 
     async def detokenize(self, ids: Sequence[int], *, timeout: float | None = 30.0) -> Tokens:
-        """As :meth:`Client.detokenize`."""
+        """Do as :meth:`Client.detokenize`."""
         return await self._tokens(detokenize_inputs(ids), timeout)
 
     async def server_info(self, *, timeout: float | None = 30.0) -> ServerInfo:
-        """As :meth:`Client.server_info`."""
+        """Do as :meth:`Client.server_info`."""
         return (await self._tokens(detokenize_inputs([]), timeout, reads_only=True)).server
 
     async def ready(self, *, timeout: float = 5.0) -> bool:
-        """True when the server can answer now."""
+        """Return True when the server can answer now."""
         return await self._transport.ready(timeout)
 
     async def close(self) -> None:
@@ -207,7 +207,7 @@ class AsyncClient:
         )
 
     def _lookup(self, request: Request) -> Callable[[], Awaitable[Found]]:
-        """What the stream asks before its first attempt. The disk is read in a thread."""
+        """Return what the stream asks before its first attempt. The disk is read in a thread."""
         cache = self._cache
         assert cache is not None
 

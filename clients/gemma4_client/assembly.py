@@ -44,7 +44,8 @@ class Assembly:
         return self._kept
 
     def add(self, delta: Delta) -> Delta:
-        """The chunk itself. Raises :class:`StreamOrderError` for one that is not the next."""
+        """Take the next chunk and return it. Raises :class:`StreamOrderError` for one that is not
+        the next."""
         due = self._count
         if delta.index != due or self._ended is not None:
             raise StreamOrderError(
@@ -70,12 +71,12 @@ class Assembly:
         return delta
 
     def close(self) -> None:
-        """The stream has ended. Raises :class:`StreamOrderError` when its last chunk is missing."""
+        """End the answer. Raises :class:`StreamOrderError` when its last chunk is missing."""
         if self._ended is None:
             raise StreamOrderError(f"the stream ended after {self._count} chunks without its last")
 
     def answer(self) -> Answer:
-        """What came so far."""
+        """Return what came so far."""
         last = self._last
         if last is None:
             return Answer()

@@ -93,7 +93,7 @@ class AsyncStream:
             await store(self._assembly.deltas)
 
     async def _again(self, first: UnavailableError) -> tuple[Delta, AsyncIterator[Delta]]:
-        """The attempts after the first, which failed."""
+        """Make the attempts after the first, which failed."""
         failed: list[UnavailableError] = [first]
 
         async def attempt() -> tuple[Delta, AsyncIterator[Delta]]:
@@ -112,7 +112,7 @@ class AsyncStream:
             pass
 
     async def _first(self) -> tuple[Delta, AsyncIterator[Delta]]:
-        """One attempt, to its first chunk."""
+        """Make one attempt, to its first chunk."""
         if self._cancelled:
             raise CancelledError(own_cancel())
         call, self._call = self._call, None
@@ -156,7 +156,7 @@ class AsyncStream:
             self._call.cancel()
 
     async def aclose(self) -> None:
-        """As :meth:`cancel`."""
+        """Do as :meth:`cancel`."""
         self.cancel()
 
     async def __aenter__(self) -> AsyncStream:

@@ -37,7 +37,7 @@ class CircuitBreaker:
         return self._closed_until is not None
 
     def check(self) -> None:
-        """Before a request. Raises :class:`CircuitOpenError`."""
+        """Check before a request. Raises :class:`CircuitOpenError`."""
         if self._closed_until is None:
             return
         with self._lock:
@@ -55,14 +55,14 @@ class CircuitBreaker:
             self._closed_until = self._now() + self._reset_after
 
     def succeeded(self) -> None:
-        """The server answered."""
+        """Note that the server answered."""
         if self._failed or self._closed_until is not None:
             with self._lock:
                 self._failed = 0
                 self._closed_until = None
 
     def failed(self) -> None:
-        """The server was unavailable."""
+        """Note that the server was unavailable."""
         with self._lock:
             self._failed += 1
             if self._failed >= self._limit:

@@ -19,11 +19,12 @@ __all__ = ["Cache", "Replay", "cache_key", "cacheable"]
 
 _log = logging.getLogger("gemma4_client")
 _FORMAT = 1
+"""Version of what is in the folder; it is part of each key, so older answers are not found."""
 _BESIDE_THE_POINT = ("stream", "timeout_ms")
 
 
 def cacheable(request: Request) -> bool:
-    """True when the answer is a function of the request: greedy, or with a seed."""
+    """Return True when the answer is a function of the request: greedy, or with a seed."""
     inputs = request.inputs
     return (
         inputs.get("temperature") == 0
@@ -33,7 +34,7 @@ def cacheable(request: Request) -> bool:
 
 
 def cache_key(request: Request, engine: str) -> str:
-    """SHA-256 over the engine's id and every input that can change the answer."""
+    """Return the SHA-256 of the engine's id and every input that can change the answer."""
     inputs = {k: v for k, v in request.inputs.items() if k not in _BESIDE_THE_POINT}
     text = json.dumps([_FORMAT, engine, inputs], sort_keys=True, ensure_ascii=True, default=float)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -74,7 +75,7 @@ class Cache:
         self.misses = 0
 
     def get(self, key: str) -> list[Delta] | None:
-        """The chunks of the answer, or None."""
+        """Return the chunks of the answer, or None."""
         try:
             data: Any = self._disk.get(key)
         except self._failures as error:
@@ -112,7 +113,7 @@ class Cache:
 
 
 def _decode(data: bytes) -> list[Delta] | None:
-    """None for what another version wrote."""
+    """Decode chunks; None for what another version wrote."""
     try:
         deltas = [Delta(**fields) for fields in json.loads(data)]
     except (ValueError, TypeError):
@@ -134,4 +135,4 @@ class Replay:
             yield delta
 
     def cancel(self) -> None:
-        """Nothing runs."""
+        """Do nothing: nothing runs."""

@@ -126,10 +126,10 @@ class Client:
         headers: Mapping[str, str] | None = None,
         **options: Unpack[Options],
     ) -> list[Answer | Gemma4Error]:
-        """:meth:`chat` for each of ``prompts``, at most ``concurrency`` at once; answers in the
-        order of the prompts. ``errors`` "raise" ends everything at the first error; "return" puts
-        it in the place of its answer. ``progress`` True draws a bar; a function is called with how
-        many are done and how many there are (None when not known). ``timeout`` is for each."""
+        """Call :meth:`chat` for each of ``prompts``, at most ``concurrency`` at once; answers in
+        the order of the prompts. ``errors`` "raise" ends everything at the first error; "return"
+        puts it in the place of its answer. ``progress`` True draws a bar; a function is called with
+        how many are done and how many there are (None when not known). ``timeout`` is for each."""
         options.setdefault("stream", False)
 
         def start(prompt: Messages) -> Stream:
@@ -147,8 +147,8 @@ class Client:
         add_bos: bool | None = None,
         timeout: float | None = 30.0,
     ) -> Tokens:
-        """Token ids of a text as :meth:`generate` would send it, or with ``chat`` of messages as
-        :meth:`chat` would, template included."""
+        """Return the token ids of a text as :meth:`generate` would send it, or with ``chat`` of
+        messages as :meth:`chat` would, template included."""
         return self._tokens(
             tokenize_inputs(
                 prompt, chat=chat, tools=tools, enable_thinking=enable_thinking, add_bos=add_bos
@@ -157,15 +157,15 @@ class Client:
         )
 
     def detokenize(self, ids: Sequence[int], *, timeout: float | None = 30.0) -> Tokens:
-        """The text and bytes of token ids."""
+        """Return the text and bytes of token ids."""
         return self._tokens(detokenize_inputs(ids), timeout)
 
     def server_info(self, *, timeout: float | None = 30.0) -> ServerInfo:
-        """Which engine answers."""
+        """Say which engine answers."""
         return self._tokens(detokenize_inputs([]), timeout, reads_only=True).server
 
     def ready(self, *, timeout: float = 5.0) -> bool:
-        """True when the server can answer now."""
+        """Return True when the server can answer now."""
         return self._transport.ready(timeout)
 
     def close(self) -> None:
@@ -204,7 +204,7 @@ class Client:
         )
 
     def _lookup(self, request: Request) -> Callable[[], Found]:
-        """What the stream asks before its first attempt."""
+        """Return what the stream asks before its first attempt."""
         cache = self._cache
         assert cache is not None
 

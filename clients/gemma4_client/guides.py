@@ -27,8 +27,8 @@ def _schema_of(model: Any) -> dict[str, Any]:
 
 
 def _close(schema: Any) -> None:
-    """No properties but those of the class: pydantic would ignore them, and a model could go on
-    inventing them. A class that allows extras says so, and keeps them."""
+    """Allow no properties but those of the class: pydantic would ignore them, and a model could go
+    on inventing them. A class that allows extras says so, and keeps them."""
     if isinstance(schema, list):
         for part in schema:
             _close(part)
@@ -41,8 +41,8 @@ def _close(schema: Any) -> None:
 
 
 def guide_inputs(options: Mapping[str, Any]) -> dict[str, Any]:
-    """``options`` with the members of GUIDES turned into the two guided_decoding tensors. Raises
-    :class:`ValueError` when there are two of them."""
+    """Return ``options`` with the members of GUIDES turned into the two guided_decoding tensors.
+    Raises :class:`ValueError` when there are two of them."""
     given = [name for name in GUIDES if options.get(name) not in (None, False)]
     inputs = {name: value for name, value in options.items() if name not in GUIDES}
     if not given:
@@ -65,7 +65,7 @@ def guide_inputs(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_answer(answer: Answer, model: Any) -> Any:
-    """An instance of the pydantic class ``model``. Raises :class:`ResponseFormatError`."""
+    """Return an instance of the pydantic class ``model``. Raises :class:`ResponseFormatError`."""
     try:
         return model.model_validate_json(answer.text)
     except ValueError as error:  # pydantic's ValidationError is one

@@ -29,5 +29,5 @@ class Identity:
         return engine
 
     def forget(self) -> None:
-        """The server was lost; what comes back may be another."""
+        """Forget the identity: the server was lost, and what comes back may be another."""
         self._known = None

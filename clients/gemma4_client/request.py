@@ -34,12 +34,12 @@ class Request:
 
 
 def as_messages(messages: Messages) -> Sequence[Mapping[str, Any]]:
-    """A lone text as one user message."""
+    """Return a lone text as one user message."""
     return [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
 
 
 def to_json(name: str, value: Any) -> str:
-    """JSON text; :class:`ValueError` names what cannot be written so."""
+    """Return JSON text; :class:`ValueError` names what cannot be written so."""
     try:
         return json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError) as error:
@@ -55,7 +55,7 @@ def chat_request(
     request_id: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Request:
-    """Raises :class:`ValueError`, which names the option at fault."""
+    """Make the request. Raises :class:`ValueError`, which names the option at fault."""
     inputs = {"messages": to_json("messages", as_messages(messages))}
     if tools is not None:
         inputs["tools"] = to_json("tools", tools)
@@ -70,7 +70,7 @@ def text_request(
     request_id: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Request:
-    """Raises :class:`ValueError`, which names the option at fault."""
+    """Make the request. Raises :class:`ValueError`, which names the option at fault."""
     return _request({"text_input": text}, options, timeout, request_id, headers)
 
 

@@ -37,7 +37,7 @@ class Delta:
 
 
 def merged(deltas: Sequence[Delta], *, index: int) -> Delta:
-    """Chunks in order, at least one, as one with this index."""
+    """Return chunks in order, at least one, as one with this index."""
     last = deltas[-1]
     return Delta(
         text="".join([d.text for d in deltas]),
@@ -97,7 +97,7 @@ class Answer:
         return Usage(self.prompt_tokens, self.completion_tokens)
 
     def as_message(self) -> dict[str, Any]:
-        """The answer as the assistant's message of the next :meth:`Client.chat`."""
+        """Return the answer as the assistant's message of the next :meth:`Client.chat`."""
         message: dict[str, Any] = {"role": "assistant", "content": self.text}
         if self.tool_calls:
             message["tool_calls"] = self.tool_calls

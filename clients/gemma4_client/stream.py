@@ -95,7 +95,7 @@ class Stream:
             store(self._assembly.deltas)
 
     def _again(self, first: UnavailableError) -> tuple[Delta, Iterator[Delta]]:
-        """The attempts after the first, which failed."""
+        """Make the attempts after the first, which failed."""
         failed: list[UnavailableError] = [first]
 
         def attempt() -> tuple[Delta, Iterator[Delta]]:
@@ -109,7 +109,7 @@ class Stream:
         self._stop.wait(seconds)
 
     def _first(self) -> tuple[Delta, Iterator[Delta]]:
-        """One attempt, to its first chunk."""
+        """Make one attempt, to its first chunk."""
         if self._stop.is_set():
             raise CancelledError(own_cancel())
         call, self._call = self._call, None
@@ -152,7 +152,7 @@ class Stream:
             call.cancel()
 
     def close(self) -> None:
-        """As :meth:`cancel`."""
+        """Do as :meth:`cancel`."""
         self.cancel()
 
     def __enter__(self) -> Stream:

@@ -32,7 +32,7 @@ class TLS:
                 raise ValueError(f"TLS: {name}={str(path)!r} is no file")
 
     def grpc_credentials(self) -> Any:
-        """For a gRPC channel."""
+        """Return the credentials for a gRPC channel."""
 
         def read(path: str | Path | None) -> bytes | None:
             return None if path is None else Path(path).read_bytes()
@@ -40,13 +40,13 @@ class TLS:
         return grpc.ssl_channel_credentials(read(self.ca), read(self.key), read(self.cert))
 
     def grpc_options(self) -> tuple[tuple[str, str], ...]:
-        """Channel options beside the credentials."""
+        """Return the channel options beside the credentials."""
         if self.server_name is None:
             return ()
         return (("grpc.ssl_target_name_override", self.server_name),)
 
     def ssl_context(self) -> ssl.SSLContext:
-        """For HTTP. Raises :class:`ValueError` with ``server_name``."""
+        """Return the context for HTTP. Raises :class:`ValueError` with ``server_name``."""
         if self.server_name is not None:
             raise ValueError(
                 f"TLS: server_name={self.server_name!r} works on gRPC only; "

@@ -57,7 +57,7 @@ def tokenize_inputs(
     enable_thinking: bool | None = None,
     add_bos: bool | None = None,
 ) -> Inputs:
-    """Raises :class:`ValueError` for options that do not go with the prompt."""
+    """Make the inputs. Raises :class:`ValueError` for options that do not go with the prompt."""
     if chat and add_bos is not None:
         raise ValueError(f"add_bos={add_bos} needs chat=False; the chat template sets BOS itself")
     if not chat and (tools is not None or enable_thinking is not None):
@@ -78,12 +78,13 @@ def tokenize_inputs(
 
 
 def detokenize_inputs(ids: Sequence[int]) -> Inputs:
-    """No ids ask for the engine's identity alone."""
+    """Return the inputs; no ids ask for the engine's identity alone."""
     return {"token_ids": ("INT32", [int(token) for token in ids])}
 
 
 def read_tokens(raw: Mapping[str, bytes]) -> Tokens:
-    """Raw output tensors to :class:`Tokens`. Raises :class:`ServerError` when one is missing."""
+    """Turn raw output tensors into :class:`Tokens`. Raises :class:`ServerError` when one is
+    missing."""
     try:
         data = raw["token_ids"]
         known = json.loads(read_strings(raw["engine"])[0])

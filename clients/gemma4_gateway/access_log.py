@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import re
-import sys
 import time
 import traceback
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, TextIO
 
+from gemma4_runtime.logs.lines import log_fields
+from gemma4_runtime.logs.writer import LogWriter
+
 from gemma4_gateway.jsons import dumps
-from gemma4_gateway.log_writer import LogWriter
 from gemma4_gateway.plain_text import escaped
 from gemma4_gateway.record import Record
 
 __all__ = ["Log"]
 
+_TRACE_END = 1900
+"""Last characters of a traceback that a line keeps."""
 _PLAIN = re.compile(r"[^\s\"'=\\]+")
 
 
@@ -28,7 +31,7 @@ class Log:
 
     def __init__(self, form: Literal["json", "text"], out: TextIO | None = None) -> None:
         self._json = form == "json"
-        self._writer = LogWriter(sys.stderr if out is None else out)
+        self._writer = LogWriter(2 if out is None else partial(_put, out), reports=False)
         self._told = 0
 
     @property
@@ -38,16 +41,16 @@ class Log:
 
     def event(self, event: str, *, level: str = "info", **fields: Any) -> None:
         """``fields`` must be JSON."""
-        now = datetime.now(UTC)
         dropped = self._writer.dropped
         if dropped > self._told:
             fields["lines_dropped"], self._told = dropped - self._told, dropped
+        line = log_fields(event, fields, level=level)
         if self._json:
-            line = dumps({"time": now.isoformat(), "level": level, "event": event} | fields)
-            self._writer.write(escaped(line.decode()))
+            self._writer.write(escaped(dumps(line).decode()))
         else:
-            words = (f"{k}={_word(v)}" for k, v in fields.items() if v not in (None, "", []))
-            self._writer.write(f"{now:%H:%M:%S} {event} {' '.join(words)}")
+            clock = time.strftime("%H:%M:%S", time.gmtime())
+            words = (f"{k}={_word(line[k])}" for k in fields if line[k] not in (None, "", []))
+            self._writer.write(f"{clock} {event} {' '.join(words)}")
 
     def close(self) -> None:
         """Write what there is, if it can be written."""
@@ -82,6 +85,11 @@ class Log:
         )
 
 
+def _put(out: TextIO, data: bytes) -> None:
+    out.write(data.decode())
+    out.flush()
+
+
 def _word(value: Any) -> str:
     """One value of a text line, quoted where it would look like several."""
     text = str(value)
@@ -96,6 +104,7 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             error = record.exc_info and "".join(traceback.format_exception(*record.exc_info))
+            error = error and error[-_TRACE_END:]
             self._log.event(
                 "log", level=record.levelname.lower(), logger=record.name,
                 message=record.getMessage(), error=error or None,

@@ -109,7 +109,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_fault(request: Request, error: Exception) -> Response:
-    """A fault of this software: the client hears that, the log hears what."""
+    """Answer a fault of this software: the client hears that, the log hears what."""
     gateway: Gateway = request.app.state.gateway
     gateway.log.event(
         "fault", level="error", request_id=record_of(request.scope).request_id,
@@ -120,5 +120,5 @@ async def _on_fault(request: Request, error: Exception) -> Response:
 
 
 def openapi() -> dict[str, Any]:
-    """The OpenAPI document, without a server."""
+    """Return the OpenAPI document, without a server."""
     return create_app(Gateway(Settings(), Log("json"))).openapi()

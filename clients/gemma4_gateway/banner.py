@@ -8,7 +8,7 @@ __all__ = ["banner"]
 
 
 def banner(gateway: Gateway, host: str, port: int) -> str:
-    """URL, models, back ends, a line to copy."""
+    """Return the URL, models, back ends, a line to copy."""
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     shown = f"[{shown}]" if ":" in shown else shown
     url = f"http://{shown}:{port}"

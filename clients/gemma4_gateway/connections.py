@@ -16,17 +16,21 @@ from gemma4_gateway.settings import SettingsError
 __all__ = ["HEAD_S", "BoundedHttp", "Connections", "openable", "protocol_of"]
 
 HEAD_S = 10.0
+"""Seconds that the head of a request has to arrive."""
 _REST_S = 5.0
 """For the rest of a body that nobody reads any more, so that the client can read the answer."""
 _MOST_HEAD_BYTES = 64 * 1024
+"""Bytes of the head of a request, at most."""
 _MOST_HEADERS = 200
+"""Headers of a request, at most."""
 _RESERVED_FILES = 64
 """For back ends, the log and what the interpreter opens."""
 _WANTED_FILES = 65_536
+"""Open files to ask for, one for each connection."""
 
 
 def openable() -> int:
-    """As many as this process may have files, after asking for more. Raises
+    """Return as many as this process may have files, after asking for more. Raises
     :class:`~gemma4_gateway.settings.SettingsError` when that is next to none."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _WANTED_FILES if hard == resource.RLIM_INFINITY else min(hard, _WANTED_FILES)
@@ -136,7 +140,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._arm(_REST_S, "body_after_answer")
 
     def send_400_response(self, msg: str) -> None:
-        """Whatever the parser did not take; in the form of every other error."""
+        """Refuse whatever the parser did not take; in the form of every other error."""
         error = self._refusal
         self.shared.metrics.connections_cut.labels(error.code).inc()
         body = error.json()
@@ -152,7 +156,7 @@ class BoundedHttp(HttpToolsProtocol):
         raise ValueError("the head is too large")  # ends the parser
 
     def _wait(self) -> None:
-        """For the next request."""
+        """Wait for the next request."""
         self._disarm()
         self.shared.idle[self] = None
 
@@ -174,7 +178,7 @@ class BoundedHttp(HttpToolsProtocol):
 
 
 def protocol_of(shared: Connections) -> type[BoundedHttp]:
-    """The class that uvicorn makes a protocol of for each connection."""
+    """Return the class that uvicorn makes a protocol of for each connection."""
     return type("GatewayHttp", (BoundedHttp,), {"shared": shared})
 
 

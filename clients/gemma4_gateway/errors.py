@@ -11,6 +11,7 @@ from gemma4_gateway.plain_text import clean
 __all__ = ["ApiError", "invalid", "not_found", "overloaded", "unavailable", "validation_error"]
 
 _MOST_PARAM = 256
+"""Characters of ``param``."""
 
 
 class ApiError(Exception):

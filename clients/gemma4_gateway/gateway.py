@@ -99,7 +99,7 @@ class Gateway:
         return not self.lifecycle.draining and any(b.ready for b in self.backends)
 
     def model_names(self) -> list[str]:
-        """The names under which the model is served; 503 while they are unknown."""
+        """Return the names under which the model is served; 503 while they are unknown."""
         if self.settings.model_names:
             return list(self.settings.model_names)
         names = {b.info.model: None for b in self.backends if b.info is not None}
@@ -109,7 +109,7 @@ class Gateway:
         return list(names)
 
     def check_model(self, name: str | None) -> str:
-        """The name itself, the first for None. 404 for another."""
+        """Return the name itself, the first for None. 404 for another."""
         names = self.model_names()
         if name is None:
             return names[0]
@@ -126,7 +126,7 @@ class Gateway:
         return await self.off_loop.run(record_of(request.scope).body_bytes, work)
 
     def work(self, request: Request, plan: Plan, *, prefix: str) -> Work:
-        """The work of one request."""
+        """Make the work of one request."""
         return Work(
             plan,
             self.router,
@@ -142,13 +142,13 @@ class Gateway:
         *,
         on_error: Callable[[ApiError], bytes] = error_event,
     ) -> EngineReply:
-        """The response that runs ``write``, which does the work."""
+        """Make the response that runs ``write``, which does the work."""
         return EngineReply(
             write, stop=work.calls.cancel, lifecycle=self.lifecycle, error_event=on_error
         )
 
     def refresh_metrics(self) -> None:
-        """Gauges that are read off when somebody asks."""
+        """Set gauges that are read off when somebody asks."""
         for backend in self.backends:
             self.metrics.ready.labels(backend.address).set(backend.ready)
             self.metrics.outstanding.labels(backend.address).set(backend.outstanding)

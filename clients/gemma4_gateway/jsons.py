@@ -11,8 +11,8 @@ __all__ = ["dumps"]
 
 
 def dumps(value: Any) -> bytes:
-    """UTF-8. orjson takes no integers beyond 64 bits and no lone surrogates, which JSON has and a
-    schema of a tool may hold."""
+    """Return UTF-8. orjson takes no integers beyond 64 bits and no lone surrogates, which JSON has
+    and a schema of a tool may hold."""
     try:
         return orjson.dumps(value)
     except TypeError:

@@ -43,7 +43,7 @@ ANONYMOUS = KeyEntry(name="anonymous", sha256="0" * 64)
 
 
 def new_key() -> str:
-    """``sk-gemma4-`` and 256 random bits."""
+    """Return ``sk-gemma4-`` and 256 random bits."""
     return _PREFIX + secrets.token_urlsafe(32)
 
 
@@ -69,7 +69,7 @@ class KeyRing:
         return not self._entries
 
     def find(self, key: str) -> KeyEntry | None:
-        """Compares with every entry, whichever fits."""
+        """Find a key by comparing with every entry, whichever fits."""
         digest = _digest(key)
         found = None
         for entry in self._entries:
@@ -79,7 +79,8 @@ class KeyRing:
 
 
 def load_keys(source: KeySource) -> KeyRing:
-    """Raises :class:`SettingsError` for a file that is missing, empty or not of this form."""
+    """Load the keys. Raises :class:`SettingsError` for a file that is missing, empty or not of this
+    form."""
     entries = [
         KeyEntry(name=f"environment-{i}" if i else "environment", sha256=_digest(key))
         for i, key in enumerate(source.plain)

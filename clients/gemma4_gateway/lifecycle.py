@@ -24,7 +24,8 @@ class Lifecycle:
         return len(self._running)
 
     def enter(self, abort: Callable[[ApiError], None]) -> None:
-        """``abort`` ends the request with the error it is given. Raises 503 when draining."""
+        """Enter a request. ``abort`` ends the request with the error it is given. Raises 503 when
+        draining."""
         self.check()
         self._running.add(abort)
         self.idle.clear()
@@ -35,7 +36,7 @@ class Lifecycle:
             self.idle.set()
 
     def check(self) -> None:
-        """Raises 503 when draining."""
+        """Raise 503 when draining."""
         if self.draining:
             raise unavailable(
                 "the gateway is draining before it stops; use another one",

@@ -16,7 +16,7 @@ __all__ = ["Bucket", "Gate"]
 
 class Bucket:
     """Token bucket: holds a minute's worth, refills evenly. It may be overdrawn by ``spend``, for
-    costs that are known only afterwards."""
+    costs that are known only afterward."""
 
     def __init__(self, per_minute: int, now: float) -> None:
         self._per_minute = per_minute
@@ -24,7 +24,7 @@ class Bucket:
         self._at = now
 
     def wait(self, now: float, *, need: float = 1.0) -> float:
-        """Seconds until ``need`` is there; 0 when it is."""
+        """Return the seconds until ``need`` is there; 0 when it is."""
         self._level = min(
             self._per_minute, self._level + (now - self._at) * self._per_minute / 60.0
         )
@@ -57,7 +57,8 @@ class Gate:
         return self._running
 
     def enter(self, key: KeyEntry) -> None:
-        """Raises :class:`~gemma4_gateway.errors.ApiError` 429, and then nothing was entered."""
+        """Enter a request. Raises :class:`~gemma4_gateway.errors.ApiError` 429, and then nothing
+        was entered."""
         if self._running >= self._limits.max_running:
             raise overloaded(
                 f"{self._running} requests run, which is all this gateway takes; retry later",
@@ -80,7 +81,7 @@ class Gate:
         self._running += 1
 
     def leave(self, key: KeyEntry, *, tokens: int) -> None:
-        """``tokens``: prompt and completion."""
+        """Leave with what was used. ``tokens``: prompt and completion."""
         usage = self._usage_of(key)
         usage.running -= 1
         self._running -= 1

@@ -38,7 +38,7 @@ class Metrics:
         self.draining = self._gauge("draining", "1: the gateway is stopping")
 
     def render(self) -> bytes:
-        """Text exposition format."""
+        """Return the text exposition format."""
         return generate_latest(self.registry)
 
     def _counter(self, name: str, help_text: str, *labels: str) -> Counter:

@@ -97,7 +97,8 @@ class Middleware:
             self._uploads.release(len(body))
 
     async def _run(self, scope: Scope, body: _Whole, send: Send, record: Record) -> None:
-        """A request takes its place only now that its body is here: a slow sender has none."""
+        """Run the request, which takes its place only now that its body is here: a slow sender has
+        none."""
         self._lifecycle.check()
         try:
             self._gate.enter(record.key)

@@ -43,7 +43,7 @@ class Out:
         await self._send({"type": "http.response.body", "body": body})
 
     async def events(self, data: bytes) -> None:
-        """Whole server-sent events; b"" is nothing. Waits while the client does not read."""
+        """Send whole server-sent events; b"" is nothing. Waits while the client does not read."""
         if not self.started:
             self.started = True
             await self._send(
@@ -54,7 +54,7 @@ class Out:
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self, data: bytes) -> None:
-        """The last events."""
+        """Return the last events."""
         await self.events(b"")
         await self._send({"type": "http.response.body", "body": on_one_line(data)})
 

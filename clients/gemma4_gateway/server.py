@@ -7,26 +7,26 @@ import gc
 import os
 import signal
 import socket
-import sys
 import time
 from types import FrameType
 
 import uvicorn
+from gemma4_runtime.logs.writer import writer_of
 
 from gemma4_gateway.app import create_door
 from gemma4_gateway.banner import banner
 from gemma4_gateway.connections import HEAD_S, Connections, openable, protocol_of
 from gemma4_gateway.gateway import Gateway
-from gemma4_gateway.log_writer import LogWriter
 from gemma4_gateway.settings import SettingsError
 
 __all__ = ["GatewayServer", "claim_socket", "config_of", "run"]
 
 _AT_ONCE = 130
+"""Exit status after a second signal, as of SIGINT in a shell (128 + 2)."""
 
 
 def claim_socket(host: str, port: int) -> socket.socket:
-    """A bound socket; port 0 takes a free one. Raises :class:`SettingsError`."""
+    """Bind a socket; port 0 takes a free one. Raises :class:`SettingsError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -50,7 +50,6 @@ class GatewayServer(uvicorn.Server):
         self._gateway = gateway
         self._asked: float | None = None
         self._signal = ""
-        self._stdout = LogWriter(sys.stdout)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -61,7 +60,7 @@ class GatewayServer(uvicorn.Server):
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, self.handle_exit, signal.SIGHUP, None)
         host, port = (sockets or [self.servers[0].sockets[0]])[0].getsockname()[:2]
-        self._stdout.write(banner(self._gateway, host, port))
+        writer_of(1).write(banner(self._gateway, host, port))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._asked is not None:
@@ -102,8 +101,9 @@ def run(gateway: Gateway, listener: socket.socket) -> None:
 def config_of(
     gateway: Gateway, *, most_connections: int | None = None, head_s: float = HEAD_S
 ) -> uvicorn.Config:
-    """How HTTP is served. ``most_connections`` None: as many as files may be open. ``head_s``:
-    seconds for the head of a request. Raises :class:`SettingsError` when too few files may be."""
+    """Return how HTTP is served. ``most_connections`` None: as many as files may be open.
+    ``head_s``: seconds for the head of a request. Raises :class:`SettingsError` when too few files
+    may be."""
     most = openable() if most_connections is None else most_connections
     shared = Connections(gateway.metrics, most, head_s)
     return uvicorn.Config(

@@ -58,7 +58,7 @@ class Settings:
 
 
 def check_backend(address: str) -> str:
-    """``host:port`` itself. Raises :class:`SettingsError`."""
+    """Return ``host:port`` itself. Raises :class:`SettingsError`."""
     host, colon, port = address.rpartition(":")
     if "//" in address:
         raise SettingsError(

@@ -30,7 +30,7 @@ class Search:
     runs: int = 1
 
     def level(self, base: Level, load: float, run: int) -> Level:
-        """Each run has other prompts."""
+        """Return a level with prompts of its own."""
         base = replace(base, run=run, seed=base.seed + run)
         if self.over == "concurrency":
             return replace(base, concurrency=int(load), rate=None)
@@ -56,7 +56,7 @@ class Plan:
 
 
 def parse_slo(text: str) -> Slo:
-    """``METRIC=LIMIT``; a time is in ms unless it says s. Raises :class:`OptionError`."""
+    """Parse ``METRIC=LIMIT``; a time is in ms unless it says s. Raises :class:`OptionError`."""
     known = [m.name for m in REQUEST_METRICS.values() if m.better and m.name != "send_lag"]
     found = _BOUND.fullmatch(text.strip())
     if not found or found[1] not in known:
@@ -76,7 +76,7 @@ def parse_slo(text: str) -> Slo:
 
 
 def parse_levels(base: Level, concurrency: str | None, rates: Sequence[str]) -> tuple[Level, ...]:
-    """Levels of ``--concurrency 1,8`` or ``--rate 1,2`` (a ramp is FROM:TO). Raises
+    """Parse the levels of ``--concurrency 1,8`` or ``--rate 1,2`` (a ramp is FROM:TO). Raises
     :class:`OptionError`."""
     if base.arrival not in ARRIVALS:
         raise OptionError(f"--arrival {base.arrival}: known are {', '.join(ARRIVALS)}")

@@ -25,7 +25,7 @@ class Observation:
         self.record = Record(number, ask.workload, sent if due is None else due, sent)
 
     def seen(self, tokens: int) -> bool:
-        """A chunk that shows something, for :data:`gemma4_load.targets.base.Seen`."""
+        """Count a chunk that shows something, for :data:`gemma4_load.targets.base.Seen`."""
         record = self.record
         record.arrivals.append(self._now())
         record.tokens.append(tokens)
@@ -34,7 +34,7 @@ class Observation:
         return not record.left
 
     def answered(self, reply: Reply) -> None:
-        """To the end, or to where this client left."""
+        """Record an answer to its end, or to where this client left."""
         record = self.record
         record.end = self._now()
         record.left = record.left and not reply.finish_reason

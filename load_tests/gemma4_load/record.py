@@ -45,8 +45,9 @@ class Record:
         return self.status != OK
 
     def spread_tokens(self) -> None:
-        """A server that says only at the end how many tokens there were: an equal share for every
-        chunk. One that never said (a stream that was left) had at least a token in each."""
+        """Give every chunk an equal share of the tokens of a server that says only at the end how
+        many there were. One that never said (a stream that was left) had at least a token in
+        each."""
         if self.arrivals and not any(self.tokens):
             each = self.output_tokens / len(self.arrivals) if self.output_tokens else 1.0
             self.tokens = [each] * len(self.arrivals)
@@ -68,11 +69,12 @@ class Window:
         return self.begin <= time <= self.end
 
     def started(self, records: list[Record]) -> list[Record]:
-        """The requests that were due in the window; latencies are theirs, whenever they ended."""
+        """Return the requests that were due in the window; latencies are theirs, whenever they
+        ended."""
         return [record for record in records if self.holds(record.scheduled)]
 
     def tokens(self, records: list[Record]) -> float:
-        """Output tokens that arrived in the window, of every request."""
+        """Return the output tokens that arrived in the window, of every request."""
         return sum(
             count
             for record in records

@@ -11,10 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families
 __all__ = ["Scraper", "parse"]
 
 _INTERVAL_S = 1.0
+"""Seconds between two readings of the server's metrics."""
 
 
 def parse(text: str) -> dict[str, tuple[str, float]]:
-    """(type, value) of every counter and gauge by its name with labels. Raises
+    """Return (type, value) of every counter and gauge by its name with labels. Raises
     :class:`ValueError`."""
     found: dict[str, tuple[str, float]] = {}
     for family in text_string_to_metric_families(text):
@@ -70,7 +71,8 @@ class Scraper:
             await asyncio.wait((self._task,))
 
     def result(self) -> dict[str, Any]:
-        """Counters that grew, by how much; gauges that moved or are not 0, mean and maximum."""
+        """Return the counters that grew, by how much; gauges that moved or are not 0, mean and
+        maximum."""
         if not self._url:
             return {}
         found: dict[str, Any] = {"url": self._url, "counters": {}, "gauges": {}}

@@ -26,6 +26,7 @@ from gemma4_load.workloads.base import Workload
 __all__ = ["Session"]
 
 _SCHEMA = 1
+"""Version of ``report.json``."""
 
 
 class Session:
@@ -47,7 +48,8 @@ class Session:
         self.report: dict[str, Any] = {}
 
     async def run(self) -> dict[str, Any]:
-        """Raises :class:`LoadError` when it cannot begin, or when results cannot be written."""
+        """Run all levels. Raises :class:`LoadError` when it cannot begin, or when results cannot be
+        written."""
         plan = self._plan
         target = connect(plan.url, timeout=plan.timeout, model=plan.model)
         try:
@@ -70,7 +72,7 @@ class Session:
         return self.report
 
     def stop(self, why: str) -> None:
-        """No new requests; what is under way is waited for."""
+        """Send no new requests; what is under way is waited for."""
         if self._run is not None:
             self._run.stop(why)
 
@@ -163,7 +165,7 @@ class Session:
 
 
 def _first(group: BaseExceptionGroup[LoadError]) -> LoadError:
-    """One of the errors of a group."""
+    """Return one of the errors of a group."""
     error = group.exceptions[0]
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
 

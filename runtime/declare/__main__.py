@@ -11,7 +11,7 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """The exit status."""
+    """Write or check the files; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m declare", description=__doc__)
     parser.add_argument("--check", action="store_true")
     check: bool = parser.parse_args().check

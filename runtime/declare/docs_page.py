@@ -36,7 +36,7 @@ A stream has them in each response, for its own piece of the answer.
 
 
 def page() -> str:
-    """The whole text."""
+    """Return the whole text."""
     inputs = _table(
         ("input", "type", "takes", "default", "what", "SDK", "gateway"), map(_input, INPUTS)
     )

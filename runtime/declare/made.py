@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def made(root: Path) -> dict[Path, str]:
-    """What they should hold. Raises :class:`ValueError` for a file without the comments around its
-    part."""
+    """Return what they should hold. Raises :class:`ValueError` for a file without the comments
+    around its part."""
     texts = {root / docs_page.PAGE: docs_page.page()}
     for region in (*config_pbtxt.regions(), *python_code.regions()):
         region.apply(root, texts)

@@ -11,7 +11,7 @@ _HOW = "made of gemma4_runtime/contract by `make generate`; do not edit"
 
 
 def mark(title: str) -> tuple[str, str]:
-    """The texts of the two comments around a region."""
+    """Return the texts of the two comments around a region."""
     return f"{title}: {_HOW}", f"end of {title}"
 
 

@@ -25,15 +25,16 @@ _PLACEHOLDERS = frozenset((
 
 
 def is_control(content: str, *, special: bool) -> bool:
-    """Of an added token."""
+    """Return whether an added token is a control token."""
     return special or content in TURN_MARKERS or content in _PLACEHOLDERS
 
 
 def split_added(
     entries: Iterable[Mapping[str, Any]],
 ) -> tuple[dict[str, int], list[Mapping[str, Any]]]:
-    """``added_tokens`` -> control tokens as content -> id, and the entries that are text. Raises
-    :class:`ValueError` for text that contains a control token: it could not be told from one."""
+    """Split ``added_tokens`` into control tokens as content -> id, and the entries that are text.
+    Raises :class:`ValueError` for text that contains a control token: it could not be told from
+    one."""
     control: dict[str, int] = {}
     text = []
     for entry in entries:

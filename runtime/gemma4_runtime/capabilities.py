@@ -68,7 +68,7 @@ _IS_SET: dict[str, Callable[[SamplingParams], bool]] = {
 
 
 def refuse_conflicts(sampling: SamplingParams, capabilities: Capabilities) -> None:
-    """Raises INVALID_ARGUMENT for two options that this runtime cannot do together."""
+    """Raise INVALID_ARGUMENT for two options that this runtime cannot do together."""
     for conflict in capabilities.conflicts:
         if _IS_SET[conflict.option](sampling) and _IS_SET[conflict.other](sampling):
             raise invalid(conflict.option, conflict.why)

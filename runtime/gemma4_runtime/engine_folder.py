@@ -33,7 +33,7 @@ class TamperedFileError(EngineFolderError):
 
 
 class MachineTooSmallError(EngineFolderError):
-    """This machine has too little free memory. ``needed`` and ``available`` are bytes."""
+    """The machine has too little free memory. ``needed`` and ``available`` are bytes."""
 
     def __init__(self, message: str, *, needed: int, available: int) -> None:
         super().__init__(message)
@@ -72,7 +72,7 @@ def load_engine_folder(
 
 
 def check_files(path: Path, manifest: Manifest, *, verify_hashes: bool) -> None:
-    """Raises :class:`TamperedFileError` for the first file that is not as the manifest says."""
+    """Raise :class:`TamperedFileError` for the first file that is not as the manifest says."""
     cache = HashCache()
     for name, entry in manifest.files.items():
         file = path / name
@@ -95,13 +95,13 @@ def check_files(path: Path, manifest: Manifest, *, verify_hashes: bool) -> None:
 
 
 def _is(file: Path, entry: FileEntry) -> bool:
-    """Raises :class:`OSError`."""
+    """Return whether the file is the one of the manifest. Raises :class:`OSError`."""
     same_size = file.is_file() and file.stat().st_size == entry.size
     return same_size and sha256_file(file) == entry.sha256
 
 
 def _check_file(file: Path, name: str, entry: FileEntry, cache: HashCache | None) -> None:
-    """Raises :class:`TamperedFileError` and :class:`OSError`."""
+    """Compare a file with the manifest. Raises :class:`TamperedFileError` and :class:`OSError`."""
     if not file.is_file():
         raise TamperedFileError(f"{file}: missing; build again", file=name)
     size = file.stat().st_size

@@ -16,10 +16,11 @@ from pathlib import Path
 __all__ = ["HashCache", "sha256_file"]
 
 _MAX_ENTRIES = 256
+"""Files that the cache remembers; older ones make room, so that it stays a small file."""
 
 
 def sha256_file(path: Path) -> str:
-    """Hex SHA-256 of the file's content. Raises :class:`OSError`."""
+    """Return the hexadecimal SHA-256 of the file's content. Raises :class:`OSError`."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -33,7 +34,7 @@ class HashCache:
         self._changed = False
 
     def sha256(self, path: Path) -> str:
-        """Hex SHA-256 of ``path``, from the cache if the file did not change."""
+        """Return the hexadecimal SHA-256 of ``path``, from the cache if the file did not change."""
         path = path.resolve()
         stat = path.stat()
         stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_dev]

@@ -40,6 +40,7 @@ _WIRE = re.compile(r"(?:^|[\s,])(" + "|".join(s.value for s in Status) + r"): (.
 
 
 _MAX_WIRE = 4000
+"""Characters of a message on the wire; a longer one keeps its start and its end."""
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 _TRITON_CODES = {
@@ -91,7 +92,7 @@ def overloaded(busy: str, *, slots: int, max_queued: int) -> RequestError:
 
 
 def internal(message: str) -> RequestError:
-    """INTERNAL: the engine or this software failed."""
+    """Make an INTERNAL error: the engine or this software failed."""
     return RequestError(Status.INTERNAL, message)
 
 

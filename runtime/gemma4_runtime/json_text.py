@@ -50,7 +50,7 @@ def _finite(number: str) -> float:
 
 
 def _count(field: str, value: Any, depth: int) -> int:
-    """Values in ``value``, keys left out, after a look at all of its strings."""
+    """Count the values in ``value``, keys left out, after a look at all of its strings."""
     if depth == 0:
         raise invalid(field, "JSON is nested too deep; flatten it")
     if isinstance(value, str):
@@ -75,7 +75,7 @@ def _check_text(field: str, text: str) -> None:
 
 
 def kind_of(value: Any) -> str:
-    """For messages: what ``value`` is."""
+    """Say for messages what ``value`` is."""
     return {type(None): "null", dict: "an object", list: "a list", str: "a string"}.get(
         type(value), repr(value)
     )

@@ -14,8 +14,8 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_memory() -> int:
-    """Bytes that a new process can use: free memory and page cache, or what the container's
-    limit leaves if that is less."""
+    """Return the bytes that a new process can use: free memory and page cache, or what the
+    container's limit leaves if that is less."""
     available = int(psutil.virtual_memory().available)
     try:
         limit = int((_CGROUP / "memory.max").read_text())
@@ -28,11 +28,12 @@ def available_memory() -> int:
 
 
 _SMALL_MODEL = 256 << 20
+"""Bytes below which a model gets one compute thread: a second one costs more than it gives."""
 
 
 def compute_threads(model_bytes: int) -> int:
-    """Threads for llama.cpp: every core that this process may use, but one for a model below
-    256 MiB, whose threads would spend their time spinning at barriers and take the cores from
-    Triton. Measured on two cores, demo checkpoint, 4 streams through Triton: 993 tokens/s with one
-    thread, 754 with two."""
+    """Return the number of threads for llama.cpp: every core that this process may use, but one for
+    a model below 256 MiB, whose threads would spend their time spinning at barriers and take the
+    cores from Triton. Measured on two cores, demo checkpoint, 4 streams through Triton: 993
+    tokens/s with one thread, 754 with two."""
     return 1 if model_bytes < _SMALL_MODEL else len(os.sched_getaffinity(0))

@@ -40,12 +40,14 @@ __all__ = [
 MANIFEST_NAME = "engine.json"
 CHAT_TEMPLATE = "chat_template.jinja"
 SCHEMA_VERSION = 1
+"""Version of ``engine.json``; a manifest of another one is refused."""
 RUNTIMES = ("llama_cpp", "tensorrt_llm", "synthetic")
 
 _MOST_BYTES = 64 << 20
 """Of engine.json; one of the 26B for TensorRT-LLM has 20 kB."""
 
 _MOST = 2**62
+"""The largest number in a manifest, far beyond any size, so that sums fit into 64 bits."""
 _MOST_SLOTS, _MOST_QUEUED = 65_536, 1_000_000
 
 _FILES = ("tokenizer.json", "generation_config.json", CHAT_TEMPLATE)
@@ -56,7 +58,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def _inside(name: str) -> str:
-    """A relative path that stays in the folder."""
+    """Check that a path is relative and stays in the folder."""
     parts = name.split("/")
     if not name.isprintable() or any(part in ("", ".", "..") for part in parts):
         raise ValueError(f"{name!r} is no file inside the folder")
@@ -151,13 +153,13 @@ class MemoryNeed(_Model):
     compute_bytes: Count
 
     def total(self, *, slots: int, max_total_tokens: int) -> int:
-        """Bytes for ``slots`` requests of ``max_total_tokens`` each."""
+        """Return the bytes for ``slots`` requests of ``max_total_tokens`` each."""
         sliding = min(self.sliding_cells, max_total_tokens) * self.kv_bytes_per_token_sliding
         full = max_total_tokens * self.kv_bytes_per_token_full
         return self.weight_bytes + self.compute_bytes + slots * (sliding + full)
 
     def fitting_slots(self, *, available: int, max_total_tokens: int) -> int:
-        """Most slots that fit into ``available`` bytes; 0 when not even one does."""
+        """Return the most slots that fit into ``available`` bytes; 0 when not even one does."""
         fixed = self.total(slots=0, max_total_tokens=max_total_tokens)
         each = self.total(slots=1, max_total_tokens=max_total_tokens) - fixed
         return max(0, (available - fixed) // max(1, each))
@@ -284,7 +286,7 @@ class Manifest(_Model):
 
     @model_validator(mode="after")
     def _whole(self) -> Manifest:
-        """The options of the runtime and the files that every start reads are there."""
+        """Check that the options of the runtime and the files that every start reads are there."""
         if getattr(self, self.runtime) is None:
             raise ValueError(f"{self.runtime}: the runtime's options are missing")
         needed = (*_FILES, "model.gguf") if self.runtime == "llama_cpp" else _FILES

@@ -123,7 +123,7 @@ class ToolCall(msgspec.Struct, frozen=True):
 
 class Segment(msgspec.Struct, frozen=True, array_like=True):
     """Bytes of one channel. They end on a character boundary: a valid but unfinished UTF-8
-    sequence stays in the assembler, so decoding a segment needs no neighbour."""
+    sequence stays in the assembler, so decoding a segment needs no neighbor."""
 
     channel: Channel
     data: bytes
@@ -167,15 +167,15 @@ _request_decoder = msgspec.msgpack.Decoder(GenerationRequest)
 
 
 def encode(message: Chunk | GenerationRequest) -> bytes:
-    """Message to msgpack bytes."""
+    """Encode a message as msgpack bytes."""
     return _encoder.encode(message)
 
 
 def decode_chunk(data: bytes | memoryview) -> Chunk:
-    """Bytes to :class:`Chunk`; raises :class:`msgspec.DecodeError` on anything else."""
+    """Decode bytes to a :class:`Chunk`. Raises :class:`msgspec.DecodeError` on anything else."""
     return _chunk_decoder.decode(data)
 
 
 def decode_request(data: bytes | memoryview) -> GenerationRequest:
-    """Bytes to :class:`GenerationRequest`; raises :class:`msgspec.DecodeError`."""
+    """Decode bytes to a :class:`GenerationRequest`. Raises :class:`msgspec.DecodeError`."""
     return _request_decoder.decode(data)

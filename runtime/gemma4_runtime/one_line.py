@@ -5,12 +5,14 @@ from __future__ import annotations
 __all__ = ["one_line"]
 
 MOST = 1500
+"""Characters of a text that are shown whole."""
 _KEEP = 700
+"""Characters that are shown of each end of a longer one."""
 
 
 def one_line(text: str) -> str:
-    """``text`` without line breaks, terminal codes and lone surrogates (each becomes its escape, as
-    ``\\x1b``), and shortened in the middle beyond :data:`MOST` characters."""
+    """Return ``text`` without line breaks, terminal codes and lone surrogates (each becomes its
+    escape, as ``\\x1b``), and shortened in the middle beyond :data:`MOST` characters."""
     if len(text) > MOST:
         text = f"{text[:_KEEP]} [{len(text) - 2 * _KEEP} characters left out] {text[-_KEEP:]}"
     if text.isprintable():

@@ -1,6 +1,13 @@
 """Everything the models read from the environment, in one place.
 
 ``gemma4 serve`` sets these. A ``tritonserver`` started by hand needs only ``GEMMA4_ENGINE_DIR``.
+
+Nine processes of a server read it at their start, and five of them do not import pydantic. There
+pydantic-settings 2.16 with the same fields takes 0.28 s of CPU time and 15 MiB, where these
+functions take 0.004 s and 0.1 MiB; in the other four it takes 0.08 s and 5 MiB. It also takes "yes"
+for 1, and its messages name neither the variable nor a way out. So this is read by hand. Measured
+with ``time.process_time`` and ``ru_maxrss`` around import and reading, after the imports of each
+model (2 cores, 24 GiB, no GPU; Python 3.11).
 """
 
 from __future__ import annotations
@@ -76,7 +83,8 @@ def _faults(text: str) -> dict[str, int]:
 
 
 def _default_run_dir() -> Path:
-    """All model processes of one server share a parent, the server: its pid names the folder."""
+    """Return the folder of this server: its models' processes share a parent, whose pid names the
+    folder."""
     return Path(tempfile.gettempdir()) / f"gemma4-{os.getuid()}" / str(os.getppid())
 
 

@@ -1,7 +1,7 @@
 """JSON files that somebody else wrote: every fault becomes one kind of error.
 
 :func:`json.loads` takes the last of two equal keys and reads NaN; deep nesting is a RecursionError
-and a named pipe blocks it for ever. Standard library only.
+and a named pipe blocks it forever. Standard library only.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ class JsonFileError(ValueError):
 
 
 def parse(data: bytes | str) -> Any:
-    """The value. Raises :class:`JsonFileError` for what is not JSON in UTF-8, for NaN, Infinity and
-    lone surrogates, for a key that an object has twice, and for nesting beyond Python's stack."""
+    """Parse JSON. Raises :class:`JsonFileError` for what is not JSON in UTF-8, for NaN, Infinity
+    and lone surrogates, for a key that an object has twice, and for nesting beyond Python's
+    stack."""
     try:
         text = data if isinstance(data, str) else data.decode("utf-8")
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
@@ -50,8 +51,8 @@ def parse(data: bytes | str) -> Any:
 
 
 def read_file(path: Path, *, most: int = MOST_BYTES) -> bytes:
-    """Content of a regular file. Raises :class:`OSError` for anything else (a folder, a pipe, a
-    symbolic link that leads to itself, a file of more than ``most`` bytes) and never blocks."""
+    """Read a regular file. Raises :class:`OSError` for anything else (a folder, a pipe, a symbolic
+    link that leads to itself, a file of more than ``most`` bytes) and never blocks."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except ValueError as error:
@@ -67,7 +68,7 @@ def read_file(path: Path, *, most: int = MOST_BYTES) -> bytes:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in ``path``. Raises :class:`OSError` and :class:`JsonFileError`."""
+    """Read the JSON object in ``path``. Raises :class:`OSError` and :class:`JsonFileError`."""
     value = parse(read_file(path))
     if not isinstance(value, dict):
         raise JsonFileError("not a JSON object")

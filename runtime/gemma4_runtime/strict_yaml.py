@@ -12,6 +12,7 @@ from gemma4_runtime.strict_json import read_file
 __all__ = ["YamlFileError", "read_mapping"]
 
 _MOST_BYTES = 1 << 20
+"""Bytes of a file; a longer one is refused."""
 
 
 class YamlFileError(ValueError):
@@ -35,7 +36,8 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """The mapping in ``path``, in UTF-8. Raises :class:`OSError` and :class:`YamlFileError`."""
+    """Read the mapping in ``path``, in UTF-8. Raises :class:`OSError` and
+    :class:`YamlFileError`."""
     try:
         data = yaml.load(read_file(path, most=_MOST_BYTES).decode("utf-8"), _Loader)
     except UnicodeDecodeError as error:

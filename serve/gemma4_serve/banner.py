@@ -12,7 +12,7 @@ __all__ = ["banner"]
 
 
 def banner(options: ServerOptions, manifest: Manifest, *, seconds: float) -> str:
-    """Text with URLs, engine and lines to copy."""
+    """Return text with URLs, engine and lines to copy."""
     host = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host
     ports, limits = options.ports, manifest.limits
     chat = f"{sys.argv[0]} chat" + ("" if ports.grpc == 8001 else f" --url {host}:{ports.grpc}")

@@ -22,6 +22,7 @@ from gemma4_serve.proc import cause_of_death, model_of, name_of, runs
 __all__ = ["Children", "Loss"]
 
 _LOOK_S = 0.2
+"""Seconds between two looks at the processes."""
 _SEARCH_S = 10.0
 """To list the processes of a machine takes some 30 ms."""
 _HEALED = ("preparation",)
@@ -91,7 +92,7 @@ class Children:
                 return None
 
     def still(self, now: float) -> Loss | None:
-        """A process that stands still; one that has ended is none. ``now``:
+        """Return a process that stands still; one that has ended is none. ``now``:
         :func:`time.monotonic`."""
         if now >= self._next_search:
             self._next_search = now + _SEARCH_S
@@ -102,7 +103,7 @@ class Children:
         return None
 
     def lost_while_draining(self, now: float) -> Loss | None:
-        """As :meth:`wait`, of what accepted requests need; Triton ends the rest by itself."""
+        """Do as :meth:`wait`, of what accepted requests need; Triton ends the rest by itself."""
         for child in self._children:
             if child.name == "engine" and not runs(child.pid):
                 return Loss(child.name, child.pid, cause_of_death(child.pid))
@@ -110,7 +111,8 @@ class Children:
         return loss if loss is not None and loss.process in _NEEDED else None
 
     def killed(self, model: str) -> bool:
-        """Whether a process of ``model`` was ended by a signal; Triton ends it by itself too."""
+        """Return whether a process of ``model`` was ended by a signal; Triton ends it by itself
+        too."""
         return any(
             "signal" in cause_of_death(child.pid)
             for child in self._children

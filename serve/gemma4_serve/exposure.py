@@ -25,8 +25,8 @@ ALLOW_REMOTE = "--allow-remote-embedded-triton"
 
 
 def closing_arguments() -> list[str]:
-    """Command line of tritonserver that closes :data:`CLOSED` for HTTP and gRPC. Triton opens them
-    to who sends a header of a certain value; this value is random and nobody is told."""
+    """Return the arguments of tritonserver that closes :data:`CLOSED` for HTTP and gRPC. Triton
+    opens them to who sends a header of a certain value; this value is random and nobody is told."""
     endpoints, secret = ",".join(CLOSED), secrets.token_hex(16)
     return [
         f"--http-restricted-api={endpoints}:gemma4-closed={secret}",
@@ -35,8 +35,8 @@ def closing_arguments() -> list[str]:
 
 
 def check_host(install: TritonInstall, host: str, *, allow_remote: bool) -> None:
-    """Raises :class:`ServeError` when the embedded server would listen to other machines and
-    nobody has said that it may: one request can end it, and some can do worse."""
+    """Raise :class:`ServeError` when the embedded server would listen to other machines and nobody
+    has said that it may: one request can end it, and some can do worse."""
     if not install.embedded or allow_remote or _is_loopback(host):
         return
     raise ServeError(
@@ -48,8 +48,8 @@ def check_host(install: TritonInstall, host: str, *, allow_remote: bool) -> None
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether every address of ``host`` is this machine's own. An address that cannot be resolved
-    is left to the check of the ports, which says so."""
+    """Return whether every address of ``host`` is this machine's own. An address that cannot be
+    resolved is left to the check of the ports, which says so."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):

@@ -11,12 +11,14 @@ import psutil
 __all__ = ["end_group", "members"]
 
 _POLL_S = 0.02
+"""Seconds between two looks whether a process group has ended."""
 _REAP_S = 5.0
+"""Seconds that a killed group has to end."""
 
 
 def members(group: int) -> list[int]:
-    """Process ids of the group that still run. A zombie holds nothing, and where process 1 does not
-    reap orphans it stays for ever."""
+    """Return the process ids of the group that still run. A zombie holds nothing, and where process
+    1 does not reap orphans it stays forever."""
     found = []
     for process in psutil.process_iter():
         try:

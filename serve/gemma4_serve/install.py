@@ -32,7 +32,7 @@ class TritonInstall:
     links: Links
 
     def path(self, folder: Path) -> str:
-        """A path of ``folder`` that Triton and its model processes can take."""
+        """Return a path of ``folder`` that Triton and its model processes can take."""
         return str(self.links.plain(folder))
 
 
@@ -83,8 +83,8 @@ def _path(*folders: Path) -> str:
 
 
 def _lay_out_backends(root: Path, target: Path) -> Path:
-    """backends/python with the stub of the running Python version, as Triton wants it. Links, not
-    copies: a temporary folder may forbid to run programs."""
+    """Make backends/python with the stub of the running Python version, as Triton wants it. Links,
+    not copies: a temporary folder may forbid to run programs."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     stub = root / "python_backend_stubs" / version / _STUB
     if not stub.is_file():
@@ -102,7 +102,7 @@ def _lay_out_backends(root: Path, target: Path) -> Path:
 
 
 def find_repository() -> Path:
-    """The model repository: in the installed package, or beside it in a checkout."""
+    """Return the model repository: in the installed package, or beside it in a checkout."""
     here = Path(__file__).resolve().parent
     for folder in (here / "model_repository", here.parents[1] / "model_repository"):
         if (folder / "gemma4" / "config.pbtxt").is_file():

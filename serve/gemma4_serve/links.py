@@ -21,7 +21,7 @@ _FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 def is_plain(path: Path | str) -> bool:
-    """True for a path that a shell takes as one word and a search path as one entry."""
+    """Return True for a path that a shell takes as one word and a search path as one entry."""
     return _PLAIN.fullmatch(str(path)) is not None
 
 
@@ -47,7 +47,7 @@ class Links:
         )
 
     def plain(self, path: Path | str) -> Path:
-        """``path`` itself where it is plain, else a symbolic link to it that is."""
+        """Return ``path`` itself where it is plain, else a symbolic link to it that is."""
         name = str(path)
         if is_plain(name):
             return Path(path)

@@ -14,8 +14,12 @@ Triton gives a model's process up after a second, so nothing could save it."""
 STUCK_S = 20.0
 """The same of one that computes or waits for a disk all the time: a machine may be very slow."""
 _CALM_S = 0.8
+"""Seconds since a thread was at work after which a silent process no longer counts as busy. After a
+sign of life in the last half of it the threads are not looked at."""
 _PAUSED_S = 1.0
+"""Seconds between two looks after which the supervisor itself has stood still."""
 _GRACE_S = 2.0
+"""Seconds after such a pause before a process is judged."""
 
 
 class Liveness:
@@ -40,8 +44,8 @@ class Liveness:
         self._busy = float("-inf")  # when a thread was last seen at work
 
     def look(self, now: float) -> str | None:
-        """Why the process is to be given up, or None. Call it several times a second. ``now``:
-        :func:`time.monotonic`."""
+        """Look at the process; return why it is to be given up, or None. Call it several times a
+        second. ``now``: :func:`time.monotonic`."""
         if now - self._last_look > _PAUSED_S:  # the first time, or we stood still ourselves
             self._judge_from = now + _GRACE_S
             self._running = self._busy = now

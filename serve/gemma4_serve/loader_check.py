@@ -15,8 +15,10 @@ from gemma4_serve.errors import ServeError
 __all__ = ["check_loads"]
 
 _TIMEOUT_S = 60
+"""Seconds that a program has to load its libraries and end."""
 _NOT_FOUND = re.compile(r"error while loading shared libraries: ([^:\s]+): cannot open")
 _LOADER_FAILED = 127
+"""Exit status of a program whose libraries the dynamic loader did not find."""
 
 
 def check_loads(program: Path, *args: str, env: dict[str, str]) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import IO, Any, Literal
 
 from gemma4_runtime.logs.events import log_event
+from gemma4_runtime.logs.lines import log_fields
 from gemma4_runtime.logs.writer import writer_of
 
 __all__ = ["LogFormat", "LogPump", "printable"]
@@ -50,8 +50,8 @@ class LogPump:
         self._plain: deque[str] = deque(maxlen=10)
 
     def last_words(self) -> str:
-        """Why a server ended: its last errors, and what its processes wrote in no known form, such
-        as the words of the dynamic loader."""
+        """Say why a server ended: its last errors, and what its processes wrote in no known form,
+        such as the words of the dynamic loader."""
         return "\n".join([*self._problems, *dict.fromkeys(self._plain)]) or _NO_REASON
 
     def run(self, stream: IO[str]) -> None:
@@ -83,21 +83,20 @@ class LogPump:
         if self._form == "text":
             self._write_line(printable(text))
             return
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        fields = {"time": stamp, "level": level, "event": "triton", "message": message}
+        fields = log_fields("triton", {"message": message}, level=level, longest=_LONGEST)
         self._write_line(json.dumps(fields))
 
 
 def printable(text: str) -> str:
-    """``text`` with every character that a terminal would obey, or that is not shown, escaped: a
-    client chooses its request id."""
+    """Return ``text`` with every character that a terminal would obey, or that is not shown,
+    escaped: a client chooses its request id."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _readable(text: str) -> str:
-    """One of our JSON lines for a terminal."""
+    """Write one of our JSON lines for a terminal."""
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError):

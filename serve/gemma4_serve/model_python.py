@@ -17,7 +17,7 @@ __all__ = ["make_model_python"]
 
 
 def make_model_python(links: Links) -> Path:
-    """The environment's folder with programs, for the start of PATH."""
+    """Make the environment's folder with programs, for the start of PATH."""
     root = links.folder / "python"
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     packages = root / "lib" / version / "site-packages"

@@ -47,7 +47,7 @@ def claim_ports(host: str, wanted: Ports) -> Ports:
 
 
 def _holder(port: int) -> str:
-    """Which process listens on ``port``, as far as the system shows it to this user."""
+    """Say which process listens on ``port``, as far as the system shows it to this user."""
     try:
         for connection in psutil.net_connections("tcp"):
             if connection.status != psutil.CONN_LISTEN or connection.pid is None:

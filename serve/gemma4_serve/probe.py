@@ -11,7 +11,9 @@ __all__ = ["DEAF_S", "LiveProbe"]
 DEAF_S = 20.0
 """A server that answered no question for so long has lost its service."""
 _EVERY_S = 2.0
+"""Seconds between two looks at the server."""
 _TIMEOUT_S = 5.0
+"""Seconds that the server has to answer."""
 
 
 class LiveProbe:
@@ -24,7 +26,7 @@ class LiveProbe:
         Thread(target=self._run, name="live-probe", daemon=True).start()
 
     def deaf(self, now: float) -> str | None:
-        """Why the server is to be given up, or None. ``now``: :func:`time.monotonic`."""
+        """Return why the server is to be given up, or None. ``now``: :func:`time.monotonic`."""
         silent = now - self._answered
         return f"answered nothing for {silent:.0f} s" if silent > DEAF_S else None
 

@@ -28,12 +28,12 @@ _EXIT_CODE = 52 - 3  # of the fields after the name; proc(5) counts from 1
 
 
 def _stat(path: Path) -> list[str]:
-    """The fields of a stat file from the state on."""
+    """Return the fields of a stat file from the state on."""
     return path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
 
 
 def main_state(pid: int) -> frozenset[str]:
-    """The state of the process's first thread; empty when it is gone."""
+    """Return the state of the process's first thread; empty when it is gone."""
     try:
         return frozenset(_stat(Path(f"/proc/{pid}/stat"))[:1])
     except OSError:
@@ -41,7 +41,7 @@ def main_state(pid: int) -> frozenset[str]:
 
 
 def thread_states(pid: int) -> frozenset[str]:
-    """States of the process's threads, one letter each; empty when it is gone."""
+    """Return the states of the process's threads, one letter each; empty when it is gone."""
     states = set()
     try:
         for task in os.scandir(f"/proc/{pid}/task"):
@@ -55,7 +55,7 @@ def thread_states(pid: int) -> frozenset[str]:
 
 
 def runs(pid: int) -> bool:
-    """Whether there is such a process. A zombie has ended."""
+    """Return whether there is such a process. A zombie has ended."""
     return bool(thread_states(pid) - _ENDED)
 
 
@@ -67,7 +67,7 @@ def _words(pid: int) -> list[str]:
 
 
 def model_of(pid: int) -> str | None:
-    """The model that process ``pid`` of a server runs; None for other processes."""
+    """Return the model that process ``pid`` of a server runs; None for other processes."""
     for word in _words(pid)[1:]:
         path = Path(word)
         if path.name == "model.py" and len(path.parts) > 2:
@@ -76,8 +76,8 @@ def model_of(pid: int) -> str | None:
 
 
 def name_of(pid: int) -> str:
-    """A model's name for the process of a model, the package's for one of ours that a model has
-    started (``preparation``, ``trtllm``), else the program's."""
+    """Return a model's name for the process of a model, the package's for one of ours that a model
+    has started (``preparation``, ``trtllm``), else the program's."""
     words = _words(pid)
     for word in words[1:]:
         if word.startswith(_OURS):
@@ -86,7 +86,7 @@ def name_of(pid: int) -> str:
 
 
 def cause_of_death(pid: int) -> str:
-    """Of a process that has ended and was not waited for yet."""
+    """Return the cause of death of a process that has ended and was not waited for yet."""
     try:
         return describe_status(
             os.waitstatus_to_exitcode(int(_stat(Path(f"/proc/{pid}/stat"))[_EXIT_CODE]))
@@ -96,7 +96,7 @@ def cause_of_death(pid: int) -> str:
 
 
 def describe_status(status: int) -> str:
-    """``status`` as :attr:`subprocess.Popen.returncode` has it."""
+    """Describe ``status``, which is as :attr:`subprocess.Popen.returncode` has it."""
     if status >= 0:
         return f"exited with status {status}"
     try:

@@ -40,6 +40,7 @@ from gemma4_serve.starting import StartWatch
 __all__ = ["ServerOptions", "TritonProcess"]
 
 _POLL_S = 0.05
+"""Seconds between two looks while the server starts or ends."""
 _TELL_S = 0.5
 """For the clients of answers that were cut to hear of it."""
 _SETTLE_S = 0.3
@@ -47,6 +48,7 @@ _SETTLE_S = 0.3
 _CLOSE_S = 10.0
 """For the engine to free its GPUs, which the next start needs."""
 _PUMP_S = 2.0
+"""Seconds that the last lines of a server that has ended have to be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +149,9 @@ class TritonProcess:
         return self._process.poll() is None
 
     def wait_ready(self, timeout: float, *, asked_to_stop: Callable[[], bool]) -> bool:
-        """Until the ensemble is ready, which the engine's first answer precedes; False when asked
-        to stop before. Raises :class:`ServeError` with the server's own words when it ends, loses a
-        process for good, or takes too long."""
+        """Wait until the ensemble is ready, which the engine's first answer precedes; False when
+        asked to stop before. Raises :class:`ServeError` with the server's own words when it ends,
+        loses a process for good, or takes too long."""
         watch = StartWatch(self._process.pid)
         end = time.monotonic() + timeout
         while time.monotonic() < end:
@@ -231,8 +233,8 @@ class TritonProcess:
             board.close()
 
     def stop(self) -> None:
-        """After :meth:`drain`: let the engine close, then end what is left. Triton itself would
-        take seconds to unload models that nobody needs."""
+        """Stop after :meth:`drain`: let the engine close, then end what is left. Triton itself
+        would take seconds to unload models that nobody needs."""
         if self._children is None:  # it never was ready
             self.kill()
             return
@@ -252,7 +254,7 @@ class TritonProcess:
         self.kill()
 
     def kill(self) -> None:
-        """SIGKILL for the whole group: every open connection breaks at once."""
+        """Send SIGKILL to the whole group: every open connection breaks at once."""
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:

@@ -43,7 +43,9 @@ _RUN_SPACE = 16 << 20
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _SOCKET_PATH = 107
+"""Bytes that the path of a Unix socket may have on Linux."""
 _SOCKET_NAME = 16
+"""Bytes for the longest name of a socket in the run folder."""
 _SHORT = ("/tmp", "/var/tmp", "/dev/shm")
 
 
@@ -56,8 +58,8 @@ def prepare(run_dir: Path | None, manifest: Manifest) -> None:
 
 
 def check_process(manifest: Manifest) -> None:
-    """Limits of this process, which its children inherit; soft ones are raised to the hard ones.
-    Raises :class:`ServeError`."""
+    """Check the limits of this process, which its children inherit; soft ones are raised to the
+    hard ones. Raises :class:`ServeError`."""
     problem = open_files_short_of(_OPEN_FILES, "the server")
     if problem:
         raise ServeError(problem)
@@ -83,7 +85,8 @@ def check_process(manifest: Manifest) -> None:
 
 
 def check_shm(folder: Path = Path("/dev/shm")) -> None:
-    """Triton's model processes talk through shared memory. Raises :class:`ServeError`."""
+    """Check /dev/shm: Triton's model processes talk through shared memory. Raises
+    :class:`ServeError`."""
     way_out = (
         "docker run --shm-size 1g; Kubernetes: an emptyDir with medium Memory at /dev/shm; "
         "elsewhere: mount -o remount,size=1g /dev/shm"
@@ -129,8 +132,8 @@ def usable_folder(option: str, folder: Path) -> None:
 
 
 def places() -> list[Path]:
-    """Where a run folder may lie: the temporary folder, and shorter ones if that leaves no room for
-    a socket's name. Raises :class:`ServeError` if nothing can be written."""
+    """Return where a run folder may lie: the temporary folder, and shorter ones if that leaves no
+    room for a socket's name. Raises :class:`ServeError` if nothing can be written."""
     wanted = os.environ.get("TMPDIR", "")
     try:
         first = Path(tempfile.gettempdir())
@@ -145,7 +148,7 @@ def places() -> list[Path]:
 
 
 def new_folder(prefix: str) -> Path:
-    """A new folder in the first of :func:`places` where a server can live. Raises
+    """Make a new folder in the first of :func:`places` where a server can live. Raises
     :class:`ServeError`."""
     problem: ServeError | None = None
     for place in places():

@@ -7,7 +7,9 @@ from collections import deque
 __all__ = ["RestartPolicy"]
 
 _FIRST_S = 0.5
+"""Seconds to wait after the first loss."""
 _LONGEST_S = 30.0
+"""Seconds to wait at most."""
 
 
 class RestartPolicy:
@@ -24,8 +26,9 @@ class RestartPolicy:
         return len(self._losses)
 
     def lost(self, now: float) -> float | None:
-        """The server was lost. Seconds to wait before the next start: 0.5, doubled with every loss
-        in the window, at most 30; None to give up. ``now``: :func:`time.monotonic`."""
+        """Note that the server was lost. Return the seconds to wait before the next start: 0.5,
+        doubled with every loss in the window, at most 30; None to give up. ``now``:
+        :func:`time.monotonic`."""
         self._losses.append(now)
         while self._losses[0] <= now - self.window:
             self._losses.popleft()

@@ -21,12 +21,13 @@ __all__ = ["lock_run_dir", "namespace", "private_run_dir", "shared_memory_prefix
 _PREFIX = "gemma4-run-"
 _LOCK = "lock"
 _YOUNG_S = 60.0
+"""Seconds in which a folder is left alone, since its server may be starting."""
 _SHM = Path("/dev/shm")
 
 
 @contextmanager
 def private_run_dir() -> Iterator[Path]:
-    """A folder of this run alone, removed at the end. Raises :class:`ServeError`."""
+    """Make a folder of this run alone, removed at the end. Raises :class:`ServeError`."""
     folder = new_folder(_PREFIX)
     try:
         yield folder
@@ -36,8 +37,8 @@ def private_run_dir() -> Iterator[Path]:
 
 @contextmanager
 def lock_run_dir(folder: Path) -> Iterator[None]:
-    """Two servers with one run folder would take each other's status board and control socket.
-    Raises :class:`ServeError` that names the one that has it."""
+    """Lock the run folder: two servers with one would take each other's status board and control
+    socket. Raises :class:`ServeError` that names the one that has it."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = (folder / _LOCK).open("a+", encoding="utf-8")
@@ -63,13 +64,13 @@ def lock_run_dir(folder: Path) -> Iterator[None]:
 
 
 def shared_memory_prefix() -> str:
-    """Starts the names of a server's shared memory regions: says which process they belong to, in
-    which PID namespace."""
+    """Return the start of the names of a server's shared memory regions: which process they belong
+    to, in which PID namespace."""
     return f"{namespace()}{os.getpid()}_{time.monotonic_ns()}_"
 
 
 def namespace() -> str:
-    """Starts the names of all shared memory regions of this PID namespace."""
+    """Return the start of the names of all shared memory regions of this PID namespace."""
     return f"gemma4_{Path('/proc/self/ns/pid').stat().st_ino}_"
 
 

@@ -20,7 +20,7 @@ _OPENMP = "libgomp.so.1"
 
 
 def check_runtime(options: ServerOptions, manifest: Manifest) -> None:
-    """Raises :class:`ServeError` for options that the runtime does not have, for a shared library
+    """Raise :class:`ServeError` for options that the runtime does not have, for a shared library
     that llama.cpp lacks, and for arguments and GPUs with which TensorRT-LLM could not start."""
     if manifest.runtime == "llama_cpp":
         _check_openmp()

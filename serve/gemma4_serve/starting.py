@@ -13,6 +13,7 @@ _HOPE_S = 5.0
 """A server that lost a model's process ends by itself with the reason, most often; Triton may also
 start the process again and again."""
 _LOOK_S = 0.2
+"""Seconds between two looks at a server that starts."""
 
 
 class StartWatch:
@@ -27,7 +28,7 @@ class StartWatch:
         self._death: tuple[float, str] | None = None
 
     def trouble(self, now: float) -> str | None:
-        """What went wrong for good, or None. ``now``: :func:`time.monotonic`."""
+        """Return what went wrong for good, or None. ``now``: :func:`time.monotonic`."""
         if now < self._next_look:
             return None
         self._next_look = now + _LOOK_S
@@ -60,7 +61,8 @@ class StartWatch:
 
 
 def _is_stub(process: psutil.Process) -> bool:
-    """Of a zombie, Linux still tells the first 15 characters of its program's name."""
+    """Return whether the process is a stub. Of a zombie, Linux still tells the first 15 characters
+    of its program's name."""
     try:
         return process.name().startswith("triton_python")
     except psutil.Error:

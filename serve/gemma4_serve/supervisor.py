@@ -1,7 +1,7 @@
 """``gemma4 serve``: keep one server running until told to stop.
 
 When a process of the server is lost (killed, crashed, frozen), Triton cannot tell: it says that it
-is ready and leaves requests open for ever. So the supervisor kills the whole server, which ends
+is ready and leaves requests open forever. So the supervisor kills the whole server, which ends
 every stream with an error at once and makes readiness false, and starts it again. Losses that come
 too often end it with exit status 1, for a container's restart policy or a person to see.
 """
@@ -34,7 +34,9 @@ EXIT_CUT = 3
 """Stopped as asked, but answers were cut off."""
 EXIT_QUIT = 128 + signal.SIGQUIT
 _TURN_S = 0.2
+"""Seconds to wait for a loss before signals are looked at again."""
 _POLL_S = 0.05
+"""Seconds between two looks during a pause."""
 _DRAIN = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -104,14 +106,14 @@ class Supervisor:
         return self._quit or self._signals > 1
 
     def _pause(self, seconds: float) -> bool:
-        """False when asked to stop meanwhile."""
+        """Wait; return False when asked to stop meanwhile."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and not self._asked_to_stop():
             time.sleep(_POLL_S)
         return not self._asked_to_stop()
 
     def _serve(self, install: TritonInstall) -> int | None:
-        """One server, from its start to its end; None when it was lost."""
+        """Serve with one server, from its start to its end; None when it was lost."""
         started = time.monotonic()
         server = TritonProcess(self._options, install, self._log)
         try:
@@ -132,7 +134,7 @@ class Supervisor:
         return None
 
     def _watch(self, server: TritonProcess) -> Loss | None:
-        """What was lost, or None when we were told to stop."""
+        """Watch the server; return what was lost, or None when we were told to stop."""
         while not self._asked_to_stop():
             if loss := server.wait_loss(_TURN_S):
                 return None if self._asked_to_stop() else loss

@@ -133,7 +133,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(work: Path, script: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """In a process group, of which nothing is left afterwards."""
+    """In a process group, of which nothing is left afterward."""
     command = [*unshare(), "bash", "-c", PRELUDE.format(work=work) + script]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from gemma4_testing.layers import RUNTIME
 
 ROOT = Path(__file__).parents[2]
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -17,9 +18,16 @@ TESTS = re.findall(r"^\* `(tests/[\w/]+\.py)::(\w+)`$", GUARANTEES, re.M)
 REQUEST_PATH = [
     "model_repository/*/1/*.py",
     "runtime/gemma4_runtime/server/*.py",
+    "runtime/gemma4_runtime/server/streams/*.py",
     "runtime/gemma4_runtime/preparation/*.py",
+    "runtime/gemma4_runtime/input/*.py",
+    "runtime/gemma4_runtime/guides/*.py",
+    "runtime/gemma4_runtime/guides/schema/*.py",
     "runtime/gemma4_runtime/engines/*.py",
+    "runtime/gemma4_runtime/engines/*/*.py",
     "runtime/gemma4_runtime/output/*.py",
+    "runtime/gemma4_runtime/logs/*.py",
+    "runtime/gemma4_runtime/processes/*.py",
 ]
 
 
@@ -52,3 +60,11 @@ def test_every_guarantee_has_tests_and_a_keeper() -> None:
         anchor = title.lower().replace(" ", "-")
         assert f"](guarantees.md#{anchor})" in ARCHITECTURE, title
     assert len(re.findall(r"^\* ", GUARANTEES, re.M)) == len(TESTS)
+
+
+def test_the_layers_are_those_that_are_tested() -> None:
+    section = ARCHITECTURE.split("## Layers of the runtime")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)/` \|[^|]*\|([^|]*)\|$", section, re.M)
+    table = {folder: set(re.findall(r"`(\w+)/`", used)) for folder, used in rows}
+    assert table == RUNTIME
+    assert list(table) == list(RUNTIME)

@@ -11,31 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from gemma4_testing.repository import PAGES, SOURCES, name_of
 
-ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    path for folder in (".", "docs", "demo", "tests/fresh") for path in (ROOT / folder).glob("*.md")
-)
-FOLDERS = [
-    "runtime",
-    "build",
-    "clients",
-    "load_tests",
-    "serve",
-    "cli",
-    "model_repository",
-    "bench",
-    "tests",
-]
-SOURCES = sorted(
-    path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py") if path != Path(__file__)
-)
 PRIVATE = re.compile(r"DESIGN|\b[Ff]act page|\bfacts/|\b[Ll]aws?\b|\b[Dd]oors?\b")
 PUBLIC = re.compile(r"Little's law")
-
-
-def name_of(path: Path) -> str:
-    return str(path.relative_to(ROOT))
 
 
 def prose(text: str) -> Iterator[tuple[int, str]]:

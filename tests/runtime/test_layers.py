@@ -7,27 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from gemma4_testing.layers import BASE, RUNTIME
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("runtime", "build", "clients", "load_tests", "serve", "cli")
-
-BASE = "gemma4_runtime"
-"""The modules of the runtime that are in no folder."""
-
-RUNTIME = {
-    "logs": set(),
-    "metrics": {"logs"},
-    "processes": {"logs"},
-    "needs": set(),
-    "output": set(),
-    "trtllm": set(),
-    "guides": {"output"},
-    "engines": {"guides", "logs", "output", "trtllm"},
-    "input": {"guides", "output"},
-    "preparation": {"input", "guides", "logs", "output", "processes"},
-    "server": {"engines", "input", "logs", "metrics", "output", "preparation", "processes"},
-}
-"""Folders of the runtime, the lowest first, and those above the base that they may use."""
 
 PACKAGES = {
     "gemma4_runtime": set(),

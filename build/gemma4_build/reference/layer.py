@@ -34,7 +34,8 @@ class Layer:
         self._index = index
 
     def __call__(self, hidden: Array, starts: Sequence[int]) -> Array:
-        """``starts`` are the prompts' first rows, and the number of rows at the end."""
+        """Apply the layer. ``starts`` are the prompts' first rows, and the number of rows at the
+        end."""
         norm = self._norm
         attended = self._attention(norm(hidden, "input_layernorm.weight"), starts)
         hidden = hidden + norm(attended, "post_attention_layernorm.weight")
@@ -94,7 +95,8 @@ class Layer:
         return self._linear(gate * up, "mlp.down_proj.weight")
 
     def _experts(self, x: Array, hidden: Array) -> Array:
-        """``x`` is what the experts see, ``hidden`` the residual stream, which the router sees."""
+        """Run the experts. ``x`` is what they see, ``hidden`` the residual stream, which the router
+        sees."""
         spec = self._spec
         routed = rms_norm(hidden, spec.eps) * self._weight("router.scale")
         routed *= np.float32(spec.hidden**-0.5)
@@ -120,7 +122,7 @@ class Layer:
         return out
 
     def _expert_reader(self, name: str) -> Callable[[int], Array]:
-        """Reads the matrix of one expert."""
+        """Return a function that reads the matrix of one expert."""
         stored = self._checkpoint.tensors[self._stored(name)]
         _, rows, columns = stored.shape
 

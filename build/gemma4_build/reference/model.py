@@ -31,7 +31,8 @@ def reference_logits(
     last: Sequence[int],
     reporter: Reporter,
 ) -> list[Array]:
-    """Logits [last[i], vocab] of the last ``last[i]`` positions of each prompt, in float32."""
+    """Return the logits [last[i], vocab] of the last ``last[i]`` positions of each prompt, in
+    float32."""
     states = final_states(checkpoint, prompts, last=last, reporter=reporter)
     return np.split(project(checkpoint, states), list(accumulate(last))[:-1])
 
@@ -44,8 +45,8 @@ def final_states(
     reporter: Reporter,
     rounding: Rounding = EXACT,
 ) -> Array:
-    """What the output matrix is applied to, [sum(last), hidden]: the last ``last[i]`` positions
-    of each prompt, one prompt after another.
+    """Return what the output matrix is applied to, [sum(last), hidden]: the last ``last[i]``
+    positions of each prompt, one prompt after another.
 
     The embedding scale is float32, as in llama.cpp and in transformers with float32 weights (with
     bf16 weights transformers rounds it). Ids must be text: image and audio placeholders are not
@@ -68,7 +69,7 @@ def final_states(
 
 
 def project(checkpoint: Weights, states: Array) -> Array:
-    """Logits [rows, vocab] of :func:`final_states`' rows."""
+    """Return the logits [rows, vocab] of :func:`final_states`' rows."""
     logits = _project(states, checkpoint.tensors[EMBEDDING])
     softcap = np.float32(checkpoint.spec.softcap)
     logits /= softcap

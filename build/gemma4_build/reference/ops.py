@@ -13,7 +13,7 @@ Array = npt.NDArray[np.float32]
 
 
 def rms_norm(x: Array, eps: float, weight: Array | None = None) -> Array:
-    """``x / sqrt(mean(x**2) + eps) * weight`` over the last axis; no ``1 + weight``."""
+    """Return ``x / sqrt(mean(x**2) + eps) * weight`` over the last axis; no ``1 + weight``."""
     scale = np.mean(np.square(x), axis=-1, keepdims=True)
     scale += np.float32(eps)
     normed: Array = x / np.sqrt(scale)
@@ -23,22 +23,22 @@ def rms_norm(x: Array, eps: float, weight: Array | None = None) -> Array:
 
 
 def gelu_tanh(x: Array) -> Array:
-    """``gelu_pytorch_tanh``: 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))."""
+    """Return ``gelu_pytorch_tanh``: 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))."""
     inner = np.float32(math.sqrt(2 / math.pi)) * (x + np.float32(0.044715) * x**3)
     result: Array = np.float32(0.5) * x * (1 + np.tanh(inner))
     return result
 
 
 def softmax(x: Array) -> Array:
-    """Over the last axis."""
+    """Return the softmax over the last axis."""
     shifted = np.exp(x - x.max(axis=-1, keepdims=True))
     result: Array = shifted / shifted.sum(axis=-1, keepdims=True)
     return result
 
 
 def inverse_frequencies(head_dim: int, theta: float, rotated_pairs: int) -> Array:
-    """[head_dim / 2] angles per position: ``theta ** (-2i / head_dim)``, 0 for the pairs past
-    ``rotated_pairs`` (rope type "proportional")."""
+    """Return [head_dim / 2] angles per position: ``theta ** (-2i / head_dim)``, 0 for the pairs
+    past ``rotated_pairs`` (rope type "proportional")."""
     exponents = np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim)
     frequencies: Array = (1 / np.power(np.float32(theta), exponents)).astype(np.float32)
     frequencies[rotated_pairs:] = 0
@@ -54,7 +54,7 @@ def rope(x: Array, frequencies: Array) -> Array:
 
 
 def attention(q: Array, k: Array, v: Array, *, window: int | None) -> Array:
-    """Causal attention with scale 1. q [tokens, heads, d], k and v [tokens, kv_heads, d] ->
+    """Compute causal attention with scale 1. q [tokens, heads, d], k and v [tokens, kv_heads, d] ->
     [tokens, heads * d]. With ``window`` a key is visible iff it is less than ``window`` back."""
     tokens, heads, size = q.shape
     group = heads // k.shape[1]

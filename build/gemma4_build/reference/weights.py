@@ -22,7 +22,7 @@ class Tensor(Protocol):
         """Bytes that reading all of it takes."""
 
     def read_float32(self, first: int = 0, count: int | None = None) -> Array:
-        """``count`` elements from element ``first`` on (row-major), flat."""
+        """Return ``count`` elements from element ``first`` on (row-major), flat."""
 
 
 class Weights(Protocol):
@@ -39,13 +39,15 @@ class Rounding(Protocol):
     """What a quantized engine does to activations, and how it multiplies."""
 
     def inputs(self, name: str, x: Array) -> Array:
-        """``x`` is the input of the linear layer (or all experts) with the weight ``name``."""
+        """Return what the engine multiplies with. ``x`` is the input of the linear layer (or all
+        experts) with the weight ``name``."""
 
     def product(self, name: str, x: Array, matrix: Array) -> Array:
-        """``x`` [rows, in], rounded, times the transposed ``matrix`` [out, in] of ``name``."""
+        """Return ``x`` [rows, in], rounded, times the transposed ``matrix`` [out, in] of
+        ``name``."""
 
     def cache(self, x: Array) -> Array:
-        """Keys (after RoPE) or values, as the KV cache keeps them."""
+        """Return keys (after RoPE) or values, as the KV cache keeps them."""
 
 
 class _Exact:

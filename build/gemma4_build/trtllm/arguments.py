@@ -18,7 +18,7 @@ __all__ = ["compose_arguments", "write_arguments"]
 def compose_arguments(
     precision: str, options: GpuOptions, limits: ManifestLimits
 ) -> dict[str, Any]:
-    """Arguments of ``LLM(...)``. Raises :class:`BadOptionError` for what cannot be."""
+    """Return the arguments of ``LLM(...)``. Raises :class:`BadOptionError` for what cannot be."""
     try:
         return llm_args.compose(
             options.require_preset(),
@@ -38,5 +38,6 @@ def compose_arguments(
 def write_arguments(
     path: Path, precision: str, options: GpuOptions, limits: ManifestLimits
 ) -> None:
-    """Raises :class:`BadOptionError` as :func:`compose_arguments`, and :class:`OSError`."""
+    """Write the arguments. Raises :class:`BadOptionError` as :func:`compose_arguments`, and
+    :class:`OSError`."""
     llm_args.write(path, compose_arguments(precision, options, limits))

@@ -25,7 +25,8 @@ _WAY_OUT = "give the folder of google/gemma-4-26B-A4B-it-assistant"
 
 
 def check_assistant(folder: Path | None, reporter: Reporter) -> list[SourceFile]:
-    """Its files with hashes; none without an assistant. Every weight is looked at.
+    """Return the assistant's files with hashes; none without an assistant. Every weight is looked
+    at.
 
     Raises :class:`BadOptionError`."""
     if folder is None:

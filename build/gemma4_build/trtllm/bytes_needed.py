@@ -65,7 +65,7 @@ class BuildNeed:
 
 
 def scheme_for(precision: str, quantize: str = "experts") -> Scheme | None:
-    """None for bf16."""
+    """Return the scheme of a precision; None for bf16."""
     nvfp4 = NVFP4_MLP if quantize == "mlp" else NVFP4_EXPERTS
     return {"bf16": None, "fp8": FP8, "nvfp4": nvfp4, "int4": INT4}[precision]
 
@@ -79,7 +79,7 @@ def plan_rank(
     quantize: str = "experts",
     pad: bool = False,
 ) -> RankPlan:
-    """What one of ``tp`` GPUs holds. int4 is always padded, others with ``pad``."""
+    """Return what one of ``tp`` GPUs holds. int4 is always padded, others with ``pad``."""
     scheme = scheme_for(precision, quantize)
     if pad or precision == "int4":
         spec = padded(spec, precision, scheme, tp=tp, ep=ep).apply(spec)
@@ -123,9 +123,9 @@ def build_need(
     tokens: int = CALIBRATION_SAMPLES * CALIBRATION_LENGTH,
     longest: int = CALIBRATION_LENGTH,
 ) -> BuildNeed:
-    """``to`` are the padded widths, if any; ``tokens`` are those of all calibration texts,
-    ``longest`` those of the longest. bf16 files are linked, not copied, where the file system can;
-    the need counts a copy."""
+    """Return what a build needs. ``to`` are the padded widths, if any; ``tokens`` are those of all
+    calibration texts, ``longest`` those of the longest. bf16 files are linked, not copied, where
+    the file system can; the need counts a copy."""
     wide = spec if to is None else to.apply(spec)
     scheme = scheme_for(precision, quantize)
     if scheme is None:
@@ -151,7 +151,7 @@ def _layer(linear: Linear) -> int:
 
 
 def _heads(heads: int, tp: int) -> int:
-    """Key/value heads of one GPU; copied when there are fewer than GPUs."""
+    """Return the key/value heads of one GPU; copied when there are fewer than GPUs."""
     return max(1, heads // tp)
 
 

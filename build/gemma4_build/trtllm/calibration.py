@@ -20,12 +20,14 @@ from gemma4_build.errors import BadOptionError
 __all__ = ["calibration_ids"]
 
 _LEAST_TOKENS = 4
+"""Tokens below which a text is left out."""
 
 
 def calibration_ids(
     folder: Path, file: Path | None, *, samples: int, length: int
 ) -> list[list[int]]:
-    """Up to ``samples`` token id lists of at most ``length`` tokens each; each starts with BOS.
+    """Return up to ``samples`` token id lists of at most ``length`` tokens each; each starts with
+    BOS.
 
     ``folder`` is the checkpoint. ``file`` has one JSON object a line, ``{"messages": [...]}`` or
     ``{"text": "..."}``. Raises :class:`BadOptionError`, with the line.
@@ -78,7 +80,7 @@ def _text(entry: Any, template: ChatTemplate, where: str) -> str:
 
 
 def _render(messages: list[Any], template: ChatTemplate, where: str) -> str:
-    """A conversation that ends with an answer includes it."""
+    """Render a conversation; one that ends with an answer includes it."""
     if not all(isinstance(m, dict) and isinstance(m.get("role"), str) for m in messages):
         raise BadOptionError(f"{where}: every message needs a role and content")
     answer = ""

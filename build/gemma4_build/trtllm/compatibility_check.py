@@ -27,7 +27,8 @@ class Compatibility:
 
 
 def check_compatible(precision: str, options: GpuOptions) -> Compatibility:
-    """Raises :class:`BadOptionError` with the reason and the way out."""
+    """Ask the compatibility table. Raises :class:`BadOptionError` with the reason and the way
+    out."""
     static = _INT4 if precision == "int4" else ""
     if options.gpu is None:
         return Compatibility(None, static)

@@ -22,8 +22,8 @@ CACHE_SCALES = ("self_attn.k_proj.k_scale", "self_attn.v_proj.v_scale")
 
 
 def check_stored(spec: ModelSpec, scheme: Scheme, stored: Stored) -> int:
-    """Every tensor is there with its type and shape, none is left over, every scale is finite and
-    above 0. Returns the bytes of all tensors. Raises :class:`QuantizationError`."""
+    """Check that every tensor is there with its type and shape, none is left over, and every scale
+    is finite and above 0. Return the bytes of all tensors. Raises :class:`QuantizationError`."""
     wanted = {part.name: part for part in checkpoint_parts(spec, scheme)}
     _check_experts(spec, stored)
     missing = next((name for name in wanted if name not in stored), None)
@@ -50,7 +50,8 @@ def check_stored(spec: ModelSpec, scheme: Scheme, stored: Stored) -> int:
 
 
 def _check_pairs(spec: ModelSpec, scheme: Scheme, stored: Stored) -> None:
-    """TensorRT-LLM multiplies with an expert's gate and up at once: one scaling for both."""
+    """Check that gate and up of an expert have one scale: TensorRT-LLM multiplies with both at
+    once."""
     fields = {
         "fp8": ("input_scale",),
         "nvfp4": ("input_scale", "weight_scale_2"),

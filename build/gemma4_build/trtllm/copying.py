@@ -13,6 +13,7 @@ __all__ = ["bring"]
 _FICLONE = 0x40049409
 """ioctl of linux/fs.h: share the blocks of another file, copy on write."""
 _STEP = 64 << 20
+"""Bytes to copy in one call, so that an interrupt need not wait for a whole file."""
 
 
 def bring(source: Path, target: Path, tick: Tick) -> str:

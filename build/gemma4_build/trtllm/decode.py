@@ -19,8 +19,11 @@ __all__ = [
 ]  # fmt: skip
 
 E4M3_MAX = 448.0
+"""The largest number of E4M3, FP8's weights and activations."""
 E2M1_MAX = 6.0
+"""The largest number of E2M1, NVFP4's weights."""
 _BLOCK = 16
+"""Weights that share a scale in NVFP4."""
 
 _E4M3 = np.arange(256, dtype=np.uint8).view(ml_dtypes.float8_e4m3fn).astype(np.float32)
 _E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6], dtype=np.float32)
@@ -31,19 +34,19 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def decode_e4m3(raw: Bytes) -> Array:
-    """Each byte's value; 0x7f and 0xff are NaN."""
+    """Return each byte's value; 0x7f and 0xff are NaN."""
     result: Array = _E4M3[raw]
     return result
 
 
 def decode_fp8(raw: Bytes, scale: float) -> Array:
-    """Bytes of E4M3 times the tensor's scale, flat."""
+    """Return bytes of E4M3 times the tensor's scale, flat."""
     result: Array = decode_e4m3(raw) * np.float32(scale)
     return result
 
 
 def decode_nvfp4(raw: Bytes, scales: Bytes, scale: float, *, inner: int) -> Array:
-    """``raw`` [out * inner / 2] and block scales [out * inner / 16] to [out * inner]."""
+    """Decode ``raw`` [out * inner / 2] and block scales [out * inner / 16] to [out * inner]."""
     values = _PAIRS[raw].reshape(-1, inner // _BLOCK, _BLOCK)
     blocks = decode_e4m3(scales).reshape(-1, inner // _BLOCK, 1) * np.float32(scale)
     result: Array = (values * blocks).reshape(-1)
@@ -51,8 +54,8 @@ def decode_nvfp4(raw: Bytes, scales: Bytes, scale: float, *, inner: int) -> Arra
 
 
 def decode_int4(raw: Bytes, scales: Array, *, inner: int, block: int) -> Array:
-    """ModelOpt's int4: ``raw`` [out / 2 * inner], two output rows in a byte, the even one in the
-    low half; ``scales`` [out * inner / block]. Gives [out * inner]."""
+    """Decode ModelOpt's int4: ``raw`` [out / 2 * inner], two output rows in a byte, the even one in
+    the low half; ``scales`` [out * inner / block]. Gives [out * inner]."""
     packed = raw.reshape(-1, inner)
     both = np.stack([packed & 15, packed >> 4], axis=1).reshape(-1, inner).astype(np.int8)
     both[both > 7] -= 16
@@ -62,15 +65,15 @@ def decode_int4(raw: Bytes, scales: Array, *, inner: int, block: int) -> Array:
 
 
 def round_fp8(x: Array, scale: float) -> Array:
-    """``x`` to E4M3 with this scale and back; too large values become the largest."""
+    """Round ``x`` to E4M3 with this scale and back; too large values become the largest."""
     scaled = np.clip(x / np.float32(scale), -E4M3_MAX, E4M3_MAX)
     result: Array = scaled.astype(ml_dtypes.float8_e4m3fn).astype(np.float32) * np.float32(scale)
     return result
 
 
 def round_nvfp4(x: Array, scale: float) -> Array:
-    """``x`` [rows, n * 16] to NVFP4 with this tensor scale and back. Block scales come from the
-    values themselves, rounded to E4M3, as the kernels compute them."""
+    """Round ``x`` [rows, n * 16] to NVFP4 with this tensor scale and back. Block scales come from
+    the values themselves, rounded to E4M3, as the kernels compute them."""
     blocks = x.reshape(*x.shape[:-1], -1, _BLOCK)
     most = np.abs(blocks).max(axis=-1, keepdims=True) / np.float32(E2M1_MAX)
     steps = round_fp8(most, scale)

@@ -34,7 +34,7 @@ THRESHOLDS: dict[str, dict[str, float]] = {
     "nvfp4": {"mean_kl": 0.2, "top1_agreement": 0.88},
     "int4": {"mean_kl": 0.2, "top1_agreement": 0.88},
 }
-"""What each precision must reach. Measured figures: docs/build.md."""
+"""What each precision must reach. Measured figures: bench/RESULTS.md."""
 
 _ROWS = 64
 """Positions per step of the output matrix."""
@@ -53,7 +53,7 @@ class _Found:
 
 
 def held_out(tokenizer_json: Path) -> list[Pair]:
-    """The package's held-out questions with answers, for perplexity."""
+    """Return the package's held-out questions with answers, for perplexity."""
     tokenizer = Tokenizer.from_file(str(tokenizer_json))
 
     def encode(text: str) -> list[int]:
@@ -126,7 +126,7 @@ def _collect(
     tokens: list[int],
     greedy: int,
 ) -> None:
-    """The first ``greedy`` rows are of the source's own answers."""
+    """Collect the figures of all rows; the first ``greedy`` are of the source's own answers."""
     divergence, best = np.sum(np.exp(p) * (p - q), axis=1), q.argmax(axis=1)
     rows = np.arange(len(best))
     delta = np.abs(p[rows, best] - q[rows, best])

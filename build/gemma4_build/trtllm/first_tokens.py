@@ -29,7 +29,8 @@ def first_tokens(
     rounding: Rounding = EXACT,
     tokens: int = TOKENS,
 ) -> list[FirstTokens]:
-    """Up to ``tokens`` greedy tokens of each prompt; an answer ends with the first of ``stops``."""
+    """Return up to ``tokens`` greedy tokens of each prompt; an answer ends with the first of
+    ``stops``."""
     answers: list[list[int]] = [[] for _ in prompts]
     margins: list[list[float]] = [[] for _ in prompts]
     reporter.say(f"First tokens of {len(prompts)} prompts through the float32 reference")

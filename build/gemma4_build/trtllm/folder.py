@@ -30,7 +30,7 @@ def copy_text_files(source: Path, target: Path, *, config: bool = True) -> None:
 
 
 def bring_shards(source: Source, target: Path, reporter: Reporter) -> None:
-    """The source's shards and index, cloned or linked where that is possible."""
+    """Bring the source's shards and index, cloned or linked where that is possible."""
     total = sum(shard.size for shard in source.shards)
     with reporter.bytes("Copying", total=total) as tick:
         how = {bring(s.path, target / s.path.name, tick) for s in source.shards}
@@ -41,8 +41,8 @@ def bring_shards(source: Source, target: Path, reporter: Reporter) -> None:
 
 
 def mend_config(base: Path, target: Path, source: Source) -> None:
-    """config.json in the style that TensorRT-LLM's transformers reads, with the quantization that
-    ``target``'s own config.json has; the exporter's is in the new style. Tokenizer files and
+    """Write config.json in the style that TensorRT-LLM's transformers reads, with the quantization
+    that ``target``'s own config.json has; the exporter's is in the new style. Tokenizer files and
     generation_config.json are the source's: the exporter writes none, or its own version.
 
     ``base`` is the bf16 checkpoint that was quantized (padded, perhaps), or the source.
@@ -66,8 +66,8 @@ def mend_config(base: Path, target: Path, source: Source) -> None:
 def hash_files(
     folder: Path, reporter: Reporter, threads: int | None = None
 ) -> dict[str, FileEntry]:
-    """Size and SHA-256 of every visible file below ``folder`` but the manifest and llm_args.yaml,
-    which a user may edit and every start checks."""
+    """Return the size and SHA-256 of every visible file below ``folder`` but the manifest and
+    llm_args.yaml, which a user may edit and every start checks."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     wanted = {str(path.relative_to(folder)): path for path in paths}
     free = (MANIFEST_NAME, FILE_NAME)

@@ -36,6 +36,7 @@ Format = Literal["fp8", "nvfp4", "w4a8"]
 Kind = Literal["experts", "mlp", "qkv", "o"]
 
 NVFP4_BLOCK = 16
+"""Weights that share a scale in NVFP4."""
 INT4_BLOCK = 128
 """The group that TensorRT-LLM's W4A8 kernels take (WInt4AFP8FusedMoEMethod)."""
 
@@ -94,7 +95,7 @@ class Linear:
 
 
 def linears(spec: ModelSpec) -> Iterator[Linear]:
-    """Every linear layer that a scheme may quantize, layer by layer."""
+    """Give every linear layer that a scheme may quantize, layer by layer."""
     for rule in checkpoint_tensors(spec):
         if rule.kind == "matrix":
             yield from _linears(rule)
@@ -118,7 +119,7 @@ def _linears(rule: TensorRule) -> Iterator[Linear]:
 
 
 def linear_parts(linear: Linear, scheme: Scheme) -> tuple[Part, ...]:
-    """The tensors that ``linear`` is stored as under ``scheme``."""
+    """Return the tensors that ``linear`` is stored as under ``scheme``."""
     name, out, inner = linear.name, linear.out, linear.inner
     if linear.kind not in scheme.kinds:
         return (Part(f"{name}.weight", "BF16", (out, inner)),)
@@ -147,8 +148,8 @@ def linear_parts(linear: Linear, scheme: Scheme) -> tuple[Part, ...]:
 
 
 def folded_norm(linear: Linear) -> str | None:
-    """The norm weight into which ModelOpt multiplies AWQ's scaling of ``linear``'s inputs; None
-    where it is stored, as it is for the experts."""
+    """Return the norm weight into which ModelOpt multiplies AWQ's scaling of ``linear``'s inputs;
+    None where it is stored, as it is for the experts."""
     layer, _, part = linear.name.partition(".self_attn.")
     if linear.kind == "qkv":
         return f"{layer}.input_layernorm.weight"
@@ -159,7 +160,7 @@ def folded_norm(linear: Linear) -> str | None:
 
 
 def checkpoint_parts(spec: ModelSpec, scheme: Scheme | None) -> Iterator[Part]:
-    """Every tensor of the checkpoint; ``scheme`` None is bf16, with the experts fused."""
+    """Give every tensor of the checkpoint; ``scheme`` None is bf16, with the experts fused."""
     for rule in checkpoint_tensors(spec):
         if scheme is None or rule.kind != "matrix":
             yield Part(rule.name, "BF16", rule.shape)
@@ -172,5 +173,5 @@ def checkpoint_parts(spec: ModelSpec, scheme: Scheme | None) -> Iterator[Part]:
 
 
 def total_bytes(spec: ModelSpec, scheme: Scheme | None) -> int:
-    """Bytes of all tensors, without file headers."""
+    """Return the bytes of all tensors, without file headers."""
     return sum(part.nbytes for part in checkpoint_parts(spec, scheme))

@@ -29,7 +29,7 @@ QUANT_CONFIG = "hf_quant_config.json"
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Raises :class:`MissingFileError` and :class:`BadCheckpointError`."""
+    """Read a JSON object. Raises :class:`MissingFileError` and :class:`BadCheckpointError`."""
     try:
         return read_object(path)
     except FileNotFoundError:
@@ -39,13 +39,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Raises :class:`OSError`."""
+    """Write the file. Raises :class:`OSError`."""
     path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def old_style(source: dict[str, Any], spec: ModelSpec) -> dict[str, Any]:
-    """The source's config with the keys of the old style and ``spec``'s widths (which padding may
-    have changed), without quantization."""
+    """Return the source's config with the keys of the old style and ``spec``'s widths (which
+    padding may have changed), without quantization."""
     config = copy.deepcopy(source)
     config.pop("quantization_config", None)
     text = config["text_config"]
@@ -63,8 +63,8 @@ def old_style(source: dict[str, Any], spec: ModelSpec) -> dict[str, Any]:
 
 
 def quantization_of(folder: Path) -> dict[str, Any] | None:
-    """``quantization`` of the folder's hf_quant_config.json, or the same from config.json; None
-    for a checkpoint that is not quantized. ``exclude_modules`` is always a list.
+    """Return ``quantization`` of the folder's hf_quant_config.json, or the same from config.json;
+    None for a checkpoint that is not quantized. ``exclude_modules`` is always a list.
 
     Raises :class:`BadCheckpointError` for other methods than ModelOpt's, by name.
     """
@@ -104,7 +104,7 @@ def _patterns(value: Any, path: Path) -> list[str]:
 
 
 def check_quant_config(found: dict[str, Any], spec: ModelSpec, scheme: Scheme) -> None:
-    """Raises :class:`QuantizationError` unless ``found`` says what the tensors are: TensorRT-LLM
+    """Raise :class:`QuantizationError` unless ``found`` says what the tensors are: TensorRT-LLM
     believes it, and would read a bf16 matrix as a quantized one or the other way round."""
     algorithm = found.get("quant_algo")
     if algorithm != scheme.algorithm:

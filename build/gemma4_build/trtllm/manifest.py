@@ -50,9 +50,9 @@ def build_key(
     samples: list[list[int]],
     assistant: list[SourceFile],
 ) -> str:
-    """SHA-256 over everything that decides ``checkpoint/`` and ``assistant/``. How many GPUs
-    share it, which, and the limits do not: they are in llm_args.yaml and the manifest, which are
-    written anew."""
+    """Return the SHA-256 of everything that decides ``checkpoint/`` and ``assistant/``. How many
+    GPUs share it, which, and the limits do not: they are in llm_args.yaml and the manifest, which
+    are written anew."""
     parts: dict[str, object] = {
         "converter": CONVERTER,
         "runtime": "tensorrt_llm",
@@ -68,7 +68,7 @@ def build_key(
 
 
 def memory_need(spec: ModelSpec, request: BuildRequest) -> MemoryNeed:
-    """Of each GPU. ``spec`` has the widths of ``checkpoint/``."""
+    """Return the need of each GPU. ``spec`` has the widths of ``checkpoint/``."""
     options = request.trtllm
     plan = plan_rank(
         spec, request.precision, tp=options.tp, ep=options.ep, quantize=options.scheme_name
@@ -92,7 +92,7 @@ def compose(
     files: dict[str, FileEntry],
     proof: Proof,
 ) -> Manifest:
-    """The manifest of a finished folder. ``spec`` has the widths of ``checkpoint/``."""
+    """Return the manifest of a finished folder. ``spec`` has the widths of ``checkpoint/``."""
     options = request.trtllm
     return Manifest(
         schema_version=1,

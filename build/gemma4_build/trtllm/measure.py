@@ -42,7 +42,8 @@ NO_SOURCE = (
 
 @contextmanager
 def open_reference(folder: Path | None, spec: ModelSpec) -> Iterator[Checkpoint | None]:
-    """The bf16 checkpoint of ``--reference``. Raises :class:`BadOptionError` for another model."""
+    """Open the bf16 checkpoint of ``--reference``. Raises :class:`BadOptionError` for another
+    model."""
     if folder is None:
         yield None
         return
@@ -57,7 +58,8 @@ def open_reference(folder: Path | None, spec: ModelSpec) -> Iterator[Checkpoint 
 def prove_close(
     exact: Checkpoint, scheme: Scheme, folder: Path, reporter: Reporter, threads: int | None
 ) -> float:
-    """Every matrix of ``folder`` is ``exact``'s within rounding; the largest relative error."""
+    """Check that every matrix of ``folder`` is ``exact``'s within rounding; return the largest
+    relative error."""
     with open_tensors(folder) as (stored, _):
         return check_against_source(exact, exact.tensors, scheme, stored, reporter, threads)
 
@@ -70,8 +72,8 @@ def verify(
     precision: str,
     reporter: Reporter,
 ) -> Proof:
-    """``exact`` are the weights to compare with, None if they are absent; ``folder`` is the
-    finished checkpoint, ``spec`` has its widths.
+    """Prove and measure a folder. ``exact`` are the weights to compare with, None if they are
+    absent; ``folder`` is the finished checkpoint, ``spec`` has its widths.
 
     Raises :class:`gemma4_build.errors.QualityError`.
     """

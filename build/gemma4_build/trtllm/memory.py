@@ -19,8 +19,8 @@ _WAY_OUT = (
 
 
 def free_gpu_memory() -> list[int]:
-    """Free bytes of each NVIDIA GPU that CUDA would show, in its order; empty where there is
-    none."""
+    """Return the free bytes of each NVIDIA GPU that CUDA would show, in its order; empty where
+    there is none."""
     driver = read_driver()
     if isinstance(driver, str):
         return []
@@ -28,8 +28,8 @@ def free_gpu_memory() -> list[int]:
 
 
 def choose_device(asked: str, need: QuantizeNeed) -> str:
-    """ "cuda:N" or "cpu" with as many bytes free as it takes. ``asked`` is auto, cpu or cuda; auto
-    takes a GPU that is large enough. Raises :class:`TooLittleMemoryError` with the numbers."""
+    """Return "cuda:N" or "cpu" with as many bytes free as it takes. ``asked`` is auto, cpu or cuda;
+    auto takes a GPU that is large enough. Raises :class:`TooLittleMemoryError` with the numbers."""
     gpus = [] if asked == "cpu" else free_gpu_memory()
     best = max(range(len(gpus)), key=gpus.__getitem__, default=None)
     free = available_memory()

@@ -79,7 +79,7 @@ def _header(shard: Shard, to: Widths) -> bytes:
 
 
 def _pieces(tensor: StoredTensor, to: Widths) -> Iterator[Bytes]:
-    """The padded tensor's bytes."""
+    """Give the padded tensor's bytes."""
     shape, wide = tensor.shape, _shape(tensor, to)
     if wide == shape:
         for first in range(0, tensor.size, _STEP):

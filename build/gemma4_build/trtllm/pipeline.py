@@ -121,7 +121,7 @@ class _Build:
         return BuildResult("built", out, manifest, seconds, converted, read, written)
 
     def refresh(self, found: Existing, started: float) -> BuildResult:
-        """``checkpoint/`` is right: bring arguments, limits and proof up to what was asked for."""
+        """Bring arguments, limits and proof up to what was asked for."""
         old, out = found.require(), self.request.out
         proof = Proof(old.quality, old.unverified_reason, old.first_tokens)
         if not (self.request.skip_verify or old.first_tokens):
@@ -168,7 +168,7 @@ class _Build:
         )  # fmt: skip
 
     def _links(self, work: Workspace) -> bool:
-        """Whether the source's shards need no space of their own."""
+        """Return whether the source's shards need no space of their own."""
         unchanged = self.source.quantization is not None or self.source.scheme is None
         here = work.folder.stat().st_dev
         return (
@@ -185,7 +185,8 @@ class _Build:
         (work.folder / _STATE).write_text(json.dumps({"stage": stage}))
 
     def _base(self, work: Workspace, stack: ExitStack) -> Checkpoint | None:
-        """The bf16 checkpoint that is linked or quantized; None if the source is quantized."""
+        """Return the bf16 checkpoint that is linked or quantized; None if the source is
+        quantized."""
         if self.source.quantization is not None:
             return None
         if self.to is None:

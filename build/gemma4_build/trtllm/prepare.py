@@ -12,7 +12,7 @@ __all__ = ["calibration_samples", "widths_to_build"]
 
 
 def calibration_samples(request: BuildRequest, source: Source) -> list[list[int]]:
-    """Calibration texts as token ids; none where nothing is quantized.
+    """Return the calibration texts as token ids; none where nothing is quantized.
 
     Raises :class:`BadOptionError`, and :class:`gemma4_build.errors.BuildError` without ModelOpt."""
     if source.quantization is not None or source.scheme is None:
@@ -27,7 +27,7 @@ def calibration_samples(request: BuildRequest, source: Source) -> list[list[int]
 
 
 def widths_to_build(request: BuildRequest, source: Source) -> Widths | None:
-    """Widths to pad to; None to leave them. Raises :class:`BadOptionError`."""
+    """Return the widths to pad to; None to leave them. Raises :class:`BadOptionError`."""
     options, spec, scheme = request.trtllm, source.spec, source.scheme
     split = {"tp": options.tp, "ep": options.ep}
     pads = source.quantization is None and (options.pad_experts or request.precision == "int4")

@@ -29,6 +29,7 @@ RECIPES = {
 """ModelOpt's own recipes, by precision and what is quantized."""
 
 _LINE_EVERY_S = 10.0
+"""Seconds between two lines of progress within a layer."""
 
 _NEEDED = ("modelopt", "torch", "transformers", "jinja2", "jsonschema")
 
@@ -47,7 +48,7 @@ class Quantized:
 
 
 def require_modelopt() -> None:
-    """Raises :class:`BuildError` unless what quantizing needs is installed."""
+    """Raise :class:`BuildError` unless what quantizing needs is installed."""
     for name in _NEEDED:
         if find_spec(name) is None:
             raise BuildError(
@@ -132,7 +133,7 @@ class _Progress:
         self._first: int | None = None
 
     def show(self, layer: int, layers: int, sample: int = 0, samples: int = 0) -> None:
-        """``layer`` counts from 0."""
+        """Show progress; ``layer`` counts from 0."""
         now = time.monotonic()
         if self._first is None:
             self._first, self._started = layer, now

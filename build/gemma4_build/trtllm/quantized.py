@@ -28,12 +28,12 @@ Stored = Mapping[str, StoredTensor]
 
 
 def scalar(tensor: StoredTensor) -> float:
-    """The value of a scale of one element."""
+    """Return the value of a scale of one element."""
     return float(tensor.read_float32()[0])
 
 
 def decode_linear(linear: Linear, scheme: Scheme, stored: Stored) -> Array:
-    """The matrix as the engine multiplies with it, [out * in] flat. For w4a8 the stored
+    """Return the matrix as the engine multiplies with it, [out * in] flat. For w4a8 the stored
     scaling of the inputs is folded into the columns."""
     weight = stored[f"{linear.name}.weight"]
     if linear.kind not in scheme.kinds:
@@ -116,7 +116,7 @@ class EngineRounding:
         return round_fp8(x, scale) if self._scheme.format == "fp8" else round_nvfp4(x, scale)
 
     def product(self, name: str, x: Array, matrix: Array) -> Array:
-        """In float32, of the decoded numbers."""
+        """Return the product in float32, of the decoded numbers."""
         return EXACT.product(name, x, matrix)
 
     def cache(self, x: Array) -> Array:

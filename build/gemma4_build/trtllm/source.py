@@ -129,7 +129,7 @@ def _check_quantized(
 
 
 def _kinds(spec: ModelSpec, stored: Stored) -> frozenset[Kind]:
-    """What is quantized, by the first layer; the experts must be."""
+    """Return what is quantized, by the first layer; the experts must be."""
     kinds: set[Kind] = {"experts"}
     for linear in linears(spec):
         tensor = stored.get(f"{linear.name}.weight")

@@ -29,12 +29,13 @@ MOST_ERROR: dict[Format, float] = {"fp8": 0.04, "nvfp4": 0.14, "w4a8": 0.25}
 3 bits of mantissa), 0.095 (E2M1 in blocks of 16) and 0.11 (int4 in blocks of 128, before AWQ)."""
 
 _STEP = 8 << 20
+"""Elements to compare at once, so that memory does not grow with a tensor."""
 _MOST_THREADS = 8
 """Each holds a matrix a few times over, 0.2 GB for the 26B's largest."""
 
 
 def relative_error(found: Array, exact: Array) -> float:
-    """RMS of the difference over RMS of ``exact``."""
+    """Return the RMS of the difference over RMS of ``exact``."""
     size = float(np.sqrt(np.mean(np.square(exact))))
     return float(np.sqrt(np.mean(np.square(found - exact)))) / max(size, 1e-30)
 
@@ -47,8 +48,9 @@ def check_against_source(
     reporter: Reporter,
     threads: int | None = None,
 ) -> float:
-    """What is not quantized is bit for bit the source's, and every quantized matrix is the source's
-    within rounding. Returns the largest relative RMS error. Raises :class:`QuantizationError`.
+    """Check that what is not quantized is bit for bit the source's, and every quantized matrix is
+    the source's within rounding. Return the largest relative RMS error. Raises
+    :class:`QuantizationError`.
 
     ``threads`` None: as many as there are cores, 8 at most."""
     spec = source.spec

@@ -33,8 +33,8 @@ def widths(spec: ModelSpec) -> Widths:
 
 
 def padded(spec: ModelSpec, precision: str, scheme: Scheme | None, *, tp: int, ep: int) -> Widths:
-    """The least widths not below the model's that ``precision`` takes on ``tp`` GPUs, of which
-    ``ep`` split the experts by number."""
+    """Return the least widths not below the model's that ``precision`` takes on ``tp`` GPUs, of
+    which ``ep`` split the experts by number."""
     expert, dense = padded_widths(
         spec.moe_intermediate,
         spec.intermediate,
@@ -53,7 +53,7 @@ def _dense_quantized(scheme: Scheme | None) -> bool:
 def check_split(
     spec: ModelSpec, precision: str, scheme: Scheme | None, *, tp: int, ep: int
 ) -> None:
-    """Raises :class:`BadOptionError` when the model cannot be cut like that."""
+    """Raise :class:`BadOptionError` when the model cannot be cut like that."""
     if spec.heads % tp:
         raise BadOptionError(f"--tp {tp}: must divide the model's {spec.heads} attention heads")
     for heads in (spec.kv_heads, spec.global_kv_heads):
@@ -82,7 +82,7 @@ def check_split(
 
 
 def check_int4(spec: ModelSpec, tp: int) -> None:
-    """Raises :class:`BadOptionError` where groups of 128 do not fit and padding cannot help."""
+    """Raise :class:`BadOptionError` where groups of 128 do not fit and padding cannot help."""
     inner = {"hidden size": spec.hidden}
     inner["one GPU's share of a sliding layer's attention"] = spec.heads * spec.head_dim // tp
     inner["one GPU's share of a full layer's attention"] = spec.heads * spec.global_head_dim // tp

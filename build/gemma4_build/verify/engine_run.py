@@ -77,7 +77,7 @@ def run_greedy(
 
 
 def _memory(name: str) -> FileIO:
-    """A file in memory: nothing of it is left when the processes that have it end."""
+    """Make a file in memory: nothing of it is left when the processes that have it end."""
     return FileIO(os.memfd_create(f"gemma4-{name}"), "r+")
 
 
@@ -87,7 +87,8 @@ def _all(file: FileIO) -> bytes:
 
 
 def _run(job: FileIO, result: FileIO, log: FileIO) -> int:
-    """Exit status. The child ends when its standard input does, that is with us."""
+    """Run the child and return its exit status. The child ends when its standard input does, that
+    is with us."""
     files = (job.fileno(), result.fileno())
     with subprocess.Popen(
         [sys.executable, "-m", "gemma4_build.verify.engine_run", *map(str, files)],

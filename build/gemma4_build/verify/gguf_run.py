@@ -22,10 +22,13 @@ from gemma4_build.verify.thresholds import THRESHOLDS, shortfalls
 __all__ = ["MAX_TOKENS", "Verification", "verify_gguf"]
 
 MAX_TOKENS = 32
+"""Tokens of each answer that are compared."""
 TOP_K = 20
+"""Most probable tokens of a position that are compared; the rest is one bucket."""
 
 
 _FIRST = 8
+"""First tokens of an answer that the manifest keeps."""
 _SHORT = 256
 """First tokens are kept of prompts that nearly every engine takes."""
 

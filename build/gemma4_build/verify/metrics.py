@@ -30,9 +30,9 @@ class Comparison:
 
 
 def compare(pairs: Iterable[tuple[npt.NDArray[np.float32], Generated]]) -> Comparison:
-    """``pairs``: reference logits [positions, vocab] given the engine's own tokens so far, and
-    what the engine generated at those positions. Raises :class:`EngineRunError` where the engine
-    gives no finite probability."""
+    """Compare answers. ``pairs``: reference logits [positions, vocab] given the engine's own tokens
+    so far, and what the engine generated at those positions. Raises :class:`EngineRunError` where
+    the engine gives no finite probability."""
     divergences: list[float] = []
     agreed: list[bool] = []
     deltas: list[float] = []
@@ -58,8 +58,8 @@ def compare(pairs: Iterable[tuple[npt.NDArray[np.float32], Generated]]) -> Compa
 
 
 def _divergence(reference: npt.NDArray[np.float64], top: tuple[tuple[int, float], ...]) -> float:
-    """KL(reference || engine) in nats over the engine's top tokens and one bucket for the rest:
-    a lower bound of the whole divergence (data-processing inequality)."""
+    """Return KL(reference || engine) in nats over the engine's top tokens and one bucket for the
+    rest: a lower bound of the whole divergence (data-processing inequality)."""
     ids = [token for token, _ in top]
     p = np.exp(reference[ids])
     q = np.exp(np.array([value for _, value in top], dtype=np.float64))
@@ -72,7 +72,7 @@ def _divergence(reference: npt.NDArray[np.float64], top: tuple[tuple[int, float]
 
 
 def log_softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Over the last axis, [..., vocab]."""
+    """Return the logarithm of the softmax over the last axis, [..., vocab]."""
     wide = logits.astype(np.float64)
     wide -= wide.max(axis=-1, keepdims=True)
     wide -= np.log(np.exp(wide).sum(axis=-1, keepdims=True))
@@ -80,6 +80,6 @@ def log_softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
 
 
 def greedy(row: npt.NDArray[np.float32]) -> tuple[int, float]:
-    """The most probable token of logits [vocab], and its lead over the second in nats."""
+    """Return the most probable token of logits [vocab], and its lead over the second in nats."""
     second, best = np.partition(row, -2)[-2:]
     return int(row.argmax()), round(float(best - second), 4)

@@ -29,14 +29,14 @@ class Prompt:
 
 
 def load_prompts(tokenizer_json: Path, *, window: int) -> list[Prompt]:
-    """All prompts, tokenized."""
+    """Return all prompts, tokenized."""
     tokenizer = Tokenizer.from_file(str(tokenizer_json))
     text = files("gemma4_build.verify").joinpath("prompts.json").read_text(encoding="utf-8")
     return [_prompt(tokenizer, entry, window) for entry in json.loads(text)]
 
 
 def load_short_prompts(tokenizer_json: Path, *, window: int) -> list[Prompt]:
-    """Those that fit into a sliding ``window``."""
+    """Return the prompts that fit into a sliding ``window``."""
     found = load_prompts(tokenizer_json, window=window)
     return [prompt for prompt in found if not prompt.name.startswith("long")]
 

@@ -1,4 +1,4 @@
-"""What each precision must reach. Measured figures: docs/build.md."""
+"""What each precision must reach. Measured figures: bench/RESULTS.md."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ THRESHOLDS: dict[str, dict[str, float]] = {
 
 
 def shortfalls(found: object, limits: Mapping[str, float]) -> str:
-    """Which attributes of ``found`` miss ``limits``, in words; "" for none. Agreement has a least
-    value, everything else a most."""
+    """Return which attributes of ``found`` miss ``limits``, in words; "" for none. Agreement has a
+    least value, everything else a most."""
     bad = []
     for name, limit in limits.items():
         value = float(getattr(found, name))

@@ -10,9 +10,9 @@ _FENCE = re.compile(r"^ {0,3}(```+|~~~+)", re.MULTILINE)
 
 
 def cut(text: str) -> int:
-    """Length of the part of ``text`` that is whole: up to the last blank line outside a fenced
-    code block that is followed by text at the margin (an indented line still belongs to the list
-    item before it)."""
+    """Return the length of the part of ``text`` that is whole: up to the last blank line outside a
+    fenced code block that is followed by text at the margin (an indented line still belongs to the
+    list item before it)."""
     at, fence = 0, ""
     for match in re.finditer(r"[^\n]*\n", text):
         line = match.group()

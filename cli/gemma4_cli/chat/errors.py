@@ -8,7 +8,7 @@ __all__ = ["exit_code", "explain"]
 
 
 def explain(error: Gemma4Error, url: str) -> str:
-    """The message, and what to do where no server was found."""
+    """Return the message, and what to do where no server was found."""
     message = str(error)
     lost = isinstance(error, UnavailableError) and not isinstance(error, CircuitOpenError)
     if lost and "onnect" in message:
@@ -17,5 +17,5 @@ def explain(error: Gemma4Error, url: str) -> str:
 
 
 def exit_code(error: Gemma4Error) -> int:
-    """2 for a request that is wrong, 1 for everything else."""
+    """Return 2 for a request that is wrong, 1 for everything else."""
     return 2 if isinstance(error, InvalidRequestError) else 1

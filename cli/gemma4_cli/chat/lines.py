@@ -10,10 +10,11 @@ from pathlib import Path
 __all__ = ["Lines", "history_path"]
 
 _KEPT = 1000
+"""Lines of history that are kept."""
 
 
 def history_path() -> Path:
-    """As the XDG base directory specification says."""
+    """Return the path that the XDG base directory specification names."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "gemma4" / "chat_history"
 
@@ -55,8 +56,8 @@ class Lines:
         return found[state] if state < len(found) else None
 
     def read(self, prompt: str) -> str:
-        """One line; a backslash at its end asks for another. Raises :class:`EOFError` at Ctrl-D,
-        :class:`KeyboardInterrupt` at Ctrl-C."""
+        """Read one line; a backslash at its end asks for another. Raises :class:`EOFError` at
+        Ctrl-D, :class:`KeyboardInterrupt` at Ctrl-C."""
         lines = [input(prompt)]
         while lines[-1].endswith("\\"):
             lines[-1] = lines[-1][:-1]

@@ -17,8 +17,8 @@ __all__ = ["ask_plainly"]
 
 
 def ask_plainly(client: Client, session: Session, options: dict[str, Any], question: str) -> None:
-    """Text only, as it comes, and a newline; thoughts are left out. Tool calls cannot happen: no
-    tools are offered. Ends the command with 1, 2 or 130 when there is no answer."""
+    """Print the answer's text as it comes, and a newline; thoughts are left out. Tool calls cannot
+    happen: no tools are offered. Ends the command with 1, 2 or 130 when there is no answer."""
     if not question.strip():
         fail("the question is empty; give it with --once or on stdin", code=2)
     try:

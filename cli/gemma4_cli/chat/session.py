@@ -41,7 +41,7 @@ class Session:
     totals: Totals = field(default_factory=Totals)
 
     def messages(self, question: str) -> list[dict[str, Any]]:
-        """What to send to get ``question`` answered."""
+        """Return what to send to get ``question`` answered."""
         system = [{"role": "system", "content": self.system}] if self.system else []
         return [*system, *self.turns, {"role": "user", "content": question}]
 
@@ -61,13 +61,13 @@ class Session:
         return None
 
     def save(self, path: Path) -> None:
-        """Raises :class:`OSError`."""
+        """Write the file. Raises :class:`OSError`."""
         data = {"system": self.system, "thinking": self.thinking, "messages": self.turns}
         path.write_text(json.dumps(data, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
     def load(self, path: Path) -> None:
-        """Raises :class:`OSError`, or :class:`ValueError` when it is no saved chat; then nothing
-        has changed."""
+        """Load a saved chat. Raises :class:`OSError`, or :class:`ValueError` when it is no saved
+        chat; then nothing has changed."""
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             system, thinking, turns = data["system"], data["thinking"], data["messages"]

@@ -26,7 +26,7 @@ class Terminal:
         self._console = Console(highlight=False)
 
     def loop(self) -> None:
-        """Until /quit or Ctrl-D."""
+        """Answer until /quit or Ctrl-D."""
         self._note(f"{self._who()} /help lists commands; Ctrl-C stops an answer.")
         with Lines(history_path(), COMMANDS) as lines:
             while True:
@@ -41,7 +41,7 @@ class Terminal:
                     self._note("Ctrl-D or /quit leaves")
 
     def _handle(self, line: str) -> bool:
-        """False to leave."""
+        """Carry out a command; return False to leave."""
         if not line.startswith("/"):
             if line:
                 self.ask(line)
@@ -57,7 +57,7 @@ class Terminal:
         return not reply.leave
 
     def ask(self, question: str) -> None:
-        """One turn. Ctrl-C ends the answer, on the server too; what came of it is kept."""
+        """Take one turn. Ctrl-C ends the answer, on the server too; what came of it is kept."""
         session = self._session
         try:
             stream = self._client.chat(
@@ -78,7 +78,7 @@ class Terminal:
             self._console.print(explain(error, self._client.url), style="red", markup=False)
 
     def _who(self) -> str:
-        """One line on the server."""
+        """Return one line on the server."""
         try:
             info = self._client.server_info(timeout=5)
         except Gemma4Error as error:

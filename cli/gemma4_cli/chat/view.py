@@ -42,7 +42,7 @@ class AnswerView:
             self._live = None
 
     def show(self, delta: Delta) -> None:
-        """The next chunk."""
+        """Show the next chunk."""
         if delta.reasoning:
             self._thinking = True
             self._console.print(
@@ -88,7 +88,7 @@ class AnswerView:
 
 
 def stats_line(answer: Answer) -> str:
-    """One line: tokens, tokens/s of the decode (the server's clock), time to the first."""
+    """Return one line: tokens, tokens/s of the decode (the server's clock), time to the first."""
     parts = [f"{answer.completion_tokens} tokens"]
     decode = answer.timings.get("decode", 0.0)
     if decode > 0:

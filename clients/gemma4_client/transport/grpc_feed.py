@@ -37,7 +37,9 @@ most, one each 4 ms, wait for a client that lags."""
 _LINGER_S = 1.0
 """How long an unused feed is polled."""
 _CLOSE_S = 1.0
+"""Seconds that the calls of a feed have to end."""
 _SETTLE_S = 0.03
+"""Seconds in which what a call asked gRPC for comes back; nothing tells when it has."""
 
 
 class Feed:
@@ -56,7 +58,7 @@ class Feed:
         self._task = self._loop.create_task(self._run(), name="gemma4 feed")
 
     def join(self) -> tuple[str, int, Inbox]:
-        """A place for a request: what it names, its number, and where its chunks go."""
+        """Return a place for a request: what it names, its number, and where its chunks go."""
         number, inbox = next(self._numbers), Inbox()
         self._inboxes[number] = inbox
         if self._linger is not None:
@@ -83,7 +85,7 @@ class Feed:
         self._call.cancel()
 
     async def aclose(self) -> None:
-        """The same, with its calls; returns when all has ended."""
+        """End the feed with its calls; return when all has ended."""
         self.close()
         await asyncio.wait({self._task, *self._readers}, timeout=_CLOSE_S)
 
@@ -108,7 +110,7 @@ class Feed:
                 inbox.ended("feed")
 
     async def _poll(self) -> None:
-        """Until the server refuses a poll, or ends the feed."""
+        """Poll until the server refuses a poll, or ends the feed."""
         poll = build_poll(self._key, _RESPONSES)
         for _ in range(_POLLS):
             await self._call.write(poll)
@@ -121,7 +123,7 @@ class Feed:
                 await self._call.write(poll)
 
     def _deliver(self, message: service_pb2.ModelStreamInferResponse) -> bool:
-        """False for a message without chunks."""
+        """Deliver chunks; return False for a message without chunks."""
         if message.error_message:
             return False
         bundle = read_bundle(message.infer_response)
@@ -168,7 +170,7 @@ class FeedCall:
 
 
 async def _read(call: Any, inbox: Inbox) -> None:
-    """The call's own stream: an error, the end, and the chunks that no feed took."""
+    """Read the call's own stream: an error, the end, and the chunks that no feed took."""
     try:
         async for message in call:
             delta = message_delta(message)

@@ -13,6 +13,7 @@ __all__ = ["STREAMS_PER_CONNECTION", "Pool"]
 STREAMS_PER_CONNECTION = 50
 """Triton's gRPC server takes 100 streams on one connection; the rest would wait unseen."""
 _MOST_CONNECTIONS = 64
+"""Connections to one server, at most."""
 
 C = TypeVar("C", bound=Any)
 """grpc.Channel or grpc.aio.Channel."""
@@ -52,7 +53,7 @@ class Pool(Generic[C]):
         return sum(connection.streams for connection in self._connections)
 
     def start(self, message: Any, **options: Any) -> Any:
-        """A stream on the least used connection; a new one when all have their share."""
+        """Start a stream on the least used connection; a new one when all have their share."""
         with self._lock:
             connection = min(self._connections, key=lambda c: c.streams)
             full = connection.streams >= STREAMS_PER_CONNECTION

@@ -32,9 +32,10 @@ request iterator, so no thread (sync) and no task (asyncio) to feed it."""
 
 END_S = 1.0
 """How long to read on after an error message, to the end of the call, which comes at once. Triton
-2.51 keeps the descriptor of a connection for ever when a call is cancelled while it ends."""
+2.51 keeps the descriptor of a connection forever when a call is cancelled while it ends."""
 
 _LARGEST_MESSAGE = 64 << 20
+"""Bytes of a message, both ways; gRPC itself takes 4 MiB."""
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_send_message_length", _LARGEST_MESSAGE),
     ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
@@ -53,23 +54,23 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
 
 
 def metadata(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
-    """Headers as gRPC metadata, whose keys are lower case."""
+    """Return headers as gRPC metadata, whose keys are lower case."""
     return tuple((key.lower(), value) for key, value in (headers or {}).items())
 
 
 def message_delta(message: service_pb2.ModelStreamInferResponse) -> Delta | None:
-    """The chunk of a message, None for an empty final one. Raises the error it carries."""
+    """Return the chunk of a message, None for an empty final one. Raises the error it carries."""
     if message.error_message:
         raise from_wire(message.error_message)
     return read_delta(message.infer_response)
 
 
 def raw_outputs(response: service_pb2.ModelInferResponse) -> dict[str, bytes]:
-    """Raw tensors by name."""
+    """Return raw tensors by name."""
     names = [output.name for output in response.outputs]
     return dict(zip(names, response.raw_output_contents, strict=True))
 
 
 def ready_request(model: str) -> service_pb2.ModelReadyRequest:
-    """The question whether Triton calls ``model`` ready."""
+    """Make the question whether Triton calls ``model`` ready."""
     return service_pb2.ModelReadyRequest(name=model)

@@ -33,10 +33,11 @@ Item = Delta | BaseException | None
 Deliver = Callable[[Item], None]
 
 _CONNECT_S = 10.0
+"""Seconds to connect."""
 
 
 def need_httpx() -> Any:
-    """The module. Raises :class:`ImportError` that says how to get it."""
+    """Return the module. Raises :class:`ImportError` that says how to get it."""
     try:
         import httpx
     except ImportError as error:
@@ -73,7 +74,8 @@ class HttpCore:
         return UnavailableError(f"the connection was lost: {text}")
 
     async def pump(self, request: Request, timeout: float | None, deliver: Deliver) -> None:
-        """Send, and deliver the chunks and how it ended. Cancel the task to cancel the request."""
+        """Send the request; deliver the chunks and how it ended. Cancel the task to cancel the
+        request."""
         try:
             async with asyncio.timeout(timeout):
                 if request.streamed:

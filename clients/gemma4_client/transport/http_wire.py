@@ -22,9 +22,9 @@ __all__ = [
 
 
 def generate_body(request: Request, timeout: float | None) -> bytes:
-    """JSON of ``generate`` and ``generate_stream``. The server does not look at the connection of
-    a plain call, nor of a stream before its first chunk, so the deadline goes along. Raises
-    :class:`ValueError` for a number that JSON cannot write."""
+    """Return the JSON of ``generate`` and ``generate_stream``. The server does not look at the
+    connection of a plain call, nor of a stream before its first chunk, so the deadline goes along.
+    Raises :class:`ValueError` for a number that JSON cannot write."""
     body = {"id": request.request_id, **request.inputs}
     if timeout is not None:
         allowed = max(int(timeout * 1000), 1)
@@ -37,8 +37,8 @@ def generate_body(request: Request, timeout: float | None) -> bytes:
 
 
 def error_text(body: bytes) -> str:
-    """The message of an answer that is not 200: Triton's JSON, in an event or not, or the start of
-    any other text."""
+    """Return the message of an answer that is not 200: Triton's JSON, in an event or not, or the
+    start of any other text."""
     try:
         return str(json.loads(body.strip().removeprefix(b"data:"))["error"])
     except (ValueError, KeyError, TypeError):
@@ -49,12 +49,12 @@ _LISTS = ("output_ids", "output_log_probs")
 
 
 def _many(value: Any) -> list[Any]:
-    """Triton writes a tensor of one element as that element, an empty one as []."""
+    """Read a list: Triton writes a tensor of one element as that element, an empty one as []."""
     return value if isinstance(value, list) else [value]
 
 
 def read_json(data: bytes) -> Delta:
-    """The chunk in one JSON answer. Raises the error it carries, or :class:`ServerError`."""
+    """Return the chunk in one JSON answer. Raises the error it carries, or :class:`ServerError`."""
     try:
         fields = json.loads(data)
     except ValueError as error:
@@ -74,7 +74,7 @@ class EventReader:
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The ``data`` of each event that is whole now."""
+        """Give the ``data`` of each event that is whole now."""
         *events, self._rest = (self._rest + data).split(b"\n\n")
         for event in events:
             text = event.strip()
@@ -88,8 +88,8 @@ class EventReader:
 
 
 def infer_body(inputs: Mapping[str, tuple[str, Sequence[Any]]]) -> tuple[bytes, dict[str, str]]:
-    """Body and headers of a plain ``infer``, tensors in binary both ways: part of a character is
-    no JSON. Raises :class:`ValueError`."""
+    """Return the body and headers of a plain ``infer``, tensors in binary both ways: part of a
+    character is no JSON. Raises :class:`ValueError`."""
     head, tail = [], []
     for name, (datatype, values) in inputs.items():
         data = raw_tensor(name, datatype, values)
@@ -107,7 +107,7 @@ def infer_body(inputs: Mapping[str, tuple[str, Sequence[Any]]]) -> tuple[bytes, 
 
 
 def read_infer(body: bytes, header_length: int) -> dict[str, bytes]:
-    """Raw tensors by name."""
+    """Return raw tensors by name."""
     outputs, at, found = json.loads(body[:header_length])["outputs"], header_length, {}
     for output in outputs:
         size = output["parameters"]["binary_data_size"]

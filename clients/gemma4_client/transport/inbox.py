@@ -47,7 +47,7 @@ class Inbox:
         self._wake()
 
     def ended(self, way: str) -> None:
-        """Nothing more comes by ``way``: "call" or "feed"."""
+        """Note that nothing more comes by ``way``: "call" or "feed"."""
         self._ways.discard(way)
         if self._ways == {"feed"} and not self.whole:
             loop = asyncio.get_running_loop()
@@ -56,13 +56,13 @@ class Inbox:
         self._wake()
 
     def fail(self, error: Gemma4Error) -> None:
-        """Told to the reader when it has read what came before."""
+        """Fail the answer; the reader is told when it has read what came before."""
         if not self.whole:
             self._error = self._error or error
         self._wake()
 
     async def get(self) -> Delta | None:
-        """The next chunk; None at the end."""
+        """Return the next chunk; None at the end."""
         while not self._ready:
             if self._error is not None:
                 raise self._error
@@ -77,7 +77,7 @@ class Inbox:
         return delta
 
     def close(self) -> None:
-        """Nobody reads any more."""
+        """Close the inbox: nobody reads any more."""
         if self._silence is not None:
             self._silence.cancel()
 

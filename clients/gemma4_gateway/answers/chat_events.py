@@ -41,7 +41,7 @@ class ChatEvents:
         self._close = b'},"logprobs":null,"finish_reason":null}' + envelope.tail
 
     def chunk(self, index: int, delta: Delta, log_probs: list[TokenLogProb] | None) -> bytes:
-        """Events for one chunk of the engine; b"" when it shows nothing."""
+        """Return the events for one chunk of the engine; b"" when it shows nothing."""
         choice = self._choices[index]
         simple = (
             choice.begun
@@ -65,7 +65,7 @@ class ChatEvents:
         return events
 
     def end(self, usage: UsageCount) -> bytes:
-        """The last events, with ``usage`` if it was asked for."""
+        """Return the last events, with ``usage`` if it was asked for."""
         return self._envelope.end(usage)
 
     def _begin(self, index: int, choice: _Choice) -> bytes:

@@ -15,7 +15,7 @@ def new_call_id() -> str:
 
 
 def named_call(name: str, arguments: str) -> dict[str, Any]:
-    """One call whose arguments are the text."""
+    """Return one call whose arguments are the text."""
     return _call(name, arguments)
 
 
@@ -23,8 +23,8 @@ _CUT = re.compile(r'\{\s*"name"\s*:\s*"([^"]+)"\s*,\s*"arguments"\s*:\s*(.*)\Z',
 
 
 def listed_calls(text: str) -> list[dict[str, Any]]:
-    """The calls in ``[{"name": ..., "arguments": {...}}, ...``. Where the text was cut off, so are
-    the arguments of the last call."""
+    """Return the calls in ``[{"name": ..., "arguments": {...}}, ...``. Where the text was cut off,
+    so are the arguments of the last call."""
     decoder = json.JSONDecoder()
     calls: list[dict[str, Any]] = []
     at = text.find("{")

@@ -37,8 +37,9 @@ class TokenLogProbs:
         self._begun = (-1, 0)  # the newest token, and how many bytes of it have come
 
     def add(self, tokens: list[bytes], delta: Delta) -> list[TokenLogProb]:
-        """``tokens`` are the bytes of the chunk's ids; gives the tokens whose text is complete. The
-        rest of a token that a call or a thought divided is certain: its log-prob is 0."""
+        """Add a chunk and return its tokens. ``tokens`` are the bytes of the chunk's ids; the
+        result is the tokens whose text is complete. The rest of a token that a call or a thought
+        divided is certain: its log-prob is 0."""
         self._tokens += zip(tokens, delta.log_probs, strict=True)
         ready = []
         for number, size in delta.text_tokens:
@@ -56,7 +57,8 @@ class TokenLogProbs:
         return ready
 
     def _advance(self, data: bytes) -> int:
-        """Offset of ``data``: that of the character it continues, if it continues one."""
+        """Return the offset of ``data``: that of the character it continues, if it continues
+        one."""
         offset = self._offset
         if self._unfinished:  # one character so far; two if the next byte is none of its bytes
             offset += len((self._unfinished + data[:1]).decode("utf-8", "replace")) - 1
@@ -68,7 +70,7 @@ class TokenLogProbs:
 
 
 def chat_logprobs(tokens: list[TokenLogProb]) -> dict[str, Any]:
-    """``logprobs`` of a chat choice."""
+    """Return ``logprobs`` of a chat choice."""
     content = [
         {
             "token": token.data.decode("utf-8", "replace"),
@@ -82,7 +84,7 @@ def chat_logprobs(tokens: list[TokenLogProb]) -> dict[str, Any]:
 
 
 def completion_logprobs(tokens: list[TokenLogProb]) -> dict[str, Any]:
-    """``logprobs`` of a completion choice."""
+    """Return ``logprobs`` of a completion choice."""
     return {
         "tokens": [token.data.decode("utf-8", "replace") for token in tokens],
         "token_logprobs": [token.log_prob for token in tokens],

@@ -17,8 +17,8 @@ Begin = Callable[[], Awaitable[Answering]]
 
 
 async def chunks_of(begins: Sequence[Begin]) -> AsyncGenerator[tuple[int, Delta], None]:
-    """``(choice, chunk)`` as they come, each choice in order. The first failure ends all. Close it
-    (:func:`contextlib.aclosing`): that stops the engine's work."""
+    """Give ``(choice, chunk)`` as they come, each choice in order. The first failure ends all.
+    Close it (:func:`contextlib.aclosing`): that stops the engine's work."""
     if len(begins) == 1:
         answering = await begins[0]()
         try:
@@ -59,7 +59,7 @@ async def _pump(
 
 
 async def gathered(begins: Sequence[Begin]) -> list[Delta]:
-    """The whole answer of every choice."""
+    """Return the whole answer of every choice."""
     found: list[list[Delta]] = [[] for _ in begins]
     async with aclosing(chunks_of(begins)) as chunks:
         async for choice, delta in chunks:
@@ -68,5 +68,5 @@ async def gathered(begins: Sequence[Begin]) -> list[Delta]:
 
 
 def whole(deltas: Sequence[Delta]) -> Delta:
-    """Chunks in order, as one."""
+    """Return chunks in order, as one."""
     return deltas[0] if len(deltas) == 1 else merged(deltas, index=0)

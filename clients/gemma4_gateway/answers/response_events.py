@@ -37,7 +37,7 @@ class ResponseEvents:
         self._out: list[bytes] = []
 
     def chunk(self, index: int, delta: Delta, log_probs: list[TokenLogProb] | None) -> bytes:
-        """Events for one chunk of the engine."""
+        """Return the events for one chunk of the engine."""
         self._begin()
         if delta.reasoning:
             self._reasoning(delta.reasoning)
@@ -48,21 +48,21 @@ class ResponseEvents:
         return self._flush()
 
     def end(self, usage: UsageCount) -> bytes:
-        """The last events."""
+        """Return the last events."""
         self._begin()
         body = self.body(usage)
         self._event(f"response.{body['status']}", response=body)
         return self._flush()
 
     def error(self, error: ApiError) -> bytes:
-        """The last event of an answer that failed. ``error`` is there twice: flat as OpenAI's
-        event has it, and as an object, which OpenAI's package raises as an exception."""
+        """Return the last event of an answer that failed. ``error`` is there twice: flat as
+        OpenAI's event has it, and as an object, which OpenAI's package raises as an exception."""
         self._event("error", **error.body(), code=error.code, message=error.message,
                     param=error.param)  # fmt: skip
         return self._flush()
 
     def body(self, usage: UsageCount) -> dict[str, Any]:
-        """The whole response."""
+        """Return the whole response."""
         cut = self._finish == "length"
         found = self._body("incomplete" if cut else "completed")
         found["incomplete_details"] = {"reason": "max_output_tokens"} if cut else None
@@ -123,7 +123,7 @@ class ResponseEvents:
         )
 
     def _opened(self, kind: str) -> dict[str, Any]:
-        """The item at the end, if it is of this kind and open; else a new one."""
+        """Return the item at the end, if it is of this kind and open; else a new one."""
         if self._open is not None and self._open["type"] == kind:
             return self._open
         self._close()

@@ -16,22 +16,23 @@ strings of JSON only."""
 
 
 def on_one_line(data: bytes) -> bytes:
-    """Events of JSON, with escapes for characters that some readers take for the end of a line."""
+    """Return events of JSON, with escapes for characters that some readers take for the end of a
+    line."""
     for mark, escaped in _BREAKS:
         data = data.replace(mark, escaped)
     return data
 
 
 def event(value: Any) -> bytes:
-    """One event of JSON."""
+    """Return one event of JSON."""
     return b"data: " + dumps(value) + b"\n\n"
 
 
 def named_event(name: str, value: Any) -> bytes:
-    """One event with its type on a line of its own."""
+    """Return one event with its type on a line of its own."""
     return b"event: " + name.encode() + b"\n" + event(value)
 
 
 def error_event(error: ApiError) -> bytes:
-    """The last event of a stream that failed: no [DONE] follows, the answer is not whole."""
+    """Return the last event of a stream that failed: no [DONE] follows, the answer is not whole."""
     return event(error.body())

@@ -38,7 +38,7 @@ class UsageCount:
         return sum(d.reasoning_tokens for d in self._last if d is not None)
 
     def body(self) -> dict[str, Any]:
-        """``usage`` of a chat or completion."""
+        """Return ``usage`` of a chat or completion."""
         return {
             "prompt_tokens": self.prompt,
             "completion_tokens": self.completion,
@@ -48,7 +48,7 @@ class UsageCount:
         }
 
     def response_body(self) -> dict[str, Any]:
-        """``usage`` of a response."""
+        """Return ``usage`` of a response."""
         return {
             "input_tokens": self.prompt,
             "input_tokens_details": {"cached_tokens": self.cached, "cache_write_tokens": 0},

@@ -89,11 +89,11 @@ class Work:
         )
 
     async def answers(self) -> list[Delta]:
-        """The whole answer of every choice."""
+        """Return the whole answer of every choice."""
         return await gathered(self.begins())
 
     def begins(self) -> list[Begin]:
-        """One for each choice."""
+        """Begin one call for each choice."""
         return [partial(self._begin, i, call) for i, call in enumerate(self.plan.calls)]
 
     async def _begin(self, index: int, call: EngineCall) -> Answering:
@@ -115,7 +115,7 @@ class Work:
         return answering
 
     def usage(self) -> UsageCount:
-        """A counter."""
+        """Return a counter."""
         return UsageCount(len(self.plan.calls), per_prompt=self.plan.per_prompt)
 
     def note(self, index: int, delta: Delta, usage: UsageCount) -> None:
@@ -127,7 +127,7 @@ class Work:
         self.record.completion_tokens = usage.completion
 
     async def log_probs(self, index: int, delta: Delta) -> list[TokenLogProb]:
-        """Of the tokens whose text has come with this chunk."""
+        """Return the log-probs of the tokens whose text has come with this chunk."""
         assert self._trackers is not None
         try:
             tokens = await self._backends[index].backend.tokens.bytes_of(delta.ids)

@@ -18,10 +18,10 @@ C = TypeVar("C", bound=_Candidate)
 
 
 def choose(candidates: Sequence[C], affinity: bytes, *, imbalance: int) -> C:
-    """The candidate that ``affinity`` prefers, so that a shared prefix meets the engine's cache of
-    it, unless it has more than ``imbalance`` requests more than the least busy one; then the least
-    busy, the preferred one of equals. Rendezvous hashing: a back end that comes or goes moves only
-    its own share. ``candidates`` must not be empty."""
+    """Return the candidate that ``affinity`` prefers, so that a shared prefix meets the engine's
+    cache of it, unless it has more than ``imbalance`` requests more than the least busy one; then
+    the least busy, the preferred one of equals. Rendezvous hashing: a back end that comes or goes
+    moves only its own share. ``candidates`` must not be empty."""
     if len(candidates) == 1:
         return candidates[0]
     ranked = sorted(candidates, key=lambda c: _weight(affinity, c.address), reverse=True)

@@ -21,6 +21,7 @@ __all__ = ["Backend", "Lease"]
 
 
 _PROBE_EVERY_S = 2.0
+"""Seconds between two requests that go through engine and preprocessing."""
 _ONE_AT_A_TIME = "preprocessing_"
 """Name of processes that work at one request at a time, the rest waits before them in Triton."""
 _TOGETHER_S = 0.5
@@ -29,7 +30,7 @@ second for each request that finds it dead."""
 
 
 def _connect(address: str) -> AsyncClient:
-    """Without retries of its own: the router knows the other back ends."""
+    """Connect without retries of its own: the router knows the other back ends."""
     return AsyncClient(address, retry=None, breaker=None)
 
 
@@ -76,15 +77,15 @@ class Backend:
         return self._now() < self.avoid_until
 
     def lease(self) -> Lease:
-        """Counts until it is released."""
+        """Lease a place, which counts until it is released."""
         self.outstanding += 1
         return Lease(self)
 
     async def check(self, *, timeout: float) -> str:
-        """Why it cannot answer; "" when it can. Every time, Triton is asked whether its models are
-        ready. When that is not enough (at the beginning, after a failure, and each two seconds),
-        so are the processes that a request needs, since Triton calls a model ready whose process
-        has died."""
+        """Say why it cannot answer; "" when it can. Every time, Triton is asked whether its models
+        are ready. When that is not enough (at the beginning, after a failure, and each two
+        seconds), so are the processes that a request needs, since Triton calls a model ready whose
+        process has died."""
         if not await self.plain.ready(timeout=timeout):
             return "not ready, or no server at this address"
         now = self._now()
@@ -100,7 +101,7 @@ class Backend:
         return reason
 
     async def _probe(self, timeout: float) -> str:
-        """A request that goes through engine and preprocessing, which refuses it: nothing is
+        """Send a request that goes through engine and preprocessing, which refuses it: nothing is
         generated."""
         try:
             await self.plain.generate("x", max_tokens=0, timeout=timeout).result()
@@ -116,7 +117,7 @@ class Backend:
         return ""
 
     def never_begun(self, error: UnavailableError) -> bool:
-        """Whether a request that ended with ``error`` here was provably never begun, so that
+        """Return whether a request that ended with ``error`` here was provably never begun, so that
         another back end may have it. Of a process that died, the first request to report it may be
         the one that killed it; a later one found it dead."""
         process = error.process
@@ -127,18 +128,18 @@ class Backend:
         return process.startswith(_ONE_AT_A_TIME) and since > _TOGETHER_S
 
     def succeeded(self) -> None:
-        """A first token came."""
+        """Note that a first token came."""
         self.failures = 0
 
     def failed(self, reason: str, *, pause: float) -> None:
-        """A request was refused or lost before its first token: prefer others for ``pause``
-        seconds, doubled with each failure in a row up to 32 times."""
+        """Note that a request was refused or lost before its first token: prefer others for
+        ``pause`` seconds, doubled with each failure in a row up to 32 times."""
         self.failures += 1
         self.reason = without_paths(reason)
         self.avoid_until = self._now() + pause * 2 ** min(self.failures - 1, 5)
 
     def mark(self, *, ready: bool, reason: str = "") -> bool:
-        """What a health check found; true when that is news."""
+        """Take what a health check found; return True when that is news."""
         changed = ready != self.ready
         if changed and not ready:
             self.ejections += 1

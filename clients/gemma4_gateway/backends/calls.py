@@ -11,7 +11,7 @@ class OpenCalls:
     """``cancel`` ends them all, and those that are added later.
 
     They are ended by their own cancel and not by that of the task that reads them: a gRPC read
-    that is cancelled from outside keeps some memory for ever (grpcio 1.85, 0.3 to 3 kB)."""
+    that is cancelled from outside keeps some memory forever (grpcio 1.85, 0.3 to 3 kB)."""
 
     def __init__(self) -> None:
         self._streams: set[AsyncStream] = set()

@@ -10,6 +10,7 @@ from gemma4_gateway.backends.backend import Backend
 __all__ = ["HealthChecker"]
 
 _TIMEOUT_S = 3.0
+"""Seconds that a back end has to answer a health check."""
 
 
 class HealthChecker:

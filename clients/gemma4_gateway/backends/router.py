@@ -32,7 +32,9 @@ __all__ = ["Answering", "Router"]
 T = TypeVar("T")
 
 _PAUSE_S = 1.0
+"""Seconds that a back end is avoided after a refusal, doubled while refusals go on."""
 _OVERLOAD_PAUSE_S = 0.1
+"""Seconds that a back end is avoided when it was only full."""
 
 
 class Answering:

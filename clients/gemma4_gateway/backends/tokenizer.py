@@ -20,7 +20,7 @@ class TokenTable:
         self._engine = ""
 
     async def bytes_of(self, ids: list[int]) -> list[bytes]:
-        """Of each id, from memory where the id has been seen."""
+        """Return the bytes of each id, from memory where the id has been seen."""
         known = self._bytes
         missing = list({token for token in ids if token not in known})
         if missing:

@@ -34,8 +34,9 @@ _LONE_SURROGATE = re.compile(
 
 
 def check_bounds(body: bytes, most_nodes: int) -> None:
-    """Raises :class:`~gemma4_gateway.errors.ApiError` 400. Costs 3 ms for 4 MiB of text, and at
-    most some tens of ms of Python, in which other threads have their turns, for a bomb."""
+    """Bound a body. Raises :class:`~gemma4_gateway.errors.ApiError` 400. Costs 3 ms for 4 MiB of
+    text, and at most some tens of ms of Python, in which other threads have their turns, for a
+    bomb."""
     opens = body.count(b"[") + body.count(b"{")
     if opens <= MOST_DEPTH and opens + body.count(b",") <= most_nodes:
         return
@@ -61,12 +62,12 @@ def check_bounds(body: bytes, most_nodes: int) -> None:
 
 
 def has_lone_surrogate(body: bytes) -> bool:
-    """Whether an escape stands for half of a character, which UTF-8 cannot hold."""
+    """Return whether an escape stands for half of a character, which UTF-8 cannot hold."""
     if b"\\ud" not in body and b"\\uD" not in body:
         return False
     return _LONE_SURROGATE.match(body) is not None
 
 
 def has_long_number(body: bytes) -> bool:
-    """Whether there are more digits in a row than a number may have, in a string or not."""
+    """Return whether there are more digits in a row than a number may have, in a string or not."""
     return _LONG_NUMBER in body.translate(_DIGITS)

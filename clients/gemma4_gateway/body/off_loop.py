@@ -15,7 +15,9 @@ T = TypeVar("T")
 INLINE_BYTES = 16 * 1024
 """Smaller bodies take less time than the way to a thread and back."""
 _THREADS = 2
+"""Threads that parse and check large bodies."""
 _SWITCH_S = 0.001
+"""Seconds after which a thread gives way to the event loop; Python has 5 ms."""
 
 
 class OffLoop:
@@ -31,7 +33,8 @@ class OffLoop:
         sys.setswitchinterval(_SWITCH_S)
 
     async def run(self, size: int, work: Callable[[], T]) -> T:
-        """What ``work`` returns or raises; ``size`` is that of the body, in bytes."""
+        """Run ``work`` and return what it returns or raises; ``size`` is that of the body, in
+        bytes."""
         if size <= INLINE_BYTES:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)

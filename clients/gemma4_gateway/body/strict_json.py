@@ -17,7 +17,7 @@ __all__ = ["parse"]
 
 
 def parse(body: bytes, most_nodes: int) -> Any:
-    """Raises :class:`~gemma4_gateway.errors.ApiError` 400."""
+    """Parse a body. Raises :class:`~gemma4_gateway.errors.ApiError` 400."""
     check_bounds(body, most_nodes)
     if has_lone_surrogate(body):
         raise _invalid("it contains a lone surrogate such as \\ud800; remove it")

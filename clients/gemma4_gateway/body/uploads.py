@@ -12,8 +12,11 @@ from gemma4_gateway.errors import ApiError, overloaded
 __all__ = ["Uploads"]
 
 _DEADLINE_S = 30.0
+"""Seconds that a body has to arrive."""
 _MOST_UPLOADS = 256
+"""Bodies under way, at most; the oldest one makes way."""
 _MOST_BYTES = 512 * 1024 * 1024
+"""Bytes of all bodies that are under way or whose requests run."""
 
 
 @dataclass(eq=False, slots=True)
@@ -56,7 +59,7 @@ class Uploads:
         return self._bytes
 
     async def read(self, receive: Receive) -> bytes:
-        """The whole body; :meth:`release` its length when the request is over. Raises
+        """Read the whole body; :meth:`release` its length when the request is over. Raises
         :class:`~gemma4_gateway.errors.ApiError` 408, 413, 429, and :class:`ConnectionError` when
         the client leaves."""
         parts: list[bytes] = []
@@ -83,7 +86,7 @@ class Uploads:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def release(self, size: int) -> None:
-        """The request whose body had ``size`` bytes is over."""
+        """Release the ``size`` bytes of a body whose request is over."""
         self._bytes -= size
 
     def _take(self, upload: _Upload, message: Message) -> bytes:

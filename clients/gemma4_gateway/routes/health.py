@@ -17,13 +17,13 @@ router = APIRouter(tags=["operation"])
 
 @router.get("/health/live")
 async def live() -> dict[str, str]:
-    """200 while the process answers."""
+    """Answer 200 while the process answers."""
     return {"status": "live"}
 
 
 @router.get("/health/ready", responses={503: {"description": "Not ready; `backends` says why."}})
 async def ready(gateway: TheGateway) -> Response:
-    """200 when it takes requests and at least one back end is ready."""
+    """Answer 200 when it takes requests and at least one back end is ready."""
     lifecycle = gateway.lifecycle
     status = "draining" if lifecycle.draining else "ready" if gateway.ready else "not ready"
     body: dict[str, Any] = {
@@ -43,6 +43,6 @@ async def ready(gateway: TheGateway) -> Response:
 
 @router.get("/metrics", response_class=Response)
 async def metrics(gateway: TheGateway) -> Response:
-    """Prometheus."""
+    """Return the metrics for Prometheus."""
     gateway.refresh_metrics()
     return Response(gateway.metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -16,13 +16,13 @@ router = APIRouter(tags=["OpenAI"], responses=ERRORS)
 
 @router.get("/v1/models")
 async def list_models(gateway: TheGateway) -> dict[str, Any]:
-    """The names to use as `model`."""
+    """Return the names to use as `model`."""
     return {"object": "list", "data": [_model(gateway, n) for n in gateway.model_names()]}
 
 
 @router.get("/v1/models/{model:path}")
 async def retrieve_model(model: str, gateway: TheGateway) -> dict[str, Any]:
-    """One of them."""
+    """Return one of the models."""
     return _model(gateway, gateway.check_model(model))
 
 

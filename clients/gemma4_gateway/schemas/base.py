@@ -27,9 +27,13 @@ __all__ = [
 ]
 
 MOST_MESSAGES = 1024
+"""Messages of a request: as many as the server takes."""
 MOST_PARTS = 1024
+"""Parts of a message, at most."""
 MOST_TOOLS = 128
+"""Tools of a request: as many as the server takes."""
 _MOST_FIELDS = 128
+"""Fields of a body, at most."""
 
 
 @dataclass(frozen=True)

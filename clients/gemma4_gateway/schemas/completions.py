@@ -13,6 +13,7 @@ from gemma4_gateway.schemas.tools import ResponseFormat
 __all__ = ["COMPLETION_REFUSED", "CompletionRequest"]
 
 _MOST_PROMPTS = 64
+"""Prompts of a request, at most."""
 COMPLETION_REFUSED = SAMPLING_REFUSED | {
     "suffix": "the model was not trained to fill in the middle",
     "add_special_tokens": "BOS is put first once, always",

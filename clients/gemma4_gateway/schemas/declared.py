@@ -16,8 +16,8 @@ same name unchanged."""
 
 
 def declared(name: str) -> Any:
-    """The field of the parameter ``name``, which may be left out: range and description are those
-    of the input."""
+    """Make the field of the parameter ``name``, which may be left out. Its range and description
+    are those of the input."""
     tensor = INPUT[name]
     allowed = tensor.range
     below = None

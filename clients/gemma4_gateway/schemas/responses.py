@@ -19,6 +19,7 @@ __all__ = [
 ]
 
 _MOST_ITEMS = 4096
+"""Input items of a request, at most."""
 _STATELESS = "nothing is stored; send the earlier items in `input`"
 RESPONSES_REFUSED = {
     "previous_response_id": _STATELESS,

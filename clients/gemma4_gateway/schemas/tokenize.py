@@ -13,6 +13,7 @@ from gemma4_gateway.schemas.tools import Tool
 __all__ = ["DetokenizeRequest", "TokenizeRequest"]
 
 _MOST_TOKENS = 131_072
+"""Token ids of a request, at most."""
 TOKENIZE_REFUSED = {
     "chat_template": "the template is the checkpoint's",
     "continue_final_message": "the last message must be from user or tool",

@@ -49,7 +49,8 @@ class ChatParts:
 
 
 def plan_chat(body: ChatCompletionRequest) -> Plan:
-    """Raises :class:`~gemma4_gateway.errors.ApiError` 400 for parameters that contradict."""
+    """Plan the calls. Raises :class:`~gemma4_gateway.errors.ApiError` 400 for parameters that
+    contradict."""
     return plan_parts(
         ChatParts(
             model=body.model,
@@ -78,7 +79,7 @@ def _names(body: ChatCompletionRequest) -> dict[str, str]:
 
 
 def plan_parts(parts: ChatParts) -> Plan:
-    """As :func:`plan_chat`."""
+    """Do as :func:`plan_chat`."""
     options = dict(parts.options)
     names = dict(parts.names)
     mode, tool_name, tool_guide = _tool_mode(parts)
@@ -121,7 +122,8 @@ def affinity_of(
     messages: list[dict[str, Any]],
     tools: list[dict[str, Any]] | None,
 ) -> bytes:
-    """Equal for the turns of one conversation: tools, and messages up to the first user's."""
+    """Return bytes that are equal for the turns of one conversation: tools, and messages up to the
+    first user's."""
     if cache_key:
         return hashlib.blake2b(cache_key.encode(), digest_size=8).digest()
     head = []

@@ -13,11 +13,12 @@ from gemma4_gateway.translate.request_plan import EngineCall, Plan
 __all__ = ["plan_completion"]
 
 _HEAD_CHARS = 2048
+"""Characters of a prompt that choose its back end."""
 
 
 def plan_completion(body: CompletionRequest) -> Plan:
-    """Choices are numbered as OpenAI does: all of the first prompt, then of the second. Raises
-    :class:`~gemma4_gateway.errors.ApiError` 400."""
+    """Plan a completion. Choices are numbered as OpenAI does: all of the first prompt, then of the
+    second. Raises :class:`~gemma4_gateway.errors.ApiError` 400."""
     prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
     options = sampling_options(body, max_tokens=body.max_tokens)
     guide = format_guide(body.response_format, body.structured_outputs, source="response_format")

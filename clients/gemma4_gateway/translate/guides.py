@@ -15,6 +15,7 @@ from gemma4_gateway.schemas.tools import JsonObjectFormat, JsonSchemaFormat, Res
 __all__ = ["Guide", "format_guide", "named_tool_schema", "pick_guide", "required_tools_schema"]
 
 _MOST_CALLS = 16
+"""Forced calls in one answer, at most."""
 _DOCUMENT = ("$schema", "$id")
 """Of a whole document, which the parameters of a tool are no more."""
 
@@ -35,7 +36,7 @@ class Guide:
 
 
 def pick_guide(*guides: Guide | None) -> Guide | None:
-    """The only one. 400 for two."""
+    """Return the only guide; 400 for two."""
     found = [guide for guide in guides if guide is not None]
     if len(found) > 1:
         raise invalid(found[1].source, f"{found[0].source} is given too; the output has one form")
@@ -45,7 +46,8 @@ def pick_guide(*guides: Guide | None) -> Guide | None:
 def format_guide(
     form: ResponseFormat | None, structured: StructuredOutputs | None, *, source: str
 ) -> Guide | None:
-    """Of ``response_format`` and ``structured_outputs``; None when neither asks for a form."""
+    """Return the guide of ``response_format`` and ``structured_outputs``; None when neither asks
+    for a form."""
     return pick_guide(_of_format(form, source), _of_structured(structured))
 
 
@@ -71,13 +73,13 @@ def _of_structured(structured: StructuredOutputs | None) -> Guide | None:
 
 
 def named_tool_schema(tool: Tool) -> str:
-    """The output is the arguments of one call."""
+    """Return a schema: the output is the arguments of one call."""
     return _dump(_closed(tool.function.parameters))
 
 
 def required_tools_schema(tools: Sequence[Tool], *, one: bool) -> str:
-    """The output is ``[{"name": ..., "arguments": {...}}, ...]``: at least one call, at most one
-    with ``one``."""
+    """Return a schema: the output is ``[{"name": ..., "arguments": {...}}, ...]``: at least one
+    call, at most one with ``one``."""
     parameters = {t.function.name: _closed(t.function.parameters) for t in tools}
     calls = [
         {
@@ -103,8 +105,8 @@ def required_tools_schema(tools: Sequence[Tool], *, one: bool) -> str:
 
 
 def _closed(parameters: dict[str, Any] | None) -> dict[str, Any]:
-    """A schema of an object that has no other properties than those declared: a model that may
-    add properties can add them for ever."""
+    """Return a schema of an object that has no other properties than those declared: a model that
+    may add properties can add them forever."""
     named = {key: value for key, value in (parameters or {}).items() if key not in _DOCUMENT}
     schema = {"type": "object"} | named
     if schema.get("properties") or not parameters:
@@ -113,7 +115,7 @@ def _closed(parameters: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _moved(value: Any, name: str) -> Any:
-    """References of a schema that now stands in ``#/$defs/name``."""
+    """Move references of a schema that now stands in ``#/$defs/name``."""
     if isinstance(value, dict):
         return {
             key: _reference(item, name)

@@ -23,7 +23,7 @@ _FIELDS = {
 def input_messages(
     instructions: str | None, given: str | list[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """The messages, and for each of their fields as the engine names it
+    """Return the messages, and for each of their fields as the engine names it
     (``messages[1].tool_calls[0].id``) the item's (``input[3].call_id``). Items that belong to one
     turn of the model become one message. Raises :class:`~gemma4_gateway.errors.ApiError` 400 that
     names the item."""
@@ -47,7 +47,7 @@ def input_messages(
 
 
 def _add(messages: list[dict[str, Any]], place: str, item: dict[str, Any]) -> dict[str, str]:
-    """Fields of the last message that come from this item -> the item's."""
+    """Add an item; return the fields of the last message that come from this item -> the item's."""
     kind = item.get("type", "message" if "role" in item else None)
     if not isinstance(kind, str) or kind not in _FIELDS:
         raise invalid(f"{place}.type", f"{kind!r} is not one of {', '.join(_FIELDS)}")
@@ -102,7 +102,7 @@ def _add_message(messages: list[dict[str, Any]], place: str, item: dict[str, Any
 
 
 def _turn(messages: list[dict[str, Any]]) -> dict[str, Any]:
-    """The model's message at the end; a new one after anybody else's."""
+    """Return the model's message at the end; a new one after anybody else's."""
     if not messages or messages[-1]["role"] != "assistant":
         messages.append({"role": "assistant", "content": ""})
     return messages[-1]
@@ -120,7 +120,7 @@ def _reasoning(place: str, item: dict[str, Any]) -> str:
 
 
 def _content(place: str, content: Any) -> str | list[dict[str, str]]:
-    """Text, or several text parts, between which the chat template may put something."""
+    """Return text, or several text parts, between which the chat template may put something."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):

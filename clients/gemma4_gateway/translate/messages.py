@@ -12,7 +12,8 @@ __all__ = ["engine_messages", "engine_tools"]
 
 
 def engine_messages(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
-    """Without nulls and without what clients add to a message of their own accord."""
+    """Return the messages without nulls and without what clients add to a message of their own
+    accord."""
     return [_message(message) for message in messages]
 
 
@@ -39,7 +40,7 @@ def _message(message: ChatMessage) -> dict[str, Any]:
 
 
 def engine_tools(tools: Sequence[Tool] | None) -> list[dict[str, Any]] | None:
-    """Declarations without ``strict``; None for none."""
+    """Return the declarations without ``strict``; None for none."""
     if not tools:
         return None
     return [

@@ -12,7 +12,7 @@ __all__ = ["sampling_names", "sampling_options", "seeded"]
 
 
 def sampling_options(body: Sampling, *, max_tokens: int | None) -> dict[str, Any]:
-    """Without the seed. Nothing that was left out is set."""
+    """Return the options without the seed. Nothing that was left out is set."""
     options: dict[str, Any] = {
         name: value for name in PASSED_ON if (value := getattr(body, name)) is not None
     }
@@ -34,12 +34,13 @@ def sampling_options(body: Sampling, *, max_tokens: int | None) -> dict[str, Any
 
 
 def sampling_names(body: Sampling) -> dict[str, str]:
-    """Which parameter of ``body`` each tensor comes from, where the names differ."""
+    """Say which parameter of ``body`` each tensor comes from, where the names differ."""
     return {"min_tokens": "ignore_eos"} if body.ignore_eos else {}
 
 
 def seeded(options: dict[str, Any], seed: int | None, choice: int) -> dict[str, Any]:
-    """For one of several choices: seed + i, modulo 2^64 since the engine's is unsigned."""
+    """Return the options for one of several choices: seed + i, modulo 2^64 since the engine's is
+    unsigned."""
     if seed is None:
         return options
     return options | {"random_seed": (seed + choice) % 2**64}

@@ -36,7 +36,7 @@ _NAMES = {
 
 
 def plan_responses(body: ResponsesRequest) -> Plan:
-    """Raises :class:`~gemma4_gateway.errors.ApiError` 400."""
+    """Plan the calls. Raises :class:`~gemma4_gateway.errors.ApiError` 400."""
     if body.stream_options is not None and not body.stream:
         raise invalid("stream_options", "needs stream: true")
     options: dict[str, Any] = {
@@ -96,7 +96,7 @@ def _form(body: ResponsesRequest) -> ResponseFormat | None:
 
 
 def echo(body: ResponsesRequest) -> dict[str, Any]:
-    """What a response says of its request."""
+    """Return what a response says of its request."""
     given = body.model_dump(by_alias=True, exclude_none=True)
     return {
         "instructions": body.instructions,

@@ -29,8 +29,8 @@ class Rate:
         return f"{self.begin:g} to {self.end:g}/s"
 
     def time_of(self, count: float, seconds: float) -> float:
-        """When ``count`` requests are due: the inverse of their number up to t,
-        ``begin * t + (end - begin) * t**2 / (2 * seconds)``. Infinite when never."""
+        """Return when ``count`` requests are due: the inverse of their number up to t, ``begin * t
+        + (end - begin) * t**2 / (2 * seconds)``. Infinite when never."""
         slope = (self.end - self.begin) / seconds
         if slope == 0:
             return count / self.begin
@@ -39,7 +39,7 @@ class Rate:
 
 
 def parse_rate(text: str) -> Rate:
-    """``R`` or ``FROM:TO``. Raises :class:`OptionError`."""
+    """Parse ``R`` or ``FROM:TO``. Raises :class:`OptionError`."""
     try:
         values = [float(part) for part in text.split(":")]
     except ValueError:
@@ -57,9 +57,9 @@ def parse_rate(text: str) -> Rate:
 def arrivals(
     rate: Rate, seconds: float, *, kind: str = "poisson", burstiness: float = 1.0, seed: int = 0
 ) -> Iterator[float]:
-    """Seconds at which requests are due, rising, below ``seconds``. Gaps in units of the mean:
-    ``constant`` 1; ``poisson`` exponential; ``gamma`` of shape ``burstiness`` and mean 1, whose
-    coefficient of variation is ``1 / sqrt(burstiness)`` (1: Poisson; below: bursts; vLLM's
+    """Give the seconds at which requests are due, rising, below ``seconds``. Gaps in units of the
+    mean: ``constant`` 1; ``poisson`` exponential; ``gamma`` of shape ``burstiness`` and mean 1,
+    whose coefficient of variation is ``1 / sqrt(burstiness)`` (1: Poisson; below: bursts; vLLM's
     definition). They are laid on the ramp by :meth:`Rate.time_of`, so the expected number up to any
     time is the ramp's."""
     rng = np.random.default_rng([seed, 1])

@@ -1,4 +1,4 @@
-"""Is this client itself the bottleneck?"""
+"""Whether this client itself is the bottleneck."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import numpy as np
 __all__ = ["ClientLoad", "LagWatch"]
 
 _INTERVAL = 0.02
+"""Seconds between two measurements of how late the event loop is."""
 _BUSY = 0.95
+"""Share of a core above which the client counts as the bottleneck."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class ClientLoad:
     cpu: float
 
     def faults(self, send_lag_p99: float | None, limit: float) -> list[str]:
-        """Why the run is invalid; ``limit`` in seconds."""
+        """Return why the run is invalid; ``limit`` in seconds."""
         found = []
         if self.loop_lag_p99 > limit:
             found.append(f"this client saw chunks {self.loop_lag_p99 * 1000:.1f} ms late (p99)")

@@ -25,7 +25,9 @@ __all__ = ["LevelRun"]
 _SPIN_S = 0.0015
 """The event loop's timers are a millisecond coarse: the rest of a wait is spent looking."""
 _IN_A_ROW = 20
+"""Failures in a row after which the server is asked whether it is there."""
 _OVERLOAD_PAUSE_S = 0.1
+"""Seconds before a user of a closed loop asks again after a failure."""
 
 
 class LevelRun:
@@ -53,11 +55,11 @@ class LevelRun:
         self._zero = 0.0
 
     def now(self) -> float:
-        """Seconds since the start."""
+        """Return the seconds since the start."""
         return time.perf_counter() - self._zero
 
     async def run(self) -> LevelResult:
-        """To the end of every request. A cancelled run keeps its records in :attr:`records`."""
+        """Run to the end of every request. A cancelled run keeps its records in :attr:`records`."""
         self._zero = time.perf_counter()
         if isinstance(self._workload, Trace):
             way = self._open(self._replayed(self._workload))
@@ -70,7 +72,7 @@ class LevelRun:
         return self._result(watch)
 
     def stop(self, why: str) -> None:
-        """No further requests; those under way go on."""
+        """Send no further requests; those under way go on."""
         self._stopped = self._stopped or why
         self._stop.set()
 
@@ -194,7 +196,7 @@ class LevelRun:
         return record, reply
 
     async def _after_failure(self, record: Record) -> None:
-        """A server that has gone ends the run; one that refuses for overload does not."""
+        """End the run when the server has gone; one that refuses for overload has not."""
         self._failed_in_a_row += 1
         enough = max(_IN_A_ROW, self.level.concurrency or 0)
         if self._failed_in_a_row < enough or self._stop.is_set():

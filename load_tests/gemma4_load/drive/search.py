@@ -11,9 +11,9 @@ Trial = Generator[float, bool, float | None]
 
 
 def highest(lowest: float, limit: float, *, whole: bool, precision: float = 0.1) -> Trial:
-    """None when not even ``lowest`` met them. Doubles up to the first that fails or to ``limit``,
-    then halves the interval until it is within ``precision`` (a share of its lower end), or, with
-    ``whole``, until its ends are neighbours."""
+    """Return the highest load that meets the SLOs; None when not even ``lowest`` did. Doubles up to
+    the first that fails or to ``limit``, then halves the interval until it is within ``precision``
+    (a share of its lower end), or, with ``whole``, until its ends are neighbors."""
     good: float | None = None
     bad: float | None = None
     load = lowest
@@ -38,8 +38,9 @@ def highest(lowest: float, limit: float, *, whole: bool, precision: float = 0.1)
 
 
 def voted(trial: Trial, runs: int) -> Generator[tuple[float, int], bool, float | None]:
-    """``trial`` with each of its loads, and the number of the run from 0 on, up to ``runs`` times:
-    a load meets the SLOs when more than half of its runs do. It stops when that is decided."""
+    """Try ``trial`` with each of its loads, and the number of the run from 0 on, up to ``runs``
+    times: a load meets the SLOs when more than half of its runs do. It stops when that is
+    decided."""
     load = next(trial)
     try:
         while True:

@@ -51,13 +51,13 @@ class Collector:
             self._extend(environment.web_ui)
 
     def add(self, record: Record, sent: float) -> None:
-        """``sent`` is when, on ``time.perf_counter``."""
+        """Add a request; ``sent`` is when, on ``time.perf_counter``."""
         if record.whole and sent >= self._since:
             for name in _SHOWN:
                 self.values[name] += REQUEST_METRICS[name].values(record)
 
     def rows(self) -> list[dict[str, str]]:
-        """The table: times in milliseconds."""
+        """Return the rows of the table: times in milliseconds."""
         found = []
         for name in _SHOWN:
             metric, values = REQUEST_METRICS[name], distribution(self.values[name])
@@ -69,7 +69,7 @@ class Collector:
         return found
 
     def table(self) -> str:
-        """For a terminal."""
+        """Return the table for a terminal."""
         lines = [f"{'':34}" + "".join(f"{name:>10}" for name in _COLUMNS)]
         for row in self.rows():
             lines.append(f"{row['metric']:34}" + "".join(f"{row[name]:>10}" for name in _COLUMNS))
@@ -92,7 +92,7 @@ class Collector:
         self._environment.process_exit_code = 1
 
     def _warm(self) -> None:
-        """As the page's "Reset stats": locust's own figures begin anew, and ours."""
+        """Begin locust's own figures anew, and ours, as the page's "Reset stats" does."""
         self._environment.events.reset_stats.fire()
         self._environment.stats.reset_all()
 
@@ -109,7 +109,7 @@ class Collector:
             self.values[name] += values
 
     def _extend(self, web: Any) -> None:
-        """A tab of locust's page (its ``extended_tabs``), fed through ``/stats/requests``."""
+        """Add a tab to locust's page (its ``extended_tabs``), fed through ``/stats/requests``."""
         titles = {"metric": "Metric"} | {name: name for name in _COLUMNS}
         structure = [{"key": key, "title": title} for key, title in titles.items()]
         web.template_args |= {

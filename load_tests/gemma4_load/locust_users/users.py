@@ -38,7 +38,7 @@ _words: dict[str, Words] = {}
 
 
 def add_arguments(parser: Any) -> None:
-    """Options of the workload, also in locust's start form."""
+    """Add the options of the workload, also in locust's start form."""
     group = parser.add_argument_group("Gemma 4")
     group.add_argument("--workload", default="lengths", help="lengths, chat, tools or structured")
     group.add_argument("--prompt-tokens", default="128", help="N or a distribution")

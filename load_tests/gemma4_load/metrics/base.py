@@ -23,7 +23,8 @@ class RequestMetric:
     better: ClassVar[Literal["lower", "higher"] | None]
 
     def values(self, record: Record) -> Sequence[float]:
-        """Of a whole answer: one value, none when it has none, several for gaps."""
+        """Return the values of a whole answer: one value, none when it has none, several for
+        gaps."""
         raise NotImplementedError
 
 
@@ -36,7 +37,7 @@ class RunMetric:
     better: ClassVar[Literal["lower", "higher"] | None]
 
     def value(self, records: list[Record], window: Window, slos: Sequence[Slo]) -> float | None:
-        """None when it is not defined."""
+        """Return the value; None when it is not defined."""
         raise NotImplementedError
 
 
@@ -48,7 +49,7 @@ class Slo:
     limit: float
 
     def met(self, record: Record) -> bool:
-        """True when no value of the request is beyond the bound; one that has no value, as a
+        """Return True when no value of the request is beyond the bound; one that has no value, as a
         one-token answer has no ITL, keeps it."""
         values = self.metric.values(record)
         if self.metric.better == "higher":
@@ -57,5 +58,5 @@ class Slo:
 
 
 def met(record: Record, slos: Sequence[Slo]) -> bool:
-    """True for a whole answer that keeps every bound."""
+    """Return True for a whole answer that keeps every bound."""
     return record.whole and all(slo.met(record) for slo in slos)

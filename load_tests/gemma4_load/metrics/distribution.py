@@ -30,7 +30,7 @@ class Distribution:
 
 
 def distribution(values: Sequence[float]) -> Distribution | None:
-    """None without values. ``std`` is that of the population."""
+    """Return the distribution; None without values. ``std`` is that of the population."""
     if not len(values):
         return None
     data = np.asarray(values, dtype=np.float64)

@@ -21,8 +21,11 @@ COMPARED = {"ttft": (50, 99), "itl": (50, 99), "latency": (50, 99)}
 """Metrics of the requests, and the percentiles of each."""
 Floats = NDArray[np.float64]
 _RESAMPLES = 2000
+"""Resamples of the bootstrap."""
 _LEAST = 8
+"""Requests, or blocks of time, that each side needs for an interval."""
 _BLOCKS = 20
+"""Blocks of time into which the window is cut for the interval of the throughput."""
 _ARRIVALS = ("arrival", "burstiness")
 """Of a level, what its label does not say and makes it another load."""
 
@@ -53,7 +56,7 @@ def _verdict(low: float, high: float, better: str, threshold: float) -> str:
 def _ratio(
     a: Floats, b: Floats, percentile: float | None, seed: int
 ) -> tuple[float, float, float, float, float]:
-    """B / A of a percentile, or of the mean; with the percentile bootstrap's 95 % interval
+    """Return B / A of a percentile, or of the mean; with the percentile bootstrap's 95 % interval
     (Efron 1979; scipy)."""
 
     def of(data: Floats, axis: int = -1) -> Any:
@@ -83,7 +86,7 @@ def _values(rows: list[dict[str, str]], level: str, metric: str) -> Floats:
 
 
 def _blocks(level: dict[str, Any]) -> Floats:
-    """Output tokens/s in up to twenty blocks of whole seconds of the window."""
+    """Return the output tokens/s in up to twenty blocks of whole seconds of the window."""
     begin, end = level["window"]["begin"], level["window"]["end"]
     inside = level["timeline"]["output_tokens"][int(np.ceil(begin)) : int(end)]
     parts = np.array_split(np.array(inside, dtype=float), min(_BLOCKS, max(1, len(inside))))
@@ -101,7 +104,7 @@ def _unlike(a: Mapping[str, Any], b: Mapping[str, Any], names: Iterable[str]) ->
 def _same_work(
     reports: Sequence[Mapping[str, Any]], levels: Sequence[Any], common: Iterable[str]
 ) -> None:
-    """Raises :class:`OptionError` when A and B were asked for different things."""
+    """Raise :class:`OptionError` when A and B were asked for different things."""
     a, b = (report.get("workload", {}) for report in reports)
     found = _unlike(a, b, sorted({*a, *b}))
     for label in common:
@@ -115,9 +118,9 @@ def _same_work(
 
 
 def compare(a: Path, b: Path, *, threshold: float, any_workload: bool = False) -> list[Difference]:
-    """Every metric of every level that both have. ``threshold``: share by which B may be worse.
-    Raises :class:`OptionError` when there is nothing to compare, or when the workloads differ and
-    ``any_workload`` is not set."""
+    """Compare every metric of every level that both have. ``threshold``: share by which B may be
+    worse. Raises :class:`OptionError` when there is nothing to compare, or when the workloads
+    differ and ``any_workload`` is not set."""
     reports, rows = [read_report(a), read_report(b)], [read_requests(a), read_requests(b)]
     levels = [{level["label"]: level for level in report["levels"]} for report in reports]
     common = [label for label in levels[0] if label in levels[1]]

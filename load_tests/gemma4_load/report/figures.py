@@ -46,7 +46,8 @@ def _axis(levels: list[dict[str, Any]]) -> str:
 
 
 def _against_load(levels: list[dict[str, Any]]) -> list[go.Figure]:
-    """Latency against load, throughput against ITL, goodput. Levels in the order of their load."""
+    """Plot latency against load, throughput against ITL, goodput. Levels in the order of their
+    load."""
     levels = sorted(levels, key=lambda level: level["load"])
     loads = [level["load"] for level in levels]
     found = []
@@ -94,7 +95,7 @@ def _timeline(levels: list[dict[str, Any]], name: str, title: str, unit: str) ->
 
 
 def figures(levels: list[dict[str, Any]]) -> list[go.Figure]:
-    """Empty without levels."""
+    """Return the figures; empty without levels."""
     if not levels:
         return []
     found = _against_load(levels) if len(levels) > 1 else []

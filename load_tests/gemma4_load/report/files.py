@@ -40,7 +40,7 @@ class Results:
             raise OptionError(f"--out {folder}: {error.strerror}; choose another --out") from None
 
     def add(self, label: str, record: Record, *, warmup: float) -> None:
-        """A row; times in seconds since the start of the level. Requests of the warm-up are not
+        """Add a row; times in seconds since the start of the level. Requests of the warm-up are not
         ``measured``."""
         gaps = REQUEST_METRICS["inter_chunk"].values(record)
         row: dict[str, Any] = {
@@ -80,7 +80,8 @@ class Results:
             raise self._failure(REQUESTS, error) from None
 
     def _write(self, name: str, text: str) -> None:
-        """By renaming, so that the last good one stays until the new one is whole."""
+        """Write the file by renaming, so that the last good one stays until the new one is
+        whole."""
         new = self.folder / f".{name}"
         try:
             new.write_text(text, encoding="utf-8")
@@ -97,7 +98,7 @@ class Results:
 
 
 def read_report(folder: Path) -> dict[str, Any]:
-    """Raises :class:`OptionError` for a folder without a report of ours."""
+    """Read ``report.json``. Raises :class:`OptionError` for a folder without a report of ours."""
     path = folder / REPORT if folder.is_dir() else folder
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
@@ -111,7 +112,7 @@ def read_report(folder: Path) -> dict[str, Any]:
 
 
 def read_requests(folder: Path) -> list[dict[str, str]]:
-    """The rows of ``requests.csv``. Raises :class:`OptionError`."""
+    """Return the rows of ``requests.csv``. Raises :class:`OptionError`."""
     path = (folder if folder.is_dir() else folder.parent) / REQUESTS
     try:
         with path.open(newline="", encoding="utf-8") as file:

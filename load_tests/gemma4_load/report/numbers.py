@@ -6,7 +6,7 @@ __all__ = ["show"]
 
 
 def show(value: float | None, unit: str) -> str:
-    """Three significant digits or more; seconds as milliseconds, a share as a percentage."""
+    """Show three significant digits or more; seconds as milliseconds, a share as a percentage."""
     if value is None:
         return "-"
     if unit == "s":

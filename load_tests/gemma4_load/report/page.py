@@ -22,7 +22,8 @@ def _environment() -> jinja2.Environment:
 
 
 def page(report: dict[str, Any]) -> str:
-    """HTML of a report; plotly.js is inside (about 4.6 MB), so it opens without a network."""
+    """Return the HTML of a report; plotly.js is inside (about 4.6 MB), so it opens without a
+    network."""
     plots = [
         figure.to_html(
             full_html=False,

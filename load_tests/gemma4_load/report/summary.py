@@ -17,12 +17,13 @@ from gemma4_load.record import Record
 __all__ = ["summarize", "timeline"]
 
 _EXAMPLES = 3
+"""Messages of errors that the report shows, the most frequent ones."""
 
 
 def summarize(
     result: LevelResult, slos: Sequence[Slo], *, max_client_lag: float, server: dict[str, Any]
 ) -> dict[str, Any]:
-    """``max_client_lag`` in seconds: beyond it the level is invalid."""
+    """Summarize a level. ``max_client_lag`` in seconds: beyond it the level is invalid."""
     due = result.window.started(result.records)
     whole = [record for record in due if record.whole]
     requests = {
@@ -69,8 +70,8 @@ def _error(status: str, count: int, records: list[Record]) -> dict[str, Any]:
 
 
 def timeline(records: list[Record]) -> dict[str, list[float | None]]:
-    """Second by second since the start: output tokens, requests due, errors, requests in flight (at
-    its end), median TTFT of the requests that were due in it."""
+    """Return the course of a level second by second since the start: output tokens, requests due,
+    errors, requests in flight (at its end), median TTFT of the requests that were due in it."""
     seconds = int(max((record.end for record in records), default=0.0)) + 1
     tokens, sent, errors = np.zeros(seconds), np.zeros(seconds), np.zeros(seconds)
     change = np.zeros(seconds + 1)

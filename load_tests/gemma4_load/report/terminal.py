@@ -17,6 +17,7 @@ __all__ = ["Terminal"]
 
 _SHOWN = ("ttft", "itl", "inter_chunk", "tpot", "latency", "queue_time")
 _EVERY_S = 0.5
+"""Seconds between two lines of progress."""
 
 
 class Terminal:
@@ -46,7 +47,7 @@ class Terminal:
                 )
 
     def level(self, summary: dict[str, Any]) -> None:
-        """The figures of a level."""
+        """Print the figures of a level."""
         if self._quiet:
             return
         counts, window = summary["counts"], summary["window"]
@@ -84,7 +85,7 @@ class Terminal:
         self._out.print()
 
     def differences(self, found: list[Difference]) -> None:
-        """A table of a comparison."""
+        """Print the table of a comparison."""
         table = Table(box=None, pad_edge=False)
         for name in ("level", "metric", "A", "B", "B / A", "95 % interval", ""):
             table.add_column(name, justify="left" if name in ("level", "metric", "") else "right")

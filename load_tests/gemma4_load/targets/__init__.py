@@ -15,8 +15,8 @@ API_KEY = "GEMMA4_LOAD_API_KEY"
 
 
 def connect(url: str, *, timeout: float, model: str = "") -> Target:
-    """By the URL: host:port or grpc:// is Triton's gRPC, http:// Triton's HTTP, http://.../v1 an
-    OpenAI server. Call it in the event loop. Raises :class:`OptionError`."""
+    """Choose the target by the URL: host:port or grpc:// is Triton's gRPC, http:// Triton's HTTP,
+    http://.../v1 an OpenAI server. Call it in the event loop. Raises :class:`OptionError`."""
     parts = urlsplit(url if "://" in url else f"grpc://{url}")
     if parts.path.rstrip("/").endswith("/v1"):
         if parts.scheme not in ("http", "https") or not parts.netloc:

@@ -25,7 +25,7 @@ class Target(Protocol):
     url: str
 
     async def ask(self, ask: Ask, seen: Seen) -> Reply:
-        """One streamed request. Raises :class:`~gemma4_load.errors.TargetError`."""
+        """Send one streamed request. Raises :class:`~gemma4_load.errors.TargetError`."""
 
     async def ready(self) -> bool: ...
 
@@ -45,8 +45,8 @@ class Intake:
         self._held = 0
 
     def add(self, delta: Delta) -> bool:
-        """False when the client leaves before the end. A token that shows nothing yet counts with
-        the next chunk that does."""
+        """Count a chunk; return False when the client leaves before the end. A token that shows
+        nothing yet counts with the next chunk that does."""
         reply = self.reply
         reply.text += delta.text
         reply.tool_calls += delta.tool_calls
@@ -63,7 +63,7 @@ class Intake:
 
 @contextmanager
 def sdk_errors() -> Iterator[None]:
-    """The SDK's errors as :class:`~gemma4_load.errors.TargetError`."""
+    """Turn the SDK's errors into :class:`~gemma4_load.errors.TargetError`."""
     try:
         yield
     except Gemma4Error as error:

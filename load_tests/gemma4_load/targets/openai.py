@@ -69,7 +69,7 @@ class OpenAITarget:
             return False
 
     async def words(self) -> Words:
-        """Measured by two requests of one token each, from the ``usage`` in the answers."""
+        """Measure words by two requests of one token each, from the ``usage`` in the answers."""
         counts = []
         for message in Words.probes():
             reply = await self.ask(Ask("probe", [message], {"max_tokens": 1}), lambda _: True)

@@ -20,7 +20,7 @@ _RENAMED = {"random_seed": "seed", "stop_words": "stop"}
 
 
 def chat_body(ask: Ask, model: str) -> dict[str, Any]:
-    """The body of a streamed request; usage is asked for."""
+    """Return the body of a streamed request; usage is asked for."""
     body: dict[str, Any] = {
         "model": model,
         "messages": ask.messages,
@@ -39,7 +39,7 @@ def chat_body(ask: Ask, model: str) -> dict[str, Any]:
 
 
 def failure(code: int, text: str) -> TargetError:
-    """For an answer that is not 200; the message of its JSON, if it has one."""
+    """Return the error of an answer that is not 200; the message of its JSON, if it has one."""
     try:
         message = str(json.loads(text)["error"]["message"])
     except (ValueError, KeyError, TypeError):

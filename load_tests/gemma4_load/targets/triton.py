@@ -16,6 +16,7 @@ from gemma4_load.workloads.words import Words, single_token_words, user
 __all__ = ["TritonTarget"]
 
 _PROBED_IDS = 4096
+"""Token ids, drawn at random, among which words of one token are looked for."""
 
 
 class TritonTarget:
@@ -42,7 +43,8 @@ class TritonTarget:
         return await self._client.ready()
 
     async def words(self) -> Words:
-        """Words that are one token each, and what the template adds, asked from the server."""
+        """Return the words that are one token each, and what the template adds, asked from the
+        server."""
         client = self._client
         with sdk_errors():
             info = await client.server_info()

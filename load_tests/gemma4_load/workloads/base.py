@@ -37,7 +37,7 @@ class Reply:
     timings: Mapping[str, float] = field(default_factory=dict)
 
     def as_message(self) -> dict[str, Any]:
-        """The assistant's message of the next request."""
+        """Return the assistant's message of the next request."""
         message: dict[str, Any] = {"role": "assistant", "content": self.text}
         if self.tool_calls:
             message["tool_calls"] = self.tool_calls
@@ -51,9 +51,10 @@ class Workload:
     name: ClassVar[str]
 
     def first(self, rng: np.random.Generator) -> Ask:
-        """A request that follows on nothing."""
+        """Return a request that follows on nothing."""
         raise NotImplementedError
 
     def follow(self, ask: Ask, reply: Reply, rng: np.random.Generator) -> Ask | None:
-        """The request after this answer (a conversation's next turn, a tool's result), or None."""
+        """Return the request after this answer (a conversation's next turn, a tool's result), or
+        None."""
         return None

@@ -13,6 +13,7 @@ from gemma4_load.workloads.words import Words
 __all__ = ["Chat"]
 
 _SYSTEM_SEED = 20_260_403
+"""Seed of the system prompt, which is the same in every run."""
 
 
 class Chat(Workload):

@@ -25,13 +25,13 @@ class Length:
     b: float = 0.0
 
     def __str__(self) -> str:
-        """As the command line has it."""
+        """Return the text that the command line takes."""
         if self.kind == "fixed":
             return f"{self.a:g}"
         return f"{self.kind}:{self.a:g}:{self.b:g}"
 
     def draw(self, rng: np.random.Generator) -> int:
-        """At least 1."""
+        """Draw a length; it is at least 1."""
         if self.kind == "uniform":
             return int(rng.integers(int(self.a), int(self.b) + 1))
         if self.kind == "normal":
@@ -42,7 +42,8 @@ class Length:
 
 
 def parse_length(option: str, text: str) -> Length:
-    """``text`` as the command line has it. Raises :class:`OptionError`, which names ``option``."""
+    """Parse ``text`` as the command line has it. Raises :class:`OptionError`, which names
+    ``option``."""
 
     def refuse(why: str) -> OptionError:
         return OptionError(f"{option} {text}: {why}; use {_FORMS}")

@@ -40,7 +40,7 @@ class Sampled(Workload):
 
 
 def parse_sampling(texts: Sequence[str]) -> dict[str, float]:
-    """``NAME=VALUE`` each, the names of :class:`gemma4_client.Options`. Raises
+    """Parse ``NAME=VALUE`` each, the names of :class:`gemma4_client.Options`. Raises
     :class:`OptionError`."""
     found: dict[str, float] = {}
     for text in texts:

@@ -42,7 +42,7 @@ class WorkloadSpec:
     sampling: Mapping[str, float] = field(default_factory=dict)
 
     def make(self, words: Words) -> Workload:
-        """Raises :class:`OptionError`."""
+        """Make the workload. Raises :class:`OptionError`."""
         made = self._unsampled(words)
         return Sampled(made, self.sampling) if self.sampling else made
 

@@ -53,7 +53,7 @@ def _checked(line: Any, where: str, before: float) -> dict[str, Any]:
 
 
 def read_trace(path: Path) -> list[dict[str, Any]]:
-    """The lines of a JSONL trace, checked: ``timestamp`` (milliseconds, not falling),
+    """Return the lines of a JSONL trace, checked: ``timestamp`` (milliseconds, not falling),
     ``output_length``, and ``input_length`` (tokens) with optional ``hash_ids`` (one for each
     :data:`BLOCK_TOKENS` of the prompt; equal ids are equal text), or ``messages``. Raises
     :class:`OptionError` with the number of the line."""
@@ -92,7 +92,8 @@ class Trace(Workload):
         return len(self._lines)
 
     def asks(self, seed: int) -> Iterator[Ask]:
-        """In order; ``at`` counts from the first line. Made one by one: prompts are long."""
+        """Give the requests in order; ``at`` counts from the first line. Made one by one: prompts
+        are long."""
         first = self._lines[0]["timestamp"]
         for index, line in enumerate(self._lines):
             rng = np.random.default_rng([seed, index])

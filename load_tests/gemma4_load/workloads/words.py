@@ -30,7 +30,7 @@ def user(text: str) -> dict[str, Any]:
 
 
 def single_token_words(token_bytes: Sequence[bytes]) -> list[str]:
-    """The words among a vocabulary's pieces: a space and a few ASCII letters."""
+    """Return the words among a vocabulary's pieces: a space and a few ASCII letters."""
     found = [
         piece.lstrip(b"\xe2\x96\x81 ").decode() for piece in token_bytes if _WORD.fullmatch(piece)
     ]
@@ -48,21 +48,22 @@ class Words:
 
     @classmethod
     def probes(cls) -> list[dict[str, Any]]:
-        """Two messages whose prompt tokens :meth:`measured` wants."""
+        """Return two messages whose prompt tokens :meth:`measured` wants."""
         return [user(cls().text(np.random.default_rng(1), size)) for size in _PROBES]
 
     @classmethod
     def measured(cls, counts: Sequence[int]) -> Words:
-        """From what a server said of :meth:`probes`, for one that cannot be asked otherwise."""
+        """Return the words from what a server said of :meth:`probes`, for one that cannot be asked
+        otherwise."""
         short, long = _PROBES
         per_word = max((counts[1] - counts[0]) / (long - short), 0.1)
         return cls(tuple(COMMON), per_word, max(0, round(counts[0] - short * per_word)))
 
     def text(self, rng: np.random.Generator, tokens: int) -> str:
-        """About ``tokens`` tokens, at least one word."""
+        """Return about ``tokens`` tokens, at least one word."""
         count = max(1, round(tokens / self.per_word))
         return " ".join(self.words[i] for i in rng.integers(0, len(self.words), count))
 
     def message(self, rng: np.random.Generator, tokens: int) -> dict[str, Any]:
-        """A user message that makes a prompt of about ``tokens`` tokens."""
+        """Return a user message that makes a prompt of about ``tokens`` tokens."""
         return user(self.text(rng, tokens - self.overhead))

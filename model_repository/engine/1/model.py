@@ -1,5 +1,8 @@
 """Engine step: requests in, chunks out. All logic is in gemma4_runtime.server.engine."""
 
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
 from functools import partial
 
 import numpy as np
@@ -30,21 +33,23 @@ class TritonPythonModel:
             self._step.metrics.store, pb_utils.MetricFamily, refresh=self._step.refresh_metrics
         )
 
-    def execute(self, requests: list) -> None:
+    def execute(self, requests: list[pb_utils.InferenceRequest]) -> None:
         for request in requests:
-            transport = ToClient(request.get_response_sender())
+            sender = request.get_response_sender()
+            client = ToClient(sender)
+            transport: Transport = client
             try:
                 inputs = {tensor.name(): tensor for tensor in request.inputs()}
                 call = engine_call(inputs)
                 if call == "feed":
-                    self._step.poll(poll_text(inputs["feed"].as_numpy()), transport)
+                    self._step.poll(poll_text(inputs["feed"].as_numpy()), client)
                 elif call == "request":
-                    transport = ToEnsemble(transport.sender, self._step.sealer)
+                    transport = ToEnsemble(sender, self._step.sealer)
                     self._step.submit(inputs["request"].as_numpy().tobytes(), transport)
                 else:
                     self._direct.open(
                         {name: tensor.as_numpy() for name, tensor in inputs.items()},
-                        transport,
+                        client,
                         request_id=id_of(request),
                         parameters=parameters_of(request),
                     )
@@ -58,31 +63,38 @@ class TritonPythonModel:
         self._beat.close()
 
 
-class Transport:
+class Transport(ABC):
     """gemma4_runtime.server.streams.stream.Transport over a Triton response sender."""
 
-    def __init__(self, sender: object) -> None:
-        self.sender = sender
+    direct: bool
+    output: str
+    """Name of the output tensor."""
+
+    def __init__(self, sender: pb_utils.InferenceResponseSender) -> None:
+        self._sender = sender
+
+    @abstractmethod
+    def encode(self, chunk: Chunk) -> bytes: ...
 
     def send(self, chunk: Chunk, *, final: bool) -> None:
         self._send(self.encode(chunk), final=final)
 
     def end(self) -> None:
-        self.sender.send(flags=FINAL)
+        self._sender.send(flags=FINAL)
 
     def _send(self, data: bytes, *, final: bool) -> None:
         tensor = pb_utils.Tensor(self.output, np.frombuffer(data, np.uint8)[np.newaxis])
         response = pb_utils.InferenceResponse([tensor])
-        self.sender.send(response, flags=FINAL if final else 0)
+        self._sender.send(response, flags=FINAL if final else 0)
 
     def fail(self, error: RequestError) -> None:
         triton_error = pb_utils.TritonError(
             error.to_wire(), getattr(pb_utils.TritonError, error.triton_code)
         )
-        self.sender.send(pb_utils.InferenceResponse([], triton_error), flags=FINAL)
+        self._sender.send(pb_utils.InferenceResponse([], triton_error), flags=FINAL)
 
     def client_gone(self) -> bool:
-        return self.sender.is_cancelled()
+        return self._sender.is_cancelled()
 
 
 class ToEnsemble(Transport):
@@ -90,7 +102,7 @@ class ToEnsemble(Transport):
 
     direct, output = False, "chunk"
 
-    def __init__(self, sender: object, sealer: Sealer) -> None:
+    def __init__(self, sender: pb_utils.InferenceResponseSender, sealer: Sealer) -> None:
         super().__init__(sender)
         self._sealer = sealer
 

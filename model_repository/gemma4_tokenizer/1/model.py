@@ -1,5 +1,7 @@
 """Text, a chat or token ids in; token ids, text and bytes out."""
 
+from __future__ import annotations
+
 from functools import partial
 
 import numpy as np
@@ -24,12 +26,14 @@ class TritonPythonModel:
         self._service.close()
         self._beat.close()
 
-    def execute(self, requests: list) -> list:
+    def execute(self, requests: list[pb_utils.InferenceRequest]) -> list[None]:
         for request in requests:
             self._answer(request, request.get_response_sender())
         return [None] * len(requests)  # they are answered by their senders, some of them later
 
-    def _answer(self, request: object, sender: object) -> None:
+    def _answer(
+        self, request: pb_utils.InferenceRequest, sender: pb_utils.InferenceResponseSender
+    ) -> None:
         try:
             self._service.answer(
                 {tensor.name(): tensor.as_numpy() for tensor in request.inputs()},
@@ -40,12 +44,12 @@ class TritonPythonModel:
             attempt(partial(_send, sender, told(error, STEP)), STEP)
 
 
-def _send(sender: object, result: Tokenized | RequestError) -> None:
+def _send(sender: pb_utils.InferenceResponseSender, result: Tokenized | RequestError) -> None:
     response = _failure(result) if isinstance(result, RequestError) else _response(result)
     sender.send(response, flags=FINAL)
 
 
-def _response(found: Tokenized) -> object:
+def _response(found: Tokenized) -> pb_utils.InferenceResponse:
     return pb_utils.InferenceResponse(
         [
             pb_utils.Tensor("token_ids", np.array([found.token_ids], np.int32)),
@@ -56,6 +60,6 @@ def _response(found: Tokenized) -> object:
     )
 
 
-def _failure(error: RequestError) -> object:
+def _failure(error: RequestError) -> pb_utils.InferenceResponse:
     code = getattr(pb_utils.TritonError, error.triton_code)
     return pb_utils.InferenceResponse([], pb_utils.TritonError(error.to_wire(), code))

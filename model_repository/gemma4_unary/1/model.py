@@ -1,5 +1,7 @@
 """One whole answer of gemma4 per call, for clients that cannot stream."""
 
+from __future__ import annotations
+
 import json
 
 import numpy as np
@@ -29,16 +31,18 @@ class TritonPythonModel:
     def finalize(self) -> None:
         self._beat.close()
 
-    def execute(self, requests: list) -> list:
+    def execute(
+        self, requests: list[pb_utils.InferenceRequest]
+    ) -> list[pb_utils.InferenceResponse]:
         return [self._answer(request) for request in requests]
 
-    def _answer(self, request: object) -> object:
+    def _answer(self, request: pb_utils.InferenceRequest) -> pb_utils.InferenceResponse:
         try:
             return self._ask(request)
         except Exception as error:
             return _failure(told(error, "gemma4_unary"))
 
-    def _ask(self, request: object) -> object:
+    def _ask(self, request: pb_utils.InferenceRequest) -> pb_utils.InferenceResponse:
         without_feed(parameters_of(request))
         inputs = {tensor.name(): tensor for tensor in request.inputs()}
         stream = inputs.pop("stream", None)
@@ -56,14 +60,14 @@ class TritonPythonModel:
         with ClientWatch(request.is_cancelled, lambda: self._control.send("cancel", key)):
             responses = list(call.exec(decoupled=True))
         for response in responses:
-            if response.has_error():
-                raise relayed(response.error().message())
+            if error := response.error():
+                raise relayed(error.message())
             if tensors := response.output_tensors():
                 return pb_utils.InferenceResponse(tensors)
         raise internal("the engine gave no answer")
 
 
-def _failure(error: RequestError) -> object:
+def _failure(error: RequestError) -> pb_utils.InferenceResponse:
     triton_error = pb_utils.TritonError(
         error.to_wire(), getattr(pb_utils.TritonError, error.triton_code)
     )

@@ -1,5 +1,7 @@
 """Postprocessing: one chunk in, its text out. Notices a client that has gone."""
 
+from __future__ import annotations
+
 from functools import partial
 
 import triton_python_backend_utils as pb_utils
@@ -25,15 +27,15 @@ class TritonPythonModel:
     def finalize(self) -> None:
         self._beat.close()
 
-    def execute(self, requests: list) -> None:
+    def execute(self, requests: list[pb_utils.InferenceRequest]) -> None:
         for request in requests:
             self._pass_on(request)
 
-    def _pass_on(self, request: object) -> None:
+    def _pass_on(self, request: pb_utils.InferenceRequest) -> None:
         sender = request.get_response_sender()
         try:
-            data = pb_utils.get_input_tensor_by_name(request, "chunk").as_numpy()
-            chunk = self._step.read(data.tobytes())
+            (data,) = request.inputs()
+            chunk = self._step.read(data.as_numpy().tobytes())
             if chunk.check and request.is_cancelled():
                 self._step.cancel(chunk.key)
             if chunk.probe:
@@ -45,12 +47,12 @@ class TritonPythonModel:
             attempt(partial(sender.send, _failure(told(error, STEP)), flags=FINAL), STEP)
 
 
-def _failure(error: RequestError) -> object:
+def _failure(error: RequestError) -> pb_utils.InferenceResponse:
     code = getattr(pb_utils.TritonError, error.triton_code)
     return pb_utils.InferenceResponse([], pb_utils.TritonError(error.to_wire(), code))
 
 
-def _response(chunk: ChunkText) -> object:
+def _response(chunk: ChunkText) -> pb_utils.InferenceResponse:
     return pb_utils.InferenceResponse(
         [pb_utils.Tensor(name, array) for name, array in output_tensors(chunk)]
     )

@@ -1,5 +1,7 @@
 """Preprocessing: tensors in, one validated and tokenized request out."""
 
+from __future__ import annotations
+
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
@@ -24,12 +26,12 @@ class TritonPythonModel:
         self._step.close()
         self._beat.close()
 
-    def execute(self, requests: list) -> list:
+    def execute(self, requests: list[pb_utils.InferenceRequest]) -> list[None]:
         for request in requests:
             self._admit(request)
         return [None] * len(requests)  # they are answered later, by their senders
 
-    def _admit(self, request: object) -> None:
+    def _admit(self, request: pb_utils.InferenceRequest) -> None:
         self._step.admit(
             lambda: {tensor.name(): tensor.as_numpy() for tensor in request.inputs()},
             Way(request.get_response_sender()),
@@ -41,7 +43,7 @@ class TritonPythonModel:
 class Way:
     """gemma4_runtime.server.preprocessing.Way over a Triton response sender."""
 
-    def __init__(self, sender: object) -> None:
+    def __init__(self, sender: pb_utils.InferenceResponseSender) -> None:
         self._sender = sender
 
     def give(self, data: bytes) -> None:

@@ -73,14 +73,14 @@ class TokenSink(Protocol):
     """
 
     def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
-        """New sampled ids, the stop token included. ``log_probs``: natural logs, same length,
+        """Take new sampled ids, the stop token included. ``log_probs``: natural logs, same length,
         of the model's distribution before sampling options; None unless asked for."""
 
     def finished(self, finish: EngineFinish) -> None:
-        """The request ended; its slot is free."""
+        """Take note that the request ended; its slot is free."""
 
     def failed(self, error: RequestError) -> None:
-        """The request failed; its slot is free."""
+        """Take note that the request failed; its slot is free."""
 
 
 class Engine(Protocol):

@@ -86,8 +86,8 @@ class RequestQueue:
         self.on_submit()
 
     def take(self, *, wait: bool) -> Job | None:
-        """The next job to run, which the caller must :meth:`end`; None when closed, or when there
-        is none and ``wait`` is false."""
+        """Return the next job to run, which the caller must :meth:`end`; None when closed, or when
+        there is none and ``wait`` is false."""
         with self._condition:
             while not self._closed:
                 if self._waiting and self._running < self.info.slots:
@@ -109,7 +109,7 @@ class RequestQueue:
         self._tell(job, result)
 
     def finish(self, job: Job, reason: str) -> None:
-        """:meth:`end` with the job's own times."""
+        """Do as :meth:`end` with the job's own times."""
         now = time.monotonic()
         first = job.first_token or now
         if job.cancelled:
@@ -147,7 +147,7 @@ class RequestQueue:
             self._draining = True
 
     def lose(self, cause: str) -> None:
-        """The engine is gone: refuse from now on, and fail what waits."""
+        """Take note that the engine is gone: refuse from now on, and fail what waits."""
         with self._condition:
             self._lost = cause
             waiting, self._waiting = list(self._waiting), deque()

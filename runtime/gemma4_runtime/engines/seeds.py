@@ -8,8 +8,8 @@ __all__ = ["call_seed"]
 
 
 def call_seed(seed: int, answered: int, *, limit: int) -> int:
-    """Seed below ``limit`` of a call that goes on after ``answered`` generated tokens. With one
-    seed for all of its calls, each would begin with the same draw."""
+    """Return a seed below ``limit`` of a call that goes on after ``answered`` generated tokens.
+    With one seed for all of its calls, each would begin with the same draw."""
     if not answered:
         return seed % limit
     digest = blake2b(f"{seed} {answered}".encode(), digest_size=8).digest()

@@ -129,7 +129,7 @@ class SyntheticEngine:
                 heapq.heappush(due, (at + self._interval, order, job, ids))
 
     def _step(self, job: Job, ids: list[int]) -> bool:
-        """The tokens of one step; False when the job ended."""
+        """Deliver the tokens of one step; return False when the job ended."""
         limit = job.request.sampling.max_tokens
         faults, count = self._faults, min(job.generated + self._per_step, limit)
         if faults.stall_at and count >= faults.stall_at:

@@ -24,7 +24,9 @@ from gemma4_runtime.output.vocab import load_token_table
 __all__ = ["GuideAnswer", "json_problem"]
 
 _SHOWN = 200
+"""Characters of a fault that an error shows."""
 _LONGEST_INTEGER = 4000
+"""Digits up to which an integer is exact: Python refuses to read more than 4,300."""
 _MOST_PREFIX = 4096
 """Bytes of a cut answer that are looked at: 3 us for each, and a guide that was left is left for
 good."""
@@ -44,8 +46,9 @@ class GuideAnswer:
         self._spacing = enforcer == "wheel"
 
     def problem(self, guided: GuidedDecoding, answer: bytes, *, complete: bool) -> str:
-        """What is wrong with it; "" when nothing is. ``complete``: the model ended it, and neither
-        a limit nor a stop string did. Costs what compiling the guide does, and 3 us a byte."""
+        """Return what is wrong with it; "" when nothing is. ``complete``: the model ended it, and
+        neither a limit nor a stop string did. Costs what compiling the guide does, and 3 us a
+        byte."""
         if guided.kind in ("json", "json_schema"):
             if complete:
                 return json_problem(guided, answer)
@@ -62,7 +65,7 @@ class GuideAnswer:
 
 
 def json_problem(guided: GuidedDecoding, answer: bytes) -> str:
-    """Of a complete answer to a guide of kind json or json_schema."""
+    """Return what is wrong with a complete answer to a guide of kind json or json_schema."""
     try:
         value = json.loads(
             answer.decode(), parse_constant=_no_constant, parse_float=_finite, parse_int=_integer
@@ -80,8 +83,8 @@ def json_problem(guided: GuidedDecoding, answer: bytes) -> str:
 
 @lru_cache(maxsize=64)
 def _validator(guided: GuidedDecoding) -> Any:
-    """Patterns without backtracking, references without the network. Patterns as they were asked
-    for, unless the validator does not know how to read them."""
+    """Make a validator: patterns without backtracking, references without the network. Patterns are
+    as they were asked for, unless the validator does not know how to read them."""
     try:
         return _compiled(guided.asked or guided.guide or '{"type": "object"}')
     except ValidationError:
@@ -97,7 +100,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _finite(text: str) -> float:
-    """A number beyond the range of a double is a number of JSON all the same."""
+    """Read a number; one beyond the range of a double is a number of JSON all the same."""
     value = float(text)
     return value if math.isfinite(value) else math.copysign(sys.float_info.max, value)
 

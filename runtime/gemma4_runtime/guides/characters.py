@@ -15,7 +15,8 @@ _ESCAPED = re.compile(r"\\(?:u\{?([0-9A-Fa-f]{4,6})\}?|x\{([0-9A-Fa-f]{1,6})\}|x
 
 
 def wanted_characters(guided: GuidedDecoding) -> set[str]:
-    """Those beyond ASCII that stand in the guide: constants, names of properties, patterns."""
+    """Return the characters beyond ASCII that stand in the guide: constants, names of properties,
+    patterns."""
     text = guided.guide
     if guided.kind == "json_schema":
         text = "".join(_texts(json.loads(guided.guide)))

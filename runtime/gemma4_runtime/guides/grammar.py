@@ -17,8 +17,8 @@ _HEAD = "%llguidance {}\n"
 
 
 def guide_grammar(guided: GuidedDecoding) -> str:
-    """Of any guide, in llguidance's form of Lark. Raises INVALID_ARGUMENT for GBNF that cannot be
-    read."""
+    """Return the grammar of any guide, in llguidance's form of Lark. Raises INVALID_ARGUMENT for
+    GBNF that cannot be read."""
     if guided.kind == "regex":
         return _HEAD + "start: /" + _slashed(guided.guide) + "/"
     if guided.kind == "grammar":
@@ -27,8 +27,8 @@ def guide_grammar(guided: GuidedDecoding) -> str:
 
 
 def _lark(grammar: str) -> str:
-    """llama.cpp's own reader of GBNF takes exponential time and memory for a few dozen optional
-    parts (``"a"? "a"? ...``), so every runtime gets what llguidance has read."""
+    """Turn GBNF into Lark. llama.cpp's own reader of GBNF takes exponential time and memory for a
+    few dozen optional parts (``"a"? "a"? ...``), so every runtime gets what llguidance has read."""
     if grammar.lstrip().startswith("%llguidance"):
         raise invalid(_FIELD, "this runtime takes GBNF grammars (root ::= ...), not llguidance's")
     if "::=" not in grammar:
@@ -41,8 +41,8 @@ def _lark(grammar: str) -> str:
 
 
 def _json_grammar(schema: dict[str, Any]) -> str:
-    """llguidance's grammar of a schema, with fixed white space: left free, a model that is forced
-    into JSON can fill its whole budget with spaces."""
+    """Return llguidance's grammar of a schema, with fixed white space: left free, a model that is
+    forced into JSON can fill its whole budget with spaces."""
     spacing = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
     return _HEAD + "start: %json " + json.dumps(schema | {"x-guidance": spacing})
 

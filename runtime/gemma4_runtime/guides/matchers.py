@@ -22,27 +22,27 @@ class Matcher(Protocol):
     """The state of one answer under a guide."""
 
     def error(self) -> str:
-        """Why it cannot go on; "" while it can."""
+        """Return why it cannot go on; "" while it can."""
 
     def mask(self) -> int:
-        """Bit ``n`` is set when token ``n`` may come next; 0 in an error."""
+        """Return a mask whose bit ``n`` is set when token ``n`` may come next; 0 in an error."""
 
     def consume(self, tokens: Sequence[int]) -> bool:
         """Go on by ``tokens``; False when the guide does not allow them."""
 
     def is_accepting(self) -> bool:
-        """What was consumed is a whole answer."""
+        """Return whether what was consumed is a whole answer."""
 
     def is_stopped(self) -> bool:
-        """Nothing more may come."""
+        """Return whether nothing more may come."""
 
 
 def matchers_of(
     tokenizer_json: Path, *, enforcer: Enforcer, byte_tokens: bool | None = None
 ) -> Callable[[str], Matcher]:
-    """From a grammar in llguidance's Lark to its matcher. "wheel": the llguidance inside
-    xllamacpp, which enforces guides there; "package": the Python package.
-    ``byte_tokens``: whether byte tokens are bytes; None: as the runtime can."""
+    """Return what makes a matcher of a grammar in llguidance's Lark. "wheel": the llguidance inside
+    xllamacpp, which enforces guides there; "package": the Python package. ``byte_tokens``: whether
+    byte tokens are bytes; None: as the runtime can."""
     if enforcer == "wheel":
         from gemma4_runtime.guides.wheel_llguidance import WheelMatcher
         from gemma4_runtime.guides.wheel_tokens import can_replace
@@ -59,7 +59,7 @@ def matchers_of(
 def missing_characters(
     tokenizer_json: Path, *, enforcer: Enforcer
 ) -> Callable[[set[str]], set[str]]:
-    """Which of some characters the runtime cannot write under a guide."""
+    """Return what says which of some characters the runtime cannot write under a guide."""
     if enforcer == "wheel":
         from gemma4_runtime.guides.wheel_tokens import can_replace
 
@@ -71,7 +71,7 @@ def missing_characters(
 
 @cache
 def _wheel_tokenizer(tokenizer_json: Path, *, byte_tokens: bool) -> WheelTokenizer:
-    """Of 262,144 tokens it takes some 90 MB and 4 s of one core."""
+    """Make the wheel's tokenizer. Of 262,144 tokens it takes some 90 MB and 4 s of one core."""
     from gemma4_runtime.guides.wheel_llguidance import WheelTokenizer
 
     return WheelTokenizer(load_token_table(tokenizer_json), byte_tokens=byte_tokens)

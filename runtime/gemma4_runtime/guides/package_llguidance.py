@@ -13,7 +13,7 @@ __all__ = ["PackageMatcher", "package_tokenizer", "validate"]
 
 
 def validate(field: str, grammar: str) -> None:
-    """Raises INVALID_ARGUMENT for one that does not compile."""
+    """Compile a guide. Raises INVALID_ARGUMENT for one that does not compile."""
     problem = LLMatcher.validate_grammar(grammar)
     if problem:
         raise invalid(field, f"cannot be used: {problem.splitlines()[0]}")

@@ -15,7 +15,7 @@ _CHOICES = ("auto", "none")
 
 
 def check_tool_options(values: Mapping[str, Any]) -> None:
-    """INVALID_ARGUMENT for a ``tool_choice`` or ``parallel_tool_calls`` that says nothing."""
+    """Raise INVALID_ARGUMENT for a ``tool_choice`` or ``parallel_tool_calls`` that says nothing."""
     choice = values.get("tool_choice", "auto")
     if choice not in _CHOICES:
         raise invalid(
@@ -38,13 +38,14 @@ def read_prelude(
     *,
     thought: Literal["none", "may", "open"],
 ) -> Prelude | None:
-    """Of a request with a guide. None: the guide binds the answer from its first token."""
+    """Read what comes before the guide of a request. None: the guide binds the answer from its
+    first token."""
     called = tuple(tools) if values.get("tool_choice", "auto") == "auto" else ()
     return Prelude(thought, called) if called or thought != "none" else None
 
 
 def markers(prelude: Prelude | None, control: ControlIds) -> set[int]:
-    """Ids of the control tokens that an answer may have around its guide."""
+    """Return the ids of the control tokens that an answer may have around its guide."""
     if prelude is None:
         return set()
     found = set()

@@ -28,7 +28,8 @@ _FIELD = "guided_decoding_guide"
 def read_guide(
     values: Mapping[str, Any], limits: Limits, capabilities: Capabilities, *, reach: int
 ) -> GuidedDecoding | None:
-    """None without one. ``reach``: the longest output in bytes. Raises INVALID_ARGUMENT."""
+    """Read a guide; None without one. ``reach``: the longest output in bytes. Raises
+    INVALID_ARGUMENT."""
     kind = values.get("guided_decoding_guide_type")
     guide: str = values.get(_FIELD, "")
     if kind is None:

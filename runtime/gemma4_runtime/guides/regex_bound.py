@@ -11,11 +11,12 @@ from gemma4_runtime.guides.repeats import expanded_size
 __all__ = ["check_regex"]
 
 _SHOWN = 60
+"""Characters of a regular expression that an error shows."""
 
 
 def check_regex(field: str, pattern: str, *, most_size: int) -> None:
-    """Raises INVALID_ARGUMENT for one that Python's ``re`` does not take, or whose repeats come to
-    more than ``most_size`` parts."""
+    """Check a regular expression. Raises INVALID_ARGUMENT for one that Python's ``re`` does not
+    take, or whose repeats come to more than ``most_size`` parts."""
     size = expanded_size(pattern)
     if size > most_size:
         shown = pattern if len(pattern) <= _SHOWN else pattern[:_SHOWN] + "..."

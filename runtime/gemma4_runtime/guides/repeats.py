@@ -19,7 +19,7 @@ _COMMENT = re.compile(r"#[^\n]*")
 
 
 def expanded_size(text: str, *, grammar: bool = False) -> int:
-    """Parts of a regex, or, with ``grammar``, of GBNF rules: characters, classes, names.
+    """Count the parts of a regex, or, with ``grammar``, of GBNF rules: characters, classes, names.
     Takes time linear in ``text``."""
     open_groups: list[int] = []
     total, last, at = 0, 0, 0
@@ -43,13 +43,13 @@ def expanded_size(text: str, *, grammar: bool = False) -> int:
 
 
 def _times(counts: re.Match[str]) -> int:
-    """At least 1: what repeats no times is still read."""
+    """Return how often a part repeats, at least 1: what repeats no times is still read."""
     numbers = [int(digits[:12]) for digits in (counts[1], counts[3]) if digits]
     return max(1, *numbers) if numbers else 1
 
 
 def _part(text: str, at: int, *, grammar: bool) -> tuple[int, int]:
-    """Where the part at ``at`` ends, and its size."""
+    """Return where the part at ``at`` ends, and its size."""
     if text[at] == "\\" and not grammar:
         return at + 2, 1
     if text[at] == "[" and (found := _CLASS.match(text, at)):

@@ -25,6 +25,7 @@ CPU_S = 0.5
 """For compiling a guide and :data:`STEPS` masks; honest ones need 0.005 to 0.05,
 ``multipleOf`` 86400 0.3."""
 STEPS = 16
+"""Tokens that are drawn on trial."""
 _FIELD = "guided_decoding_guide"
 _PLACE = re.compile(r"^at \d+\(\d+\): ")
 
@@ -37,8 +38,8 @@ class GuideTrial:
         self._missing = missing_characters(tokenizer_json, enforcer=enforcer)
 
     def check(self, guided: GuidedDecoding) -> None:
-        """Raises INVALID_ARGUMENT for one that does not compile, breaks or is slow. Call it where
-        it can be killed: llguidance cannot be interrupted."""
+        """Compile a guide and draw by it. Raises INVALID_ARGUMENT for one that does not compile,
+        breaks or is slow. Call it where it can be killed: llguidance cannot be interrupted."""
         began = time.thread_time()
         missing = self._missing(wanted_characters(guided))
         if missing:
@@ -63,8 +64,8 @@ class GuideTrial:
 
     @staticmethod
     def _draw(matcher: Matcher, began: float) -> str:
-        """A token from the middle of each mask, so that not only the first branch is tried. Returns
-        what is wrong."""
+        """Draw a token from the middle of each mask, so that not only the first branch is tried.
+        Return what is wrong."""
         for _ in range(STEPS):
             if matcher.is_stopped() or time.thread_time() - began > CPU_S:
                 return ""
@@ -77,8 +78,8 @@ class GuideTrial:
 
 
 def _said(problem: str) -> str:
-    """llguidance puts the place in the grammar that was made of the guide before the cause, and its
-    own state below it."""
+    """Return the cause in llguidance's message. It puts the place in the grammar that was made of
+    the guide before the cause, and its own state below it."""
     lines = problem.splitlines()
     first = _PLACE.sub("", lines[0])
     if first.endswith(":") and len(lines) > 1:
@@ -87,7 +88,8 @@ def _said(problem: str) -> str:
 
 
 def _bit(mask: int, number: int) -> int:
-    """The place of the set bit ``number``, counted from 0: by halves, for masks of 262,144 bits."""
+    """Return the place of the set bit ``number``, counted from 0: by halves, for masks of 262,144
+    bits."""
     at, width = 0, mask.bit_length()
     while width > 1:
         half = (width + 1) // 2

@@ -46,7 +46,7 @@ class TurnTokens:
 
     @classmethod
     def of(cls, table: TokenTable) -> TurnTokens:
-        """``text`` is any token that is no control token."""
+        """Return the tokens of a vocabulary. ``text`` is any token that is no control token."""
         control = table.control
         plain = (i for i in range(len(table.pieces)) if i not in table.special and table.pieces[i])
         return cls(
@@ -66,7 +66,7 @@ class TurnTokens:
 
 
 def turn_grammar(form: str, prelude: Prelude, tokens: TurnTokens) -> str:
-    """``form`` is a grammar of the guided text, as
+    """Return the grammar of a turn. ``form`` is a grammar of the guided text, as
     :func:`~gemma4_runtime.guides.grammar.guide_grammar` gives it. After its calls the model may
     write the marker of a tool's response, with which it ends a turn of calls. Raises INTERNAL
     rather than give llama.cpp a grammar that it would drop."""
@@ -96,7 +96,7 @@ def turn_grammar(form: str, prelude: Prelude, tokens: TurnTokens) -> str:
 
 
 def _ranges(ids: Iterable[int]) -> str:
-    """``0,5-9`` of ids in order."""
+    """Return ``0,5-9`` of ids in order."""
     found: list[list[int]] = []
     for number in ids:
         if found and found[-1][1] == number - 1:

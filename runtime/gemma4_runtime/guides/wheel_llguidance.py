@@ -22,6 +22,7 @@ _SPECIAL = b"\xff"
 """Before the bytes of a token that no text can match."""
 _END = b"<turn|>"
 _ERROR_BYTES = 1024
+"""Bytes of the buffer for llguidance's error message."""
 
 
 class _Limits(ctypes.Structure):
@@ -75,7 +76,7 @@ class _TokenizerInit(ctypes.Structure):
 
 @cache
 def library() -> Any:
-    """The shared library, with the types of what is called here."""
+    """Return the shared library, with the types of what is called here."""
     found = ctypes.CDLL(xllamacpp.xllamacpp.__file__)
     pointer, words = ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32)
     signatures: dict[str, tuple[Any, list[Any]]] = {
@@ -178,12 +179,12 @@ class WheelMatcher:
             library().llg_free_matcher(handle)
 
     def error(self) -> str:
-        """ "" while there is none."""
+        """Return the error; "" while there is none."""
         found: bytes | None = library().llg_matcher_get_error(self._handle)
         return (found or b"").decode(errors="replace")
 
     def mask(self) -> int:
-        """Bit ``n`` is set when token ``n`` may come next; 0 in an error."""
+        """Return a mask whose bit ``n`` is set when token ``n`` may come next; 0 in an error."""
         lib = library()
         size = lib.llg_matcher_get_mask_byte_size(self._handle)
         words = (ctypes.c_uint32 * (size // 4))()
@@ -198,9 +199,9 @@ class WheelMatcher:
         return not failed
 
     def is_accepting(self) -> bool:
-        """What was consumed is a whole answer."""
+        """Return whether what was consumed is a whole answer."""
         return bool(library().llg_matcher_is_accepting(self._handle))
 
     def is_stopped(self) -> bool:
-        """Nothing more may come; also true in an error."""
+        """Return whether nothing more may come; also true in an error."""
         return bool(library().llg_matcher_is_stopped(self._handle))

@@ -28,10 +28,11 @@ _VOCAB, _TOKENIZER = _FUNCTION + "11vocab_cache", _FUNCTION + "15tokenizer_cache
 _EXPORTED = "llg_new_tokenizer"
 _SYMBOLS = 2  # SHT_SYMTAB
 _ENTRY = 24
+"""Bytes of an entry of a symbol table (Elf64_Sym)."""
 
 
 def can_replace() -> bool:
-    """Whether this wheel has the variables. When not, guides cannot use byte tokens."""
+    """Return whether this wheel has the variables. When not, guides cannot use byte tokens."""
     return {_VOCAB, _TOKENIZER, _EXPORTED} <= set(_addresses())
 
 
@@ -46,13 +47,13 @@ class Static:
         self._tokenizer = ctypes.c_void_p.from_address(base + found[_TOKENIZER])
 
     def state(self) -> tuple[int, int]:
-        """Addresses of the vocabulary and its tokenizer; 0 before the first guide."""
+        """Return the addresses of the vocabulary and its tokenizer; 0 before the first guide."""
         return self._vocab.value or 0, self._tokenizer.value or 0
 
     def replace(self, tokenizer: WheelTokenizer) -> None:
-        """For the guides to come; none may begin meanwhile. As llama.cpp does when the vocabulary
-        changes: the variable owns what it holds, and samplers have clones of it. Raises
-        :class:`RuntimeError` before the first guide."""
+        """Replace the tokenizer for the guides to come; none may begin meanwhile. As llama.cpp does
+        when the vocabulary changes: the variable owns what it holds, and samplers have clones of
+        it. Raises :class:`RuntimeError` before the first guide."""
         if 0 in self.state():
             raise RuntimeError("llama.cpp has not made a tokenizer for guides")
         old, self._tokenizer.value = (
@@ -64,7 +65,8 @@ class Static:
 
 @cache
 def _addresses() -> dict[str, int]:
-    """Of the symbols above, relative to where the library is loaded; those that it has."""
+    """Return the addresses of the symbols above, relative to where the library is loaded; those
+    that it has."""
     path = Path(xllamacpp.xllamacpp.__file__)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         if data[:6] != b"\x7fELF\x02\x01":  # 64 bits, little endian
@@ -73,7 +75,7 @@ def _addresses() -> dict[str, int]:
 
 
 def _symbols(data: mmap.mmap, names: tuple[str, ...]) -> dict[str, int]:
-    """From the table of symbols of an ELF file (System V ABI, chapter 4)."""
+    """Read the addresses from the table of symbols of an ELF file (System V ABI, chapter 4)."""
     (at,) = struct.unpack_from("<Q", data, 0x28)
     size, count = struct.unpack_from("<HH", data, 0x3A)
     sections = [struct.unpack_from("<IIQQQQIIQQ", data, at + i * size) for i in range(count)]

@@ -32,8 +32,8 @@ _ROLES = tuple(_KEYS)
 
 
 def parse_messages(text: str, limits: Limits, guard: Guard) -> list[dict[str, Any]]:
-    """Validated messages with guarded text, in the form that the template takes: ``content`` is
-    text, or a list of text parts where there are several. Raises INVALID_ARGUMENT with the
+    """Return validated messages with guarded text, in the form that the template takes: ``content``
+    is text, or a list of text parts where there are several. Raises INVALID_ARGUMENT with the
     field."""
     messages = load_json("messages", text, limits)
     if not isinstance(messages, list) or not messages:
@@ -87,7 +87,7 @@ def _message(field: str, message: Any, guard: Guard, calls: ToolCalls) -> dict[s
 
 
 def _reasoning(field: str, message: dict[str, Any], guard: Guard) -> dict[str, str]:
-    """Under both names: a template may read either."""
+    """Return it under both names: a template may read either."""
     found = {
         name: guard(string(f"{field}.{name}", message[name]), f"{field}.{name}")
         for name in ("reasoning_content", "reasoning")
@@ -99,7 +99,7 @@ def _reasoning(field: str, message: dict[str, Any], guard: Guard) -> dict[str, s
 
 
 def _content(field: str, content: Any, guard: Guard, *, said: bool) -> str | list[dict[str, str]]:
-    """A string, or several text parts. ``said`` by the model: without thoughts."""
+    """Return a string, or several text parts. ``said`` by the model: without thoughts."""
     if isinstance(content, str):
         return _text(field, content, guard, said=said)
     if not isinstance(content, list) or not content:

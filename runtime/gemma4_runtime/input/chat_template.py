@@ -43,7 +43,7 @@ class ChatTemplate:
     def render(
         self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], *, thinking: bool
     ) -> str:
-        """As :meth:`compose`. INVALID_ARGUMENT when the template fails, in whatever way."""
+        """Do as :meth:`compose`. INVALID_ARGUMENT when the template fails, in whatever way."""
         try:
             return self.compose(messages, tools, thinking=thinking)
         except MemoryError:
@@ -60,7 +60,7 @@ class ChatTemplate:
     def compose(
         self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], *, thinking: bool
     ) -> str:
-        """The prompt up to and into the model's turn. Content may be a list of text parts; a
+        """Return the prompt up to and into the model's turn. Content may be a list of text parts; a
         template that knows only strings gets the joined text. A template that leaves no turn of the
         model open gets one, in its own words. Raises whatever the template raises."""
         plain = _joined(messages)
@@ -74,7 +74,7 @@ class ChatTemplate:
     def _with_parts(
         self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], thinking: bool
     ) -> str | None:
-        """None when the template knows no lists of parts."""
+        """Render with parts; None when the template knows no lists of parts."""
         try:
             rendered = self._render(messages, tools, thinking)
         except MemoryError:
@@ -84,7 +84,7 @@ class ChatTemplate:
         return None if _AS_PYTHON in rendered else rendered
 
     def _opening(self, thinking: bool) -> str:
-        """What the template writes to open the model's turn. Empty if it cannot be told."""
+        """Return what the template writes to open the model's turn. Empty if it cannot be told."""
         closed = self._render(_PROBE, [], thinking, opened=False)
         opened = self._render(_PROBE, [], thinking)
         return opened.removeprefix(closed) if opened.startswith(closed) else ""
@@ -127,7 +127,8 @@ def _joined(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pass_context
 def _at_run_time(context: Context, value: Any) -> Any:
-    """Needs the context, so that the compiler cannot call it for a constant."""
+    """Stand for a value of run time. It needs the context, so that the compiler cannot call it for
+    a constant."""
     return value
 
 

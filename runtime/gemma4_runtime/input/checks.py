@@ -17,7 +17,7 @@ _TOOL_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,64}\Z")
 
 
 def guard_tree(field: str, value: Any, guard: Guard) -> Any:
-    """A JSON value with every string in it, keys too, guarded."""
+    """Return a JSON value with every string in it, keys too, guarded."""
     if isinstance(value, str):
         return guard(value, field)
     if isinstance(value, dict):
@@ -28,14 +28,14 @@ def guard_tree(field: str, value: Any, guard: Guard) -> Any:
 
 
 def string(field: str, value: Any) -> str:
-    """Raises INVALID_ARGUMENT for anything else."""
+    """Return a string; raise INVALID_ARGUMENT for anything else."""
     if not isinstance(value, str):
         raise invalid(field, f"must be a string, not {kind_of(value)}")
     return value
 
 
 def tool_name(field: str, name: Any) -> str:
-    """Raises INVALID_ARGUMENT for what no tool may be called."""
+    """Return the name; raise INVALID_ARGUMENT for what no tool may be called."""
     if not isinstance(name, str) or not _TOOL_NAME.match(name):
         raise invalid(field, f"{name!r}: a name has 1 to 64 of A-Z a-z 0-9 _ . -")
     return name

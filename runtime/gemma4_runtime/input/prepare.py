@@ -62,8 +62,8 @@ class Preparer:
     def prepare(
         self, tensors: Mapping[str, npt.NDArray[Any]], *, request_id: str, key: str, now: float
     ) -> GenerationRequest:
-        """Raises :class:`~gemma4_runtime.errors.RequestError` INVALID_ARGUMENT, nothing else,
-        whatever the tensors hold. ``now`` is seconds of :func:`time.monotonic`."""
+        """Prepare a request. Raises :class:`~gemma4_runtime.errors.RequestError` INVALID_ARGUMENT,
+        nothing else, whatever the tensors hold. ``now`` is seconds of :func:`time.monotonic`."""
         return self.prepare_values(read_inputs(tensors), request_id=request_id, key=key, now=now)
 
     def prepare_values(
@@ -76,7 +76,7 @@ class Preparer:
         step: Callable[[str], None] = lambda field: None,
         guide_known: bool = False,
     ) -> GenerationRequest:
-        """As :meth:`prepare`, of what :func:`~gemma4_runtime.input.tensors.read_inputs` gave.
+        """Do as :meth:`prepare`, of what :func:`~gemma4_runtime.input.tensors.read_inputs` gave.
         ``step`` is called with each input that is worked on; ``guide_known``: the guide was tried
         before."""
         chat = self._check_kind(values)
@@ -132,8 +132,8 @@ class Preparer:
         )
 
     def _without_control(self, sampling: SamplingParams) -> SamplingParams:
-        """xgrammar takes the literal of a control token for text, but nobody reads it as such. The
-        markers that the answer needs stay."""
+        """Ban control tokens: xgrammar takes the literal of a control token for text, but nobody
+        reads it as such. The markers that the answer needs stay."""
         assert self._answers is not None
         control = self._answers.special - markers(sampling.prelude, self._answers.control)
         control -= set(sampling.stop_token_ids)
@@ -141,8 +141,8 @@ class Preparer:
         return msgspec.structs.replace(sampling, bad_token_ids=tuple(banned))
 
     def verdict(self, values: Mapping[str, Any]) -> str:
-        """What is wrong with an answer under a guide; "" when nothing is. ``values``: the guide as
-        it was prepared, with ``asked``, ``text`` (bytes) and ``complete``."""
+        """Return what is wrong with an answer under a guide; "" when nothing is. ``values``: the
+        guide as it was prepared, with ``asked``, ``text`` (bytes) and ``complete``."""
         assert self._answers is not None
         guided = GuidedDecoding(
             values["guided_decoding_guide_type"], values["guided_decoding_guide"], values["asked"]
@@ -150,7 +150,7 @@ class Preparer:
         return self._answers.problem(guided, values["text"], complete=values["complete"])
 
     def _check_kind(self, values: Mapping[str, Any]) -> bool:
-        """True for chat, False for raw text."""
+        """Return True for chat, False for raw text."""
         chat, text = "messages" in values, "text_input" in values
         if chat and text:
             raise invalid("messages", "text_input is given too; send one of them")
@@ -164,7 +164,7 @@ class Preparer:
         return chat
 
     def check_size(self, name: str, text: str) -> None:
-        """INVALID_ARGUMENT when the input is larger than this server reads."""
+        """Raise INVALID_ARGUMENT when the input is larger than this server reads."""
         most = self.limits.max_tools_bytes if name == "tools" else self.limits.max_text_bytes
         size = len(text.encode())
         if size > most:
@@ -173,8 +173,8 @@ class Preparer:
     def token_ids(
         self, values: Mapping[str, Any], *, step: Callable[[str], None] = lambda field: None
     ) -> list[int]:
-        """Ids of ``messages`` (with ``tools``, ``enable_thinking``) or of ``text`` (``add_bos``).
-        Raises INVALID_ARGUMENT."""
+        """Return the ids of ``messages`` (with ``tools``, ``enable_thinking``) or of ``text``
+        (``add_bos``). Raises INVALID_ARGUMENT."""
         for name in ("text", "messages", "tools"):
             self.check_size(name, values.get(name, ""))
         if "messages" in values:
@@ -183,7 +183,7 @@ class Preparer:
         return self.text_ids(values["text"], field="text", add_bos=values.get("add_bos", True))
 
     def text_ids(self, text: str, *, field: str = "text_input", add_bos: bool = True) -> list[int]:
-        """Ids of a prompt that the caller rendered. INVALID_ARGUMENT names ``field``."""
+        """Return the ids of a prompt that the caller rendered. INVALID_ARGUMENT names ``field``."""
         if not text:
             raise invalid(field, "is empty")
         self._check_fits(field, len(text.encode()))
@@ -192,14 +192,14 @@ class Preparer:
     def chat_ids(
         self, values: Mapping[str, Any], *, step: Callable[[str], None] = lambda field: None
     ) -> list[int]:
-        """Ids of ``messages`` (and ``tools``, ``enable_thinking``), rendered up to the model's
-        turn."""
+        """Return the ids of ``messages`` (and ``tools``, ``enable_thinking``), rendered up to the
+        model's turn."""
         return self._chat(values, step)[0]
 
     def _chat(
         self, values: Mapping[str, Any], step: Callable[[str], None]
     ) -> tuple[list[int], list[str]]:
-        """The ids, and the names of the tools."""
+        """Return the ids, and the names of the tools."""
         guard = self._tokenizer.guard
         tools: list[dict[str, Any]] = []
         if "tools" in values:
@@ -219,11 +219,12 @@ class Preparer:
         *,
         thinking: bool = False,
     ) -> str:
-        """Of parsed messages. INVALID_ARGUMENT when the template objects."""
+        """Render parsed messages. INVALID_ARGUMENT when the template objects."""
         return self._template.render(messages, tools or [], thinking=thinking)
 
     def _check_fits(self, field: str, size: int) -> None:
-        """No token is longer than the longest, so this refuses nothing that fits."""
+        """Refuse text that cannot fit. No token is longer than the longest, so this refuses nothing
+        that fits."""
         if size > self._most_prompt_bytes:
             raise invalid(
                 field,
@@ -233,8 +234,8 @@ class Preparer:
             )
 
     def _thought(self, values: Mapping[str, Any], ids: list[int]) -> Literal["none", "may", "open"]:
-        """Whether one comes before the answer. A prompt that the caller rendered asks for it with
-        ``<|think|>``, and ends with an empty thought where none shall come."""
+        """Say whether a thought comes before the answer. A prompt that the caller rendered asks for
+        it with ``<|think|>``, and ends with an empty thought where none shall come."""
         if self._in_thought(ids):
             return "open"
         control = self._tokenizer.control
@@ -254,8 +255,8 @@ class Preparer:
 
 
 def _bytes_of(message: Mapping[str, Any]) -> int:
-    """Of the text that every template keeps: what a user or a system says, without the white space
-    around each part."""
+    """Return the bytes of the text that every template keeps: what a user or a system says, without
+    the white space around each part."""
     if message["role"] not in ("user", "system", "developer"):
         return 0
     content = message["content"]

@@ -92,9 +92,9 @@ def sampling_params(
     encode: Callable[[str], list[int]],
     reach: int,
 ) -> SamplingParams:
-    """Raises INVALID_ARGUMENT for a value out of range, options that contradict each other, and
-    what the runtime lacks. ``encode`` gives the ids of plain text; ``reach`` is the longest output
-    in bytes."""
+    """Read the options. Raises INVALID_ARGUMENT for a value out of range, options that contradict
+    each other, and what the runtime lacks. ``encode`` gives the ids of plain text; ``reach`` is the
+    longest output in bytes."""
     room = limits.max_total_tokens - prompt_tokens
     max_tokens = _at_least("max_tokens", values.get("max_tokens", room))
     if max_tokens > room:
@@ -165,7 +165,8 @@ def _bad_words(
     capabilities: Capabilities,
     encode: Callable[[str], list[int]],
 ) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
-    """Ids to ban alone, and sequences to ban as a whole; each word also with a space before it."""
+    """Return ids to ban alone, and sequences to ban as a whole; each word also with a space before
+    it."""
     words: list[str] = values.get("bad_words", [])
     if not words:
         return (), ()

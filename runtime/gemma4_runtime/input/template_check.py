@@ -1,6 +1,6 @@
 """Render a chat template where it can be stopped: ``python -m ... FILE CPU_SECONDS``.
 
-A template is a program. One that loops for ever, or that Jinja evaluates for ever while compiling
+A template is a program. One that loops forever, or that Jinja evaluates forever while compiling
 it, must fail a start or a build with a clear error and not hang it.
 """
 
@@ -26,7 +26,9 @@ CPU_S = 10
 MAX_TEMPLATE = 4 << 20
 """Bytes of a template; the published one has 17 kB."""
 MEMORY_BYTES = 1 << 30
+"""Bytes that rendering may take beyond what the process has at its start."""
 _LONGEST_S = 60.0
+"""Seconds that it may take on a busy machine; the limit is on CPU time."""
 _MOST_SAMPLE = 64 << 10
 """Characters of a rendered sample that are shown."""
 
@@ -86,7 +88,8 @@ def check_template(path: Path, *, cpu_s: int = CPU_S, named: Path | None = None)
 def sample_renderings(
     path: Path, *, cpu_s: int = CPU_S, named: Path | None = None
 ) -> dict[str, str]:
-    """Name of a sample chat -> its prompt, or ``(refused: why)``; as :func:`check_template`."""
+    """Return name of a sample chat -> its prompt, or ``(refused: why)``; as
+    :func:`check_template`."""
     named = named or path
     try:
         read_file(path, most=MAX_TEMPLATE).decode("utf-8")
@@ -146,7 +149,7 @@ def _main(path: Path, cpu_s: int) -> int:
 
 
 def _render(template: ChatTemplate, name: str) -> str:
-    """A template may refuse system messages, and may know no tools."""
+    """Render samples. A template may refuse system messages, and may know no tools."""
     messages, tools, thinking = _SAMPLES[name]
     try:
         return template.compose(messages, tools, thinking=thinking)[:_MOST_SAMPLE]

@@ -89,8 +89,9 @@ def restore_template(engine: Path) -> Swap:
 
 
 def _former(engine: Path, manifest: Manifest, former: FileEntry) -> tuple[FileEntry, Path]:
-    """The template to bring back, and where it is. Where the former one is in place, something was
-    interrupted: a restore, if the one it brought back is still kept, which then goes on."""
+    """Return the template to bring back, and where it is. Where the former one is in place,
+    something was interrupted: a restore, if the one it brought back is still kept, which then goes
+    on."""
     current = engine / CHAT_TEMPLATE
     if _entry_of(current) != former:
         return former, _kept(engine, former)
@@ -100,7 +101,7 @@ def _former(engine: Path, manifest: Manifest, former: FileEntry) -> tuple[FileEn
 
 
 def _require_known(engine: Path, manifest: Manifest) -> None:
-    """The template that stands there is one of ours."""
+    """Check that the template that stands there is one of ours."""
     current = engine / CHAT_TEMPLATE
     if _entry_of(current) not in (manifest.files[CHAT_TEMPLATE], manifest.former_template):
         raise TemplateSwapError(
@@ -130,7 +131,8 @@ def _swap(engine: Path, manifest: Manifest, data: bytes, *, named: Path) -> Swap
 
 
 def _adopt(engine: Path, manifest: Manifest, wanted: FileEntry) -> Swap:
-    """The file is in place already: edited there, or left there by an interrupted replacement."""
+    """Adopt a file that is in place already: edited there, or left there by an interrupted
+    replacement."""
     former = manifest.former_template
     if former == wanted or (former is not None and not _kept(engine, former).is_file()):
         former = None
@@ -142,7 +144,8 @@ def _adopt(engine: Path, manifest: Manifest, wanted: FileEntry) -> Swap:
 
 
 def _rendered(path: Path) -> dict[str, str]:
-    """Of the template that goes; one that cannot be rendered may well be replaced."""
+    """Render the samples with the template that goes; one that cannot be rendered may well be
+    replaced."""
     try:
         return sample_renderings(path)
     except TemplateError as error:
@@ -167,7 +170,7 @@ def _kept(engine: Path, entry: FileEntry) -> Path:
 
 
 def _drop_others(engine: Path, entry: FileEntry | None) -> None:
-    """Of the templates that former replacements kept, only that of ``entry`` stays."""
+    """Remove the templates that former replacements kept, all but that of ``entry``."""
     kept = None if entry is None else _kept(engine, entry)
     for path in engine.glob("chat_template.????????????.jinja"):
         if path != kept:
@@ -192,7 +195,7 @@ def _write_manifest(
 
 
 def _write(path: Path, data: bytes, *, like: Path) -> None:
-    """Atomically and durably, with the permissions of ``like``."""
+    """Write atomically and durably, with the permissions of ``like``."""
     temporary = path.with_name(f".{path.name.lstrip('.')}.part")
     try:
         with temporary.open("wb") as file:

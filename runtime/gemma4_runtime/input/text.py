@@ -57,7 +57,7 @@ class PromptTokenizer:
         return self._literal.sub(lambda m: m[0][0] + GUARD + m[0][1:], text)
 
     def encode_rendered(self, rendered: str) -> list[int]:
-        """Ids of a rendered prompt whose user text was guarded."""
+        """Return the ids of a rendered prompt whose user text was guarded."""
         ids: list[int] = []
         at = 0
         for match in self._literal.finditer(rendered):
@@ -67,8 +67,9 @@ class PromptTokenizer:
         return ids + self._encode(rendered[at:])
 
     def encode_raw(self, text: str, field: str, *, add_bos: bool = True) -> list[int]:
-        """Ids of a prompt that the caller rendered: turn, channel and tool markers are control
-        tokens, BOS is put first once (``add_bos``), and any other control literal is refused."""
+        """Return the ids of a prompt that the caller rendered: turn, channel and tool markers are
+        control tokens, BOS is put first once (``add_bos``), and any other control literal is
+        refused."""
         for match in self._literal.finditer(text):
             if match[0] not in TURN_MARKERS:
                 raise invalid(
@@ -81,7 +82,7 @@ class PromptTokenizer:
         return [bos, *ids] if add_bos and ids[:1] != [bos] else ids
 
     def encode_plain(self, text: str) -> list[int]:
-        """Ids of text in which nothing is a control token."""
+        """Return the ids of text in which nothing is a control token."""
         return self._encode(text)
 
     def _encode(self, text: str) -> list[int]:
@@ -92,7 +93,7 @@ class PromptTokenizer:
 
 
 def _plain(data: dict[str, Any], control: set[str]) -> Tokenizer:
-    """A tokenizer without these control tokens."""
+    """Return a tokenizer without these control tokens."""
     vocab = data["model"]["vocab"]
     added = []
     for entry in data["added_tokens"]:
@@ -106,14 +107,14 @@ def _plain(data: dict[str, Any], control: set[str]) -> Tokenizer:
 
 
 def guard_seam(text: str) -> str:
-    """``text`` that a template writes behind other guarded text: no control literal arises where
-    they meet, whether white space is trimmed or not."""
+    """Guard ``text`` that a template writes behind other guarded text: no control literal arises
+    where they meet, whether white space is trimmed or not."""
     kept = text.lstrip()
     return text[: len(text) - len(kept)] + GUARD + kept if kept else text
 
 
 def without_thoughts(text: str) -> str:
-    """What an earlier answer said, without the thoughts that another server left in it:
+    """Return what an earlier answer said, without the thoughts that another server left in it:
     ``<|channel>...<channel|>``, and ``<|channel>thought`` that nothing closes. Other markers stay,
     as text."""
     *closed, rest = text.split("<channel|>")

@@ -35,9 +35,9 @@ class ToolCalls:
         self._made = 0
 
     def read(self, field: str, calls: Any) -> list[dict[str, Any]]:
-        """``tool_calls`` of an assistant message, as the template takes them; now they are the ones
-        to answer. Arguments become an object: none for null and empty text, and for text that is
-        not JSON one with the text as :data:`UNREADABLE`. Raises INVALID_ARGUMENT."""
+        """Read ``tool_calls`` of an assistant message, as the template takes them; now they are the
+        ones to answer. Arguments become an object: none for null and empty text, and for text that
+        is not JSON one with the text as :data:`UNREADABLE`. Raises INVALID_ARGUMENT."""
         if not isinstance(calls, list):
             raise invalid(field, f"must be a list, not {kind_of(calls)}")
         self._calls = []
@@ -90,7 +90,7 @@ class ToolCalls:
         return guarded
 
     def answer(self, field: str, message: dict[str, Any]) -> dict[str, Any]:
-        """``name`` and ``tool_call_id`` of the call that a tool message answers. Raises
+        """Return ``name`` and ``tool_call_id`` of the call that a tool message answers. Raises
         INVALID_ARGUMENT when there is none."""
         call_id, name = message.get("tool_call_id"), message.get("name")
         if name is not None:
@@ -122,8 +122,8 @@ class ToolCalls:
         return {"name": call.name, "tool_call_id": self._guard(call.id, at)}
 
     def end(self, before: str) -> None:
-        """No more tool messages come, but what ``before`` says. Raises INVALID_ARGUMENT for a call
-        without an answer."""
+        """End the answers: no more tool messages come, but what ``before`` says. Raises
+        INVALID_ARGUMENT for a call without an answer."""
         for call in self._calls:
             if not call.answered:
                 raise invalid(

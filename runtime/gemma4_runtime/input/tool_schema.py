@@ -28,7 +28,7 @@ _ANY = "any"
 
 
 def shown_parameters(schema: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """Of a schema without references: what the template takes, and what it cannot say."""
+    """Return of a schema without references what the template takes, and what it cannot say."""
     if not schema:
         return {}, ""
     shown, rest = _shown(schema, top=True)
@@ -36,7 +36,7 @@ def shown_parameters(schema: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def shown_response(schema: dict[str, Any]) -> dict[str, Any]:
-    """As :func:`shown_parameters`, in one: the description holds the rest."""
+    """Do as :func:`shown_parameters`, in one: the description holds the rest."""
     return _folded(*_shown(schema, top=True)) if schema else {}
 
 
@@ -137,7 +137,7 @@ def _kind_of(value: Any) -> str:
 
 
 def _merged(schema: dict[str, Any]) -> dict[str, Any]:
-    """With as many members of ``allOf`` taken in as do not contradict."""
+    """Return the schema with as many members of ``allOf`` taken in as do not contradict."""
     new = dict(schema)
     left = []
     for part in new.pop("allOf", ()):
@@ -167,7 +167,8 @@ def _taken_in(new: dict[str, Any], part: dict[str, Any]) -> bool:
 
 
 def _chosen(schema: dict[str, Any]) -> dict[str, Any]:
-    """With an ``anyOf`` or ``oneOf`` of one schema and null, or of constants, taken in."""
+    """Return the schema with an ``anyOf`` or ``oneOf`` of one schema and null, or of constants,
+    taken in."""
     for key in ("anyOf", "oneOf"):
         parts = schema.get(key)
         if not parts:
@@ -190,7 +191,7 @@ def _chosen(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _constants(part: Any) -> list[Any] | None:
-    """The values that a schema of nothing else allows."""
+    """Return the values that a schema of nothing else allows."""
     if not isinstance(part, dict) or set(part) - {"const", "enum", "type", "title"}:
         return None
     return [part["const"]] if "const" in part else part.get("enum")

@@ -17,7 +17,8 @@ __all__ = ["parse_tools"]
 
 
 def parse_tools(text: str, limits: Limits, guard: Guard) -> list[dict[str, Any]]:
-    """Validated tool declarations with guarded text. Raises INVALID_ARGUMENT with the field."""
+    """Return validated tool declarations with guarded text. Raises INVALID_ARGUMENT with the
+    field."""
     tools = load_json("tools", text, limits)
     if not isinstance(tools, list):
         raise invalid("tools", f"must be a JSON array of tools, not {kind_of(tools)}")
@@ -59,7 +60,7 @@ def _function(
 
 
 def _schema(field: str, schema: Any, expansion: Expansion) -> dict[str, Any]:
-    """In the words of draft 2020-12, without references."""
+    """Return the schema in the words of draft 2020-12, without references."""
     if not isinstance(schema, dict):
         raise invalid(field, f"must be a JSON schema of type object, not {kind_of(schema)}")
     new = modern(schema)

@@ -6,32 +6,31 @@ Nothing here raises or waits: see :mod:`gemma4_runtime.logs.writer`.
 from __future__ import annotations
 
 import json
-import time
 
-from gemma4_runtime.logs.writer import writer_of
+from gemma4_runtime.logs.lines import log_fields
+from gemma4_runtime.logs.writer import write_at_once, writer_of
 
-__all__ = ["log_event"]
+__all__ = ["log_event", "log_event_at_once"]
 
 _STDERR = 2
-_LONGEST = 2000
-"""Characters of one field: a client chooses its request id, and an error may quote its input."""
+_LONGEST_AT_ONCE = 500
 
 
-def log_event(event: str, **fields: object) -> None:
-    """Write one line: ``time`` (RFC 3339, UTC), ``level``, ``event`` and the fields. A field that
-    is no JSON is written as its ``str()``."""
-    now = time.time()
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
-    line = {"time": stamp, "level": fields.pop("level", "info"), "event": event}
-    line |= {name: _short(value) for name, value in fields.items()}
+def log_event(event: str, *, level: str = "info", **fields: object) -> None:
+    """Write one line of :func:`~gemma4_runtime.logs.lines.log_fields`. A field that is no JSON is
+    written as its ``str()``."""
+    writer_of(_STDERR).write(_text(log_fields(event, fields, level=level)))
+
+
+def log_event_at_once(event: str, *, level: str = "info", **fields: object) -> None:
+    """As :func:`log_event`, for a process that must not have a second thread: a line that standard
+    error does not take at once is lost. Fields are cut off after 500 characters."""
+    fields_cut = log_fields(event, fields, level=level, longest=_LONGEST_AT_ONCE)
+    write_at_once(_STDERR, _text(fields_cut))
+
+
+def _text(line: dict[str, object]) -> str:
     try:
-        text = json.dumps(line, ensure_ascii=False, default=str)
+        return json.dumps(line, ensure_ascii=False, default=str)
     except Exception as error:  # noqa: BLE001 - a line must not end what it tells of
-        text = json.dumps({"time": stamp, "level": "error", "event": event, "lost": repr(error)})
-    writer_of(_STDERR).write(text)
-
-
-def _short(value: object) -> object:
-    if isinstance(value, str) and len(value) > _LONGEST:
-        return f"{value[:_LONGEST]}... ({len(value)} characters)"
-    return value
+        return json.dumps(log_fields(str(line["event"]), {"lost": repr(error)}, level="error"))

@@ -28,7 +28,7 @@ _ANY_PYTHON = (
 
 
 def report(machine: Machine) -> str:
-    """What ``machine`` lacks and the line that installs it, for a terminal; "" when it lacks
+    """Return what ``machine`` lacks and the line that installs it, for a terminal; "" when it lacks
     nothing. Other systems than Linux are not looked at: they have no server, but a client."""
     if machine.system != "Linux":
         return ""
@@ -48,7 +48,7 @@ def report(machine: Machine) -> str:
 
 
 def explain_library(library: str) -> str:
-    """The way out when the dynamic loader did not find ``library``, for an error message."""
+    """Return the way out when the dynamic loader did not find ``library``, for an error message."""
     machine = look()._replace(can_make_venv=True)
     if library not in machine.missing:
         machine = machine._replace(missing=(*machine.missing, library))
@@ -58,7 +58,7 @@ def explain_library(library: str) -> str:
 
 
 def explain_import(error: ImportError) -> "str | None":
-    """The way out when ``error`` says that a shared library was not found, else None."""
+    """Return the way out when ``error`` says that a shared library was not found, else None."""
     library, colon, rest = str(error).partition(": ")
     if not colon or not rest.startswith("cannot open shared object file"):
         return None

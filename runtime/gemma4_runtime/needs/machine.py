@@ -45,7 +45,7 @@ class Machine(NamedTuple):
 
 
 def look() -> Machine:
-    """Facts of this machine and of the Python that runs this."""
+    """Look at this machine and of the Python that runs this."""
     python = sys.version_info[:2]
     return Machine(
         python=python,
@@ -63,13 +63,13 @@ def look() -> Machine:
 
 
 def python_library(python: "tuple[int, int]") -> str:
-    """The shared library of a Python version, which Triton's Python backend loads."""
+    """Return the shared library of a Python version, which Triton's Python backend loads."""
     return f"libpython{python[0]}.{python[1]}.so.1.0"
 
 
 def _missing(names: "tuple[str, ...]") -> "tuple[str, ...]":
-    """Those that the dynamic loader does not find, in a process of its own with the library folder
-    of this Python in the path, as Triton gets it."""
+    """Return the libraries that the dynamic loader does not find, in a process of its own with the
+    library folder of this Python in the path, as Triton gets it."""
     path = [sysconfig.get_config_var("LIBDIR") or "", os.environ.get("LD_LIBRARY_PATH", "")]
     env = {**os.environ, "LD_LIBRARY_PATH": ":".join(filter(None, path))}
     output = subprocess.check_output([sys.executable, "-I", "-c", _LOAD, *names], env=env)
@@ -92,7 +92,7 @@ def _default_python() -> "tuple[int, int] | None":
 
 
 def distribution(file: str) -> str:
-    """The code name in an os-release file, or the id where it has none, or ""."""
+    """Return the code name in an os-release file, or the id where it has none, or ""."""
     try:
         lines = Path(file).read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -33,13 +33,13 @@ _DNF = {
 
 
 def suited(python: "tuple[int, int]") -> bool:
-    """True for a Python that the server runs on."""
+    """Return True for a Python that the server runs on."""
     return OLDEST <= python <= NEWEST
 
 
 def wanted_python(machine: Machine) -> "tuple[int, int] | None":
-    """The Python to use: this one where it suits and can have its shared library, else that of the
-    archive; None when no archive is known to have one."""
+    """Return the Python to use: this one where it suits and can have its shared library, else that
+    of the archive; None when no archive is known to have one."""
     archive = ARCHIVES.get(machine.distribution)
     complete = python_library(machine.python) not in machine.missing
     if suited(machine.python) and (complete or machine.python in (machine.default_python, archive)):
@@ -50,8 +50,8 @@ def wanted_python(machine: Machine) -> "tuple[int, int] | None":
 
 
 def install_line(machine: Machine, installer: str) -> str:
-    """The command for apt or dnf that installs what ``machine`` lacks; "" when a package manager
-    has nothing for it."""
+    """Return the command for apt or dnf that installs what ``machine`` lacks; "" when a package
+    manager has nothing for it."""
     python = wanted_python(machine)
     if python is None:
         return ""
@@ -67,7 +67,7 @@ def install_line(machine: Machine, installer: str) -> str:
 
 
 def unknown_libraries(machine: Machine) -> "list[str]":
-    """Missing libraries of which no package is known here."""
+    """Return the missing libraries of which no package is known here."""
     return [x for x in machine.missing if x not in _APT and not x.startswith("libpython")]
 
 

@@ -92,8 +92,8 @@ class StreamAssembler:
         return self.done
 
     def finish(self, reason: FinishReason) -> None:
-        """The engine ended the answer. Held text becomes text, but not the call that "length"
-        cut off."""
+        """Take note that the engine ended the answer. Held text becomes text, but not the call that
+        "length" cut off."""
         if self.done:
             return
         self._apply(self._splitter.finish(cut=reason == "length"))
@@ -101,18 +101,18 @@ class StreamAssembler:
             self._close(reason)
 
     def guided_answer(self) -> bytes | None:
-        """The content, to be checked against the guide; None without one, beyond
+        """Return the content, to be checked against the guide; None without one, beyond
         :data:`_MOST_GUIDED`, and after calls, which came instead of it."""
         return None if self._guided is None or self._calls_made else bytes(self._guided)
 
     def pending(self) -> bool:
-        """True when :meth:`take` would carry something for the client."""
+        """Return True when :meth:`take` would carry something for the client."""
         if not self._stream:
             return self.done
         return self.done or bool(self._segments or self._calls)
 
     def take(self, *, check: bool = False, timings: dict[str, float] | None = None) -> Chunk:
-        """Everything that is ready, as the next chunk; the last one when :attr:`done`."""
+        """Take everything that is ready, as the next chunk; the last one when :attr:`done`."""
         chunk = Chunk(
             key=self._key,
             index=self.next_index,
@@ -206,7 +206,7 @@ class StreamAssembler:
 
 
 def _merged(segments: list[Segment]) -> list[Segment]:
-    """Neighbours of one channel as one segment."""
+    """Return neighbors of one channel as one segment."""
     merged: list[Segment] = []
     for segment in segments:
         if merged and merged[-1].channel == segment.channel:

@@ -29,8 +29,8 @@ class MalformedCallError(ValueError):
 
 
 def string_at(text: str, at: int) -> tuple[str, int]:
-    """The string that the mark at ``at`` begins, and the position after it. Between quote tokens
-    everything is literal; between ``"`` or ``'`` the escapes are JSON's, and ``\\'``."""
+    """Return the string that the mark at ``at`` begins, and the position after it. Between quote
+    tokens everything is literal; between ``"`` or ``'`` the escapes are JSON's, and ``\\'``."""
     mark = text[at]
     if mark == QUOTE:
         end = text.find(QUOTE, at + 1)
@@ -60,13 +60,13 @@ def _unescaped(inside: str) -> str:
 
 
 def json_string(text: str) -> str:
-    """As JSON text."""
+    """Return it as JSON text."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def is_number(word: str) -> bool:
-    """A number of JSON. One beyond the range of a double, such as 1e999, is a word: most readers
-    would make Infinity of it, which is no JSON."""
+    """Return whether a word is a number of JSON. One beyond the range of a double, such as 1e999,
+    is a word: most readers would make Infinity of it, which is no JSON."""
     if not _NUMBER.fullmatch(word):
         return False
     return word.lstrip("-").isdigit() or math.isfinite(float(word))

@@ -2,7 +2,7 @@
 
 Strings stand between two quote tokens and have no escapes: quotes, braces and newlines in them are
 literal. Models also write JSON's or Python's strings, forget commas and quotes, or double braces;
-docs/serving.md has the table of what is repaired. What has two readings is refused.
+docs/messages.md has the table of what is repaired. What has two readings is refused.
 
 Every character is read a bounded number of times, so the time is linear in the length.
 """
@@ -29,6 +29,7 @@ _AFTER_COMMA = re.compile(rf",[^:={{}}\[\]\"{QUOTE}]*+(?={QUOTE}\s*[,}}])")
 """The rest of a text with commas that lacks its opening quote: no key, and then a quote."""
 _SECOND_KEY = re.compile(r"\s[^\W\d][\w.\-]*\s*:(?!//)")
 _DEEPEST = 64
+"""Levels of nesting in the arguments of a call."""
 MOST_VALUES = 4096
 """Of one call. The thread that reads it serves other streams too: this many took it 50 ms, and a
 string of 128 KiB takes it 1 ms."""
@@ -47,7 +48,7 @@ class ArgumentReader:
         self.at = at
 
     def object(self, depth: int = 0) -> str:
-        """JSON text. Raises :class:`MalformedCallError`."""
+        """Read an object and return its JSON text. Raises :class:`MalformedCallError`."""
         if depth > _DEEPEST:
             raise MalformedCallError("nested too deep")
         self._take("{")
@@ -103,7 +104,8 @@ class ArgumentReader:
         return found
 
     def _key(self, *, plain: bool) -> str:
-        """``plain``: no comma stands before it, so only a quoted key or one word is a key."""
+        """Read a key. ``plain``: no comma stands before it, so only a quoted key or one word is a
+        key."""
         first = self._peek()
         if first in QUOTE + "\"'":
             return self._string()
@@ -133,7 +135,7 @@ class ArgumentReader:
         return found
 
     def _bare(self, *, in_array: bool) -> str:
-        """A number, a word of JSON or Python, or text without quotes."""
+        """Read a number, a word of JSON or Python, or text without quotes."""
         match = _BARE.match(self._text, self.at)
         assert match is not None
         self.at = match.end()

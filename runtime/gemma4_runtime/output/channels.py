@@ -40,7 +40,8 @@ class ChannelSplitter:
         """Tokens of thoughts so far, with the control tokens that open and close them."""
 
     def push(self, token: int) -> list[Event]:
-        """Events that ``token`` completes, in order. Ids beyond the vocabulary are no text."""
+        """Return the events that ``token`` completes, in order. Ids beyond the vocabulary are no
+        text."""
         self._number += 1
         thinking = self._reasoning
         events = self._outside(token) if self._call is None else self._in_call(token)
@@ -75,7 +76,7 @@ class ChannelSplitter:
         return self._text(self._table.pieces[token])
 
     def finish(self, *, cut: bool) -> list[Event]:
-        """What was held. ``cut``: by the token limit, so the start of a call is no text."""
+        """Return what was held. ``cut``: by the token limit, so the start of a call is no text."""
         if self._call is not None:
             events = self._end_call(closed=False)
             return [event for event in events if event[0] == "call" or not cut]
@@ -118,7 +119,7 @@ class ChannelSplitter:
         return self._end_label()
 
     def _end_label(self) -> list[Event]:
-        """The label can grow no more: drop it if it is one, deliver it if it is text."""
+        """Close a label that can grow no more: drop it if it is one, deliver it if it is text."""
         held, self._label = self._label, None
         if not held or held.strip(_SPACES) == _LABEL or not held.strip(_SPACES):
             return []
@@ -147,7 +148,7 @@ class ChannelSplitter:
         return [("call", name, arguments)]
 
     def _give_up(self) -> list[Event]:
-        """No tool call after all."""
+        """Give up: it is no tool call after all."""
         assert self._call is not None
         shown, self._call = self._call.shown(), None
         return [("bytes", "content", data, number) for data, number in shown if data]

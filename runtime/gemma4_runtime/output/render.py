@@ -33,8 +33,8 @@ class ChunkText(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def render(chunk: Chunk) -> ChunkText:
-    """Segments end on whole characters, so each channel decodes alone; a malformed byte run
-    gives one U+FFFD for each maximal invalid part."""
+    """Render a chunk. Segments end on whole characters, so each channel decodes alone; a malformed
+    byte run gives one U+FFFD for each maximal invalid part."""
     return ChunkText(
         text_output=_decode(chunk, "content"),
         reasoning_output=_decode(chunk, "reasoning"),
@@ -56,12 +56,13 @@ _encoder = msgspec.json.Encoder()
 
 
 def pack(text: ChunkText) -> bytes:
-    """A JSON object, UTF-8; empty strings, empty lists and integers that are 0 are left out."""
+    """Return a JSON object in UTF-8; empty strings, empty lists and integers that are 0 are left
+    out."""
     return _encoder.encode(text)
 
 
 def pack_many(texts: Sequence[tuple[int, ChunkText]]) -> bytes:
-    """A JSON array of ``[number, object]``, each object as that of :func:`pack`."""
+    """Return a JSON array of ``[number, object]``, each object as that of :func:`pack`."""
     return _encoder.encode(texts)
 
 
@@ -71,7 +72,7 @@ def _decode(chunk: Chunk, channel: Channel) -> str:
 
 
 def _calls(calls: list[ToolCall]) -> str:
-    """JSON array in OpenAI's form; "" for none."""
+    """Return a JSON array in OpenAI's form; "" for none."""
     if not calls:
         return ""
     return json.dumps(

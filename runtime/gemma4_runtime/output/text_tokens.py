@@ -18,18 +18,20 @@ class TextTokens:
         that something else divides has two entries, of its beginning and of its rest."""
 
     def add(self, number: int, size: int) -> None:
-        """Token ``number`` brings ``size`` bytes, at least one."""
+        """Add token ``number``, which brings ``size`` bytes, at least one."""
         self._held.append((number, size))
 
     def show(self, size: int) -> None:
-        """The next ``size`` bytes are on their way. A token comes with its last byte."""
+        """Take note that the next ``size`` bytes are on their way. A token comes with its last
+        byte."""
         self._shown_to += size
         while self._held and self._held[0][1] <= self._shown_to:
             self.ready.append(self._held.popleft())
             self._shown_to -= self.ready[-1][1]
 
     def divide(self) -> None:
-        """Something else than content comes now: what is shown of a token belongs before it."""
+        """Divide where something else than content comes: what is shown of a token belongs before
+        it."""
         if self._held and self._shown_to:
             number, size = self._held.popleft()
             self.ready.append((number, self._shown_to))
@@ -37,7 +39,8 @@ class TextTokens:
             self._shown_to = 0
 
     def end(self) -> None:
-        """No byte follows. The token that a stop string cut has only its bytes before that."""
+        """Close: no byte follows. The token that a stop string cut has only its bytes before
+        that."""
         if self._held and self._shown_to:
             self.ready.append((self._held[0][0], self._shown_to))
         self._held.clear()

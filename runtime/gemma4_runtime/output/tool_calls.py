@@ -15,12 +15,12 @@ _DOUBLED = re.compile(r"\{\s*\{")
 
 
 def call_id(key: str, index: int) -> str:
-    """``call_`` and 24 hex digits, the same for the same request and call."""
+    """Return ``call_`` and 24 hex digits, the same for the same request and call."""
     return "call_" + hashlib.sha256(f"{key}/{index}".encode()).hexdigest()[:24]
 
 
 def parse_call(text: str, *, closed: bool) -> tuple[str, str]:
-    """Name, and arguments as the text of a JSON object.
+    """Return the name, and the arguments as the text of a JSON object.
 
     ``text`` has :data:`~gemma4_runtime.output.call_scalars.QUOTE` for each quote token. ``closed``:
     the end marker came, so the last brace may be missing; without it the call must be complete.
@@ -49,13 +49,13 @@ class CallBody:
         self.size = 0
 
     def add(self, piece: bytes | None, number: int) -> None:
-        """Text of a token that is no control token, or None: a quote token. ``number`` is the
-        token's in the answer."""
+        """Add the text of a token that is no control token, or None: a quote token. ``number`` is
+        the token's in the answer."""
         self._pieces.append((piece, number))
         self.size += 1 if piece is None else len(piece)
 
     def read(self, *, closed: bool) -> tuple[str, str]:
-        """As :func:`parse_call`."""
+        """Do as :func:`parse_call`."""
         runs = [bytearray()]
         for piece, _ in self._pieces:
             if piece is None:
@@ -66,5 +66,6 @@ class CallBody:
         return parse_call(text, closed=closed)
 
     def shown(self) -> list[tuple[bytes, int]]:
-        """What a client sees of a call that cannot be read, by tokens: ``"`` for a quote token."""
+        """Return what a client sees of a call that cannot be read, by tokens: ``"`` for a quote
+        token."""
         return [(b'"' if piece is None else piece, number) for piece, number in self._pieces]

@@ -42,7 +42,7 @@ class TokenTable:
     control: ControlIds
 
     def letters(self) -> dict[int, int]:
-        """Byte -> the ordinary token that is that byte alone, where there is one."""
+        """Return byte -> the ordinary token that is that byte alone, where there is one."""
         return {
             piece[0]: token
             for token, piece in enumerate(self.pieces)

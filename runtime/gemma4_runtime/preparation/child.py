@@ -6,10 +6,10 @@ import gc
 import os
 import resource
 import signal
-import sys
 from collections.abc import Callable, Iterable
 
 from gemma4_runtime.errors import RequestError, internal, invalid
+from gemma4_runtime.logs.events import log_event_at_once
 from gemma4_runtime.preparation.wire import Answer, Refused, Step, Work, frame
 
 __all__ = ["CPU_S", "MEMORY_BYTES", "Child", "obituary", "start_child"]
@@ -21,6 +21,7 @@ square."""
 MEMORY_BYTES = 768 * 1024 * 1024
 """Beyond what the parent had mapped, which the child shares."""
 _NICE = 10
+"""How far a child steps back: requests that need little work come first."""
 _OOM_FIRST = "1000"
 
 Prepare = Callable[[Work, Callable[[str], None]], bytes]
@@ -39,8 +40,8 @@ class Child:
         os.kill(self.pid, signal.SIGKILL)
 
     def reap(self) -> int | None:
-        """The status of :func:`os.waitpid`; None while it has not ended. It has closed its pipe or
-        was killed, but a process at nice 10 may take a while to end."""
+        """Return the status of :func:`os.waitpid`; None while it has not ended. It has closed its
+        pipe or was killed, but a process at nice 10 may take a while to end."""
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         return status if pid else None
 
@@ -102,7 +103,7 @@ def _run(work: Work, prepare: Prepare, writer: int) -> None:
     except MemoryError:
         answer = Refused.of(work.number, _too_much_memory(field[0]))
     except Exception as error:  # noqa: BLE001 - whatever broke, the client is told
-        print(f"preparing a request failed: {error!r}", file=sys.stderr, flush=True)
+        log_event_at_once("preparation_failed", level="error", error=repr(error))
         answer = Refused.of(work.number, internal("preparing the request failed; see the log"))
     _write(writer, frame(answer))
 
@@ -114,7 +115,7 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 def obituary(field: str, status: int) -> RequestError:
-    """Why a child that gave no answer ended. ``status`` is that of :func:`os.waitpid`."""
+    """Say why a child that gave no answer ended. ``status`` is that of :func:`os.waitpid`."""
     code = os.waitstatus_to_exitcode(status)
     if code == -signal.SIGXCPU:
         return invalid(

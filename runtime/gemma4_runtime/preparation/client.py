@@ -29,12 +29,15 @@ from gemma4_runtime.preparation.wire import (
 __all__ = ["PreparationClient"]
 
 _READ = 1 << 20
+"""Bytes to read from the preparation process at once."""
 _TICK_S = 0.1
 """How often the clients of requests that wait are looked for."""
 _PING_S = 0.5
+"""Seconds between two questions whether the preparation process is alive."""
 _HANGS_S = 3.0
 """Without a sign of life for so long the process is given up."""
 _SEND_S = 3.0
+"""Seconds that the preparation process has to take a message."""
 
 Result = bytes | RequestError
 Done = Callable[[Result], None]
@@ -73,8 +76,8 @@ class PreparationClient:
         key: str = "",
         now: float,
     ) -> None:
-        """``done`` gets the data of an Answer, or an error. ``gone``: whether the client has left;
-        the work is stopped then. ``now``: :func:`time.monotonic`. Raises
+        """Ask for work. ``done`` gets the data of an Answer, or an error. ``gone``: whether the
+        client has left; the work is stopped then. ``now``: :func:`time.monotonic`. Raises
         :class:`~gemma4_runtime.errors.RequestError` UNAVAILABLE when there is no process."""
         with self._lock:
             self._connect()
@@ -91,7 +94,7 @@ class PreparationClient:
                 raise _lost() from error
 
     def close(self) -> None:
-        """What waits gets UNAVAILABLE."""
+        """Close the connection; what waits gets UNAVAILABLE."""
         with self._lock:
             self._closing = True
             self._hang_up()
@@ -117,7 +120,7 @@ class PreparationClient:
         self._socket.sendall(frame(ask))
 
     def _hang_up(self) -> None:
-        """The thread notices, and ends what waits."""
+        """Shut the connection down; the thread notices, and ends what waits."""
         if self._socket is not None:
             try:
                 self._socket.shutdown(socket.SHUT_RDWR)

@@ -43,8 +43,8 @@ _SHORT = _Bound(text_bytes=96 * _KIB, marks=8192, objects=256, words=256, guide_
 
 
 def lane_of(values: Mapping[str, Any], *, guide_known: bool, most_messages: int) -> Lane:
-    """By sizes alone, about 10 us for 16 KiB. ``guide_known``: the guide was compiled before.
-    ``most_messages``: what the chat template renders in a few milliseconds."""
+    """Choose a lane by sizes alone, about 10 us for 16 KiB. ``guide_known``: the guide was compiled
+    before. ``most_messages``: what the chat template renders in a few milliseconds."""
     guide = values.get("guided_decoding_guide", "")
     guided = values.get("guided_decoding_guide_type", "json") != "json"
     if _within(values, guide, _AT_ONCE) and (guide_known or not guided):
@@ -69,7 +69,7 @@ def _marks(tree: str) -> int:
 
 
 def _refs(tools: str) -> int:
-    """References in schemas, however they are spelt. Two of them may double what is written out."""
+    """Count the references in schemas, however spelled: two may double what is written out."""
     return sum(map(tools.count, _REFS))
 
 
@@ -89,15 +89,15 @@ class Lanes:
         self._running: dict[Lane, set[int]] = {lane: set() for lane in places}
 
     def add(self, number: int, lane: Lane) -> bool:
-        """False when too many of the lane wait already."""
+        """Let a request wait; return False when too many of its lane wait already."""
         if len(self._waiting[lane]) >= self._most_waiting:
             return False
         self._waiting[lane][number] = None
         return True
 
     def start(self) -> list[int]:
-        """Those whose turn it is; they run until :meth:`remove`. A short one may use the place of a
-        long one that nobody wants, but not the other way round."""
+        """Start those whose turn it is; they run until :meth:`remove`. A short one may use the
+        place of a long one that nobody wants, but not the other way round."""
         started = []
         for lane, waiting in self._waiting.items():
             while waiting and (place := self._free(lane)) is not None:
@@ -115,7 +115,7 @@ class Lanes:
         return None
 
     def remove(self, number: int) -> None:
-        """It has ended, or nobody waits for it any more."""
+        """Remove a request that has ended, or that nobody waits for any more."""
         for waiting in self._waiting.values():
             waiting.pop(number, None)
         for running in self._running.values():

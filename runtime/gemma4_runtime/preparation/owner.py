@@ -23,10 +23,15 @@ __all__ = ["PreparationOwner"]
 _ENV = {"OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 """The process forks, so it must have one thread."""
 _START_S = 300.0
+"""Seconds until a preparation process that starts must be ready."""
 _END_S = 5.0
+"""Seconds that the process has to end when the owner closes."""
 _PAUSE_S = 0.2
+"""Seconds before the process is started again."""
 _WINDOW_S = 60.0
+"""Seconds within which :data:`_MOST_ENDS` ends are too many."""
 _MOST_ENDS = 5
+"""Ends of the process within :data:`_WINDOW_S` after which the model process ends too."""
 
 
 class PreparationOwner:
@@ -47,7 +52,7 @@ class PreparationOwner:
         return self._process.pid
 
     def kill(self) -> None:
-        """It hangs. It is started again."""
+        """Kill a process that hangs; it is started again."""
         self._process.kill()
 
     def close(self) -> None:
@@ -57,8 +62,8 @@ class PreparationOwner:
         self._thread.join()
 
     def _keep_template(self) -> None:
-        """Every process of this server is to use the template that it started with, whatever
-        becomes of the engine folder's."""
+        """Keep the template for every process of this server to use, whatever becomes of the engine
+        folder's."""
         settings = load_settings(self._env)
         try:
             settings.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -111,7 +116,8 @@ class PreparationOwner:
                 end_process("preparation_does_not_start", error=str(error))
 
     def _wait(self) -> int:
-        """The exit status. When we close, the process has a few seconds to end."""
+        """Wait for the process and return its exit status. When we close, the process has a few
+        seconds to end."""
         while True:
             try:
                 return self._process.wait(_END_S if self._closing.is_set() else _PAUSE_S)
@@ -121,7 +127,7 @@ class PreparationOwner:
 
 
 def _python() -> str:
-    """The interpreter; inside Triton's stub sys.executable need not be one."""
+    """Return the interpreter; inside Triton's stub sys.executable need not be one."""
     if "python" in os.path.basename(sys.executable or ""):  # noqa: PTH119
         return sys.executable
     found = shutil.which("python3")

@@ -13,8 +13,9 @@ __all__ = ["preparer_of"]
 
 
 def preparer_of(folder: Path, manifest: Manifest, *, template: Path | None = None) -> Preparer:
-    """``template``: in place of the folder's chat template. Raises :class:`OSError`,
-    :class:`KeyError` and :class:`ValueError` for files that are not those of an engine folder."""
+    """Make a preparer. ``template``: in place of the folder's chat template. Raises
+    :class:`OSError`, :class:`KeyError` and :class:`ValueError` for files that are not those of an
+    engine folder."""
     return Preparer(
         folder,
         limits=Limits(

@@ -81,8 +81,8 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _most_messages(preparer: Preparer) -> int:
-    """How many messages the template renders in :data:`_PROBE_S`: a published template of Gemma 4
-    looks at all messages for each of them."""
+    """Return how many messages the template renders in :data:`_PROBE_S`: a published template of
+    Gemma 4 looks at all messages for each of them."""
     for count in _PROBES:
         chat = [{"role": ("user", "assistant")[i % 2], "content": "a"} for i in range(count)]
         chat.append({"role": "user", "content": "a"})
@@ -97,7 +97,7 @@ def _most_messages(preparer: Preparer) -> int:
 
 
 def _places(cores: int) -> dict[Lane, int]:
-    """Children that run at the same time, of each lane."""
+    """Return the children that run at the same time, of each lane."""
     each = max(1, cores // 4)
     return {Lane.SHORT: each, Lane.LONG: each}
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from gemma4_runtime.errors import RequestError, Status, internal, overloaded, unavailable
+from gemma4_runtime.logs.events import log_event_at_once
 from gemma4_runtime.preparation.child import Child, obituary, start_child
 from gemma4_runtime.preparation.lanes import Lane, Lanes, lane_of
 from gemma4_runtime.preparation.wire import (
@@ -33,8 +34,11 @@ from gemma4_runtime.preparation.worker import Worker
 __all__ = ["Service"]
 
 _READ = 1 << 20
+"""Bytes to read from a socket or a pipe at once."""
 _TICK_S = 0.05
+"""Seconds between two looks at deadlines while requests are at work."""
 _DYING_S = 0.01
+"""Seconds between two looks at children that have closed their pipe or were killed."""
 _LONGEST_S = 60.0
 """Of one request in a child process; its CPU limit comes first unless the machine is overloaded."""
 MOST_WAITING = 64
@@ -106,7 +110,7 @@ class Service:
         self._watch(listener, self._accept)
 
     def run(self) -> None:
-        """Serve until the parent has gone; its children are ended then."""
+        """Serve until the parent has gone; then end its children."""
         over = False
 
         def end() -> None:
@@ -209,7 +213,7 @@ class Service:
         except RequestError as error:
             return Refused.of(work.number, error)
         except Exception as error:  # noqa: BLE001 - one request must not end the others
-            print(f"preparing a request failed: {error!r}", flush=True)
+            log_event_at_once("preparation_failed", level="error", error=repr(error))
             return Refused.of(work.number, internal("preparing the request failed; see the log"))
 
     def _start(self) -> None:
@@ -275,7 +279,7 @@ class Service:
         os.close(child.pipe)
 
     def _bury(self) -> None:
-        """Without waiting, since everybody would."""
+        """Reap children without waiting, since everybody would."""
         for child, job in list(self._dying.items()):
             status = child.reap()
             if status is None:
@@ -286,7 +290,8 @@ class Service:
 
 
 def _deadline(work: Work) -> float:
-    """A timeout out of range is refused with the other inputs."""
+    """Return when the request's time is over; a timeout out of range is refused with the other
+    inputs."""
     timeout = work.values.get("timeout_ms", 0)
     return work.arrival + timeout / 1000 if timeout > 0 else float("inf")
 

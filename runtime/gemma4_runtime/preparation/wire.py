@@ -55,7 +55,7 @@ class Drop(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Ping(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """Are you alive?"""
+    """The question whether the process is alive."""
 
 
 class Answer(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -122,7 +122,7 @@ class Frames:
         self._buffer = bytearray()
 
     def add(self, data: bytes) -> list[bytes]:
-        """The frames that are whole now."""
+        """Add bytes and return the frames that are whole now."""
         self._buffer += data
         found, at = [], 0
         while len(self._buffer) - at >= _LENGTH.size:
@@ -136,10 +136,10 @@ class Frames:
 
 
 def read_asks(frames: list[bytes]) -> list[Ask]:
-    """Raises :class:`msgspec.DecodeError`."""
+    """Decode frames. Raises :class:`msgspec.DecodeError`."""
     return [_asks.decode(data) for data in frames]
 
 
 def read_replies(frames: list[bytes]) -> list[Reply]:
-    """Raises :class:`msgspec.DecodeError`."""
+    """Decode frames. Raises :class:`msgspec.DecodeError`."""
     return [_replies.decode(data) for data in frames]

@@ -19,7 +19,7 @@ _IDS = "i"
 
 
 def ids_of(data: bytes) -> list[int]:
-    """The token ids of an answer to Work of kind "tokens"."""
+    """Return the token ids of an answer to Work of kind "tokens"."""
     return array(_IDS, data).tolist()
 
 
@@ -57,8 +57,8 @@ class Worker:
         self.known = KnownGuides()
 
     def prepare(self, work: Work, step: Callable[[str], None]) -> bytes:
-        """The data of an Answer. ``step`` is called with each input that is worked on. Raises
-        :class:`~gemma4_runtime.errors.RequestError`."""
+        """Return the data of an Answer. ``step`` is called with each input that is worked on.
+        Raises :class:`~gemma4_runtime.errors.RequestError`."""
         values = work.values
         if work.kind == "verdict":
             return self._preparer.verdict(values).encode()

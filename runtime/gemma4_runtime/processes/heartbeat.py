@@ -17,7 +17,9 @@ __all__ = ["BEATS_NAME", "BEAT_S", "Heartbeat", "read_beat"]
 
 BEATS_NAME = "beats"
 BEAT_S = 0.2
+"""Seconds between two signs of life."""
 _WORD = 8
+"""Bytes of the file: one integer, nanoseconds of the monotonic clock."""
 
 
 class Heartbeat:
@@ -59,8 +61,8 @@ class Heartbeat:
 
 
 def read_beat(run_dir: Path, pid: int) -> float | None:
-    """When process ``pid`` gave its last sign of life, as :func:`time.monotonic` (the clock is the
-    machine's); None for one that has none."""
+    """Return when process ``pid`` gave its last sign of life, as :func:`time.monotonic` (the clock
+    is the machine's); None for one that has none."""
     try:
         data = (run_dir / BEATS_NAME / str(pid)).read_bytes()
     except OSError:

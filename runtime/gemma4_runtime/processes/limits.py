@@ -31,8 +31,8 @@ def _number(limit: int) -> float:
 
 
 def open_files_short_of(needed: int, what: str) -> str:
-    """ "" if this process may open ``needed`` files, after raising the soft limit; else why not and
-    the way out. ``what`` needs them."""
+    """Return "" if this process may open ``needed`` files, after raising the soft limit; else why
+    not and the way out. ``what`` needs them."""
     hard = raise_soft(resource.RLIMIT_NOFILE)
     if hard >= needed:
         return ""
@@ -43,8 +43,8 @@ def open_files_short_of(needed: int, what: str) -> str:
 
 
 def threads_left() -> float:
-    """Threads that may still be started here: by the user's limit of processes (root has none), and
-    the container's. Infinity for no limit."""
+    """Return the threads that may still be started here: by the user's limit of processes (root has
+    none), and the container's. Infinity for no limit."""
     return min(_left_of_user(), _left_of_container())
 
 

@@ -20,8 +20,11 @@ from gemma4_runtime.settings import Settings
 __all__ = ["EXIT_BROKEN", "EXIT_ORPHAN", "end_process", "start_model_process"]
 
 EXIT_BROKEN = 70
+"""Exit status of a process one of whose threads has ended by an exception."""
 EXIT_ORPHAN = 71
+"""Exit status of a process whose parent has gone."""
 _STACK_LINES = 8
+"""Lines of the stack that the log gets."""
 _SHM = Path("/dev/shm")
 
 

@@ -11,7 +11,7 @@ __all__ = ["log_request"]
 
 
 def log_request(record: RequestRecord) -> None:
-    """The access log. Text of prompts and answers is never in it."""
+    """Write a line of the access log. Text of prompts and answers is never in it."""
     values = {
         name: round(value, 6) if isinstance(value, float) else value
         for name, value in asdict(record).items()

@@ -36,8 +36,9 @@ class Admission:
         done: Done,
         gone: Callable[[], bool],
     ) -> None:
-        """``done`` gets an encoded :class:`~gemma4_runtime.messages.GenerationRequest` or an error,
-        in another thread, which also asks ``gone`` whether the client has left. Raises
+        """Admit a request. ``done`` gets an encoded
+        :class:`~gemma4_runtime.messages.GenerationRequest` or an error, in another thread, which
+        also asks ``gone`` whether the client has left. Raises
         :class:`~gemma4_runtime.errors.RequestError`, and calls neither then."""
         live = self._live.get()
         key = request_key(parameters, live.sealer)

@@ -21,7 +21,9 @@ __all__ = ["BOARD_NAME", "Board", "Field"]
 BOARD_NAME = "board"
 _MAGIC = 0x4734424F41524431  # "G4BOARD1"
 _WORD = 8
+"""Bytes of a word."""
 _SIZE = 4096
+"""Bytes of the file: one page."""
 
 
 class Field(IntEnum):

@@ -32,7 +32,7 @@ _POLL = {FEED.name: FEED}
 
 
 def engine_call(names: Collection[str]) -> Literal["request", "feed", "inputs"]:
-    """Which of the three calls of the engine step has these inputs: a sealed request of the
+    """Say which of the three calls of the engine step has these inputs: a sealed request of the
     ensemble, a poll of a feed, or the inputs of gemma4. Raises INVALID_ARGUMENT for a mixture."""
     for alone in _ALONE:
         if alone in names:
@@ -44,7 +44,7 @@ def engine_call(names: Collection[str]) -> Literal["request", "feed", "inputs"]:
 
 
 def poll_text(array: npt.NDArray[Any]) -> str:
-    """The value of the input ``feed``, shape [1, 1]. Raises INVALID_ARGUMENT."""
+    """Return the value of the input ``feed``, shape [1, 1]. Raises INVALID_ARGUMENT."""
     text: str = read_inputs({"feed": array}, _POLL)["feed"]
     return text
 
@@ -59,8 +59,8 @@ class TritonRequest(Protocol):
 
 
 def parameters_of(request: TritonRequest) -> dict[str, Any]:
-    """From the JSON that Triton's Python backend makes of them. Raises INVALID_ARGUMENT for names
-    and values that it cannot carry, such as bytes that are not UTF-8."""
+    """Read parameters from the JSON that Triton's Python backend makes of them. Raises
+    INVALID_ARGUMENT for names and values that it cannot carry, such as bytes that are not UTF-8."""
     try:
         found = json.loads(request.parameters() or "{}")
     except (ValueError, RecursionError):
@@ -69,7 +69,8 @@ def parameters_of(request: TritonRequest) -> dict[str, Any]:
 
 
 def feed_place(parameters: Mapping[str, Any]) -> str:
-    """KEY/NUMBER of the feed that shall carry a request; "" for none. Raises INVALID_ARGUMENT."""
+    """Return KEY/NUMBER of the feed that shall carry a request; "" for none. Raises
+    INVALID_ARGUMENT."""
     place = parameters.get(FEED_PARAMETER, "")
     if not isinstance(place, str):
         raise invalid(FEED_PARAMETER, f"{place!r} must be a string")
@@ -77,16 +78,16 @@ def feed_place(parameters: Mapping[str, Any]) -> str:
 
 
 def without_feed(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """``parameters`` of a call whose chunks no feed can carry. Raises INVALID_ARGUMENT when they
-    ask for one."""
+    """Return ``parameters`` of a call whose chunks no feed can carry. Raises INVALID_ARGUMENT when
+    they ask for one."""
     if FEED_PARAMETER in parameters:
         raise invalid(FEED_PARAMETER, "is a parameter of the model engine; call that")
     return parameters
 
 
 def id_of(request: TritonRequest) -> str:
-    """The client's id of a request. Raises INVALID_ARGUMENT for one that is not UTF-8 or would
-    flood the log."""
+    """Return the client's id of a request. Raises INVALID_ARGUMENT for one that is not UTF-8 or
+    would flood the log."""
     try:
         request_id = request.request_id()
     except UnicodeDecodeError:

@@ -17,6 +17,7 @@ __all__ = ["CONTROL_NAME", "ControlClient", "ControlServer"]
 
 CONTROL_NAME = "control"
 _MAX_COMMAND = 512
+"""Bytes of a command."""
 _SEND_S = 0.2
 """A frozen engine step lets the socket's queue fill up; who sends must not wait for it."""
 

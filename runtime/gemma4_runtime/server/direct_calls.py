@@ -45,7 +45,8 @@ class DirectCalls:
         request_id: str,
         parameters: Mapping[str, Any],
     ) -> None:
-        """Raises :class:`~gemma4_runtime.errors.RequestError` for what can be refused at once."""
+        """Open a request. Raises :class:`~gemma4_runtime.errors.RequestError` for what can be
+        refused at once."""
         try:
             place = feed_place(parameters)
             refuse_key(parameters)
@@ -72,5 +73,5 @@ class DirectCalls:
             attempt(partial(transport.fail, refusal), STEP)
 
     def close(self) -> None:
-        """What is still prepared gets UNAVAILABLE."""
+        """Close: what is still prepared gets UNAVAILABLE."""
         self._client.close()

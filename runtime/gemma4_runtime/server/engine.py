@@ -37,6 +37,7 @@ from gemma4_runtime.version import project_version
 __all__ = ["EngineStep"]
 
 _WARM_UP_S = 300.0
+"""Seconds that an engine has to answer its first request."""
 
 
 class EngineStep:
@@ -101,7 +102,7 @@ class EngineStep:
         self.metrics.ended(record)
 
     def close(self) -> None:
-        """Orderly end; open streams are failed as UNAVAILABLE."""
+        """Close in order; open streams are failed as UNAVAILABLE."""
         self._control.close()
         self._release()
         self._checks.close()

@@ -88,7 +88,7 @@ class EngineMetrics:
             self.store.set(_NV_REQUESTS, value, *_NV_MODEL, kind)
 
     def _blocks(self, stats: EngineStats) -> None:
-        """An engine without blocks has one for each slot."""
+        """Set the blocks of the KV cache: one for each slot where the engine has none."""
         if stats.kv_blocks:
             used, total, tokens = stats.kv_blocks_used, stats.kv_blocks, _BLOCK_TOKENS
         else:

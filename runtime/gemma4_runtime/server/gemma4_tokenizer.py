@@ -57,12 +57,13 @@ class TokenizerService:
         *,
         gone: Callable[[], bool],
     ) -> None:
-        """One of ``text`` (a prompt that the caller rendered, as ``text_input``), ``messages``
-        (with ``tools``, ``enable_thinking``) and ``token_ids``, which may be empty: for ``engine``
-        alone, since Triton takes no call without inputs. ``engine`` has ``id`` (changes with every
-        build and chat template), ``model``, ``runtime``, ``runtime_version``, ``precision``,
-        ``max_prompt_tokens``, ``max_total_tokens``, ``vocab_size``, ``chat_template`` (SHA-256 of
-        the one that this server renders with), ``created`` (seconds since 1970).
+        """Answer for one of ``text`` (a prompt that the caller rendered, as ``text_input``),
+        ``messages`` (with ``tools``, ``enable_thinking``) and ``token_ids``, which may be empty:
+        for ``engine`` alone, since Triton takes no call without inputs. ``engine`` has ``id``
+        (changes with every build and chat template), ``model``, ``runtime``, ``runtime_version``,
+        ``precision``, ``max_prompt_tokens``, ``max_total_tokens``, ``vocab_size``,
+        ``chat_template`` (SHA-256 of the one that this server renders with), ``created`` (seconds
+        since 1970).
 
         ``done`` is called once, here or in another thread, which also asks ``gone`` whether the
         client has left. Raises :class:`~gemma4_runtime.errors.RequestError`, and does not call it
@@ -89,7 +90,7 @@ class TokenizerService:
         self._client.ask(values, kind="tokens", done=prepared, gone=gone, now=time.monotonic())
 
     def close(self) -> None:
-        """Calls that still wait get UNAVAILABLE."""
+        """Close: calls that still wait get UNAVAILABLE."""
         self._client.close()
 
     def _tokenized(self, ids: list[int]) -> Tokenized:

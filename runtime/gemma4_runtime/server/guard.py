@@ -1,7 +1,7 @@
 """What a client is told when a step of the ensemble meets something unforeseen.
 
 Triton puts the traceback of an exception that leaves ``execute``, with the server's paths, into the
-answer, and a decoupled request whose sender was not used stays open for ever. So every model turns
+answer, and a decoupled request whose sender was not used stays open forever. So every model turns
 every exception into one error by :func:`told`, and Triton's own words go through :func:`relayed`.
 """
 

@@ -29,8 +29,8 @@ class LiveBoard:
         self._opened: Opened | None = None
 
     def get(self) -> Opened:
-        """About 2 us. Raises :class:`~gemma4_runtime.errors.RequestError` UNAVAILABLE while no
-        engine has made a board."""
+        """Return the board, in about 2 us. Raises :class:`~gemma4_runtime.errors.RequestError`
+        UNAVAILABLE while no engine has made a board."""
         try:
             inode = self._path.stat().st_ino
             if self._opened is None or self._opened.board.inode != inode:
@@ -41,7 +41,7 @@ class LiveBoard:
         return self._opened
 
     def last(self) -> Opened:
-        """What :meth:`get` gave last, without a look whether it has been replaced."""
+        """Return what :meth:`get` gave last, without a look whether it has been replaced."""
         return self._opened or self.get()
 
     def _open(self) -> None:

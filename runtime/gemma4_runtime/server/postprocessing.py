@@ -24,7 +24,7 @@ class Postprocessing:
         self._live = LiveBoard(settings.run_dir / BOARD_NAME)
 
     def read(self, sealed: bytes) -> Chunk:
-        """The engine step's chunk. Raises :class:`~gemma4_runtime.errors.RequestError`
+        """Read the engine step's chunk. Raises :class:`~gemma4_runtime.errors.RequestError`
         INVALID_ARGUMENT for anybody else's."""
         opened = self._live.last()
         try:
@@ -35,9 +35,9 @@ class Postprocessing:
             return self.read(sealed)
 
     def cancel(self, key: str) -> None:
-        """The client of request ``key`` has gone."""
+        """Pass on that the client of request ``key`` has gone."""
         self._control.send("cancel", key)
 
     def handled(self) -> None:
-        """One more chunk is through; the emitter paces itself by this count."""
+        """Count one more chunk that is through; the emitter paces itself by this count."""
         self._live.last().board[self._counter] += 1

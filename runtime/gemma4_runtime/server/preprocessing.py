@@ -70,7 +70,7 @@ class Preprocessing:
             self._refuse(way, error)
 
     def _answer(self, way: Way, result: Result) -> None:
-        """In the client's thread."""
+        """Answer, in the client's thread."""
         try:
             if isinstance(result, RequestError):
                 raise result

@@ -18,10 +18,13 @@ from gemma4_runtime.messages import GenerationRequest, SamplingParams
 __all__ = ["RequestCheck"]
 
 _MAX_TEXT = 2**20
+"""Characters of an id or a guide, beyond what preprocessing takes."""
 _MAX_WORDS = 4096
+"""Stop or bad words, and tools, beyond what preprocessing takes."""
 _RANGES = tuple(
     (option.name, option.param, *option.bounds, option.default is None) for option in SAMPLING
 )
+"""Input, field, least and greatest value of each sampling option; whether None draws one."""
 
 
 class RequestCheck:

@@ -19,24 +19,25 @@ __all__ = ["new_key", "refuse_key", "request_key", "sealed_key"]
 
 
 def new_key() -> str:
-    """32 random hexadecimal digits."""
+    """Return 32 random hexadecimal digits."""
     return uuid.uuid4().hex
 
 
 def sealed_key(key: str, sealer: Sealer) -> str:
-    """The value of :data:`~gemma4_runtime.messages.KEY_PARAMETER` for :func:`new_key`'s ``key``."""
+    """Return the value of :data:`~gemma4_runtime.messages.KEY_PARAMETER` for :func:`new_key`'s
+    ``key``."""
     return sealer.seal(Kind.KEY, bytes.fromhex(key)).hex()
 
 
 def refuse_key(parameters: Mapping[str, Any]) -> None:
-    """Raises :class:`~gemma4_runtime.errors.RequestError` INVALID_ARGUMENT when a client that
-    calls the engine step itself names a key, whatever it is."""
+    """Raise :class:`~gemma4_runtime.errors.RequestError` INVALID_ARGUMENT when a client that calls
+    the engine step itself names a key, whatever it is."""
     if KEY_PARAMETER in parameters:
         raise invalid(*Kind.KEY.value)
 
 
 def request_key(parameters: Mapping[str, Any], sealer: Sealer) -> str:
-    """The key of a request with these parameters, a new one if none is given. Raises
+    """Return the key of a request with these parameters, a new one if none is given. Raises
     :class:`~gemma4_runtime.errors.RequestError` INVALID_ARGUMENT for one that was not sealed
     here."""
     given = parameters.get(KEY_PARAMETER)

@@ -20,7 +20,9 @@ from gemma4_runtime.errors import invalid
 __all__ = ["KEY_BYTES", "Kind", "Sealer"]
 
 KEY_BYTES = 32
+"""Random bytes of the key."""
 _TAG_BYTES = 16
+"""Bytes of the hash before each message."""
 
 
 class Kind(Enum):
@@ -42,12 +44,12 @@ class Sealer:
         }
 
     def seal(self, kind: Kind, message: bytes) -> bytes:
-        """The tag, 16 bytes, and the message."""
+        """Return the tag, 16 bytes, and the message."""
         return self._tag(kind, message) + message
 
     def unseal(self, kind: Kind, sealed: bytes) -> memoryview:
-        """The message. Raises :class:`~gemma4_runtime.errors.RequestError` INVALID_ARGUMENT for
-        one that was not sealed with this key as this kind."""
+        """Return the message. Raises :class:`~gemma4_runtime.errors.RequestError` INVALID_ARGUMENT
+        for one that was not sealed with this key as this kind."""
         message = memoryview(sealed)[_TAG_BYTES:]
         if not hmac.compare_digest(sealed[:_TAG_BYTES], self._tag(kind, message)):
             raise invalid(*kind.value)

@@ -12,15 +12,15 @@ _DENSE_STEP = {"bf16": 8, "fp8": 16, "nvfp4": 16, "int4": 128}
 
 
 def dense_step(precision: str, *, quantized: bool) -> int:
-    """The dense MLP; NVFP4 of the experts alone leaves it in bf16."""
+    """Return the step of the dense MLP; NVFP4 of the experts alone leaves it in bf16."""
     return _DENSE_STEP[precision if quantized else "bf16"]
 
 
 def padded_widths(
     expert: int, dense: int, precision: str, *, dense_quantized: bool, tp: int, ep: int
 ) -> tuple[int, int]:
-    """The least widths of expert and dense MLP, not below the given ones, that ``precision`` takes
-    on ``tp`` GPUs, of which ``ep`` split the experts by number."""
+    """Return the least widths of expert and dense MLP, not below the given ones, that ``precision``
+    takes on ``tp`` GPUs, of which ``ep`` split the experts by number."""
     return (
         _up(expert, EXPERT_STEP[precision] * max(1, tp // max(1, ep))),
         _up(dense, dense_step(precision, quantized=dense_quantized) * max(1, tp)),

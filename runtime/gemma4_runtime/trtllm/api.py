@@ -1,7 +1,9 @@
 """TensorRT-LLM's API as recorded in ``api/*.json``: names, types and defaults, no code.
 
 The records let a wrong argument fail where TensorRT-LLM is not installed: when a folder is built,
-when a test calls the double, before a server loads weights. Each names its sources.
+when a test calls the double, before a server loads weights. Each is a JSON Schema (draft 2020-12)
+that names its sources under ``x-sources``. A property that only refers to another one is another
+name for it.
 """
 
 from __future__ import annotations
@@ -14,15 +16,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gemma4_runtime.trtllm.types import ApiType, describe, matches, parse_type
+from jsonschema_rs import Registry
+
+from gemma4_runtime.trtllm.argument import Argument
 from gemma4_runtime.trtllm.versions import PINNED
 
-__all__ = ["VERSION", "ApiClass", "ApiError", "Argument", "check_arguments", "load_api"]
+__all__ = ["VERSION", "ApiClass", "ApiError", "check_arguments", "load_api"]
 
 VERSION = PINNED
 """The version that the records are of, and that engine folders are made for."""
 
 _FOLDER = Path(__file__).parent / "api"
+_SAME = "#/properties/"
+"""Starts the reference of another name for an argument."""
 
 
 class ApiError(ValueError):
@@ -31,19 +37,6 @@ class ApiError(ValueError):
     def __init__(self, message: str, *, key: str) -> None:
         super().__init__(message)
         self.key = key
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """One argument or attribute. Bounds are inclusive, but for ``above``."""
-
-    name: str
-    type: ApiType
-    required: bool
-    default: Any
-    minimum: float | None = None
-    maximum: float | None = None
-    above: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,29 +57,27 @@ class ApiClass:
 @cache
 def load_api() -> dict[str, ApiClass]:
     """All records by class name."""
-    records = (json.loads(path.read_text("utf-8")) for path in sorted(_FOLDER.glob("*.json")))
-    return {record["class"]: _api_class(record) for record in records}
+    schemas = [json.loads(path.read_text("utf-8")) for path in sorted(_FOLDER.glob("*.json"))]
+    registry = Registry([(schema["$id"], schema) for schema in schemas])
+    return {schema["title"]: _api_class(schema, registry) for schema in schemas}
 
 
-def _api_class(record: dict[str, Any]) -> ApiClass:
-    arguments = {
-        name: Argument(
-            name=name,
-            type=parse_type(entry["type"]),
-            required=entry.get("required", False),
-            default=entry.get("default"),
-            minimum=entry.get("minimum"),
-            maximum=entry.get("maximum"),
-            above=entry.get("above"),
-        )
-        for name, entry in record["arguments"].items()
-    }
+def _api_class(schema: dict[str, Any], registry: Registry) -> ApiClass:
+    aliases, arguments = {}, {}
+    for name, entry in schema["properties"].items():
+        reference = entry.get("$ref", "")
+        if reference.startswith(_SAME):
+            aliases[name] = reference.removeprefix(_SAME)
+        else:
+            arguments[name] = Argument(
+                name, entry, registry, required=name in schema.get("required", ())
+            )
     return ApiClass(
-        name=record["class"],
+        name=schema["title"],
         arguments=arguments,
-        aliases=record.get("aliases", {}),
-        methods=tuple(record.get("methods", ())),
-        sources=tuple(record["sources"]),
+        aliases=aliases,
+        methods=tuple(schema.get("x-methods", ())),
+        sources=tuple(schema["x-sources"]),
     )
 
 
@@ -113,38 +104,25 @@ def check_arguments(class_name: str, values: Mapping[str, Any], *, where: str = 
             key = f"{where}.{argument.name}" if where else argument.name
             raise ApiError(
                 f"{key}: {class_name} of TensorRT-LLM {VERSION} needs it; "
-                f"set it to {describe(argument.type)}",
+                f"set it to {argument.description()}",
                 key=key,
             )
 
 
 def _check_value(class_name: str, argument: Argument, key: str, value: Any) -> None:
-    nested = argument.type.config
-    if nested is not None and isinstance(value, Mapping):
-        check_arguments(nested, value, where=key)
+    if argument.record is not None and isinstance(value, Mapping):
+        check_arguments(argument.record, value, where=key)
         return
-    if not matches(argument.type, value):
+    if not argument.fits(value):
         raise ApiError(
             f"{key}: {value!r} is not what {class_name} of TensorRT-LLM {VERSION} takes; "
-            f"set it to {describe(argument.type)}",
+            f"set it to {argument.description()}",
             key=key,
         )
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return
-    limit = _broken_limit(argument, value)
+    limit = argument.broken_limit(value)
     if limit:
         raise ApiError(
             f"{key}: {value!r} is out of the range of {class_name} of TensorRT-LLM {VERSION}; "
             f"set it to {limit}",
             key=key,
         )
-
-
-def _broken_limit(argument: Argument, value: float) -> str:
-    if argument.minimum is not None and value < argument.minimum:
-        return f"at least {argument.minimum:g}"
-    if argument.maximum is not None and value > argument.maximum:
-        return f"at most {argument.maximum:g}"
-    if argument.above is not None and value <= argument.above:
-        return f"more than {argument.above:g}"
-    return ""

@@ -39,7 +39,7 @@ class Verdict:
         return "; ".join(f.reason for f in self.findings if f.status == self.status)
 
     def explain(self) -> str:
-        """Reason and way out, for an error message."""
+        """Return the reason and way out, for an error message."""
         return f"{self.reason}; {self.way_out}" if self.way_out else self.reason
 
 
@@ -59,10 +59,9 @@ def verdict(
     dense_width: int = DENSE_WIDTH,
     pad: bool = False,
 ) -> Verdict:
-    """:func:`judge` from plain values; with ``pad``, and always for int4, of the padded model, as
-    ``gemma4 build`` makes it. Raises
-    :class:`~gemma4_runtime.trtllm.gpus.UnknownGpuError` and
-    :class:`~gemma4_runtime.trtllm.versions.BadVersionError`."""
+    """Do as :func:`judge` from plain values; with ``pad``, and always for int4, of the padded
+    model, as ``gemma4 build`` makes it. Raises :class:`~gemma4_runtime.trtllm.gpus.UnknownGpuError`
+    and :class:`~gemma4_runtime.trtllm.versions.BadVersionError`."""
     setup = Setup(
         gpu=find_gpu(gpu) if isinstance(gpu, str) else gpu,
         precision=precision,
@@ -111,8 +110,8 @@ def _works(setup: Setup) -> bool:
 
 
 def _search(setup: Setup) -> str:
-    """The smallest change of ``setup`` that is not refused, in words."""
-    for other, words in _neighbours(setup):
+    """Return the smallest change of ``setup`` that is not refused, in words."""
+    for other, words in _neighbors(setup):
         if _works(other):
             return f"use {words}"
     return "use an H100, H200, B200 or newer"
@@ -122,9 +121,9 @@ _ALTERNATIVES: tuple[Precision, ...] = ("nvfp4", "fp8", "bf16")
 """In order of memory saved; int4 is never proposed."""
 
 
-def _neighbours(setup: Setup) -> Iterator[tuple[Setup, str]]:
-    """Other splits of at most as many GPUs, then other precisions, then both; each built anew from
-    the published checkpoint."""
+def _neighbors(setup: Setup) -> Iterator[tuple[Setup, str]]:
+    """Give other splits of at most as many GPUs, then other precisions, then both; each built anew
+    from the published checkpoint."""
     asked = replace(setup, expert_width=EXPERT_WIDTH, dense_width=DENSE_WIDTH)
     fitting = [split for split in SPLITS if split[0] <= max(1, setup.tp)]
     for tp, ep in sorted(fitting, key=lambda split: (-split[0], -split[1])):

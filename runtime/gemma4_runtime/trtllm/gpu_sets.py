@@ -18,8 +18,8 @@ class GpuError(ValueError):
 
 
 def parse_gpu_sets(text: str, *, per_set: int) -> tuple[str, ...]:
-    """Values of CUDA_VISIBLE_DEVICES, one for each copy. ``per_set`` is tensor_parallel_size.
-    Raises :class:`GpuError`."""
+    """Parse the values of CUDA_VISIBLE_DEVICES, one for each copy. ``per_set`` is
+    tensor_parallel_size. Raises :class:`GpuError`."""
     sets = tuple(
         tuple(name.strip() for name in part.split(",")) for part in text.strip().split(";")
     )
@@ -45,7 +45,7 @@ def parse_gpu_sets(text: str, *, per_set: int) -> tuple[str, ...]:
 
 
 def visible_gpus(env: Mapping[str, str] | None = None) -> int | None:
-    """How many GPUs CUDA would show, None where that cannot be told (no driver library)."""
+    """Return how many GPUs CUDA would show, None where that cannot be told (no driver library)."""
     env = os.environ if env is None else env
     shown = env.get("CUDA_VISIBLE_DEVICES")
     if shown is not None:
@@ -55,8 +55,8 @@ def visible_gpus(env: Mapping[str, str] | None = None) -> int | None:
 
 
 def first_gpu_name(devices: str | None) -> str:
-    """The driver's name of the first of ``devices`` (a CUDA_VISIBLE_DEVICES), "" where it cannot
-    be told."""
+    """Return the driver's name of the first of ``devices`` (a CUDA_VISIBLE_DEVICES), "" where it
+    cannot be told."""
     driver = read_driver()
     if isinstance(driver, str):
         return ""
@@ -65,7 +65,7 @@ def first_gpu_name(devices: str | None) -> str:
 
 
 def check_visible(needed: int, count: int | None) -> None:
-    """Raises :class:`GpuError` when fewer than ``needed`` GPUs are visible; unknown passes."""
+    """Raise :class:`GpuError` when fewer than ``needed`` GPUs are visible; unknown passes."""
     if count is not None and count < needed:
         raise GpuError(
             f"the engine runs on {needed} GPUs (tensor_parallel_size) and {count} are visible; "

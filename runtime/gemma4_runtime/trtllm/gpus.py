@@ -46,7 +46,7 @@ class UnknownGpuError(ValueError):
 
 
 def find_gpu(name: str) -> Gpu:
-    """The row of ``name`` (any case). Raises :class:`UnknownGpuError`."""
+    """Return the row of ``name`` (any case). Raises :class:`UnknownGpuError`."""
     gpu = GPUS.get(name.strip().lower())
     if gpu is None:
         raise UnknownGpuError(f"{name}: known are {', '.join(GPUS)}")
@@ -54,9 +54,9 @@ def find_gpu(name: str) -> Gpu:
 
 
 def gpu_of_device(product: str, sm: int, memory_bytes: int) -> Gpu:
-    """What a driver reports, as a row; ``product`` is the driver's name. The name is that of the
-    known GPU whose memory is nearest among those of the same compute capability, and the figures
-    are the device's own."""
+    """Return what a driver reports as a row; ``product`` is the driver's name. The name is that of
+    the known GPU whose memory is nearest among those of the same compute capability, and the
+    figures are the device's own."""
     same = [gpu for gpu in GPUS.values() if gpu.sm == sm]
     size = round(memory_bytes / 1e9)
     name = min(same, key=lambda gpu: abs(gpu.memory_gb - size)).name if same else f"sm{sm}"

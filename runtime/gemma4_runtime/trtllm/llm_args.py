@@ -47,7 +47,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def resolve(args: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """``args`` with absolute paths. Raises :class:`LlmArgsError` for a folder that is not
+    """Return ``args`` with absolute paths. Raises :class:`LlmArgsError` for a folder that is not
     there."""
     resolved = args | {"model": _folder(folder, args["model"], "model")}
     config = args.get("speculative_config")

@@ -31,8 +31,8 @@ class Driver:
     devices: tuple[Device, ...]
 
     def visible(self, env: Mapping[str, str]) -> tuple[Device, ...]:
-        """Those that ``CUDA_VISIBLE_DEVICES`` of ``env`` lets CUDA see, in its order; as in CUDA, a
-        name that is no device hides those after it."""
+        """Return the devices that ``CUDA_VISIBLE_DEVICES`` of ``env`` lets CUDA see, in its order;
+        as in CUDA, a name that is no device hides those after it."""
         shown = env.get("CUDA_VISIBLE_DEVICES")
         if shown is None:
             return self.devices
@@ -47,7 +47,7 @@ class Driver:
 
 
 def read_driver() -> Driver | str:
-    """What NVML says, or why it says nothing."""
+    """Return what NVML says, or why it says nothing."""
     try:
         import pynvml as nvml
     except ModuleNotFoundError:

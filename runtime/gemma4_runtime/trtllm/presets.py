@@ -1,7 +1,7 @@
 """The arguments of TensorRT-LLM's LLM API for Gemma 4 26B-A4B, complete and pinned.
 
 Sources: NVIDIA's own configurations for this model (accuracy and perf-sanity tests of
-TensorRT-LLM) and its modelling code, read in its public source. None of them was run by this
+TensorRT-LLM) and its modeling code, read in its public source. None of them was run by this
 project on a GPU.
 """
 
@@ -49,7 +49,7 @@ def compose(
     assistant: Path | None = None,
     guided: bool = True,
 ) -> dict[str, Any]:
-    """Arguments of ``LLM(...)``, checked; ``model`` is relative to the engine folder.
+    """Return the arguments of ``LLM(...)``, checked; ``model`` is relative to the engine folder.
 
     ``slots`` requests of up to ``max_total_tokens`` (prompt and output) run at once.
     ``free_gpu_memory_fraction`` overrides the preset's. ``assistant`` is the folder of the MTP

@@ -123,7 +123,7 @@ def version(setup: Setup) -> Finding | None:
 
 
 def kernels(setup: Setup) -> Finding | None:
-    """Which precision the expert kernels of the generation have for a gated GELU."""
+    """Say which precision the expert kernels of the generation have for a gated GELU."""
     sm, precision = setup.gpu.sm, setup.precision
     if precision == "bf16":
         if sm == 90:

@@ -51,7 +51,7 @@ class Setup:
         )
 
     def padded(self) -> Setup:
-        """The same with MLPs padded until this split and precision take them."""
+        """Return the same with MLPs padded until this split and precision take them."""
         expert, dense = padded_widths(
             self.expert_width,
             self.dense_width,

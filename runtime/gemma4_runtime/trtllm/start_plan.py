@@ -24,7 +24,8 @@ class Plan:
 def make_plan(
     folder: Path, *, slots: int, max_total_tokens: int, gpu_device_ids: str | None
 ) -> Plan:
-    """``slots`` is for each copy. Raises :class:`~gemma4_runtime.trtllm.llm_args.LlmArgsError` and
+    """Plan a start. ``slots`` is for each copy. Raises
+    :class:`~gemma4_runtime.trtllm.llm_args.LlmArgsError` and
     :class:`~gemma4_runtime.trtllm.gpu_sets.GpuError`."""
     args = llm_args.read(folder / llm_args.FILE_NAME)
     llm_args.resolve(args, folder)

@@ -32,7 +32,7 @@ Problem = tuple[str, str]
 
 
 def check(args: Mapping[str, Any], *, file: str = "") -> None:
-    """Raises :class:`LlmArgsError` for the first problem; ``file`` starts its message."""
+    """Raise :class:`LlmArgsError` for the first problem; ``file`` starts its message."""
     prefix = f"{file}: " if file else ""
     try:
         check_arguments("TorchLlmArgs", args)
@@ -48,8 +48,8 @@ def _with_defaults(class_name: str, values: Mapping[str, Any]) -> dict[str, Any]
     known = load_api()[class_name]
     full = known.defaults() | {known.aliases.get(k, k): v for k, v in values.items()}
     for argument in known.arguments.values():
-        if argument.type.config is not None and isinstance(full.get(argument.name), dict):
-            full[argument.name] = _with_defaults(argument.type.config, full[argument.name])
+        if argument.record is not None and isinstance(full.get(argument.name), dict):
+            full[argument.name] = _with_defaults(argument.record, full[argument.name])
     return full
 
 

@@ -47,7 +47,7 @@ class BadVersionError(ValueError):
 
 
 def parse_version(text: str) -> Version:
-    """``1.3.0rc29``, also with a local or post part. Raises :class:`BadVersionError`."""
+    """Parse ``1.3.0rc29``, also with a local or post part. Raises :class:`BadVersionError`."""
     try:
         return Version(text)
     except InvalidVersion:

@@ -19,7 +19,7 @@ __all__ = ["check_engine"]
 
 
 def check_engine(path: Path, driver: Driver | str) -> tuple[Manifest | None, list[Result]]:
-    """Manifest (None when it cannot be served) and findings. Reads every file once."""
+    """Return the manifest (None when it cannot be served) and findings. Reads every file once."""
     try:
         manifest = load_engine_folder(path, verify_hashes=True).manifest
     except EngineFolderError as error:

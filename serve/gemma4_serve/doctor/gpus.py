@@ -13,7 +13,7 @@ _LEAST_CUDA = 13
 
 
 def check_gpus(driver: Driver | str) -> list[Result]:
-    """Driver, CUDA and every device. No GPU is no failure: the CPU runtime needs none."""
+    """Check driver, CUDA and every device. No GPU is no failure: the CPU runtime needs none."""
     if isinstance(driver, str):
         return [
             Result(

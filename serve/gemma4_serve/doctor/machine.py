@@ -26,7 +26,7 @@ _PACKAGES = ("gemma4-triton", "tritonclient", "nvidia-pytriton", "xllamacpp", "t
 
 
 def check_machine() -> list[Result]:
-    """Processors, memory and /dev/shm."""
+    """Check processors, memory and /dev/shm."""
     return [
         Result("system", "ok", f"{platform.system()} {platform.release()}, {platform.machine()}"),
         Result("processors", "ok", f"{len(os.sched_getaffinity(0))} cores for this process"),
@@ -44,7 +44,7 @@ def _shm() -> Result:
 
 
 def check_software() -> list[Result]:
-    """Python, packages, the Triton server, TensorRT-LLM and the transformers beside it."""
+    """Check Python, packages, the Triton server, TensorRT-LLM and the transformers beside it."""
     results = [Result("Python", "ok", platform.python_version())]
     for name in _PACKAGES:
         found = _version(name)
@@ -97,7 +97,7 @@ def _tensorrt_llm() -> list[Result]:
 
 
 def check_ports(host: str, ports: Ports) -> list[Result]:
-    """Whether a server could listen."""
+    """Check whether a server could listen."""
     try:
         claim_ports(host, ports)
     except ServeError as error:

@@ -40,7 +40,7 @@ class Report:
         return sum(r.level == "fail" for results in self.sections.values() for r in results)
 
     def to_json(self) -> str:
-        """One object: section -> list of findings."""
+        """Return one JSON object: section -> list of findings."""
         data = {name: [asdict(r) for r in results] for name, results in self.sections.items()}
         return json.dumps({"failed": self.failed, "sections": data}, indent=2)
 

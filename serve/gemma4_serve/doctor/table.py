@@ -15,8 +15,8 @@ _LEVEL: dict[str, Level] = {"yes": "ok", "experimental": "warn", "no": "info"}
 
 
 def compatibility(gpu: Gpu, count: int) -> list[Result]:
-    """What up to ``count`` GPUs of this kind can run, a line for each precision and split; splits
-    of a precision with the same answer share one."""
+    """Return what up to ``count`` GPUs of this kind can run, a line for each precision and split;
+    splits of a precision with the same answer share one."""
     results = []
     for precision in PRECISIONS:
         answers: dict[tuple[Level, str], list[str]] = {}

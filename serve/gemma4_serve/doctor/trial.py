@@ -29,11 +29,12 @@ __all__ = ["run_trial"]
 _CANCEL_S = 0.5
 """A cancel has to free its slot within this time (docs/guarantees.md)."""
 _IDLE_S = 60.0
+"""Seconds that the engine has to have no request left, also in a drain."""
 _TEXT = "The quick brown fox jumps over the lazy dog. "
 
 
 def run_trial(engine: Path, manifest: Manifest, *, start_timeout: float) -> list[Result]:
-    """Every check in turn; a check that fails does not stop the next."""
+    """Run every check in turn; a check that fails does not stop the next."""
     results: list[Result] = []
     try:
         with _server(engine, start_timeout, results) as (server, url):
@@ -89,7 +90,7 @@ class _Trial:
         self._manifest = manifest
 
     def first_tokens(self) -> Result:
-        """Greedy tokens equal to those that the source checkpoint gave at build time."""
+        """Check that greedy tokens equal to those that the source checkpoint gave at build time."""
         wanted = self._manifest.first_tokens
         if not wanted:
             return Result("first tokens", "info", "the manifest holds no reference")
@@ -126,7 +127,7 @@ class _Trial:
         )
 
     def pace(self) -> Result:
-        """TTFT and tokens/s of one stream."""
+        """Measure TTFT and tokens/s of one stream."""
         with Client(self._url) as client:
             began, first, count = time.monotonic(), 0.0, 0
             for delta in client.generate(_TEXT * 4, max_tokens=64, min_tokens=64, temperature=0.0):
@@ -143,7 +144,7 @@ class _Trial:
         )  # fmt: skip
 
     def cancel(self) -> Result:
-        """A client that leaves frees its slot in time."""
+        """Check that a client that leaves frees its slot in time."""
         with Client(self._url) as client:
             stream = client.generate(_TEXT, max_tokens=self._long, min_tokens=self._long)
             next(iter(stream))
@@ -156,7 +157,8 @@ class _Trial:
         )  # fmt: skip
 
     def overload(self) -> Result:
-        """Beyond slots and queue: UNAVAILABLE at once, and everybody else is served."""
+        """Check that beyond slots and queue there is UNAVAILABLE at once, and everybody else is
+        served."""
         limits = self._manifest.limits
         room = limits.slots + limits.max_queued
         with Client(self._url) as client, ThreadPoolExecutor(room + 4) as pool:
@@ -181,7 +183,7 @@ class _Trial:
         return "served"
 
     def drain(self) -> Result:
-        """Running answers finish, new ones are refused."""
+        """Check that running answers finish and new ones are refused."""
         with Client(self._url) as client, ThreadPoolExecutor(2) as pool:
             stream = client.generate(_TEXT, max_tokens=self._long, min_tokens=self._long)
             chunks = iter(stream)
@@ -218,13 +220,13 @@ class _Trial:
 
 
 def _reference_share(precision: str) -> float:
-    """Least share of equal first tokens: all of them where nothing was rounded; a quantized model
-    may leave the greedy path of its source at a near tie."""
+    """Return the least share of equal first tokens: all of them where nothing was rounded; a
+    quantized model may leave the greedy path of its source at a near tie."""
     return {"f32": 1.0, "bf16": 0.9}.get(precision, 0.5)
 
 
 def _common(ids: list[int], wanted: list[int]) -> int:
-    """Length of the common beginning."""
+    """Return the length of the common beginning."""
     for count, (one, other) in enumerate(zip(ids, wanted, strict=False)):
         if one != other:
             return count

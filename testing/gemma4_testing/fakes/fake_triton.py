@@ -219,7 +219,7 @@ def http_server(scripts: Iterator[Script], context: Any = None) -> Iterator[tupl
 
 @contextmanager
 def server_of(protocol: str, *scripts: Script) -> Iterator[tuple[str, Seen]]:
-    """The URL of a server of ``protocol`` that plays ``scripts``, the last one for ever."""
+    """The URL of a server of ``protocol`` that plays ``scripts``, the last one forever."""
 
     def endless() -> Iterator[Script]:
         yield from scripts

@@ -1,4 +1,4 @@
-"""Many requests at once with a canary beside them, and what must be true afterwards."""
+"""Many requests at once with a canary beside them, and what must be true afterward."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def trouble(lines: list[str]) -> list[str]:
 
 @contextmanager
 def watched(server: Served) -> Iterator[Canary]:
-    """Whatever is sent inside: afterwards the same processes run, the server is ready, nothing is
+    """Whatever is sent inside: afterward the same processes run, the server is ready, nothing is
     in flight, the log has no exception, and every canary was answered."""
     before, lines = processes(server), len(server.output)
     canary, over = Canary(), Event()

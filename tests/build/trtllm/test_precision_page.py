@@ -37,7 +37,7 @@ How sure each line is:
 * on a CPU: quantization to FP8, NVFP4 and INT4 with ModelOpt, the export, and the proof of the
   files, with the demo checkpoint;
 * on an H200: FP8 and NVFP4 of the 26B's own layer shapes (6 layers), and FP8 products on its tensor
-  cores ([build.md](build.md));
+  cores ([figures](../bench/RESULTS.md#quantizing-for-tensorrt-llm));
 * against a test double of TensorRT-LLM: every start, request and failure of the adapter
   ([tensorrt_llm.md](tensorrt_llm.md)).
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 from gemma4_gateway.access_log import Log
-from gemma4_gateway.log_writer import LogWriter
 from gemma4_gateway.record import Record
+from gemma4_runtime.logs.writer import LogWriter
 from gemma4_testing.fakes.fake_backend import FakeBackend, fake_backend
 from gemma4_testing.servers.command import GEMMA4
 from hypothesis import given
@@ -216,7 +216,7 @@ def test_lines_come_again_and_tell_what_was_lost() -> None:
 def test_a_full_queue_drops_and_does_not_wait() -> None:
     read, write = os.pipe()
     with os.fdopen(read) as reader, os.fdopen(write, "w") as out:
-        writer = LogWriter(out, most_lines=100)
+        writer = LogWriter(out.fileno(), most_bytes=20_000)
         started = time.monotonic()
         for _ in range(50_000):
             writer.write("x" * 200)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from gemma4_runtime.logs.writer import LogWriter
+from gemma4_runtime.logs.writer import LogWriter, write_at_once
 
 QUICK_S = 1.0
 """Far less than a writer that waits for its reader would take."""
@@ -104,10 +105,56 @@ def test_a_descriptor_that_does_not_block(pipe: list[int]) -> None:
     assert got == (line.encode() + b"\n") * 3
 
 
+def test_lines_that_are_written_together_fit_a_pipe() -> None:
+    """Processes share a pipe: what is longer may be mixed up with lines of others."""
+    written: list[bytes] = []
+    started = threading.Event()
+
+    def put(data: bytes) -> None:
+        started.wait(5)
+        written.append(data)
+
+    log = LogWriter(put)
+    for size in (10, 5000, *[100] * 200, select.PIPE_BUF - 1, 3):
+        log.write("x" * size)
+    started.set()
+    assert log.flush(5)
+    assert all(len(data) <= select.PIPE_BUF or data.count(b"\n") == 1 for data in written)
+    assert sum(data.count(b"\n") for data in written) == 204 > 5 * len(written)
+
+
+def test_a_closed_writer_counts_what_it_does_not_take() -> None:
+    written: list[bytes] = []
+    log = LogWriter(written.append)
+    log.write("a")
+    log.close()
+    log.write("b")
+    assert log.flush(0) and written == [b"a\n"] and log.dropped == 1
+
+
+def test_what_is_written_at_once_never_waits(pipe: list[int]) -> None:
+    reader, writer = pipe
+    assert write_at_once(writer, "ü") and os.read(reader, 9) == "ü\n".encode()
+    assert not write_at_once(writer, "x" * select.PIPE_BUF)
+    started = time.monotonic()
+    lines = 0
+    while write_at_once(writer, "x" * 2000):
+        lines += 1
+    assert lines > 20 and time.monotonic() - started < QUICK_S
+    os.close(reader)
+    assert not write_at_once(writer, "lost")
+    os.close(writer)
+    assert not write_at_once(writer, "lost")
+    with open("/dev/full", "wb", buffering=0) as file:  # noqa: PTH123 - a device
+        assert not write_at_once(file.fileno(), "lost")
+
+
 CODE = """
-import os, sys
-from gemma4_runtime.logs.events import log_event
+import os, sys, threading
+from gemma4_runtime.logs.events import log_event, log_event_at_once
 {setup}
+log_event_at_once("at_once", text="x" * 5000)
+assert threading.active_count() == 1
 class Odd:
     def __str__(self): raise RuntimeError("no text")
 for number in range(2000):
@@ -128,5 +175,5 @@ def test_events_never_raise_and_never_block(setup: str) -> None:
     assert ran.stdout == b"went on" and ran.returncode == 0
     if not setup:
         lines = ran.stderr.splitlines()
-        assert len(lines) == 2000
-        assert all(json.loads(line)["event"] == "e" for line in lines)
+        assert len(lines) == 2001 and json.loads(lines[0])["event"] == "at_once"
+        assert all(json.loads(line)["event"] == "e" for line in lines[1:])

@@ -1,4 +1,4 @@
-"""Tool calls as models write them: the tables of docs/serving.md, and what any text gives."""
+"""Tool calls as models write them: the tables of docs/messages.md, and what any text gives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gemma4_runtime.output.tool_calls import CallBody, MalformedCallError, parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-DOCS = Path(__file__).parents[3] / "docs" / "serving.md"
+DOCS = Path(__file__).parents[3] / "docs" / "messages.md"
 
 
 def rows(name: str) -> list[list[str]]:

@@ -45,9 +45,9 @@ def test_references_count_as_what_they_may_come_to() -> None:
     assert [lane(refs) for refs in (0, 9, 10, 13, 14)] == [
         Lane.AT_ONCE, Lane.AT_ONCE, Lane.SHORT, Lane.SHORT, Lane.LONG
     ]  # fmt: skip
-    for spelt in (r'"\u0024ref"', r'"$\u0072ef"', r'"$r\u0065f"', r'"$re\u0066"'):
-        assert json.loads(spelt) == "$ref"
-        assert lane(10, spelt) is Lane.SHORT
+    for spelled in (r'"\u0024ref"', r'"$\u0072ef"', r'"$r\u0065f"', r'"$re\u0066"'):
+        assert json.loads(spelled) == "$ref"
+        assert lane(10, spelled) is Lane.SHORT
 
 
 def test_a_known_guide_is_no_reason_to_wait() -> None:

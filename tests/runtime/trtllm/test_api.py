@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path, PurePath
 from typing import Any
 
+import gemma4_runtime.trtllm.api
 import pytest
-from gemma4_runtime.trtllm.api import ApiError, Argument, check_arguments, load_api
-from gemma4_runtime.trtllm.types import matches, parse_type
+from gemma4_runtime.trtllm.api import VERSION, ApiError, check_arguments, load_api
+from gemma4_runtime.trtllm.argument import Argument
+from jsonschema_rs import Draft202012Validator, Registry, meta
 
 MODEL = {"model": "checkpoint"}
+FOLDER = Path(gemma4_runtime.trtllm.api.__file__).parent / "api"
 
 
 def test_records_are_whole() -> None:
@@ -21,14 +26,33 @@ def test_records_are_whole() -> None:
     for record in api.values():
         assert record.sources and all(s["path"] and s["commit"] for s in record.sources)
         for argument in record.arguments.values():
-            nested = argument.type.config
-            assert nested is None or nested in api
-            unknown = argument.default is None
+            assert argument.record is None or argument.record in api
+            unknown = argument.schema.get("x-default-unknown", False)
+            assert argument.required is ("default" not in argument.schema)
             assert argument.required or unknown or fits(argument)
 
 
 def fits(argument: Argument) -> bool:
-    return argument.default == {} or matches(argument.type, argument.default)
+    if argument.record and argument.default == {}:
+        return True
+    return argument.fits(argument.default) and not argument.broken_limit(argument.default)
+
+
+def documents() -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))]
+
+
+def test_records_are_json_schemas() -> None:
+    for document in documents():
+        meta.validate(document)
+        assert document["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+        assert document["x-version"] == VERSION
+
+
+def valid_by_the_document_alone(name: str, values: dict[str, Any]) -> bool:
+    schemas = {document["title"]: document for document in documents()}
+    registry = Registry([(schema["$id"], schema) for schema in schemas.values()])
+    return Draft202012Validator(schemas[name], registry=registry).is_valid(values)
 
 
 def test_defaults_that_surprise() -> None:
@@ -57,6 +81,7 @@ def test_defaults_that_surprise() -> None:
     ],
 )  # fmt: skip
 def test_what_the_api_refuses(name: str, values: dict[str, Any], key: str, says: str) -> None:
+    assert not valid_by_the_document_alone(name, values)
     with pytest.raises(ApiError) as caught:
         check_arguments(name, values)
     assert caught.value.key == key
@@ -64,12 +89,48 @@ def test_what_the_api_refuses(name: str, values: dict[str, Any], key: str, says:
     assert name.split(".", maxsplit=1)[0] in str(caught.value) or "Config" in str(caught.value)
 
 
-def test_aliases_and_nulls() -> None:
-    check_arguments("MTPDecodingConfig", {"speculative_model_dir": "assistant"})
-    check_arguments("TorchLlmArgs", MODEL | {"cuda_graph_config": None})
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("MTPDecodingConfig", {"speculative_model_dir": "assistant"}),
+        ("TorchLlmArgs", MODEL | {"cuda_graph_config": None}),
+        ("TorchLlmArgs", MODEL | {"cuda_graph_config": {"batch_sizes": [1, 2]}}),
+        ("TorchLlmArgs", MODEL | {"kv_cache_config": {"free_gpu_memory_fraction": 1}}),
+        ("KvCacheConfig", {"use_kv_cache_manager_v2": "auto"}),
+        ("KvCacheConfig", {"use_kv_cache_manager_v2": False}),
+        ("SamplingParams", {"stop": ["a"], "temperature": 1, "seed": 10**18}),
+        ("LLM.generate_async", {"inputs": [1, 2], "lora_request": {"any": ["thing"]}}),
+    ],
+)
+def test_what_the_api_takes(name: str, values: dict[str, Any]) -> None:
+    check_arguments(name, values)
+    assert valid_by_the_document_alone(name, values)
 
 
-def test_types_that_are_none() -> None:
-    for text in ("integer", "list(int)", "", "'a"):
-        with pytest.raises(ValueError, match="is no type"):
-            parse_type(text)
+class SamplingParams:
+    """As TensorRT-LLM's own, which is no JSON."""
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "value", "fits"),
+    [
+        ("TorchLlmArgs", "model", PurePath("a/b"), True),
+        ("TorchLlmArgs", "dtype", PurePath("auto"), False),
+        ("TorchLlmArgs", "kv_cache_config", PurePath("a"), False),
+        ("TorchLlmArgs", "env_overrides", {1: object()}, True),
+        ("TorchLlmArgs", "env_overrides", object(), False),
+        ("TorchLlmArgs", "batched_logits_processor", object(), True),
+        ("TorchLlmArgs", "tensor_parallel_size", 2.0, False),
+        ("SamplingParams", "stop_token_ids", [1, 2.0], False),
+        ("SamplingParams", "stop_token_ids", [1, object()], False),
+        ("SamplingParams", "additional_model_outputs", [object()], True),
+        ("SamplingParams", "additional_model_outputs", [None], False),
+        ("SamplingParams", "temperature", float("nan"), False),
+        ("LLM.generate_async", "sampling_params", SamplingParams(), True),
+        ("LLM.generate_async", "sampling_params", object(), False),
+        ("LLM.generate_async", "lora_request", None, True),
+        ("RequestOutput", "outputs", None, False),
+    ],
+)
+def test_objects_of_python(name: str, argument: str, value: object, fits: bool) -> None:
+    assert load_api()[name].arguments[argument].fits(value) is fits

@@ -26,7 +26,7 @@ def export_layer(model: Any, layer: int, shard: Path, scratch: Path) -> LayerCon
     """Let ModelOpt pack the calibrated ``model``, and write what it would save to ``shard``, under
     the names of ``layer``. ``scratch`` is a folder to be made, used and removed.
 
-    ``model`` is of no use afterwards. Raises :class:`RuntimeError` for tensors that are not the
+    ``model`` is of no use afterward. Raises :class:`RuntimeError` for tensors that are not the
     layer's, and :class:`OSError`."""
     model.save_pretrained = _saver(layer, shard)
     try:
@@ -41,7 +41,7 @@ def export_layer(model: Any, layer: int, shard: Path, scratch: Path) -> LayerCon
 
 
 def _saver(layer: int, shard: Path) -> Callable[..., None]:
-    """Instead of ``save_pretrained``, which ModelOpt's export ends with."""
+    """Return what runs instead of ``save_pretrained``, which ModelOpt's export ends with."""
 
     def save(folder: Path, *, state_dict: dict[str, torch.Tensor], **unused: object) -> None:
         del unused
@@ -56,7 +56,8 @@ def _saver(layer: int, shard: Path) -> Callable[..., None]:
 
 
 def _renamed(tensors: dict[str, torch.Tensor], layer: int) -> dict[str, torch.Tensor]:
-    """On the CPU, each in memory of its own, as the safetensors library wants them."""
+    """Return the tensors on the CPU, each in memory of its own, as the safetensors library wants
+    them."""
     found: dict[str, torch.Tensor] = {}
     places: set[int] = set()
     for name, tensor in tensors.items():

@@ -39,17 +39,17 @@ class Job:
         return self.folder / SCRATCH
 
     def digest(self, *versions: str) -> str:
-        """SHA-256 of what decides the result; ``versions`` are those of the software."""
+        """Return the SHA-256 of what decides the result; ``versions`` are those of the software."""
         device = self.device.partition(":")[0]
         parts = [self.recipe, self.samples, self.pack_tokens, device, *versions]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def write(self, path: Path) -> None:
-        """Raises :class:`OSError`."""
+        """Write the file. Raises :class:`OSError`."""
         path.write_text(json.dumps(asdict(self)))
 
     @classmethod
     def read(cls, path: Path) -> Job:
-        """Raises :class:`OSError`, and :class:`ValueError` or :class:`TypeError` for another
-        file."""
+        """Read a job. Raises :class:`OSError`, and :class:`ValueError` or :class:`TypeError` for
+        another file."""
         return cls(**json.loads(path.read_text()))

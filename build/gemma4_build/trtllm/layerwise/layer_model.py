@@ -33,7 +33,7 @@ _TORCH = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
 
 
 def read_bf16(tensor: StoredTensor, first: int = 0, count: int | None = None) -> torch.Tensor:
-    """``count`` elements from element ``first`` on, flat, rounded to bf16."""
+    """Return ``count`` elements from element ``first`` on, flat, rounded to bf16."""
     return torch.from_numpy(tensor.read(first, count)).view(_TORCH[tensor.dtype]).bfloat16()
 
 
@@ -70,8 +70,8 @@ def build_layer(checkpoint: Checkpoint, layer: int, device: str) -> Any:
 
 
 def forward_layer(model: Any, states: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
-    """The layer's output for ``states`` [1, tokens, hidden] on its device, of texts of ``lengths``
-    one after another."""
+    """Return the layer's output for ``states`` [1, tokens, hidden] on its device, of texts of
+    ``lengths`` one after another."""
     text = model.model.language_model
     result: torch.Tensor = text(
         inputs_embeds=states,
@@ -83,8 +83,9 @@ def forward_layer(model: Any, states: torch.Tensor, lengths: Sequence[int]) -> t
 
 
 def _config(whole: dict[str, Any], spec: ModelSpec, layer: int) -> Any:
-    """The old style with a full layer that has this layer's heads: all versions of transformers
-    read it, and all make the last layer a full one; so the kind is set afterwards."""
+    """Return a config in the old style with a full layer that has this layer's heads: all versions
+    of transformers read it, and all make the last layer a full one; so the kind is set
+    afterward."""
     config = old_style(whole, spec)
     config["vision_config"] = None
     config["text_config"] |= {

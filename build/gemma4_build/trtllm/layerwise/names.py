@@ -10,11 +10,11 @@ LAYERS = f"{PREFIX}layers."
 
 
 def layer_prefix(layer: int) -> str:
-    """With which the names of the layer's modules and tensors begin."""
+    """Return the prefix with which the names of the layer's modules and tensors begin."""
     return f"{LAYERS}{layer}."
 
 
 def shard_name(layer: int | None, layers: int) -> str:
-    """File name of ``layer``'s tensors; None: of those outside the ``layers`` layers."""
+    """Return the file name of ``layer``'s tensors; None: of those outside the ``layers`` layers."""
     number = 1 if layer is None else layer + 2
     return f"model-{number:05d}-of-{layers + 1:05d}.safetensors"

@@ -55,8 +55,8 @@ class QuantizeNeed:
 
 
 def quantize_need(spec: ModelSpec, precision: str, *, tokens: int, longest: int) -> QuantizeNeed:
-    """``spec`` has the widths to quantize; ``tokens`` are those of all calibration texts,
-    ``longest`` those of the longest one."""
+    """Return what quantizing needs. ``spec`` has the widths to quantize; ``tokens`` are those of
+    all calibration texts, ``longest`` those of the longest one."""
     layers = [0] * spec.layers
     for rule in checkpoint_tensors(spec):
         if rule.name.startswith(LAYERS):

@@ -22,13 +22,15 @@ _STEP = 8 << 20
 
 
 def outside_tensors(checkpoint: Checkpoint) -> list[StoredTensor]:
-    """In the order of the file that :func:`copy_outside` writes."""
+    """Return the tensors outside the layers in the order of the file that :func:`copy_outside`
+    writes."""
     found = [t for t in checkpoint.tensors.values() if not t.name.startswith(LAYERS)]
     return sorted(found, key=lambda tensor: tensor.name)
 
 
 def outside_modules(checkpoint: Checkpoint) -> list[str]:
-    """Modules beside the text model that have tensors: the vision tower and what belongs to it."""
+    """Return the modules beside the text model that have tensors: the vision tower and what belongs
+    to it."""
     names = (t.name for t in outside_tensors(checkpoint) if not t.name.startswith(PREFIX))
     return sorted({".".join(name.split(".")[:2]) for name in names})
 

@@ -31,7 +31,7 @@ def pack(texts: Iterable[list[int]], limit: int) -> list[list[list[int]]]:
 
 
 def positions(lengths: Sequence[int]) -> torch.Tensor:
-    """[1, tokens] int64: every text begins at 0."""
+    """Return [1, tokens] int64: every text begins at 0."""
     import torch
 
     return torch.cat([torch.arange(length) for length in lengths])[None]
@@ -40,8 +40,8 @@ def positions(lengths: Sequence[int]) -> torch.Tensor:
 def attention_masks(
     lengths: Sequence[int], window: int, device: torch.device | str
 ) -> dict[str, torch.Tensor]:
-    """What transformers adds to the scores, [1, 1, tokens, tokens] bf16, by the kind of layer: 0
-    where a token sees another (of its text, not after it, and in sliding layers fewer than
+    """Return what transformers adds to the scores, [1, 1, tokens, tokens] bf16, by the kind of
+    layer: 0 where a token sees another (of its text, not after it, and in sliding layers fewer than
     ``window`` tokens before it), the least number elsewhere."""
     import torch
 

@@ -22,7 +22,7 @@ class LayerConfig:
 
 
 def merge(layers: Sequence[LayerConfig], outside: Sequence[str]) -> LayerConfig:
-    """``layers[i]`` as layer i of one model. ``outside`` are modules beside the text model.
+    """Merge ``layers[i]`` as layer i of one model. ``outside`` are modules beside the text model.
 
     Raises :class:`ValueError` where the layers are not all quantized in the same way."""
     excluded = {f"{module}*" for module in outside}

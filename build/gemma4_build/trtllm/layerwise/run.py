@@ -149,8 +149,9 @@ class _Run:
 
 
 def _keep_weight_ranges(model: Any) -> None:
-    """ModelOpt's max_calibrate looks at every weight before it runs the texts, and would at each
-    text again, which takes longer than the rest (256 matrices of experts in a layer)."""
+    """Keep the ranges of the weights. ModelOpt's max_calibrate looks at every weight before it runs
+    the texts, and would at each text again, which takes longer than the rest (256 matrices of
+    experts in a layer)."""
     for name, module in model.named_modules():
         if isinstance(module, TensorQuantizer) and "weight_quantizer" in name:
             module.disable_calib()

@@ -23,7 +23,7 @@ _PLACEHOLDERS = ("image_token_id", "video_token_id", "audio_token_id")
 
 
 def embed(checkpoint: Checkpoint, sequences: list[list[int]]) -> States:
-    """What reaches layer 0. Only the rows of the embedding that occur are read.
+    """Return what reaches layer 0. Only the rows of the embedding that occur are read.
 
     Placeholders of images and sounds are embedded as padding, as Gemma4Model does."""
     spec, config = checkpoint.spec, read_json(checkpoint.folder / "config.json")
@@ -40,7 +40,8 @@ def embed(checkpoint: Checkpoint, sequences: list[list[int]]) -> States:
 
 
 def save_states(states: States, path: Path, *, layer: int, digest: str) -> None:
-    """``layer`` is the next one. An older file is replaced at once. Raises :class:`OSError`."""
+    """Save the states. ``layer`` is the next one. An older file is replaced at once. Raises
+    :class:`OSError`."""
     fresh = path.with_suffix(".part")
     tensors = {str(number): state.contiguous() for number, state in enumerate(states)}
     save_file(tensors, fresh, metadata={"layer": str(layer), "digest": digest})
@@ -48,7 +49,8 @@ def save_states(states: States, path: Path, *, layer: int, digest: str) -> None:
 
 
 def load_states(path: Path, *, digest: str) -> tuple[States, int] | None:
-    """The states and the next layer; None if there are none of the run with this ``digest``."""
+    """Return the states and the next layer; None if there are none of the run with this
+    ``digest``."""
     if not path.is_file():
         return None
     with safe_open(path, framework="pt") as file:

@@ -143,7 +143,7 @@ class LlamaCppEngine:
         most: int,
         banned: tuple[int, ...],
     ) -> str:
-        """Until ``answer`` has ``most`` tokens, in as many calls as the penalties need."""
+        """Generate until ``answer`` has ``most`` tokens, in as many calls as the penalties need."""
         grammar, unguided = self._guide(job.request.sampling)
         while not job.cancelled:
             body = payload(
@@ -169,7 +169,7 @@ class LlamaCppEngine:
         return "cancelled"
 
     def _guide(self, sampling: SamplingParams) -> tuple[str | None, Iterable[int]]:
-        """The grammar of the answer, and the ids that may not be drawn under it."""
+        """Return the grammar of the answer, and the ids that may not be drawn under it."""
         if sampling.guided is None:
             return None, ()
         grammar = guide_grammar(sampling.guided)
@@ -243,7 +243,8 @@ class _EventReader:
 
 
 def _refusal(request: GenerationRequest, message: str) -> RequestError:
-    """llama.cpp refuses a request before it starts only for its grammar or its length."""
+    """Return the error of a request that llama.cpp refused: before it starts it does so only for
+    its grammar or its length."""
     if request.sampling.guided is not None:
         return invalid("guided_decoding_guide", f"the runtime cannot use it: {message}")
     return RequestError(Status.INTERNAL, f"llama.cpp refused the request: {message}")
@@ -252,7 +253,7 @@ def _refusal(request: GenerationRequest, message: str) -> RequestError:
 def load_server(
     model: Path, info: EngineInfo, options: LlamaCppOptions, threads: int | None
 ) -> Any:
-    """An ``xllamacpp.Server`` for ``info.slots`` sequences; ``threads`` None: see
+    """Load an ``xllamacpp.Server`` for ``info.slots`` sequences; ``threads`` None: see
     :func:`~gemma4_runtime.machine.compute_threads`. Raises :class:`RuntimeError`."""
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
@@ -279,7 +280,7 @@ def load_server(
     try:
         server = xllamacpp.Server(params)
         # Answered by the server's loop, so the loop runs: destroyed before that, a server waits for
-        # its thread for ever.
+        # its thread forever.
         server.handle_metrics()
         return server
     except RuntimeError as error:

@@ -71,8 +71,9 @@ class LlamaGuides:
         return max(words, key=len, default=b"a").decode()
 
     def check(self, grammar: str) -> None:
-        """INVALID_ARGUMENT for a grammar that llama.cpp could not use: it would only log that, and
-        generate without it. Preparation has tried it already; this costs what compiling does."""
+        """Raise INVALID_ARGUMENT for a grammar that llama.cpp could not use: it would only log
+        that, and generate without it. Preparation has tried it already; this costs what compiling
+        does."""
         if self._static is not None and self._static.state() != self._state:
             with _LOCK:  # another engine in this process ran a guide
                 self._teach(self._static)
@@ -82,7 +83,7 @@ class LlamaGuides:
             raise invalid("guided_decoding_guide", f"cannot be used: {problem.splitlines()[0]}")
 
     def _generate(self, grammar: str, tokens: int, banned: tuple[int, ...]) -> list[int]:
-        """The ids of an answer to nothing."""
+        """Return the ids of an answer to nothing."""
         found: list[int] = []
 
         def read(data: bytes) -> bool:

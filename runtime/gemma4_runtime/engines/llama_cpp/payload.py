@@ -25,9 +25,9 @@ def payload(
     grammar: str | None,
     window: int,
 ) -> dict[str, Any]:
-    """JSON body of a completion that goes on after the ids ``answer``. ``banned`` are ids with no
-    chance, ``bias`` is added to logits; ``grammar`` is a guide that llguidance has taken;
-    ``window`` is how many tokens the penalties look back on, prompt included."""
+    """Return the JSON body of a completion that goes on after the ids ``answer``. ``banned`` are
+    ids with no chance, ``bias`` is added to logits; ``grammar`` is a guide that llguidance has
+    taken; ``window`` is how many tokens the penalties look back on, prompt included."""
     sampling = request.sampling
     biases: dict[int, float | bool] = dict(bias)
     biases |= dict.fromkeys((*banned, *sampling.bad_token_ids), False)

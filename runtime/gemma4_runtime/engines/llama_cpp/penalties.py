@@ -34,7 +34,7 @@ class Penalties:
         self._ends = frozenset(sampling.stop_token_ids)
 
     def bias(self, answer: Sequence[int]) -> dict[int, float]:
-        """Token id -> what to add to its logit, when ``answer`` has been generated."""
+        """Return token id -> what to add to its logit, when ``answer`` has been generated."""
         said = set(answer) if self._presence else set()
         return {
             token: count * self._frequency + (0.0 if token in said else self._presence)
@@ -42,7 +42,7 @@ class Penalties:
         }
 
     def turns(self, answer: Sequence[int]) -> frozenset[int]:
-        """Tokens after which :meth:`bias` is another one, so that the call must end."""
+        """Return the tokens after which :meth:`bias` is another one, so that the call must end."""
         if not self._presence:
             return frozenset()
         return frozenset(self._counts) - self._ends - set(answer)

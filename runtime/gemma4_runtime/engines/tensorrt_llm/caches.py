@@ -14,7 +14,7 @@ __all__ = ["cache_environment", "cache_folder"]
 
 
 def cache_folder(root: Path, *, version: str, gpu: str, precision: str, tp: int, ep: int) -> Path:
-    """``root/<version>-<gpu>-<key>``; ``gpu`` is the driver's name of the device."""
+    """Return ``root/<version>-<gpu>-<key>``; ``gpu`` is the driver's name of the device."""
     parts = {"version": version, "gpu": gpu, "precision": precision, "tp": tp, "ep": ep}
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
     words = "".join(c if c.isalnum() or c in "-." else "-" for c in f"{version}-{gpu}".lower())
@@ -22,8 +22,8 @@ def cache_folder(root: Path, *, version: str, gpu: str, precision: str, tp: int,
 
 
 def cache_environment(folder: Path) -> dict[str, str]:
-    """Variables by which TensorRT-LLM and FlashInfer find their caches, read in autotuner.py of the
-    first and jit/env.py of the second. Set them before either is imported."""
+    """Return the variables by which TensorRT-LLM and FlashInfer find their caches, read in
+    autotuner.py of the first and jit/env.py of the second. Set them before either is imported."""
     return {
         "TLLM_AUTOTUNER_CACHE_PATH": str(folder / "autotuner.json"),
         "TRTLLM_CACHE_DIR": str(folder / "artifacts"),

@@ -134,7 +134,8 @@ class TensorRtLlmEngine:
                     replica.send(Cancel(request.key))
 
     def _on_event(self, replica: Replica, event: Event) -> None:
-        """In the thread that listens to ``replica``. What breaks ends one request only."""
+        """Take an event, in the thread that listens to ``replica``. What breaks ends one request
+        only."""
         try:
             self._take(replica, event)
         except Exception as error:  # noqa: BLE001 - the other requests of this worker go on
@@ -185,7 +186,8 @@ class TensorRtLlmEngine:
 
 
 def _caches(root: Path | None, version: str, precision: str, plan: Plan) -> dict[str, str]:
-    """Environment of the workers. All copies share a folder: their GPUs are of one kind."""
+    """Return the environment of the workers. All copies share a folder: their GPUs are of one
+    kind."""
     if root is None:
         return {}
     folder = cache_folder(
@@ -209,7 +211,7 @@ def _caches(root: Path | None, version: str, precision: str, plan: Plan) -> dict
 def _start(
     start: Start, gpu_sets: tuple[str | None, ...], env: dict[str, str]
 ) -> tuple[list[Replica], str]:
-    """All workers load at once. Raises :class:`RuntimeError` when one does not."""
+    """Start all workers, which load at once. Raises :class:`RuntimeError` when one does not."""
     replicas: list[Replica] = []
     try:
         replicas += [Replica(start, gpus=gpus, env=env) for gpus in gpu_sets]

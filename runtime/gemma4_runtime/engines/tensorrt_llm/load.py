@@ -30,7 +30,7 @@ def clean_environment(env: MutableMapping[str, str]) -> None:
 
 
 def load(engine_dir: Path, *, version: str, any_version: bool) -> tuple[Any, Any]:
-    """The module tensorrt_llm and a loaded ``LLM``. Raises :class:`StartError`."""
+    """Return the module tensorrt_llm and a loaded ``LLM``. Raises :class:`StartError`."""
     try:
         args = llm_args.resolve(llm_args.read(engine_dir / llm_args.FILE_NAME), engine_dir)
     except llm_args.LlmArgsError as error:

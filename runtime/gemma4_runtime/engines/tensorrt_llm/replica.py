@@ -29,7 +29,9 @@ __all__ = ["Replica"]
 
 _WORKER = "gemma4_runtime.engines.tensorrt_llm.worker"
 _CLOSE_S = 10.0
+"""Seconds that a worker has to end before it is killed; it gives itself 5."""
 _READ = 1 << 18
+"""Bytes to read from the worker at once."""
 
 
 class Replica:
@@ -66,8 +68,8 @@ class Replica:
         self.send(start)
 
     def wait_ready(self) -> str:
-        """The version of TensorRT-LLM. Raises :class:`RuntimeError` with the cause of a start
-        that failed. Waits as long as the worker lives."""
+        """Wait for the start and return the version of TensorRT-LLM. Raises :class:`RuntimeError`
+        with the cause of a start that failed. Waits as long as the worker lives."""
         for event in self._read() or [Lost(self._obituary())]:
             if isinstance(event, Ready):
                 return event.version
@@ -82,7 +84,7 @@ class Replica:
         self._thread.start()
 
     def send(self, command: Command) -> None:
-        """A worker that is gone is noticed by :meth:`listen`."""
+        """Send a command; a worker that is gone is noticed by :meth:`listen`."""
         data = frame(command)
         with self._sending:
             try:
@@ -116,7 +118,8 @@ class Replica:
             handle(self, Lost(self._obituary()))
 
     def _read(self) -> list[Event]:
-        """The next frame; empty at the end of the connection or of the process."""
+        """Return the events of the next frame; empty at the end of the connection or of the
+        process."""
         while True:
             if len(self._buffer) >= LENGTH.size:
                 end = LENGTH.size + LENGTH.unpack_from(self._buffer)[0]
@@ -143,7 +146,7 @@ class Replica:
 
 
 def _python() -> str:
-    """The interpreter; inside Triton's stub sys.executable need not be one."""
+    """Return the interpreter; inside Triton's stub sys.executable need not be one."""
     if Path(sys.executable or "").name.startswith("python"):
         return sys.executable
     found = shutil.which("python3")

@@ -45,7 +45,7 @@ class Features:
 
     @classmethod
     def of(cls, args: Mapping[str, Any]) -> Features:
-        """From checked arguments of ``LLM(...)``."""
+        """Return the features of checked arguments of ``LLM(...)``."""
         config = args.get("speculative_config") or {}
         return cls(
             guided=args.get("guided_decoding_backend") is not None,
@@ -56,7 +56,7 @@ class Features:
 
 
 def refuse(sampling: SamplingParams, features: Features) -> None:
-    """Raises INVALID_ARGUMENT for what this engine cannot do, before it costs anything."""
+    """Raise INVALID_ARGUMENT for what this engine cannot do, before it costs anything."""
     if sampling.bad_sequences:
         raise invalid("bad_words", NO_SEQUENCES)
     if features.mtp:
@@ -111,9 +111,9 @@ def sampling_arguments(
     answered: int = 0,
     banned: tuple[int, ...] = (),
 ) -> dict[str, Any]:
-    """Keyword arguments of ``SamplingParams``, guide excluded. ``prompt_tokens`` is the length of
-    the caller's prompt, behind which ``answered`` generated tokens stand; ``banned`` ids have no
-    chance."""
+    """Return the keyword arguments of ``SamplingParams``, guide excluded. ``prompt_tokens`` is the
+    length of the caller's prompt, behind which ``answered`` generated tokens stand; ``banned`` ids
+    have no chance."""
     bad = list(dict.fromkeys((*sampling.bad_token_ids, *banned)))
     arguments: dict[str, Any] = {
         "max_tokens": max_tokens,
@@ -148,7 +148,8 @@ def sampling_arguments(
 
 
 def guide_arguments(guided: GuidedDecoding, prelude: Prelude | None) -> dict[str, Any]:
-    """Keyword arguments of ``GuidedDecodingParams``. xgrammar's EBNF is llama.cpp's GBNF."""
+    """Return the keyword arguments of ``GuidedDecodingParams``. xgrammar's EBNF is llama.cpp's
+    GBNF."""
     if prelude is not None:
         return {"structural_tag": structural_tag(guided, prelude)}
     if guided.kind == "json":

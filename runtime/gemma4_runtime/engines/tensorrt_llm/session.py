@@ -28,8 +28,11 @@ from gemma4_runtime.messages import SamplingParams
 __all__ = ["Session"]
 
 _HEALTH_S = 1.0
+"""Seconds between two questions whether the executor lives."""
 _STATS_S = 0.5
+"""Seconds between two readings of the iteration statistics: often enough for a gauge."""
 _STATS_WAIT_S = 0.1
+"""Seconds to wait for statistics; those that come later are read next time."""
 
 
 class EngineLostError(Exception):
@@ -168,8 +171,9 @@ class Session:
         return str(part.finish_reason)
 
     async def _watch_health(self) -> None:
-        """A dead executor may leave streams waiting for ever; TensorRT-LLM's own server polls the
-        same method (pull requests 12718 and 16338 of NVIDIA/TensorRT-LLM)."""
+        """Ask whether the executor lives. A dead one may leave streams waiting forever;
+        TensorRT-LLM's own server polls the same method (pull requests 12718 and 16338 of
+        NVIDIA/TensorRT-LLM)."""
         check = getattr(self._llm, "_check_health", None)
         while check is not None:
             await asyncio.sleep(_HEALTH_S)
@@ -203,7 +207,7 @@ class Session:
 
 
 def _log_probs(part: Any, ids: list[int], sampling: SamplingParams) -> list[float] | None:
-    """One natural log per id. TensorRT-LLM gives {id: Logprob} or plain numbers."""
+    """Return one natural log per id. TensorRT-LLM gives {id: Logprob} or plain numbers."""
     if not sampling.log_probs:
         return None
     entries = list(part.logprobs_diff or ())
@@ -219,8 +223,8 @@ def _log_probs(part: Any, ids: list[int], sampling: SamplingParams) -> list[floa
 
 
 def _meaning(error: Exception, sampling: SamplingParams, *, started: bool) -> Exception:
-    """TensorRT-LLM raises ValueError and TypeError for arguments and RequestError for one
-    request; everything else means that the engine is gone."""
+    """Return what an exception means. TensorRT-LLM raises ValueError and TypeError for arguments
+    and RequestError for one request; everything else means that the engine is gone."""
     own = isinstance(error, ValueError | TypeError) or any(
         base.__name__ == "RequestError" for base in type(error).__mro__
     )

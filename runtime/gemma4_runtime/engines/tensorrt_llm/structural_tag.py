@@ -23,7 +23,7 @@ Format = dict[str, Any]
 
 
 def structural_tag(guided: GuidedDecoding, prelude: Prelude) -> str:
-    """JSON text for ``GuidedDecodingParams(structural_tag=...)``."""
+    """Return the JSON text for ``GuidedDecodingParams(structural_tag=...)``."""
     rest = _form(guided)
     if prelude.tools:
         rest = _either(_calls(" | ".join(json.dumps(name) for name in prelude.tools)), rest)

@@ -119,16 +119,16 @@ _events: msgspec.msgpack.Decoder[list[Event]] = msgspec.msgpack.Decoder(list[Eve
 
 
 def frame(message: Command | list[Event]) -> bytes:
-    """Length and body."""
+    """Return length and body of a frame."""
     body = _encoder.encode(message)
     return LENGTH.pack(len(body)) + body
 
 
 def decode_command(body: bytes) -> Command:
-    """Raises :class:`msgspec.DecodeError`."""
+    """Decode a command. Raises :class:`msgspec.DecodeError`."""
     return _commands.decode(body)
 
 
 def decode_events(body: bytes) -> list[Event]:
-    """Raises :class:`msgspec.DecodeError`."""
+    """Decode events. Raises :class:`msgspec.DecodeError`."""
     return _events.decode(body)

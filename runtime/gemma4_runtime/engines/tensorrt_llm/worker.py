@@ -36,8 +36,11 @@ from gemma4_runtime.engines.tensorrt_llm.wire import (
 __all__ = ["main"]
 
 _CLOSE_S = 5.0
+"""Seconds that running requests, and TensorRT-LLM itself, have to end."""
 EXIT_START = 1
+"""Exit status of a worker that could not start."""
 EXIT_LOST = 3
+"""Exit status of a worker whose executor died."""
 
 
 def main(descriptor: int) -> int:
@@ -123,7 +126,7 @@ def _shut_down_within(llm: Any, seconds: float) -> None:
 
 
 async def _obey(reader: asyncio.StreamReader, session: Session) -> None:
-    """Until Close or the end of the connection."""
+    """Obey commands until Close or the end of the connection."""
     while True:
         try:
             head = await reader.readexactly(LENGTH.size)

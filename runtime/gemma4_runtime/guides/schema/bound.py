@@ -25,9 +25,10 @@ _COUNTED = ("minItems", "maxItems", "minProperties", "maxProperties")
 
 
 def bound_schema(field: str, schema: dict[str, Any], *, reach: int) -> bool:
-    """``reach``: the longest output of this engine, in bytes. An upper limit beyond that cannot
-    matter and is taken out (``maxLength`` 2147483647 is common in generated schemas). True when
-    ``schema`` was changed so. Raises INVALID_ARGUMENT for what costs too much, or cannot be met."""
+    """Bound a schema. ``reach``: the longest output of this engine, in bytes. An upper limit beyond
+    that cannot matter and is taken out (``maxLength`` 2147483647 is common in generated schemas).
+    True when ``schema`` was changed so. Raises INVALID_ARGUMENT for what costs too much, or cannot
+    be met."""
     changed = False
     repeats, multiples, patterns = 0, Decimal(0), 0
     for part in subschemas(schema):
@@ -63,7 +64,7 @@ def bound_schema(field: str, schema: dict[str, Any], *, reach: int) -> bool:
 
 
 def _multiple(part: dict[str, Any]) -> Decimal:
-    """0.25 is 25 steps of 0.01."""
+    """Count steps: 0.25 is 25 steps of 0.01."""
     value = part.get("multipleOf")
     if value is None:
         return Decimal(0)

@@ -24,10 +24,11 @@ _validator: Any = Draft202012Validator(
 )
 
 _SHOWN = 200
+"""Characters of a fault that an error shows."""
 
 
 def check_schema(field: str, schema: dict[str, Any], *, most_regex_size: int) -> None:
-    """Raises INVALID_ARGUMENT with the place of the fault."""
+    """Raise INVALID_ARGUMENT with the place of the fault."""
     try:
         _validator.validate(schema)
     except ValidationError as error:
@@ -40,7 +41,7 @@ def check_schema(field: str, schema: dict[str, Any], *, most_regex_size: int) ->
 
 
 def subschemas(schema: Any) -> Iterator[dict[str, Any]]:
-    """``schema`` and every schema within it that is an object."""
+    """Give ``schema`` and every schema within it that is an object."""
     if not isinstance(schema, dict):
         return
     yield schema

@@ -21,9 +21,10 @@ _VALUES = ("const", "default")
 
 
 def modern(schema: Any) -> Any:
-    """Of any JSON value; what is no schema is left for the check to find. Null keywords are left
-    out. A list of ``items`` becomes ``prefixItems``, ``exclusiveMinimum: true`` a number,
-    ``required: true`` of a property an entry of the object's list, and ``STRING`` ``string``."""
+    """Bring any JSON value up to draft 2020-12; what is no schema is left for the check to find.
+    Null keywords are left out. A list of ``items`` becomes ``prefixItems``, ``exclusiveMinimum:
+    true`` a number, ``required: true`` of a property an entry of the object's list, and ``STRING``
+    ``string``."""
     if not isinstance(schema, dict):
         return schema
     new: dict[str, Any] = {}

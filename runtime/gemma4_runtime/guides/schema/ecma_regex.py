@@ -33,7 +33,7 @@ _EQUAL = {_DECIMAL: r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)$"}
 
 
 def rust_regex(field: str, pattern: str) -> str:
-    """Raises INVALID_ARGUMENT. ``pattern`` is one that Python's ``re`` takes."""
+    """Return ``pattern`` in Rust's words; it is one that Python's ``re`` takes."""
     return "".join(_Reader(field, _EQUAL.get(pattern, pattern)).parts())
 
 

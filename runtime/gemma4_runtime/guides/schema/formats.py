@@ -58,7 +58,7 @@ _ENCODED = f"%{_HEX}{{2}}"
 
 
 def _uri(more: str, *, relative: bool) -> str:
-    """RFC 3986; ``more`` characters than its own may stand for themselves."""
+    """Return a pattern of RFC 3986; ``more`` characters than its own may stand for themselves."""
     plain = rf"A-Za-z0-9._~!$&'()*+,;=\-{more}"
     char = f"(?:[{plain}:@]|{_ENCODED})"
     host = _any(rf"\[{_IPV6}\]", f"(?:[{plain}]|{_ENCODED})+")

@@ -17,12 +17,14 @@ Resolve = Callable[[Any], Any]
 _MOST = 100
 """Members that are compared, each with each."""
 _MOST_DEPTH = 4
+"""Levels of properties in which two schemas are compared; deeper ones may both hold."""
 _STRUCTURE = "structure"
 """For arrays and objects, which are not compared."""
 
 
 def exclusive(schemas: list[Any], resolve: Resolve) -> bool:
-    """Whether no value meets two of ``schemas``. ``resolve`` follows the reference of a schema."""
+    """Return whether no value meets two of ``schemas``. ``resolve`` follows the reference of a
+    schema."""
     if len(schemas) > _MOST:
         return False
     parts = [resolve(schema) for schema in schemas]
@@ -44,7 +46,7 @@ def _apart(a: Any, b: Any, resolve: Resolve, depth: int) -> bool:
 
 
 def _told_apart(a: dict[str, Any], b: dict[str, Any], resolve: Resolve, depth: int) -> bool:
-    """By a property that both require."""
+    """Return whether two schemas are told apart by a property that both require."""
     first, second = a.get("properties", {}), b.get("properties", {})
     both = set(a.get("required", ())) & set(b.get("required", ())) & set(first) & set(second)
     return any(
@@ -53,7 +55,7 @@ def _told_apart(a: dict[str, Any], b: dict[str, Any], resolve: Resolve, depth: i
 
 
 def _values(schema: dict[str, Any]) -> set[str] | None:
-    """The only values that it allows; in JSON Schema 1.0 is 1."""
+    """Return the only values that a schema allows; in JSON Schema 1.0 is 1."""
     if "const" in schema:
         allowed = [schema["const"]]
     elif "enum" in schema:

@@ -13,6 +13,7 @@ from gemma4_runtime.guides.schema.drafts import LISTS, MAPS, SCHEMAS
 __all__ = ["Expansion", "resolve"]
 
 _MOST_DEPTH = 64
+"""Levels of nesting, and references that lead on to each other; as for all JSON of clients."""
 _INDEX = re.compile(r"[0-9]{1,6}\Z")
 _LEFT_OUT = ("$defs", "definitions", "$schema", "$id", "$comment", "$anchor")
 _ELSEWHERE = ("$dynamicRef", "$recursiveRef")
@@ -28,8 +29,8 @@ class Expansion:
         self._checked: dict[int, Any] = {}
 
     def expand(self, field: str, schema: dict[str, Any]) -> Any:
-        """A copy of a valid schema. INVALID_ARGUMENT for a reference that leads elsewhere or
-        nowhere, and beyond the limit."""
+        """Return a copy of a valid schema. Raises INVALID_ARGUMENT for a reference that leads
+        elsewhere or nowhere, and beyond the limit."""
         return self._schema(field, schema, schema, (), _MOST_DEPTH)
 
     def _schema(
@@ -65,7 +66,7 @@ class Expansion:
         return new
 
     def _target(self, field: str, root: dict[str, Any], place: str) -> Any:
-        """A valid schema: what ``#/$defs/a`` is in ``root``."""
+        """Return a valid schema: what ``#/$defs/a`` is in ``root``."""
         target = resolve(field, root, place)
         if isinstance(target, bool):
             return target
@@ -128,8 +129,8 @@ def _size(value: Any) -> int:
 
 
 def resolve(field: str, root: Any, place: str) -> Any:
-    """What the reference ``place`` leads to in ``root``. INVALID_ARGUMENT for one that leads
-    elsewhere or nowhere."""
+    """Return what the reference ``place`` leads to in ``root``. Raises INVALID_ARGUMENT for one
+    that leads elsewhere or nowhere."""
     if not place.startswith("#/") and place != "#":
         raise invalid(
             field, f"$ref {place!r} leads out of this schema; only #/... can be read; copy it here"

@@ -43,6 +43,7 @@ _REFUSED = {
 }
 """Keywords that no engine enforces, and what to do."""
 _MOST_REFERENCES = 64
+"""References that may lead on to each other before a schema is reached."""
 _OPTIONS = "x-guidance"
 _EMPTY: dict[str, tuple[Any, ...]] = {
     "uniqueItems": (False,),
@@ -100,7 +101,8 @@ def rust_patterns(field: str, schema: dict[str, Any]) -> None:
 
 
 def reachable(field: str, schema: dict[str, Any]) -> list[dict[str, Any]]:
-    """All schemas within it, and those that references lead to elsewhere in it, each once."""
+    """Return all schemas within it, and those that references lead to elsewhere in it, each
+    once."""
     found: dict[int, dict[str, Any]] = {}
     waiting = [schema]
     while waiting:
@@ -134,7 +136,7 @@ def _same(value: Any, other: Any) -> bool:
 
 
 def _names(part: dict[str, Any]) -> None:
-    """``propertyNames`` of a map: of zod's records and pydantic's dictionaries."""
+    """Rewrite ``propertyNames`` of a map: of zod's records and pydantic's dictionaries."""
     names = part.get("propertyNames")
     if not isinstance(names, dict) or part.get("properties") or part.get("patternProperties"):
         return
@@ -152,7 +154,7 @@ def _names(part: dict[str, Any]) -> None:
 
 
 def _nullable(part: dict[str, Any]) -> None:
-    """OpenAPI 3.0's."""
+    """Rewrite OpenAPI 3.0's ``nullable``."""
     if part.pop("nullable", False) is not True:
         return
     kind = part.get("type")
@@ -198,7 +200,7 @@ def _required(part: dict[str, Any]) -> None:
 
 
 def _whole_bounds(part: dict[str, Any]) -> None:
-    """Of integers: 0.5 is 1 for a minimum, 0 for a maximum."""
+    """Round the bounds of integers: 0.5 is 1 for a minimum, 0 for a maximum."""
     if part.get("type") != "integer":
         return
     for name, round_to, strict in (

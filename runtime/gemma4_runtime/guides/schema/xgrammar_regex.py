@@ -28,8 +28,8 @@ _ANY = "[^\\n\\r\u2028\u2029]"
 
 
 def xgrammar_regex(field: str, pattern: str) -> str:
-    """Of what :func:`~gemma4_runtime.guides.schema.ecma_regex.rust_regex` gives. Raises
-    INVALID_ARGUMENT."""
+    """Return xgrammar's form of what :func:`~gemma4_runtime.guides.schema.ecma_regex.rust_regex`
+    gives. Raises INVALID_ARGUMENT."""
     tokens = _TOKEN.findall(pattern)
     out: list[str] = []
     for at, token in enumerate(tokens):

@@ -22,6 +22,7 @@ __all__ = ["for_xgrammar"]
 _BESIDE = ("$defs", "definitions")
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _MOST_INTEGER = 2**63 - 1024
+"""The largest bound of an integer: the largest double below 2**63."""
 _FORMATS = frozenset(PATTERNS.values())
 _LONG = 256
 """Characters from which a limit beside a format is left to the look at the finished answer."""

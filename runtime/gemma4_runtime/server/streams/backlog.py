@@ -29,12 +29,13 @@ class Backlog:
         self._seen = (0, 0.0)  # the last count of the board, and when it changed
 
     def add(self) -> None:
-        """One more chunk is sent."""
+        """Count one more chunk that is sent."""
         with self._lock:
             self._sent += 1
 
     def full(self, now: float) -> bool:
-        """True while postprocessing has enough before it. ``now``: :func:`time.monotonic`."""
+        """Return True while postprocessing has enough before it. ``now``:
+        :func:`time.monotonic`."""
         with self._lock:
             handled = self._board[Field.CHUNKS_HANDLED]
             # A client can send postprocessing its own chunks again: no more were handled than sent.
@@ -49,6 +50,6 @@ class Backlog:
             return True
 
     def reset(self) -> None:
-        """Nothing is open: what was not handled never will be."""
+        """Start anew when nothing is open: what was not handled never will be."""
         with self._lock:
             self._base = self._sent - self._board[Field.CHUNKS_HANDLED]

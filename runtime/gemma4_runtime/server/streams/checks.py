@@ -28,7 +28,9 @@ _FIRST_CHECK_S = 0.1
 """The same before the first token, while few wait for one: a prefill ends its batch first (8
 tokens of a 26B model on two cores: 0.3 to 0.45 s), which must fit into the 0.5 s too."""
 _FEW = 8
+"""Streams, or streams that wait for a first token, up to which the shorter times hold."""
 _HASTE = 1.5
+"""Times the even share that may be asked in one turn."""
 _EARLY = 0.5
 """Of the time between two questions."""
 

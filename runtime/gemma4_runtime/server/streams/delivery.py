@@ -138,7 +138,7 @@ class Delivery:
             feed.add(Entry(stream, chunk, final))
 
     def _tell(self, stream: Stream, error: RequestError) -> None:
-        """``stream`` is closed."""
+        """Tell that ``stream`` is closed."""
         try:
             stream.transport.fail(error)
         except Exception as broken:  # noqa: BLE001 - as in send_alone

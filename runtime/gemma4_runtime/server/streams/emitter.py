@@ -115,11 +115,11 @@ class Emitter:
         self._delivery.refuse(stream, refusal)
 
     def poll(self, feed: str, poll: Poll, responses: int) -> None:
-        """As :meth:`Feeds.poll`."""
+        """Do as :meth:`Feeds.poll`."""
         self._feeds.poll(feed, poll, responses, time.monotonic())
 
     def drain(self) -> None:
-        """From now on, end feeds that have no stream."""
+        """End, from now on, feeds that have no stream."""
         self._feeds.drain()
 
     def cancel(self, key: str) -> None:

@@ -70,20 +70,20 @@ class Emitters:
     def open(
         self, request: GenerationRequest, transport: Transport, place: Place | None = None
     ) -> None:
-        """As :meth:`Emitter.open`."""
+        """Do as :meth:`Emitter.open`."""
         self._of(request.key if place is None else place.feed).open(request, transport, place)
 
     def poll(self, feed: str, poll: Poll, responses: int) -> None:
-        """As :meth:`Emitter.poll`."""
+        """Do as :meth:`Emitter.poll`."""
         self._of(feed).poll(feed, poll, responses)
 
     def cancel(self, key: str) -> None:
-        """The client of ``key`` has gone. Unknown keys are ignored."""
+        """Cancel the request ``key``, whose client has gone. Unknown keys are ignored."""
         for emitter in self._emitters:
             emitter.cancel(key)
 
     def drain(self) -> None:
-        """As :meth:`Emitter.drain`."""
+        """Do as :meth:`Emitter.drain`."""
         for emitter in self._emitters:
             emitter.drain()
 
@@ -101,7 +101,7 @@ class Emitters:
         return self._emitters[zlib.crc32(key.encode()) % _COUNT]
 
     def _tick(self) -> None:
-        """In the thread of one emitter."""
+        """Do what is due, in the thread of one emitter."""
         if not self._in_flight.count:
             self._backlog.reset()
         self._publish()

@@ -35,17 +35,21 @@ _GONE_S = 1.0
 _GONE_DRAINING_S = 0.15
 """The same in a drain: Triton refuses the next poll then, so nothing is worth waiting for."""
 _CHECK_S = 0.4
+"""Seconds between two questions whether the client of a feed has left."""
 _MOST_POLLS = 16
+"""Polls of a feed that may wait."""
 _MOST_FEEDS = 1000
+"""Clients that may poll feeds at a time."""
 
 _MOST_RESPONSES = 64
+"""Responses that one poll may ask for."""
 
 _PLACE = re.compile(r"([0-9a-f]{32,64})/([0-9]{1,15})")
 
 
 def parse_place(text: str, *, field: str) -> Place:
-    """KEY/NUMBER. Raises :class:`~gemma4_runtime.errors.RequestError` that names ``field``. A key
-    that could be guessed would show a client the answers of another."""
+    """Parse KEY/NUMBER. Raises :class:`~gemma4_runtime.errors.RequestError` that names ``field``. A
+    key that could be guessed would show a client the answers of another."""
     found = _PLACE.fullmatch(text)
     if found is None:
         raise invalid(
@@ -91,13 +95,14 @@ class Feed:
         self._last_check = now
 
     def patience(self, now: float) -> float | None:
-        """Seconds until it is to be looked at; None when only a poll or news change anything."""
+        """Return the seconds until it is to be looked at; None when only a poll or news change
+        anything."""
         if not self.polls or not (self.armed or self.news):
             return None
         return max(self._last_sent + PACE_S - now, 0.0)
 
     def take(self) -> list[Stream]:
-        """Streams that have something."""
+        """Take the streams that have something."""
         self.armed = False  # before the look, so that none comes after it without a word
         found = []
         while self.news:
@@ -105,11 +110,11 @@ class Feed:
         return found
 
     def open(self, now: float) -> bool:
-        """Whether chunks that are added now will be sent in this turn."""
+        """Return whether chunks that are added now will be sent in this turn."""
         return bool(self.polls) and now >= self._last_sent + PACE_S
 
     def add(self, entry: Entry) -> None:
-        """Its stream names this feed."""
+        """Add a stream that names this feed."""
         self._bundle.append(entry)
 
     def flush(self, now: float) -> list[tuple[Entry, bool]]:
@@ -136,8 +141,8 @@ class Feed:
         return [(entry, True) for entry in bundle]
 
     def gone(self, now: float, *, patience: float) -> bool:
-        """Whether the client has left: it did not poll for ``patience`` seconds, or the server says
-        so, which is asked now and then."""
+        """Return whether the client has left: it did not poll for ``patience`` seconds, or the
+        server says so, which is asked now and then."""
         if not self.polls:
             return now - max(self.polled, self._last_sent) >= patience
         if now - self._last_check < _CHECK_S:
@@ -172,7 +177,7 @@ class Feeds:
     # -- called from any thread -----------------------------------------------------------------
 
     def poll(self, key: str, poll: Poll, responses: int, now: float) -> None:
-        """``poll`` takes so many responses. Raises
+        """Take a poll for so many responses. Raises
         :class:`~gemma4_runtime.errors.RequestError`."""
         if not 1 <= responses <= _MOST_RESPONSES:
             raise invalid("feed", f"{responses} responses must be 1 to {_MOST_RESPONSES}")
@@ -189,11 +194,12 @@ class Feeds:
         self._wake()
 
     def drain(self) -> None:
-        """From now on, end a feed when it has no stream."""
+        """End, from now on, a feed when it has no stream."""
         self._draining = True
 
     def news(self, stream: Stream) -> bool:
-        """``stream`` has something. True when the emitter will see that without being woken."""
+        """Note that ``stream`` has something. Return True when the emitter will see that without
+        being woken."""
         feed = self.of(stream)
         if feed is None:
             return False
@@ -201,18 +207,18 @@ class Feeds:
         return feed.armed
 
     def of(self, stream: Stream) -> Feed | None:
-        """The feed that carries ``stream`` now."""
+        """Return the feed that carries ``stream`` now."""
         place = stream.place
         return None if place is None else self._feeds.get(place.feed)
 
     # -- the emitter thread ---------------------------------------------------------------------
 
     def due(self, now: float) -> list[Stream]:
-        """Streams that have waited for a feed that can send now."""
+        """Return the streams that have waited for a feed that can send now."""
         return [stream for feed in self._all() if feed.open(now) for stream in feed.take()]
 
     def patience(self, now: float) -> float | None:
-        """Seconds until :meth:`due` is to be called unasked; None for never."""
+        """Return the seconds until :meth:`due` is to be called unasked; None for never."""
         waits = [feed.patience(now) for feed in self._all()]
         return min((wait for wait in waits if wait is not None), default=None)
 

@@ -19,6 +19,7 @@ from gemma4_runtime.server.streams.stream import Stream
 __all__ = ["GuideJudge", "Judge"]
 
 _TIMEOUT_MS = 2000
+"""Milliseconds to look at an answer; then it is delivered without the look."""
 
 
 class Judge(Protocol):

@@ -34,7 +34,7 @@ class RequestRecord:
 
 
 def record_of(stream: Stream, error: RequestError | None, now: float) -> RequestRecord:
-    """``error`` None: it was answered. ``now``: :func:`time.monotonic`."""
+    """Make the record. ``error`` None: it was answered. ``now``: :func:`time.monotonic`."""
     end, assembler = stream.end, stream.assembler
     timed = end if isinstance(end, EngineFinish) else None
     return RequestRecord(

@@ -34,13 +34,13 @@ class Transport(Protocol):
     def send(self, chunk: Chunk, *, final: bool) -> None: ...
 
     def end(self) -> None:
-        """The last chunk went by a feed."""
+        """End the stream whose last chunk went by a feed."""
 
     def fail(self, error: RequestError) -> None:
         """End the request with an error."""
 
     def client_gone(self) -> bool:
-        """Whether the client has cancelled or left. Only a ``direct`` transport can tell."""
+        """Return whether the client has cancelled or left. Only a ``direct`` transport can tell."""
 
 
 class Stream:
@@ -101,7 +101,8 @@ class Stream:
         self._wake(self)
 
     def judge(self, verdict: RequestError | None) -> None:
-        """The answer was looked at; ``verdict`` is what the client is told instead of its end."""
+        """Take what the look at the answer found; ``verdict`` is what the client is told instead of
+        its end."""
         self.verdict, self.judged, self.judging = verdict, True, False
         self._wake(self)
 

@@ -1,7 +1,7 @@
 """A test double of TensorRT-LLM, which no machine of this project can install.
 
 Names, types and defaults are the recorded API's (``gemma4_runtime/trtllm/api``); what that refuses
-is refused here. Behaviour is what the record's sources say, never more permissive: what the double
+is refused here. Behavior is what the record's sources say, never more permissive: what the double
 does not do raises NotImplementedError. The demo checkpoint really decodes, with llama.cpp.
 
 Environment: ``TRTLLM_DOUBLE_GPUS`` (GPUs of the machine, 8), ``TRTLLM_DOUBLE_VERSION``,

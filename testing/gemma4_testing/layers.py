@@ -1,0 +1,23 @@
+"""The folders of the runtime, and which may use which."""
+
+from __future__ import annotations
+
+__all__ = ["BASE", "RUNTIME"]
+
+BASE = "gemma4_runtime"
+"""The modules of the runtime that are in no folder."""
+
+RUNTIME: dict[str, set[str]] = {
+    "logs": set(),
+    "metrics": {"logs"},
+    "processes": {"logs"},
+    "needs": set(),
+    "output": set(),
+    "trtllm": set(),
+    "guides": {"output"},
+    "engines": {"guides", "logs", "output", "trtllm"},
+    "input": {"guides", "output"},
+    "preparation": {"input", "guides", "logs", "output", "processes"},
+    "server": {"engines", "input", "logs", "metrics", "output", "preparation", "processes"},
+}
+"""Folders of the runtime, the lowest first, and those above the base that they may use."""
