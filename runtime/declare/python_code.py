@@ -13,6 +13,7 @@ from declare.regions import Region
 __all__ = ["regions"]
 
 _WIDTH = 96
+"""Characters of a line of a docstring, behind an indentation of four."""
 _KINDS = {
     "STRING": "str", "BOOL": "bool", "INT32": "int", "INT64": "int", "UINT64": "int",
     "FP32": "float",
