@@ -128,7 +128,7 @@ class InferenceResponseSender:
     """The way to one client. Only one thread may use it at a time."""
 
     def send(self, response: InferenceResponse | None = None, flags: int = 0) -> None:
-        """Send a response. ``flags``: :data:`TRITONSERVER_RESPONSE_COMPLETE_FINAL` with the last,
+        """Send one response. ``flags``: :data:`TRITONSERVER_RESPONSE_COMPLETE_FINAL` with the last,
         else 0."""
     def is_cancelled(self) -> bool: ...
 

@@ -48,8 +48,7 @@ class CircuitBreaker:
             if wait > 0:
                 raise CircuitOpenError(
                     f"the server was unavailable {self._failed} times in a row; "
-                    f"next try in {wait:.1f} s",
-                    refused=True,
+                    f"next try in {wait:.1f} s"
                 )
             # One request is on trial; when it never reports, the next may try as late as this.
             self._closed_until = self._now() + self._reset_after

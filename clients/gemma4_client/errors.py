@@ -1,18 +1,24 @@
-"""One exception for each status that the server answers with; the message is the server's."""
+"""One exception for each status that the server answers with. The message and the code are the
+server's."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import grpc
-from gemma4_runtime.errors import OVERLOADED, Status, parse_wire
+from gemma4_runtime.errors import Code, Detail, RequestError, Status, parse_wire
+
+from gemma4_client.codes import ClientCode
+from gemma4_client.foreign_words import UNKNOWN_PROCESS, is_too_large, read_triton, was_never_sent
 
 __all__ = [
     "UNKNOWN_PROCESS",
     "AccessDeniedError",
     "CancelledError",
     "CircuitOpenError",
+    "ClientCode",
+    "Code",
     "DeadlineExceededError",
     "Gemma4Error",
     "InvalidRequestError",
@@ -26,14 +32,33 @@ __all__ = [
 ]
 
 
-UNKNOWN_PROCESS = "unknown"
-"""In :attr:`UnavailableError.process` when the server did not name it."""
-
-
 class Gemma4Error(Exception):
-    """Base of all. ``status`` is gRPC's name of the status, on HTTP too."""
+    """Base of all. ``status`` is gRPC's name of the status, on HTTP too.
+
+    ``code`` says exactly what went wrong, and keeps its meaning between versions, which the message
+    need not. It is one of the server's codes or one of the client's; docs/errors.md lists them.
+    Treat one that you do not know by its ``status``. ``field`` is the name of the input at fault,
+    where one is. ``details`` are the values that the code speaks of, such as ``tokens`` and
+    ``limit`` of ``prompt_too_long``."""
 
     status: ClassVar[str] = "UNKNOWN"
+    code: str = ClientCode.UNKNOWN
+    field: str | None
+    details: dict[str, Detail]
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        field: str | None = None,
+        details: Mapping[str, Detail] | None = None,
+    ) -> None:
+        super().__init__(message)
+        if code:
+            self.code = code
+        self.field = field
+        self.details = dict(details or {})
 
 
 class InvalidRequestError(Gemma4Error):
@@ -53,32 +78,47 @@ class UnavailableError(Gemma4Error):
 
     status = "UNAVAILABLE"
 
-    def __init__(self, message: str, *, refused: bool = False, process: str = "") -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        *,
+        refused: bool = False,
+        process: str = "",
+        code: str = "",
+        details: Mapping[str, Detail] | None = None,
+    ) -> None:
+        """Without ``code``, it is one of a connection that failed or broke."""
+        usual = ClientCode.CONNECTION_FAILED if refused else ClientCode.CONNECTION_LOST
+        super().__init__(message, code=code or usual, details=details)
         self.refused = refused
         self.process = process
 
     @property
     def overloaded(self) -> bool:
         """True when the server answered that its slots and its queue are full."""
-        return OVERLOADED in str(self)
+        return self.code == Code.QUEUE_FULL
 
 
 class CircuitOpenError(UnavailableError):
     """This client asked nothing: the server was unavailable too often just now. See
     :class:`gemma4_client.CircuitBreaker`."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message, refused=True, code=ClientCode.CIRCUIT_OPEN)
+
 
 class DeadlineExceededError(Gemma4Error):
     """DEADLINE_EXCEEDED: the time allowed was not enough."""
 
     status = "DEADLINE_EXCEEDED"
+    code = Code.DEADLINE_EXCEEDED
 
 
 class CancelledError(Gemma4Error):
     """CANCELLED: by this client, or by the server."""
 
     status = "CANCELLED"
+    code = Code.CLIENT_CANCELLED
 
 
 class AccessDeniedError(Gemma4Error):
@@ -86,18 +126,21 @@ class AccessDeniedError(Gemma4Error):
     another certificate."""
 
     status = "PERMISSION_DENIED"
+    code = ClientCode.ACCESS_DENIED
 
 
 class ServerError(Gemma4Error):
     """INTERNAL: the engine or the server failed."""
 
     status = "INTERNAL"
+    code = ClientCode.UNREADABLE_ANSWER
 
 
 class StreamOrderError(Gemma4Error):
     """A chunk is missing, doubled or out of order, or the last never came."""
 
     status = "DATA_LOSS"
+    code = ClientCode.STREAM_BROKEN
 
 
 class ResponseFormatError(Gemma4Error):
@@ -105,6 +148,7 @@ class ResponseFormatError(Gemma4Error):
     off. ``answer`` is the :class:`Answer`."""
 
     status = "OUT_OF_RANGE"
+    code = ClientCode.RESPONSE_FORMAT
 
     def __init__(self, message: str, answer: Any) -> None:
         super().__init__(message)
@@ -118,102 +162,94 @@ _BY_STATUS: dict[Status, type[Gemma4Error]] = {
     Status.CANCELLED: CancelledError,
     Status.INTERNAL: ServerError,
 }
-_NOT_YET = re.compile(
-    r"unknown model|is not found|not ready|not at ready state|is stopping|stopped accepting"
-    r"|exceeds maximum queue size",
-    re.IGNORECASE,
-)
-"""How Triton itself says, without a status, that it starts, stops, is full, or has no such model.
-It looks before it hands a request to a model, so the request was not begun."""
-_DEAD = re.compile(r"Stub process(?: '(?P<name>[^']*)')? is (?:not |un)healthy")
-"""Triton's Python backend on a process that has died or that hangs, said of the request that was
-running there and of each one after it. So it does not tell whether this request was begun."""
-_OURS = re.compile(r"(?:engine step: )?(?:Failed for execute the inference request\. )?")
-"""What comes before Triton's words when our own model passes them on."""
-_NEVER_SENT = re.compile(
-    r"failed to connect to all addresses|connections to all backends failing|empty address list"
-    r"|(?:DNS|name) resolution fail",
-    re.IGNORECASE,
-)
-"""How gRPC says that a call never had a connection. Whatever else ends a call as UNAVAILABLE
-("Socket closed", "Connection reset by peer", GOAWAY, a ping without an answer) may have come after
-the request was sent."""
-_BY_HTTP = {
-    401: AccessDeniedError,
-    403: AccessDeniedError,
-    408: DeadlineExceededError,
-    413: InvalidRequestError,
-    504: DeadlineExceededError,
+
+_BY_HTTP: dict[int, tuple[type[Gemma4Error], str]] = {
+    401: (AccessDeniedError, ClientCode.ACCESS_DENIED),
+    403: (AccessDeniedError, ClientCode.ACCESS_DENIED),
+    408: (DeadlineExceededError, Code.DEADLINE_EXCEEDED),
+    413: (InvalidRequestError, ClientCode.MESSAGE_TOO_LARGE),
+    504: (DeadlineExceededError, Code.DEADLINE_EXCEEDED),
 }
 
 
-def _has_status(text: str) -> bool:
-    """False for a text that another software wrote."""
-    return parse_wire(text).message != text
-
-
-def _of_triton(text: str) -> UnavailableError | None:
+def _of_triton(text: str, *, passed_on: bool = False) -> UnavailableError | None:
     """For Triton's own words about a model that cannot answer."""
-    dead = _DEAD.search(text)
-    if dead is not None:
+    found = read_triton(text, passed_on=passed_on)
+    if found is None:
+        return None
+    code, process = found
+    if code is ClientCode.PROCESS_LOST:
         text = f"a process of the server has died: {text}"
-        return UnavailableError(text, process=dead["name"] or UNKNOWN_PROCESS)
-    if _NOT_YET.search(text):
-        return UnavailableError(f"the server has no model ready to answer: {text}", refused=True)
-    return None
+        return UnavailableError(text, process=process, code=code)
+    text = f"the server has no model ready to answer: {text}"
+    return UnavailableError(text, refused=True, code=code)
+
+
+def _of_server(error: RequestError) -> Gemma4Error:
+    """For an error that one of our models sent."""
+    if error.status is Status.INTERNAL and error.code in (Code.TRITON_FAILED, ClientCode.UNKNOWN):
+        found = _of_triton(error.message, passed_on=True)
+        if found is not None:
+            return found
+    if error.status is Status.UNAVAILABLE:
+        return UnavailableError(error.message, refused=True, code=error.code, details=error.details)
+    return _BY_STATUS[error.status](
+        error.message, code=error.code, field=error.field, details=error.details
+    )
 
 
 def from_wire(message: str) -> Gemma4Error:
     """The exception for an error text of the server."""
-    error = parse_wire(message)
-    if error.status is Status.INTERNAL:
-        # Where the text is ours, only its beginning: the rest may hold words of the request.
-        start = _OURS.match(error.message)
-        at = start.end() if start else 0
-        words = error.message[at : at + 120] if _has_status(message) else error.message
-        found = _of_triton(words)
-        if found is not None:
-            return found
-    if error.status is Status.UNAVAILABLE:
-        return UnavailableError(error.message, refused=True)
-    return _BY_STATUS[error.status](error.message)
+    ours = parse_wire(message)
+    if ours is not None:
+        return _of_server(ours)
+    return _of_triton(message) or ServerError(message, code=ClientCode.UNKNOWN)
 
 
 def from_rpc(error: grpc.RpcError) -> Gemma4Error:
     """The exception for a failed gRPC call."""
-    code: str = error.code().name
-    details: str = error.details() or code
-    if _has_status(details):
-        return from_wire(details)
-    if code in ("UNAVAILABLE", "INTERNAL", "NOT_FOUND"):
+    status: str = error.code().name
+    details: str = error.details() or status
+    ours = parse_wire(details)
+    if ours is not None:
+        return _of_server(ours)
+    if status in ("UNAVAILABLE", "INTERNAL", "NOT_FOUND"):
         found = _of_triton(details)
         if found is not None:
             return found
-    if code == "NOT_FOUND":
+    if status == "NOT_FOUND":
         text = f"the server has no model ready to answer: {details}"
-        return UnavailableError(text, refused=True)
-    if code == "UNAVAILABLE":
-        return UnavailableError(details, refused=bool(_NEVER_SENT.search(details)))
-    if code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
+        return UnavailableError(text, refused=True, code=ClientCode.SERVER_NOT_READY)
+    if status == "UNAVAILABLE":
+        return UnavailableError(details, refused=was_never_sent(details))
+    if status in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
         return AccessDeniedError(details)
-    if code == "RESOURCE_EXHAUSTED":
-        if "larger than max" in details:
-            return InvalidRequestError(details)
-        return UnavailableError(details, refused=True)
-    if code in Status.__members__:
-        return _BY_STATUS[Status[code]](details)
-    return ServerError(f"{code}: {details}")
+    if status == "RESOURCE_EXHAUSTED":
+        if is_too_large(details):
+            return InvalidRequestError(details, code=ClientCode.MESSAGE_TOO_LARGE)
+        return UnavailableError(details, refused=True, code=ClientCode.RATE_LIMITED)
+    if status == "DEADLINE_EXCEEDED":
+        return DeadlineExceededError(details)
+    if status == "CANCELLED":
+        return CancelledError(details)
+    if status in Status.__members__:
+        return _BY_STATUS[Status[status]](details, code=ClientCode.UNKNOWN)
+    return ServerError(f"{status}: {details}", code=ClientCode.UNKNOWN)
 
 
-def from_http(code: int, message: str) -> Gemma4Error:
-    """The exception for an HTTP answer ``code`` (not 200) whose error text is ``message``."""
-    if _has_status(message):
-        return from_wire(message)
+def from_http(status: int, message: str) -> Gemma4Error:
+    """The exception for an HTTP answer ``status`` (not 200) whose error text is ``message``."""
+    ours = parse_wire(message)
+    if ours is not None:
+        return _of_server(ours)
     found = _of_triton(message)
     if found is not None:
         return found
-    text = f"HTTP {code}: {message or 'no message'}"
-    if code in (429, 502, 503):
-        # A proxy answers 502 and 503 for a connection that broke behind it, too.
-        return UnavailableError(text, refused=code == 429)
-    return _BY_HTTP.get(code, ServerError)(text)
+    text = f"HTTP {status}: {message or 'no message'}"
+    if status == 429:
+        return UnavailableError(text, refused=True, code=ClientCode.RATE_LIMITED)
+    if status in (502, 503):
+        # A proxy answers these for a connection that broke behind it, too.
+        return UnavailableError(text)
+    kind, code = _BY_HTTP.get(status, (ServerError, ClientCode.UNKNOWN))
+    return kind(text, code=code)

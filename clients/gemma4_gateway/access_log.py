@@ -82,6 +82,7 @@ class Log:
             completion_tokens=record.completion_tokens,
             finish=record.finish or None,
             error=record.error or None,
+            code=record.code or None,
         )
 
 

@@ -79,7 +79,7 @@ def create_door(gateway: Gateway, app: FastAPI | None = None) -> ASGIApp:
 
 
 def _respond(request: Request, error: ApiError) -> Response:
-    record_of(request.scope).error = error.message
+    record_of(request.scope).failed(error)
     return Response(error.json(), error.status, error.headers(), "application/json")
 
 

@@ -16,7 +16,8 @@ _MOST_PARAM = 256
 
 class ApiError(Exception):
     """A request ends with this. ``message`` becomes one line without control characters, of
-    bounded length. ``retry_after`` is seconds, for the header of that name."""
+    bounded length. ``retry_after`` is seconds, for the header of that name. ``cause`` is the code
+    of the back end's error that led to it, for the log; "" when there was none."""
 
     def __init__(
         self,
@@ -27,6 +28,7 @@ class ApiError(Exception):
         param: str | None = None,
         code: str | None = None,
         retry_after: float | None = None,
+        cause: str = "",
     ) -> None:
         message = clean(message)
         super().__init__(message)
@@ -36,6 +38,7 @@ class ApiError(Exception):
         self.param = None if param is None else clean(param)[:_MOST_PARAM]
         self.code = code
         self.retry_after = retry_after
+        self.cause = cause
 
     def body(self) -> dict[str, Any]:
         error = {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
@@ -68,9 +71,13 @@ def overloaded(message: str, *, code: str, retry_after: float) -> ApiError:
     return ApiError(429, message, kind="rate_limit_error", code=code, retry_after=retry_after)
 
 
-def unavailable(message: str, *, code: str = "unavailable", retry_after: float = 1.0) -> ApiError:
+def unavailable(
+    message: str, *, code: str = "unavailable", retry_after: float = 1.0, cause: str = ""
+) -> ApiError:
     """503: draining, or no back end is ready."""
-    return ApiError(503, message, kind="server_error", code=code, retry_after=retry_after)
+    return ApiError(
+        503, message, kind="server_error", code=code, retry_after=retry_after, cause=cause
+    )
 
 
 def validation_error(errors: Sequence[Any], refused: dict[str, str]) -> ApiError:

@@ -68,7 +68,7 @@ class Middleware:
         try:
             await self._pass(scope, headers, receive, tell, record)
         except ApiError as error:
-            record.error = error.message
+            record.failed(error)
             await _send_error(error, tell)
         except ConnectionError as error:
             record.status, record.error = 499, str(error)

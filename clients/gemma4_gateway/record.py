@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from starlette.types import Scope
 
+from gemma4_gateway.errors import ApiError
 from gemma4_gateway.keys import ANONYMOUS, KeyEntry
 
 __all__ = ["Record", "record_of"]
@@ -44,7 +45,13 @@ class Record:
     completion_tokens: int = 0
     finish: str = ""
     error: str = ""
+    code: str = ""
     body_bytes: int = 0
+
+    def failed(self, error: ApiError) -> None:
+        """Note the error that ended the request. ``code`` is that of the back end's error, where
+        one was the cause."""
+        self.error, self.code = error.message, error.cause or error.code or ""
 
     @property
     def takes_body(self) -> bool:

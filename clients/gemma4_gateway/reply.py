@@ -98,7 +98,7 @@ class EngineReply(Response):
                 record.status, record.error = 499, "the client left"
         except ApiError as error:
             told = aborted[0] if aborted else error
-            record.error = told.message
+            record.failed(told)
             if not out.started:
                 raise told from None
             await out.end(self._error_event(told))

@@ -18,8 +18,10 @@ class ResultsError(LoadError):
 
 
 class TargetError(LoadError):
-    """A request that failed. ``status`` is gRPC's name of the status."""
+    """A request that failed. ``status`` is gRPC's name of the status, ``code`` the server's own
+    name of the error ("" when it gave none)."""
 
-    def __init__(self, status: str, message: str) -> None:
+    def __init__(self, status: str, message: str, *, code: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.code = code

@@ -49,5 +49,6 @@ class Observation:
     def failed(self, error: TargetError) -> None:
         record = self.record
         record.end = self._now()
-        record.status, record.error, record.left = error.status, str(error), False
+        record.status, record.code, record.left = error.status, error.code, False
+        record.error = str(error)
         record.spread_tokens()

@@ -17,7 +17,8 @@ class Record:
     loop it equals ``sent``. ``arrivals`` are those of the chunks that showed something (text,
     reasoning or a tool call), ``tokens`` what each brought, counted by the server (a token that
     shows nothing yet counts with the next chunk). ``end`` is the arrival of the last response, or
-    of the error. ``status`` is OK or gRPC's name of a status. ``left`` means that this client left
+    of the error. ``status`` is OK or gRPC's name of a status; ``code`` is the server's
+    own name of the error. ``left`` means that this client left
     on purpose. ``queue`` is the server's own seconds, None where it does not tell."""
 
     index: int
@@ -30,6 +31,7 @@ class Record:
     prompt_tokens: int = 0
     output_tokens: int = 0
     status: str = OK
+    code: str = ""
     error: str = ""
     finish_reason: str = ""
     queue: float | None = None

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Literal
 
 from gemma4_runtime.contract.inputs import SAMPLING
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.messages import SamplingParams
 
 __all__ = [
@@ -71,7 +71,9 @@ def refuse_conflicts(sampling: SamplingParams, capabilities: Capabilities) -> No
     """Raise INVALID_ARGUMENT for two options that this runtime cannot do together."""
     for conflict in capabilities.conflicts:
         if _IS_SET[conflict.option](sampling) and _IS_SET[conflict.other](sampling):
-            raise invalid(conflict.option, conflict.why)
+            raise invalid(
+                Code.CONFLICTING_INPUTS, conflict.option, conflict.why, other=conflict.other
+            )
 
 
 _TWO_PENALTIES = (

@@ -1,47 +1,54 @@
 """Errors a client can act on, and how they travel.
 
 Triton's Python backend has no DEADLINE_EXCEEDED, its HTTP front end (2.51) answers every error
-with 400, and a gRPC stream reports errors as bare text. So the status is the first word of the
-message: ``UNAVAILABLE: 64 requests are queued ...``. An ensemble puts ``in ensemble 'gemma4', ``
-before it. This module is the only one that writes or reads that form. Standard library only.
+with 400, and a gRPC stream reports errors as bare text. So status, code and details are the
+beginning of the message:
+
+    INVALID_ARGUMENT: [prompt_too_long field="text_input" tokens=24001 limit=2047] text_input: ...
+
+An ensemble puts ``in ensemble 'gemma4', `` before it. Text of a request comes only after the
+bracket, or quoted as JSON inside it, so no request can choose its status or code. A client that
+does not know codes sees the bracket as a part of the message. This module is the only one that
+writes or reads that form. Standard library only.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from enum import StrEnum
+from collections.abc import Mapping
+
+from gemma4_runtime.error_codes import Code, Status
 
 __all__ = [
-    "OVERLOADED",
+    "UNKNOWN_CODE",
+    "Code",
+    "Detail",
     "RequestError",
     "Status",
-    "internal",
     "invalid",
     "overloaded",
     "parse_wire",
-    "unavailable",
 ]
 
-OVERLOADED = "which is all this server takes"
-"""In every message of :func:`overloaded`: how a client tells a full server from one that stops."""
+Detail = int | float | str
+"""A value that goes with a code."""
 
-
-class Status(StrEnum):
-    """What went wrong, in gRPC's names."""
-
-    INVALID_ARGUMENT = "INVALID_ARGUMENT"
-    UNAVAILABLE = "UNAVAILABLE"
-    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
-    CANCELLED = "CANCELLED"
-    INTERNAL = "INTERNAL"
-
-
-_WIRE = re.compile(r"(?:^|[\s,])(" + "|".join(s.value for s in Status) + r"): (.*)\Z", re.DOTALL)
-
+UNKNOWN_CODE = "unknown"
+"""Of an error that carries no code: another software wrote it, or an older server."""
 
 _MAX_WIRE = 4000
 """Characters of a message on the wire; a longer one keeps its start and its end."""
+_MAX_QUOTED = 256
+"""Characters of a detail on the wire; the rest is left out."""
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+_STATUS = re.compile(
+    r"(?:in ensemble '[^']*', )*(" + "|".join(s.value for s in Status) + r"): (.*)\Z", re.DOTALL
+)
+_VALUE = r'(-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|"(?:[^"\\]|\\.)*")'
+_DETAIL = re.compile(rf" ([a-z][a-z0-9_]*)={_VALUE}")
+_CODE = re.compile(rf"\[([a-z][a-z0-9_]*)((?:{_DETAIL.pattern})*)\] ")
 
 _TRITON_CODES = {
     Status.INVALID_ARGUMENT: "INVALID_ARG",
@@ -50,16 +57,32 @@ _TRITON_CODES = {
 
 
 class RequestError(Exception):
-    """A request failed with a status and a message for the person who sent it.
+    """A request failed with a status, a code for programs, and a message for the person who sent
+    it.
 
-    ``field`` is the name of the input at fault, where one is.
+    ``code`` is a :class:`~gemma4_runtime.error_codes.Code`, or any text when another version of
+    this software sent it; then ``status`` must be given. ``field`` is the name of the input at
+    fault, where one is. ``details`` are the values that the code speaks of.
     """
 
-    def __init__(self, status: Status, message: str, *, field: str | None = None) -> None:
+    def __init__(
+        self,
+        code: Code | str,
+        message: str,
+        *,
+        status: Status | None = None,
+        field: str | None = None,
+        details: Mapping[str, Detail] | None = None,
+    ) -> None:
         super().__init__(message)
+        if status is None:
+            assert isinstance(code, Code)
+            status = code.status
         self.status = status
+        self.code = str(code)
         self.message = message
         self.field = field
+        self.details: dict[str, Detail] = dict(details or {})
 
     @property
     def triton_code(self) -> str:
@@ -67,38 +90,56 @@ class RequestError(Exception):
         return _TRITON_CODES.get(self.status, self.status.value)
 
     def to_wire(self) -> str:
-        """``STATUS: message``, the text that goes into a Triton error: encodable, without the
-        control characters by which a part would be lost or a terminal be told things, and never
-        long, however much of the input the message repeats."""
-        text = f"{self.status.value}: {self.message}"
-        if len(text) > _MAX_WIRE:
-            text = f"{text[: _MAX_WIRE // 2]} ... {text[-_MAX_WIRE // 2 :]}"
-        return _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
+        """``STATUS: [code name=value ...] message``, the text that goes into a Triton error. It is
+        encodable, has no control characters by which a part would be lost or a terminal be told
+        things, and is never long, however much of the input the message repeats."""
+        shown = self.message
+        if len(shown) > _MAX_WIRE:
+            shown = f"{shown[: _MAX_WIRE // 2]} ... {shown[-_MAX_WIRE // 2 :]}"
+        shown = _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], shown)
+        named = {} if self.field is None else {"field": self.field}
+        details = "".join(f" {name}={_wire(v)}" for name, v in (named | self.details).items())
+        return f"{self.status.value}: [{self.code}{details}] {shown}"
 
 
-def invalid(field: str, message: str) -> RequestError:
+def _wire(value: Detail) -> str:
+    """Write a number, or a JSON string of ASCII."""
+    return json.dumps(value[:_MAX_QUOTED]) if isinstance(value, str) else str(value)
+
+
+def invalid(code: Code, field: str, message: str, **details: Detail) -> RequestError:
     """INVALID_ARGUMENT for input ``field``; the message starts with the field's name."""
-    return RequestError(Status.INVALID_ARGUMENT, f"{field}: {message}", field=field)
-
-
-def unavailable(message: str) -> RequestError:
-    """UNAVAILABLE: overload or draining; the caller may retry later."""
-    return RequestError(Status.UNAVAILABLE, message)
+    assert code.status is Status.INVALID_ARGUMENT
+    return RequestError(code, f"{field}: {message}", field=field, details=details)
 
 
 def overloaded(busy: str, *, slots: int, max_queued: int) -> RequestError:
     """UNAVAILABLE: all slots run and the queue is full. ``busy`` says how many do what."""
-    return unavailable(f"{busy}, {OVERLOADED} ({slots} slots, {max_queued} queued); retry later")
+    return RequestError(
+        Code.QUEUE_FULL,
+        f"{busy}, which is all this server takes ({slots} slots, {max_queued} queued); retry later",
+        details={"slots": slots, "max_queued": max_queued},
+    )
 
 
-def internal(message: str) -> RequestError:
-    """Make an INTERNAL error: the engine or this software failed."""
-    return RequestError(Status.INTERNAL, message)
-
-
-def parse_wire(text: str) -> RequestError:
-    """Read the error back from a Triton message; text without a status is INTERNAL."""
-    match = _WIRE.search(text)
-    if match is None:
-        return RequestError(Status.INTERNAL, text)
-    return RequestError(Status(match.group(1)), match.group(2))
+def parse_wire(text: str) -> RequestError | None:
+    """Read the error back from a Triton message; None for the words of another software. A message
+    without a code, which an older server sends, has :data:`UNKNOWN_CODE`."""
+    found = _STATUS.match(text)
+    if found is None:
+        return None
+    status, message = Status(found[1]), found[2]
+    head = _CODE.match(message)
+    if head is None:
+        return RequestError(UNKNOWN_CODE, message, status=status)
+    details: dict[str, Detail] = {
+        name: json.loads(value) for name, value in _DETAIL.findall(head[2])
+    }
+    field = details.pop("field", None)
+    return RequestError(
+        head[1],
+        message[head.end() :],
+        status=status,
+        field=None if field is None else str(field),
+        details=details,
+    )

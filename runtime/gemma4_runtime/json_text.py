@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any, NoReturn
 
-from gemma4_runtime.errors import RequestError, Status, invalid
+from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.limits import Limits
 
 __all__ = ["NotJsonError", "kind_of", "load_json"]
@@ -16,7 +16,7 @@ class NotJsonError(RequestError):
     """INVALID_ARGUMENT: the text is not JSON, as opposed to JSON beyond a limit."""
 
     def __init__(self, field: str, message: str) -> None:
-        super().__init__(Status.INVALID_ARGUMENT, f"{field}: {message}", field=field)
+        super().__init__(Code.INVALID_JSON, f"{field}: {message}", field=field)
 
 
 def load_json(field: str, text: str, limits: Limits, *, most_values: int | None = None) -> Any:
@@ -34,11 +34,17 @@ def load_json(field: str, text: str, limits: Limits, *, most_values: int | None 
     except ValueError as error:
         raise NotJsonError(field, f"cannot be read as JSON: {error}") from None
     except RecursionError as error:
-        raise invalid(field, f"cannot be read as JSON: {error}") from None
+        raise invalid(Code.INPUT_TOO_COMPLEX, field, f"cannot be read as JSON: {error}") from None
     most = limits.max_json_values if most_values is None else most_values
     count = _count(field, value, limits.max_json_depth)
     if count > most:
-        raise invalid(field, f"holds {count} JSON values; at most {most}; make it smaller")
+        raise invalid(
+            Code.INPUT_TOO_LARGE,
+            field,
+            f"holds {count} JSON values; at most {most}; make it smaller",
+            size=count,
+            limit=most,
+        )
     return value
 
 
@@ -52,7 +58,7 @@ def _finite(number: str) -> float:
 def _count(field: str, value: Any, depth: int) -> int:
     """Count the values in ``value``, keys left out, after a look at all of its strings."""
     if depth == 0:
-        raise invalid(field, "JSON is nested too deep; flatten it")
+        raise invalid(Code.INPUT_TOO_COMPLEX, field, "JSON is nested too deep; flatten it")
     if isinstance(value, str):
         _check_text(field, value)
         return 1
@@ -71,7 +77,9 @@ def _check_text(field: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise invalid(field, r"contains a lone surrogate such as \ud800") from None
+        raise invalid(
+            Code.INVALID_TEXT, field, r"contains a lone surrogate such as \ud800"
+        ) from None
 
 
 def kind_of(value: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import pytest
 from gemma4_client.wire import build_request, read_delta
+from gemma4_runtime.errors import Code, parse_wire
 from gemma4_runtime.messages import GenerationRequest, SamplingParams, encode
 from gemma4_runtime.output.render import ChunkText
 from gemma4_runtime.server.board import Field
@@ -131,7 +132,7 @@ def test_a_request_that_preprocessing_did_not_make(
     request.inputs.add(name="request", datatype="UINT8", shape=[1, len(data)])
     request.raw_input_contents.append(data)
     (message,) = stub.ModelStreamInfer(iter([request]), timeout=60)
-    assert message.error_message.startswith("INVALID_ARGUMENT: request: is what preprocessing")
+    assert parse_wire(message.error_message).code == Code.RESERVED_INPUT
     wait_until(server.idle, 1)
 
 

@@ -18,6 +18,7 @@ import psutil
 import pytest
 from gemma4_client import AsyncClient, CancelledError, Gemma4Error
 from gemma4_client.wire import build_poll, build_request, read_bundle
+from gemma4_runtime.errors import Status, parse_wire
 from gemma4_runtime.server.board import Field
 from gemma4_testing.event_loop import in_loop
 from gemma4_testing.servers.served import Served, user
@@ -283,5 +284,6 @@ def test_wrong_keys(
     stub: GRPCInferenceServiceStub, synthetic: Served, request_of: Callable[..., Any], says: str
 ) -> None:
     (message,) = stub.ModelStreamInfer(iter([request_of()]), timeout=30)
-    assert message.error_message.startswith(f"INVALID_ARGUMENT: {says}")
+    error = parse_wire(message.error_message)
+    assert error.status is Status.INVALID_ARGUMENT and error.message.startswith(says)
     wait_until(synthetic.idle, 1)

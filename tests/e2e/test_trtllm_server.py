@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 from gemma4_client import CancelledError, Client, Gemma4Error, InvalidRequestError, UnavailableError
+from gemma4_runtime.errors import Code
 from gemma4_runtime.server.board import Field
 from gemma4_testing.engine_folders.trtllm_folder import double_env, make_folder
 from gemma4_testing.servers.command import GEMMA4
@@ -131,7 +132,7 @@ def how_it_ends(stream: bool) -> str:
     try:
         last = list(stream.iterator)[-1]
     except Gemma4Error as error:
-        return "lost" if "the engine was lost" in str(error) else str(error)
+        return "lost" if error.code == Code.ENGINE_LOST else str(error)
     return "whole" if last.completion_tokens == LONG["max_tokens"] else "cut"
 
 

@@ -34,12 +34,17 @@ def many(scale: float = 1.0, *, seed: int = 0, count: int = 120) -> list[Record]
 
 
 def test_summary_is_json_and_says_what_failed() -> None:
-    records = [record(0), record(1, status="UNAVAILABLE", error="full", arrivals=[], tokens=[])]
+    records = [
+        record(0),
+        record(1, status="UNAVAILABLE", code="queue_full", error="full", arrivals=[], tokens=[]),
+    ]
     found = summarize(finished(records), (), max_client_lag=0.025, server={})
     json.dumps(found, allow_nan=False)
     assert found["valid"]
     assert found["counts"] == {"sent": 2, "measured": 2, "whole": 1, "failed": 1, "left": 0}
-    assert found["errors"] == {"UNAVAILABLE": {"count": 1, "messages": {"full": 1}}}
+    assert found["errors"] == {
+        "UNAVAILABLE": {"count": 1, "codes": {"queue_full": 1}, "messages": {"full": 1}}
+    }
     assert found["requests"]["ttft"]["p50"] == 1.0
     assert found["timeline"]["output_tokens"] == [0, 0, 3, 3, 0]
     assert found["timeline"]["in_flight"] == [0, 2, 2, 2, 0]

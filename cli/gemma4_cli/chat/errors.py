@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gemma4_client import CircuitOpenError, Gemma4Error, InvalidRequestError, UnavailableError
+from gemma4_client import Gemma4Error, InvalidRequestError
+from gemma4_client.errors import ClientCode
 
 __all__ = ["exit_code", "explain"]
 
@@ -10,8 +11,7 @@ __all__ = ["exit_code", "explain"]
 def explain(error: Gemma4Error, url: str) -> str:
     """Return the message, and what to do where no server was found."""
     message = str(error)
-    lost = isinstance(error, UnavailableError) and not isinstance(error, CircuitOpenError)
-    if lost and "onnect" in message:
+    if error.code == ClientCode.CONNECTION_FAILED:
         return f"no server at {url}; start one with `gemma4 serve`, or give its --url ({message})"
     return message
 

@@ -15,9 +15,10 @@ from gemma4_gateway.answers.logprobs import TokenLogProb, TokenLogProbs
 from gemma4_gateway.answers.merge import Begin, chunks_of, gathered
 from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.backends.calls import OpenCalls
-from gemma4_gateway.backends.router import Answering, Router, started_failure
+from gemma4_gateway.backends.router import Answering, Router
 from gemma4_gateway.record import Record
 from gemma4_gateway.reply import Out
+from gemma4_gateway.translate.failures import started_failure
 from gemma4_gateway.translate.request_plan import EngineCall, Plan
 
 __all__ = ["Body", "Events", "Work"]

@@ -8,11 +8,8 @@ from typing import TypeVar
 
 from gemma4_client import (
     AsyncStream,
-    CancelledError,
-    DeadlineExceededError,
     Delta,
     Gemma4Error,
-    InvalidRequestError,
     ServerError,
     UnavailableError,
 )
@@ -21,10 +18,16 @@ from gemma4_gateway.backends.affinity import choose
 from gemma4_gateway.backends.backend import Backend, Lease
 from gemma4_gateway.backends.calls import OpenCalls
 from gemma4_gateway.backends.health import HealthChecker
-from gemma4_gateway.errors import ApiError, overloaded, unavailable
+from gemma4_gateway.errors import ApiError, unavailable
 from gemma4_gateway.metrics import Metrics
 from gemma4_gateway.plain_text import without_paths
-from gemma4_gateway.translate.fields import engine_refusal, unsendable
+from gemma4_gateway.translate.failures import (
+    failure,
+    lost,
+    none_took,
+    started_failure,
+    unsendable,
+)
 from gemma4_gateway.translate.request_plan import EngineCall
 
 __all__ = ["Answering", "Router"]
@@ -138,8 +141,8 @@ class Router:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         tried: frozenset[str] = frozenset()
-        failure: UnavailableError | None = None
-        overload = False
+        refusal: UnavailableError | None = None
+        overload: UnavailableError | None = None
         while (backend := self.pick(affinity, model=model, tried=tried)) is not None:
             tried |= {backend.address}
             try:
@@ -147,19 +150,18 @@ class Router:
                     backend, call, stream, request_id, deadline - loop.time(), calls
                 )
             except UnavailableError as error:
-                failure = error
-                overload |= self._refused(backend, error)
+                refusal = error
+                if self._refused(backend, error):
+                    overload = error
             except Gemma4Error as error:
                 if isinstance(error, ServerError):
                     self._health.check_now(backend)
-                raise _failure(error, names) from None
+                raise failure(error, names) from None
             except ValueError as error:
                 raise unsendable(error) from None
-        if failure is None:
+        if refusal is None:
             raise self._none_ready()
-        if overload:
-            raise overloaded(f"every back end is full: {failure}", code="overloaded", retry_after=1)
-        raise unavailable(f"no back end could take the request: {without_paths(str(failure))}")
+        raise none_took(overload or refusal)
 
     async def _attempt(
         self,
@@ -199,23 +201,25 @@ class Router:
                 other = self.pick(b"", model=model, tried=tried)
                 if other is None:
                     text = without_paths(str(error))
-                    raise unavailable(f"no back end could answer: {text}") from None
+                    raise unavailable(
+                        f"no back end could answer: {text}", cause=error.code
+                    ) from None
                 backend = other
 
     def _refused(self, backend: Backend, error: UnavailableError) -> bool:
         """True for overload, which is no fault of the back end. Raises
         :class:`~gemma4_gateway.errors.ApiError` when no other one may have the request."""
-        full = error.overloaded
+        overloaded = error.overloaded
         never_begun = backend.never_begun(error)
-        backend.failed(str(error), pause=_OVERLOAD_PAUSE_S if full else _PAUSE_S)
+        backend.failed(str(error), pause=_OVERLOAD_PAUSE_S if overloaded else _PAUSE_S)
         self._metrics.retries.labels(backend.address).inc()
         if error.process:
             self._health.eject(backend, str(error))
-        elif not full:
+        elif not overloaded:
             self._health.check_now(backend)
         if not never_begun:
             raise lost(error)
-        return full
+        return overloaded
 
     def _none_ready(self) -> ApiError:
         reasons = "; ".join(f"{b.address}: {b.reason}" for b in self.backends if not b.ready)
@@ -233,28 +237,3 @@ def _open(
     return backend.client.generate(
         call.text or "", timeout=timeout, request_id=request_id, **options
     )
-
-
-def _failure(error: Gemma4Error, names: dict[str, str]) -> ApiError:
-    if isinstance(error, InvalidRequestError):
-        return engine_refusal(str(error), names)
-    return started_failure(error)
-
-
-def started_failure(error: Gemma4Error) -> ApiError:
-    """For an answer that has begun, or one that no other back end would do better."""
-    if isinstance(error, DeadlineExceededError):
-        return ApiError(504, f"the time allowed was not enough: {error}", kind="timeout_error",
-                        code="timeout")  # fmt: skip
-    if isinstance(error, CancelledError):
-        return ApiError(499, "cancelled", kind="server_error", code="cancelled")
-    if isinstance(error, UnavailableError):
-        text = without_paths(str(error))
-        return unavailable(f"the back end was lost: {text}", code="backend_lost")
-    return ApiError(500, without_paths(str(error)), kind="server_error", code="engine_error")
-
-
-def lost(error: UnavailableError) -> ApiError:
-    """For a request that a back end may have begun, or died of."""
-    text = "the back end was lost; it may have begun the request, so no other one was asked"
-    return unavailable(f"{text}: {without_paths(str(error))}", code="backend_lost")

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
-from gemma4_client import AsyncClient, Gemma4Error, InvalidRequestError, Tokens
+from gemma4_client import AsyncClient, Gemma4Error, Tokens
 
-from gemma4_gateway.backends.router import started_failure
 from gemma4_gateway.body.route import JsonRoute
-from gemma4_gateway.errors import ApiError
 from gemma4_gateway.routes.wiring import ERRORS, TheGateway
 from gemma4_gateway.schemas.tokenize import DetokenizeRequest, TokenizeRequest
-from gemma4_gateway.translate.fields import engine_refusal, unsendable
+from gemma4_gateway.translate.failures import failure, unsendable
 from gemma4_gateway.translate.messages import engine_messages, engine_tools
 
 __all__ = ["router"]
@@ -27,7 +25,7 @@ async def tokenize(body: TokenizeRequest, gateway: TheGateway) -> dict[str, Any]
     try:
         found = await gateway.router.ask(model, lambda b: _tokenized(b.plain, body))
     except Gemma4Error as error:
-        raise _failure(error) from None
+        raise failure(error, {}) from None
     except ValueError as error:
         raise unsendable(error) from None
     strings = [data.decode("utf-8", "replace") for data in found.token_bytes]
@@ -59,11 +57,5 @@ async def detokenize(body: DetokenizeRequest, gateway: TheGateway) -> dict[str, 
     try:
         found = await gateway.router.ask(model, lambda b: b.plain.detokenize(body.tokens))
     except Gemma4Error as error:
-        raise _failure(error) from None
+        raise failure(error, {}) from None
     return {"prompt": found.text}
-
-
-def _failure(error: Gemma4Error) -> ApiError:
-    if isinstance(error, InvalidRequestError):
-        return engine_refusal(str(error), {})
-    return started_failure(error)

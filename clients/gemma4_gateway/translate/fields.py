@@ -1,13 +1,11 @@
-"""Names of tensors in the engine's messages -> names of parameters."""
+"""Names of tensors in the engine's errors -> names of parameters."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-from gemma4_gateway.errors import ApiError
-
-__all__ = ["engine_refusal", "unsendable"]
+__all__ = ["parameter_of"]
 
 _NAMES = {
     "text_input": "prompt",
@@ -21,32 +19,21 @@ _NAMES = {
     "guided_decoding_guide_type": "response_format",
     "guided_decoding_guide": "response_format",
 }
-_FIELD = re.compile(r"([a-z_]+)((?:\[\d+\]|\.[a-z_]+)*): (.*)\Z", re.DOTALL)
+_FIRST = re.compile(r"[^.\[]*")
 
 
-def engine_refusal(message: str, names: Mapping[str, str]) -> ApiError:
-    """400 for an INVALID_ARGUMENT of the engine, ``field: what is wrong``. ``names`` come before
-    the usual ones, that of the longest part of the field first."""
-    match = _FIELD.match(message)
-    if match is None:
-        return ApiError(400, message)
-    name, rest, text = match.groups()
-    whole = name + rest
-    param = _NAMES.get(name, name) + rest
-    for end in _ends(whole):
-        if whole[:end] in names:
-            param = names[whole[:end]] + whole[end:]
-    code = "context_length_exceeded" if "the engine takes prompts of" in text else None
-    return ApiError(400, f"{param}: {text}", param=param, code=code)
+def parameter_of(field: str, names: Mapping[str, str]) -> str:
+    """Return the parameter that became the engine's input ``field``. ``names`` come before the
+    usual ones, that of the longest part of the field first."""
+    found = _FIRST.match(field)
+    name = found[0] if found else ""
+    parameter = _NAMES.get(name, name) + field[len(name) :]
+    for end in _ends(field):
+        if field[:end] in names:
+            parameter = names[field[:end]] + field[end:]
+    return parameter
 
 
 def _ends(path: str) -> list[int]:
     """Where ``messages``, ``messages[1]``, ``messages[1].content`` end."""
     return [at for at, mark in enumerate(path) if mark in "[." and at] + [len(path)]
-
-
-def unsendable(error: ValueError) -> ApiError:
-    """400 for what the client package cannot put into a request."""
-    if isinstance(error, UnicodeError):
-        return ApiError(400, "the request contains a lone surrogate such as \\ud800; remove it")
-    return ApiError(400, f"the request cannot be sent to the engine: {error}")

@@ -16,7 +16,7 @@ __all__ = ["COLUMNS", "Results", "read_report", "read_requests"]
 _SINGLE = [name for name in REQUEST_METRICS if name != "inter_chunk"]
 COLUMNS = [
     "level", "index", "workload", "status", "left", "finish_reason", "scheduled", "sent", "end",
-    "measured", "chunks", *_SINGLE, "inter_chunk_max", "error",
+    "measured", "chunks", *_SINGLE, "inter_chunk_max", "code", "error",
 ]  # fmt: skip
 REPORT, REQUESTS, PAGE = "report.json", "requests.csv", "report.html"
 
@@ -56,6 +56,7 @@ class Results:
             "measured": int(record.scheduled >= warmup),
             "chunks": len(record.arrivals),
             "inter_chunk_max": f"{max(gaps):.6f}" if gaps else "",
+            "code": record.code,
             "error": record.error,
         }
         for name in _SINGLE:

@@ -65,8 +65,10 @@ def summarize(
 
 
 def _error(status: str, count: int, records: list[Record]) -> dict[str, Any]:
-    texts = Counter(record.error for record in records if record.status == status)
-    return {"count": count, "messages": dict(texts.most_common(_EXAMPLES))}
+    found = [record for record in records if record.status == status]
+    texts = Counter(record.error for record in found)
+    codes = Counter(record.code for record in found if record.code)
+    return {"count": count, "codes": dict(codes), "messages": dict(texts.most_common(_EXAMPLES))}
 
 
 def timeline(records: list[Record]) -> dict[str, list[float | None]]:

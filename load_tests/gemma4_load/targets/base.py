@@ -67,6 +67,6 @@ def sdk_errors() -> Iterator[None]:
     try:
         yield
     except Gemma4Error as error:
-        raise TargetError(error.status, str(error)) from None
+        raise TargetError(error.status, str(error), code=error.code) from None
     except ValueError as error:
         raise TargetError("INVALID_ARGUMENT", str(error)) from None

@@ -41,10 +41,16 @@ def chat_body(ask: Ask, model: str) -> dict[str, Any]:
 def failure(code: int, text: str) -> TargetError:
     """Return the error of an answer that is not 200; the message of its JSON, if it has one."""
     try:
-        message = str(json.loads(text)["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        message = text.strip()[:200] or "no message"
-    return TargetError(STATUS.get(code, "INTERNAL"), f"HTTP {code}: {message}")
+        error = json.loads(text)["error"]
+        message, name = str(error["message"]), error.get("code")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        message, name = text.strip()[:200] or "no message", None
+    return TargetError(STATUS.get(code, "INTERNAL"), f"HTTP {code}: {message}", code=_code_of(name))
+
+
+def _code_of(name: Any) -> str:
+    """Servers other than ours repeat the status as a number."""
+    return name if isinstance(name, str) else ""
 
 
 def _take_calls(reply: Reply, parts: list[dict[str, Any]]) -> None:
@@ -65,7 +71,7 @@ def take_event(reply: Reply, event: Mapping[str, Any]) -> bool:
     if error := event.get("error"):
         code = error.get("code")
         status = STATUS.get(code, "INTERNAL") if isinstance(code, int) else "INTERNAL"
-        raise TargetError(status, str(error.get("message", error)))
+        raise TargetError(status, str(error.get("message", error)), code=_code_of(code))
     if usage := event.get("usage"):
         reply.prompt_tokens = usage["prompt_tokens"]
         reply.output_tokens = usage["completion_tokens"]

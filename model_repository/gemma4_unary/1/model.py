@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from gemma4_runtime.errors import RequestError, internal, invalid
+from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.messages import KEY_PARAMETER
 from gemma4_runtime.processes.model_process import start_model_process
 from gemma4_runtime.server.board import BOARD_NAME
@@ -47,7 +47,9 @@ class TritonPythonModel:
         inputs = {tensor.name(): tensor for tensor in request.inputs()}
         stream = inputs.pop("stream", None)
         if stream is not None and stream.as_numpy().any():
-            raise invalid("stream", "gemma4_unary gives one whole answer; call gemma4")
+            raise invalid(
+                Code.INVALID_VALUE, "stream", "gemma4_unary gives one whole answer; call gemma4"
+            )
         whole = pb_utils.Tensor("stream", np.array([[False]]))
         key = new_key()
         call = pb_utils.InferenceRequest(
@@ -64,7 +66,7 @@ class TritonPythonModel:
                 raise relayed(error.message())
             if tensors := response.output_tensors():
                 return pb_utils.InferenceResponse(tensors)
-        raise internal("the engine gave no answer")
+        raise RequestError(Code.ENGINE_FAILED, "the engine gave no answer")
 
 
 def _failure(error: RequestError) -> pb_utils.InferenceResponse:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from threading import Condition
 
 from gemma4_runtime.engines.base import EngineFinish, EngineInfo, EngineStats, TokenSink
-from gemma4_runtime.errors import RequestError, internal, overloaded, unavailable
+from gemma4_runtime.errors import Code, RequestError, overloaded
 from gemma4_runtime.messages import GenerationRequest
 
 __all__ = ["Job", "RequestQueue"]
@@ -67,9 +67,14 @@ class RequestQueue:
         """Accept a request. Raises :class:`RequestError` UNAVAILABLE."""
         with self._condition:
             if self._lost:
-                raise unavailable(f"the engine is lost ({self._lost}); the server restarts")
+                raise RequestError(
+                    Code.ENGINE_RESTARTING,
+                    f"the engine is lost ({self._lost}); the server restarts",
+                )
             if self._draining or self._closed:
-                raise unavailable("the server is draining before it stops; use another one")
+                raise RequestError(
+                    Code.DRAINING, "the server is draining before it stops; use another one"
+                )
             if len(self._jobs) >= self.info.slots + self.info.max_queued:
                 raise overloaded(
                     f"{self._running} requests run and {len(self._waiting)} wait",
@@ -77,7 +82,7 @@ class RequestQueue:
                     max_queued=self.info.max_queued,
                 )
             if request.key in self._jobs:
-                raise internal(f"request key {request.key} is in use")
+                raise RequestError(Code.SERVER_FAILED, f"request key {request.key} is in use")
             job = Job(request, sink, time.monotonic())
             self._jobs[request.key] = job
             self._waiting.append(job)
@@ -151,7 +156,7 @@ class RequestQueue:
         with self._condition:
             self._lost = cause
             waiting, self._waiting = list(self._waiting), deque()
-            error = internal(f"the engine was lost: {cause}")
+            error = RequestError(Code.ENGINE_LOST, f"the engine was lost: {cause}")
             for job in waiting:
                 self._forget(job, error)
         for job in waiting:

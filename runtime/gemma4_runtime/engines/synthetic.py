@@ -12,7 +12,7 @@ from threading import Condition, Thread
 
 from gemma4_runtime.engines.base import EngineInfo, EngineStats, TokenSink
 from gemma4_runtime.engines.queue import Job, RequestQueue
-from gemma4_runtime.errors import internal
+from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.messages import GenerationRequest
 
 __all__ = ["Faults", "SyntheticEngine"]
@@ -122,7 +122,7 @@ class SyntheticEngine:
             try:
                 goes_on = self._step(job, ids)
             except Exception as error:  # noqa: BLE001 - the other requests go on
-                self._queue.end(job, internal(f"synthetic: {error!r}"))
+                self._queue.end(job, RequestError(Code.ENGINE_FAILED, f"synthetic: {error!r}"))
                 continue
             if goes_on:
                 order += 1
@@ -137,7 +137,9 @@ class SyntheticEngine:
         if faults.kill_at and count >= faults.kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
         if faults.fail_at and count >= faults.fail_at:
-            self._queue.end(job, internal(f"synthetic fault at token {count}"))
+            self._queue.end(
+                job, RequestError(Code.ENGINE_FAILED, f"synthetic fault at token {count}")
+            )
             return False
         job.deliver([ids[i % len(ids)] for i in range(job.generated, count)], None)
         if job.generated < limit:

@@ -7,7 +7,7 @@ from typing import Any
 
 from llguidance.gbnf_to_lark import gbnf_to_lark
 
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.messages import GuidedDecoding
 
 __all__ = ["guide_grammar"]
@@ -30,13 +30,19 @@ def _lark(grammar: str) -> str:
     """Turn GBNF into Lark. llama.cpp's own reader of GBNF takes exponential time and memory for a
     few dozen optional parts (``"a"? "a"? ...``), so every runtime gets what llguidance has read."""
     if grammar.lstrip().startswith("%llguidance"):
-        raise invalid(_FIELD, "this runtime takes GBNF grammars (root ::= ...), not llguidance's")
+        raise invalid(
+            Code.OPTION_UNSUPPORTED,
+            _FIELD,
+            "this runtime takes GBNF grammars (root ::= ...), not llguidance's",
+        )
     if "::=" not in grammar:
-        raise invalid(_FIELD, "is no GBNF grammar; it needs a rule such as root ::= ...")
+        raise invalid(
+            Code.INVALID_GRAMMAR, _FIELD, "is no GBNF grammar; it needs a rule such as root ::= ..."
+        )
     try:
         lark: str = gbnf_to_lark(grammar)
     except Exception as error:  # noqa: BLE001 - the converter raises what its parser happens to
-        raise invalid(_FIELD, f"is no GBNF grammar: {error}") from None
+        raise invalid(Code.INVALID_GRAMMAR, _FIELD, f"is no GBNF grammar: {error}") from None
     return lark
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from llguidance import LLMatcher, LLTokenizer
 
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 
 __all__ = ["PackageMatcher", "package_tokenizer", "validate"]
 
@@ -16,7 +16,7 @@ def validate(field: str, grammar: str) -> None:
     """Compile a guide. Raises INVALID_ARGUMENT for one that does not compile."""
     problem = LLMatcher.validate_grammar(grammar)
     if problem:
-        raise invalid(field, f"cannot be used: {problem.splitlines()[0]}")
+        raise invalid(Code.GUIDE_UNSUPPORTED, field, f"cannot be used: {problem.splitlines()[0]}")
 
 
 def package_tokenizer(tokenizer_json: Path) -> LLTokenizer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.messages import Prelude
 from gemma4_runtime.output.vocab import ControlIds
 
@@ -19,17 +19,19 @@ def check_tool_options(values: Mapping[str, Any]) -> None:
     choice = values.get("tool_choice", "auto")
     if choice not in _CHOICES:
         raise invalid(
+            Code.INVALID_VALUE,
             "tool_choice",
             f"{choice!r} is not one of {', '.join(_CHOICES)}; to force a call, ask for its "
             "arguments with a guide and none",
         )
     if choice == "none" and "guided_decoding_guide_type" not in values:
         raise invalid(
+            Code.CONFLICTING_INPUTS,
             "tool_choice", "none keeps calls out of a guided answer and needs a guide; without "
-            "one, leave tools out"
+            "one, leave tools out", other="guided_decoding_guide_type"
         )  # fmt: skip
     if "parallel_tool_calls" in values and "tools" not in values:
-        raise invalid("parallel_tool_calls", "needs tools")
+        raise invalid(Code.CONFLICTING_INPUTS, "parallel_tool_calls", "needs tools", other="tools")
 
 
 def read_prelude(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gemma4_runtime.capabilities import Capabilities
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.guides.regex_bound import check_regex
 from gemma4_runtime.guides.repeats import expanded_size
 from gemma4_runtime.guides.schema.bound import bound_schema
@@ -34,21 +34,42 @@ def read_guide(
     guide: str = values.get(_FIELD, "")
     if kind is None:
         if guide:
-            raise invalid("guided_decoding_guide_type", f"is missing; one of {', '.join(_KINDS)}")
+            raise invalid(
+                Code.MISSING_INPUT,
+                "guided_decoding_guide_type",
+                f"is missing; one of {', '.join(_KINDS)}",
+            )
         return None
     if kind not in _KINDS:
-        raise invalid("guided_decoding_guide_type", f"{kind!r} is not one of {', '.join(_KINDS)}")
+        raise invalid(
+            Code.INVALID_VALUE,
+            "guided_decoding_guide_type",
+            f"{kind!r} is not one of {', '.join(_KINDS)}",
+        )
     if kind not in capabilities.guides:
         raise invalid(
-            "guided_decoding_guide_type", capabilities.lacks["guided_decoding_guide_type"]
+            Code.OPTION_UNSUPPORTED,
+            "guided_decoding_guide_type",
+            capabilities.lacks["guided_decoding_guide_type"],
         )
     if len(guide.encode()) > limits.max_guide_bytes:
-        raise invalid(_FIELD, f"is longer than {limits.max_guide_bytes} bytes")
+        raise invalid(
+            Code.INPUT_TOO_LARGE,
+            _FIELD,
+            f"is longer than {limits.max_guide_bytes} bytes",
+            size=len(guide.encode()),
+            limit=limits.max_guide_bytes,
+        )
     if kind == "json":
         if guide:
-            raise invalid(_FIELD, "type json takes no guide; use json_schema")
+            raise invalid(
+                Code.CONFLICTING_INPUTS,
+                _FIELD,
+                "type json takes no guide; use json_schema",
+                other="guided_decoding_guide_type",
+            )
     elif not guide:
-        raise invalid(_FIELD, f"is missing for type {kind}")
+        raise invalid(Code.MISSING_INPUT, _FIELD, f"is missing for type {kind}")
     if kind == "json_schema":
         return _schema(guide, limits, capabilities, reach)
     if kind == "regex":
@@ -61,7 +82,7 @@ def read_guide(
 def _schema(guide: str, limits: Limits, capabilities: Capabilities, reach: int) -> GuidedDecoding:
     schema = modern(load_json(_FIELD, guide, limits, most_values=limits.max_guide_values))
     if not isinstance(schema, dict):
-        raise invalid(_FIELD, "a JSON schema is an object")
+        raise invalid(Code.INVALID_SCHEMA, _FIELD, "a JSON schema is an object")
     check_schema(_FIELD, schema, most_regex_size=capabilities.most_regex_size)
     bound_schema(_FIELD, schema, reach=reach)
     plain_schema(_FIELD, schema)
@@ -78,7 +99,10 @@ def _check_grammar(guide: str, capabilities: Capabilities) -> None:
     most = capabilities.most_grammar_size
     if size > most:
         raise invalid(
+            Code.INPUT_TOO_COMPLEX,
             _FIELD,
             f"the grammar has {size} parts when its repeats are written out; at most {most}; use "
             "smaller counts, or * and +",
+            size=size,
+            limit=most,
         )

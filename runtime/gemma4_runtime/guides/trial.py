@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from gemma4_runtime.capabilities import Enforcer
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.guides.characters import wanted_characters
 from gemma4_runtime.guides.grammar import guide_grammar
 from gemma4_runtime.guides.matchers import Matcher, matchers_of, missing_characters
@@ -45,6 +45,7 @@ class GuideTrial:
         if missing:
             shown = ", ".join(f"{char!r} (U+{ord(char):04X})" for char in sorted(missing)[:5])
             raise invalid(
+                Code.GUIDE_UNSUPPORTED,
                 _FIELD,
                 f"{shown}: no token of this model, and llama.cpp cannot join byte tokens under a "
                 "guide; use other characters",
@@ -53,10 +54,11 @@ class GuideTrial:
         problem = "" if matcher.error() else self._draw(matcher, began)
         problem = matcher.error() or problem
         if problem:
-            raise invalid(_FIELD, f"cannot be enforced: {_said(problem)}")
+            raise invalid(Code.GUIDE_UNSUPPORTED, _FIELD, f"cannot be enforced: {_said(problem)}")
         took = time.thread_time() - began
         if took > CPU_S:
             raise invalid(
+                Code.INPUT_TOO_COMPLEX,
                 _FIELD,
                 f"takes {took:.2f} s to compile, which other requests would have to wait for; at "
                 f"most {CPU_S} s; make it smaller or simpler",

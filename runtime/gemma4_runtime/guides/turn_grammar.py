@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from llguidance import LLMatcher
 
-from gemma4_runtime.errors import internal
+from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.messages import Prelude
 from gemma4_runtime.output.vocab import TokenTable
 
@@ -91,7 +91,9 @@ def turn_grammar(form: str, prelude: Prelude, tokens: TurnTokens) -> str:
     grammar = _HEAD + "".join(parts)
     problem = LLMatcher.validate_grammar(grammar)
     if problem:
-        raise internal(f"the grammar of the answer: {problem.splitlines()[0][:300]}")
+        raise RequestError(
+            Code.SERVER_FAILED, f"the grammar of the answer: {problem.splitlines()[0][:300]}"
+        )
     return grammar
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.input.checks import Guard, string
 from gemma4_runtime.input.text import guard_seam, without_thoughts
 from gemma4_runtime.input.tool_calls import ToolCalls
@@ -37,11 +37,14 @@ def parse_messages(text: str, limits: Limits, guard: Guard) -> list[dict[str, An
     field."""
     messages = load_json("messages", text, limits)
     if not isinstance(messages, list) or not messages:
-        raise invalid("messages", "must be a non-empty JSON array of messages")
+        raise invalid(Code.WRONG_TYPE, "messages", "must be a non-empty JSON array of messages")
     if len(messages) > limits.max_messages:
         raise invalid(
+            Code.INPUT_TOO_LARGE,
             "messages",
             f"{len(messages)} messages; at most {limits.max_messages}; leave old ones out",
+            size=len(messages),
+            limit=limits.max_messages,
         )
     calls = ToolCalls(limits, guard)
     parsed = [
@@ -49,6 +52,7 @@ def parse_messages(text: str, limits: Limits, guard: Guard) -> list[dict[str, An
     ]
     if parsed[-1]["role"] not in ("user", "tool"):
         raise invalid(
+            Code.INVALID_CONVERSATION,
             f"messages[{len(parsed) - 1}].role",
             f"{parsed[-1]['role']!r}: the last message must be from 'user' or 'tool', so that the "
             "model has something to answer",
@@ -59,13 +63,19 @@ def parse_messages(text: str, limits: Limits, guard: Guard) -> list[dict[str, An
 
 def _message(field: str, message: Any, guard: Guard, calls: ToolCalls) -> dict[str, Any]:
     if not isinstance(message, dict):
-        raise invalid(field, f"must be an object, not {kind_of(message)}")
+        raise invalid(Code.WRONG_TYPE, field, f"must be an object, not {kind_of(message)}")
     role = message.get("role")
     if role not in _ROLES:
-        raise invalid(f"{field}.role", f"{role!r} is unknown; use one of {', '.join(_ROLES)}")
+        raise invalid(
+            Code.INVALID_VALUE,
+            f"{field}.role",
+            f"{role!r} is unknown; use one of {', '.join(_ROLES)}",
+        )
     unknown = sorted(set(message) - _KEYS[role])
     if unknown:
-        raise invalid(f"{field}.{unknown[0]}", f"is not a field of a {role} message")
+        raise invalid(
+            Code.UNKNOWN_INPUT, f"{field}.{unknown[0]}", f"is not a field of a {role} message"
+        )
     if role != "tool":
         calls.end(f"the next {role} message")
     parsed: dict[str, Any] = {"role": role}
@@ -103,14 +113,20 @@ def _content(field: str, content: Any, guard: Guard, *, said: bool) -> str | lis
     if isinstance(content, str):
         return _text(field, content, guard, said=said)
     if not isinstance(content, list) or not content:
-        raise invalid(field, f"must be a string or a list of text parts, not {kind_of(content)}")
+        raise invalid(
+            Code.WRONG_TYPE,
+            field,
+            f"must be a string or a list of text parts, not {kind_of(content)}",
+        )
     texts = []
     for i, part in enumerate(content):
         here = f"{field}[{i}]"
         kind = part.get("type") if isinstance(part, dict) else None
         if kind != "text":
             raise invalid(
-                f"{here}.type", f"{kind!r} is not supported; this server takes text parts"
+                Code.CONTENT_UNSUPPORTED,
+                f"{here}.type",
+                f"{kind!r} is not supported; this server takes text parts",
             )
         text = string(f"{here}.text", part.get("text"))
         texts.append(_text(f"{here}.text", text, guard, said=said))

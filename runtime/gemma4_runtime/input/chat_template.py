@@ -13,7 +13,7 @@ from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 
 __all__ = ["ChatTemplate"]
 
@@ -49,9 +49,12 @@ class ChatTemplate:
         except MemoryError:
             raise
         except TemplateError as error:
-            raise invalid("messages", f"the chat template refuses them: {error}") from None
+            raise invalid(
+                Code.TEMPLATE_REFUSED, "messages", f"the chat template refuses them: {error}"
+            ) from None
         except Exception as error:  # noqa: BLE001 - a template is a program
             raise invalid(
+                Code.TEMPLATE_REFUSED,
                 "messages",
                 f"the chat template fails on them: {type(error).__name__}: {error}; change the "
                 "messages or tools, or have the template corrected",

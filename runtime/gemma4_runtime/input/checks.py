@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.json_text import kind_of
 
 __all__ = ["Guard", "guard_tree", "string", "tool_name"]
@@ -30,12 +30,14 @@ def guard_tree(field: str, value: Any, guard: Guard) -> Any:
 def string(field: str, value: Any) -> str:
     """Return a string; raise INVALID_ARGUMENT for anything else."""
     if not isinstance(value, str):
-        raise invalid(field, f"must be a string, not {kind_of(value)}")
+        raise invalid(Code.WRONG_TYPE, field, f"must be a string, not {kind_of(value)}")
     return value
 
 
 def tool_name(field: str, name: Any) -> str:
     """Return the name; raise INVALID_ARGUMENT for what no tool may be called."""
     if not isinstance(name, str) or not _TOOL_NAME.match(name):
-        raise invalid(field, f"{name!r}: a name has 1 to 64 of A-Z a-z 0-9 _ . -")
+        raise invalid(
+            Code.INVALID_VALUE, field, f"{name!r}: a name has 1 to 64 of A-Z a-z 0-9 _ . -"
+        )
     return name

@@ -11,7 +11,7 @@ import msgspec
 import numpy.typing as npt
 
 from gemma4_runtime.capabilities import Capabilities
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.guides.answer import GuideAnswer
 from gemma4_runtime.guides.prelude import check_tool_options, markers, read_prelude
 from gemma4_runtime.guides.trial import GuideTrial
@@ -84,7 +84,13 @@ class Preparer:
             self.check_size(name, values.get(name, ""))
         timeout = values.get("timeout_ms")
         if timeout is not None and not 1 <= timeout <= self.limits.max_timeout_ms:
-            raise invalid("timeout_ms", f"{timeout} is not in 1 to {self.limits.max_timeout_ms}")
+            raise invalid(
+                Code.OUT_OF_RANGE,
+                "timeout_ms",
+                f"{timeout} is not in 1 to {self.limits.max_timeout_ms}",
+                least=1,
+                most=self.limits.max_timeout_ms,
+            )
         check_tool_options(values)
         field = "messages" if chat else "text_input"
         tools: list[str] = []
@@ -95,9 +101,12 @@ class Preparer:
             ids = self.text_ids(values[field])
         if len(ids) > self.limits.max_prompt_tokens:
             raise invalid(
+                Code.PROMPT_TOO_LONG,
                 field,
                 f"{len(ids)} tokens; the engine takes prompts of at most "
                 f"{self.limits.max_prompt_tokens}; shorten it",
+                tokens=len(ids),
+                limit=self.limits.max_prompt_tokens,
             )
         step("guided_decoding_guide")
         sampling = sampling_params(
@@ -153,14 +162,31 @@ class Preparer:
         """Return True for chat, False for raw text."""
         chat, text = "messages" in values, "text_input" in values
         if chat and text:
-            raise invalid("messages", "text_input is given too; send one of them")
+            raise invalid(
+                Code.CONFLICTING_INPUTS,
+                "messages",
+                "text_input is given too; send one of them",
+                other="text_input",
+            )
         if not chat and not text:
-            raise invalid("text_input", "is missing, and so is messages; send one of them")
+            raise invalid(
+                Code.MISSING_INPUT, "text_input", "is missing, and so is messages; send one of them"
+            )
         for name in ("tools", "tool_choice", "parallel_tool_calls", "enable_thinking"):
             if name in values and not chat:
-                raise invalid(name, "needs messages; text_input is a prompt that you rendered")
+                raise invalid(
+                    Code.CONFLICTING_INPUTS,
+                    name,
+                    "needs messages; text_input is a prompt that you rendered",
+                    other="messages",
+                )
         if chat and values.get("exclude_input_in_output") is False:
-            raise invalid("exclude_input_in_output", "false needs text_input; a chat is not echoed")
+            raise invalid(
+                Code.CONFLICTING_INPUTS,
+                "exclude_input_in_output",
+                "false needs text_input; a chat is not echoed",
+                other="text_input",
+            )
         return chat
 
     def check_size(self, name: str, text: str) -> None:
@@ -168,7 +194,9 @@ class Preparer:
         most = self.limits.max_tools_bytes if name == "tools" else self.limits.max_text_bytes
         size = len(text.encode())
         if size > most:
-            raise invalid(name, f"{size} bytes; at most {most}")
+            raise invalid(
+                Code.INPUT_TOO_LARGE, name, f"{size} bytes; at most {most}", size=size, limit=most
+            )
 
     def token_ids(
         self, values: Mapping[str, Any], *, step: Callable[[str], None] = lambda field: None
@@ -185,7 +213,7 @@ class Preparer:
     def text_ids(self, text: str, *, field: str = "text_input", add_bos: bool = True) -> list[int]:
         """Return the ids of a prompt that the caller rendered. INVALID_ARGUMENT names ``field``."""
         if not text:
-            raise invalid(field, "is empty")
+            raise invalid(Code.MISSING_INPUT, field, "is empty")
         self._check_fits(field, len(text.encode()))
         return self._tokenizer.encode_raw(text, field, add_bos=add_bos)
 
@@ -227,10 +255,13 @@ class Preparer:
         that fits."""
         if size > self._most_prompt_bytes:
             raise invalid(
+                Code.PROMPT_TOO_LONG,
                 field,
                 f"{size} bytes of text; the engine takes prompts of at most "
                 f"{self.limits.max_prompt_tokens} tokens, which hold at most "
                 f"{self._most_prompt_bytes} bytes; shorten it",
+                bytes=size,
+                limit=self.limits.max_prompt_tokens,
             )
 
     def _thought(self, values: Mapping[str, Any], ids: list[int]) -> Literal["none", "may", "open"]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gemma4_runtime.capabilities import Capabilities, refuse_conflicts
 from gemma4_runtime.contract.inputs import INPUT, SAMPLING
-from gemma4_runtime.errors import RequestError, invalid
+from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.guides.read import read_guide
 from gemma4_runtime.limits import Limits
 from gemma4_runtime.messages import SamplingParams
@@ -52,10 +52,14 @@ def _outside(name: str, value: Any) -> RequestError:
     """INVALID_ARGUMENT for a value of the input ``name`` outside the declared range."""
     (least, most), above = INPUT[name].bounds, INPUT[name].range.above
     if above is not None and not value > above:
-        return invalid(name, f"{value:g} must be greater than {above:g}")
+        return invalid(
+            Code.OUT_OF_RANGE, name, f"{value:g} must be greater than {above:g}", above=above
+        )
     if value < least:
-        return invalid(name, f"{value:g} must be at least {least:g}")
-    return invalid(name, f"{value:g} must be at most {most:g}")
+        return invalid(
+            Code.OUT_OF_RANGE, name, f"{value:g} must be at least {least:g}", least=least
+        )
+    return invalid(Code.OUT_OF_RANGE, name, f"{value:g} must be at most {most:g}", most=most)
 
 
 def _at_least(name: str, value: int) -> int:
@@ -77,7 +81,7 @@ def _numbers(
         found[field] = value
     for name, why in lacks.items():
         if name in values and name in defaults and values[name] != defaults[name]:
-            raise invalid(name, why)
+            raise invalid(Code.OPTION_UNSUPPORTED, name, why)
     return found
 
 
@@ -99,31 +103,44 @@ def sampling_params(
     max_tokens = _at_least("max_tokens", values.get("max_tokens", room))
     if max_tokens > room:
         raise invalid(
+            Code.TOO_MANY_TOKENS,
             "max_tokens",
             f"{max_tokens} with {prompt_tokens} prompt tokens exceeds the engine's limit of "
             f"{limits.max_total_tokens} total tokens; ask for at most {room}",
+            limit=room,
         )
     min_tokens = _at_least("min_tokens", values.get("min_tokens", 0))
     if min_tokens > max_tokens:
-        raise invalid("min_tokens", f"{min_tokens} is more than max_tokens, {max_tokens}")
+        raise invalid(
+            Code.CONFLICTING_INPUTS,
+            "min_tokens",
+            f"{min_tokens} is more than max_tokens, {max_tokens}",
+            other="max_tokens",
+        )
     numbers = _numbers(values, defaults.sampling, capabilities.lacks)
     end_id = _token_id(values, "end_id", vocab_size)
     if _token_id(values, "pad_id", vocab_size) not in (None, defaults.pad_id):
         raise invalid(
-            "pad_id", f"{values['pad_id']}: this model pads with {defaults.pad_id}; omit it"
+            Code.OPTION_UNSUPPORTED,
+            "pad_id",
+            f"{values['pad_id']}: this model pads with {defaults.pad_id}; omit it",
         )
     log_probs = bool(values.get("return_log_probs", False))
     if log_probs and "return_log_probs" in capabilities.lacks:
-        raise invalid("return_log_probs", capabilities.lacks["return_log_probs"])
+        raise invalid(
+            Code.OPTION_UNSUPPORTED, "return_log_probs", capabilities.lacks["return_log_probs"]
+        )
     banned, sequences = _bad_words(values, limits, capabilities, encode)
     guided = read_guide(values, limits, capabilities, reach=reach)
     if guided is not None and min_tokens:
         # No runtime can: each draws the first tokens in a call of its own, and a second call would
         # begin the guide anew.
         raise invalid(
+            Code.CONFLICTING_INPUTS,
             "min_tokens",
             f"{min_tokens} cannot be combined with a guide, which decides where the answer ends; "
             "leave one of them out",
+            other="guided_decoding_guide_type",
         )
     sampling = SamplingParams(
         max_tokens=max_tokens,
@@ -143,19 +160,37 @@ def sampling_params(
 def _token_id(values: Mapping[str, Any], name: str, vocab_size: int) -> int | None:
     value: int | None = values.get(name)
     if value is not None and not 0 <= value < vocab_size:
-        raise invalid(name, f"{value} is no token id; ids are 0 to {vocab_size - 1}")
+        raise invalid(
+            Code.OUT_OF_RANGE,
+            name,
+            f"{value} is no token id; ids are 0 to {vocab_size - 1}",
+            least=0,
+            most=vocab_size - 1,
+        )
     return value
 
 
 def _stop_words(values: Mapping[str, Any], limits: Limits) -> tuple[str, ...]:
     words: list[str] = values.get("stop_words", [])
     if len(words) > limits.max_stop_words:
-        raise invalid("stop_words", f"{len(words)} words; at most {limits.max_stop_words}")
+        raise invalid(
+            Code.INPUT_TOO_LARGE,
+            "stop_words",
+            f"{len(words)} words; at most {limits.max_stop_words}",
+            size=len(words),
+            limit=limits.max_stop_words,
+        )
     for i, word in enumerate(words):
         if not word:
-            raise invalid(f"stop_words[{i}]", "is empty; leave it out")
+            raise invalid(Code.INVALID_VALUE, f"stop_words[{i}]", "is empty; leave it out")
         if len(word.encode()) > limits.max_stop_word_bytes:
-            raise invalid(f"stop_words[{i}]", f"is longer than {limits.max_stop_word_bytes} bytes")
+            raise invalid(
+                Code.INPUT_TOO_LARGE,
+                f"stop_words[{i}]",
+                f"is longer than {limits.max_stop_word_bytes} bytes",
+                size=len(word.encode()),
+                limit=limits.max_stop_word_bytes,
+            )
     return tuple(dict.fromkeys(words))
 
 
@@ -171,16 +206,28 @@ def _bad_words(
     if not words:
         return (), ()
     if "bad_words" in capabilities.lacks:
-        raise invalid("bad_words", capabilities.lacks["bad_words"])
+        raise invalid(Code.OPTION_UNSUPPORTED, "bad_words", capabilities.lacks["bad_words"])
     if len(words) > limits.max_bad_words:
-        raise invalid("bad_words", f"{len(words)} words; at most {limits.max_bad_words}")
+        raise invalid(
+            Code.INPUT_TOO_LARGE,
+            "bad_words",
+            f"{len(words)} words; at most {limits.max_bad_words}",
+            size=len(words),
+            limit=limits.max_bad_words,
+        )
     banned: dict[int, None] = {}
     sequences: dict[tuple[int, ...], None] = {}
     for i, word in enumerate(words):
         if not word:
-            raise invalid(f"bad_words[{i}]", "is empty; leave it out")
+            raise invalid(Code.INVALID_VALUE, f"bad_words[{i}]", "is empty; leave it out")
         if len(word.encode()) > limits.max_stop_word_bytes:
-            raise invalid(f"bad_words[{i}]", f"is longer than {limits.max_stop_word_bytes} bytes")
+            raise invalid(
+                Code.INPUT_TOO_LARGE,
+                f"bad_words[{i}]",
+                f"is longer than {limits.max_stop_word_bytes} bytes",
+                size=len(word.encode()),
+                limit=limits.max_stop_word_bytes,
+            )
         forms = {tuple(encode(form)): form for form in (word, " " + word.lstrip())}
         banned |= {ids[0]: None for ids in forms if len(ids) == 1}
         for ids, form in forms.items():
@@ -188,6 +235,7 @@ def _bad_words(
                 continue  # this way to write it is closed already
             if "bad_sequences" in capabilities.lacks:
                 raise invalid(
+                    Code.OPTION_UNSUPPORTED,
                     f"bad_words[{i}]",
                     f"{form!r} is {len(ids)} tokens: {capabilities.lacks['bad_sequences']}",
                 )

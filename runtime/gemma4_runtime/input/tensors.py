@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from gemma4_runtime.contract.inputs import INPUTS
 from gemma4_runtime.contract.tensors import Tensor
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 
 __all__ = ["read_inputs"]
 
@@ -34,7 +34,9 @@ def read_inputs(
     for name, array in tensors.items():
         spec = specs.get(name)
         if spec is None:
-            raise invalid(name, f"no such input; the inputs are {', '.join(specs)}")
+            raise invalid(
+                Code.UNKNOWN_INPUT, name, f"no such input; the inputs are {', '.join(specs)}"
+            )
         flat = _flat(spec, array)
         items = [_value(spec, item) for item in flat]
         values[name] = items if spec.many else items[0]
@@ -44,14 +46,25 @@ def read_inputs(
 def _flat(spec: Tensor, array: npt.NDArray[Any]) -> list[Any]:
     if array.ndim > 2 or (array.ndim == 2 and array.shape[0] != 1):
         raise invalid(
+            Code.WRONG_TYPE,
             spec.name,
             f"shape {list(array.shape)}: one request carries one prompt, shape "
             f"{'[1, n]' if spec.many else '[1, 1]'}; send several requests instead of a batch",
         )
     if not spec.many and array.size != 1:
-        raise invalid(spec.name, f"shape {list(array.shape)} holds {array.size} values, needs one")
+        raise invalid(
+            Code.WRONG_TYPE,
+            spec.name,
+            f"shape {list(array.shape)} holds {array.size} values, needs one",
+        )
     if array.size > spec.most:
-        raise invalid(spec.name, f"{array.size} values; at most {spec.most}")
+        raise invalid(
+            Code.INPUT_TOO_LARGE,
+            spec.name,
+            f"{array.size} values; at most {spec.most}",
+            size=array.size,
+            limit=spec.most,
+        )
     items: list[Any] = array.reshape(-1).tolist()
     return items
 
@@ -61,16 +74,16 @@ def _value(spec: Tensor, item: Any) -> Any:
         return _text(spec.name, item)
     if spec.dtype == "BOOL":
         if not isinstance(item, bool):
-            raise invalid(spec.name, f"{item!r} is not a BOOL")
+            raise invalid(Code.WRONG_TYPE, spec.name, f"{item!r} is not a BOOL")
         return item
     if isinstance(item, bool) or not isinstance(item, int | float):
-        raise invalid(spec.name, f"{item!r} is not a number")
+        raise invalid(Code.WRONG_TYPE, spec.name, f"{item!r} is not a number")
     if spec.dtype == "FP32":
         if not math.isfinite(item):
-            raise invalid(spec.name, f"{item} is not a finite number")
+            raise invalid(Code.OUT_OF_RANGE, spec.name, f"{item} is not a finite number")
         return float(item)
     if not isinstance(item, int):
-        raise invalid(spec.name, f"{item!r} is not an integer")
+        raise invalid(Code.WRONG_TYPE, spec.name, f"{item!r} is not an integer")
     return item
 
 
@@ -78,10 +91,18 @@ def _text(name: str, item: Any) -> str:
     if isinstance(item, str):
         item = item.encode("utf-8", errors="surrogatepass")
     if not isinstance(item, bytes):
-        raise invalid(name, f"{type(item).__name__} is not a string")
+        raise invalid(Code.WRONG_TYPE, name, f"{type(item).__name__} is not a string")
     if len(item) > _MOST_BYTES:
-        raise invalid(name, f"{len(item)} bytes; at most {_MOST_BYTES}")
+        raise invalid(
+            Code.INPUT_TOO_LARGE,
+            name,
+            f"{len(item)} bytes; at most {_MOST_BYTES}",
+            size=len(item),
+            limit=_MOST_BYTES,
+        )
     try:
         return item.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise invalid(name, f"is not valid UTF-8: {error.reason} at byte {error.start}") from None
+        raise invalid(
+            Code.INVALID_TEXT, name, f"is not valid UTF-8: {error.reason} at byte {error.start}"
+        ) from None

@@ -16,7 +16,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from gemma4_runtime.added_tokens import TURN_MARKERS, split_added
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 
 __all__ = ["GUARD", "PromptTokenizer", "guard_seam", "without_thoughts"]
 
@@ -53,7 +53,9 @@ class PromptTokenizer:
         """Make control literals in user text inert. Raises INVALID_ARGUMENT for the guard
         character itself."""
         if GUARD in text:
-            raise invalid(field, "contains U+FDD0, a Unicode noncharacter; remove it")
+            raise invalid(
+                Code.INVALID_TEXT, field, "contains U+FDD0, a Unicode noncharacter; remove it"
+            )
         return self._literal.sub(lambda m: m[0][0] + GUARD + m[0][1:], text)
 
     def encode_rendered(self, rendered: str) -> list[int]:
@@ -73,6 +75,7 @@ class PromptTokenizer:
         for match in self._literal.finditer(text):
             if match[0] not in TURN_MARKERS:
                 raise invalid(
+                    Code.RESERVED_INPUT,
                     field,
                     f"contains the placeholder token {match[0]}, which only the server may set; "
                     "remove it, or send the text in `messages`, where it is plain text",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.input.checks import Guard, guard_tree, string, tool_name
 from gemma4_runtime.json_text import NotJsonError, kind_of, load_json
 from gemma4_runtime.limits import Limits
@@ -39,7 +39,7 @@ class ToolCalls:
         ones to answer. Arguments become an object: none for null and empty text, and for text that
         is not JSON one with the text as :data:`UNREADABLE`. Raises INVALID_ARGUMENT."""
         if not isinstance(calls, list):
-            raise invalid(field, f"must be a list, not {kind_of(calls)}")
+            raise invalid(Code.WRONG_TYPE, field, f"must be a list, not {kind_of(calls)}")
         self._calls = []
         parsed = [self._call(f"{field}[{i}]", call) for i, call in enumerate(calls)]
         ids: set[str] = {call.id for call in self._calls if call.id}
@@ -53,19 +53,27 @@ class ToolCalls:
 
     def _call(self, here: str, call: Any) -> dict[str, Any]:
         if not isinstance(call, dict):
-            raise invalid(here, f"must be an object, not {kind_of(call)}")
+            raise invalid(Code.WRONG_TYPE, here, f"must be an object, not {kind_of(call)}")
         if call.get("type") not in (None, "function"):
-            raise invalid(f"{here}.type", f"{call['type']!r} is not supported; use 'function'")
+            raise invalid(
+                Code.CONTENT_UNSUPPORTED,
+                f"{here}.type",
+                f"{call['type']!r} is not supported; use 'function'",
+            )
         function = call.get("function")
         if not isinstance(function, dict):
-            raise invalid(f"{here}.function", f"must be an object, not {kind_of(function)}")
+            raise invalid(
+                Code.WRONG_TYPE, f"{here}.function", f"must be an object, not {kind_of(function)}"
+            )
         name = tool_name(f"{here}.function.name", function.get("name"))
         arguments = self._arguments(f"{here}.function.arguments", function.get("arguments"))
         call_id = call.get("id")
         call_id = "" if call_id is None else string(f"{here}.id", call_id)
         if call_id and any(call_id == other.id for other in self._calls):
             raise invalid(
-                f"{here}.id", f"{call_id!r} is the id of another call of this message; use its own"
+                Code.INVALID_CONVERSATION,
+                f"{here}.id",
+                f"{call_id!r} is the id of another call of this message; use its own",
             )
         self._calls.append(_Call(here, call_id, name))
         return {
@@ -85,7 +93,7 @@ class ToolCalls:
         if value is None:
             return {}
         if not isinstance(value, dict):
-            raise invalid(field, f"must be a JSON object, not {kind_of(value)}")
+            raise invalid(Code.WRONG_TYPE, field, f"must be a JSON object, not {kind_of(value)}")
         guarded: dict[str, Any] = guard_tree(field, value, self._guard)
         return guarded
 
@@ -99,6 +107,7 @@ class ToolCalls:
             string(f"{field}.tool_call_id", call_id)
         if not self._calls:
             raise invalid(
+                Code.INVALID_CONVERSATION,
                 f"{field}.role",
                 "a tool message must follow the assistant message with the tool_calls that it "
                 "answers, with no other message between",
@@ -112,12 +121,20 @@ class ToolCalls:
             found = [call for call in self._calls if call.name == name]
             known = ", ".join(repr(call.name) for call in self._calls)
         else:
-            raise invalid(f"{field}.tool_call_id", "is missing; give the id of the call it answers")
+            raise invalid(
+                Code.MISSING_INPUT,
+                f"{field}.tool_call_id",
+                "is missing; give the id of the call it answers",
+            )
         if not found:
-            raise invalid(at, f"{said!r} answers no call; the calls are {known}")
+            raise invalid(
+                Code.INVALID_CONVERSATION, at, f"{said!r} answers no call; the calls are {known}"
+            )
         call = next((call for call in found if not call.answered), None)
         if call is None:
-            raise invalid(at, f"{said!r} is answered twice; join the two messages")
+            raise invalid(
+                Code.INVALID_CONVERSATION, at, f"{said!r} is answered twice; join the two messages"
+            )
         call.answered = True
         return {"name": call.name, "tool_call_id": self._guard(call.id, at)}
 
@@ -127,6 +144,7 @@ class ToolCalls:
         for call in self._calls:
             if not call.answered:
                 raise invalid(
+                    Code.INVALID_CONVERSATION,
                     f"{call.field}.id",
                     f"{call.id!r} is not answered before {before}; add a tool message for it; its "
                     "content may say that the tool was not run",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.guides.schema.check import TOOL_REGEX_SIZE, check_schema
 from gemma4_runtime.guides.schema.drafts import modern
 from gemma4_runtime.guides.schema.refs import Expansion
@@ -21,9 +21,17 @@ def parse_tools(text: str, limits: Limits, guard: Guard) -> list[dict[str, Any]]
     field."""
     tools = load_json("tools", text, limits)
     if not isinstance(tools, list):
-        raise invalid("tools", f"must be a JSON array of tools, not {kind_of(tools)}")
+        raise invalid(
+            Code.WRONG_TYPE, "tools", f"must be a JSON array of tools, not {kind_of(tools)}"
+        )
     if len(tools) > limits.max_tools:
-        raise invalid("tools", f"{len(tools)} tools; at most {limits.max_tools}")
+        raise invalid(
+            Code.INPUT_TOO_LARGE,
+            "tools",
+            f"{len(tools)} tools; at most {limits.max_tools}",
+            size=len(tools),
+            limit=limits.max_tools,
+        )
     names: set[str] = set()
     expansion = Expansion(limits.max_tools_bytes)
     parsed = []
@@ -31,10 +39,14 @@ def parse_tools(text: str, limits: Limits, guard: Guard) -> list[dict[str, Any]]
         here = f"tools[{i}]"
         function = tool.get("function") if isinstance(tool, dict) else None
         if not isinstance(function, dict) or tool.get("type", "function") != "function":
-            raise invalid(here, 'must be {"type": "function", "function": {...}}')
+            raise invalid(
+                Code.INVALID_VALUE, here, 'must be {"type": "function", "function": {...}}'
+            )
         name = tool_name(f"{here}.function.name", function.get("name"))
         if name in names:
-            raise invalid(f"{here}.function.name", f"{name!r} is declared twice")
+            raise invalid(
+                Code.INVALID_VALUE, f"{here}.function.name", f"{name!r} is declared twice"
+            )
         names.add(name)
         declared = _function(f"{here}.function", name, function, guard, expansion)
         parsed.append({"type": "function", "function": declared})
@@ -62,16 +74,20 @@ def _function(
 def _schema(field: str, schema: Any, expansion: Expansion) -> dict[str, Any]:
     """Return the schema in the words of draft 2020-12, without references."""
     if not isinstance(schema, dict):
-        raise invalid(field, f"must be a JSON schema of type object, not {kind_of(schema)}")
+        raise invalid(
+            Code.WRONG_TYPE, field, f"must be a JSON schema of type object, not {kind_of(schema)}"
+        )
     new = modern(schema)
     check_schema(field, new, most_regex_size=TOOL_REGEX_SIZE)
     expanded = expansion.expand(field, new)
     if not isinstance(expanded, dict):
-        raise invalid(field, "must be a JSON schema of type object")
+        raise invalid(Code.INVALID_SCHEMA, field, "must be a JSON schema of type object")
     return expanded
 
 
 def _guarded(field: str, shown: dict[str, Any], guard: Guard) -> Any:
     if shown and shown["type"] != "object":
-        raise invalid(field, f"must be a JSON schema of type object, not {shown['type']}")
+        raise invalid(
+            Code.INVALID_SCHEMA, field, f"must be a JSON schema of type object, not {shown['type']}"
+        )
     return guard_tree(field, shown, guard)

@@ -14,6 +14,7 @@ __all__ = ["log_event", "log_event_at_once"]
 
 _STDERR = 2
 _LONGEST_AT_ONCE = 500
+"""Characters of one field of a line that must fit a pipe: see select.PIPE_BUF."""
 
 
 def log_event(event: str, *, level: str = "info", **fields: object) -> None:

@@ -8,7 +8,7 @@ import resource
 import signal
 from collections.abc import Callable, Iterable
 
-from gemma4_runtime.errors import RequestError, internal, invalid
+from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.logs.events import log_event_at_once
 from gemma4_runtime.preparation.wire import Answer, Refused, Step, Work, frame
 
@@ -104,7 +104,10 @@ def _run(work: Work, prepare: Prepare, writer: int) -> None:
         answer = Refused.of(work.number, _too_much_memory(field[0]))
     except Exception as error:  # noqa: BLE001 - whatever broke, the client is told
         log_event_at_once("preparation_failed", level="error", error=repr(error))
-        answer = Refused.of(work.number, internal("preparing the request failed; see the log"))
+        answer = Refused.of(
+            work.number,
+            RequestError(Code.SERVER_FAILED, "preparing the request failed; see the log"),
+        )
     _write(writer, frame(answer))
 
 
@@ -119,13 +122,19 @@ def obituary(field: str, status: int) -> RequestError:
     code = os.waitstatus_to_exitcode(status)
     if code == -signal.SIGXCPU:
         return invalid(
-            field, f"takes more than {CPU_S} s of work to prepare; shorten or simplify it"
+            Code.INPUT_TOO_COMPLEX,
+            field,
+            f"takes more than {CPU_S} s of work to prepare; shorten or simplify it",
         )
     if code in (-signal.SIGABRT, -signal.SIGKILL, -signal.SIGSEGV):
         return _too_much_memory(field)
-    return internal(f"the process that prepared {field} ended with {code}")
+    return RequestError(Code.SERVER_FAILED, f"the process that prepared {field} ended with {code}")
 
 
 def _too_much_memory(field: str) -> RequestError:
     most = MEMORY_BYTES >> 20
-    return invalid(field, f"takes more than {most} MiB to prepare; shorten or simplify it")
+    return invalid(
+        Code.INPUT_TOO_COMPLEX,
+        field,
+        f"takes more than {most} MiB to prepare; shorten or simplify it",
+    )

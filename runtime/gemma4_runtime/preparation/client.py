@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, Literal
 
-from gemma4_runtime.errors import RequestError, Status, unavailable
+from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.preparation.wire import (
     SOCKET_NAME,
     Answer,
@@ -103,7 +103,7 @@ class PreparationClient:
         if self._socket is not None:
             return
         if self._closing:
-            raise unavailable("the server is stopping")
+            raise _stopping()
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(_SEND_S)
         try:
@@ -171,7 +171,7 @@ class PreparationClient:
             waiting.checked = now
             if waiting.gone():
                 self._tell(Drop(number))
-                self._end(number, RequestError(Status.CANCELLED, "the client cancelled"))
+                self._end(number, RequestError(Code.CLIENT_CANCELLED, "the client cancelled"))
         if due and now - self._pinged >= _PING_S:
             self._pinged = now
             self._tell(Ping())
@@ -189,8 +189,15 @@ class PreparationClient:
             lost, self._waiting = list(self._waiting.values()), {}
         connection.close()
         for waiting in lost:
-            waiting.done(_lost())
+            waiting.done(_stopping() if self._closing else _lost())
+
+
+def _stopping() -> RequestError:
+    return RequestError(Code.SERVER_STOPPED, "the server is stopping")
 
 
 def _lost() -> RequestError:
-    return unavailable("the process that prepares requests is starting again; retry later")
+    return RequestError(
+        Code.PREPARATION_RESTARTING,
+        "the process that prepares requests is starting again; retry later",
+    )

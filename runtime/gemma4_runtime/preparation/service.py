@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gemma4_runtime.errors import RequestError, Status, internal, overloaded, unavailable
+from gemma4_runtime.errors import Code, RequestError, overloaded
 from gemma4_runtime.logs.events import log_event_at_once
 from gemma4_runtime.preparation.child import Child, obituary, start_child
 from gemma4_runtime.preparation.lanes import Lane, Lanes, lane_of
@@ -214,7 +214,10 @@ class Service:
             return Refused.of(work.number, error)
         except Exception as error:  # noqa: BLE001 - one request must not end the others
             log_event_at_once("preparation_failed", level="error", error=repr(error))
-            return Refused.of(work.number, internal("preparing the request failed; see the log"))
+            return Refused.of(
+                work.number,
+                RequestError(Code.SERVER_FAILED, "preparing the request failed; see the log"),
+            )
 
     def _start(self) -> None:
         for number in self._lanes.start():
@@ -225,7 +228,12 @@ class Service:
             try:
                 job.child = start_child(job.work, self._worker.prepare, close=close)
             except OSError as error:
-                self._answer(job, unavailable(f"no process for the request: {error.strerror}"))
+                self._answer(
+                    job,
+                    RequestError(
+                        Code.MACHINE_OVERLOADED, f"no process for the request: {error.strerror}"
+                    ),
+                )
                 continue
             job.frames, job.started = Frames(), time.monotonic()
             self._watch(job.child.pipe, lambda job=job: self._hear(job))  # type: ignore[misc]
@@ -253,7 +261,12 @@ class Service:
                 self._answer(job, _late(now - job.work.arrival))
             elif job.child is not None and now >= job.started + _LONGEST_S:
                 busy = f"preparing the request took more than {_LONGEST_S:.0f} s"
-                self._answer(job, unavailable(f"{busy}; the machine is overloaded, retry later"))
+                self._answer(
+                    job,
+                    RequestError(
+                        Code.MACHINE_OVERLOADED, f"{busy}; the machine is overloaded, retry later"
+                    ),
+                )
 
     def _answer(self, job: _Job, result: Reply | RequestError) -> None:
         if isinstance(result, RequestError):
@@ -298,7 +311,7 @@ def _deadline(work: Work) -> float:
 
 def _late(after: float) -> RequestError:
     return RequestError(
-        Status.DEADLINE_EXCEEDED,
+        Code.DEADLINE_EXCEEDED,
         f"timeout_ms: the request was not prepared after {after * 1000:.0f} ms; "
         "make it smaller or allow more time",
     )

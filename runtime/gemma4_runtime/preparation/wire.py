@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.errors import Detail, RequestError, Status
 
 __all__ = [
     "SOCKET_NAME",
@@ -71,15 +71,23 @@ class Refused(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
     number: int
     status: Status
+    code: str
     message: str
     field: str | None = None
+    details: dict[str, Detail] = {}
 
     @classmethod
     def of(cls, number: int, error: RequestError) -> Refused:
-        return cls(number, error.status, error.message, error.field)
+        return cls(number, error.status, error.code, error.message, error.field, error.details)
 
     def error(self) -> RequestError:
-        return RequestError(self.status, self.message, field=self.field)
+        return RequestError(
+            self.code,
+            self.message,
+            status=self.status,
+            field=self.field,
+            details=self.details,
+        )
 
 
 class Step(msgspec.Struct, frozen=True, tag=True, array_like=True):

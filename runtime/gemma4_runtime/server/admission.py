@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from gemma4_runtime.errors import overloaded, unavailable
+from gemma4_runtime.errors import Code, RequestError, overloaded
 from gemma4_runtime.input.tensors import read_inputs
 from gemma4_runtime.preparation.client import Done, PreparationClient
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
@@ -56,7 +56,9 @@ class Admission:
     @staticmethod
     def _check_load(board: Board) -> None:
         if board[Field.DRAINING]:
-            raise unavailable("the server is draining before it stops; use another one")
+            raise RequestError(
+                Code.DRAINING, "the server is draining before it stops; use another one"
+            )
         most = board[Field.SLOTS] + board[Field.MAX_QUEUED]
         if board[Field.IN_FLIGHT] >= most:
             raise overloaded(

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy.typing as npt
 
 from gemma4_runtime.contract.models import FEED
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.input.tensors import read_inputs
 from gemma4_runtime.messages import FEED_PARAMETER
 
@@ -38,7 +38,11 @@ def engine_call(names: Collection[str]) -> Literal["request", "feed", "inputs"]:
         if alone in names:
             others = sorted(set(names) - {alone})
             if others:
-                raise invalid(alone, f"is a call of its own; leave out {', '.join(others)}")
+                raise invalid(
+                    Code.CONFLICTING_INPUTS,
+                    alone,
+                    f"is a call of its own; leave out {', '.join(others)}",
+                )
             return "request" if alone == "request" else "feed"
     return "inputs"
 
@@ -64,7 +68,9 @@ def parameters_of(request: TritonRequest) -> dict[str, Any]:
     try:
         found = json.loads(request.parameters() or "{}")
     except (ValueError, RecursionError):
-        raise invalid("parameters", "cannot be read; names and values must be UTF-8") from None
+        raise invalid(
+            Code.INVALID_TEXT, "parameters", "cannot be read; names and values must be UTF-8"
+        ) from None
     return found if isinstance(found, dict) else {}
 
 
@@ -73,7 +79,7 @@ def feed_place(parameters: Mapping[str, Any]) -> str:
     INVALID_ARGUMENT."""
     place = parameters.get(FEED_PARAMETER, "")
     if not isinstance(place, str):
-        raise invalid(FEED_PARAMETER, f"{place!r} must be a string")
+        raise invalid(Code.WRONG_TYPE, FEED_PARAMETER, f"{place!r} must be a string")
     return place
 
 
@@ -81,7 +87,9 @@ def without_feed(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return ``parameters`` of a call whose chunks no feed can carry. Raises INVALID_ARGUMENT when
     they ask for one."""
     if FEED_PARAMETER in parameters:
-        raise invalid(FEED_PARAMETER, "is a parameter of the model engine; call that")
+        raise invalid(
+            Code.CONFLICTING_INPUTS, FEED_PARAMETER, "is a parameter of the model engine; call that"
+        )
     return parameters
 
 
@@ -91,8 +99,14 @@ def id_of(request: TritonRequest) -> str:
     try:
         request_id = request.request_id()
     except UnicodeDecodeError:
-        raise invalid("id", "must be UTF-8") from None
+        raise invalid(Code.INVALID_TEXT, "id", "must be UTF-8") from None
     size = len(request_id.encode(errors="surrogatepass"))
     if size > MAX_ID_BYTES:
-        raise invalid("id", f"{size} bytes; a request id has at most {MAX_ID_BYTES}")
+        raise invalid(
+            Code.INPUT_TOO_LARGE,
+            "id",
+            f"{size} bytes; a request id has at most {MAX_ID_BYTES}",
+            size=size,
+            limit=MAX_ID_BYTES,
+        )
     return request_id

@@ -8,7 +8,7 @@ from threading import Event, Lock
 
 from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.engines.factory import create_engine
-from gemma4_runtime.errors import RequestError, unavailable
+from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import (
@@ -127,7 +127,9 @@ class EngineStep:
             self._board[Field.DRAINING] = 1
         elif verb == "abort":
             self._drain()
-            self._emitters.abort_all(unavailable("the server stopped before the answer was whole"))
+            self._emitters.abort_all(
+                RequestError(Code.SERVER_STOPPED, "the server stopped before the answer was whole")
+            )
         elif verb == "release":
             self._release()
         else:

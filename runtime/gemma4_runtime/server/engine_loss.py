@@ -7,7 +7,7 @@ from collections.abc import Callable
 from threading import Event, Thread
 
 from gemma4_runtime.engines.base import Engine
-from gemma4_runtime.errors import RequestError, internal
+from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.processes.model_process import end_process
 from gemma4_runtime.server.board import Board, Field
@@ -44,7 +44,9 @@ class LossWatch:
             if self._engine.stats().lost:
                 log_event("engine_lost_inside", level="error", grace_s=_GRACE_S)
                 self._wait_idle()
-                self._abort(internal("the engine was lost; the server restarts"))
+                self._abort(
+                    RequestError(Code.ENGINE_LOST, "the engine was lost; the server restarts")
+                )
                 closing = Thread(target=self._engine.close, daemon=True)
                 closing.start()
                 closing.join(_CLOSE_S)

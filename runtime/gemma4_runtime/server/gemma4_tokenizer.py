@@ -12,7 +12,7 @@ from typing import Any
 import numpy.typing as npt
 
 from gemma4_runtime.contract.models import TOKENIZER_INPUTS
-from gemma4_runtime.errors import RequestError, invalid
+from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.input.tensors import read_inputs
 from gemma4_runtime.manifest import CHAT_TEMPLATE, MANIFEST_NAME, Manifest, read_manifest
 from gemma4_runtime.output.vocab import load_token_table
@@ -71,15 +71,29 @@ class TokenizerService:
         values = read_inputs(tensors, _INPUTS)
         given = [name for name in _SOURCES if name in values]
         if not given:
-            raise invalid("token_ids", "is missing, and so are text and messages; send one of them")
+            raise invalid(
+                Code.MISSING_INPUT,
+                "token_ids",
+                "is missing, and so are text and messages; send one of them",
+            )
         if len(given) > 1:
-            raise invalid(given[1], f"{given[0]} is given too; send one of them")
+            raise invalid(
+                Code.CONFLICTING_INPUTS,
+                given[1],
+                f"{given[0]} is given too; send one of them",
+                other=given[0],
+            )
         source = given[0]
         for name in ("tools", "enable_thinking"):
             if name in values and source != "messages":
-                raise invalid(name, "needs messages")
+                raise invalid(Code.CONFLICTING_INPUTS, name, "needs messages", other="messages")
         if "add_bos" in values and source != "text":
-            raise invalid("add_bos", "needs text; a chat has its own BOS, and ids are as they are")
+            raise invalid(
+                Code.CONFLICTING_INPUTS,
+                "add_bos",
+                "needs text; a chat has its own BOS, and ids are as they are",
+                other="text",
+            )
         if source == "token_ids":
             done(self._tokenized(self._known(values["token_ids"])))
             return
@@ -100,7 +114,13 @@ class TokenizerService:
     def _known(self, ids: list[int]) -> list[int]:
         for token in ids:
             if not 0 <= token < len(self._pieces):
-                raise invalid("token_ids", f"{token} is not in 0 to {len(self._pieces) - 1}")
+                raise invalid(
+                    Code.OUT_OF_RANGE,
+                    "token_ids",
+                    f"{token} is not in 0 to {len(self._pieces) - 1}",
+                    least=0,
+                    most=len(self._pieces) - 1,
+                )
         return ids
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 
-from gemma4_runtime.errors import RequestError, Status, internal, parse_wire
+from gemma4_runtime.errors import Code, RequestError, Status, parse_wire
 from gemma4_runtime.logs.events import log_event
 
 __all__ = ["attempt", "relayed", "told"]
@@ -32,7 +32,7 @@ def told(error: Exception, step: str) -> RequestError:
         error=f"{type(error).__name__}: {error}"[:1000],
         where=", ".join(f"{frame.filename}:{frame.lineno}" for frame in last),
     )
-    return internal(f"the {step} step failed; the server's log says why")
+    return RequestError(Code.SERVER_FAILED, f"the {step} step failed; the server's log says why")
 
 
 def attempt(send: Callable[[], object], step: str) -> None:
@@ -45,7 +45,7 @@ def attempt(send: Callable[[], object], step: str) -> None:
 
 def relayed(text: str) -> RequestError:
     """The error of another step, from Triton's message, without the places in its source."""
-    error = parse_wire(text)
-    if error.status is not Status.INTERNAL or _TRACEBACK not in error.message:
-        return error
-    return internal(error.message.split(_TRACEBACK)[0])
+    error = parse_wire(text) or RequestError(Code.TRITON_FAILED, text)
+    if error.status is Status.INTERNAL:
+        error.message = error.message.split(_TRACEBACK, maxsplit=1)[0]
+    return error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gemma4_runtime.errors import unavailable
+from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.server.board import Board
 from gemma4_runtime.server.seal import Sealer
 
@@ -36,7 +36,9 @@ class LiveBoard:
             if self._opened is None or self._opened.board.inode != inode:
                 self._open()
         except FileNotFoundError:
-            raise unavailable("the engine is not ready yet; retry later") from None
+            raise RequestError(
+                Code.ENGINE_NOT_READY, "the engine is not ready yet; retry later"
+            ) from None
         assert self._opened is not None
         return self._opened
 

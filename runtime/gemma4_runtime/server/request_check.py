@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from gemma4_runtime.contract.inputs import SAMPLING
 from gemma4_runtime.engines.base import EngineInfo
-from gemma4_runtime.errors import internal
+from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
 
 __all__ = ["RequestCheck"]
@@ -39,7 +39,10 @@ class RequestCheck:
         range: it is this server that made the request."""
         for name, fine in self._facts(request):
             if not fine:
-                raise internal(f"{name} of the prepared request is out of this engine's range")
+                raise RequestError(
+                    Code.SERVER_FAILED,
+                    f"{name} of the prepared request is out of this engine's range",
+                )
 
     def _facts(self, request: GenerationRequest) -> Iterator[tuple[str, bool]]:
         sampling = request.sampling

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.messages import KEY_PARAMETER
 from gemma4_runtime.server.seal import Kind, Sealer
 
@@ -33,7 +33,7 @@ def refuse_key(parameters: Mapping[str, Any]) -> None:
     """Raise :class:`~gemma4_runtime.errors.RequestError` INVALID_ARGUMENT when a client that calls
     the engine step itself names a key, whatever it is."""
     if KEY_PARAMETER in parameters:
-        raise invalid(*Kind.KEY.value)
+        raise invalid(Code.RESERVED_INPUT, *Kind.KEY.value)
 
 
 def request_key(parameters: Mapping[str, Any], sealer: Sealer) -> str:

@@ -15,7 +15,7 @@ import hmac
 from enum import Enum
 from hashlib import blake2b
 
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 
 __all__ = ["KEY_BYTES", "Kind", "Sealer"]
 
@@ -52,7 +52,7 @@ class Sealer:
         for one that was not sealed with this key as this kind."""
         message = memoryview(sealed)[_TAG_BYTES:]
         if not hmac.compare_digest(sealed[:_TAG_BYTES], self._tag(kind, message)):
-            raise invalid(*kind.value)
+            raise invalid(Code.RESERVED_INPUT, *kind.value)
         return message
 
     def _tag(self, kind: Kind, message: bytes | memoryview) -> bytes:

@@ -38,7 +38,7 @@ class Argument:
         self._validator: Any = Draft202012Validator(schema, registry=registry)
 
     def fits(self, value: Any) -> bool:
-        """Whether ``value`` is of the type, in the range or not. No coercion: "1" is no integer,
+        """Say whether ``value`` is of the type, whatever the range. No coercion: "1" is no integer,
         nor is 1.0, which JSON Schema would take. An instance of the class ``record`` fits, which
         has checked its own arguments."""
         if self.record is not None and type(value).__name__ == self.record:
@@ -54,7 +54,7 @@ class Argument:
         )
 
     def broken_limit(self, value: Any) -> str:
-        """Return the limit that a ``value`` of the type breaks: ``at most 1``; "" for none."""
+        """Name the limit that a ``value`` of the type breaks: ``at most 1``; "" for none."""
         for error in self._validator.iter_errors(_as_json(value, "")):
             if error.kind.name in _LIMITS:
                 return f"{_LIMITS[error.kind.name]} {error.kind.value:g}"

@@ -26,7 +26,7 @@ from gemma4_testing.fakes.fake_triton import _Servicer, chunk, message
 
 __all__ = ["FakeBackend", "fake_backend"]
 
-DEAD = "INTERNAL: Stub process 'preprocessing_0_0' is not healthy."
+DEAD = "INTERNAL: [triton_failed] Stub process 'preprocessing_0_0' is not healthy."
 
 
 class _Backend(_Servicer):
@@ -64,10 +64,14 @@ class _Backend(_Servicer):
                 time.sleep(0.7)  # Triton takes a second
             yield service_pb2.ModelStreamInferResponse(error_message=DEAD)
         elif probe:
-            error = "INVALID_ARGUMENT: max_tokens: 0 must be at least 1"
+            error = (
+                'INVALID_ARGUMENT: [out_of_range field="max_tokens" least=1] max_tokens: 0 must be'
+            )
             yield service_pb2.ModelStreamInferResponse(error_message=error)
         elif self._kind == "refusing":
-            error = "UNAVAILABLE: the server is draining before it stops; use another one"
+            error = (
+                "UNAVAILABLE: [draining] the server is draining before it stops; use another one"
+            )
             yield service_pb2.ModelStreamInferResponse(error_message=error)
         else:
             answer = chunk(0, "stop", text="hello")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from threading import Event, Thread
 
 from gemma4_client.wire import build_request
-from gemma4_runtime.errors import OVERLOADED
+from gemma4_runtime.errors import Code
 
 from gemma4_testing.fuzz.mutate import case
 from gemma4_testing.fuzz.send import MODELS_OF, PROTOCOLS, Ended, NotEndedError, Sender
@@ -45,7 +45,7 @@ class Canary:
                 started = time.monotonic()
                 try:
                     ended = sender.stream_bytes([requests[len(self.seconds) % 2]])
-                    if OVERLOADED in ended.error:
+                    if ended.code == Code.QUEUE_FULL:
                         self.refused += 1
                     elif ended.error or ended.ends != 1 or not ended.answers:
                         self.failures.append(f"{ended}")

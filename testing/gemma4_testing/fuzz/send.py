@@ -10,6 +10,8 @@ from types import TracebackType
 from urllib.parse import quote
 
 import grpc
+from gemma4_client.errors import ClientCode, from_rpc
+from gemma4_runtime.errors import parse_wire
 from tritonclient.grpc import service_pb2
 
 from gemma4_testing.fuzz.spec import MODELS, Spec
@@ -31,6 +33,12 @@ class Ended:
     error: str = ""
     answers: int = 0
     ends: int = 1
+
+    @property
+    def code(self) -> str:
+        """Of the error, where one of our models sent it."""
+        sent = parse_wire(self.error)
+        return "" if sent is None else sent.code
 
 
 class Sender:
@@ -139,12 +147,14 @@ def _path(spec: Spec) -> str:
 
 
 def _failed(error: grpc.RpcError) -> Ended:
-    code, details = error.code(), error.details() or ""
-    ended = {"DEADLINE_EXCEEDED": "hung", "CANCELLED": "cut off"}.get(code.name)
-    gone = "Socket closed" in details or "failed to connect" in details.lower()
-    if gone or (ended and "DEADLINE_EXCEEDED: " not in details and "CANCELLED: " not in details):
-        raise NotEndedError(f"{ended or 'the server went away'}: {code.name} {details}")
-    return Ended(_harmless(details) or code.name)
+    status, details = error.code().name, error.details() or ""
+    if parse_wire(details) is None:  # no model of ours said it
+        ended = {"DEADLINE_EXCEEDED": "hung", "CANCELLED": "cut off"}.get(status, "")
+        if from_rpc(error).code in (ClientCode.CONNECTION_FAILED, ClientCode.CONNECTION_LOST):
+            ended = "the server went away"
+        if ended:
+            raise NotEndedError(f"{ended}: {status} {details}")
+    return Ended(_harmless(details) or status)
 
 
 def _harmless(text: str) -> str:

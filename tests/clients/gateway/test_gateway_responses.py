@@ -6,13 +6,14 @@ import json
 from typing import Any
 
 import pytest
+from gemma4_client import InvalidRequestError
 from gemma4_client.results import Delta
 from gemma4_gateway.answers.merge import whole
 from gemma4_gateway.answers.response_events import ResponseEvents
 from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.schemas.responses import ResponsesRequest
-from gemma4_gateway.translate.fields import engine_refusal
+from gemma4_gateway.translate.failures import engine_refusal
 from gemma4_gateway.translate.items import input_messages
 from gemma4_gateway.translate.request_plan import EngineCall, Plan
 from gemma4_gateway.translate.responses import echo, plan_responses
@@ -188,7 +189,8 @@ def test_items_become_messages() -> None:
 )
 def test_a_refusal_of_the_engine_names_the_item_and_its_field(message: str, param: str) -> None:
     _, names = input_messages("Be kind", TURN)
-    assert engine_refusal(message, names).param == param
+    refused = InvalidRequestError(message, field=message.removesuffix(": x"))
+    assert engine_refusal(refused, names).param == param
 
 
 @pytest.mark.parametrize(

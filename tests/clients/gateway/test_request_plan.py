@@ -7,6 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from gemma4_client import InvalidRequestError
 from gemma4_client.wire import build_request
 from gemma4_gateway.answers.forced_calls import listed_calls
 from gemma4_gateway.errors import ApiError
@@ -16,7 +17,7 @@ from gemma4_gateway.schemas.responses import ResponsesRequest
 from gemma4_gateway.schemas.tools import Tool
 from gemma4_gateway.translate.chat import plan_chat
 from gemma4_gateway.translate.completions import plan_completion
-from gemma4_gateway.translate.fields import engine_refusal
+from gemma4_gateway.translate.failures import engine_refusal
 from gemma4_gateway.translate.guides import required_tools_schema
 from gemma4_gateway.translate.request_plan import EngineCall, Plan
 from gemma4_gateway.translate.responses import plan_responses
@@ -249,9 +250,11 @@ def test_completion_choices_are_in_order() -> None:
 )
 def test_the_engines_refusals_name_parameters(message: str, param: str | None) -> None:
     names = {"max_tokens": "max_completion_tokens", "messages[2]": "input[5]"}
-    error = engine_refusal(message, names)
+    field = None if param is None else message.split(": ", maxsplit=1)[0]
+    error = engine_refusal(InvalidRequestError(message, field=field), names)
     assert error.param == param
-    assert error.message.startswith(param or "something else")
+    text = message.removeprefix(f"{field}: ")
+    assert error.message == (text if param is None else f"{param}: {text}")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from gemma4_build.request import BuildRequest
 from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.engines.synthetic import Faults, SyntheticEngine
-from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.errors import Code, RequestError, Status
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GuidedDecoding
 from gemma4_runtime.output.vocab import TokenTable
@@ -102,6 +102,9 @@ def test_full_queue(engine: Engine, encode: Callable[[str], list[int]]) -> None:
     with pytest.raises(RequestError, match="retry later") as caught:
         ask(engine, encode("Hello"), key="one more")
     assert caught.value.status is Status.UNAVAILABLE
+    info = engine.info
+    assert caught.value.code == Code.QUEUE_FULL
+    assert caught.value.details == {"slots": info.slots, "max_queued": info.max_queued}
     for i in range(5):
         engine.cancel(f"f{i}")
     assert {sink.wait().reason for sink in sinks} == {"cancelled"}
@@ -163,7 +166,7 @@ def test_a_sink_that_breaks_ends_one_request(
     bad = ask(engine, encode("Hello"), key="bad", sink=BrokenSink(), max_tokens=60, min_tokens=60)
     end = bad.wait()
     assert isinstance(end, RequestError) and end.status is Status.INTERNAL
-    assert "no place for tokens" in end.message
+    assert "no place for tokens" in end.message and end.code == Code.ENGINE_FAILED
     assert beside.wait().reason == "length" and len(beside.ids) == 60
     assert len(run(engine, encode("Hello"), max_tokens=5, min_tokens=5).ids) == 5
     assert engine.stats().active == 0
@@ -253,7 +256,7 @@ def test_guides_that_cannot_work(
 ) -> None:
     end = refusal(model, encode("Hi"), guided=guide)
     assert end.status is Status.INVALID_ARGUMENT
-    assert "guided_decoding_guide" in end.message
+    assert end.code == Code.GUIDE_UNSUPPORTED and end.field == "guided_decoding_guide"
     run(model, encode("Hello"), max_tokens=2)
 
 
@@ -273,8 +276,9 @@ def test_drain_and_close(checkpoint: Path, table: TokenTable) -> None:
     running = ask(engine, [300, 301], key="a", max_tokens=20)
     long = ask(engine, [300], key="b", max_tokens=4000)
     engine.drain()
-    with pytest.raises(RequestError, match="draining"):
+    with pytest.raises(RequestError, match="draining") as caught:
         ask(engine, [300], key="c")
+    assert caught.value.code == Code.DRAINING
     assert running.wait().reason == "length"
     assert running.ids == [300, 301] * 10
     engine.close()

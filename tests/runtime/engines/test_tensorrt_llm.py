@@ -17,7 +17,7 @@ from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
 from gemma4_runtime.engines.base import Engine
 from gemma4_runtime.engines.factory import create_engine
-from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.errors import Code, RequestError, Status
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GuidedDecoding
 from gemma4_runtime.output.vocab import TokenTable
@@ -193,12 +193,13 @@ def test_a_lost_engine_fails_everything(
         os.kill(worker_pids(engine)[0], signal.SIGKILL)
     ends = [sink.wait() for sink in sinks]
     assert all(isinstance(end, RequestError) and end.status is Status.INTERNAL for end in ends)
-    assert all("lost" in end.message for end in ends)
+    assert {end.code for end in ends} == {Code.ENGINE_LOST}
     assert engine.stats().lost
     assert (engine.stats().active, engine.stats().queued) == (0, 0)
     with pytest.raises(RequestError, match="lost") as caught:
         ask(engine, encode("Hello"))
     assert caught.value.status is Status.UNAVAILABLE
+    assert caught.value.code == Code.ENGINE_RESTARTING
 
 
 def test_one_request_fails_and_the_others_go_on(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.errors import Code, RequestError, Status
 from gemma4_runtime.input.chat_template import ChatTemplate
 from gemma4_testing.cases.chat_templates import DEMO, SECOND
 from jinja2 import TemplateSyntaxError
@@ -89,6 +89,7 @@ def test_whatever_a_template_raises_is_a_refusal(tmp_path: Path, what: str) -> N
     with pytest.raises(RequestError, match="messages: the chat template") as caught:
         bad.render([{"role": "user", "content": "bad"}], [], thinking=False)
     assert caught.value.status is Status.INVALID_ARGUMENT
+    assert caught.value.code == Code.TEMPLATE_REFUSED
     assert bad.render([USER], [], thinking=False) == "ok"
 
 

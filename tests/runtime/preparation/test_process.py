@@ -17,7 +17,7 @@ import pytest
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
-from gemma4_runtime.errors import OVERLOADED, RequestError, Status
+from gemma4_runtime.errors import Code, RequestError, Status
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import decode_request
 from gemma4_runtime.preparation.client import PreparationClient
@@ -164,7 +164,7 @@ def test_a_client_that_leaves_stops_the_work(
     until(lambda: children(owner))
     left.append(1)
     result = answers.get(timeout=1)
-    assert result.status is Status.CANCELLED
+    assert result.status is Status.CANCELLED and result.code == Code.CLIENT_CANCELLED
     until(lambda: not children(owner), within=1)
 
 
@@ -173,7 +173,7 @@ def test_a_connection_that_ends_stops_its_work(owner: PreparationOwner) -> None:
     answers = ask(client, {"messages": user("SPIN" + " " * 20_000)})
     until(lambda: children(owner))
     client.close()
-    assert answers.get(timeout=1).status is Status.UNAVAILABLE
+    assert answers.get(timeout=1).code == Code.SERVER_STOPPED
     until(lambda: not children(owner), within=1)
 
 
@@ -209,7 +209,7 @@ def test_a_flood_of_large_ones_is_refused_and_small_ones_go_on(client: Preparati
     many = [ask(client, values, gone=lambda: bool(left)) for _ in range(70)]
     refused = many[-1].get(timeout=5)
     assert refused.status is Status.UNAVAILABLE
-    assert OVERLOADED in refused.message
+    assert refused.code == Code.QUEUE_FULL
     answer(client, {"messages": user("Hi")})
     left.append(1)
     for answers in many[:-1]:
@@ -234,7 +234,7 @@ def test_a_killed_process_starts_again_and_what_waits_is_told(
     until(lambda: children(owner))
     before = owner.pid
     os.kill(before, signal.SIGKILL)
-    assert answers.get(timeout=2).status is Status.UNAVAILABLE
+    assert answers.get(timeout=2).code == Code.PREPARATION_RESTARTING
     until(lambda: owner.pid != before and works(client), within=30)
 
 
@@ -242,7 +242,7 @@ def test_a_frozen_process_is_replaced(client: PreparationClient, owner: Preparat
     answer(client, {"messages": user("Hi")})
     before = owner.pid
     os.kill(before, signal.SIGSTOP)
-    assert ask(client, {"messages": user("Hi")}).get(timeout=6).status is Status.UNAVAILABLE
+    assert ask(client, {"messages": user("Hi")}).get(timeout=6).code == Code.PREPARATION_RESTARTING
     until(lambda: owner.pid != before and works(client), within=30)
 
 

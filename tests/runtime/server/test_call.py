@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gemma4_runtime.contract.inputs import INPUTS
-from gemma4_runtime.errors import RequestError, Status, internal, invalid
+from gemma4_runtime.errors import Code, RequestError, Status, invalid
 from gemma4_runtime.server import guard
 from gemma4_runtime.server.call import (
     MAX_ID_BYTES,
@@ -105,13 +105,14 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_only_the_log_hears_what_broke(log: list[tuple[str, dict[str, Any]]]) -> None:
-    expected = invalid("a", "b")
+    expected = invalid(Code.INVALID_VALUE, "a", "b")
     assert told(expected, "engine") is expected
     try:
         json.loads("/secret/path")
     except ValueError as error:
         heard = told(error, "engine")
-    assert heard.to_wire() == "INTERNAL: the engine step failed; the server's log says why"
+    assert heard.code == Code.SERVER_FAILED
+    assert heard.message == "the engine step failed; the server's log says why"
     ((event, fields),) = log
     assert (event, fields["step"], fields["level"]) == ("step_failed", "engine", "error")
     assert "JSONDecodeError" in fields["error"] and ".py:" in fields["where"]
@@ -125,13 +126,20 @@ def test_an_error_that_cannot_be_sent_stays_inside(log: list[tuple[str, dict[str
 
 def test_tritons_words_lose_their_places() -> None:
     text = "Failed to process: UnicodeDecodeError: x\n\nAt:\n  /opt/m/1/model.py(35): _key\n"
-    assert relayed(text).message == "Failed to process: UnicodeDecodeError: x"
-    wire = "in ensemble 'gemma4', " + invalid("a", "b\n\nAt:\nc").to_wire()
-    assert relayed(wire).message == "a: b\n\nAt:\nc"
+    heard = relayed(text)
+    assert (heard.code, heard.message) == (
+        Code.TRITON_FAILED,
+        "Failed to process: UnicodeDecodeError: x",
+    )
+    wire = invalid(Code.INVALID_VALUE, "a", "b\n\nAt:\nc").to_wire()
+    heard = relayed(f"in ensemble 'gemma4', {wire}")
+    assert (heard.code, heard.message) == (Code.INVALID_VALUE, "a: b\n\nAt:\nc")
+    wire = RequestError(Code.ENGINE_FAILED, "b\n\nAt:\nc").to_wire()
+    assert relayed(wire).message == "b"
 
 
 @given(message=st.text(max_size=50) | st.just("x" * 10**5))
 def test_every_message_can_be_sent(message: str) -> None:
-    wire = internal(message + "\ud800\0\x1b[31m").to_wire()
+    wire = RequestError(Code.SERVER_FAILED, message + "\ud800\0\x1b[31m").to_wire()
     assert len(wire.encode()) < 20_000
     assert not set(wire) & {"\0", "\x1b", "\ud800"}

@@ -25,7 +25,8 @@ def values(metrics: EngineMetrics) -> dict[str, float]:
 
 def record(**changes: object) -> RequestRecord:
     given: dict[str, object] = {
-        "request_id": "", "key": "k", "status": "OK", "finish_reason": "stop", "message": "",
+        "request_id": "", "key": "k", "status": "OK", "code": "", "finish_reason": "stop",
+        "message": "",
         "prompt_tokens": 100, "completion_tokens": 20, "cached_tokens": 10, "chunks": 5,
         "prepare_s": 0.1, "queue_s": 0.2, "prefill_s": 0.3, "decode_s": 2.0, "ttft_s": 0.5,
         "total_s": 2.5,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from gemma4_runtime.errors import RequestError
+from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.messages import Chunk, encode
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.postprocessing import Postprocessing
@@ -19,8 +19,9 @@ def sealed(board: Board, index: int) -> bytes:
 
 def test_an_engine_that_started_anew_is_believed_and_the_old_one_is_not(tmp_path: Path) -> None:
     step = Postprocessing(Settings(engine_dir=Path(), run_dir=tmp_path), Field.CHUNKS_HANDLED)
-    with pytest.raises(RequestError, match="the engine is not ready yet"):
+    with pytest.raises(RequestError, match="the engine is not ready yet") as caught:
         step.read(b"")
+    assert caught.value.code == Code.ENGINE_NOT_READY
     first = Board(tmp_path / BOARD_NAME, create=True)
     assert step.read(sealed(first, 1)).index == 1
     step.handled()

@@ -6,7 +6,6 @@ from pathlib import Path
 from queue import Queue
 
 import pytest
-from gemma4_runtime.errors import RequestError, Status, invalid, parse_wire
 from gemma4_runtime.server.board import Board, Field
 from gemma4_runtime.server.control import ControlClient, ControlServer
 from gemma4_runtime.settings import load_settings
@@ -49,15 +48,3 @@ def test_settings() -> None:
     ):
         with pytest.raises(ValueError, match="GEMMA4_"):
             load_settings(bad)
-
-
-@pytest.mark.parametrize("status", list(Status))
-def test_errors_survive_the_wire(status: Status) -> None:
-    wire = "in ensemble 'gemma4', " + RequestError(status, "a: b, INTERNAL: c\nd").to_wire()
-    back = parse_wire(wire)
-    assert (back.status, back.message) == (status, "a: b, INTERNAL: c\nd")
-
-
-def test_foreign_errors_are_internal() -> None:
-    assert parse_wire("something broke").status is Status.INTERNAL
-    assert invalid("top_k", "-1").to_wire() == "INVALID_ARGUMENT: top_k: -1"

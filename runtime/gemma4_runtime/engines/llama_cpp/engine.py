@@ -22,7 +22,7 @@ from gemma4_runtime.engines.llama_cpp.guides import LlamaGuides
 from gemma4_runtime.engines.llama_cpp.payload import payload
 from gemma4_runtime.engines.llama_cpp.penalties import Penalties
 from gemma4_runtime.engines.queue import Job, RequestQueue
-from gemma4_runtime.errors import RequestError, Status, internal, invalid
+from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.guides.grammar import guide_grammar
 from gemma4_runtime.guides.prelude import markers
 from gemma4_runtime.guides.turn_grammar import TurnTokens, turn_grammar
@@ -89,7 +89,9 @@ class LlamaCppEngine:
 
     def submit(self, request: GenerationRequest, sink: TokenSink) -> None:
         if request.sampling.bad_sequences:
-            raise invalid("bad_words", "llama.cpp can ban single tokens only")
+            raise invalid(
+                Code.OPTION_UNSUPPORTED, "bad_words", "llama.cpp can ban single tokens only"
+            )
         refuse_conflicts(request.sampling, CAPABILITIES["llama_cpp"])
         self._queue.submit(request, sink)
 
@@ -115,7 +117,7 @@ class LlamaCppEngine:
             except RequestError as error:
                 self._queue.end(job, error)
             except Exception as error:  # noqa: BLE001 - one error, whatever broke
-                self._queue.end(job, internal(f"llama.cpp: {error}"))
+                self._queue.end(job, RequestError(Code.ENGINE_FAILED, f"llama.cpp: {error}"))
             else:
                 self._queue.finish(job, reason)
 
@@ -197,7 +199,9 @@ class _EventReader:
             if not self.turned:
                 self._read(orjson.loads(data))
         except Exception as error:  # noqa: BLE001 - xllamacpp swallows what a callback raises
-            self.error = internal(f"an event of llama.cpp cannot be read: {error!r}")
+            self.error = RequestError(
+                Code.ENGINE_FAILED, f"an event of llama.cpp cannot be read: {error!r}"
+            )
         return self._job.cancelled or self.turned or self.error is not None
 
     def _read(self, event: dict[str, Any]) -> None:
@@ -215,9 +219,10 @@ class _EventReader:
         if ids:
             seen = len(self._answer) - self._before + len(ids)
             if details["tokens_predicted"] != seen:
-                self.error = internal(
+                self.error = RequestError(
+                    Code.ENGINE_FAILED,
                     f"llama.cpp withheld a token id: {details['tokens_predicted']} sampled, "
-                    f"{seen} seen; rebuild the engine folder"
+                    f"{seen} seen; rebuild the engine folder",
                 )
                 return
             self._take(ids, self._log_probs(choice) if self._wants_log_probs else None)
@@ -246,8 +251,10 @@ def _refusal(request: GenerationRequest, message: str) -> RequestError:
     """Return the error of a request that llama.cpp refused: before it starts it does so only for
     its grammar or its length."""
     if request.sampling.guided is not None:
-        return invalid("guided_decoding_guide", f"the runtime cannot use it: {message}")
-    return RequestError(Status.INTERNAL, f"llama.cpp refused the request: {message}")
+        return invalid(
+            Code.GUIDE_UNSUPPORTED, "guided_decoding_guide", f"the runtime cannot use it: {message}"
+        )
+    return RequestError(Code.ENGINE_FAILED, f"llama.cpp refused the request: {message}")
 
 
 def load_server(

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from gemma4_runtime.engines.llama_cpp.vocabulary import LlamaVocabulary
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.guides.wheel_llguidance import WheelMatcher, WheelTokenizer
 from gemma4_runtime.guides.wheel_tokens import Static, can_replace
 from gemma4_runtime.output.vocab import TokenTable
@@ -80,7 +80,11 @@ class LlamaGuides:
         assert self._tokenizer is not None
         problem = WheelMatcher(self._tokenizer, grammar).error()
         if problem:
-            raise invalid("guided_decoding_guide", f"cannot be used: {problem.splitlines()[0]}")
+            raise invalid(
+                Code.GUIDE_UNSUPPORTED,
+                "guided_decoding_guide",
+                f"cannot be used: {problem.splitlines()[0]}",
+            )
 
     def _generate(self, grammar: str, tokens: int, banned: tuple[int, ...]) -> list[int]:
         """Return the ids of an answer to nothing."""

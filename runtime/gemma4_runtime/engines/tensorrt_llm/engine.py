@@ -28,7 +28,7 @@ from gemma4_runtime.engines.tensorrt_llm.wire import (
     Submit,
     Tokens,
 )
-from gemma4_runtime.errors import RequestError, Status, internal
+from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.messages import GenerationRequest
 from gemma4_runtime.trtllm.gpu_sets import GpuError, first_gpu_name
@@ -145,7 +145,10 @@ class TensorRtLlmEngine:
             if job is None:
                 return
             replica.send(Cancel(job[0].request.key))
-            self._queue.end(self._forget(job[0].request.key), internal(f"worker: {error!r}"))
+            self._queue.end(
+                self._forget(job[0].request.key),
+                RequestError(Code.ENGINE_FAILED, f"worker: {error!r}"),
+            )
             self._dispatch()
 
     def _take(self, replica: Replica, event: Event) -> None:
@@ -157,8 +160,7 @@ class TensorRtLlmEngine:
             self._queue.finish(self._forget(event.key), event.reason)
             self._dispatch()
         elif isinstance(event, Failed):
-            error = RequestError(Status(event.status), event.message, field=event.field or None)
-            self._queue.end(self._forget(event.key), error)
+            self._queue.end(self._forget(event.key), event.error())
             self._dispatch()
         elif isinstance(event, KvUse):
             self._kv[replica] = event
@@ -182,7 +184,9 @@ class TensorRtLlmEngine:
             if self._closing:
                 self._queue.finish(job, "cancelled")
             else:
-                self._queue.end(job, internal(f"the engine was lost: {cause}"))
+                self._queue.end(
+                    job, RequestError(Code.ENGINE_LOST, f"the engine was lost: {cause}")
+                )
 
 
 def _caches(root: Path | None, version: str, precision: str, plan: Plan) -> dict[str, str]:

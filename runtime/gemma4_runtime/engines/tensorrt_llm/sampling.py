@@ -23,7 +23,7 @@ from typing import Any
 from gemma4_runtime.capabilities import NO_SEQUENCES
 from gemma4_runtime.engines.seeds import call_seed
 from gemma4_runtime.engines.tensorrt_llm.structural_tag import structural_tag
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.guides.grammar import guide_grammar
 from gemma4_runtime.guides.package_llguidance import validate
 from gemma4_runtime.messages import GuidedDecoding, Prelude, SamplingParams
@@ -58,21 +58,28 @@ class Features:
 def refuse(sampling: SamplingParams, features: Features) -> None:
     """Raise INVALID_ARGUMENT for what this engine cannot do, before it costs anything."""
     if sampling.bad_sequences:
-        raise invalid("bad_words", NO_SEQUENCES)
+        raise invalid(Code.OPTION_UNSUPPORTED, "bad_words", NO_SEQUENCES)
     if features.mtp:
         _refuse_with_mtp(sampling, features)
     if sampling.guided is None:
         return
     if not features.guided:
         raise invalid(
+            Code.OPTION_UNSUPPORTED,
             "guided_decoding_guide_type",
             "this engine was built without guided decoding; build it again with guided decoding",
         )
     if sampling.min_tokens:
-        raise invalid("min_tokens", "cannot be combined with a guide; the guide decides the end")
+        raise invalid(
+            Code.CONFLICTING_INPUTS,
+            "min_tokens",
+            "cannot be combined with a guide; the guide decides the end",
+            other="guided_decoding_guide_type",
+        )
     validate("guided_decoding_guide", guide_grammar(sampling.guided))
     if sampling.prelude is not None and not features.structural_tags:
         raise invalid(
+            Code.OPTION_UNSUPPORTED,
             "guided_decoding_guide_type",
             "a guide beside thoughts or tool calls needs guided_decoding_backend xgrammar in "
             "llm_args.yaml; ask without enable_thinking and with tool_choice none",
@@ -82,11 +89,11 @@ def refuse(sampling: SamplingParams, features: Features) -> None:
 def _refuse_with_mtp(sampling: SamplingParams, features: Features) -> None:
     with_mtp = "this engine drafts with MTP, which does not do it; use an engine without assistant"
     if sampling.guided is not None:
-        raise invalid("guided_decoding_guide_type", with_mtp)
+        raise invalid(Code.OPTION_UNSUPPORTED, "guided_decoding_guide_type", with_mtp)
     if sampling.min_tokens:
-        raise invalid("min_tokens", with_mtp)
+        raise invalid(Code.OPTION_UNSUPPORTED, "min_tokens", with_mtp)
     if sampling.bad_token_ids:
-        raise invalid("bad_words", with_mtp)
+        raise invalid(Code.OPTION_UNSUPPORTED, "bad_words", with_mtp)
     if features.mtp_penalties:
         return
     for name, neutral in (
@@ -96,6 +103,7 @@ def _refuse_with_mtp(sampling: SamplingParams, features: Features) -> None:
     ):
         if getattr(sampling, name) != neutral:
             raise invalid(
+                Code.OPTION_UNSUPPORTED,
                 name,
                 "this engine drafts with MTP without penalties; leave it out, or set "
                 "speculative_config.enable_penalty in llm_args.yaml",

@@ -21,7 +21,7 @@ from gemma4_runtime.engines.tensorrt_llm.wire import (
     Submit,
     Tokens,
 )
-from gemma4_runtime.errors import RequestError, Status, internal, invalid
+from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.messages import SamplingParams
 
@@ -93,14 +93,10 @@ class Session:
         except EngineLostError as error:
             self._lose(str(error))
         except RequestError as error:
-            self._end(
-                command.key,
-                Failed(command.key, error.status.value, error.message, error.field or ""),
-            )
+            self._end(command.key, Failed.of(command.key, error))
         except Exception as error:  # noqa: BLE001 - one error, whatever broke
-            self._end(
-                command.key, Failed(command.key, Status.INTERNAL.value, f"worker: {error!r}", "")
-            )
+            broken = RequestError(Code.ENGINE_FAILED, f"worker: {error!r}")
+            self._end(command.key, Failed.of(command.key, broken))
 
     def _end(self, key: str, event: Finished | Failed) -> None:
         if self._requests.pop(key, None) is not None:
@@ -167,7 +163,9 @@ class Session:
         if request.cancelled or part.finish_reason == "cancelled":
             return "cancelled"
         if part.finish_reason not in ("stop", "length"):
-            raise internal(f"TensorRT-LLM ended the request with {part.finish_reason!r}")
+            raise RequestError(
+                Code.ENGINE_FAILED, f"TensorRT-LLM ended the request with {part.finish_reason!r}"
+            )
         return str(part.finish_reason)
 
     async def _watch_health(self) -> None:
@@ -212,9 +210,10 @@ def _log_probs(part: Any, ids: list[int], sampling: SamplingParams) -> list[floa
         return None
     entries = list(part.logprobs_diff or ())
     if len(entries) != len(ids):
-        raise internal(
+        raise RequestError(
+            Code.ENGINE_FAILED,
             f"TensorRT-LLM gave {len(entries)} log-probabilities for {len(ids)} tokens; "
-            "ask without return_log_probs"
+            "ask without return_log_probs",
         )
     return [
         float(entry[token].logprob) if isinstance(entry, dict) else float(entry)
@@ -231,5 +230,7 @@ def _meaning(error: Exception, sampling: SamplingParams, *, started: bool) -> Ex
     if not own:
         return EngineLostError(f"{type(error).__name__}: {error}")
     if sampling.guided is not None and not started:
-        return invalid("guided_decoding_guide", f"the runtime cannot use it: {error}")
-    return internal(f"TensorRT-LLM refused the request: {error}")
+        return invalid(
+            Code.GUIDE_UNSUPPORTED, "guided_decoding_guide", f"the runtime cannot use it: {error}"
+        )
+    return RequestError(Code.ENGINE_FAILED, f"TensorRT-LLM refused the request: {error}")

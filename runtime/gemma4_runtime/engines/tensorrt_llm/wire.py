@@ -9,6 +9,7 @@ import struct
 
 import msgspec
 
+from gemma4_runtime.errors import Detail, RequestError, Status
 from gemma4_runtime.messages import SamplingParams
 
 __all__ = [
@@ -89,12 +90,27 @@ class Finished(msgspec.Struct, tag=True, array_like=True, frozen=True):
 
 
 class Failed(msgspec.Struct, tag=True, array_like=True, frozen=True):
-    """The request failed. ``field`` names the input at fault, "" for none."""
+    """A :class:`~gemma4_runtime.errors.RequestError`."""
 
     key: str
-    status: str
+    status: Status
+    code: str
     message: str
-    field: str
+    field: str | None = None
+    details: dict[str, Detail] = {}
+
+    @classmethod
+    def of(cls, key: str, error: RequestError) -> Failed:
+        return cls(key, error.status, error.code, error.message, error.field, error.details)
+
+    def error(self) -> RequestError:
+        return RequestError(
+            self.code,
+            self.message,
+            status=self.status,
+            field=self.field,
+            details=self.details,
+        )
 
 
 class KvUse(msgspec.Struct, tag=True, array_like=True, frozen=True):

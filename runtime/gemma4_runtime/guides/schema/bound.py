@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.guides.schema.check import subschemas
 
 __all__ = ["bound_schema"]
@@ -35,7 +35,9 @@ def bound_schema(field: str, schema: dict[str, Any], *, reach: int) -> bool:
         for name in _LEAST:
             if part.get(name, 0) > reach:
                 raise invalid(
-                    field, f"{name} {part[name]} is more than this engine can write ({reach} bytes)"
+                    Code.GUIDE_UNSUPPORTED,
+                    field,
+                    f"{name} {part[name]} is more than this engine can write ({reach} bytes)",
                 )
         for name in _MOST:
             if part.get(name, 0) > reach:
@@ -46,19 +48,27 @@ def bound_schema(field: str, schema: dict[str, Any], *, reach: int) -> bool:
         patterns += len(part.get("patternProperties", ()))
     if repeats > MOST_REPEATS:
         raise invalid(
+            Code.INPUT_TOO_COMPLEX,
             field,
             f"{', '.join(_COUNTED)} add up to {repeats}; at most {MOST_REPEATS}; "
             "use smaller ones or leave them out",
+            size=repeats,
+            limit=MOST_REPEATS,
         )
     if multiples > MOST_MULTIPLE:
         raise invalid(
+            Code.INPUT_TOO_COMPLEX,
             field,
             f"multipleOf comes to {multiples:f} steps; at most {MOST_MULTIPLE}; leave it out, and "
             "check the number yourself",
         )
     if patterns > MOST_PATTERN_PROPERTIES:
         raise invalid(
-            field, f"{patterns} patternProperties; at most {MOST_PATTERN_PROPERTIES}; merge them"
+            Code.INPUT_TOO_COMPLEX,
+            field,
+            f"{patterns} patternProperties; at most {MOST_PATTERN_PROPERTIES}; merge them",
+            size=patterns,
+            limit=MOST_PATTERN_PROPERTIES,
         )
     return changed
 

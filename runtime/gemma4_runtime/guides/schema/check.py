@@ -10,7 +10,7 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator, ValidationError
 
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.guides.regex_bound import check_regex
 from gemma4_runtime.guides.schema.drafts import LISTS, MAPS, SCHEMAS
 
@@ -34,7 +34,9 @@ def check_schema(field: str, schema: dict[str, Any], *, most_regex_size: int) ->
     except ValidationError as error:
         where = "".join(f"[{step!r}]" for step in error.instance_path)
         raise invalid(
-            field, f"is not a JSON schema: {error.message[:_SHOWN]}" + (where and f", at {where}")
+            Code.INVALID_SCHEMA,
+            field,
+            f"is not a JSON schema: {error.message[:_SHOWN]}" + (where and f", at {where}"),
         ) from None
     for pattern in _patterns(schema):
         check_regex(field, pattern, most_size=most_regex_size)

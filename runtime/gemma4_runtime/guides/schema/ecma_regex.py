@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from gemma4_runtime.errors import RequestError, invalid
+from gemma4_runtime.errors import Code, RequestError, invalid
 
 __all__ = ["rust_regex"]
 
@@ -65,6 +65,7 @@ class _Reader:
     def _refuse(self, what: str) -> RequestError:
         shown = self._pattern if len(self._pattern) <= 60 else self._pattern[:60] + "..."
         return invalid(
+            Code.GUIDE_UNSUPPORTED,
             self._field,
             f"the regular expression {shown!r} has {what}, which no engine can enforce; write it "
             "without, or leave it out and check the answer yourself",

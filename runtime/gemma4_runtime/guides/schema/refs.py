@@ -6,7 +6,7 @@ import re
 from typing import Any
 from urllib.parse import unquote
 
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.guides.schema.check import TOOL_REGEX_SIZE, check_schema
 from gemma4_runtime.guides.schema.drafts import LISTS, MAPS, SCHEMAS
 
@@ -37,7 +37,11 @@ class Expansion:
         self, field: str, root: dict[str, Any], schema: Any, within: tuple[str, ...], depth: int
     ) -> Any:
         if depth == 0:
-            raise invalid(field, f"with its $ref written out is nested deeper than {_MOST_DEPTH}")
+            raise invalid(
+                Code.INPUT_TOO_COMPLEX,
+                field,
+                f"with its $ref written out is nested deeper than {_MOST_DEPTH}",
+            )
         self._spend(field, 2)
         if not isinstance(schema, dict):
             return schema
@@ -50,7 +54,9 @@ class Expansion:
                 return self._again(field, place, target, beside)
             if len(within) == _MOST_DEPTH:
                 raise invalid(
-                    field, f"more than {_MOST_DEPTH} $ref lead on to each other; use fewer"
+                    Code.INPUT_TOO_COMPLEX,
+                    field,
+                    f"more than {_MOST_DEPTH} $ref lead on to each other; use fewer",
                 )
             within = (*within, place)
             if not isinstance(target, dict) and not beside:
@@ -59,7 +65,9 @@ class Expansion:
         new: dict[str, Any] = {}
         for key, value in schema.items():
             if key in _ELSEWHERE:
-                raise invalid(field, f"{key} cannot be shown to the model; use $ref")
+                raise invalid(
+                    Code.INVALID_SCHEMA, field, f"{key} cannot be shown to the model; use $ref"
+                )
             if key not in _LEFT_OUT:
                 self._spend(field, len(key))
                 new[key] = self._keyword(field, root, key, value, within, depth - 1)
@@ -71,7 +79,9 @@ class Expansion:
         if isinstance(target, bool):
             return target
         if not isinstance(target, dict):
-            raise invalid(field, f"$ref {place!r} leads to what is no schema; correct it")
+            raise invalid(
+                Code.INVALID_SCHEMA, field, f"$ref {place!r} leads to what is no schema; correct it"
+            )
         if id(target) not in self._checked:
             check_schema(field, target, most_regex_size=TOOL_REGEX_SIZE)
             self._checked[id(target)] = target
@@ -112,6 +122,7 @@ class Expansion:
         self._left -= size
         if self._left < 0:
             raise invalid(
+                Code.INPUT_TOO_COMPLEX,
                 field,
                 f"with every $ref written out the tools come to more than {self._most} characters; "
                 "use fewer references",
@@ -133,7 +144,9 @@ def resolve(field: str, root: Any, place: str) -> Any:
     that leads elsewhere or nowhere."""
     if not place.startswith("#/") and place != "#":
         raise invalid(
-            field, f"$ref {place!r} leads out of this schema; only #/... can be read; copy it here"
+            Code.INVALID_SCHEMA,
+            field,
+            f"$ref {place!r} leads out of this schema; only #/... can be read; copy it here",
         )
     at = root
     for step in unquote(place).split("/")[1:]:
@@ -143,5 +156,9 @@ def resolve(field: str, root: Any, place: str) -> Any:
         elif isinstance(at, list) and _INDEX.match(name) and int(name) < len(at):
             at = at[int(name)]
         else:
-            raise invalid(field, f"$ref {place!r} leads nowhere in this schema; correct it")
+            raise invalid(
+                Code.INVALID_SCHEMA,
+                field,
+                f"$ref {place!r} leads nowhere in this schema; correct it",
+            )
     return at

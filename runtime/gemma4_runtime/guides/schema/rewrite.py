@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.guides.schema.check import subschemas
 from gemma4_runtime.guides.schema.ecma_regex import rust_regex
 from gemma4_runtime.guides.schema.formats import ANNOTATIONS, INTEGERS, PATTERNS
@@ -64,7 +64,9 @@ def plain_schema(field: str, schema: dict[str, Any]) -> None:
     and the way out."""
     if _OPTIONS in schema:
         raise invalid(
-            field, f"{_OPTIONS} is an option of a compiler, not of a schema; leave it out"
+            Code.RESERVED_INPUT,
+            field,
+            f"{_OPTIONS} is an option of a compiler, not of a schema; leave it out",
         )
     parts = reachable(field, schema)
     for part in parts:
@@ -79,6 +81,7 @@ def plain_schema(field: str, schema: dict[str, Any]) -> None:
         for name, instead in _REFUSED.items():
             if name in part:
                 raise invalid(
+                    Code.GUIDE_UNSUPPORTED,
                     field,
                     f"{name} cannot be enforced while the answer is written; {instead}, and check "
                     "the answer yourself",
@@ -183,6 +186,7 @@ def _format(field: str, part: dict[str, Any]) -> None:
             part["pattern"] = PATTERNS[name]
     else:
         raise invalid(
+            Code.GUIDE_UNSUPPORTED,
             field,
             f"format {name!r} cannot be enforced; leave it out, or use pattern; formats are "
             + ", ".join(sorted((*PATTERNS, *INTEGERS, *ANNOTATIONS))),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 
 __all__ = ["FREE_TEXT", "xgrammar_regex"]
 
@@ -85,6 +85,7 @@ def _unsafe_literal(token: str) -> bool:
 def _refusal(field: str, pattern: str, what: str) -> Exception:
     shown = pattern if len(pattern) <= 60 else pattern[:60] + "..."
     return invalid(
+        Code.GUIDE_UNSUPPORTED,
         field,
         f"the pattern {shown!r} cannot be enforced by TensorRT-LLM's compiler of guides: it has "
         f"{what}; or leave it out, and check the answer yourself",

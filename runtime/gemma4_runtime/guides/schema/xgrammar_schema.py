@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from gemma4_runtime.errors import invalid
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.guides.schema.ecma_regex import rust_regex
 from gemma4_runtime.guides.schema.formats import PATTERNS
 from gemma4_runtime.guides.schema.xgrammar_regex import FREE_TEXT, xgrammar_regex
@@ -94,6 +94,7 @@ def _names(field: str, part: dict[str, Any]) -> None:
 
 def _refusal(field: str, what: str, instead: str) -> Exception:
     return invalid(
+        Code.GUIDE_UNSUPPORTED,
         field,
         f"{what} cannot be enforced by TensorRT-LLM's compiler of guides; {instead}, and check the "
         "answer yourself",

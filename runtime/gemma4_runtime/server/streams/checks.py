@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from operator import itemgetter
 
-from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.messages import Chunk
 from gemma4_runtime.server.streams.delivery import Delivery
 from gemma4_runtime.server.streams.stream import Stream
@@ -76,7 +76,7 @@ class StreamChecks:
 
 def client_cancelled() -> RequestError:
     """Return the error of a stream whose client has left."""
-    return RequestError(Status.CANCELLED, "the client cancelled")
+    return RequestError(Code.CLIENT_CANCELLED, "the client cancelled")
 
 
 def to_check(streams: Sequence[Stream], now: float, *, elapsed: float) -> tuple[list[Stream], int]:
@@ -108,7 +108,7 @@ def expiry(stream: Stream, now: float) -> RequestError | None:
     if request.deadline is None or now < request.deadline:
         return None
     return RequestError(
-        Status.DEADLINE_EXCEEDED,
+        Code.DEADLINE_EXCEEDED,
         f"timeout_ms: the answer was not complete after {(now - request.arrival) * 1000:.0f} ms; "
         "ask for fewer tokens or allow more time",
     )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from gemma4_runtime.engines.base import Engine
-from gemma4_runtime.errors import RequestError, internal
+from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.messages import Chunk
 from gemma4_runtime.server.streams.backlog import Backlog
 from gemma4_runtime.server.streams.feed import Entry, Feeds
@@ -128,7 +128,7 @@ class Delivery:
         self._engine.cancel(stream.request.key)
         if not stream.closed:
             self._close(stream)
-        self._tell(stream, internal(why))
+        self._tell(stream, RequestError(Code.DELIVERY_FAILED, why))
 
     def _send(self, stream: Stream, chunk: Chunk, *, final: bool) -> None:
         feed = self._feeds.of(stream)
@@ -142,7 +142,9 @@ class Delivery:
         try:
             stream.transport.fail(error)
         except Exception as broken:  # noqa: BLE001 - as in send_alone
-            error = internal(f"sending {error.to_wire()!r} to the server failed: {broken}")
+            error = RequestError(
+                Code.DELIVERY_FAILED, f"sending {error.to_wire()!r} to the server failed: {broken}"
+            )
         self._report(stream, error)
 
     def _close(self, stream: Stream) -> None:

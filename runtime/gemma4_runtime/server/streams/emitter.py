@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 
 from gemma4_runtime.engines.base import Engine, EngineFinish
-from gemma4_runtime.errors import RequestError, Status, internal, invalid
+from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.messages import GenerationRequest
 from gemma4_runtime.output.assembler import StreamAssembler
@@ -101,7 +101,8 @@ class Emitter:
             wake=self._woken, now=time.monotonic(), place=place if request.stream else None,
         )  # fmt: skip
         if not self._delivery.add(stream):
-            self._delivery.refuse(stream, invalid("request", "was sent before, and still runs"))
+            refusal = invalid(Code.DUPLICATE_REQUEST, "request", "was sent before, and still runs")
+            self._delivery.refuse(stream, refusal)
             return
         self._ready.put(stream)  # from now on there is something to watch
         try:
@@ -110,7 +111,7 @@ class Emitter:
         except RequestError as error:
             refusal = error
         except Exception as error:  # noqa: BLE001 - one error, whatever broke
-            refusal = internal(f"the engine refused the request: {error}")
+            refusal = RequestError(Code.ENGINE_FAILED, f"the engine refused the request: {error}")
         self._delivery.forget(stream)
         self._delivery.refuse(stream, refusal)
 
@@ -135,7 +136,7 @@ class Emitter:
 
     def close(self) -> None:
         """Stop the thread. Streams still open are failed as UNAVAILABLE."""
-        self.abort_all(RequestError(Status.UNAVAILABLE, "the server is stopping"))
+        self.abort_all(RequestError(Code.SERVER_STOPPED, "the server is stopping"))
         self._ready.put(_Signal.STOP)
         self._thread.join()
 
@@ -201,7 +202,9 @@ class Emitter:
         except Exception as error:  # noqa: BLE001 - the other streams go on
             log_event("stream_broke", level="error", key=stream.request.key, error=repr(error))
             if not stream.closed:
-                broke = internal(f"the answer cannot be continued: {error!r}")
+                broke = RequestError(
+                    Code.SERVER_FAILED, f"the answer cannot be continued: {error!r}"
+                )
                 self._delivery.stop(stream, broke)
 
     def _tick(self, now: float) -> None:
@@ -266,7 +269,7 @@ class Emitter:
     def _finish(self, stream: Stream, end: EngineFinish) -> None:
         assembler = stream.assembler
         if end.reason == "cancelled" and not assembler.done:
-            cancelled = RequestError(Status.CANCELLED, "the request was cancelled")
+            cancelled = RequestError(Code.ENGINE_CANCELLED, "the request was cancelled")
             self._delivery.fail(stream, cancelled)
             return
         if not assembler.done:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
-from gemma4_runtime.errors import RequestError, internal, invalid, unavailable
+from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.messages import Chunk
 from gemma4_runtime.output.render import pack_many, render
 from gemma4_runtime.server.streams.stream import Place, Stream
@@ -53,7 +53,9 @@ def parse_place(text: str, *, field: str) -> Place:
     found = _PLACE.fullmatch(text)
     if found is None:
         raise invalid(
-            field, f"{text[:80]!r} must be 32 to 64 random hexadecimal digits, a slash and a number"
+            Code.INVALID_VALUE,
+            field,
+            f"{text[:80]!r} must be 32 to 64 random hexadecimal digits, a slash and a number",
         )
     return Place(found[1], int(found[2]))
 
@@ -134,7 +136,12 @@ class Feed:
             poll.answer(data, final=left == 1)
         except Exception as error:  # noqa: BLE001 - one broken client must not end the others
             with suppress(Exception):
-                poll.fail(internal(f"sending a feed's response to the server failed: {error}"))
+                poll.fail(
+                    RequestError(
+                        Code.DELIVERY_FAILED,
+                        f"sending a feed's response to the server failed: {error}",
+                    )
+                )
             return [(entry, False) for entry in bundle]
         if left > 1:
             self.polls.appendleft((poll, left - 1))
@@ -180,15 +187,30 @@ class Feeds:
         """Take a poll for so many responses. Raises
         :class:`~gemma4_runtime.errors.RequestError`."""
         if not 1 <= responses <= _MOST_RESPONSES:
-            raise invalid("feed", f"{responses} responses must be 1 to {_MOST_RESPONSES}")
+            raise invalid(
+                Code.OUT_OF_RANGE,
+                "feed",
+                f"{responses} responses must be 1 to {_MOST_RESPONSES}",
+                least=1,
+                most=_MOST_RESPONSES,
+            )
         with self._lock:
             feed = self._feeds.get(key)
             if feed is None:
                 if len(self._feeds) >= _MOST_FEEDS:
-                    raise unavailable(f"{_MOST_FEEDS} clients poll feeds already; retry later")
+                    raise RequestError(
+                        Code.TOO_MANY_FEEDS,
+                        f"{_MOST_FEEDS} clients poll feeds already; retry later",
+                        details={"limit": _MOST_FEEDS},
+                    )
                 feed = self._feeds[key] = Feed(now)
             if len(feed.polls) >= _MOST_POLLS:
-                raise invalid("feed", f"{_MOST_POLLS} polls of it wait already; wait for an answer")
+                raise invalid(
+                    Code.FEED_FULL,
+                    "feed",
+                    f"{_MOST_POLLS} polls of it wait already; wait for an answer",
+                    limit=_MOST_POLLS,
+                )
             feed.polled = now
             feed.polls.append((poll, responses))
         self._wake()

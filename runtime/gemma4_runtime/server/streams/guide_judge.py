@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from gemma4_runtime.errors import RequestError, internal
+from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.preparation.client import PreparationClient, Result
 from gemma4_runtime.server.streams.stream import Stream
@@ -48,7 +48,12 @@ class GuideJudge:
                 done(None)
             elif result:
                 log_event("guide_not_kept", level="error", key=stream.request.key)
-                done(internal(f"the answer does not keep to its guide: {result.decode()}"))
+                done(
+                    RequestError(
+                        Code.GUIDE_NOT_KEPT,
+                        f"the answer does not keep to its guide: {result.decode()}",
+                    )
+                )
             else:
                 done(None)
 

@@ -13,12 +13,13 @@ __all__ = ["RequestRecord", "record_of"]
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """Times are seconds. ``ttft_s`` and ``total_s`` begin when the engine's model got the request,
-    ``prepare_s`` after its arrival."""
+    """``code`` is that of the error, "" without one. Times are seconds. ``ttft_s`` and ``total_s``
+    begin when the engine's model got the request, ``prepare_s`` after its arrival."""
 
     request_id: str
     key: str
     status: str
+    code: str
     finish_reason: str
     message: str
     prompt_tokens: int
@@ -41,6 +42,7 @@ def record_of(stream: Stream, error: RequestError | None, now: float) -> Request
         request_id=stream.request.request_id,
         key=stream.request.key,
         status="OK" if error is None else error.status.value,
+        code="" if error is None else error.code,
         finish_reason="" if error is not None else assembler.finish_reason,
         message="" if error is None else error.message,
         prompt_tokens=len(stream.request.input_ids),

@@ -8,7 +8,7 @@ from typing import Any, Never
 
 import pytest
 from gemma4_runtime.engines.synthetic import SyntheticEngine
-from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.errors import Code, RequestError, Status
 from gemma4_runtime.messages import Chunk
 from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.output.vocab import TokenTable
@@ -173,6 +173,7 @@ def test_a_direct_client_that_leaves_frees_the_slot(
     out.gone = True
     assert out.over.wait(0.5)
     assert out.error.status is Status.CANCELLED
+    assert out.error.code == records[0].code == Code.CLIENT_CANCELLED
     end = time.monotonic() + WAIT_S
     while engine.stats().active and time.monotonic() < end:
         time.sleep(0.001)
@@ -267,6 +268,18 @@ def test_a_step_of_the_wall_clock_expires_nothing(
     assert late.error.status is Status.DEADLINE_EXCEEDED
 
 
+def test_an_engine_that_cancels_unasked_is_named(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
+    emitter, engine, board, records = stack(interval_s=0.01)
+    emitter.open(request("a", max_tokens=10_000), out := Recorder(board))
+    engine.cancel("a")
+    assert out.over.wait(WAIT_S)
+    assert out.error is not None
+    assert out.error.status is Status.CANCELLED
+    assert out.error.code == records[0].code == Code.ENGINE_CANCELLED
+
+
 def test_refusals_and_broken_transports_end_once(
     stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
 ) -> None:
@@ -277,9 +290,14 @@ def test_refusals_and_broken_transports_end_once(
     assert refused.error.status is Status.UNAVAILABLE
     emitter.open(request("a"), again := Recorder(board))
     assert again.error.status is Status.INVALID_ARGUMENT
-    emitter.abort_all(RequestError(Status.UNAVAILABLE, "stopping"))
+    emitter.abort_all(RequestError(Code.SERVER_STOPPED, "stopping"))
     assert running.over.wait(WAIT_S)
     assert running.error.message == "stopping"
+    assert [r.code for r in records] == [
+        Code.QUEUE_FULL,
+        Code.DUPLICATE_REQUEST,
+        Code.SERVER_STOPPED,
+    ]
     end = time.monotonic() + WAIT_S
     while engine.stats().active and time.monotonic() < end:
         time.sleep(0.001)
@@ -287,6 +305,7 @@ def test_refusals_and_broken_transports_end_once(
     while len(records) < 4 and time.monotonic() < end:
         time.sleep(0.001)
     assert records[-1].status == "INTERNAL" and "no such request" in records[-1].message
+    assert records[-1].code == Code.DELIVERY_FAILED
 
 
 class Faulty(Recorder):

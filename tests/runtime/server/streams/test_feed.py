@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from gemma4_runtime.engines.synthetic import Faults, SyntheticEngine
-from gemma4_runtime.errors import RequestError, Status
+from gemma4_runtime.errors import Code, RequestError, Status
 from gemma4_runtime.server.board import Board
 from gemma4_runtime.server.streams import feed as feeds
 from gemma4_runtime.server.streams.emitters import Emitters
@@ -199,6 +199,7 @@ def test_a_response_that_cannot_be_sent_goes_the_streams_own_way(
         assert [c.index for c in out.chunks] == list(range(len(out.chunks)))
         assert [i for c in out.chunks for i in c.ids] == expected(60)
     assert all(error.status is Status.INTERNAL for error in bad.failed) and bad.failed
+    assert {error.code for error in bad.failed} == {Code.DELIVERY_FAILED}
     assert good.ids(0) == expected(60)
     wait_for(lambda: len(records) == 4)
     assert [record.status for record in records] == ["OK"] * 4
@@ -341,10 +342,12 @@ def test_too_much_is_refused(
             emitters.poll(KEY, poll, responses)
     for _ in range(16):
         emitters.poll(KEY, poll, 1)
-    with pytest.raises(RequestError, match="16 polls of it wait already"):
+    with pytest.raises(RequestError, match="16 polls of it wait already") as caught:
         emitters.poll(KEY, poll, 1)
+    assert (caught.value.code, caught.value.details) == (Code.FEED_FULL, {"limit": 16})
     monkeypatch.setattr(feeds, "_MOST_FEEDS", 1)
     with pytest.raises(RequestError) as caught:
         for number in range(3):
             emitters.poll(f"{number}" * 32, poll, 1)
     assert caught.value.status is Status.UNAVAILABLE
+    assert caught.value.code == Code.TOO_MANY_FEEDS

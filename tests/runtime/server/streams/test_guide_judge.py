@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from gemma4_runtime.engines.synthetic import SyntheticEngine
-from gemma4_runtime.errors import RequestError, Status, internal, unavailable
+from gemma4_runtime.errors import Code, RequestError, Status
 from gemma4_runtime.messages import GuidedDecoding
 from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.output.vocab import TokenTable
@@ -19,6 +19,7 @@ from gemma4_runtime.server.streams.stream import Stream
 from gemma4_testing.fakes.stream_recorder import WAIT_S, Recorder, request
 
 GUIDE = GuidedDecoding("regex", "[a-z]+")
+NO_PROCESS = RequestError(Code.PREPARATION_RESTARTING, "no process")
 
 
 class Judge:
@@ -42,7 +43,9 @@ def test_a_broken_answer_ends_with_an_error(
     stream: bool,
     direct: bool,
 ) -> None:
-    judge = Judge(internal("the answer does not keep to its guide: it is prose"))
+    judge = Judge(
+        RequestError(Code.GUIDE_NOT_KEPT, "the answer does not keep to its guide: it is prose")
+    )
     judge.go.set()
     emitter, _, board, records = stack(judge=judge)
     out = Recorder(board, direct=direct)
@@ -111,8 +114,8 @@ class Client:
         now: float,
     ) -> None:
         self.asked = (kind, values)
-        if self.result is unavailable:
-            raise unavailable("no process")
+        if self.result is NO_PROCESS:
+            raise NO_PROCESS
         done(self.result)
 
 
@@ -121,9 +124,9 @@ class Client:
     [
         (b"", None),
         (b"it is not JSON", Status.INTERNAL),
-        (unavailable("the process is gone"), None),
-        (RequestError(Status.DEADLINE_EXCEEDED, "late"), None),
-        (unavailable, None),
+        (RequestError(Code.PREPARATION_RESTARTING, "the process is gone"), None),
+        (RequestError(Code.DEADLINE_EXCEEDED, "late"), None),
+        (NO_PROCESS, None),
     ],
     ids=["kept", "broken", "lost", "late", "refused"],
 )
