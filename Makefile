@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: help setup serve chat gateway load lint format test test-unit coverage test-xgrammar \
+.PHONY: help setup serve chat gateway load lint format generate test test-unit coverage test-xgrammar \
   test-fresh test-fuzz test-random test-faults test-endurance bench bench-clients bench-host \
   bench-host-ttft bench-meter bench-agreement types-of-models clean
 .DEFAULT_GOAL := setup
@@ -70,11 +70,20 @@ lint: $(VENV)/.dev ## Check style, types and generated code.
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/python scripts/unasync.py --check
+	$(BIN)/python -m declare --check
 
 format: $(VENV)/.dev ## Format the code.
 	$(BIN)/python scripts/unasync.py
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Parts of files that `python -m declare` makes, then pages that tests compare with the code.
+PAGES := tests/build/trtllm/test_precision_page.py tests/clients/gateway/test_gateway_pages.py \
+  tests/clients/test_reference_page.py tests/runtime/input/test_errors_page.py tests/cli/test_cli_page.py \
+  tests/docs/test_metrics_page.py
+generate: $(VENV)/.test ## Write anew what is made from the code: tensors, options, pages.
+	$(BIN)/python -m declare
+	UPDATE_DOCS=1 $(BIN)/python -m pytest -q $(PAGES)
 
 test: $(VENV)/.dev lint ## Lint, and run every test, also against a real server.
 	$(BIN)/python -m pytest $(ARGS)

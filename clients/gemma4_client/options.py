@@ -11,40 +11,59 @@ __all__ = ["Options"]
 class Options(TypedDict, total=False):
     """Keyword arguments of ``chat``, ``generate`` and ``map``. All are optional; what is left out,
     or None, has the server's default, which comes from the checkpoint's generation_config.json.
-    Names are those of the model's input tensors; docs/serving.md of the server has the limits."""
+    Names are those of the model's input tensors; docs/reference/tensors.md of the server has the
+    limits."""
 
-    stream: bool
-    """Send chunks as they come (the default), or one answer at the end."""
-    enable_thinking: bool | None
-    """Let the model think first; ``reasoning`` holds its thoughts."""
+    # options: made of gemma4_runtime/contract by `make generate`; do not edit
     tool_choice: str | None
-    """With a guide: "auto" (the default) lets the model call tools instead of giving the guided
-    answer, "none" does not."""
+    """With a guide: "auto" lets the model call tools instead of giving the guided answer, "none"
+    does not."""
     parallel_tool_calls: bool | None
     """False: the answer ends after its first tool call."""
+    enable_thinking: bool | None
+    """Let the model think first; ``reasoning`` holds its thoughts."""
     max_tokens: int | None
-    min_tokens: int | None
+    """Most tokens of the answer, thoughts and tool calls included."""
+    stream: bool
+    """Send chunks as they come (the default), or one answer at the end."""
     temperature: float | None
     """0 is greedy."""
     top_k: int | None
-    """0 is off, 1 is greedy."""
+    """Draw from the most probable tokens, so many. 0 is off, 1 is greedy."""
     top_p: float | None
+    """Draw from the most probable tokens that come to this share. 1 is off."""
     min_p: float | None
+    """Leave out tokens below this share of the most probable one's chance. 0 is off."""
     repetition_penalty: float | None
+    """Makes tokens that prompt or answer have less probable. 1 is off."""
     presence_penalty: float | None
+    """Taken from the logits of tokens that the answer has. 0 is off."""
     frequency_penalty: float | None
+    """Taken from a token's logit for each time that the answer has it. 0 is off."""
     random_seed: int | None
+    """The same seed gives the same answer, as far as the engine can."""
     stop_words: Sequence[str] | str | None
+    """Texts that end the answer and are no part of it."""
     bad_words: Sequence[str] | str | None
+    """Words that must not occur."""
+    min_tokens: int | None
+    """The answer does not end before so many tokens."""
     end_id: int | None
     """A token id that ends the answer, beside the checkpoint's."""
     pad_id: int | None
+    """Has no effect: only the checkpoint's own is taken."""
     exclude_input_in_output: bool | None
     """False puts the prompt before the text."""
     return_log_probs: bool | None
     """One log-probability for each token, in ``log_probs``."""
+    guided_decoding_guide_type: str | None
+    """json, json_schema, regex or grammar, with ``guided_decoding_guide``: the tensors themselves,
+    instead of the five options that follow."""
+    guided_decoding_guide: str | None
+    """The schema, regular expression or grammar (GBNF); none for json."""
     timeout_ms: int | None
     """The server ends the request after so long; ``timeout`` ends it on both sides."""
+    # end of options
     response_model: type[Any] | None
     """A pydantic model class: the answer is JSON of its schema, and ``Answer.parsed`` an
     instance."""
@@ -56,7 +75,3 @@ class Options(TypedDict, total=False):
     """The answer matches."""
     grammar: str | None
     """The answer is of this grammar, in the form that the engine takes."""
-    guided_decoding_guide_type: str | None
-    """json, json_schema, regex or grammar, with ``guided_decoding_guide``: the tensors themselves,
-    instead of the five above."""
-    guided_decoding_guide: str | None

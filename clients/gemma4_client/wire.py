@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from gemma4_runtime.contract.inputs import INPUTS
+from gemma4_runtime.contract.outputs import OUTPUTS
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import deserialize_bytes_tensor
 
@@ -34,35 +36,8 @@ __all__ = [
 
 MODEL = "engine"
 
-INPUT_TYPES = {
-    "text_input": "BYTES",
-    "messages": "BYTES",
-    "tools": "BYTES",
-    "tool_choice": "BYTES",
-    "parallel_tool_calls": "BOOL",
-    "enable_thinking": "BOOL",
-    "max_tokens": "INT32",
-    "stream": "BOOL",
-    "temperature": "FP32",
-    "top_k": "INT32",
-    "top_p": "FP32",
-    "min_p": "FP32",
-    "repetition_penalty": "FP32",
-    "presence_penalty": "FP32",
-    "frequency_penalty": "FP32",
-    "random_seed": "UINT64",
-    "stop_words": "BYTES",
-    "bad_words": "BYTES",
-    "min_tokens": "INT32",
-    "end_id": "INT32",
-    "pad_id": "INT32",
-    "exclude_input_in_output": "BOOL",
-    "return_log_probs": "BOOL",
-    "guided_decoding_guide_type": "BYTES",
-    "guided_decoding_guide": "BYTES",
-    "timeout_ms": "INT64",
-}
-_LISTS = ("stop_words", "bad_words")
+INPUT_TYPES = {tensor.name: tensor.wire_type for tensor in INPUTS}
+_LISTS = tuple(tensor.name for tensor in INPUTS if tensor.many)
 _FORMATS = {"BOOL": "<?", "INT32": "<i", "INT64": "<q", "UINT64": "<Q", "FP32": "<f"}
 
 
@@ -172,19 +147,7 @@ def read_strings(data: bytes) -> list[bytes]:
     return items
 
 
-_ABSENT = {
-    "text_output": "",
-    "reasoning_output": "",
-    "tool_calls": "",
-    "finish_reason": "",
-    "chunk_index": 0,
-    "prompt_tokens": 0,
-    "completion_tokens": 0,
-    "output_ids": [],
-    "output_log_probs": [],
-    "timings": "",
-    "cum_log_probs": 0.0,
-}
+_ABSENT = {tensor.name: tensor.absent for tensor in OUTPUTS}
 """What an output that ``engine`` leaves out stands for."""
 
 

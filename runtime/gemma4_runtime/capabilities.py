@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Literal
 
+from gemma4_runtime.contract.inputs import SAMPLING
 from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.messages import SamplingParams
 
@@ -53,12 +55,16 @@ class Capabilities:
     most_grammar_size: int = 20_000
 
 
+def _set_if_not(default: float | None, field: str) -> Callable[[SamplingParams], bool]:
+    read = attrgetter(field)
+    return lambda sampling: read(sampling) != default
+
+
 _IS_SET: dict[str, Callable[[SamplingParams], bool]] = {
-    "presence_penalty": lambda sampling: sampling.presence_penalty != 0.0,
-    "frequency_penalty": lambda sampling: sampling.frequency_penalty != 0.0,
-    "repetition_penalty": lambda sampling: sampling.repetition_penalty != 1.0,
-    "guided_decoding_guide_type": lambda sampling: sampling.guided is not None,
-}
+    option.name: _set_if_not(option.default, option.param)
+    for option in SAMPLING
+    if not option.from_checkpoint
+} | {"guided_decoding_guide_type": lambda sampling: sampling.guided is not None}
 
 
 def refuse_conflicts(sampling: SamplingParams, capabilities: Capabilities) -> None:

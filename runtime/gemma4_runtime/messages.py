@@ -69,6 +69,7 @@ class SamplingParams(msgspec.Struct, frozen=True, array_like=True):
 
     max_tokens: int
     min_tokens: int = 0
+    # sampling options: made of gemma4_runtime/contract by `make generate`; do not edit
     temperature: float = 1.0
     top_k: int = 64
     top_p: float = 0.95
@@ -77,6 +78,7 @@ class SamplingParams(msgspec.Struct, frozen=True, array_like=True):
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     seed: int | None = None
+    # end of sampling options
     stop_token_ids: tuple[int, ...] = ()
     stop: tuple[str, ...] = ()
     bad_token_ids: tuple[int, ...] = ()

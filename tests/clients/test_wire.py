@@ -17,7 +17,7 @@ from gemma4_client._sync.grpc_transport import GrpcCall
 from gemma4_client.errors import from_wire
 from gemma4_client.retry import Guard
 from gemma4_client.wire import INPUT_TYPES, build_request, read_delta
-from gemma4_runtime.input.tensors import INPUTS
+from gemma4_runtime.contract.inputs import INPUTS
 from gemma4_runtime.messages import Chunk, Segment, ToolCall
 from gemma4_runtime.output.render import pack, render
 from tritonclient.grpc import service_pb2

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, mo
 from pydantic_core import PydanticCustomError
 
 from gemma4_gateway.body.bounds import MOST_NODES
+from gemma4_gateway.schemas.declared import declared
 
 __all__ = [
     "MOST_MESSAGES",
@@ -133,20 +134,22 @@ class Sampling(ApiModel):
     stream: bool | None = Field(False, description="Server-sent events.")
     stream_options: StreamOptions | None = None
     n: int | None = Field(None, ge=1, le=16, description="Answers; seed + i for the i-th.")
-    temperature: float | None = Field(None, ge=0, le=100, description="0 is greedy.")
-    top_p: float | None = Field(None, gt=0, le=1)
+    # options that are passed on: made of gemma4_runtime/contract by `make generate`; do not edit
+    temperature: float | None = declared("temperature")
+    top_p: float | None = declared("top_p")
+    min_p: float | None = declared("min_p")
+    repetition_penalty: float | None = declared("repetition_penalty")
+    presence_penalty: float | None = declared("presence_penalty")
+    frequency_penalty: float | None = declared("frequency_penalty")
+    min_tokens: int | None = declared("min_tokens")
+    # end of options that are passed on
     top_k: int | None = Field(None, ge=-1, lt=2**31, description="0 or -1: off.")
-    min_p: float | None = Field(None, ge=0, le=1)
-    repetition_penalty: float | None = Field(None, gt=0, le=100)
-    presence_penalty: float | None = Field(None, ge=-2, le=2)
-    frequency_penalty: float | None = Field(None, ge=-2, le=2)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stop: Stop = None
     bad_words: Annotated[list[str], Items(256)] | None = Field(
         None, description="Words that must not occur."
     )
     max_tokens: int | None = Field(None, ge=1, lt=2**31, description="Default: all the room.")
-    min_tokens: int | None = Field(None, ge=0, lt=2**31)
     ignore_eos: bool | None = Field(None, description="Generate to max_tokens; for benchmarks.")
     structured_outputs: StructuredOutputs | None = None
     user: str | None = Field(None, description="No effect.")

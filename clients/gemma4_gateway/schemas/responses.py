@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from gemma4_gateway.schemas.base import MOST_TOOLS, ApiModel, Items, Metadata
+from gemma4_gateway.schemas.declared import declared
 from gemma4_gateway.schemas.tools import JsonObjectFormat, TextFormat, ToolName
 
 __all__ = [
@@ -101,8 +102,8 @@ class ResponsesRequest(ApiModel):
     stream: bool | None = Field(False, description="Server-sent events.")
     stream_options: ResponseStreamOptions | None = None
     max_output_tokens: int | None = Field(None, ge=1, lt=2**31)
-    temperature: float | None = Field(None, ge=0, le=100, description="0 is greedy.")
-    top_p: float | None = Field(None, gt=0, le=1)
+    temperature: float | None = declared("temperature")
+    top_p: float | None = declared("top_p")
     top_k: int | None = Field(None, ge=-1, lt=2**31, description="Not in OpenAI's API.")
     seed: int | None = Field(None, ge=-(2**63), lt=2**63, description="Not in OpenAI's API.")
     tools: Annotated[list[ResponseTool], Items(MOST_TOOLS)] | None = None

@@ -6,22 +6,18 @@ from typing import Any
 
 from gemma4_gateway.errors import invalid
 from gemma4_gateway.schemas.base import Sampling
+from gemma4_gateway.schemas.declared import PASSED_ON
 
 __all__ = ["sampling_names", "sampling_options", "seeded"]
-
-_SAME = (
-    "temperature", "top_p", "min_p", "repetition_penalty", "presence_penalty",
-    "frequency_penalty", "bad_words", "min_tokens",
-)  # fmt: skip
 
 
 def sampling_options(body: Sampling, *, max_tokens: int | None) -> dict[str, Any]:
     """Return the options without the seed. Nothing that was left out is set."""
     options: dict[str, Any] = {
-        name: value for name in _SAME if (value := getattr(body, name)) is not None
+        name: value for name in PASSED_ON if (value := getattr(body, name)) is not None
     }
-    if body.bad_words == []:
-        del options["bad_words"]
+    if body.bad_words:
+        options["bad_words"] = body.bad_words
     if body.top_k is not None:
         options["top_k"] = max(body.top_k, 0)
     if max_tokens is not None:

@@ -8,17 +8,15 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
+from gemma4_runtime.contract.inputs import SAMPLING
 
 from gemma4_load.errors import OptionError
 from gemma4_load.workloads.base import Ask, Reply, Workload
 
 __all__ = ["Sampled", "parse_sampling"]
 
-_WHOLE = ("top_k", "random_seed")
-_KNOWN = (
-    "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty",
-    "frequency_penalty", "random_seed",
-)  # fmt: skip
+_WHOLE = tuple(option.name for option in SAMPLING if option.whole)
+_KNOWN = tuple(option.name for option in SAMPLING)
 
 
 class Sampled(Workload):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
-import numpy.typing as npt
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.output.render import ChunkText, render
+from gemma4_runtime.output.tensors import output_tensors
 from gemma4_runtime.processes.model_process import start_model_process
 from gemma4_runtime.server.board import Field
 from gemma4_runtime.server.guard import attempt, told
@@ -54,27 +52,7 @@ def _failure(error: RequestError) -> pb_utils.InferenceResponse:
     return pb_utils.InferenceResponse([], pb_utils.TritonError(error.to_wire(), code))
 
 
-def _text(name: str, value: str) -> pb_utils.Tensor:
-    return pb_utils.Tensor(name, np.array([[value.encode()]], dtype=np.object_))
-
-
-def _array(name: str, values: Sequence[float], dtype: npt.DTypeLike) -> pb_utils.Tensor:
-    return pb_utils.Tensor(name, np.array([values], dtype=dtype))
-
-
 def _response(chunk: ChunkText) -> pb_utils.InferenceResponse:
     return pb_utils.InferenceResponse(
-        [
-            _text("text_output", chunk.text_output),
-            _text("reasoning_output", chunk.reasoning_output),
-            _text("tool_calls", chunk.tool_calls),
-            _text("finish_reason", chunk.finish_reason),
-            _text("timings", chunk.timings),
-            _array("chunk_index", [chunk.chunk_index], np.int32),
-            _array("prompt_tokens", [chunk.prompt_tokens], np.int32),
-            _array("completion_tokens", [chunk.completion_tokens], np.int32),
-            _array("output_ids", chunk.output_ids, np.int32),
-            _array("output_log_probs", chunk.output_log_probs, np.float32),
-            _array("cum_log_probs", [chunk.cum_log_probs], np.float32),
-        ]
+        [pb_utils.Tensor(name, array) for name, array in output_tensors(chunk)]
     )

@@ -9,57 +9,80 @@ from pathlib import Path
 from typing import Any
 
 from gemma4_runtime.capabilities import Capabilities, refuse_conflicts
-from gemma4_runtime.errors import Code, invalid
+from gemma4_runtime.contract.inputs import INPUT, SAMPLING
+from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.guides.read import read_guide
 from gemma4_runtime.limits import Limits
 from gemma4_runtime.messages import SamplingParams
 
 __all__ = ["Defaults", "load_defaults", "sampling_params"]
 
+_OPTIONS = tuple((option.name, option.param, *option.bounds) for option in SAMPLING)
+_LEAST = {name: INPUT[name].bounds[0] for name in ("max_tokens", "min_tokens")}
+
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """generation_config.json: EOS and pad ids, and how the checkpoint wants to be sampled."""
+    """generation_config.json: EOS and pad ids. ``sampling`` has the default of every sampling
+    option, by its input's name; those of the checkpoint come before ours."""
 
     eos_ids: tuple[int, ...]
     pad_id: int
-    temperature: float
-    top_k: int
-    top_p: float
+    sampling: Mapping[str, float | None]
 
 
 def load_defaults(generation_config: Path) -> Defaults:
-    """Read the file. Gemma 4's published values stand in for keys that it lacks."""
+    """Read the file. The declared defaults, which are Gemma 4's published values, stand in for
+    keys that it lacks."""
     data = json.loads(generation_config.read_text(encoding="utf-8"))
     eos = data["eos_token_id"]
     return Defaults(
         eos_ids=tuple(eos) if isinstance(eos, list) else (eos,),
         pad_id=data.get("pad_token_id", 0),
-        temperature=data.get("temperature", 1.0),
-        top_k=data.get("top_k", 64),
-        top_p=data.get("top_p", 0.95),
+        sampling={
+            option.name: data.get(option.name, option.default)
+            if option.from_checkpoint
+            else option.default
+            for option in SAMPLING
+        },
     )
 
 
-def _number(
-    values: Mapping[str, Any],
-    name: str,
-    default: Any,
-    *,
-    least: float | None = None,
-    most: float | None = None,
-    above: float | None = None,
-) -> Any:
-    value = values.get(name, default)
+def _outside(name: str, value: Any) -> RequestError:
+    """INVALID_ARGUMENT for a value of the input ``name`` outside the declared range."""
+    (least, most), above = INPUT[name].bounds, INPUT[name].range.above
     if above is not None and not value > above:
-        raise invalid(
+        return invalid(
             Code.OUT_OF_RANGE, name, f"{value:g} must be greater than {above:g}", above=above
         )
-    if least is not None and value < least:
-        raise invalid(Code.OUT_OF_RANGE, name, f"{value:g} must be at least {least:g}", least=least)
-    if most is not None and value > most:
-        raise invalid(Code.OUT_OF_RANGE, name, f"{value:g} must be at most {most:g}", most=most)
+    if value < least:
+        return invalid(
+            Code.OUT_OF_RANGE, name, f"{value:g} must be at least {least:g}", least=least
+        )
+    return invalid(Code.OUT_OF_RANGE, name, f"{value:g} must be at most {most:g}", most=most)
+
+
+def _at_least(name: str, value: int) -> int:
+    if value < _LEAST[name]:
+        raise _outside(name, value)
     return value
+
+
+def _numbers(
+    values: Mapping[str, Any], defaults: Mapping[str, float | None], lacks: Mapping[str, str]
+) -> dict[str, Any]:
+    """Every sampling option as a field of SamplingParams. Raises INVALID_ARGUMENT for one that is
+    out of range or that the runtime lacks."""
+    found = {}
+    for name, field, least, most in _OPTIONS:
+        value = values.get(name, defaults[name])
+        if value is not None and not least <= value <= most:
+            raise _outside(name, value)
+        found[field] = value
+    for name, why in lacks.items():
+        if name in values and name in defaults and values[name] != defaults[name]:
+            raise invalid(Code.OPTION_UNSUPPORTED, name, why)
+    return found
 
 
 def sampling_params(
@@ -77,7 +100,7 @@ def sampling_params(
     each other, and what the runtime lacks. ``encode`` gives the ids of plain text; ``reach`` is the
     longest output in bytes."""
     room = limits.max_total_tokens - prompt_tokens
-    max_tokens = _number(values, "max_tokens", room, least=1)
+    max_tokens = _at_least("max_tokens", values.get("max_tokens", room))
     if max_tokens > room:
         raise invalid(
             Code.TOO_MANY_TOKENS,
@@ -86,7 +109,7 @@ def sampling_params(
             f"{limits.max_total_tokens} total tokens; ask for at most {room}",
             limit=room,
         )
-    min_tokens = _number(values, "min_tokens", 0, least=0)
+    min_tokens = _at_least("min_tokens", values.get("min_tokens", 0))
     if min_tokens > max_tokens:
         raise invalid(
             Code.CONFLICTING_INPUTS,
@@ -94,7 +117,7 @@ def sampling_params(
             f"{min_tokens} is more than max_tokens, {max_tokens}",
             other="max_tokens",
         )
-    top_p = _number(values, "top_p", defaults.top_p, above=0.0, most=1.0)
+    numbers = _numbers(values, defaults.sampling, capabilities.lacks)
     end_id = _token_id(values, "end_id", vocab_size)
     if _token_id(values, "pad_id", vocab_size) not in (None, defaults.pad_id):
         raise invalid(
@@ -122,14 +145,7 @@ def sampling_params(
     sampling = SamplingParams(
         max_tokens=max_tokens,
         min_tokens=min_tokens,
-        temperature=_number(values, "temperature", defaults.temperature, least=0.0, most=100.0),
-        top_k=_number(values, "top_k", defaults.top_k, least=0),
-        top_p=top_p,
-        min_p=_number(values, "min_p", 0.0, least=0.0, most=1.0),
-        repetition_penalty=_number(values, "repetition_penalty", 1.0, above=0.0, most=100.0),
-        presence_penalty=_number(values, "presence_penalty", 0.0, least=-2.0, most=2.0),
-        frequency_penalty=_number(values, "frequency_penalty", 0.0, least=-2.0, most=2.0),
-        seed=_number(values, "random_seed", None, least=0) if "random_seed" in values else None,
+        **numbers,
         stop_token_ids=defaults.eos_ids if end_id is None else (*defaults.eos_ids, end_id),
         stop=_stop_words(values, limits),
         bad_token_ids=banned,
@@ -187,7 +203,9 @@ def _bad_words(
     """Return ids to ban alone, and sequences to ban as a whole; each word also with a space before
     it."""
     words: list[str] = values.get("bad_words", [])
-    if words and "bad_words" in capabilities.lacks:
+    if not words:
+        return (), ()
+    if "bad_words" in capabilities.lacks:
         raise invalid(Code.OPTION_UNSUPPORTED, "bad_words", capabilities.lacks["bad_words"])
     if len(words) > limits.max_bad_words:
         raise invalid(

@@ -8,8 +8,9 @@ from typing import Any, Literal, Protocol
 
 import numpy.typing as npt
 
+from gemma4_runtime.contract.models import FEED
 from gemma4_runtime.errors import Code, invalid
-from gemma4_runtime.input.tensors import InputSpec, read_inputs
+from gemma4_runtime.input.tensors import read_inputs
 from gemma4_runtime.messages import FEED_PARAMETER
 
 __all__ = [
@@ -27,7 +28,7 @@ MAX_ID_BYTES = 1024
 """Of a request id, which every log line of the request repeats."""
 
 _ALONE = ("request", "feed")
-_POLL = (InputSpec("feed", "STRING"),)
+_POLL = {FEED.name: FEED}
 
 
 def engine_call(names: Collection[str]) -> Literal["request", "feed", "inputs"]:

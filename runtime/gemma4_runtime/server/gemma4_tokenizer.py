@@ -11,25 +11,18 @@ from typing import Any
 
 import numpy.typing as npt
 
+from gemma4_runtime.contract.models import TOKENIZER_INPUTS
 from gemma4_runtime.errors import Code, RequestError, invalid
-from gemma4_runtime.input.tensors import InputSpec, read_inputs
+from gemma4_runtime.input.tensors import read_inputs
 from gemma4_runtime.manifest import CHAT_TEMPLATE, MANIFEST_NAME, Manifest, read_manifest
 from gemma4_runtime.output.vocab import load_token_table
 from gemma4_runtime.preparation.client import PreparationClient, Result
 from gemma4_runtime.preparation.worker import ids_of
 from gemma4_runtime.settings import Settings
 
-__all__ = ["TOKENIZER_INPUTS", "Tokenized", "TokenizerService"]
+__all__ = ["Tokenized", "TokenizerService"]
 
-TOKENIZER_INPUTS = (
-    InputSpec("text", "STRING"),
-    InputSpec("messages", "STRING"),
-    InputSpec("tools", "STRING"),
-    InputSpec("enable_thinking", "BOOL"),
-    InputSpec("add_bos", "BOOL"),
-    InputSpec("token_ids", "INT32", many=True, most=2**18),
-)
-"""The same list as in model_repository/gemma4_tokenizer/config.pbtxt; a test compares them."""
+_INPUTS = {tensor.name: tensor for tensor in TOKENIZER_INPUTS}
 _SOURCES = ("text", "messages", "token_ids")
 
 
@@ -75,7 +68,7 @@ class TokenizerService:
         ``done`` is called once, here or in another thread, which also asks ``gone`` whether the
         client has left. Raises :class:`~gemma4_runtime.errors.RequestError`, and does not call it
         then."""
-        values = read_inputs(tensors, TOKENIZER_INPUTS)
+        values = read_inputs(tensors, _INPUTS)
         given = [name for name in _SOURCES if name in values]
         if not given:
             raise invalid(

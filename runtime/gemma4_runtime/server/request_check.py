@@ -10,20 +10,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from gemma4_runtime.contract.inputs import SAMPLING
 from gemma4_runtime.engines.base import EngineInfo
 from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
 
 __all__ = ["RequestCheck"]
 
-_MAX_INT32 = 2**31 - 1
-"""The largest value of a signed integer of 32 bits."""
-_MAX_UINT64 = 2**64 - 1
-"""The largest value of an unsigned integer of 64 bits."""
 _MAX_TEXT = 2**20
 """Characters of an id or a guide, beyond what preprocessing takes."""
 _MAX_WORDS = 4096
 """Stop or bad words, and tools, beyond what preprocessing takes."""
+_RANGES = tuple(
+    (option.name, option.param, *option.bounds, option.default is None) for option in SAMPLING
+)
+"""Input, field, least and greatest value of each sampling option; whether None draws one."""
 
 
 class RequestCheck:
@@ -68,14 +69,9 @@ class RequestCheck:
 
 def _sampling_facts(sampling: SamplingParams) -> Iterator[tuple[str, bool]]:
     """Comparisons are false for NaN."""
-    yield "temperature", 0 <= sampling.temperature <= 100
-    yield "top_k", 0 <= sampling.top_k <= _MAX_INT32
-    yield "top_p", 0 < sampling.top_p <= 1
-    yield "min_p", 0 <= sampling.min_p <= 1
-    yield "repetition_penalty", 0 < sampling.repetition_penalty <= 100
-    yield "presence_penalty", -2 <= sampling.presence_penalty <= 2
-    yield "frequency_penalty", -2 <= sampling.frequency_penalty <= 2
-    yield "random_seed", sampling.seed is None or 0 <= sampling.seed <= _MAX_UINT64
+    for option, field, least, most, random in _RANGES:
+        value = getattr(sampling, field)
+        yield option, random if value is None else least <= value <= most
     yield "stop", len(sampling.stop) <= _MAX_WORDS and all(sampling.stop)
     yield "prelude", sampling.prelude is None or len(sampling.prelude.tools) <= _MAX_WORDS
     yield "guided", sampling.guided is None or len(sampling.guided.guide) <= _MAX_TEXT

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
+
+from gemma4_runtime.contract.inputs import INPUTS as DECLARED_INPUTS
+from gemma4_runtime.contract.outputs import OUTPUTS as DECLARED_OUTPUTS
 
 MODELS = ("gemma4", "engine", "preprocessing", "postprocessing", "gemma4_unary", "gemma4_tokenizer")
 
@@ -34,44 +36,11 @@ class Spec:
     """Share of the bytes that are sent."""
 
 
-MESSAGES = json.dumps([{"role": "user", "content": "Hello"}])
-TOOLS = json.dumps(
-    [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
-)
-OPTIONS: dict[str, Tensor] = {
-    t["name"]: t
-    for t in (
-        tensor("tools", "BYTES", TOOLS),
-        tensor("tool_choice", "BYTES", "auto"),
-        tensor("parallel_tool_calls", "BOOL", False),
-        tensor("enable_thinking", "BOOL", True),
-        tensor("max_tokens", "INT32", 3),
-        tensor("stream", "BOOL", True),
-        tensor("temperature", "FP32", 0.5),
-        tensor("top_k", "INT32", 5),
-        tensor("top_p", "FP32", 0.9),
-        tensor("min_p", "FP32", 0.1),
-        tensor("repetition_penalty", "FP32", 1.1),
-        tensor("presence_penalty", "FP32", 0.5),
-        tensor("frequency_penalty", "FP32", 0.5),
-        tensor("random_seed", "UINT64", 7),
-        tensor("stop_words", "BYTES", "x", "yy"),
-        tensor("bad_words", "BYTES", "z"),
-        tensor("min_tokens", "INT32", 1),
-        tensor("end_id", "INT32", 5),
-        tensor("pad_id", "INT32", 0),
-        tensor("exclude_input_in_output", "BOOL", True),
-        tensor("return_log_probs", "BOOL", True),
-        tensor("guided_decoding_guide_type", "BYTES", "json_schema"),
-        tensor("guided_decoding_guide", "BYTES", '{"type": "object"}'),
-        tensor("timeout_ms", "INT64", 60_000),
-    )
+CHAT_INPUTS: dict[str, Tensor] = {
+    declared.name: tensor(declared.name, declared.wire_type, *declared.example)
+    for declared in DECLARED_INPUTS
 }
-CHAT_INPUTS = {
-    "text_input": tensor("text_input", "BYTES", "Hello"),
-    "messages": tensor("messages", "BYTES", MESSAGES),
-    **OPTIONS,
-}
+MESSAGES, TOOLS = (CHAT_INPUTS[name]["data"][0] for name in ("messages", "tools"))
 INPUTS: dict[str, dict[str, Tensor]] = {
     "gemma4": CHAT_INPUTS,
     "preprocessing": CHAT_INPUTS,
@@ -96,12 +65,7 @@ INPUTS: dict[str, dict[str, Tensor]] = {
 }
 """A valid value for every input of every model; a test compares the names with config.pbtxt."""
 
-_CHAT_OUTPUTS = {
-    "text_output": "BYTES", "reasoning_output": "BYTES", "tool_calls": "BYTES",
-    "finish_reason": "BYTES", "chunk_index": "INT32", "prompt_tokens": "INT32",
-    "completion_tokens": "INT32", "output_ids": "INT32", "output_log_probs": "FP32",
-    "cum_log_probs": "FP32", "timings": "BYTES",
-}  # fmt: skip
+_CHAT_OUTPUTS = {declared.name: declared.wire_type for declared in DECLARED_OUTPUTS}
 OUTPUTS: dict[str, dict[str, str]] = {
     "gemma4": _CHAT_OUTPUTS,
     "gemma4_unary": _CHAT_OUTPUTS,

@@ -13,6 +13,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from gemma4_runtime.contract.inputs import SAMPLING
+
 __all__ = ["Case", "made"]
 
 DEMO = Path(__file__).parents[3] / "demo"
@@ -91,6 +93,7 @@ def _options(random: Random, case: Case) -> None:
         "stop_words": random.sample(["a", " ", "\n", "the", "1", "日", ", ", "is c"], random.randint(1, 3)),
         "return_log_probs": True, "timeout_ms": 60_000,
     }  # fmt: skip
+    some |= {o.name: o.example[0] for o in SAMPLING if o.name not in some | options}
     options |= {name: value for name, value in some.items() if _often(random, 0.12)}
     if _often(random, 0.12):
         kind, guide = random.choice(GUIDES if _often(random, 0.8) else BAD_GUIDES)

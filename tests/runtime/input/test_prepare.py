@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from gemma4_runtime.capabilities import CAPABILITIES
+from gemma4_runtime.contract.inputs import INPUTS
 from gemma4_runtime.errors import RequestError, Status
 from gemma4_runtime.input.prepare import Preparer
-from gemma4_runtime.input.tensors import INPUTS
 from gemma4_runtime.input.text import PromptTokenizer
 from gemma4_runtime.limits import Limits
 from gemma4_runtime.output.vocab import TokenTable

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gemma4_runtime.contract.inputs import INPUTS
 from gemma4_runtime.errors import Code, RequestError, Status, invalid
-from gemma4_runtime.input.tensors import INPUTS
 from gemma4_runtime.server import guard
 from gemma4_runtime.server.call import (
     MAX_ID_BYTES,

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from gemma4_runtime.contract.inputs import SAMPLING as DECLARED
 from gemma4_runtime.engines.base import EngineInfo
 from gemma4_runtime.errors import RequestError, Status
 from gemma4_runtime.messages import (
@@ -42,6 +43,12 @@ SAMPLING = [
     ("guided", GuidedDecoding("regex", "x" * (2**20 + 1))),
     ("prelude", Prelude("may", ("f",) * 5000)),
 ]  # fmt: skip
+SAMPLING += [
+    (option.param, value)
+    for option in DECLARED
+    for value in (option.bounds[0] - 1, option.bounds[1] * 2 + 1, NAN)
+    if (option.param, value) not in SAMPLING and not (option.whole and value is NAN)
+]
 
 
 def test_a_sound_one_passes() -> None:

@@ -15,11 +15,12 @@ import pytest
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
+from gemma4_runtime.contract.models import TOKENIZER_INPUTS
 from gemma4_runtime.errors import RequestError, Status
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.preparation.owner import PreparationOwner
 from gemma4_runtime.preparation.preparer import preparer_of
-from gemma4_runtime.server.gemma4_tokenizer import TOKENIZER_INPUTS, Tokenized, TokenizerService
+from gemma4_runtime.server.gemma4_tokenizer import Tokenized, TokenizerService
 from gemma4_runtime.settings import ENGINE_DIR, RUN_DIR, Settings
 from hypothesis import given
 from hypothesis import strategies as st

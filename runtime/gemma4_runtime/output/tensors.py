@@ -1,0 +1,33 @@
+"""The values of a response as arrays, one for each declared output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gemma4_runtime.contract.outputs import OUTPUTS
+from gemma4_runtime.contract.tensors import DataType
+from gemma4_runtime.output.render import ChunkText
+
+__all__ = ["output_tensors"]
+
+_TYPES: dict[DataType, np.dtype[Any]] = {
+    "STRING": np.dtype(np.object_),
+    "INT32": np.dtype(np.int32),
+    "FP32": np.dtype(np.float32),
+}
+_OUTPUTS = tuple(
+    (tensor.name, _TYPES[tensor.dtype], tensor.many, tensor.dtype == "STRING") for tensor in OUTPUTS
+)
+
+
+def output_tensors(text: ChunkText) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    """Name and array of each output, shape [1, 1] or [1, n]; strings are bytes of UTF-8."""
+    for name, dtype, many, is_text in _OUTPUTS:
+        value = getattr(text, name)
+        if is_text:
+            value = value.encode()
+        yield name, np.array([value if many else [value]], dtype=dtype)
