@@ -5,10 +5,10 @@ Taken from the rendered YAML as they are, but for addresses, the engine and shor
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -150,22 +150,24 @@ def running(pod: Pod) -> float:
     return float(line.split()[-1])
 
 
-@pytest.mark.parametrize("name", [CPU, GPU])
-def test_a_pod_from_its_start_to_its_end(name, engine) -> None:
-    with triton(name, engine) as server, gateway(name, server.ports[8001]) as front:
-        # Start: not ready before the engine answers. The gateway lives, but is not ready either.
-        assert not server.probe("startupProbe")
-        until(lambda: front.probe("startupProbe"), front.patience("startupProbe"))
-        assert front.probe("livenessProbe") and not front.probe("readinessProbe")
-        took = until(lambda: server.probe("startupProbe"), 120)
-        assert took < server.patience("startupProbe")
-        assert server.probe("readinessProbe") and server.probe("livenessProbe")
-        until(lambda: front.probe("readinessProbe"), 15)
-        results: list = []
-        chat(front, 2, results)
-        assert results == ["length"]
+def start(server: Pod, front: Pod) -> None:
+    """Not ready before the engine answers. The gateway lives meanwhile, but is not ready either."""
+    assert not server.probe("startupProbe")
+    until(lambda: front.probe("startupProbe"), front.patience("startupProbe"))
+    assert front.probe("livenessProbe") and not front.probe("readinessProbe")
+    took = until(lambda: server.probe("startupProbe"), 120)
+    assert took < server.patience("startupProbe")
+    assert server.probe("readinessProbe") and server.probe("livenessProbe")
+    until(lambda: front.probe("readinessProbe"), 15)
+    results: list = []
+    chat(front, 2, results)
+    assert results == ["length"]
 
-        # A loss that `gemma4 serve` mends itself is over before the kubelet would act.
+
+def test_a_lost_server_is_back_before_the_kubelet_would_act(engine) -> None:
+    """Probes by a command inside the pod; then the end of the gateway, and of an idle Triton."""
+    with triton(CPU, engine) as server, gateway(CPU, server.ports[8001]) as front:
+        start(server, front)
         parent = psutil.Process(server.command.process.pid)
         victim = next(p for p in parent.children(recursive=True) if "tritonserver" in p.name())
         victim.kill()
@@ -176,51 +178,48 @@ def test_a_pod_from_its_start_to_its_end(name, engine) -> None:
         assert parent.is_running()
         until(lambda: front.probe("readinessProbe"), 15)
 
-        # End of the gateway: during preStop it takes requests as before; then what runs is
-        # finished, or cut off when the grace is over.
-        short, short_result = run_beside(front, TOKENS_PER_S)
+        # During preStop it takes requests as before.
         pre_stop = threading.Thread(target=front.pre_stop)
         pre_stop.start()
         time.sleep(0.5)
+        results: list = []
         chat(front, 2, results)
-        assert results == ["length"] * 2 and front.probe("readinessProbe")
+        assert results == ["length"] and front.probe("readinessProbe")
         pre_stop.join()
-        short.join()
-        assert short_result == ["length"]
+
+        # Then what runs is finished, or cut off when the grace is over.
         finished, finished_result = run_beside(front, 2 * TOKENS_PER_S)
         cut, cut_result = run_beside(front, 60 * TOKENS_PER_S)
         until(lambda: running(front) == 2, 15)
-        os.kill(front.command.process.pid, 15)
-        asked = time.monotonic()
-        until(lambda: not front.probe("readinessProbe"), 2)
-        assert front.command.process.wait(60) == 0
-        assert time.monotonic() - asked <= GRACE_S + front.margin
+        assert end(front) == 0
         finished.join()
         cut.join()
         assert finished_result == ["length"] and cut_result == ["draining"]
-
-        # End of Triton: not ready from the first moment, gone within the time that it has.
-        assert server.probe("readinessProbe")
-        os.kill(server.command.process.pid, 15)
-        asked = time.monotonic()
-        until(lambda: not server.probe("readinessProbe"), 3)
-        assert server.command.process.wait(60) == 0
-        assert time.monotonic() - asked <= GRACE_S + server.margin
+        assert end(server) == 0
 
 
 def test_triton_drains_within_its_grace_period(engine) -> None:
-    """An answer that is longer than the grace is cut, and the pod ends in time all the same."""
+    """Probes over HTTP. An answer that is longer than the grace is cut, and the pod ends in time."""
     with triton(GPU, engine) as server, gateway(GPU, server.ports[8001]) as front:
-        until(lambda: front.probe("readinessProbe"), 120)
+        start(server, front)
         sleep = int(server.container["lifecycle"]["preStop"]["exec"]["command"][1])
         assert sleep <= server.pre_stop() < sleep + 2
         finished, finished_result = run_beside(front, 2 * TOKENS_PER_S)
         cut, cut_result = run_beside(front, 100 * TOKENS_PER_S)
         until(lambda: running(front) == 2, 15)
-        os.kill(server.command.process.pid, 15)
-        asked = time.monotonic()
-        assert server.command.process.wait(60) == 3  # stopped, and an answer was cut off
-        assert time.monotonic() - asked <= GRACE_S + server.margin
+        assert end(server) == 3  # stopped, and an answer was cut off
         finished.join()
         cut.join()
         assert finished_result == ["length"] and cut_result != ["length"]
+
+
+def end(pod: Pod) -> int:
+    """SIGTERM: not ready at once, and gone within the grace and what Kubernetes grants beyond.
+    The exit status."""
+    assert pod.probe("readinessProbe")
+    os.kill(pod.command.process.pid, signal.SIGTERM)
+    asked = time.monotonic()
+    until(lambda: not pod.probe("readinessProbe"), 3)
+    status = pod.command.process.wait(60)
+    assert time.monotonic() - asked <= GRACE_S + pod.margin
+    return status

@@ -8,8 +8,9 @@ from pathlib import Path
 import helm_python
 import kubernetes_validate
 import pytest
+import yaml
 from helm_chart.crd_shape import FIELDS, faults, kind_of
-from helm_chart.rendering import container, manifest, objects, of_kind, pods
+from helm_chart.rendering import chart, container, manifest, objects, of_kind, pods
 from helm_chart.value_sets import CHART, SETS
 
 RENDERED = Path(__file__).resolve().parents[1] / "deploy" / "rendered"
@@ -242,6 +243,21 @@ def test_network_policies() -> None:
     gateway = of_kind("downloaded-engine-behind-ingress", "NetworkPolicy", "-gateway")
     assert {"namespaceSelector": {"matchLabels": {"name": "ingress"}}} in callers(gateway)[8080]
     assert not [o for o in objects("bare") if o["kind"] == "NetworkPolicy"]
+
+
+def test_the_endpoint_picker_may_read_metrics() -> None:
+    policy = of_kind("inference-pool", "NetworkPolicy", "-triton")
+    (rule,) = [r for r in policy["spec"]["ingress"] if r["ports"][0]["port"] == 8002]
+    assert {"podSelector": {"matchLabels": {}}} in rule["from"]
+
+
+def test_a_long_release_name_gives_valid_names() -> None:
+    release = "r" * 53
+    for text in chart().render(SETS["h100"], name=release, namespace="llm").values():
+        for item in yaml.safe_load_all(text) if "kind:" in text else ():
+            if item:
+                assert len(item["metadata"]["name"]) <= 63
+                assert all(len(v) <= 63 for v in item["metadata"]["labels"].values())
 
 
 def test_scale_to_zero() -> None:

@@ -10,7 +10,17 @@ import helm_python
 import yaml
 from helm_chart.value_sets import CHART, SETS
 
-__all__ = ["NAMESPACE", "RELEASE", "container", "manifest", "objects", "of_kind", "pods", "render"]
+__all__ = [
+    "NAMESPACE",
+    "RELEASE",
+    "chart",
+    "container",
+    "manifest",
+    "objects",
+    "of_kind",
+    "pods",
+    "render",
+]
 
 RELEASE, NAMESPACE = "gemma4", "llm"
 TEMPLATED = {"Deployment", "Job"}

@@ -116,8 +116,10 @@ class Discovery:
                 kept=len(followed.backends),
             )  # fmt: skip
         followed.error = reason
-        followed.failures += 1
-        if isinstance(error, socket.gaierror) and error.errno in _NO_ADDRESS:
+        if not isinstance(error, socket.gaierror) or error.errno not in _NO_ADDRESS:
+            followed.failures += 1
+        else:
+            followed.addresses = frozenset()
             for address, backend in sorted(followed.backends.items()):
                 if not backend.ready:
                     self._leave(followed, address, "the name has no address in DNS")

@@ -135,6 +135,9 @@ def test_an_empty_name_takes_only_those_away_that_do_not_answer() -> None:
         await world.says("10.0.0.1:1", "10.0.0.2:1")
         world.at("10.0.0.1:1").mark(ready=True)
         assert await world.says(error=NO_SUCH_NAME) == ["10.0.0.1:1"]
+        followed = world.discovery.names[0]
+        assert (followed.failures, followed.addresses) == (0, frozenset())
+        assert await world.says("10.0.0.3:1") == ["10.0.0.3:1"]
 
     run(scenario)
 
