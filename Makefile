@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: help setup serve chat gateway load lint format generate test test-unit coverage test-xgrammar \
+.PHONY: help setup serve chat gateway load lint format generate test test-unit coverage test-xgrammar test-helm \
   test-fresh test-fuzz test-random test-faults test-endurance bench bench-clients bench-host \
   bench-host-ttft bench-meter bench-agreement types-of-models clean
 .DEFAULT_GOAL := setup
@@ -114,6 +114,17 @@ test-xgrammar: $(XGRAMMAR_VENV)/.created ## Walk TensorRT-LLM's guides through x
 	@for version in $(XGRAMMAR); do $(XGRAMMAR_VENV)/bin/python -m pip --disable-pip-version-check \
 	  --quiet install xgrammar==$$version && $(XGRAMMAR_VENV)/bin/python tests/xgrammar_walk || exit 1; done
 
+# The Helm chart, rendered by Helm's own engine, which comes as a library of 240 MB.
+HELM_VENV := .venv-helm
+HELM_PACKAGES := helm-python-sdk==0.2.2 kubernetes-validate==1.37.0 pytest pyyaml
+$(HELM_VENV)/.created: | $(VENV)/.created
+	$(BIN)/python -m venv --clear $(HELM_VENV)
+	$(HELM_VENV)/bin/python -m pip --disable-pip-version-check --quiet install -c $(LOCK) $(HELM_PACKAGES)
+	@touch $@
+
+test-helm: $(HELM_VENV)/.created ## Render the Helm chart and check what it makes.
+	$(HELM_VENV)/bin/python -m pytest -c tests/helm_chart/pytest.ini tests/helm_chart -q $(ARGS)
+
 # README's commands in containers that have nothing; needs podman. See tests/fresh/README.md.
 BASES ?= bookworm
 test-fresh: ## Run the README's commands in containers that have nothing.
@@ -177,4 +188,4 @@ bench-meter: $(VENV)/.dev ## Check `gemma4 load` against an engine of known pace
 	$(BIN)/python bench/meter.py $(ARGS)
 
 clean: ## Remove what was installed, built and cached.
-	rm -rf $(VENV) $(AIPERF_VENV) $(XGRAMMAR_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) $(AIPERF_VENV) $(XGRAMMAR_VENV) $(HELM_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -11,6 +11,8 @@ NOT_UNIT = {
     "cli/test_chat_terminal.py": "talks to a server in a terminal",
     "cli/test_odd_conditions.py": "starts servers",
     "clients/gateway/test_gateway_bombs.py": "starts a gateway; bodies that take long to read",
+    "clients/gateway/test_gateway_discovery.py::test_a_gateway_that_follows_a_name": "starts a server",
+    "clients/gateway/test_gateway_discovery.py::test_pods_that_change_under_a_gateway": "starts servers",
     "clients/gateway/test_gateway_log_faults.py": "starts gateways",
     "clients/gateway/test_gateway_lost_backend.py": "starts gateways and back ends; waits for health",
     "clients/gateway/test_gateway_mutations.py": "starts a gateway; hundreds of requests",

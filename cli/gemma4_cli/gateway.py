@@ -28,7 +28,10 @@ def gateway(
     context: typer.Context,
     backend: Annotated[
         list[str] | None,
-        typer.Option(help="host:port of a Triton server's gRPC service; may be repeated."),
+        typer.Option(
+            help="host:port of a Triton server's gRPC service, or dns:///name:port: each address "
+            "of the name is one. May be repeated."
+        ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
@@ -60,6 +63,9 @@ def gateway(
     health_interval: Annotated[
         float, typer.Option(min=0.05, help="Seconds between two looks at a back end.")
     ] = 1.0,
+    dns_interval: Annotated[
+        float, typer.Option(min=0.1, help="Seconds between two lookups of a dns:/// name.")
+    ] = 5.0,
     imbalance: Annotated[
         int,
         typer.Option(min=0, help="Requests that a back end may have more, to reuse its cache."),
@@ -110,6 +116,7 @@ def gateway(
             grace=grace,
             drain_delay=drain_delay,
             health_interval=health_interval,
+            dns_interval=dns_interval,
             imbalance=imbalance,
         )
         problem = open_files_short_of(max_running + _OWN_FILES, f"--max-running {max_running}")

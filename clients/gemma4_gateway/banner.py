@@ -26,7 +26,7 @@ def banner(gateway: Gateway, host: str, port: int) -> str:
             f"  OpenAI base URL  {url}/v1",
             f"  models           {', '.join(names) or 'unknown until a back end is ready'}",
             f"  API keys         {'none asked for' if gateway.ring.open else 'needed'}",
-            *(_backend(b.address, b.reason, i) for i, b in enumerate(gateway.backends)),
+            *(_backend(*pair, i) for i, pair in enumerate(_looked_at(gateway))),
             f"  docs             {url}/docs",
             f"  metrics          {url}/metrics",
             "",
@@ -37,6 +37,14 @@ def banner(gateway: Gateway, host: str, port: int) -> str:
             "",
         )
     )
+
+
+def _looked_at(gateway: Gateway) -> list[tuple[str, str]]:
+    """Say what was asked, and what is wrong with it."""
+    names = [
+        (str(f.name), f.error or f"addresses: {len(f.addresses)}") for f in gateway.discovery.names
+    ]
+    return names + [(b.address, b.reason) for b in gateway.backends]
 
 
 def _backend(address: str, reason: str, index: int) -> str:

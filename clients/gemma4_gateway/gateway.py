@@ -13,11 +13,13 @@ from gemma4_gateway.access_log import Log
 from gemma4_gateway.answers.sse import error_event
 from gemma4_gateway.answers.work import Work
 from gemma4_gateway.backends.backend import Backend
+from gemma4_gateway.backends.discovery import Discovery
 from gemma4_gateway.backends.health import HealthChecker
+from gemma4_gateway.backends.names import parse_name
 from gemma4_gateway.backends.router import Router
 from gemma4_gateway.body.off_loop import OffLoop
 from gemma4_gateway.body.uploads import Uploads
-from gemma4_gateway.errors import ApiError, not_found, unavailable
+from gemma4_gateway.errors import ApiError, not_found
 from gemma4_gateway.keys import load_keys
 from gemma4_gateway.lifecycle import Lifecycle
 from gemma4_gateway.limits import Gate
@@ -50,15 +52,25 @@ class Gateway:
         self.backends: list[Backend] = []
 
     async def start(self) -> None:
-        """Connect, and look at every back end once."""
+        """Find the back ends, connect, and look at each once."""
         settings = self.settings
         self.off_loop.start()
-        self.backends = [Backend(address) for address in settings.backends]
+        names = {target: parse_name(target) for target in settings.backends}
+        self.backends = [Backend(target) for target, name in names.items() if name is None]
         self.health = HealthChecker(
             self.backends,
             interval=settings.health_interval,
             on_change=self._changed,
             on_fault=self._check_failed,
+        )
+        self.discovery = Discovery(
+            [name for name in names.values() if name is not None],
+            self.backends,
+            self.health,
+            interval=settings.dns_interval,
+            on_event=self.log.event,
+            on_removed=self.metrics.forget,
+            on_fault=self._fault,
         )
         self.router = Router(
             self.backends,
@@ -67,6 +79,7 @@ class Gateway:
             imbalance=settings.imbalance,
             aliases=frozenset(settings.model_names),
         )
+        await self.discovery.start()
         await self.health.first_round()
         for backend in self.backends:
             if not backend.ready:
@@ -74,6 +87,7 @@ class Gateway:
         self.health.start()
 
     async def stop(self) -> None:
+        await self.discovery.stop()
         await self.health.stop()
         self.off_loop.close()
         await asyncio.gather(*(backend.close() for backend in self.backends))
@@ -104,8 +118,7 @@ class Gateway:
             return list(self.settings.model_names)
         names = {b.info.model: None for b in self.backends if b.info is not None}
         if not names:
-            reasons = "; ".join(f"{b.address}: {b.reason}" for b in self.backends)
-            raise unavailable(f"no back end is ready ({reasons})", retry_after=2)
+            raise self.router.none_ready()
         return list(names)
 
     def check_model(self, name: str | None) -> str:
@@ -153,6 +166,10 @@ class Gateway:
             self.metrics.ready.labels(backend.address).set(backend.ready)
             self.metrics.outstanding.labels(backend.address).set(backend.outstanding)
             self.metrics.ejections.labels(backend.address).set(backend.ejections)
+        for followed in self.discovery.names:
+            name = str(followed.name)
+            self.metrics.dns_addresses.labels(name).set(len(followed.addresses))
+            self.metrics.dns_failures.labels(name).set(followed.failures)
         self.metrics.uploads.set(self.uploads.under_way)
         self.metrics.held_bytes.set(self.uploads.held)
         self.metrics.evicted_uploads.set(self.uploads.evictions)
@@ -170,7 +187,8 @@ class Gateway:
         )
 
     def _check_failed(self, backend: Backend, error: Exception) -> None:
-        self.log.event(
-            "fault", level="error", backend=backend.address,
-            error="".join(traceback.format_exception(error)),
-        )  # fmt: skip
+        self._fault(error, backend=backend.address)
+
+    def _fault(self, error: Exception, **fields: str) -> None:
+        text = "".join(traceback.format_exception(error))
+        self.log.event("fault", level="error", **fields, error=text)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+if TYPE_CHECKING:
+    from gemma4_gateway.backends.backend import Backend
 
 __all__ = ["Metrics"]
 
@@ -31,11 +36,19 @@ class Metrics:
         self.ready = self._gauge("backend_ready", "1: takes requests", "backend")
         self.outstanding = self._gauge("backend_requests", "Requests in flight", "backend")
         self.ejections = self._gauge("backend_ejections", "Times it went away", "backend")
+        self.dns_addresses = self._gauge("dns_addresses", "Found by the last answer", "name")
+        self.dns_failures = self._gauge("dns_failures", "Lookups without an answer", "name")
         self.uploads = self._gauge("uploads", "Bodies under way")
         self.held_bytes = self._gauge("held_bytes", "Bytes of bodies, under way or running")
         self.evicted_uploads = self._gauge("evicted_uploads", "Bodies given up for others")
         self.log_dropped = self._gauge("log_lines_dropped", "Lines that could not be written")
         self.draining = self._gauge("draining", "1: the gateway is stopping")
+
+    def forget(self, backend: Backend) -> None:
+        """Drop the labels of a back end that has gone for good, since each pod has its own."""
+        for family in (self.ready, self.outstanding, self.ejections, self.retries):
+            family.labels(backend.address)  # older versions of remove() want it to be there
+            family.remove(backend.address)
 
     def render(self) -> bytes:
         """Return the text exposition format."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gemma4_gateway.backends.names import parse_name
+
 __all__ = ["KeySource", "Limits", "Settings", "SettingsError", "check_backend"]
 
 _MIB = 1024 * 1024
@@ -39,8 +41,9 @@ class KeySource:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``backends``: ``host:port`` of gRPC services. ``model_names``: the names the model is served
-    under; empty: the engine's own. ``cors_origins``: empty: no CORS headers. ``grace``: seconds
+    """``backends``: ``host:port`` of gRPC services, or ``dns:///name:port``, which is looked up
+    every ``dns_interval`` seconds. ``model_names``: the names the model is served under; empty: the
+    engine's own. ``cors_origins``: empty: no CORS headers. ``grace``: seconds
     that running answers get at the end. ``drain_delay``: seconds that it stays up, not ready,
     after SIGTERM, for a load balancer to notice."""
 
@@ -54,15 +57,22 @@ class Settings:
     grace: float = 30.0
     drain_delay: float = 0.0
     health_interval: float = 1.0
+    dns_interval: float = 5.0
     imbalance: int = 8
 
 
 def check_backend(address: str) -> str:
-    """Return ``host:port`` itself. Raises :class:`SettingsError`."""
+    """Return ``host:port`` or ``dns:///name:port`` itself. Raises :class:`SettingsError`."""
+    try:
+        if (name := parse_name(address)) is not None:
+            return str(name)
+    except ValueError as error:
+        raise SettingsError(f"--backend {address}: {error}") from None
     host, colon, port = address.rpartition(":")
     if "//" in address:
         raise SettingsError(
-            f"--backend {address}: is a URL; give host:port of Triton's gRPC service"
+            f"--backend {address}: is a URL; give host:port of Triton's gRPC service, "
+            "or dns:///name:port"
         )
     if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise SettingsError(

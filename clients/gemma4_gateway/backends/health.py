@@ -31,18 +31,35 @@ class HealthChecker:
         self._on_change = on_change
         self._on_fault = on_fault
         self._wake = {backend.address: asyncio.Event() for backend in backends}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def start(self) -> None:
-        self._tasks = [
-            asyncio.create_task(self._watch(backend), name=f"health {backend.address}")
-            for backend in self._backends
-        ]
+        for backend in self._backends:
+            if backend.address not in self._tasks:
+                self._tasks[backend.address] = self._task(backend)
+
+    def _task(self, backend: Backend) -> asyncio.Task[None]:
+        return asyncio.create_task(self._watch(backend), name=f"health {backend.address}")
+
+    def add(self, backend: Backend) -> None:
+        """Watch one more, from now on."""
+        wake = self._wake[backend.address] = asyncio.Event()
+        wake.set()
+        self._tasks[backend.address] = self._task(backend)
+
+    def remove(self, backend: Backend) -> None:
+        """Watch it no longer."""
+        del self._wake[backend.address]
+        task = self._tasks.pop(backend.address, None)
+        if task is not None:
+            task.cancel()
 
     def check_now(self, backend: Backend) -> None:
-        """Do not wait for the interval: a request has just failed there."""
+        """Do not wait for the interval: a request has just failed there. Nothing is done for one
+        that is no longer watched."""
         backend.suspect = True
-        self._wake[backend.address].set()
+        if wake := self._wake.get(backend.address):
+            wake.set()
 
     def eject(self, backend: Backend, reason: str) -> None:
         """Take it out at once: a request found that it cannot answer. The next check that passes
@@ -56,9 +73,10 @@ class HealthChecker:
         await asyncio.gather(*(self._check(backend, final=True) for backend in self._backends))
 
     async def stop(self) -> None:
-        for task in self._tasks:
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self, backend: Backend) -> None:
         wake = self._wake[backend.address]

@@ -117,7 +117,7 @@ class Router:
         """503 when there is none."""
         backend = self.pick(b"", model=model)
         if backend is None:
-            raise self._none_ready()
+            raise self.none_ready()
         return backend
 
     async def begin(
@@ -160,7 +160,7 @@ class Router:
             except ValueError as error:
                 raise unsendable(error) from None
         if refusal is None:
-            raise self._none_ready()
+            raise self.none_ready()
         raise none_took(overload or refusal)
 
     async def _attempt(
@@ -194,6 +194,7 @@ class Router:
         backend = self.any_ready(model)
         while True:
             tried |= {backend.address}
+            lease = backend.lease()
             try:
                 return await question(backend)
             except UnavailableError as error:
@@ -205,6 +206,8 @@ class Router:
                         f"no back end could answer: {text}", cause=error.code
                     ) from None
                 backend = other
+            finally:
+                lease.release()
 
     def _refused(self, backend: Backend, error: UnavailableError) -> bool:
         """True for overload, which is no fault of the back end. Raises
@@ -221,7 +224,10 @@ class Router:
             raise lost(error)
         return overloaded
 
-    def _none_ready(self) -> ApiError:
+    def none_ready(self) -> ApiError:
+        """503, with the reason of each back end."""
+        if not self.backends:
+            return unavailable("no back end is known: DNS has given no address", retry_after=2)
         reasons = "; ".join(f"{b.address}: {b.reason}" for b in self.backends if not b.ready)
         return unavailable(f"no back end is ready ({reasons})", retry_after=2)
 

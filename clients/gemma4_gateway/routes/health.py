@@ -37,6 +37,10 @@ async def ready(gateway: TheGateway) -> Response:
             }
             for b in gateway.backends
         ],
+        "dns": [
+            {"name": str(f.name), "addresses": len(f.addresses), "error": f.error or None}
+            for f in gateway.discovery.names
+        ],
     }
     return JSONResponse(body, 200 if gateway.ready else 503)
 

@@ -45,15 +45,17 @@ def gateway_before(
     *backends: str,
     limits: Limits | None = None,
     health_interval: float = 0.2,
+    dns_interval: float = 5.0,
     **connections: Any,
 ) -> Iterator[InProcess]:
-    """In front of ``backends`` (host:port), which serve the model "m". ``connections``: bounds of
+    """In front of ``backends`` (host:port, or dns:///name:port), which serve the model "m". ``connections``: bounds of
     :func:`gemma4_gateway.server.config_of`."""
     log = io.StringIO()
     settings = Settings(
         backends=backends,
         model_names=("m",),
         health_interval=health_interval,
+        dns_interval=dns_interval,
         limits=limits or Limits(),
     )
     gateway = Gateway(settings, Log("json", log))

@@ -1,0 +1,66 @@
+{{/* What a schema cannot say: values that contradict each other. */}}
+{{- define "gemma4.check" -}}
+{{- $v := .Values -}}
+{{- if eq $v.engine.source "build" -}}
+{{- if not $v.engine.build.checkpointClaim -}}
+{{- fail "engine.build.checkpointClaim: name the claim that has the Hugging Face checkpoint, or set engine.source to claim, download or image" -}}
+{{- end -}}
+{{- end -}}
+{{- if eq $v.engine.source "claim" -}}
+{{- if not (and $v.engine.storage.existingClaim $v.engine.path) -}}
+{{- fail "engine.source claim: set engine.storage.existingClaim and engine.path, the engine's folder on it" -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq $v.engine.source "image") (not (hasPrefix "/" $v.engine.path)) -}}
+{{- fail (printf "engine.path %q: must be the absolute path of the engine in the image, since engine.source is image" $v.engine.path) -}}
+{{- end -}}
+{{- if and (eq $v.engine.source "download") (not $v.engine.download.image) -}}
+{{- fail "engine.download.image: name the image that fetches the engine into /engine/current" -}}
+{{- end -}}
+{{- if and (gt (int $v.triton.gpus) 0) (ne (mod (int $v.triton.gpus) (int $v.engine.tp)) 0) -}}
+{{- fail (printf "triton.gpus %d: must be a multiple of engine.tp, which is %d" (int $v.triton.gpus) (int $v.engine.tp)) -}}
+{{- end -}}
+{{- if and (not (include "gemma4.remote" .)) (not (include "gemma4.sidecar" .)) -}}
+{{- fail (printf "triton.host %s: nobody outside the pod can reach it; set gateway.mode to sidecar, or triton.host to 0.0.0.0" $v.triton.host) -}}
+{{- end -}}
+{{- if and $v.inferencePool.enabled (not (include "gemma4.sidecar" .)) -}}
+{{- fail "inferencePool.enabled: its endpoint picker sends OpenAI's requests to Triton's pods; set gateway.mode to sidecar" -}}
+{{- end -}}
+{{- if and $v.inferencePool.enabled (not $v.inferencePool.endpointPicker.name) -}}
+{{- fail "inferencePool.endpointPicker.name: name the service of the endpoint picker" -}}
+{{- end -}}
+{{- if and $v.inferencePool.enabled (not (include "gemma4.remote" .)) -}}
+{{- fail (printf "triton.host %s: the endpoint picker reads Triton's metrics; set triton.host to 0.0.0.0" $v.triton.host) -}}
+{{- end -}}
+{{- if include "gemma4.autoscaled" . -}}
+{{- if eq $v.triton.workload "InferenceService" -}}
+{{- fail "autoscaling.kind: KServe owns the Deployment of an InferenceService; set it to none" -}}
+{{- end -}}
+{{- if ne (int $v.triton.replicas) 1 -}}
+{{- fail (printf "triton.replicas %d: with autoscaling, set autoscaling.minReplicas instead" (int $v.triton.replicas)) -}}
+{{- end -}}
+{{- if gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas) -}}
+{{- fail (printf "autoscaling.minReplicas %d: must not be more than autoscaling.maxReplicas, which is %d" (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) -}}
+{{- end -}}
+{{- end -}}
+{{- if $v.autoscaling.scaleToZero -}}
+{{- if ne $v.autoscaling.kind "keda" -}}
+{{- fail "autoscaling.scaleToZero: needs autoscaling.kind keda" -}}
+{{- end -}}
+{{- if or (not $v.gateway.enabled) (include "gemma4.sidecar" .) -}}
+{{- fail "autoscaling.scaleToZero: needs gateway.mode deployment, since a sidecar ends with its Triton" -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.ingress.enabled (not $v.ingress.host) -}}
+{{- fail "ingress.host: name the host" -}}
+{{- end -}}
+{{- if and $v.httpRoute.enabled (not $v.httpRoute.parentRefs) -}}
+{{- fail "httpRoute.parentRefs: name the Gateway" -}}
+{{- end -}}
+{{- if and (or $v.ingress.enabled $v.httpRoute.enabled) (not $v.gateway.enabled) -}}
+{{- fail "gateway.enabled: ingress and httpRoute lead to the gateway" -}}
+{{- end -}}
+{{- if and $v.gateway.apiKeys.existingSecret $v.gateway.apiKeys.entries -}}
+{{- fail "gateway.apiKeys: give existingSecret or entries, not both" -}}
+{{- end -}}
+{{- end -}}

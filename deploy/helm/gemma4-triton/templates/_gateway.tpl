@@ -1,0 +1,81 @@
+{{- define "gemma4.gatewayContainer" -}}
+{{- $g := .Values.gateway -}}
+- name: gateway
+  image: {{ include "gemma4.image" (dict "root" . "image" $g.image) }}
+  imagePullPolicy: {{ $g.image.pullPolicy }}
+  args:
+    - gemma4
+    - gateway
+    - --host=0.0.0.0
+    - --port=8080
+    {{- if include "gemma4.sidecar" . }}
+    - --backend=127.0.0.1:8001
+    {{- else }}
+    - --backend=dns:///{{ include "gemma4.fullname" . }}-triton-headless:8001
+    - --dns-interval={{ $g.dnsIntervalSeconds }}
+    {{- end }}
+    - --health-interval={{ $g.healthIntervalSeconds }}
+    - --imbalance={{ int $g.imbalance }}
+    - --timeout={{ $g.timeoutSeconds }}
+    - --max-running={{ int $g.maxRunning }}
+    - --max-body-mib={{ int $g.maxBodyMib }}
+    - --key-requests-per-minute={{ int $g.keyRequestsPerMinute }}
+    - --key-tokens-per-minute={{ int $g.keyTokensPerMinute }}
+    - --key-max-running={{ int $g.keyMaxRunning }}
+    - --grace={{ int $g.graceSeconds }}
+    - --log-format=json
+    {{- range $g.servedModelNames }}
+    - --served-model-name={{ . }}
+    {{- end }}
+    {{- range $g.corsOrigins }}
+    - --cors-origin={{ . }}
+    {{- end }}
+    {{- if include "gemma4.keysSecret" . }}
+    - --api-keys-file=/keys/{{ $g.apiKeys.secretKey }}
+    {{- end }}
+    {{- range $g.extraArgs }}
+    - {{ . | quote }}
+    {{- end }}
+  {{- with $g.env }}
+  env: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  ports:
+    - {name: openai, containerPort: 8080}
+  startupProbe:
+    httpGet: {path: /health/live, port: openai}
+    periodSeconds: 1
+    timeoutSeconds: 2
+    failureThreshold: 60
+  # Ready: at least one Triton answers. With scale to zero the gateway must be reached without one:
+  # its refusals are what wakes one up.
+  readinessProbe:
+    httpGet: {path: {{ ternary "/health/live" "/health/ready" (and (not (include "gemma4.sidecar" .)) .Values.autoscaling.scaleToZero) }}, port: openai}
+    periodSeconds: 2
+    timeoutSeconds: 2
+    failureThreshold: 2
+  livenessProbe:
+    httpGet: {path: /health/live, port: openai}
+    periodSeconds: 10
+    timeoutSeconds: 5
+    failureThreshold: 6
+  lifecycle:
+    preStop:
+      exec:
+        command: [sleep, {{ int $g.preStopSeconds | quote }}]
+  securityContext: {{- include "gemma4.containerSecurity" . | nindent 4 }}
+  resources: {{- toYaml $g.resources | nindent 4 }}
+  volumeMounts:
+    - {name: gateway-tmp, mountPath: /tmp}
+    {{- if include "gemma4.keysSecret" . }}
+    - {name: keys, mountPath: /keys, readOnly: true}
+    {{- end }}
+{{- end -}}
+
+{{- define "gemma4.gatewayVolumes" -}}
+- name: gateway-tmp
+  emptyDir: {sizeLimit: 64Mi}
+{{- with include "gemma4.keysSecret" . }}
+- name: keys
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,132 @@
+"""The value sets that are rendered and checked: each file of the chart and each variant once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+__all__ = ["CHART", "SETS"]
+
+CHART = Path(__file__).resolve().parents[2] / "deploy" / "helm" / "gemma4-triton"
+CHECKPOINT = {"engine": {"build": {"checkpointClaim": "checkpoint"}}}
+MONITORED = {"podMonitor": {"enabled": True, "labels": {"release": "prometheus"}}}
+KEYS = [{"name": "team-a", "sha256": "0" * 64, "requests_per_minute": 60}]
+
+
+def together(*parts: dict[str, Any]) -> dict[str, Any]:
+    """The later part wins, folder by folder."""
+    made: dict[str, Any] = {}
+    for part in parts:
+        for key, value in part.items():
+            old = made.get(key)
+            both = isinstance(old, dict) and isinstance(value, dict)
+            made[key] = together(old, value) if both else value
+    return made
+
+
+def file(name: str) -> dict[str, Any]:
+    return yaml.safe_load((CHART / "values" / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+SETS: dict[str, dict[str, Any]] = {
+    "cpu": file("cpu"),
+    "h100": together(file("h100"), CHECKPOINT),
+    "h200-keda": together(file("h200"), CHECKPOINT, MONITORED, {"autoscaling": {"kind": "keda"}}),
+    "b200-tp2-two-copies": together(
+        file("b200"), CHECKPOINT, {"engine": {"tp": 2}, "triton": {"gpus": 4, "replicas": 3}}
+    ),
+    "scale-to-zero": together(
+        file("h100"), CHECKPOINT, MONITORED,
+        {"autoscaling": {"kind": "keda", "scaleToZero": True, "maxReplicas": 8}},
+    ),
+    "hpa": together(file("h100"), CHECKPOINT, MONITORED, {"autoscaling": {"kind": "hpa"}}),
+    "several-nodes": together(
+        file("h100"), CHECKPOINT,
+        {
+            "triton": {
+                "workload": "LeaderWorkerSet",
+                "replicas": 2,
+                "leaderWorkerSet": {"nodesPerGroup": 4, "exclusiveTopologyKey": "rack"},
+            },
+        },
+    ),
+    "several-nodes-keda": together(
+        file("h100"), CHECKPOINT,
+        {"triton": {"workload": "LeaderWorkerSet"}, "autoscaling": {"kind": "keda"}},
+    ),
+    "kserve": together(
+        file("h200"), CHECKPOINT, {"triton": {"workload": "InferenceService", "replicas": 2}}
+    ),
+    "inference-pool": together(
+        file("h100"), CHECKPOINT, MONITORED,
+        {
+            "gateway": {"mode": "sidecar", "servedModelNames": ["gemma-4"]},
+            "inferencePool": {"enabled": True, "endpointPicker": {"name": "picker"}},
+            "httpRoute": {
+                "enabled": True,
+                "parentRefs": [{"name": "inference-gateway"}],
+                "hostnames": ["llm.example.org"],
+            },
+        },
+    ),
+    "downloaded-engine-behind-ingress": together(
+        file("h100"),
+        {
+            "engine": {
+                "source": "download",
+                "download": {
+                    "image": "registry.example.org/rclone:1.71",
+                    "args": ["copy", "s3:engines/gemma4-fp8", "/engine/current"],
+                    "envFrom": [{"secretRef": {"name": "s3"}}],
+                },
+            },
+            "gateway": {"apiKeys": {"entries": KEYS}, "corsOrigins": ["https://app.example.org"]},
+            "ingress": {
+                "enabled": True,
+                "className": "nginx",
+                "host": "llm.example.org",
+                "tlsSecret": "llm-tls",
+                "annotations": {"nginx.ingress.kubernetes.io/proxy-buffering": "off"},
+            },
+            "networkPolicy": {
+                "clients": [{"namespaceSelector": {"matchLabels": {"name": "ingress"}}}],
+                "downloadEgress": [{"ports": [{"port": 443, "protocol": "TCP"}]}],
+            },
+        },
+    ),
+    "engine-on-a-claim-and-plain-route": together(
+        file("h200"),
+        {
+            "engine": {
+                "source": "claim",
+                "path": "gemma4/current",
+                "storage": {"existingClaim": "engines"},
+            },
+            "gateway": {"apiKeys": {"existingSecret": "keys"}},
+            "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]},
+            "triton": {
+                "cache": {"existingClaim": "cache"}, "slots": 64, "maxQueued": 8, "threads": 4,
+                "runtimeClassName": "nvidia", "priorityClassName": "serving",
+            },
+            "imagePullSecrets": [{"name": "registry"}],
+        },
+    ),
+    "triton-alone": {
+        "engine": {"source": "image", "path": "/models/gemma4"},
+        "gateway": {"enabled": False},
+        "networkPolicy": {"tritonClients": [{"podSelector": {}}]},
+        "serviceAccount": {"create": False},
+    },
+    "bare": together(
+        file("cpu"),
+        {
+            "networkPolicy": {"enabled": False},
+            "triton": {
+                "podDisruptionBudget": {"enabled": False},
+                "topologySpread": {"enabled": False},
+            },
+        },
+    ),
+}  # fmt: skip
