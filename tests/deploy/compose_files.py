@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import re
 from pathlib import Path
 
@@ -28,7 +30,11 @@ def _interpolate(text: str, env: dict[str, str]) -> str:
 
 
 def load(path: str, env: dict[str, str]) -> dict:
-    return yaml.safe_load(_interpolate((ROOT / path).read_text(), env))
+    """A copy of one file with the variables of ``env``."""
+    return copy.deepcopy(_parsed(_interpolate((ROOT / path).read_text(), env)))
+
+
+_parsed = functools.lru_cache(yaml.safe_load)
 
 
 def _merge(base: dict, over: dict) -> dict:

@@ -14,7 +14,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
-    path for folder in (".", "docs", "demo", "tests/fresh") for path in (ROOT / folder).glob("*.md")
+    path
+    for folder in (".", "docs", "demo", "tests/fresh", "tests/compose")
+    for path in (ROOT / folder).glob("*.md")
 )
 FOLDERS = [
     "runtime",
