@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -13,6 +14,14 @@ __all__ = ["Project", "podman"]
 
 _COMPOSE = str(Path(sys.executable).with_name("podman-compose"))
 _LABEL = "io.podman.compose.project"
+
+
+def _process_limit() -> list[str]:
+    """With a limit of files podman asks for its own of processes, which this machine may refuse."""
+    most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    if most == resource.RLIM_INFINITY:
+        return []
+    return [f"--podman-run-args=--ulimit=nproc={most}:{most}"]
 
 
 def podman(*command: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
@@ -34,7 +43,7 @@ class Project:
     ) -> subprocess.CompletedProcess[str]:
         """Run podman-compose to its end. Never raises for its exit status."""
         return subprocess.run(
-            [_COMPOSE, "--in-pod=false", f"--project-name={self.name}",
+            [_COMPOSE, "--in-pod=false", f"--project-name={self.name}", *_process_limit(),
              *(f"--profile={p}" for p in profiles), *command],
             cwd=self.folder, env={**os.environ, **self.env}, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout,

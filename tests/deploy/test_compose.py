@@ -123,6 +123,7 @@ def test_the_engine_that_is_built_is_the_one_that_is_served() -> None:
     assert (build["runtime"], build["precision"], build["gpu"]) == ("tensorrt_llm", "bf16", "h100")
     assert (build["tp"], build["ep"]) == (2, 1)
     assert found["triton"]["deploy"]["resources"]["reservations"]["devices"][0]["count"] == 2
+    assert "depends_on" not in services()["triton"]
     after = found["triton"]["depends_on"]["engine-build"]
     assert after == {"condition": "service_completed_successfully", "required": False}
     assert found["engine-build"]["volumes"][0] == "/models/x:/checkpoint:ro"
@@ -141,7 +142,7 @@ def test_health_checks_are_commands(name, env) -> None:
     assert test[0] == "CMD"
     if test[1] == "python3":
         compile(test[3], name, "exec")
-    assert re.search(r"ready|/api/health|/stats/requests", test[-1])
+    assert re.search(r"ready|/api/health|/stats/requests|vector", test[-1])
 
 
 def test_volumes_are_declared() -> None:
