@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from gemma4_runtime.manifest import (
     SourceFile,
 )
 
+from gemma4_build.build_time import build_time
 from gemma4_build.model_spec import ARCHITECTURE, ModelSpec
 from gemma4_build.precision import PRECISIONS
 from gemma4_build.request import BuildRequest, prefill_batch, resolve_limits, synthetic_pace
@@ -142,7 +142,7 @@ def compose(
             "first_tokens": list(first_tokens),
             "build_key": build_key(request, sources),
             "tool_version": tool_version(),
-            "created_at": datetime.now(UTC).replace(microsecond=0),
+            "created_at": build_time(),
             "files": files,
         }
     )
