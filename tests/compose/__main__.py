@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fresh"))
 
 import gpu_stand_in
 from container import base_image, free_ports, podman_settings
-from images import ROOT, build, megabytes
+from images import ROOT, build, megabytes, name_of
 from project import Project, podman
 
 LIMIT_MB = 900
@@ -217,11 +217,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", default="bookworm", help="a release of Debian, or an image")
     parser.add_argument("--skip-gpu", action="store_true", help="leave the GPU profile out")
+    parser.add_argument(
+        "--reuse-images", action="store_true", help="those of the last run, nothing is built"
+    )
     options = parser.parse_args()
     podman_settings()
     check = Checks()
     valid(check)
-    base = base_image(options.base)
+    base = "" if options.reuse_images else base_image(options.base)
     env = dict(zip(("GATEWAY_PORT", "GRAFANA_PORT", "LOCUST_PORT"), free_ports(3), strict=True))
     ports = dict(env)
     for variable, dockerfile, target, context in (
@@ -231,10 +234,13 @@ def main() -> int:
         ("GRAFANA_IMAGE", HERE / "Dockerfile", "grafana", HERE),
     ):
         began = time.monotonic()
-        env[variable] = build(base, dockerfile, target, context)
-        size, took = megabytes(env[variable]), time.monotonic() - began
+        env[variable] = name_of(target)
+        if not options.reuse_images:
+            build(base, dockerfile, target, context)
+        size = megabytes(env[variable])
+        how = "reused" if options.reuse_images else f"built in {time.monotonic() - began:.0f} s"
         ours = context == ROOT
-        check(f"{target}: {size:.0f} MB, built in {took:.0f} s", not ours or size < LIMIT_MB)
+        check(f"{target}: {size:.0f} MB, {how}", not ours or size < LIMIT_MB)
     # A limit that this machine does not have cannot be given.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if most != resource.RLIM_INFINITY and most < 65536:

@@ -8,15 +8,19 @@ from pathlib import Path
 
 from container import build_volumes
 
-__all__ = ["ROOT", "build", "megabytes"]
+__all__ = ["ROOT", "build", "megabytes", "name_of"]
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def name_of(target: str) -> str:
+    return f"localhost/gemma4-compose-{target}:test"
 
 
 def build(base: str, dockerfile: Path, target: str, context: Path) -> str:
     """Name of the image of one target of ``dockerfile``, built on ``base``. Steps that were built
     before are taken from podman's cache."""
-    name = f"localhost/gemma4-compose-{target}:test"
+    name = name_of(target)
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             ["podman", "build", "--network=host", f"--build-arg=BASE={base}", f"--target={target}",

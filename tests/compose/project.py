@@ -17,11 +17,13 @@ _LABEL = "io.podman.compose.project"
 
 
 def _process_limit() -> list[str]:
-    """With a limit of files podman asks for its own of processes, which this machine may refuse."""
+    """Given a limit of files, podman asks for a million processes as well, which a machine with a
+    limit of its own refuses; it refuses that limit itself, too."""
     most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     if most == resource.RLIM_INFINITY:
         return []
-    return [f"--podman-run-args=--ulimit=nproc={most}:{most}"]
+    few = min(most, 4096)
+    return [f"--podman-run-args=--ulimit=nproc={few}:{few}"]
 
 
 def podman(*command: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
