@@ -17,7 +17,7 @@ ENGINE ?= engines/demo
 LOCK := requirements.lock
 
 .PHONY: help setup serve chat gateway load lint format generate test test-unit coverage test-xgrammar test-helm \
-  test-fresh test-fuzz test-random test-faults test-endurance bench bench-clients bench-host \
+  test-fresh test-compose test-fuzz test-random test-faults test-endurance bench bench-clients bench-host \
   bench-host-ttft bench-meter bench-agreement types-of-models clean
 .DEFAULT_GOAL := setup
 
@@ -130,6 +130,17 @@ BASES ?= bookworm
 test-fresh: ## Run the README's commands in containers that have nothing.
 	@python3 tests/fresh $(ARGS) $(BASES)
 
+# docker-compose.yml by podman-compose; needs podman. See tests/compose/README.md.
+COMPOSE_VENV := .venv-compose
+$(COMPOSE_VENV)/.created:
+	python3 -m venv --clear $(COMPOSE_VENV)
+	$(COMPOSE_VENV)/bin/python -m pip --disable-pip-version-check --quiet install \
+	  podman-compose==1.6.0 check-jsonschema==0.39.0 pyyaml
+	@touch $@
+
+test-compose: $(COMPOSE_VENV)/.created ## Run docker-compose.yml by podman: chat, scrape, load, stop.
+	@$(COMPOSE_VENV)/bin/python tests/compose $(ARGS)
+
 # COUNT requests of each of Triton's four protocols and of the gateway, and the hand-made bombs.
 COUNT ?= 20000
 test-fuzz: $(VENV)/.dev ## Send 20,000 mutated requests of each protocol.
@@ -188,4 +199,4 @@ bench-meter: $(VENV)/.dev ## Check `gemma4 load` against an engine of known pace
 	$(BIN)/python bench/meter.py $(ARGS)
 
 clean: ## Remove what was installed, built and cached.
-	rm -rf $(VENV) $(AIPERF_VENV) $(XGRAMMAR_VENV) $(HELM_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) $(AIPERF_VENV) $(XGRAMMAR_VENV) $(HELM_VENV) $(COMPOSE_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from gemma4_runtime.manifest import (
 )
 from gemma4_runtime.version import project_version
 
+from gemma4_build.build_time import build_time
 from gemma4_build.model_spec import ARCHITECTURE, ModelSpec
 from gemma4_build.precision import PRECISIONS
 from gemma4_build.request import BuildRequest, prefill_batch, resolve_limits, synthetic_pace
@@ -135,7 +135,7 @@ def compose(
             "first_tokens": list(first_tokens),
             "build_key": build_key(request, sources),
             "tool_version": project_version(),
-            "created_at": datetime.now(UTC).replace(microsecond=0),
+            "created_at": build_time(),
             "files": files,
         }
     )

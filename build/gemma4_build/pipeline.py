@@ -12,6 +12,7 @@ from gemma4_runtime.input.template_check import TemplateError, check_template
 from gemma4_runtime.machine import available_memory
 from gemma4_runtime.manifest import FileEntry, Manifest, SourceFile
 
+from gemma4_build.build_time import build_time
 from gemma4_build.checkpoint import TEXT_FILES, Checkpoint, open_checkpoint, source_files
 from gemma4_build.convert import convert_tensors, resume_point
 from gemma4_build.errors import TokenizerError
@@ -51,6 +52,7 @@ def build_engine(request: BuildRequest, reporter: Reporter) -> BuildResult:
     Raises the kinds of :class:`gemma4_build.errors.BuildError`; then nothing is left behind. An
     interrupt leaves a hidden folder next to the target, from which the same request goes on.
     """
+    build_time()  # a wrong SOURCE_DATE_EPOCH is found before the work, not after it
     _check_template(request.checkpoint / "chat_template.jinja")
     if request.runtime == "synthetic":
         return build_synthetic(request)

@@ -9,7 +9,7 @@ __all__ = ["FOLDERS", "PAGES", "ROOT", "SOURCES", "name_of"]
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path
-    for folder in (".", "docs", "bench", "demo", "tests/fresh")
+    for folder in (".", "docs", "bench", "demo", "tests/fresh", "tests/compose")
     for path in (ROOT / folder).glob("*.md")
 )
 FOLDERS = [

@@ -1,47 +1,23 @@
-"""The image and the compose file, as far as they can be checked without Docker."""
+"""The images, as far as they can be checked without Docker."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import tomllib
-from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 import yaml
-from gemma4_cli.main import app
 from gemma4_runtime.trtllm.versions import PINNED, TRANSFORMERS
+from gemma4_testing.deploy.compose_files import ROOT, parse, services
 from packaging.specifiers import SpecifierSet
 
-ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "deploy" / "docker" / "Dockerfile").read_text()
-COMPOSE = (ROOT / "docker-compose.yml").read_text()
-ENV = {"GPU": "h100", "CHECKPOINT": "/models/x"}
+CPU_DOCKERFILE = (ROOT / "deploy" / "docker" / "Dockerfile.cpu").read_text()
 
 
-def interpolate(text: str, env: dict[str, str]) -> str:
-    """${NAME}, ${NAME:-default} and ${NAME:?message}, as compose does."""
-
-    def value(match: re.Match[str]) -> str:
-        name, kind, rest = match[1], match[2], match[3]
-        if env.get(name):
-            return env[name]
-        if kind == ":?":
-            raise KeyError(rest)
-        return rest or ""
-
-    return re.sub(r"\$\{(\w+)(?:(:[-?])([^}]*))?\}", value, text)
-
-
-def services(**env: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(interpolate(COMPOSE, ENV | env))["services"]
-    return found
-
-
-def instructions() -> list[tuple[str, str]]:
-    lines = [line for line in DOCKERFILE.splitlines() if not line.startswith("#")]
+def instructions(text: str) -> list[tuple[str, str]]:
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
     joined = re.sub(r"\\\n", " ", "\n".join(lines))
     return [tuple(line.split(None, 1)) for line in joined.splitlines() if line.strip()]  # type: ignore[misc]
 
@@ -57,8 +33,9 @@ def test_versions_are_those_of_the_code() -> None:
     assert float(args["TRITON_VERSION"]) >= 26.07
 
 
-def test_the_images_shell_is_valid() -> None:
-    runs = [re.sub(r"--mount=\S+", "", rest) for name, rest in instructions() if name == "RUN"]
+@pytest.mark.parametrize("text", [DOCKERFILE, CPU_DOCKERFILE], ids=["gpu", "cpu"])
+def test_the_images_shell_is_valid(text: str) -> None:
+    runs = [re.sub(r"--mount=\S+", "", rest) for name, rest in instructions(text) if name == "RUN"]
     assert len(runs) >= 4
     for script in runs:
         subprocess.run(["bash", "-n", "-c", script], check=True)
@@ -98,42 +75,29 @@ def test_libraries_that_are_taken_from_triton() -> None:
     assert kept == [line for line, keep in lines.items() if keep]
 
 
-def parse(command: list[str]) -> dict[str, Any]:
-    """Parse ``gemma4 ...`` with the real command line; nothing runs."""
-    assert command[0] == "gemma4"
-    command_of = typer.main.get_command(app).commands[command[1]]  # type: ignore[attr-defined]
-    found: dict[str, Any] = command_of.make_context(command[1], list(command[2:])).params
-    return found
-
-
-def test_the_build_command_is_one_that_we_have() -> None:
-    params = parse(list(map(str, services(TP="2", PRECISION="bf16")["engine-build"]["command"])))
-    assert params["runtime"] == "tensorrt_llm" and params["precision"] == "bf16"
-    assert params["tp"] == 2 and params["ep"] == 1 and params["gpu"] == "h100"
-    assert params["checkpoint"] == Path("/checkpoint")
-
-
 def test_the_serve_command_is_one_that_we_have() -> None:
-    (command,) = [rest for name, rest in instructions() if name == "CMD"]
+    (command,) = [rest for name, rest in instructions(DOCKERFILE) if name == "CMD"]
     params = parse(yaml.safe_load(command))
-    build = list(map(str, services()["engine-build"]["command"]))
-    assert str(params["engine"]) == build[build.index("--out") + 1]
+    build = parse(services("gpu", GPU="h100")["engine-build"]["command"])
+    assert params["engine"] == build["out"]
 
 
-@pytest.mark.parametrize("missing", ["GPU", "CHECKPOINT"])
-def test_what_must_be_set_is_named(missing: str) -> None:
-    with pytest.raises(KeyError, match=f"set {missing} to"):
-        services(**{missing: ""})
+def test_the_cpu_image_serves_the_engine_that_it_builds() -> None:
+    lines = instructions(CPU_DOCKERFILE)
+    (built,) = [rest.split() for name, rest in lines if name == "RUN" and "gemma4 build" in rest]
+    build, served = parse(built), parse(yaml.safe_load(lines[-1][1]))
+    assert lines[-1][0] == "CMD"
+    assert build["out"] == served["engine"]
+    assert parse(services()["triton"]["command"])["engine"] == served["engine"]
+    kept = (ROOT / ".dockerignore").read_text().splitlines()
+    assert f"!{build['checkpoint']}" in kept and "!requirements.lock" in kept
 
 
-def test_services() -> None:
-    found = services()
-    triton, build = found["triton"], found["engine-build"]
-    assert triton["depends_on"]["engine-build"]["condition"] == "service_completed_successfully"
-    for service in (triton, build):
-        assert service["ulimits"] == {"memlock": -1, "stack": 67108864}
-        assert service["deploy"]["resources"]["reservations"]["devices"][0]["count"] == 1
-        assert service["shm_size"] == "16g"
-    assert all(port.startswith("127.0.0.1:") for port in triton["ports"])
-    assert services(BIND="0.0.0.0")["triton"]["ports"][0].startswith("0.0.0.0:8000:")
-    assert build["restart"] == "no" and triton["restart"] == "unless-stopped"
+def test_the_cpu_image_is_pinned_and_not_root() -> None:
+    assert re.search(r"^ARG BASE=\S+:bookworm-\d{8}-slim$", CPU_DOCKERFILE, re.MULTILINE)
+    assert "PIP_CONSTRAINT=/src/requirements.lock" in CPU_DOCKERFILE
+    stages = re.split(r"^FROM ", CPU_DOCKERFILE, flags=re.MULTILINE)[1:]
+    for target in ("load", "serve"):
+        (stage,) = [s for s in stages if s.splitlines()[0].endswith(f" AS {target}")]
+        assert re.search(r"^USER (\d+):(\d+)$", stage, re.MULTILINE)
+        assert "COPY . ." not in stage

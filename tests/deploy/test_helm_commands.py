@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import typer
 import yaml
-from deploy.rendered_chart import CPU, GPU, container_of, objects, pods
 from gemma4_cli.main import app
 from gemma4_gateway.metrics import Metrics
 from gemma4_gateway.settings import check_backend
+from gemma4_testing.deploy.rendered_chart import CPU, GPU, container_of, objects, pods
 from prometheus_client.metrics import MetricWrapperBase
 
 ROOT = Path(__file__).parents[2]

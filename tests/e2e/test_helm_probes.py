@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from deploy.rendered_chart import CPU, GPU, container_of
+from gemma4_testing.deploy.rendered_chart import CPU, GPU, container_of
 from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
 from gemma4_testing.fakes.broken_servers import free_port
 from gemma4_testing.servers.command import Command

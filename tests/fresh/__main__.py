@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from threading import Thread
 
-from container import Container, Done, base_image, podman_settings
+from container import Container, Done, base_image, free_ports, podman_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKOUT = "/home/user/my größe/gemma4"
@@ -34,7 +33,7 @@ class Base:
         image = base_image(name)
         self.say(f"base image {image}, {time.monotonic() - started:.0f} s")
         self.ports = dict(
-            zip(("HTTP_PORT", "GRPC_PORT", "METRICS_PORT"), _free_ports(3), strict=True)
+            zip(("HTTP_PORT", "GRPC_PORT", "METRICS_PORT"), free_ports(3), strict=True)
         )
         self.container = Container(image, self.ports, timeout=CONTAINER_S)
 
@@ -227,17 +226,6 @@ class Running:
     def done(self) -> Done:
         status = self.process.poll()
         return Done(-1 if status is None else status, self.text, time.monotonic() - self.started)
-
-
-def _free_ports(count: int) -> list[str]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [str(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ import atexit
 import importlib.util
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Container", "Done", "base_image", "podman_settings"]
+__all__ = ["Container", "Done", "base_image", "build_volumes", "free_ports", "podman_settings"]
 
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _CERTIFICATES_THERE = "/etc/certificates-of-the-host.crt"
@@ -29,6 +30,10 @@ events_logger = "file"
 """
 """For a kernel with cgroups v1, which crun does not take, and a root that may not raise limits."""
 
+_NETAVARK = """[network]
+network_backend = "netavark"
+"""
+
 
 def podman_settings() -> None:
     """Make podman work on this machine where its defaults do not."""
@@ -36,7 +41,9 @@ def podman_settings() -> None:
         return
     if os.geteuid() == 0 and shutil.which("runc"):
         file = Path(tempfile.mkdtemp(prefix="gemma4-fresh-")) / "containers.conf"
-        file.write_text(_OLD_CGROUPS)
+        # CNI, the older one, has no names of containers without a plugin of its own.
+        new_network = Path("/usr/lib/podman/netavark").exists()
+        file.write_text(_OLD_CGROUPS + (_NETAVARK if new_network else ""))
         atexit.register(shutil.rmtree, file.parent, ignore_errors=True)
         os.environ["CONTAINERS_CONF"] = str(file)
 
@@ -109,6 +116,36 @@ def pip_settings() -> tuple[str, list[str]]:
             # A local index refers to files beside it.
             paths.add(str(path.parent if word.startswith("file://") else path))
     return "\n".join(["[global]", *(f"{k} = {v}" for k, v in options.items()), ""]), sorted(paths)
+
+
+def free_ports(count: int) -> list[str]:
+    """Ports of loopback that nobody has at the moment."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [str(one.getsockname()[1]) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def build_volumes(folder: Path) -> list[str]:
+    """Options of ``podman build`` that give its steps this machine's settings of pip and apt,
+    read-only. Their files are written to ``folder``."""
+    settings, paths = pip_settings()
+    mounts = {path: path for path in paths}
+    if _CERTIFICATES.is_file():
+        mounts[str(_CERTIFICATES)] = _CERTIFICATES_THERE
+        settings = (settings or "[global]\n") + f"cert = {_CERTIFICATES_THERE}\n"
+    for name, there, text in (
+        ("pip.conf", "/etc/pip.conf", settings),
+        ("apt.conf", "/etc/apt/apt.conf.d/99of-the-host", _apt_settings()),
+    ):
+        file = folder / name
+        file.write_text(text)
+        mounts[str(file)] = there
+    return [f"--volume={here}:{there}:ro" for here, there in mounts.items()]
 
 
 def _run(*command: str) -> str:

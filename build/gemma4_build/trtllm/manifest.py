@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 
 from gemma4_runtime.manifest import (
     FileEntry,
@@ -20,6 +19,7 @@ from gemma4_runtime.manifest import Source as ManifestSource
 from gemma4_runtime.trtllm.versions import PINNED
 from gemma4_runtime.version import project_version
 
+from gemma4_build.build_time import build_time
 from gemma4_build.manifest import model_facts
 from gemma4_build.model_spec import ARCHITECTURE, ModelSpec
 from gemma4_build.request import BuildRequest, resolve_limits
@@ -116,6 +116,6 @@ def compose(
         experimental=compatibility.experimental,
         build_key=key,
         tool_version=project_version(),
-        created_at=datetime.now(UTC).replace(microsecond=0),
+        created_at=build_time(),
         files=files,
     )

@@ -11,11 +11,12 @@ import yaml
 __all__ = ["CPU", "GPU", "container_of", "objects", "pods"]
 
 CPU, GPU = "cpu", "h200-keda"
+RENDERED = Path(__file__).parents[3] / "tests" / "deploy" / "rendered"
 
 
 @cache
 def objects(name: str) -> tuple[dict[str, Any], ...]:
-    text = (Path(__file__).parent / "rendered" / f"{name}.yaml").read_text(encoding="utf-8")
+    text = (RENDERED / f"{name}.yaml").read_text(encoding="utf-8")
     return tuple(yaml.safe_load_all(text))
 
 

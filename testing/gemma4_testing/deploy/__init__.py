@@ -1,0 +1,1 @@
+"""Compose files and the rendered chart, as tests read them."""

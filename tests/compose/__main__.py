@@ -1,0 +1,269 @@
+"""``make test-compose``: docker-compose.yml, really run by podman-compose. See README.md here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fresh"))
+
+import gpu_stand_in
+from container import base_image, free_ports, podman_settings
+from images import ROOT, build, megabytes, name_of
+from project import Project, podman
+
+LIMIT_MB = 900
+HEALTHY_S, STOP_S = 300, 200
+DEFAULT = {"triton", "gateway", "prometheus", "grafana"}
+HERE = Path(__file__).resolve().parent
+
+
+class Checks:
+    """``passed`` and ``failed`` count them."""
+
+    def __init__(self) -> None:
+        self.passed = self.failed = 0
+
+    def __call__(self, what: str, right: bool, more: object = "") -> bool:
+        self.passed, self.failed = self.passed + right, self.failed + (not right)
+        print(f"{'ok    ' if right else 'FAILED'} {what}", flush=True)
+        if not right and more:
+            print(str(more)[-6000:], flush=True)
+        return right
+
+
+def get(url: str, data: bytes | None = None, **headers: str) -> tuple[int, str]:
+    """Status and body; 0 when nobody answers."""
+    try:
+        request = urllib.request.Request(url, data, headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)
+
+
+def chat(check: Checks, port: str) -> None:
+    question = {
+        "model": "",
+        "messages": [{"role": "user", "content": "What is the capital of France?"}],
+    }
+    base = f"http://127.0.0.1:{port}/v1"
+    question["model"] = json.loads(get(f"{base}/models")[1])["data"][0]["id"]
+    began = time.monotonic()
+    status, text = get(f"{base}/chat/completions", json.dumps(question).encode(),
+                       **{"Content-Type": "application/json"})  # fmt: skip
+    answer = json.loads(text)["choices"][0]["message"]["content"] if status == 200 else text
+    check(f"chat through the gateway: {answer!r} after {time.monotonic() - began:.2f} s",
+          status == 200 and "Paris" in answer, text)  # fmt: skip
+
+
+def hardening(check: Checks, project: Project, services: set[str]) -> None:
+    """As the kernel sees it, from inside."""
+    for service in sorted(services):
+        status = project.exec(service, "cat", "/proc/1/status").stdout
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        written = project.exec(service, "touch", "/in-the-root")
+        right = (
+            fields["Uid"].split()[1] != "0"
+            and all(int(fields[c], 16) == 0 for c in ("CapEff", "CapPrm", "CapBnd"))
+            and fields["NoNewPrivs"] == "1"
+            and "Read-only file system" in written.stdout
+        )
+        check(f"{service}: not root, no capability, no new privileges, read-only root", right,
+              status + written.stdout)  # fmt: skip
+
+
+def published(check: Checks, project: Project, services: set[str], expected: dict) -> None:
+    found = {s: podman("port", project.containers()[s]).stdout.split("\n") for s in services}
+    ports = {s: sorted(x for x in lines if x) for s, lines in found.items()}
+    ports = {s: lines for s, lines in ports.items() if lines}
+    check(f"published: {ports}", ports == expected, expected)
+
+
+def prometheus_targets(check: Checks, project: Project) -> None:
+    up, text = {}, ""
+    for _ in range(60):
+        text = project.exec("prometheus", "promtool", "query", "instant", "-o", "json",
+                            "http://127.0.0.1:9090", "up").stdout  # fmt: skip
+        try:
+            up = {x["metric"]["job"]: x["value"][1] for x in json.loads(text)}
+        except ValueError:
+            up = {}
+        if {up.get("triton"), up.get("gateway")} == {"1"}:
+            break
+        time.sleep(1)
+    check(f"Prometheus: up {up}", up.get("triton") == up.get("gateway") == "1", text)
+
+
+def dashboards(check: Checks, port: str) -> None:
+    status, text = get(f"http://127.0.0.1:{port}/queries")
+    found = json.loads(text) if status == 200 else {}
+    wrong = {q: why for q, why in found.items() if why not in ("", "no data")}
+    empty = [q for q, why in found.items() if why == "no data"]
+    check(f"{len(found)} queries of the dashboards answered, {len(found) - len(empty)} with data",
+          len(found) > 0 and not wrong, wrong or text)  # fmt: skip
+    for query in empty:
+        print(f"       no data: {query}")
+
+
+def load(check: Checks, project: Project, port: str) -> None:
+    """Ten seconds by the buttons of locust's page."""
+    done = project.compose("up", "--detach", "--no-build", "--no-recreate", profiles=("load",))
+    healthy = project.wait_healthy({"locust"}, 120)
+    if not check(f"profile load: healthy {healthy}", "locust" in healthy, done.stdout):
+        return
+    page = f"http://127.0.0.1:{port}"
+    check("locust's page", "Locust" in get(page)[1])
+    form = {"user_count": 2, "spawn_rate": 2, "host": "http://gateway:8080/v1"}
+    started = get(f"{page}/swarm", urllib.parse.urlencode(form).encode())
+    time.sleep(10)
+    stats = json.loads(get(f"{page}/stats/requests")[1])
+    get(f"{page}/stop", b"")
+    total = stats["stats"][-1]
+    check(f"10 s of locust: {total['num_requests']} requests, {total['num_failures']} failures, "
+          f"{total['current_rps']} 1/s", total["num_requests"] > 0 and not total["num_failures"],
+          f"{started} {stats['errors']}")  # fmt: skip
+
+
+def down(check: Checks, project: Project, profiles: tuple[str, ...]) -> None:
+    processes = project.processes()
+    codes = {}
+    began = time.monotonic()
+    stopped = project.compose("stop", profiles=profiles, timeout=STOP_S)
+    seconds = time.monotonic() - began
+    for service in ("triton", "gateway"):
+        codes[service] = project.inspect(service)["State"]["ExitCode"]
+    check(f"stop: {seconds:.0f} s, exit status {codes}", set(codes.values()) == {0}, stopped.stdout)
+    done = project.compose("down", "--volumes", profiles=profiles, timeout=STOP_S)
+    left = [p for p in processes if Path(f"/proc/{p}").exists()]
+    check(f"down: no container, volume, network left, none of {len(processes)} processes",
+          done.returncode == 0 and processes != set() and not left and not project.leftovers(),
+          f"{left} {project.leftovers()} {done.stdout}")  # fmt: skip
+
+
+def valid(check: Checks) -> None:
+    """By the published schema, and what each profile has."""
+    schema = subprocess.run(
+        [str(Path(sys.executable).with_name("check-jsonschema")),
+         "--builtin-schema=vendor.compose-spec", "docker-compose.yml",
+         "deploy/compose/triton.yml", "deploy/compose/triton.gpu.yml"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    check("the files are valid by Compose's schema", schema.returncode == 0,
+          schema.stdout + schema.stderr)  # fmt: skip
+
+
+def default_profile(check: Checks, project: Project, ports: dict[str, str]) -> None:
+    began = time.monotonic()
+    done = project.compose("up", "--detach", "--no-build")
+    if not check("up", done.returncode == 0, done.stdout):
+        return
+    healthy = project.wait_healthy(DEFAULT, HEALTHY_S)
+    times = {s: f"{t:.0f} s" for s, t in healthy.items()}
+    if not check(f"up: all healthy after {time.monotonic() - began:.0f} s {times}",
+                 healthy.keys() == DEFAULT == project.containers().keys(), done.stdout):  # fmt: skip
+        print(podman("logs", project.containers()["triton"]).stdout[-3000:])
+        return
+    chat(check, ports["GATEWAY_PORT"])
+    hardening(check, project, DEFAULT)
+    published(check, project, DEFAULT, {
+        "gateway": [f"8080/tcp -> 127.0.0.1:{ports['GATEWAY_PORT']}"],
+        "grafana": [f"3000/tcp -> 127.0.0.1:{ports['GRAFANA_PORT']}"],
+    })  # fmt: skip
+    prometheus_targets(check, project)
+    load(check, project, ports["LOCUST_PORT"])
+    time.sleep(20)  # two scrapes more
+    dashboards(check, ports["GRAFANA_PORT"])
+    listed = project.compose("ps")
+    check("ps needs no setting", listed.returncode == 0, listed.stdout)
+    doctor = project.compose("run", "--rm", "-T", "doctor", profiles=("doctor",))
+    check("run doctor needs no setting", doctor.returncode == 0, doctor.stdout)
+
+
+def gpu_profile(check: Checks, project: Project, ports: dict[str, str]) -> None:
+    """With llama.cpp in TensorRT-LLM's place: order, service sets, an engine built once."""
+    for turn in ("first", "second"):
+        began = time.monotonic()
+        done = project.compose("up", "--detach", "--no-build", profiles=("gpu",))
+        healthy = project.wait_healthy(DEFAULT, HEALTHY_S)
+        sets = project.containers().keys() == DEFAULT | {"engine-build"}
+        built = project.inspect("engine-build")
+        log = podman("logs", built["Id"]).stdout
+        again = " built: " not in log and "is up to date" in log
+        right = built["State"]["ExitCode"] == 0 and again == (turn == "second")
+        check(f"profile gpu, {turn} up: engine {'was up to date' if again else 'built'}, healthy "
+              f"after {time.monotonic() - began:.0f} s", right and sets
+              and healthy.keys() == DEFAULT, f"{healthy}\n{log}\n{done.stdout}")  # fmt: skip
+        if turn == "first":
+            chat(check, ports["GATEWAY_PORT"])
+            project.compose("down", profiles=("gpu",), timeout=STOP_S)
+
+
+def main() -> int:
+    """Exit status 0 when every check passed. The last line says how many did."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--base", default="bookworm", help="a release of Debian, or an image")
+    parser.add_argument("--only", choices=("default", "gpu"), help="one of the two runs")
+    parser.add_argument(
+        "--reuse-images", action="store_true", help="those of the last run, nothing is built"
+    )
+    options = parser.parse_args()
+    podman_settings()
+    check = Checks()
+    valid(check)
+    base = "" if options.reuse_images else base_image(options.base)
+    env = dict(zip(("GATEWAY_PORT", "GRAFANA_PORT", "LOCUST_PORT"), free_ports(3), strict=True))
+    ports = dict(env)
+    for variable, dockerfile, target, context in (
+        ("CPU_IMAGE", ROOT / "deploy/docker/Dockerfile.cpu", "serve", ROOT),
+        ("LOAD_IMAGE", ROOT / "deploy/docker/Dockerfile.cpu", "load", ROOT),
+        ("PROMETHEUS_IMAGE", HERE / "Dockerfile", "prometheus", HERE),
+        ("GRAFANA_IMAGE", HERE / "Dockerfile", "grafana", HERE),
+    ):
+        began = time.monotonic()
+        env[variable] = name_of(target)
+        if not options.reuse_images:
+            build(base, dockerfile, target, context)
+        size = megabytes(env[variable])
+        how = "reused" if options.reuse_images else f"built in {time.monotonic() - began:.0f} s"
+        ours = context == ROOT
+        check(f"{target}: {size:.0f} MB, {how}", not ours or size < LIMIT_MB)
+    # A limit that this machine does not have cannot be given.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most != resource.RLIM_INFINITY and most < 65536:
+        env["NOFILE"] = str(most)
+    name = f"gemma4-test-{os.getpid()}"
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+    first = Project(name, ROOT, env)
+    second = Project(f"{name}-gpu", folder, gpu_stand_in.write(folder, env))
+    try:
+        if options.only != "gpu":
+            default_profile(check, first, ports)
+            down(check, first, ("load",))
+        if options.only != "default":
+            gpu_profile(check, second, ports)
+            down(check, second, ("gpu",))
+    finally:
+        for project, profile in ((first, "load"), (second, "gpu")):
+            if project.leftovers():
+                project.compose("down", "--volumes", "--timeout=1", profiles=(profile,))
+        shutil.rmtree(folder)
+    print(f"{check.passed} passed, {check.failed} failed")
+    return 1 if check.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

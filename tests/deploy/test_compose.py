@@ -1,0 +1,180 @@
+"""docker-compose.yml, as far as it can be checked without Docker; `make test-compose` runs it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+from gemma4_testing.deploy.compose_files import COMPOSE_FILES, ROOT, VARIABLE, load, parse, services
+
+GPU = {"GPU": "h100", "CHECKPOINT": "/models/x"}
+DEFAULT = {"triton", "gateway", "prometheus", "grafana"}
+EVERY = [(name, env) for env in ({}, GPU) for name in services("*", **env)]
+
+
+def each(found: list[tuple[str, dict[str, str]]]) -> pytest.MarkDecorator:
+    ids = [f"{name}-{'gpu' if env else 'cpu'}" for name, env in found]
+    return pytest.mark.parametrize(("name", "env"), found, ids=ids)
+
+
+@pytest.mark.parametrize(
+    ("profiles", "env", "expected"),
+    [
+        ((), {}, DEFAULT),
+        (("load",), {}, DEFAULT | {"locust"}),
+        (("gpu",), GPU, DEFAULT | {"engine-build"}),
+        (("gpu", "load"), GPU, DEFAULT | {"engine-build", "locust"}),
+        ((), GPU, DEFAULT),
+    ],
+)
+def test_services_of_the_profiles(profiles: Any, env: Any, expected: Any) -> None:
+    assert services(*profiles, **env).keys() == expected
+
+
+def test_gpu_decides_which_triton_there_is() -> None:
+    """There is one triton, so that the two can never run at once."""
+    cpu, gpu = services()["triton"], services("gpu", **GPU)["triton"]
+    assert cpu["build"]["dockerfile"].endswith("Dockerfile.cpu")
+    assert gpu["build"]["dockerfile"].endswith("Dockerfile")
+    assert "devices" not in cpu["deploy"]["resources"].get("reservations", {})
+    assert "memlock" not in cpu["ulimits"]
+
+
+@each(EVERY)
+def test_every_service_is_hardened_alike(name: str, env: Any) -> None:
+    service = services("*", **env)[name]
+    assert service["read_only"] is True and service["init"] is True
+    assert service["cap_drop"] == ["ALL"] and "cap_add" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not {"privileged", "network_mode", "pid", "ipc"} & service.keys()
+    assert re.fullmatch(r"[1-9]\d*:\d+", service["user"])
+    assert any(mount.startswith("/tmp:") and "size=" in mount for mount in service["tmpfs"])
+    assert service["ulimits"]["nofile"] == 65536
+    limits = service["deploy"]["resources"]["limits"]
+    assert {"memory", "pids"} <= limits.keys()
+    assert service["logging"]["options"]["max-size"]
+    assert "inner" in service["networks"]
+    tool = name in ("engine-build", "engine-build-cpu", "doctor")
+    assert service["restart"] == ("no" if tool else "unless-stopped")
+    assert service["healthcheck"] == {"disable": True} if tool else service["healthcheck"]["test"]
+
+
+@each(EVERY)
+def test_images_have_a_version(name: str, env: Any) -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    service = services("*", **env)[name]
+    repository, tag = service["image"].rsplit(":", 1)
+    if "build" in service:
+        assert repository.startswith("gemma4-") and tag == version
+    else:
+        assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag)
+
+
+@each([(name, env) for name, env in EVERY if "build" in services("*", **env)[name]])
+def test_what_is_built_is_there(name: str, env: Any) -> None:
+    build = services("*", **env)[name]["build"]
+    dockerfile = ROOT / build["dockerfile"]
+    assert dockerfile.is_file()
+    target = build.get("target")
+    assert target is None or f" AS {target}\n" in dockerfile.read_text()
+
+
+def test_only_gateway_and_pages_are_published() -> None:
+    ports = {name: s["ports"] for name, s in services("*").items() if "ports" in s}
+    assert ports == {
+        "gateway": ["127.0.0.1:8080:8080"],
+        "grafana": ["127.0.0.1:3000:3000"],
+        "locust": ["127.0.0.1:8089:8089"],
+    }
+    assert services(BIND="0.0.0.0")["gateway"]["ports"] == ["0.0.0.0:8080:8080"]
+    networks = load("docker-compose.yml", {})["networks"]
+    assert networks["inner"] == {"internal": True}
+    outer = {name for name, s in services("*").items() if "outer" in s["networks"]}
+    assert outer == ports.keys()
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+)(s|m)", text)
+    assert found is not None
+    value, unit = found.groups()
+    return float(value) * {"s": 1, "m": 60}[unit]
+
+
+@pytest.mark.parametrize("env", [{}, GPU], ids=["cpu", "gpu"])
+@pytest.mark.parametrize("name", ["triton", "gateway"])
+def test_stop_waits_longer_than_the_drain(name: str, env: Any) -> None:
+    service = services("gpu", **env)[name]
+    params = parse(service["command"]) if name == "triton" else {"grace": 30.0}
+    # Triton itself ends up to 10 s after the last answer.
+    assert _seconds(service["stop_grace_period"]) >= params["grace"] + 10
+
+
+@each([(n, e) for n, e in EVERY if services("*", **e)[n].get("command", [""])[0] == "gemma4"])
+def test_commands_are_those_that_we_have(name: str, env: Any) -> None:
+    params = parse(services("*", **env)[name]["command"])
+    if name == "triton":
+        assert params["host"] == "0.0.0.0"
+        assert params["allow_remote_embedded_triton"] is not bool(env)
+
+
+def test_the_engine_that_is_built_is_the_one_that_is_served() -> None:
+    found = services("gpu", **GPU, TP="2", PRECISION="bf16", ENGINE="/engine/x")
+    build, serve = parse(found["engine-build"]["command"]), parse(found["triton"]["command"])
+    assert build["out"] == serve["engine"]
+    assert (build["runtime"], build["precision"], build["gpu"]) == ("tensorrt_llm", "bf16", "h100")
+    assert (build["tp"], build["ep"]) == (2, 1)
+    assert found["triton"]["deploy"]["resources"]["reservations"]["devices"][0]["count"] == 2
+    assert "depends_on" not in services()["triton"]
+    after = found["triton"]["depends_on"]["engine-build"]
+    assert after == {"condition": "service_completed_successfully", "required": False}
+    assert found["engine-build"]["volumes"][0] == "/models/x:/checkpoint:ro"
+
+
+def test_gpu_services_share_and_pin_memory() -> None:
+    for name in ("triton", "engine-build"):
+        service = services("gpu", **GPU)[name]
+        assert service["ulimits"] == {"memlock": -1, "stack": 67108864, "nofile": 65536}
+        assert service["shm_size"] == "16g"
+
+
+@each([(n, e) for n, e in EVERY if "test" in services("*", **e)[n]["healthcheck"]])
+def test_health_checks_are_commands(name: str, env: Any) -> None:
+    test = services("*", **env)[name]["healthcheck"]["test"]
+    assert test[0] == "CMD"
+    if test[1] == "python3":
+        compile(test[3], name, "exec")
+    assert re.search(r"ready|/api/health|/stats/requests|vector", test[-1])
+
+
+def test_volumes_are_declared() -> None:
+    declared = load("docker-compose.yml", {})["volumes"].keys()
+    assert {"models", "engines", "cache"} <= declared
+    for name, env in EVERY:
+        for mount in services("*", **env)[name].get("volumes", []):
+            source = mount.split(":")[0]
+            assert source in declared or source == env.get("CHECKPOINT") or (ROOT / source).exists()
+
+
+def _defaults() -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for file in COMPOSE_FILES:
+        for name, kind, rest in VARIABLE.findall((ROOT / file).read_text()):
+            found.setdefault(name, set()).update({rest} if kind != "+" else ())
+    return found
+
+
+def test_every_setting_is_explained_with_its_default() -> None:
+    text = (ROOT / ".env.example").read_text()
+    shown = {name: {value} for name, value in re.findall(r"^#([A-Z_]+)=(.*)$", text, re.M)}
+    assert shown == _defaults()
+    # Nothing is set by the file as it is, and each setting stands under a comment.
+    assert all(line == "" or line.startswith("#") for line in text.splitlines())
+    for block in text.split("\n#\n"):
+        assert re.match(r"# \S", block)
+
+
+def test_no_variable_must_be_set() -> None:
+    for file in COMPOSE_FILES:
+        assert not re.search(r"\$\{\w+:?\?", (ROOT / file).read_text())
