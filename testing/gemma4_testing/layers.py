@@ -9,15 +9,25 @@ BASE = "gemma4_runtime"
 
 RUNTIME: dict[str, set[str]] = {
     "logs": set(),
+    "contract": set(),
     "metrics": {"logs"},
     "processes": {"logs"},
     "needs": set(),
-    "output": set(),
+    "output": {"contract"},
     "trtllm": set(),
     "guides": {"output"},
     "engines": {"guides", "logs", "output", "trtllm"},
-    "input": {"guides", "output"},
+    "input": {"contract", "guides", "output"},
     "preparation": {"input", "guides", "logs", "output", "processes"},
-    "server": {"engines", "input", "logs", "metrics", "output", "preparation", "processes"},
+    "server": {
+        "contract",
+        "engines",
+        "input",
+        "logs",
+        "metrics",
+        "output",
+        "preparation",
+        "processes",
+    },
 }
 """Folders of the runtime, the lowest first, and those above the base that they may use."""
