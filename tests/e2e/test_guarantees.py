@@ -111,7 +111,7 @@ def test_http_generate_obeys_its_deadline(server: Served) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.http)
     body = {"messages": json.dumps(user("x")), "stream": False, "timeout_ms": 200, **LONG}
     connection.request("POST", "/v2/models/gemma4/generate", json.dumps(body))
-    assert b"DEADLINE_EXCEEDED: timeout_ms" in connection.getresponse().read()
+    assert b"DEADLINE_EXCEEDED: [deadline_exceeded] timeout_ms" in connection.getresponse().read()
     wait_until(server.idle, CANCEL_S)
 
 

@@ -86,7 +86,7 @@ def test_more_calls_than_instances_are_all_answered(server: Served) -> None:
         ({"stream": ("BOOL", True)}, "StatusCode.INVALID_ARGUMENT", "stream: gemma4_unary"),
         ({"max_tokens": ("INT32", 0)}, "StatusCode.INVALID_ARGUMENT", "max_tokens"),
         ({"timeout_ms": ("INT64", 100), "min_tokens": ("INT32", 1900),
-          "max_tokens": ("INT32", 1900)}, "StatusCode.CANCELLED", "DEADLINE_EXCEEDED: timeout_ms"),
+          "max_tokens": ("INT32", 1900)}, "StatusCode.CANCELLED", "DEADLINE_EXCEEDED: [deadline_exceeded] timeout_ms"),
     ],
 )  # fmt: skip
 def test_errors_keep_their_status(
