@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("runtime", "model_repository", "serve", "clients", "load_tests", "cli", "build", "bench")
 STAMPS = {
-    "runtime/gemma4_runtime/server/access_log.py": "when a line was written",
+    "runtime/gemma4_runtime/logs/lines.py": "when a line was written",
     "serve/gemma4_serve/run_folder.py": "compared with a file's time, which has this clock",
     "clients/gemma4_gateway/answers/work.py": "`created` of OpenAI's answers",
     "load_tests/gemma4_load/session.py": "when a level began, for the report",

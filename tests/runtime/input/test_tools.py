@@ -24,7 +24,7 @@ def with_properties(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties}
 
 
-def tool(parameters: dict[str, Any], **others: Any) -> list[dict[str, Any]]:
+def tool(parameters: dict[str, Any] | None, **others: Any) -> list[dict[str, Any]]:
     function = {"name": "f", "description": "d", "parameters": parameters} | others
     return [{"type": "function", "function": function}]
 
@@ -101,7 +101,6 @@ WHOLE = {
 @pytest.mark.parametrize("name", WHOLE)
 def test_parameters_are_shown(name: str) -> None:
     schema, expected = WHOLE[name]
-    assert schema is not None
     assert declared(tool(schema)) == "{description:'d'" + expected + "}"
 
 
@@ -115,7 +114,7 @@ def test_what_parameters_cannot_say_is_in_the_functions_description() -> None:
 
 def test_the_schema_of_the_response_is_shown() -> None:
     response = {"type": "object", "description": "r"}
-    assert declared(tool(None, response=response)) == (  # type: ignore[arg-type]
+    assert declared(tool(None, response=response)) == (
         "{description:'d',response:{description:'r',type:'OBJECT'}}"
     )
 
@@ -169,7 +168,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_schema_is_refused_by_the_name_of_its_tool(name: str, key: str) -> None:
     schema, says = REFUSED[name]
-    tools = [*tool(None), {"type": "function", "function": {"name": "g", key: schema}}]  # type: ignore[arg-type]
+    tools = [*tool(None), {"type": "function", "function": {"name": "g", key: schema}}]
     with pytest.raises(RequestError) as caught:
         parse_tools(json.dumps(tools), LIMITS, lambda text, field: text)
     assert caught.value.status is Status.INVALID_ARGUMENT
