@@ -105,10 +105,11 @@ class SyntheticEngine:
                 heapq.heappush(due, (first, order, job, ids))
             if self._cancels:
                 self._cancels = False
-                for entry in due:
-                    if entry[2].cancelled:
-                        self._queue.finish(entry[2], "cancelled")
-                due = [entry for entry in due if not entry[2].cancelled]
+                # Each is looked at once: another thread may cancel one meanwhile.
+                over = [entry for entry in due if entry[2].cancelled]
+                for entry in over:
+                    due.remove(entry)
+                    self._queue.finish(entry[2], "cancelled")
                 heapq.heapify(due)
                 continue
             with self._condition:

@@ -26,6 +26,7 @@ from gemma4_testing.fakes.engine_harness import (
     EOS,
     WAIT_S,
     BrokenSink,
+    Sink,
     ask,
     load_tensorrt_llm,
     refusal,
@@ -140,6 +141,30 @@ def test_many_cancels_leave_nothing(engine: Engine, encode: Callable[[str], list
     assert (stats.active, stats.queued) == (0, 0)
     assert stats.cancelled - before.cancelled == 200
     assert threading.active_count() == threads
+
+
+class CancelsAnother(Sink):
+    """Cancels the other request as its own ends, in the engine's thread."""
+
+    def __init__(self, engine: Engine, other: str) -> None:
+        super().__init__()
+        self.engine, self.other = engine, other
+
+    def finished(self, finish: EngineFinish) -> None:
+        self.engine.cancel(self.other)
+        super().finished(finish)
+
+
+def test_a_cancel_as_another_request_ends(
+    engine: Engine, encode: Callable[[str], list[int]]
+) -> None:
+    ids, long = encode("Hello"), dict[str, Any](max_tokens=1500, min_tokens=1500)
+    other = ask(engine, ids, key="other", **long)
+    one = ask(engine, ids, key="one", sink=CancelsAnother(engine, "other"), **long)
+    assert other.first.wait(WAIT_S) and one.first.wait(WAIT_S)
+    engine.cancel("one")
+    assert one.wait().reason == other.wait().reason == "cancelled"
+    assert engine.stats().active == 0
 
 
 def test_counters(engine: Engine, encode: Callable[[str], list[int]]) -> None:
