@@ -100,7 +100,7 @@ class UnavailableError(Gemma4Error):
 
 
 class CircuitOpenError(UnavailableError):
-    """This client asked nothing: the server was unavailable too often just now. See
+    """The client asked nothing: the server was unavailable too often just now. See
     :class:`gemma4_client.CircuitBreaker`."""
 
     def __init__(self, message: str) -> None:
@@ -199,7 +199,7 @@ def _of_server(error: RequestError) -> Gemma4Error:
 
 
 def from_wire(message: str) -> Gemma4Error:
-    """The exception for an error text of the server."""
+    """Return the exception for an error text of the server."""
     ours = parse_wire(message)
     if ours is not None:
         return _of_server(ours)
@@ -207,7 +207,7 @@ def from_wire(message: str) -> Gemma4Error:
 
 
 def from_rpc(error: grpc.RpcError) -> Gemma4Error:
-    """The exception for a failed gRPC call."""
+    """Return the exception for a failed gRPC call."""
     status: str = error.code().name
     details: str = error.details() or status
     ours = parse_wire(details)
@@ -238,7 +238,8 @@ def from_rpc(error: grpc.RpcError) -> Gemma4Error:
 
 
 def from_http(status: int, message: str) -> Gemma4Error:
-    """The exception for an HTTP answer ``status`` (not 200) whose error text is ``message``."""
+    """Return the exception for an HTTP answer ``status`` (not 200) with the error text
+    ``message``."""
     ours = parse_wire(message)
     if ours is not None:
         return _of_server(ours)

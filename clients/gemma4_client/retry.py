@@ -58,7 +58,7 @@ class RetryBudget:
             self._tokens = min(self._most, self._tokens + self._ratio)
 
     def take(self) -> bool:
-        """False when there is none left."""
+        """Return False when there is none left."""
         with self._lock:
             if self._tokens < 1:
                 return False
@@ -109,7 +109,7 @@ class Guard:
         self.succeeded()
 
     def succeeded(self) -> None:
-        """The server answered."""
+        """Note that the server answered."""
         if self._breaker is not None:
             self._breaker.succeeded()
 

@@ -42,7 +42,7 @@ _FORMATS = {"BOOL": "<?", "INT32": "<i", "INT64": "<q", "UINT64": "<Q", "FP32": 
 
 
 def check_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """``inputs`` by tensor name without those that are None or an empty list.
+    """Return ``inputs`` by tensor name without those that are None or an empty list.
     Raises :class:`ValueError` for an unknown name or a value that its tensor cannot hold."""
     checked = {
         name: value
@@ -113,9 +113,9 @@ def raw_tensor(name: str, datatype: str, values: Sequence[Any]) -> bytes:
 def build_request(
     inputs: Mapping[str, Any], *, request_id: str = "", model: str = MODEL, feed: str = ""
 ) -> service_pb2.ModelInferRequest:
-    """``inputs`` by tensor name; a list gives shape [1, n], anything else [1, 1]. None is left
-    out. ``feed`` is KEY/NUMBER of a feed that shall carry the chunks. Raises :class:`ValueError` as
-    :func:`check_inputs`."""
+    """Write ``inputs`` by tensor name; a list gives shape [1, n], anything else [1, 1]. None is
+    left out. ``feed`` is KEY/NUMBER of a feed that shall carry the chunks. Raises
+    :class:`ValueError` as :func:`check_inputs`."""
     request = service_pb2.ModelInferRequest(model_name=model, id=request_id)
     for name, value in check_inputs(inputs).items():
         _add_tensor(request, name, INPUT_TYPES[name], _items(name, value))
@@ -134,7 +134,7 @@ def build_poll(key: str, responses: int) -> service_pb2.ModelInferRequest:
 def build_infer(
     model: str, inputs: Mapping[str, tuple[str, Sequence[Any]]]
 ) -> service_pb2.ModelInferRequest:
-    """A plain call of ``model`` with (data type, values) by tensor name, shapes [1, n]."""
+    """Make a plain call of ``model`` with (data type, values) by tensor name, shapes [1, n]."""
     request = service_pb2.ModelInferRequest(model_name=model)
     for name, (datatype, values) in inputs.items():
         _add_tensor(request, name, datatype, values)
@@ -152,22 +152,24 @@ _ABSENT = {tensor.name: tensor.absent for tensor in OUTPUTS}
 
 
 def read_delta(response: service_pb2.ModelInferResponse) -> Delta | None:
-    """The chunk in a response of ``engine``: its only tensor is a JSON object of the outputs of
-    ``gemma4``, where an empty or 0 one may be absent. None in a response without outputs: the last
-    one of some streams."""
+    """Read the chunk in a response of ``engine``: its only tensor is a JSON object of the outputs
+    of ``gemma4``, where an empty or 0 one may be absent. None in a response without outputs: the
+    last one of some streams."""
     if not response.outputs:
         return None
     return delta_of(_ABSENT | json.loads(response.raw_output_contents[0].decode()))
 
 
 def read_bundle(response: service_pb2.ModelInferResponse) -> list[tuple[int, Delta]]:
-    """A response to a poll: chunks with the numbers of their streams; none: the feed has ended."""
+    """Read a response to a poll: chunks with the numbers of their streams; none: the feed has
+    ended."""
     bundle = json.loads(response.raw_output_contents[0].decode())
     return [(number, delta_of(_ABSENT | outputs)) for number, outputs in bundle]
 
 
 def delta_of(outputs: Mapping[str, Any]) -> Delta:
-    """The chunk with these outputs of ``gemma4``. Raises :class:`KeyError` for one that lacks."""
+    """Make the chunk of these outputs of ``gemma4``. Raises :class:`KeyError` for one that
+    lacks."""
     calls, timings = outputs["tool_calls"], outputs["timings"]
     return Delta(
         outputs["text_output"],

@@ -63,7 +63,7 @@ class Log:
         root.handlers = [_Handler(self)]
 
     def request(self, record: Record) -> None:
-        """The access line."""
+        """Write the access line."""
         ttft = record.first_token and record.first_token - record.started
         self.event(
             "request",

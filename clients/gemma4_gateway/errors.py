@@ -108,7 +108,7 @@ def validation_error(errors: Sequence[Any], refused: dict[str, str]) -> ApiError
 
 
 def _shown(value: Any) -> str:
-    """A short value; "" for one that is long, or may be."""
+    """Return a short value; "" for one that is long, or may be."""
     if not isinstance(value, str | int | float | None) or (
         isinstance(value, str) and len(value) > 98
     ):

@@ -1,4 +1,4 @@
-"""The two messages that pass between the steps of the ensemble.
+"""The two messages that pass between the steps of the ensemble, and errors between our processes.
 
 preprocessing -> engine: :class:`GenerationRequest`; engine -> postprocessing: :class:`Chunk`.
 Both travel as one UINT8 tensor, msgpack-encoded: the cost of a Triton response grows with the
@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from gemma4_runtime.errors import Detail, RequestError, Status
+
 __all__ = [
     "FEED_PARAMETER",
     "KEY_PARAMETER",
@@ -22,6 +24,7 @@ __all__ = [
     "Prelude",
     "SamplingParams",
     "Segment",
+    "SentError",
     "ToolCall",
     "decode_chunk",
     "decode_request",
@@ -39,6 +42,25 @@ of a feed (:mod:`gemma4_runtime.server.streams.feed`)."""
 Channel = Literal["content", "reasoning"]
 FinishReason = Literal["stop", "length", "tool_calls"]
 GuideKind = Literal["json", "json_schema", "regex", "grammar"]
+
+
+class SentError(msgspec.Struct, frozen=True, array_like=True):
+    """A :class:`~gemma4_runtime.errors.RequestError` on its way to another process of ours."""
+
+    status: Status
+    code: str
+    message: str
+    field: str | None = None
+    details: dict[str, Detail] = {}
+
+    @classmethod
+    def of(cls, error: RequestError) -> SentError:
+        return cls(error.status, error.code, error.message, error.field, error.details)
+
+    def error(self) -> RequestError:
+        return RequestError(
+            self.code, self.message, status=self.status, field=self.field, details=self.details
+        )
 
 
 class GuidedDecoding(msgspec.Struct, frozen=True, array_like=True):

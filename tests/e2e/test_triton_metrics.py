@@ -45,7 +45,10 @@ def test_requests_are_counted_wherever_they_end(server: Served) -> None:
     before = scrape(server)
     ok = ("gemma4_request_success_total", {"finished_reason": "length"})
     bad = {
-        step: ("gemma4_request_failure_total", {"status": "INVALID_ARGUMENT", "step": step})
+        step: (
+            "gemma4_request_failure_total",
+            {"status": "INVALID_ARGUMENT", "code": "out_of_range", "step": step},
+        )
         for step in ("engine", "preprocessing")
     }
     with server.client() as client, Client(f"http://127.0.0.1:{server.http}") as http:

@@ -36,9 +36,6 @@ KV_ITEM = {"bf16": 2, "fp8": 1, "nvfp4": 1, "int4": 1}
 COMPUTE_BYTES = 4 << 30
 """Set aside per GPU for CUDA, NCCL, activations and CUDA graphs. An estimate, not measured."""
 
-BLOCK_TOKENS = 32
-"""Tokens of a KV cache block (TensorRT-LLM's default)."""
-
 
 @dataclass(frozen=True, slots=True)
 class RankPlan:

@@ -16,6 +16,7 @@ from gemma4_runtime.manifest import (
     TensorRtLlmOptions,
 )
 from gemma4_runtime.manifest import Source as ManifestSource
+from gemma4_runtime.trtllm.presets import KV_BLOCK_TOKENS
 from gemma4_runtime.trtllm.versions import PINNED
 from gemma4_runtime.version import project_version
 
@@ -23,7 +24,7 @@ from gemma4_build.build_time import build_time
 from gemma4_build.manifest import model_facts
 from gemma4_build.model_spec import ARCHITECTURE, ModelSpec
 from gemma4_build.request import BuildRequest, resolve_limits
-from gemma4_build.trtllm.bytes_needed import BLOCK_TOKENS, COMPUTE_BYTES, plan_rank
+from gemma4_build.trtllm.bytes_needed import COMPUTE_BYTES, plan_rank
 from gemma4_build.trtllm.compatibility_check import Compatibility
 from gemma4_build.trtllm.source import Source
 from gemma4_build.trtllm.widths import Widths
@@ -77,7 +78,7 @@ def memory_need(spec: ModelSpec, request: BuildRequest) -> MemoryNeed:
         weight_bytes=plan.weights,
         kv_bytes_per_token_sliding=plan.kv_sliding_per_token,
         kv_bytes_per_token_full=plan.kv_full_per_token,
-        sliding_cells=spec.window + BLOCK_TOKENS,
+        sliding_cells=spec.window + KV_BLOCK_TOKENS,
         compute_bytes=COMPUTE_BYTES,
     )
 

@@ -9,5 +9,5 @@ NEEDED = ("preprocessing", "engine", "postprocessing", "gemma4", "gemma4_tokeniz
 
 
 def own_cancel() -> str:
-    """The text of a CancelledError that this client caused."""
+    """Return the text of a CancelledError that this client caused."""
     return "cancelled by this client"

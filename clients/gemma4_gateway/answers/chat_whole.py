@@ -51,7 +51,8 @@ def _content(plan: Plan, answer: Delta) -> tuple[str, list[dict[str, Any]]]:
 
 
 def finish_reason(engine: str, *, called: bool) -> str:
-    """A guided call ends with the engine's "stop"; calls that nobody may see do not count."""
+    """Return the reason in OpenAI's words. A guided call ends with the engine's "stop"; calls
+    that nobody may see do not count."""
     if engine == "length":
         return "length"
     return "tool_calls" if called else "stop"

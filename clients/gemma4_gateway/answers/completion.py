@@ -50,5 +50,5 @@ class CompletionEvents:
         return self._envelope.event(_choice(self._plan, index, delta, log_probs))
 
     def end(self, usage: UsageCount) -> bytes:
-        """The last events, with ``usage`` if it was asked for."""
+        """Make the last events, with ``usage`` if it was asked for."""
         return self._envelope.end(usage)

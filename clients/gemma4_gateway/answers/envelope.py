@@ -31,7 +31,7 @@ def whole_body(
     created: int,
     usage: UsageCount,
 ) -> dict[str, Any]:
-    """The answer to a request that is not streamed. ``kind`` is the value of ``object``;
+    """Make the answer to a request that is not streamed. ``kind`` is the value of ``object``;
     ``answers`` are whole, one for each choice."""
     return {
         "id": answer_id,
@@ -68,7 +68,7 @@ class Envelope:
         return self.head + dumps(choice) + self.tail
 
     def end(self, usage: UsageCount) -> bytes:
-        """The last events, with ``usage`` if it was asked for."""
+        """Make the last events, with ``usage`` if it was asked for."""
         if not self._include_usage:
             return DONE
         return self.head + b'],"usage":' + dumps(usage.body()) + b"}\n\n" + DONE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,13 +23,15 @@ _NO_ADDRESS = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAM
 @dataclass(slots=True)
 class Followed:
     """One name. ``addresses`` (``host:port``) are the last that were found; ``error`` says why the
-    last lookup gave none, "" when it gave some; ``failures`` counts lookups without an answer."""
+    last lookup gave none, "" when it gave some; ``failures`` counts lookups without an answer.
+    ``looked_up`` is set once a lookup has ended, with addresses or without."""
 
     name: DnsName
     addresses: frozenset[str] = frozenset()
     error: str = "not looked up yet"
     failures: int = 0
     backends: dict[str, Backend] = field(default_factory=dict)
+    looked_up: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Discovery:
@@ -72,11 +75,9 @@ class Discovery:
             asyncio.create_task(self._follow(followed), name=f"dns {followed.name}")
             for followed in self.names
         ]
-        end = asyncio.get_running_loop().time() + _FIRST_ROUND_S
-        while any(f.error == "not looked up yet" for f in self.names):
-            if asyncio.get_running_loop().time() > end:
-                break
-            await asyncio.sleep(0.01)
+        first_round = asyncio.gather(*(followed.looked_up.wait() for followed in self.names))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(first_round, _FIRST_ROUND_S)
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -87,6 +88,7 @@ class Discovery:
         while True:
             try:
                 await self.look(followed)
+                followed.looked_up.set()
                 await self.close_idle()
             except Exception as error:  # noqa: BLE001 - the next lookup must come, whatever this one met
                 self._fault(error)

@@ -99,7 +99,8 @@ class Router:
     def pick(
         self, affinity: bytes, *, model: str, tried: frozenset[str] = frozenset()
     ) -> Backend | None:
-        """A ready back end that serves ``model`` and is not in ``tried``; None without one."""
+        """Return a ready back end that serves ``model`` and is not in ``tried``; None without
+        one."""
         ready = [
             b
             for b in self.backends
@@ -132,7 +133,7 @@ class Router:
         names: dict[str, str],
         calls: OpenCalls,
     ) -> Answering:
-        """Returns with the first chunk. Each back end is tried at most once, and the next one only
+        """Return with the first chunk. Each back end is tried at most once, and the next one only
         when this one provably never began the request: it refused, or had no connection. A
         request that a back end may have died of is sent to no other.
         ``timeout`` is seconds for the whole answer, all attempts together.
@@ -210,7 +211,7 @@ class Router:
                 lease.release()
 
     def _refused(self, backend: Backend, error: UnavailableError) -> bool:
-        """True for overload, which is no fault of the back end. Raises
+        """Say whether it was overload, which is no fault of the back end. Raises
         :class:`~gemma4_gateway.errors.ApiError` when no other one may have the request."""
         overloaded = error.overloaded
         never_begun = backend.never_begun(error)

@@ -39,7 +39,7 @@ def measure_words(target: BlockingTarget) -> Words:
 
 @contextmanager
 def httpx_errors() -> Iterator[None]:
-    """httpx's errors as :class:`TargetError`."""
+    """Use httpx's errors as :class:`TargetError`."""
     try:
         yield
     except httpx.TimeoutException:

@@ -51,6 +51,7 @@ class EngineStats:
     generated_tokens: int
     kv_blocks_used: int = 0
     kv_blocks: int = 0
+    kv_block_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

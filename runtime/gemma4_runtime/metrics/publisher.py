@@ -59,7 +59,7 @@ class Publisher:
         self._metrics: dict[tuple[str, tuple[str, ...]], Metric] = {}
         self._sent: dict[tuple[str, tuple[str, ...]], float] = {}
         self._over = Event()
-        self.publish()
+        self._works = self._tried()
         self._thread = Thread(target=self._run, name="metrics", daemon=True)
         self._thread.start()
 
@@ -75,12 +75,16 @@ class Publisher:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._over.wait(self._interval):
-            try:
-                self.publish()
-            except Exception as error:  # noqa: BLE001 - requests are served without metrics too
-                log_event("metrics_stopped", level="error", error=repr(error))
-                return
+        while self._works and not self._over.wait(self._interval):
+            self._works = self._tried()
+
+    def _tried(self) -> bool:
+        try:
+            self.publish()
+        except Exception as error:  # noqa: BLE001 - requests are served without metrics too
+            log_event("metrics_stopped", level="error", error=repr(error))
+            return False
+        return True
 
     def _send(self, sample: Sample) -> None:
         family, suffix, labels, value = sample

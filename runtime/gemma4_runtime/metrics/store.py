@@ -74,7 +74,7 @@ class Store:
 def _expanded(family: Family, histogram: _Histogram) -> list[Sample]:
     found: list[Sample] = []
     total = 0
-    bounds = [*map(bound_text, family.buckets), "+Inf"]
+    bounds = [*map(_bound_text, family.buckets), "+Inf"]
     for bound, count in zip(bounds, histogram.counts, strict=True):
         total += count
         found.append((family, "_bucket", (bound,), float(total)))
@@ -83,6 +83,6 @@ def _expanded(family: Family, histogram: _Histogram) -> list[Sample]:
     return found
 
 
-def bound_text(bound: float) -> str:
+def _bound_text(bound: float) -> str:
     """Return a bucket's bound as Prometheus's client libraries write it: ``0.5``, ``1.0``."""
     return repr(float(bound))

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from gemma4_runtime.errors import Detail, RequestError, Status
+from gemma4_runtime.errors import RequestError
+from gemma4_runtime.messages import SentError
 
 __all__ = [
     "SOCKET_NAME",
@@ -67,27 +68,17 @@ class Answer(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """A :class:`~gemma4_runtime.errors.RequestError`."""
+    """``number`` ended with an error."""
 
     number: int
-    status: Status
-    code: str
-    message: str
-    field: str | None = None
-    details: dict[str, Detail] = {}
+    sent: SentError
 
     @classmethod
     def of(cls, number: int, error: RequestError) -> Refused:
-        return cls(number, error.status, error.code, error.message, error.field, error.details)
+        return cls(number, SentError.of(error))
 
     def error(self) -> RequestError:
-        return RequestError(
-            self.code,
-            self.message,
-            status=self.status,
-            field=self.field,
-            details=self.details,
-        )
+        return self.sent.error()
 
 
 class Step(msgspec.Struct, frozen=True, tag=True, array_like=True):

@@ -59,7 +59,7 @@ class DirectCalls:
                 gone=transport.client_gone,
             )
         except RequestError as error:
-            self._step.metrics.refused(error.status.value)
+            self._step.metrics.refused(error)
             raise
 
     def _start(self, transport: Transport, place: str, result: Result) -> None:
@@ -69,7 +69,7 @@ class DirectCalls:
             self._step.start(result, transport, place)
         except Exception as error:  # noqa: BLE001 - every call gets one answer
             refusal = told(error, STEP)
-            self._step.metrics.refused(refusal.status.value)
+            self._step.metrics.refused(refusal)
             attempt(partial(transport.fail, refusal), STEP)
 
     def close(self) -> None:

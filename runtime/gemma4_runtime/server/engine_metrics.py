@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from gemma4_runtime.engines.base import EngineInfo, EngineStats
+from gemma4_runtime.errors import RequestError
 from gemma4_runtime.metrics.families import FAMILIES
 from gemma4_runtime.metrics.store import Store
 from gemma4_runtime.server.streams.record import RequestRecord
 
-__all__ = ["FAILURES", "EngineMetrics"]
+__all__ = ["FAILURES", "EngineMetrics", "count_failure"]
 
 FAILURES = "gemma4_request_failure_total"
 _STEP = "engine"
-
 _NV_REQUESTS, _NV_BLOCKS = "nv_trt_llm_request_metrics", "nv_trt_llm_kv_cache_block_metrics"
 _NV_MODEL = ("engine", "1")
 """Triton's name and version of the model that holds the engine."""
-_BLOCK_TOKENS = 32
-"""Tokens of a block of TensorRT-LLM's KV cache (its default)."""
+
+
+def count_failure(store: Store, error: RequestError, step: str) -> None:
+    """Count an error that the model ``step`` gives to a client."""
+    store.add(FAILURES, 1, error.status.value, error.code, step)
 
 
 class EngineMetrics:
@@ -32,14 +35,14 @@ class EngineMetrics:
         )
 
     def tokens(self, count: int, since_last: float) -> None:
-        """Count ``count`` tokens that went into one chunk, ``since_last`` seconds after the chunk
-        before it."""
+        """Count ``count`` tokens that came together, ``since_last`` seconds after those before
+        them."""
         if count > 0:
             self.store.observe("gemma4_inter_token_latency_seconds", since_last / count, count)
 
-    def refused(self, status: str) -> None:
+    def refused(self, error: RequestError) -> None:
         """Count a request that did not get as far as the engine."""
-        self.store.add(FAILURES, 1, status, _STEP)
+        count_failure(self.store, error, _STEP)
 
     def ended(self, record: RequestRecord) -> None:
         """Count a request of the engine that has ended."""
@@ -49,7 +52,7 @@ class EngineMetrics:
             first = record.prepare_s + record.ttft_s
             store.observe("gemma4_time_to_first_token_seconds", first)
         if record.status != "OK":
-            store.add(FAILURES, 1, record.status, _STEP)
+            store.add(FAILURES, 1, record.status, record.code, _STEP)
             return
         store.add("gemma4_request_success_total", 1, record.finish_reason)
         for name, value in (
@@ -90,7 +93,8 @@ class EngineMetrics:
     def _blocks(self, stats: EngineStats) -> None:
         """Set the blocks of the KV cache: one for each slot where the engine has none."""
         if stats.kv_blocks:
-            used, total, tokens = stats.kv_blocks_used, stats.kv_blocks, _BLOCK_TOKENS
+            used, total = stats.kv_blocks_used, stats.kv_blocks
+            tokens = stats.kv_block_tokens
         else:
             used, total, tokens = stats.active, stats.slots, self._info.max_total_tokens
         share = used / total if total else 0.0

@@ -44,7 +44,7 @@ def attempt(send: Callable[[], object], step: str) -> None:
 
 
 def relayed(text: str) -> RequestError:
-    """The error of another step, from Triton's message, without the places in its source."""
+    """Read the error of another step, from Triton's message, without the places in its source."""
     error = parse_wire(text) or RequestError(Code.TRITON_FAILED, text)
     if error.status is Status.INTERNAL:
         error.message = error.message.split(_TRACEBACK, maxsplit=1)[0]

@@ -16,7 +16,7 @@ from gemma4_runtime.preparation.client import PreparationClient, Result
 from gemma4_runtime.preparation.owner import PreparationOwner
 from gemma4_runtime.server.admission import Admission
 from gemma4_runtime.server.board import BOARD_NAME
-from gemma4_runtime.server.engine_metrics import FAILURES
+from gemma4_runtime.server.engine_metrics import FAILURES, count_failure
 from gemma4_runtime.server.guard import attempt, told
 from gemma4_runtime.server.live_board import LiveBoard
 from gemma4_runtime.server.seal import Kind
@@ -82,7 +82,7 @@ class Preprocessing:
 
     def _refuse(self, way: Way, error: Exception) -> None:
         refusal = told(error, STEP)
-        self.metrics.add(FAILURES, 1, refusal.status.value, STEP)
+        count_failure(self.metrics, refusal, STEP)
         attempt(partial(way.fail, refusal), STEP)
 
     def close(self) -> None:

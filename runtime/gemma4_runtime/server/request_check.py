@@ -35,8 +35,8 @@ class RequestCheck:
         self._max_total = info.max_total_tokens
 
     def check(self, request: GenerationRequest) -> None:
-        """Raises :class:`~gemma4_runtime.errors.RequestError` INTERNAL, which names what is out of
-        range: it is this server that made the request."""
+        """Check ``request``. Raises :class:`~gemma4_runtime.errors.RequestError` INTERNAL, which
+        names what is out of range: it is this server that made the request."""
         for name, fine in self._facts(request):
             if not fine:
                 raise RequestError(

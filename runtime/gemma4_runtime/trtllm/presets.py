@@ -32,6 +32,10 @@ _FREE_MEMORY = {"latency": 0.8, "throughput": 0.85, "long-context": 0.9}
 """Of the GPU memory that the weights leave, for the KV cache. NVIDIA's tests use 0.6 to 0.8; the
 default of 0.9 leaves little room for the workspaces of 8192-token steps."""
 
+KV_BLOCK_TOKENS = 32
+"""Tokens of a block of the KV cache where ``kv_cache_config.tokens_per_block`` says nothing:
+TensorRT-LLM's default."""
+
 _DRAFT_TOKENS = 3
 """NVIDIA's accuracy test of the assistant."""
 

@@ -4,8 +4,6 @@ Each is a function of a server, returns within half a minute, and leaves nothing
 from __future__ import annotations
 
 import gzip
-import queue
-import secrets
 import socket
 import struct
 import threading
@@ -16,15 +14,15 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import grpc
-from gemma4_client.wire import build_poll, build_request
-from gemma4_runtime.errors import Code, parse_wire
+from gemma4_client.wire import build_request
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from gemma4_testing.fuzz.send import HANG_S, NotEndedError, Sender
+from gemma4_testing.fuzz.send import HANG_S, NotEndedError
 from gemma4_testing.servers.served import Served
 
 Bomb = Callable[[Served], None]
 BOMBS: dict[str, Bomb] = {}
+"""By name; :mod:`gemma4_testing.fuzz.feeds` adds those of feeds."""
 SHORT = {"text_input": "Hello", "max_tokens": 2}
 LONG = {"text_input": "Hello", "max_tokens": 400, "min_tokens": 400, "stream": True}
 GENERATE = b"POST /v2/models/gemma4/generate HTTP/1.1\r\nHost: x\r\n"
@@ -187,7 +185,7 @@ def on_the_grpc_port(server: Served, *, data: bytes) -> None:
 
 
 @contextmanager
-def _stub(server: Served, **options: int) -> Iterator[service_pb2_grpc.GRPCInferenceServiceStub]:
+def stub_of(server: Served, **options: int) -> Iterator[service_pb2_grpc.GRPCInferenceServiceStub]:
     settings = [
         ("grpc.use_local_subchannel_pool", 1),
         *((f"grpc.{k}", v) for k, v in options.items()),
@@ -196,7 +194,7 @@ def _stub(server: Served, **options: int) -> Iterator[service_pb2_grpc.GRPCInfer
         yield service_pb2_grpc.GRPCInferenceServiceStub(channel)
 
 
-def _ended(replies: Any) -> int:
+def ended(replies: Any) -> int:
     """Responses of a stream; raises when it hangs."""
     try:
         return sum(1 for _ in replies)
@@ -206,32 +204,32 @@ def _ended(replies: Any) -> int:
         return 0
 
 
-def _infer(inputs: dict[str, Any], model: str = "gemma4", **more: str) -> Any:
+def infer(inputs: dict[str, Any], model: str = "gemma4", **more: str) -> Any:
     return build_request(inputs, model=model, **more)
 
 
 @bomb("grpc: a stream that asks nothing")
 def empty_stream(server: Served) -> None:
-    with _stub(server) as stub:
-        assert _ended(stub.ModelStreamInfer(iter([]), timeout=HANG_S)) == 0
+    with stub_of(server) as stub:
+        assert ended(stub.ModelStreamInfer(iter([]), timeout=HANG_S)) == 0
 
 
 @bomb("grpc: 500 streams cancelled before they send", count=500, send=False)
 @bomb("grpc: 500 streams cancelled as they send", count=500, send=True)
 def cancelled(server: Served, *, count: int, send: bool) -> None:
-    with _stub(server) as stub:
+    with stub_of(server) as stub:
         for number in range(count):
             model = ("gemma4", "engine")[number % 2]
-            requests = [_infer(LONG, model)] if send else []
+            requests = [infer(LONG, model)] if send else []
             stub.ModelStreamInfer(iter(requests), timeout=HANG_S).cancel()
 
 
 @bomb("grpc: 300 tiny streams at once")
 def tiny_streams(server: Served) -> None:
-    with _stub(server) as stub:
-        calls = [stub.ModelStreamInfer(iter([_infer(SHORT, m)]), timeout=HANG_S)
+    with stub_of(server) as stub:
+        calls = [stub.ModelStreamInfer(iter([infer(SHORT, m)]), timeout=HANG_S)
                  for m in ("gemma4", "engine", "gemma4_tokenizer") * 100]  # fmt: skip
-        assert all(_ended(call) for call in calls)
+        assert all(ended(call) for call in calls)
 
 
 @bomb("grpc: 100 streams held open without a word")
@@ -242,19 +240,19 @@ def silent_streams(server: Served) -> None:
         over.wait()
         yield from ()
 
-    with _stub(server) as stub:
+    with stub_of(server) as stub:
         calls = [stub.ModelStreamInfer(nothing(), timeout=HANG_S) for _ in range(100)]
         time.sleep(0.5)
         over.set()
-        assert all(_ended(call) == 0 for call in calls)
+        assert all(ended(call) == 0 for call in calls)
 
 
 @bomb("grpc: 2,000 requests on one stream", count=2000, same=False)
 @bomb("grpc: 2,000 requests of the same id", count=2000, same=True)
 def long_stream(server: Served, *, count: int, same: bool) -> None:
-    requests = [_infer(SHORT, "engine", request_id="i" if same else f"i{n}") for n in range(count)]
-    with _stub(server) as stub:
-        assert _ended(stub.ModelStreamInfer(iter(requests), timeout=HANG_S)) >= count
+    requests = [infer(SHORT, "engine", request_id="i" if same else f"i{n}") for n in range(count)]
+    with stub_of(server) as stub:
+        assert ended(stub.ModelStreamInfer(iter(requests), timeout=HANG_S)) >= count
 
 
 @bomb("grpc: one stream for both that stream", models=("gemma4", "engine"))
@@ -262,17 +260,17 @@ def long_stream(server: Served, *, count: int, same: bool) -> None:
 def many_models(server: Served, *, models: tuple[str, ...]) -> None:
     """Both kinds on one stream are a crash of Triton 2.51 that is known."""
     inputs = {"gemma4_tokenizer": {"messages": "[]"}}
-    requests = [_infer(inputs.get(model, SHORT), model) for model in models] * 20
-    with _stub(server) as stub:
-        assert _ended(stub.ModelStreamInfer(iter(requests), timeout=HANG_S)) >= len(requests)
+    requests = [infer(inputs.get(model, SHORT), model) for model in models] * 20
+    with stub_of(server) as stub:
+        assert ended(stub.ModelStreamInfer(iter(requests), timeout=HANG_S)) >= len(requests)
 
 
 @bomb("grpc: 20 readers that do not read", model="gemma4")
 @bomb("grpc: 20 readers of the engine that do not read", model="engine")
 def slow_readers(server: Served, *, model: str) -> None:
-    with _stub(server, **{"http2.lookahead_bytes": 1024}) as stub:
+    with stub_of(server, **{"http2.lookahead_bytes": 1024}) as stub:
         calls = [
-            stub.ModelStreamInfer(iter([_infer(LONG, model)]), timeout=HANG_S) for _ in range(20)
+            stub.ModelStreamInfer(iter([infer(LONG, model)]), timeout=HANG_S) for _ in range(20)
         ]
         time.sleep(2)
         for call in calls:
@@ -284,7 +282,7 @@ def compressed(server: Served) -> None:
     request = service_pb2.ModelInferRequest(model_name="gemma4_unary")
     request.inputs.add(name="text_input", datatype="BYTES", shape=[1, 1])
     request.raw_input_contents.append(struct.pack("<I", 50_000_000) + bytes(50_000_000))
-    with _stub(server) as stub, suppress(grpc.RpcError):
+    with stub_of(server) as stub, suppress(grpc.RpcError):
         stub.ModelInfer(request, timeout=HANG_S, compression=grpc.Compression.Gzip)
 
 
@@ -299,131 +297,16 @@ def wrong_method(server: Served, *, method: str) -> None:
 
 @bomb("grpc: a deadline of a millisecond, 200 times")
 def short_deadlines(server: Served) -> None:
-    with _stub(server) as stub:
+    with stub_of(server) as stub:
         for number in range(200):
             with suppress(grpc.RpcError):
-                stub.ModelInfer(_infer(SHORT, "gemma4_unary"), timeout=0.001 * (1 + number % 5))
+                stub.ModelInfer(infer(SHORT, "gemma4_unary"), timeout=0.001 * (1 + number % 5))
 
 
 @bomb("unary: 200 calls at once")
 def unary_flood(server: Served) -> None:
-    with _stub(server) as stub:
-        calls = [stub.ModelInfer.future(_infer(SHORT, "gemma4_unary"), timeout=HANG_S) for _ in range(200)]  # fmt: skip
+    with stub_of(server) as stub:
+        calls = [stub.ModelInfer.future(infer(SHORT, "gemma4_unary"), timeout=HANG_S) for _ in range(200)]  # fmt: skip
         codes = {call.code() for call in calls}
         assert grpc.StatusCode.OK in codes
         assert grpc.StatusCode.DEADLINE_EXCEEDED not in codes
-
-
-# -- feeds ----------------------------------------------------------------------------------------
-
-
-def _poll(stub: Any, key: str, responses: int = 1) -> Any:
-    return stub.ModelStreamInfer(iter([build_poll(key, responses)]), timeout=HANG_S)
-
-
-@bomb("feed: 10,000 feeds")
-def many_feeds(server: Served) -> None:
-    """A thousand are open at once in each of two emitters; the others are refused, and the open
-    ones end with their client."""
-    with _stub(server) as stub:
-        calls = [
-            stub.ModelStreamInfer(
-                iter([build_poll(secrets.token_hex(16), 1) for _ in range(1000)]), timeout=HANG_S
-            )
-            for _ in range(10)
-        ]
-        refused: queue.SimpleQueue[str] = queue.SimpleQueue()
-
-        def read(call: Any) -> None:
-            with suppress(grpc.RpcError):
-                for reply in call:
-                    refused.put(reply.error_message)
-
-        readers = [threading.Thread(target=read, args=(call,)) for call in calls]
-        for reader in readers:
-            reader.start()
-        errors = {refused.get(timeout=HANG_S) for _ in range(7900)}
-        assert {error and error.code for error in map(parse_wire, errors)} == {Code.TOO_MANY_FEEDS}
-        for call in calls:
-            call.cancel()
-        for reader in readers:
-            reader.join()
-
-
-@bomb("feed: 30 polls of one feed")
-def many_polls(server: Served) -> None:
-    key = secrets.token_hex(16)
-    with _stub(server) as stub:
-        calls = [_poll(stub, key, 64) for _ in range(30)]
-        time.sleep(0.3)
-        for call in calls:
-            call.cancel()
-
-
-@bomb("feed: polls that are never read")
-def unread_polls(server: Served) -> None:
-    key = secrets.token_hex(16)
-    with _stub(server) as stub:
-        polls = [_poll(stub, key, 64) for _ in range(8)]
-        streams = [
-            stub.ModelStreamInfer(iter([_infer(LONG, "engine", feed=f"{key}/{n}")]), timeout=HANG_S)
-            for n in range(20)
-        ]
-        time.sleep(1)
-        for call in [*polls, *streams]:
-            call.cancel()
-
-
-@bomb("feed: a client that leaves its feed")
-def left_feed(server: Served) -> None:
-    key = secrets.token_hex(16)
-    with _stub(server) as stub:
-        stream = stub.ModelStreamInfer(
-            iter([_infer(LONG, "engine", feed=f"{key}/1")]), timeout=HANG_S
-        )
-        poll = _poll(stub, key, 64)
-        next(iter(poll))
-        poll.cancel()
-        assert _ended(stream) > 0
-
-
-@bomb("feed: the same number twice")
-def same_number(server: Served) -> None:
-    key = secrets.token_hex(16)
-    with _stub(server) as stub:
-        calls = [
-            stub.ModelStreamInfer(iter([_infer(SHORT, "engine", feed=f"{key}/1")]), timeout=HANG_S)
-            for _ in range(10)
-        ]
-        poll = _poll(stub, key, 64)
-        assert all(_ended(call) for call in calls)
-        poll.cancel()
-
-
-@bomb("feed: numbers beyond all")
-def feed_numbers(server: Served) -> None:
-    key = secrets.token_hex(16)
-    texts = [f"{key}/0", f"{key}/65", f"{key}/999999999999999", f"{key}/1e9", f"{key}/-1", key, "",
-             "/", f"{key}/1/1", f"{key[:31]}/1", f"{key.upper()}g/1", "\0", "x" * 10**6]  # fmt: skip
-    with Sender(server.http, server.grpc) as sender:
-        for text in texts:
-            poll = build_poll("k", 1)
-            poll.raw_input_contents[0] = struct.pack("<I", len(text)) + text.encode()
-            assert sender.stream_bytes([poll.SerializeToString()]).error.startswith(
-                "INVALID_ARGUMENT"
-            )
-
-
-@bomb("feed: together with every other input")
-def feed_and_more(server: Served) -> None:
-    key = secrets.token_hex(16)
-    with Sender(server.http, server.grpc) as sender:
-        for name in ("request", "text_input", "max_tokens"):
-            poll = build_poll(key, 1)
-            kind = {"request": "UINT8", "text_input": "BYTES", "max_tokens": "INT32"}[name]
-            poll.inputs.add(name=name, datatype=kind, shape=[1, 1])
-            poll.raw_input_contents.append(
-                {"UINT8": b"x", "BYTES": b"\1\0\0\0x", "INT32": bytes(4)}[kind]
-            )
-            ended = sender.stream_bytes([poll.SerializeToString()])
-            assert "is a call of its own; leave out" in ended.error

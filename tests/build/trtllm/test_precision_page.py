@@ -9,9 +9,10 @@ from typing import Any
 
 from gemma4_build.model_spec import parse_config
 from gemma4_build.random_checkpoint import PRESETS, config_for
-from gemma4_build.trtllm.bytes_needed import BLOCK_TOKENS, COMPUTE_BYTES, plan_rank
+from gemma4_build.trtllm.bytes_needed import COMPUTE_BYTES, plan_rank
 from gemma4_runtime.trtllm.compatibility import verdict
 from gemma4_runtime.trtllm.gpus import GPUS
+from gemma4_runtime.trtllm.presets import KV_BLOCK_TOKENS
 from gemma4_runtime.trtllm.setup import PRECISIONS
 
 PAGE = Path(__file__).parents[3] / "docs" / "precision.md"
@@ -104,7 +105,7 @@ def memory() -> list[str]:
             ):
                 continue
             plan = plan_rank(spec, precision, tp=tp, ep=ep)
-            kept = min(TOKENS, spec.window + BLOCK_TOKENS)
+            kept = min(TOKENS, spec.window + KV_BLOCK_TOKENS)
             each = kept * plan.kv_sliding_per_token + TOKENS * plan.kv_full_per_token
             fits = [
                 max(0, int(size * 1e9 - plan.weights - COMPUTE_BYTES) // each)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from gemma4_testing.fuzz.bombs import data_bombs
-from gemma4_testing.fuzz.connections import BOMBS
+from gemma4_testing.fuzz.feeds import BOMBS
 from gemma4_testing.fuzz.known import known_crash
 from gemma4_testing.fuzz.run import watched
 from gemma4_testing.fuzz.send import PROTOCOLS, NotEndedError, Sender

@@ -9,7 +9,7 @@ from gemma4_runtime.engines.tensorrt_llm import wire
 from gemma4_runtime.engines.tensorrt_llm.load import clean_environment
 from gemma4_runtime.engines.tensorrt_llm.sampling import Features, sampling_arguments
 from gemma4_runtime.errors import Status
-from gemma4_runtime.messages import SamplingParams
+from gemma4_runtime.messages import SamplingParams, SentError
 from gemma4_runtime.settings import load_settings
 from gemma4_runtime.trtllm.gpu_sets import GpuError, check_visible, parse_gpu_sets, visible_gpus
 
@@ -75,7 +75,7 @@ def test_messages_survive() -> None:
     submit = wire.Submit("k", [1, 2], SamplingParams(max_tokens=3, bad_token_ids=(4,)))
     events = [
         wire.Tokens("k", [1], None),
-        wire.Failed("k", Status.INTERNAL, "engine_failed", "m", "f", {"a": 1}),
+        wire.Failed("k", SentError(Status.INTERNAL, "engine_failed", "m", "f", {"a": 1})),
         wire.Lost("c"),
     ]
     for message, decode in ((submit, wire.decode_command), (events, wire.decode_events)):

@@ -94,6 +94,14 @@ def test_the_thread_sends_and_asks_for_gauges() -> None:
     assert Families.made["t"].value == 3 and Families.made["t_total{a=x}"].value == 1
 
 
+def test_a_triton_without_metrics_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Families, "broken", True)
+    publisher = Publisher(Store(MADE), Families, interval=0.01)
+    publisher._thread.join(10)
+    assert not publisher._thread.is_alive() and not Families.made
+    publisher.close()
+
+
 def test_a_triton_that_fails_ends_the_metrics_only(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

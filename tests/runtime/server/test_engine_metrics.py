@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from gemma4_runtime.engines.base import EngineInfo, EngineStats
+from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.server.engine_metrics import EngineMetrics
 from gemma4_runtime.server.streams.record import RequestRecord
 
@@ -49,12 +50,18 @@ def test_an_answer() -> None:
 
 def test_an_error_has_no_times_of_answers() -> None:
     metrics = made()
-    metrics.ended(record(status="CANCELLED", finish_reason=""))
-    metrics.ended(record(status="UNAVAILABLE", finish_reason="", ttft_s=0.0, chunks=0))
-    metrics.refused("INVALID_ARGUMENT")
+    metrics.ended(record(status="CANCELLED", code="client_cancelled", finish_reason=""))
+    full = {"status": "UNAVAILABLE", "code": "queue_full", "ttft_s": 0.0, "chunks": 0}
+    metrics.ended(record(finish_reason="", **full))
+    metrics.refused(invalid(Code.OUT_OF_RANGE, "top_p", "must be at most 1"))
     found = values(metrics)
-    for status in ("CANCELLED", "UNAVAILABLE", "INVALID_ARGUMENT"):
-        assert found[f"gemma4_request_failure_total{{status={status},step=engine}}"] == 1
+    for status, code in (
+        ("CANCELLED", "client_cancelled"),
+        ("UNAVAILABLE", "queue_full"),
+        ("INVALID_ARGUMENT", "out_of_range"),
+    ):
+        labels = f"status={status},code={code},step=engine"
+        assert found[f"gemma4_request_failure_total{{{labels}}}"] == 1
     assert found["gemma4_e2e_request_latency_seconds_count"] == 0
     assert found["gemma4_time_to_first_token_seconds_count"] == 1  # of the cancelled one
 
@@ -80,7 +87,10 @@ def stats(**changes: int) -> EngineStats:
 
 @pytest.mark.parametrize(
     ("changes", "share", "blocks"),
-    [({}, 0.75, 8), ({"kv_blocks": 1000, "kv_blocks_used": 250}, 0.25, 1000)],
+    [
+        ({}, 0.75, 8),
+        ({"kv_blocks": 1000, "kv_blocks_used": 250, "kv_block_tokens": 32}, 0.25, 1000),
+    ],
 )
 def test_the_kv_cache_of_both_kinds(changes: dict[str, int], share: float, blocks: int) -> None:
     metrics = made()
@@ -89,6 +99,7 @@ def test_the_kv_cache_of_both_kinds(changes: dict[str, int], share: float, block
     name = "nv_trt_llm_kv_cache_block_metrics{{model=engine,version=1,kv_cache_block_type={}}}"
     assert found["gemma4_kv_cache_usage_perc"] == found[name.format("fraction")] == share
     assert found[name.format("max")] == blocks
+    assert found[name.format("tokens_per")] == changes.get("kv_block_tokens", 4096)
     assert found[name.format("used")] + found[name.format("free")] == blocks
 
 

@@ -33,6 +33,7 @@ from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.messages import GenerationRequest
 from gemma4_runtime.trtllm.gpu_sets import GpuError, first_gpu_name
 from gemma4_runtime.trtllm.llm_args import LlmArgsError
+from gemma4_runtime.trtllm.presets import KV_BLOCK_TOKENS
 from gemma4_runtime.trtllm.start_plan import Plan, make_plan
 
 __all__ = ["TensorRtLlmEngine"]
@@ -71,6 +72,8 @@ class TensorRtLlmEngine:
         self._jobs: dict[str, tuple[Job, Replica]] = {}
         self._closing = False
         self._kv: dict[Replica, KvUse] = {}
+        cache = plan.args.get("kv_cache_config") or {}
+        self._kv_block_tokens = int(cache.get("tokens_per_block") or KV_BLOCK_TOKENS)
         start = Start(str(folder), version, any_version, pad_id)
         caches = _caches(cache_dir, version, precision, plan)
         self._replicas, found = _start(start, plan.gpu_sets, caches)
@@ -108,6 +111,7 @@ class TensorRtLlmEngine:
             self._queue.stats(),
             kv_blocks_used=sum(use.used for use in uses),
             kv_blocks=sum(use.total for use in uses),
+            kv_block_tokens=self._kv_block_tokens,
         )
 
     def drain(self) -> None:

@@ -9,8 +9,8 @@ import struct
 
 import msgspec
 
-from gemma4_runtime.errors import Detail, RequestError, Status
-from gemma4_runtime.messages import SamplingParams
+from gemma4_runtime.errors import RequestError
+from gemma4_runtime.messages import SamplingParams, SentError
 
 __all__ = [
     "LENGTH",
@@ -90,27 +90,17 @@ class Finished(msgspec.Struct, tag=True, array_like=True, frozen=True):
 
 
 class Failed(msgspec.Struct, tag=True, array_like=True, frozen=True):
-    """A :class:`~gemma4_runtime.errors.RequestError`."""
+    """``key`` ended with an error."""
 
     key: str
-    status: Status
-    code: str
-    message: str
-    field: str | None = None
-    details: dict[str, Detail] = {}
+    sent: SentError
 
     @classmethod
     def of(cls, key: str, error: RequestError) -> Failed:
-        return cls(key, error.status, error.code, error.message, error.field, error.details)
+        return cls(key, SentError.of(error))
 
     def error(self) -> RequestError:
-        return RequestError(
-            self.code,
-            self.message,
-            status=self.status,
-            field=self.field,
-            details=self.details,
-        )
+        return self.sent.error()
 
 
 class KvUse(msgspec.Struct, tag=True, array_like=True, frozen=True):
