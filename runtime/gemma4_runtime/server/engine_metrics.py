@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+
 from gemma4_runtime.engines.base import EngineInfo, EngineStats
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.metrics.families import FAMILIES
 from gemma4_runtime.metrics.store import Store
+from gemma4_runtime.restarts import RestartReason
 from gemma4_runtime.server.streams.record import RequestRecord
 
 __all__ = ["FAILURES", "EngineMetrics", "count_failure"]
 
 FAILURES = "gemma4_request_failure_total"
 _STEP = "engine"
+_SPECULATIVE = "gemma4_spec_decode_"
+"""Starts the names of families that only an engine that drafts has."""
 _NV_REQUESTS, _NV_BLOCKS = "nv_trt_llm_request_metrics", "nv_trt_llm_kv_cache_block_metrics"
 _NV_MODEL = ("engine", "1")
 """Triton's name and version of the model that holds the engine."""
@@ -23,16 +29,29 @@ def count_failure(store: Store, error: RequestError, step: str) -> None:
 
 
 class EngineMetrics:
-    """Thread-safe. ``model_name`` is the checkpoint's."""
+    """Thread-safe. ``model_name`` is the checkpoint's. ``restarts`` of the server so far."""
 
-    def __init__(self, info: EngineInfo, *, version: str, model_name: str) -> None:
-        self.store = Store(FAMILIES)
+    def __init__(
+        self,
+        info: EngineInfo,
+        *,
+        version: str,
+        model_name: str,
+        restarts: Mapping[RestartReason, int],
+    ) -> None:
+        self.store = Store(
+            family
+            for family in FAMILIES
+            if info.speculative or not family.name.startswith(_SPECULATIVE)
+        )
         self._info = info
         self.store.set("gemma4_slots", info.slots)
         self.store.set("gemma4_max_queued", info.max_queued)
         self.store.set(
             "gemma4_build_info", 1, version, info.runtime, info.version, info.precision, model_name
         )
+        for reason, count in restarts.items():
+            self.store.set("gemma4_engine_restarts_total", count, reason)
 
     def tokens(self, count: int, since_last: float) -> None:
         """Count ``count`` tokens that came together, ``since_last`` seconds after those before
@@ -67,7 +86,8 @@ class EngineMetrics:
             store.observe(f"gemma4_{name}", value)
 
     def state(self, stats: EngineStats) -> None:
-        """Take over the engine's state."""
+        """Take over the engine's state, which is that of now."""
+        self.store.set("gemma4_last_update_timestamp_seconds", time.time())
         for name, value in (
             ("prompt_tokens_total", stats.prompt_tokens),
             ("generation_tokens_total", stats.generated_tokens),
@@ -78,8 +98,18 @@ class EngineMetrics:
             ("draining", int(stats.draining)),
         ):
             self.store.set(f"gemma4_{name}", value)
+        if self._info.speculative:
+            self._drafts(stats)
         self._requests(stats)
         self._blocks(stats)
+
+    def _drafts(self, stats: EngineStats) -> None:
+        for name, value in (
+            ("drafts", stats.drafts),
+            ("draft_tokens", stats.draft_tokens),
+            ("accepted_tokens", stats.accepted_tokens),
+        ):
+            self.store.set(f"{_SPECULATIVE}num_{name}_total", value)
 
     def _requests(self, stats: EngineStats) -> None:
         for kind, value in (
