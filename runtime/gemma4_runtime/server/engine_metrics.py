@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from gemma4_runtime.engines.base import EngineInfo, EngineStats
-from gemma4_runtime.errors import RequestError
+from gemma4_runtime.errors import UNKNOWN_CODE, Code, RequestError
 from gemma4_runtime.metrics.families import FAMILIES
 from gemma4_runtime.metrics.store import Store
 from gemma4_runtime.restarts import RestartReason
@@ -15,6 +15,7 @@ from gemma4_runtime.server.streams.record import RequestRecord
 __all__ = ["FAILURES", "EngineMetrics", "count_failure"]
 
 FAILURES = "gemma4_request_failure_total"
+_CODES = frozenset(map(str, Code))
 _STEP = "engine"
 _SPECULATIVE = "gemma4_spec_decode_"
 """Starts the names of families that only an engine that drafts has."""
@@ -25,7 +26,12 @@ _NV_MODEL = ("engine", "1")
 
 def count_failure(store: Store, error: RequestError, step: str) -> None:
     """Count an error that the model ``step`` gives to a client."""
-    store.add(FAILURES, 1, error.status.value, error.code, step)
+    _count(store, error.status.value, error.code, step)
+
+
+def _count(store: Store, status: str, code: str, step: str) -> None:
+    """Count by the code if it is one of ours: a label has a bounded number of values."""
+    store.add(FAILURES, 1, status, code if code in _CODES else UNKNOWN_CODE, step)
 
 
 class EngineMetrics:
@@ -44,6 +50,8 @@ class EngineMetrics:
             for family in FAMILIES
             if info.speculative or not family.name.startswith(_SPECULATIVE)
         )
+        self._between_tokens = self.store.distribution("gemma4_inter_token_latency_seconds")
+        self._put_gap = self._between_tokens.put
         self._info = info
         self.store.set("gemma4_slots", info.slots)
         self.store.set("gemma4_max_queued", info.max_queued)
@@ -56,8 +64,10 @@ class EngineMetrics:
     def tokens(self, count: int, since_last: float) -> None:
         """Count ``count`` tokens that came together, ``since_last`` seconds after those before
         them."""
-        if count > 0:
-            self.store.observe("gemma4_inter_token_latency_seconds", since_last / count, count)
+        if count == 1:
+            self._put_gap(since_last)
+        elif count > 1:
+            self._between_tokens.observe(since_last / count, count)
 
     def refused(self, error: RequestError) -> None:
         """Count a request that did not get as far as the engine."""
@@ -71,7 +81,7 @@ class EngineMetrics:
             first = record.prepare_s + record.ttft_s
             store.observe("gemma4_time_to_first_token_seconds", first)
         if record.status != "OK":
-            store.add(FAILURES, 1, record.status, record.code, _STEP)
+            _count(store, record.status, record.code, _STEP)
             return
         store.add("gemma4_request_success_total", 1, record.finish_reason)
         for name, value in (
