@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gemma4_runtime.restarts import RestartReason, read_restarts
+
 __all__ = ["Settings", "load_settings"]
 
 ENGINE_DIR = "GEMMA4_ENGINE_DIR"
@@ -30,6 +32,7 @@ GPU_DEVICE_IDS = "GEMMA4_GPU_DEVICE_IDS"
 TRTLLM_ANY_VERSION = "GEMMA4_TRTLLM_ANY_VERSION"
 CACHE_DIR = "GEMMA4_CACHE_DIR"
 SHM_PREFIX = "GEMMA4_SHM_PREFIX"
+RESTARTS = "GEMMA4_RESTARTS"
 _FAULTS = ("kill_at", "fail_at", "stall_at")
 
 
@@ -42,7 +45,8 @@ class Settings:
     one copy on the visible GPUs. ``trtllm_any_version``: run another TensorRT-LLM than the engine
     was built for. ``cache_dir``: where TensorRT-LLM's compiled and tuned things are kept for the
     next start, None for its own places. ``shm_prefix``: starts the names of this
-    server's shared memory regions, which nobody else uses; "" when that is not known."""
+    server's shared memory regions, which nobody else uses; "" when that is not known.
+    ``restarts``: those of the server so far, by reason, as ``gemma4 serve`` counts them."""
 
     engine_dir: Path
     run_dir: Path
@@ -54,6 +58,7 @@ class Settings:
     trtllm_any_version: bool = False
     cache_dir: Path | None = None
     shm_prefix: str = ""
+    restarts: dict[RestartReason, int] = field(default_factory=lambda: read_restarts(""))
 
 
 def _positive(env: Mapping[str, str], name: str, *, least: int = 1) -> int | None:
@@ -80,6 +85,13 @@ def _faults(text: str) -> dict[str, int]:
             raise ValueError(f"{FAULTS}={text!r}: {part!r} is not one of {', '.join(_FAULTS)} = N")
         faults[name] = int(count)
     return faults
+
+
+def _restarts(text: str) -> dict[RestartReason, int]:
+    try:
+        return read_restarts(text)
+    except ValueError as error:
+        raise ValueError(f"{RESTARTS}={text!r}: {error}") from None
 
 
 def _default_run_dir() -> Path:
@@ -110,4 +122,5 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         trtllm_any_version=_flag(env, TRTLLM_ANY_VERSION),
         cache_dir=Path(cache_dir) if cache_dir else None,
         shm_prefix=env.get(SHM_PREFIX, "").strip(),
+        restarts=_restarts(env.get(RESTARTS, "").strip()),
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 from gemma4_runtime.processes.heartbeat import read_beat
+from gemma4_runtime.restarts import RestartReason
 
 from gemma4_serve.liveness import Liveness
 from gemma4_serve.proc import cause_of_death, model_of, name_of, runs
@@ -37,6 +38,7 @@ class Loss:
 
     process: str
     pid: int
+    reason: RestartReason
     cause: str
 
     def __str__(self) -> str:
@@ -98,15 +100,15 @@ class Children:
             self._next_search = now + _SEARCH_S
             self._search()
         for pid, alive in self._alive.items():
-            if cause := alive.look(now):
-                return Loss(name_of(pid), pid, cause)
+            if still := alive.look(now):
+                return Loss(name_of(pid), pid, still.reason, still.cause)
         return None
 
     def lost_while_draining(self, now: float) -> Loss | None:
         """Do as :meth:`wait`, of what accepted requests need; Triton ends the rest by itself."""
         for child in self._children:
             if child.name == "engine" and not runs(child.pid):
-                return Loss(child.name, child.pid, cause_of_death(child.pid))
+                return _crash(child)
         loss = self.still(now)
         return loss if loss is not None and loss.process in _NEEDED else None
 
@@ -125,8 +127,7 @@ class Children:
         self._children.clear()
 
     def _ended(self, pidfd: int) -> Loss:
-        child = next(each for each in self._children if each.pidfd == pidfd)
-        return Loss(child.name, child.pid, cause_of_death(child.pid))
+        return _crash(next(each for each in self._children if each.pidfd == pidfd))
 
     def _search(self) -> None:
         """Watch what model processes have started, such as a worker of TensorRT-LLM."""
@@ -139,3 +140,7 @@ class Children:
                 self._alive[pid] = Liveness(pid)
         for pid in self._alive.keys() - found - {self._server.pid}:
             del self._alive[pid]
+
+
+def _crash(child: _Child) -> Loss:
+    return Loss(child.name, child.pid, "crashed", cause_of_death(child.pid))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+
+from gemma4_runtime.restarts import RestartReason
 
 from gemma4_serve.proc import BUSY, STOPPED, main_state, thread_states
 
-__all__ = ["FROZEN_S", "STUCK_S", "Liveness"]
+__all__ = ["FROZEN_S", "STUCK_S", "Liveness", "Still"]
 
 FROZEN_S = 1.3
 """A process that gave no sign of life for so long, with no thread that runs or wants to, is frozen.
@@ -20,6 +23,14 @@ _PAUSED_S = 1.0
 """Seconds between two looks after which the supervisor itself has stood still."""
 _GRACE_S = 2.0
 """Seconds after such a pause before a process is judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """Why a process is to be given up: ``cause`` in words."""
+
+    reason: RestartReason
+    cause: str
 
 
 class Liveness:
@@ -43,7 +54,7 @@ class Liveness:
         self._running = float("-inf")  # when a thread was last seen not to be stopped
         self._busy = float("-inf")  # when a thread was last seen at work
 
-    def look(self, now: float) -> str | None:
+    def look(self, now: float) -> Still | None:
         """Look at the process; return why it is to be given up, or None. Call it several times a
         second. ``now``: :func:`time.monotonic`."""
         if now - self._last_look > _PAUSED_S:  # the first time, or we stood still ourselves
@@ -63,9 +74,9 @@ class Liveness:
         if now < self._judge_from:
             return None
         if now - self._running > FROZEN_S:
-            return f"was stopped for {now - self._running:.1f} s"
+            return Still("frozen", f"was stopped for {now - self._running:.1f} s")
         if quiet > FROZEN_S and now - self._busy > _CALM_S:
-            return f"gave no sign of life for {quiet:.1f} s"
+            return Still("frozen", f"gave no sign of life for {quiet:.1f} s")
         if quiet > STUCK_S:
-            return f"was too busy to give a sign of life for {quiet:.0f} s"
+            return Still("stuck", f"was too busy to give a sign of life for {quiet:.0f} s")
         return None

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -20,6 +20,7 @@ import psutil
 from gemma4_runtime import settings as names
 from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.processes.heartbeat import BEATS_NAME
+from gemma4_runtime.restarts import RestartReason, write_restarts
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
 
@@ -73,14 +74,23 @@ class TritonProcess:
     """A started server. It gets its own process group, so that a Ctrl-C in the terminal reaches
     only us and running answers can finish; it ends with us, however we end."""
 
-    def __init__(self, options: ServerOptions, install: TritonInstall, log: LogPump) -> None:
-        """Call this in the main thread: Linux ends the server with the thread that started it."""
+    def __init__(
+        self,
+        options: ServerOptions,
+        install: TritonInstall,
+        log: LogPump,
+        *,
+        restarts: Mapping[RestartReason, int],
+    ) -> None:
+        """Call this in the main thread: Linux ends the server with the thread that started it.
+        ``restarts`` so far are for the server's metrics."""
         self._options = options
         self._log = log
         self._shm_prefix = shared_memory_prefix()
         shutil.rmtree(options.run_dir / BEATS_NAME, ignore_errors=True)
         (options.run_dir / BOARD_NAME).unlink(missing_ok=True)
         env = os.environ | install.env | self._model_env(install)
+        env[names.RESTARTS] = write_restarts(restarts)
         self._process = subprocess.Popen(
             [sys.executable, "-ISE", tied.__file__, str(os.getpid()), *self._command(install)],
             env=env,
@@ -183,13 +193,17 @@ class TritonProcess:
         assert self._children is not None and self._probe is not None
         loss = self._children.wait(timeout)
         if not self.running():
-            return Loss("tritonserver", self.pid, describe_status(self._process.returncode))
+            return self._crash()
         if loss is not None:
             return loss
         now = time.monotonic()
         if cause := self._probe.deaf(now) or self._emitters_stand(now):
-            return Loss("tritonserver", self.pid, cause)
+            return Loss("tritonserver", self.pid, "stuck", cause)
         return None
+
+    def _crash(self) -> Loss:
+        """Return the loss of the server itself, which has ended."""
+        return Loss("tritonserver", self.pid, "crashed", describe_status(self._process.returncode))
 
     def _emitters_stand(self, now: float) -> str | None:
         board = self.board()
@@ -209,8 +223,7 @@ class TritonProcess:
         finished = told and self._wait_idle(self._options.grace, hurry)
         if not finished:
             if not self.running():
-                loss = Loss("tritonserver", self.pid, describe_status(self._process.returncode))
-                log_event("lost_while_draining", level="error", loss=str(loss))
+                log_event("lost_while_draining", level="error", loss=str(self._crash()))
             control.send("abort")
             self._wait_idle(_TELL_S, hurry)
         control.close()

@@ -1,8 +1,10 @@
-"""How often and how soon a lost server is started again."""
+"""How often and how soon a lost server is started again, and how often it was, by reason."""
 
 from __future__ import annotations
 
 from collections import deque
+
+from gemma4_runtime.restarts import RESTART_REASONS, RestartReason
 
 __all__ = ["RestartPolicy"]
 
@@ -18,6 +20,8 @@ class RestartPolicy:
     def __init__(self, most: int, *, window: float) -> None:
         self.most = most
         self.window = window
+        self.counts: dict[RestartReason, int] = dict.fromkeys(RESTART_REASONS, 0)
+        """Restarts since the beginning, by reason."""
         self._losses: deque[float] = deque()
 
     @property
@@ -25,7 +29,7 @@ class RestartPolicy:
         """In the window, by the last call of :meth:`lost`."""
         return len(self._losses)
 
-    def lost(self, now: float) -> float | None:
+    def lost(self, now: float, reason: RestartReason) -> float | None:
         """Note that the server was lost. Return the seconds to wait before the next start: 0.5,
         doubled with every loss in the window, at most 30; None to give up. ``now``:
         :func:`time.monotonic`."""
@@ -34,5 +38,6 @@ class RestartPolicy:
             self._losses.popleft()
         if len(self._losses) > self.most:
             return None
+        self.counts[reason] += 1
         exponent: int = min(len(self._losses) - 1, 10)
         return float(min(_FIRST_S * 2**exponent, _LONGEST_S))

@@ -36,8 +36,8 @@ class StartWatch:
         if self._death is not None and now - self._death[0] > _HOPE_S:
             return self._death[1]
         for pid, alive in self._alive.items():
-            if cause := alive.look(now):
-                return f"{name_of(pid)} (process {pid}) {cause}"
+            if still := alive.look(now):
+                return f"{name_of(pid)} (process {pid}) {still.cause}"
         return None
 
     def _look(self, now: float) -> None:

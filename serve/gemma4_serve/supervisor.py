@@ -16,6 +16,7 @@ from types import FrameType
 from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.logs.writer import writer_of
 from gemma4_runtime.manifest import Manifest
+from gemma4_runtime.restarts import RestartReason
 
 from gemma4_serve.banner import banner
 from gemma4_serve.children import Loss
@@ -73,24 +74,28 @@ class Supervisor:
         check_host(install, self._options.host, allow_remote=self._options.allow_remote_embedded)
         first = True
         while True:
+            reason: RestartReason = "start_failed"
             try:
-                code = self._serve(install)
+                end = self._serve(install)
+                if isinstance(end, int):
+                    return end
+                reason = end.reason
             except ServeError as error:
                 if first:
                     raise
                 log_event("restart_failed", level="error", cause=str(error))
-                code = None
             first = False
-            if code is not None:
-                return code
-            delay = self._restarts.lost(time.monotonic())
+            delay = self._restarts.lost(time.monotonic(), reason)
             if delay is None:
                 log_event(
                     "given_up", level="error", losses=self._restarts.losses,
                     window_s=self._restarts.window,
                 )  # fmt: skip
                 return EXIT_LOST
-            log_event("restarting", level="warning", delay_s=delay, losses=self._restarts.losses)
+            log_event(
+                "restarting", level="warning", reason=reason, delay_s=delay,
+                losses=self._restarts.losses,
+            )  # fmt: skip
             if not self._pause(delay):
                 log_event("stopped", all_answers_finished=True)
                 return EXIT_QUIT if self._quit else 0
@@ -112,10 +117,10 @@ class Supervisor:
             time.sleep(_POLL_S)
         return not self._asked_to_stop()
 
-    def _serve(self, install: TritonInstall) -> int | None:
-        """Serve with one server, from its start to its end; None when it was lost."""
+    def _serve(self, install: TritonInstall) -> int | Loss:
+        """Serve with one server, from its start to its end: the exit status, or what was lost."""
         started = time.monotonic()
-        server = TritonProcess(self._options, install, self._log)
+        server = TritonProcess(self._options, install, self._log, restarts=self._restarts.counts)
         try:
             if not server.wait_ready(self._start_timeout, asked_to_stop=self._asked_to_stop):
                 server.kill()
@@ -130,8 +135,8 @@ class Supervisor:
             raise
         server.kill()
         log_event("server_lost", level="error", process=loss.process, pid=loss.pid,
-                  cause=loss.cause)  # fmt: skip
-        return None
+                  reason=loss.reason, cause=loss.cause)  # fmt: skip
+        return loss
 
     def _watch(self, server: TritonProcess) -> Loss | None:
         """Watch the server; return what was lost, or None when we were told to stop."""

@@ -16,6 +16,20 @@ What the models add to Triton's own metrics at `http://HOST:8002/metrics`. Made 
 [operate.md](../operate.md#watch). The gateway has metrics of its own
 ([gateway.md](../gateway.md#log-and-metrics)).
 
+Counters and gauges are sent to Triton once a second, histograms every five seconds. Triton shows a
+histogram's series as counters. All of them begin anew with each start of Triton but the restarts,
+which `gemma4 serve` counts: `crashed` (a process ended), `frozen` (one stood still), `stuck` (one
+was at work all the time, or answered nothing, for 20 s), `start_failed` (the start after a loss did
+not succeed).
+
+* Cancels are failures with the status CANCELLED; refusals are those with UNAVAILABLE or
+  INVALID_ARGUMENT. The codes: [errors.md](../errors.md). A code that is not there is `unknown`.
+* Drafts are counted for TensorRT-LLM with an assistant, from the statistics of its iterations; with
+  attention DP those are of its first rank. llama.cpp is used without a draft model here, so it has
+  none of these families.
+* No label takes a text from a client (tests/runtime/server/test_bounded_series.py and, for the
+  gateway, tests/clients/gateway/test_gateway_series.py).
+
 | metric | kind | labels | what |
 |---|---|---|---|
 """

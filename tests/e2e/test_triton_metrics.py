@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from gemma4_client import Client, InvalidRequestError
 from gemma4_runtime.metrics.families import FAMILIES
+from gemma4_runtime.restarts import RESTART_REASONS
+from gemma4_testing.faults.cell import find
 from gemma4_testing.servers.served import Served
 
 SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
@@ -97,9 +101,13 @@ def test_every_family_is_there_and_is_whole(server: Served) -> None:
             counts = [count for _, count in buckets]
             assert counts == sorted(counts)
             assert counts[-1] == value(found, f"{family.name}_count")
+        elif family.name.startswith("gemma4_spec_decode_"):
+            assert not names[family.name], "this engine does not draft"
         elif family.name not in ("gemma4_request_failure_total", "gemma4_request_success_total"):
             assert names[family.name], family.name
     assert value(found, "gemma4_slots") == 8
+    assert time.time() - value(found, "gemma4_last_update_timestamp_seconds") < 10
+    assert names["gemma4_engine_restarts_total"] == len(RESTART_REASONS)
     assert sum(name.startswith(("gemma4_", "nv_trt_llm_")) for name, _ in found) < 300
 
 
@@ -111,3 +119,35 @@ def test_nvidias_families_as_pickers_read_them(server: Served) -> None:
         found, "nv_trt_llm_kv_cache_block_metrics", **model, kv_cache_block_type="fraction"
     )
     assert 0 <= fraction <= 1
+
+
+def restarts(found: Values) -> dict[str, float]:
+    name = "gemma4_engine_restarts_total"
+    return {
+        dict(labels)["reason"]: count for (each, labels), count in found.items() if each == name
+    }
+
+
+def test_restarts_are_counted_over_the_restarts_of_triton(engines: Path, tmp_path: Path) -> None:
+    served = Served(engines / "synthetic", tmp_path / "run")
+    try:
+        none = dict.fromkeys(RESTART_REASONS, 0.0)
+        assert restarts(scrape(served)) == none
+        with served.client() as client:
+            client.generate("Hi", max_tokens=50).result()
+        tokens = "gemma4_generation_tokens_total"
+        after(served, lambda found: value(found, tokens) >= 50)
+        for times, how, counts in (
+            (2, signal.SIGKILL, none | {"crashed": 1}),
+            (3, signal.SIGSTOP, none | {"crashed": 1, "frozen": 1}),
+        ):
+            victim = find(served.process.pid, "engine")
+            assert victim is not None
+            victim.send_signal(how)
+            served.wait_for("Ctrl-C stops", times=times)
+            found = after(served, lambda found: len(restarts(found)) == len(RESTART_REASONS))
+            assert restarts(found) == counts
+            assert value(found, tokens) < 50, "everything else begins anew"
+            assert time.time() - value(found, "gemma4_last_update_timestamp_seconds") < 10
+    finally:
+        served.stop()

@@ -25,6 +25,12 @@ class Watched:
             assert self.alive.look(turn * TURN_S) is None
             self.states = found
 
+    def reason(self) -> str | None:
+        for number in range(1, 200):
+            if still := self.alive.look(number * TURN_S):
+                return still.reason
+        return None
+
     def given_up_after(self, seconds: float, *, turn: float = TURN_S) -> Any:
         count = int(seconds / turn)
         for number in range(1, count + 1):
@@ -46,6 +52,13 @@ def test_a_stopped_process_that_never_beats() -> None:
 @pytest.mark.parametrize("states", [frozenset("R"), frozenset("RS"), frozenset("DS")])
 def test_a_busy_process_gets_longer(states: Any) -> None:
     assert STUCK_S < Watched(states).given_up_after(60) <= STUCK_S + 1
+
+
+@pytest.mark.parametrize(
+    ("states", "reason"), [("T", "frozen"), ("S", "frozen"), ("R", "stuck"), ("DS", "stuck")]
+)
+def test_the_reason_that_restarts_are_counted_by(states: str, reason: str) -> None:
+    assert Watched(frozenset(states)).reason() == reason
 
 
 def test_a_short_stop_costs_nothing() -> None:

@@ -19,7 +19,8 @@ __all__ = ["Engine", "EngineFinish", "EngineInfo", "EngineStats", "TokenSink"]
 class EngineInfo:
     """What was loaded. ``max_total_tokens`` is prompt plus output of one request.
     ``chunk_interval_s`` is the least time (seconds) between two chunks of a stream: tokens of a
-    faster engine share a chunk, which nobody sees and which saves most of a chunk's cost."""
+    faster engine share a chunk, which nobody sees and which saves most of a chunk's cost.
+    ``speculative``: it drafts tokens, and counts them in its stats."""
 
     runtime: str
     version: str
@@ -29,12 +30,14 @@ class EngineInfo:
     max_total_tokens: int
     vocab_size: int
     chunk_interval_s: float = 0.008
+    speculative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
     """A snapshot. Counters only grow. ``kv_blocks`` 0: the runtime has a fixed cache for each slot
-    and no blocks."""
+    and no blocks. ``drafts``, ``draft_tokens``, ``accepted_tokens``: drafts that were checked,
+    their tokens, and those that the model accepted; 0 where the engine does not draft."""
 
     active: int
     queued: int
@@ -52,6 +55,9 @@ class EngineStats:
     kv_blocks_used: int = 0
     kv_blocks: int = 0
     kv_block_tokens: int = 0
+    drafts: int = 0
+    draft_tokens: int = 0
+    accepted_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

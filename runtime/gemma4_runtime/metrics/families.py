@@ -80,6 +80,18 @@ FAMILIES = (
     Family("gemma4_max_queued", "gauge", "Requests that may wait for a slot"),
     Family("gemma4_kv_cache_usage_perc", "gauge",
            "Used share of the KV cache, 0 to 1; slots where the cache is fixed for each"),
+    Family("gemma4_spec_decode_num_drafts_total", "counter",
+           "Drafts that were checked, one for each request in a step; absent where the engine does "
+           "not draft, as the next two"),
+    Family("gemma4_spec_decode_num_draft_tokens_total", "counter", "Tokens of these drafts"),
+    Family("gemma4_spec_decode_num_accepted_tokens_total", "counter",
+           "Tokens of these drafts that the model accepted; its own next token is not among them"),
+    Family("gemma4_engine_restarts_total", "counter",
+           "Restarts of the server by `gemma4 serve` since it began; 0 under a `tritonserver` "
+           "without it", labels=("reason",)),
+    Family("gemma4_last_update_timestamp_seconds", "gauge",
+           "Unix time when the model `engine` last sent its metrics, once a second; an older one: "
+           "it stands still"),
     Family("gemma4_draining", "gauge", "1: the server takes no new requests"),
     Family("gemma4_build_info", "gauge", "1; the labels say what runs",
            labels=("version", "runtime", "runtime_version", "precision", "model_name")),

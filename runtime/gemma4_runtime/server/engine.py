@@ -59,7 +59,10 @@ class EngineStep:
         self._check = RequestCheck(self._engine.info)
         self._checks = PreparationClient(settings.run_dir)
         self.metrics = EngineMetrics(
-            self._engine.info, version=project_version(), model_name=manifest.source.name
+            self._engine.info,
+            version=project_version(),
+            model_name=manifest.source.name,
+            restarts=settings.restarts,
         )
         self._emitters = Emitters(
             self._engine,

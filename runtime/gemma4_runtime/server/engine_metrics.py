@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+
 from gemma4_runtime.engines.base import EngineInfo, EngineStats
-from gemma4_runtime.errors import RequestError
+from gemma4_runtime.errors import UNKNOWN_CODE, Code, RequestError
 from gemma4_runtime.metrics.families import FAMILIES
 from gemma4_runtime.metrics.store import Store
+from gemma4_runtime.restarts import RestartReason
 from gemma4_runtime.server.streams.record import RequestRecord
 
 __all__ = ["FAILURES", "EngineMetrics", "count_failure"]
 
 FAILURES = "gemma4_request_failure_total"
+_CODES = frozenset(map(str, Code))
 _STEP = "engine"
+_SPECULATIVE = "gemma4_spec_decode_"
+"""Starts the names of families that only an engine that drafts has."""
 _NV_REQUESTS, _NV_BLOCKS = "nv_trt_llm_request_metrics", "nv_trt_llm_kv_cache_block_metrics"
 _NV_MODEL = ("engine", "1")
 """Triton's name and version of the model that holds the engine."""
@@ -19,26 +26,48 @@ _NV_MODEL = ("engine", "1")
 
 def count_failure(store: Store, error: RequestError, step: str) -> None:
     """Count an error that the model ``step`` gives to a client."""
-    store.add(FAILURES, 1, error.status.value, error.code, step)
+    _count(store, error.status.value, error.code, step)
+
+
+def _count(store: Store, status: str, code: str, step: str) -> None:
+    """Count by the code if it is one of ours: a label has a bounded number of values."""
+    store.add(FAILURES, 1, status, code if code in _CODES else UNKNOWN_CODE, step)
 
 
 class EngineMetrics:
-    """Thread-safe. ``model_name`` is the checkpoint's."""
+    """Thread-safe. ``model_name`` is the checkpoint's. ``restarts`` of the server so far."""
 
-    def __init__(self, info: EngineInfo, *, version: str, model_name: str) -> None:
-        self.store = Store(FAMILIES)
+    def __init__(
+        self,
+        info: EngineInfo,
+        *,
+        version: str,
+        model_name: str,
+        restarts: Mapping[RestartReason, int],
+    ) -> None:
+        self.store = Store(
+            family
+            for family in FAMILIES
+            if info.speculative or not family.name.startswith(_SPECULATIVE)
+        )
+        self._between_tokens = self.store.distribution("gemma4_inter_token_latency_seconds")
+        self._put_gap = self._between_tokens.put
         self._info = info
         self.store.set("gemma4_slots", info.slots)
         self.store.set("gemma4_max_queued", info.max_queued)
         self.store.set(
             "gemma4_build_info", 1, version, info.runtime, info.version, info.precision, model_name
         )
+        for reason, count in restarts.items():
+            self.store.set("gemma4_engine_restarts_total", count, reason)
 
     def tokens(self, count: int, since_last: float) -> None:
         """Count ``count`` tokens that came together, ``since_last`` seconds after those before
         them."""
-        if count > 0:
-            self.store.observe("gemma4_inter_token_latency_seconds", since_last / count, count)
+        if count == 1:
+            self._put_gap(since_last)
+        elif count > 1:
+            self._between_tokens.observe(since_last / count, count)
 
     def refused(self, error: RequestError) -> None:
         """Count a request that did not get as far as the engine."""
@@ -52,7 +81,7 @@ class EngineMetrics:
             first = record.prepare_s + record.ttft_s
             store.observe("gemma4_time_to_first_token_seconds", first)
         if record.status != "OK":
-            store.add(FAILURES, 1, record.status, record.code, _STEP)
+            _count(store, record.status, record.code, _STEP)
             return
         store.add("gemma4_request_success_total", 1, record.finish_reason)
         for name, value in (
@@ -67,7 +96,8 @@ class EngineMetrics:
             store.observe(f"gemma4_{name}", value)
 
     def state(self, stats: EngineStats) -> None:
-        """Take over the engine's state."""
+        """Take over the engine's state, which is that of now."""
+        self.store.set("gemma4_last_update_timestamp_seconds", time.time())
         for name, value in (
             ("prompt_tokens_total", stats.prompt_tokens),
             ("generation_tokens_total", stats.generated_tokens),
@@ -78,8 +108,18 @@ class EngineMetrics:
             ("draining", int(stats.draining)),
         ):
             self.store.set(f"gemma4_{name}", value)
+        if self._info.speculative:
+            self._drafts(stats)
         self._requests(stats)
         self._blocks(stats)
+
+    def _drafts(self, stats: EngineStats) -> None:
+        for name, value in (
+            ("drafts", stats.drafts),
+            ("draft_tokens", stats.draft_tokens),
+            ("accepted_tokens", stats.accepted_tokens),
+        ):
+            self.store.set(f"{_SPECULATIVE}num_{name}_total", value)
 
     def _requests(self, stats: EngineStats) -> None:
         for kind, value in (

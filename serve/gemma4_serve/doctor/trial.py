@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gemma4_client import Client, Gemma4Error, InvalidRequestError, UnavailableError
 from gemma4_runtime.manifest import Manifest
+from gemma4_runtime.restarts import read_restarts
 from gemma4_runtime.server.board import Field
 
 from gemma4_serve.doctor.report import Result
@@ -71,7 +72,9 @@ def _server(
         started = time.monotonic()
         # The report says what matters; the pump's last words explain a failed start.
         pump = LogPump("text", verbose=False, write=lambda line: None)
-        server = TritonProcess(options, find_triton(options.run_dir), pump)
+        server = TritonProcess(
+            options, find_triton(options.run_dir), pump, restarts=read_restarts("")
+        )
         try:
             server.wait_ready(start_timeout, asked_to_stop=lambda: False)
             seconds = time.monotonic() - started

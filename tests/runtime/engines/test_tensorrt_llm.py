@@ -251,6 +251,23 @@ def test_kv_cache_figures(load: Callable[..., Any], encode: Callable[[str], list
     assert engine.stats().kv_blocks == 63
 
 
+def test_figures_of_drafts(
+    load: Callable[..., Any], encode: Callable[[str], list[int]], checkpoint: Path, tmp_path: Path
+) -> None:
+    engine = load(**mtp(checkpoint, tmp_path))
+    assert engine.info.speculative
+    sink = ask(engine, encode("Count from 1 to 100"), max_tokens=101)
+    assert sink.wait().reason == "length"
+    # Of 100 tokens after the first: drafts of 3, with 0, 1, 2, 3, 0, ... of them accepted.
+    assert eventually(lambda: engine.stats().drafts == 40)
+    found = engine.stats()
+    assert (found.draft_tokens, found.accepted_tokens) == (120, 60)
+
+
+def test_without_an_assistant_nothing_drafts(shared: Engine) -> None:
+    assert not shared.info.speculative and shared.stats().drafts == 0
+
+
 def eventually(condition: Callable[[], object]) -> bool:
     wait_until(condition, WAIT_S)
     return True

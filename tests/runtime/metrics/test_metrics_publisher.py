@@ -94,6 +94,31 @@ def test_the_thread_sends_and_asks_for_gauges() -> None:
     assert Families.made["t"].value == 3 and Families.made["t_total{a=x}"].value == 1
 
 
+def test_histograms_go_with_every_fifth_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(MADE)
+    publisher = Publisher(store, Families, interval=1000)
+    asked: list[bool] = []
+
+    def publish(*, histograms: bool) -> None:
+        asked.append(histograms)
+
+    monkeypatch.setattr(publisher, "publish", publish)
+    monkeypatch.setattr(publisher._over, "wait", lambda interval: len(asked) == 11)
+    publisher._run()
+    assert asked == [False, False, False, False, True] * 2 + [False]
+
+
+def test_a_histogram_is_sent_when_it_has_changed_only() -> None:
+    store = Store(MADE)
+    publisher = Publisher(store, Families, interval=1000)
+    store.observe("t_seconds", 0.5)
+    publisher.publish(histograms=False)
+    assert "t_seconds_count" not in Families.made or not Families.made["t_seconds_count"].value
+    publisher.publish()
+    assert Families.made["t_seconds_count"].value == 1
+    assert not store.changed_distributions()
+
+
 def test_a_triton_without_metrics_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Families, "broken", True)
     publisher = Publisher(Store(MADE), Families, interval=0.01)

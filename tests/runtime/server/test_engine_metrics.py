@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import pytest
 from gemma4_runtime.engines.base import EngineInfo, EngineStats
 from gemma4_runtime.errors import Code, invalid
+from gemma4_runtime.restarts import RESTART_REASONS
 from gemma4_runtime.server.engine_metrics import EngineMetrics
 from gemma4_runtime.server.streams.record import RequestRecord
 
 INFO = EngineInfo("synthetic", "1.0", "none", 8, 16, 4096, 2000)
 
 
-def made() -> EngineMetrics:
-    return EngineMetrics(INFO, version="0.2.0", model_name="demo")
+def made(info: EngineInfo = INFO, **restarts: int) -> EngineMetrics:
+    counts = {reason: restarts.get(reason, 0) for reason in RESTART_REASONS}
+    return EngineMetrics(info, version="0.2.0", model_name="demo", restarts=counts)
 
 
 def values(metrics: EngineMetrics) -> dict[str, float]:
@@ -111,3 +116,30 @@ def test_requests_by_nvidias_names() -> None:
     kinds = {kind: found[name.format(kind)] for kind in ("active", "scheduled", "waiting", "max")}
     assert kinds == {"active": 6, "scheduled": 6, "waiting": 3, "max": 8}
     assert found["gemma4_num_requests_waiting"] == 3
+
+
+def test_restarts_of_every_reason_are_there_from_the_start() -> None:
+    found = values(made(frozen=2))
+    name = "gemma4_engine_restarts_total{{reason={}}}"
+    counts = {reason: found[name.format(reason)] for reason in RESTART_REASONS}
+    assert counts == {"crashed": 0, "frozen": 2, "stuck": 0, "start_failed": 0}
+
+
+def test_the_time_of_the_last_update() -> None:
+    metrics = made()
+    assert values(metrics)["gemma4_last_update_timestamp_seconds"] == 0
+    before = time.time()
+    metrics.state(stats())
+    assert before <= values(metrics)["gemma4_last_update_timestamp_seconds"] <= time.time()
+
+
+def test_drafts_where_the_engine_drafts() -> None:
+    names = [f"gemma4_spec_decode_num_{x}_total" for x in
+             ("drafts", "draft_tokens", "accepted_tokens")]  # fmt: skip
+    metrics = made()
+    metrics.state(stats(drafts=4, draft_tokens=12, accepted_tokens=7))
+    assert not values(metrics).keys() & set(names)
+    metrics = made(replace(INFO, speculative=True))
+    assert [values(metrics)[name] for name in names] == [0, 0, 0]
+    metrics.state(stats(drafts=4, draft_tokens=12, accepted_tokens=7))
+    assert [values(metrics)[name] for name in names] == [4, 12, 7]

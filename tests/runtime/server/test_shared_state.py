@@ -45,6 +45,7 @@ def test_settings() -> None:
         {"GEMMA4_ENGINE_DIR": "/e", "GEMMA4_SLOTS": "0"},
         {"GEMMA4_ENGINE_DIR": "/e", "GEMMA4_THREADS": "x"},
         {"GEMMA4_ENGINE_DIR": "/e", "GEMMA4_FAULTS": "explode=1"},
+        {"GEMMA4_ENGINE_DIR": "/e", "GEMMA4_RESTARTS": "bored=1"},
     ):
         with pytest.raises(ValueError, match="GEMMA4_"):
             load_settings(bad)

@@ -19,6 +19,7 @@ from gemma4_runtime.engines.tensorrt_llm.replica import Replica
 from gemma4_runtime.engines.tensorrt_llm.sampling import Features, refuse
 from gemma4_runtime.engines.tensorrt_llm.wire import (
     Cancel,
+    Drafted,
     Event,
     Failed,
     Finished,
@@ -72,6 +73,7 @@ class TensorRtLlmEngine:
         self._jobs: dict[str, tuple[Job, Replica]] = {}
         self._closing = False
         self._kv: dict[Replica, KvUse] = {}
+        self._drafted: dict[Replica, Drafted] = {}
         cache = plan.args.get("kv_cache_config") or {}
         self._kv_block_tokens = int(cache.get("tokens_per_block") or KV_BLOCK_TOKENS)
         start = Start(str(folder), version, any_version, pad_id)
@@ -85,6 +87,7 @@ class TensorRtLlmEngine:
             max_queued=max_queued,
             max_total_tokens=max_total_tokens,
             vocab_size=vocab_size,
+            speculative=self._features.mtp,
         )
         self._queue = RequestQueue(info, on_submit=self._dispatch)
         for replica in self._replicas:
@@ -106,12 +109,15 @@ class TensorRtLlmEngine:
                 running[1].send(Cancel(key))
 
     def stats(self) -> EngineStats:
-        uses = list(self._kv.values())
+        uses, drafted = list(self._kv.values()), list(self._drafted.values())
         return replace(
             self._queue.stats(),
             kv_blocks_used=sum(use.used for use in uses),
             kv_blocks=sum(use.total for use in uses),
             kv_block_tokens=self._kv_block_tokens,
+            drafts=sum(each.drafts for each in drafted),
+            draft_tokens=sum(each.tokens for each in drafted),
+            accepted_tokens=sum(each.accepted for each in drafted),
         )
 
     def drain(self) -> None:
@@ -168,6 +174,8 @@ class TensorRtLlmEngine:
             self._dispatch()
         elif isinstance(event, KvUse):
             self._kv[replica] = event
+        elif isinstance(event, Drafted):
+            self._drafted[replica] = event
         elif isinstance(event, Lost):
             self._lose(replica, event.cause)
 

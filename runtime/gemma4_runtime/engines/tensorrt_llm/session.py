@@ -11,12 +11,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from gemma4_runtime.engines.tensorrt_llm.iteration_stats import IterationStats
 from gemma4_runtime.engines.tensorrt_llm.sampling import guide_arguments, sampling_arguments
 from gemma4_runtime.engines.tensorrt_llm.wire import (
     Event,
     Failed,
     Finished,
-    KvUse,
     Lost,
     Submit,
     Tokens,
@@ -62,7 +62,7 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self.lost = asyncio.Event()
         loop = asyncio.get_running_loop()
-        self._watches = [loop.create_task(w()) for w in (self._watch_health, self._watch_cache)]
+        self._watches = [loop.create_task(w()) for w in (self._watch_health, self._watch_stats)]
 
     def submit(self, command: Submit) -> None:
         """Start a request; its events follow, a Finished or Failed last."""
@@ -179,24 +179,20 @@ class Session:
                 self._lose("TensorRT-LLM reports that its executor is dead")
                 return
 
-    async def _watch_cache(self) -> None:
-        """Pass on how full the KV cache is. Names of the figures: trtllm-serve's /metrics. Figures
-        that do not come are no reason to stop serving."""
-        last = None
+    async def _watch_stats(self) -> None:
+        """Pass on how full the KV cache is, and what became of drafts. Figures that do not come are
+        no reason to stop serving."""
+        read = IterationStats()
         while True:
             await asyncio.sleep(_STATS_S)
             try:
-                stats = [entry async for entry in self._llm.get_stats_async(timeout=_STATS_WAIT_S)]
-                blocks = [s["kvCacheStats"] for s in stats if s.get("kvCacheStats")]
-                if not blocks:
-                    continue
-                use = KvUse(int(blocks[-1]["usedNumBlocks"]), int(blocks[-1]["maxNumBlocks"]))
+                rows = [entry async for entry in self._llm.get_stats_async(timeout=_STATS_WAIT_S)]
+                changed = read.take(rows)
             except Exception as error:  # noqa: BLE001 - see above
-                log_event("no_kv_cache_figures", level="warning", cause=repr(error))
+                log_event("no_iteration_stats", level="warning", cause=repr(error))
                 return
-            if use != last:
-                last = use
-                self._send(use)
+            for event in changed:
+                self._send(event)
 
     def _lose(self, cause: str) -> None:
         if not self.lost.is_set():

@@ -17,6 +17,7 @@ __all__ = [
     "Cancel",
     "Close",
     "Command",
+    "Drafted",
     "Event",
     "Failed",
     "Finished",
@@ -110,6 +111,15 @@ class KvUse(msgspec.Struct, tag=True, array_like=True, frozen=True):
     total: int
 
 
+class Drafted(msgspec.Struct, tag=True, array_like=True, frozen=True):
+    """Of speculative decoding since the start: drafts, their tokens, and those that the model
+    accepted. Each request with a draft in a step has one."""
+
+    drafts: int
+    tokens: int
+    accepted: int
+
+
 class Lost(msgspec.Struct, tag=True, array_like=True, frozen=True):
     """TensorRT-LLM is gone; nothing follows."""
 
@@ -117,7 +127,7 @@ class Lost(msgspec.Struct, tag=True, array_like=True, frozen=True):
 
 
 Command = Start | Submit | Cancel | Close
-Event = Ready | StartFailed | Tokens | Finished | Failed | KvUse | Lost
+Event = Ready | StartFailed | Tokens | Finished | Failed | KvUse | Drafted | Lost
 
 _encoder = msgspec.msgpack.Encoder()
 _commands: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)

@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 from tensorrt_llm import faults
 from tensorrt_llm.decoder import open_decoder
 from tensorrt_llm.executor import EngineDeadError, RequestError
+from tensorrt_llm.iteration_stats import DraftedSteps
 from tensorrt_llm.outputs import RequestOutput
 from tensorrt_llm.records import as_dict
 from tensorrt_llm.requests import Stream, to_request
@@ -56,6 +57,8 @@ class LLM:
         if "start_error" in self._faults:
             raise RuntimeError(self._faults["start_error"])
         self._decoder = open_decoder(model, self._args)
+        draft = self._args["speculative_config"]
+        self.drafted = DraftedSteps(draft["max_draft_len"]) if draft else None
         self._ids = itertools.count(1)
         self._lock = Lock()
         self._streams: dict[str, Stream] = {}
@@ -161,7 +164,7 @@ class LLM:
         return done[0] if single else done
 
     def get_stats(self, timeout: float | None = 2) -> list[dict[str, Any]]:
-        """Empty unless ``enable_iter_perf_stats``."""
+        """The iterations since the last call; empty unless ``enable_iter_perf_stats``."""
         if not self._args["enable_iter_perf_stats"]:
             return []
         stats = self._decoder.stats()
@@ -170,7 +173,7 @@ class LLM:
         used = each * stats.active
         blocks = {"usedNumBlocks": used, "freeNumBlocks": total - used, "maxNumBlocks": total}
         entry = {"iter": stats.finished, "numActiveRequests": stats.active, "kvCacheStats": blocks}
-        return [entry]
+        return [*(self.drafted.rows() if self.drafted else ()), entry]
 
     async def get_stats_async(self, timeout: float | None = 2) -> AsyncIterator[dict[str, Any]]:
         for entry in self.get_stats(timeout):

@@ -131,6 +131,8 @@ class Stream:
         self._ids += ids[:end]
         self._log_probs += (log_probs or [])[:end]
         self._generated += end
+        if self._llm.drafted is not None:
+            self._llm.drafted.generated(end - first)
         error = self._llm.commit_fault(self._generated)
         if error is not None:
             self.die(error)
