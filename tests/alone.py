@@ -1,5 +1,5 @@
-"""Which tests `pytest --only alone` runs, and `--only together` leaves out (`make test`): those that
-measure time or memory with the machine to themselves, or start servers that need all of it."""
+"""Which tests `pytest --only alone` runs, and `--only together` leaves out (`make test`): those
+that measure time or memory with the machine to themselves, or start servers that need all of it."""
 
 from __future__ import annotations
 

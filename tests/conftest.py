@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     """A shell starts a command in the background, and nohup starts one, with ignored signals, which
-    every process that a test starts would ignore too. A handler that does nothing is not inherited."""
+    every process that a test starts would ignore too. A handler is not inherited."""
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
