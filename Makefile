@@ -85,11 +85,17 @@ generate: $(VENV)/.test ## Write anew what is made from the code: tensors, optio
 	$(BIN)/python -m declare
 	UPDATE_DOCS=1 $(BIN)/python -m pytest -q $(PAGES)
 
+# Processes that share the tests which do not measure the machine. 5 is pytest's status when the
+# arguments name tests of the other half only.
+WORKERS ?= 2
+TOGETHER := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 test: $(VENV)/.dev lint ## Lint, and run every test, also against a real server.
-	$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --only together $(TOGETHER) $(ARGS); together=$$?; \
+	  $(BIN)/python -m pytest --only alone $(ARGS); \
+	  case $$together,$$? in 0,0 | 0,5 | 5,0) ;; *) exit 1 ;; esac
 
 test-unit: $(VENV)/.test ## Run the fast tests: no server, no torch.
-	$(BIN)/python -m pytest --unit $(ARGS)
+	$(BIN)/python -m pytest --unit $(TOGETHER) $(ARGS)
 
 coverage: $(VENV)/.test ## Run the fast tests and print which lines they cover; there is no gate.
 	$(BIN)/python -m coverage run -m pytest --unit -q $(ARGS)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import signal
+from collections.abc import Collection
+from pathlib import Path, PurePosixPath
 
 import pytest
+from alone import ALONE
 from gemma4_runtime.output.vocab import TokenTable, load_token_table
 from hypothesis import HealthCheck, settings
 from unit import NOT_UNIT
@@ -22,27 +25,60 @@ settings.load_profile("repeatable")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--unit", action="store_true", help="Only the fast tests: see tests/unit.py.")
+    parser.addoption(
+        "--only",
+        choices=["alone", "together"],
+        help="The tests that need the machine to themselves, see tests/alone.py, or the others.",
+    )
+
+
+def pytest_configure() -> None:
+    """A shell starts a command in the background, and nohup starts one, with ignored signals, which
+    every process that a test starts would ignore too. A handler is not inherited."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
+def left_out(config: pytest.Config, path: str, name: str) -> bool:
+    """Say whether a test is not one of those that were asked for; ``path`` under tests/."""
+    if config.getoption("--unit") and is_in(NOT_UNIT, path, name):
+        return True
+    only = config.getoption("--only")
+    return only is not None and is_in(ALONE, path, name) != (only == "alone")
+
+
+def is_in(table: Collection[str], path: str, name: str) -> bool:
+    """Say whether the table names the file, a folder of it, or this test of it."""
+    names = {path, *(parent.as_posix() for parent in PurePosixPath(path).parents)}
+    return f"{path}::{name}" in table or not names.isdisjoint(table)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    if not config.getoption("--unit"):
-        return None
+    """Spare what is left out as a whole the import: of torch, above all."""
     path = collection_path.relative_to(ROOT / "tests").as_posix()
-    return True if path in NOT_UNIT else None
+    if left_out(config, path, "") and not (config.getoption("--only") == "alone" and holds(path)):
+        return True
+    return None
+
+
+def holds(path: str) -> bool:
+    """Say whether the table of tests that run alone names something in the file or folder."""
+    return path == "." or any(entry.startswith((f"{path}/", f"{path}::")) for entry in ALONE)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--unit"):
+    dropped = [item for item in items if left_out(config, *name_of(item))]
+    if not dropped:
         return
-    left_out = [item for item in items if name_of(item) in NOT_UNIT]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if name_of(item) not in NOT_UNIT]
+    config.hook.pytest_deselected(items=dropped)
+    gone = set(dropped)
+    items[:] = [item for item in items if item not in gone]
 
 
-def name_of(item: pytest.Item) -> str:
-    """As in :data:`unit.NOT_UNIT`: the path, and the test's name without its parameters."""
-    path = item.path.relative_to(ROOT / "tests").as_posix()
-    return f"{path}::{item.name.partition('[')[0]}"
+def name_of(item: pytest.Item) -> tuple[str, str]:
+    """The path under tests/, and the test's name without its parameters."""
+    return item.path.relative_to(ROOT / "tests").as_posix(), item.name.partition("[")[0]
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,12 @@
-"""`make help` names every target, and tests/unit.py what there is."""
+"""`make help` names every target, and the tables of tests what there is."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import pytest
+from alone import ALONE
 from unit import NOT_UNIT
 
 MAKEFILE = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
@@ -17,9 +19,10 @@ def test_every_target_is_explained() -> None:
     assert set(explained) >= set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.M))
 
 
-def test_what_is_left_out_of_the_unit_tests_exists() -> None:
+@pytest.mark.parametrize("table", [ALONE, NOT_UNIT], ids=["alone", "not unit"])
+def test_what_a_table_of_tests_names_exists(table: dict[str, str]) -> None:
     tests = Path(__file__).parents[1]
-    for path in NOT_UNIT:
+    for path in table:
         file, _, name = path.partition("::")
         assert (tests / file).exists(), path
         assert not name or f"def {name}(" in (tests / file).read_text(encoding="utf-8"), path

@@ -31,6 +31,8 @@ from gemma4_testing.file_damage import damage_bytes, damage_json
 ROOT = Path(__file__).parents[2]
 RUNTIMES = ("synthetic", "llama_cpp", "tensorrt_llm")
 MOST_S = 10
+TEMPLATE = "{{ bos_token }}{% for message in messages %}{{ message.content }}{% endfor %}"
+"""Short: each case builds, and a build compiles the checkpoint's template, which is whole, thrice."""
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{chr(97 + i)}: &{chr(97 + i)} [{','.join([f'*{chr(96 + i)}'] * 9)}]\n" for i in range(1, 10)
 )
@@ -46,6 +48,7 @@ YAML = (
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("engines")
     write_checkpoint(root / "checkpoint", PRESETS["tiny"], tokenizer=ROOT / "demo" / "checkpoint")
+    (root / "checkpoint" / "chat_template.jinja").write_text(TEMPLATE)
     make_engines(root)
     return root
 

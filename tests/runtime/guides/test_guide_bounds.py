@@ -31,7 +31,8 @@ REACH = 63_488
 TRY = """
 import resource, sys, time
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
-resource.setrlimit(resource.RLIMIT_CPU, (20, 21))
+from gemma4_runtime.preparation.child import CPU_S
+resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S + 1))
 from pathlib import Path
 from gemma4_runtime.guides.trial import GuideTrial
 from gemma4_runtime.errors import RequestError

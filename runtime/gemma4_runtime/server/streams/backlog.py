@@ -26,7 +26,8 @@ class Backlog:
         self._lock = Lock()
         self._sent = 0
         self._base = 0  # of the sent, how many not to count any more
-        self._seen = (0, 0.0)  # the last count of the board, and when it changed
+        # While it is full: the last count of the board, and when it was first seen.
+        self._seen: tuple[int, float] | None = None
 
     def add(self) -> None:
         """Count one more chunk that is sent."""
@@ -41,11 +42,13 @@ class Backlog:
             # A client can send postprocessing its own chunks again: no more were handled than sent.
             self._base = min(self._base, self._sent - handled)
             if self._sent - self._base - handled <= _MOST:
+                self._seen = None
                 return False
-            if handled != self._seen[0]:
+            if self._seen is None or handled != self._seen[0]:
                 self._seen = (handled, now)
             elif now - self._seen[1] > _STALL_S:
                 self._base = self._sent - handled
+                self._seen = None
                 return False
             return True
 

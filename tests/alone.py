@@ -1,0 +1,25 @@
+"""Which tests `pytest --only alone` runs, and `--only together` leaves out (`make test`): those
+that measure time or memory with the machine to themselves, or start servers that need all of it."""
+
+from __future__ import annotations
+
+__all__ = ["ALONE"]
+
+ALONE = {
+    "build/test_build_memory.py": "measures the memory and the pace of builds",
+    "cli/test_chat_terminal.py": "talks to a server in a terminal",
+    "cli/test_odd_conditions.py": "starts servers",
+    "clients/gateway/test_gateway_bombs.py": "measures how long a gateway is held up",
+    "clients/gateway/test_gateway_discovery.py": "starts servers; waits for deadlines",
+    "clients/gateway/test_gateway_log_faults.py": "starts gateways; waits for deadlines",
+    "clients/gateway/test_gateway_lost_backend.py": "starts gateways and back ends",
+    "clients/gateway/test_gateway_mutations.py": "starts a gateway",
+    "clients/gateway/test_gateway_slow_senders.py": "starts gateways; waits for deadlines",
+    "clients/test_cache.py": "starts many processes",
+    "e2e": "starts servers, and measures them",
+    "runtime/preparation/test_process.py": "measures how long short work waits beside long work",
+    "runtime/server/streams": "measures the pace of streams",
+    "serve/test_group.py": "waits for processes within deadlines",
+    "serve/test_proc.py": "waits for processes within deadlines",
+}
+"""Paths under tests/, some with the name of a test, and why."""
