@@ -11,9 +11,9 @@ _GOOD_IS_0 = (Step(None, "green"), Step(1, "red"))
 
 
 def _events(title: str, what: str, *queries: tuple[str, str], empty: str) -> Panel:
-    """Things that should not happen, counted for each step of the graph."""
+    """Count things that should not happen, for each step of the graph."""
     found = tuple(Query(expr, legend) for expr, legend in queries)
-    return Panel(title, what, found, "none", stacked=True, empty=empty)
+    return Panel(title, what, found, "none", stacked=True, empty=empty, decimals=0)
 
 
 def _more(counter: str, by: str = "") -> str:

@@ -69,6 +69,8 @@ _PRICE = Row(
             "is no value.",
             (Query(f"$price * {_GPUS} / {_MILLIONS_AN_HOUR}", "$ for a million"),),
             "currencyUSD",
+            low=None,
+            log=True,
             empty=_NO_GPU,
         ),
         Panel(
@@ -76,6 +78,8 @@ _PRICE = Row(
             "Of the GPUs alone.",
             (Query(f"{_JOULES} / 3.6e6 / ({_TOKENS} / 1e6 > 0)", "kWh for a million"),),
             "kwatth",
+            low=None,
+            log=True,
             empty=_NO_GPU,
         ),
         Panel(
@@ -145,7 +149,7 @@ _USE = Row(
             (
                 Query(
                     "sum(avg_over_time(gemma4_num_requests_running{@}[R]))"
-                    " / (sum(gemma4_slots{@}) > 0)",
+                    " / (sum(avg_over_time(gemma4_slots{@}[R])) > 0)",
                     "in use",
                 ),
             ),

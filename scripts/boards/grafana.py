@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from boards.parts import Board, Panel, Query, Row, Step, Variable, promql
+from boards.runbooks import RUNBOOKS
 
 __all__ = ["DOCS", "document"]
 
@@ -79,6 +80,9 @@ def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
             _target(query, chr(ord("A") + at), panel) for at, query in enumerate(panel.queries)
         ],
     }
+    if alert := RUNBOOKS.get(panel.title):
+        url = f"${{docs}}/operations.md#{alert.lower()}"
+        made["links"] = [{"title": "What to do", "url": url, "targetBlank": True}]
     if panel.kind == "table":  # labels are its columns; the value is always 1
         hidden = {"Time": True, "Value": True}
         made["transformations"] = [{"id": "organize", "options": {"excludeByName": hidden}}]
@@ -125,6 +129,7 @@ def _defaults(panel: Panel) -> dict[str, Any]:
             "spanNulls": False,
             "stacking": {"mode": "normal" if panel.stacked else "none", "group": "A"},
             "thresholdsStyle": {"mode": "dashed" if panel.steps else "off"},
+            "scaleDistribution": {"type": "log", "log": 10} if panel.log else {"type": "linear"},
         }
     return found
 

@@ -83,7 +83,7 @@ _FULLNESS = Row(
             (
                 Query(
                     "avg_over_time(gemma4_num_requests_running{@}[R])"
-                    " / (gemma4_slots{@} > 0)",
+                    " / (avg_over_time(gemma4_slots{@}[R]) > 0)",
                     "{{instance}}",
                 ),
             ),
@@ -213,8 +213,8 @@ _TRITON = Row(
             "µs",
         ),
         Panel(
-            "Bodies at the gateway",
-            "Bytes of requests that are on their way in or run.",
+            "Bytes at the gateway",
+            "Of the bodies of requests that are on their way in or run.",
             (Query("sum by (instance) (gemma4_gateway_held_bytes{@})", "{{instance}}"),),
             "bytes", empty="no gateway",
         ),
@@ -231,8 +231,9 @@ _TRITON = Row(
             "none", empty="no gateway",
         ),
         Panel(
-            "Waiting at the gateway",
-            "Bodies that are still on their way in. Many: clients with slow lines, or an attack.",
+            "Bodies on their way in",
+            "Requests that the gateway has not yet read to their end. Many: clients "
+            "with slow lines, or an attack.",
             (Query("sum by (instance) (gemma4_gateway_uploads{@})", "{{instance}}"),),
             "none", empty="no gateway",
         ),

@@ -45,8 +45,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Panel:
-    """``unit`` is a unit's id in Grafana; ``width`` of 24; ``runbook`` an anchor of operations.md;
-    ``words`` what single values are shown as; ``empty`` what is shown without a value."""
+    """``unit`` is a unit's id in Grafana; ``width`` of 24;
+    ``words`` what single values are shown as; ``empty`` what is shown without a value; ``log``: an
+    axis for values of very different size."""
 
     title: str
     what: str
@@ -63,6 +64,7 @@ class Panel:
     empty: str = "no requests in this time"
     decimals: int | None = None
     dashed: tuple[str, ...] = ()
+    log: bool = False
     reduce: Literal["lastNotNull", "max"] = "lastNotNull"
 
 

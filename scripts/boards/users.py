@@ -8,6 +8,8 @@ __all__ = ["USERS"]
 
 _ANSWERS = 'route=~"chat|completions|responses"'
 _ALL = f"gemma4_gateway_requests_total{{@,{_ANSWERS}}}"
+_TRIED = f'gemma4_gateway_requests_total{{@,{_ANSWERS},status=~"2..|5.."}}'
+"""What the alerts count: the caller's own mistakes and limits (4xx) are left out."""
 _BAD = f'gemma4_gateway_requests_total{{@,{_ANSWERS},status=~"5.."}}'
 _TTFT = "gemma4_time_to_first_token_seconds"
 _ITL = "gemma4_inter_token_latency_seconds"
@@ -16,7 +18,7 @@ _RANKS = ((0.5, "half are faster (p50)"), (0.95, "95 % are faster"), (0.99, "99 
 
 
 def _bad_share(window: str) -> str:
-    bad, everything = (f"sum(increase({name}[{window}]))" for name in (_BAD, _ALL))
+    bad, everything = (f"sum(increase({name}[{window}]))" for name in (_BAD, _TRIED))
     return f"({bad} or vector(0)) / ({everything} > 0)"
 
 
@@ -47,8 +49,9 @@ _GLANCE = Row(
     (
         Panel(
             "Availability",
-            "Share of requests for answers that the gateway did not answer with 5xx. Refusals "
-            "that the caller caused (4xx, limits of its key) do not count.",
+            "Share of requests for answers that did not end with 5xx. What ended with 4xx is not "
+            "counted: mistakes, limits of a key, and 429 when all slots and queues are full. See "
+            "the errors below for these.",
             (Query(f"1 - {_bad_share('$__range')}", "available", instant=True),),
             "percentunit", kind="stat", width=4, height=5, high=1, decimals=2,
             steps=(Step(None, "red"), Step(0.99, "orange"), Step(0.999, "green")),
@@ -137,7 +140,7 @@ _WORK = Row(
         Panel(
             "Errors at the gateway",
             "Share of requests. 4xx are mistakes or limits of the caller; 429 is a limit of a "
-            "key or of the gateway; 5xx are ours and count against availability.",
+            "key, or overload; 5xx are ours and count against availability.",
             (
                 Query(
                     "sum by (status) (rate(gemma4_gateway_requests_total"
@@ -146,7 +149,7 @@ _WORK = Row(
                     "{{status}}",
                 ),
             ),
-            "percentunit", stacked=True, empty="no errors in this time",
+            "percentunit", stacked=True, high=1, empty="no errors in this time",
         ),
         Panel(
             "Errors of the models, by code",
@@ -193,7 +196,7 @@ _WORK = Row(
                 Query(f"1 - {_bad_share('$__rate_interval')}", "available"),
                 Query("vector($slo / 100)", "target"),
             ),
-            "percentunit", low=None, high=1, width=12, dashed=("target",),
+            "percentunit", low=None, high=1, width=12, dashed=("target",), decimals=2,
         ),
         Panel(
             "First token, as the gateway sees it",

@@ -81,8 +81,7 @@ def _page(
             f'<div class="panel" style="{box}"><div class="title">{title}</div>{inner}</div>'
         )
     choices = " ".join(
-        f"{html.escape(v.get('label') or v['name'])} "
-        f"<b>{html.escape(str(v['current'].get('text') or ['default']))}</b>"
+        f"{html.escape(v.get('label') or v['name'])} <b>{html.escape(_chosen(v['current']))}</b>"
         for v in board["templating"]["list"]
     )
     return (
@@ -91,6 +90,11 @@ def _page(
         f'<div class="choice">{choices}</div><div class="grid" style="height:{height}px">'
         f"{''.join(parts)}</div>"
     )
+
+
+def _chosen(current: dict[str, Any]) -> str:
+    text = current.get("text", "default")
+    return text if isinstance(text, str) else " + ".join(text)
 
 
 def _picture(page: Path, height: int) -> None:

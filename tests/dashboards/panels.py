@@ -27,7 +27,7 @@ _PALETTE = (
 )  # fmt: skip
 _LAYOUT = {
     "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
-    "margin": {"l": 62, "r": 8, "t": 6, "b": 24}, "font": {"color": "#8e8e99", "size": 11},
+    "margin": {"l": 84, "r": 8, "t": 6, "b": 24}, "font": {"color": "#8e8e99", "size": 11},
     "showlegend": False,
 }  # fmt: skip
 
@@ -149,11 +149,9 @@ def _lines(panel: dict[str, Any], answers: Sequence[Answer], window: list[str]) 
         legend.append(
             f'<tr><td><span style="color:{color}">&#9644;</span> {html.escape(name)}</td>{cells}</tr>'
         )
-    low, high = plain.get("min"), plain.get("max")
-    axis: dict[str, Any] = {"gridcolor": "#24272d", "zeroline": False,
-                            **_ticks(every, plain, stacked)}  # fmt: skip
-    if low is not None or high is not None:
-        axis["autorangeoptions"] = {"include": [v for v in (low, high) if v is not None]}
+    axis: dict[str, Any] = {"gridcolor": "#24272d", "zeroline": False}
+    log = plain["custom"]["scaleDistribution"]["type"] == "log"
+    axis |= {"type": "log", "dtick": 1} if log else _ticks(every, plain, stacked)
     limits = [
         {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": step["value"], "y1": step["value"],
          "line": {"color": _COLORS[step["color"]], "dash": "dot", "width": 1}}
@@ -169,7 +167,7 @@ def _lines(panel: dict[str, Any], answers: Sequence[Answer], window: list[str]) 
     rows = min(len(legend), 7) + 1 if table else 0
     height = panel["gridPos"]["h"] * 38 - 34 - rows * 18
     layout = _LAYOUT | {"height": max(height, 90), "yaxis": axis, "shapes": limits,
-                        "xaxis": {"range": window, "gridcolor": "#24272d"}}  # fmt: skip
+                        "xaxis": {"range": window, "gridcolor": "#24272d", "tickformat": "%H:%M:%S"}}  # fmt: skip
     return _plot(traces, layout) + table
 
 
@@ -211,8 +209,8 @@ def _heatmap(panel: dict[str, Any], series: Sequence[Series], window: list[str])
     }  # fmt: skip
     layout = _LAYOUT | {
         "height": panel["gridPos"]["h"] * 38 - 34,
-        "yaxis": {"type": "category", "title": {"text": "up to"}},
-        "xaxis": {"range": window},
+        "yaxis": {"type": "category", "gridcolor": "#24272d"},
+        "xaxis": {"range": window, "gridcolor": "#24272d", "tickformat": "%H:%M:%S"},
     }
     return _plot([trace], layout)
 

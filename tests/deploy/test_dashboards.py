@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from boards.all_boards import stale
+from boards.runbooks import RUNBOOKS
 from gemma4_testing.deploy.compose_files import ROOT
 from gemma4_testing.deploy.dashboard_files import (
     Asked,
@@ -37,6 +38,14 @@ CHOICE = '{namespace=~"$namespace",job=~"$job",instance=~"$instance"'
 
 def test_the_files_are_those_that_the_code_makes() -> None:
     assert not stale(), "run `python scripts/boards`"
+
+
+def test_runbooks_are_of_panels_and_of_alerts() -> None:
+    titles = {panel["title"] for board in BOARDS.values() for panel in board["panels"]}
+    assert set(RUNBOOKS) <= titles
+    rules = "".join(p.read_text("utf-8") for p in (ROOT / "deploy/monitoring").glob("rules/*.yml"))
+    alerts = set(re.findall(r"alert: (\w+)", rules))
+    assert not alerts or set(RUNBOOKS.values()) <= alerts
 
 
 def test_the_four_questions_have_a_page() -> None:
