@@ -11,18 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from dashboards.checks import Answer, ask_all, wrong
-from dashboards.drawing import draw
-from dashboards.real_prometheus import RealPrometheus
-from dashboards.stand_ins import StandInServer
-from dashboards.traffic import Traffic, key_file
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
+from gemma4_testing.dashboards.checks import Answer, ask_all, wrong
+from gemma4_testing.dashboards.dashboard_files import asked, defaults, read
+from gemma4_testing.dashboards.drawing import draw
+from gemma4_testing.dashboards.real_prometheus import RealPrometheus
+from gemma4_testing.dashboards.stand_ins import StandInServer
+from gemma4_testing.dashboards.traffic import Traffic, key_file
 from gemma4_testing.deploy.compose_files import ROOT
-from gemma4_testing.deploy.dashboard_files import asked, defaults, read
 from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
 from gemma4_testing.servers.command import Command
 from gemma4_testing.servers.running_gateway import RunningGateway

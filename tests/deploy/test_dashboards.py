@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from boards.all_boards import stale
 from boards.runbooks import RUNBOOKS
-from gemma4_testing.deploy.compose_files import ROOT
-from gemma4_testing.deploy.dashboard_files import (
+from gemma4_testing.dashboards.dashboard_files import (
     Asked,
     asked,
     defaults,
@@ -19,6 +18,7 @@ from gemma4_testing.deploy.dashboard_files import (
     legend_labels,
     read,
 )
+from gemma4_testing.deploy.compose_files import ROOT
 
 BOARDS = read()
 ASKED = list(asked(BOARDS))

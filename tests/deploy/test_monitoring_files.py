@@ -7,8 +7,8 @@ import re
 import yaml
 from gemma4_gateway.metrics import Metrics
 from gemma4_runtime.metrics.families import FAMILIES
+from gemma4_testing.dashboards.dashboard_files import asked, families, read
 from gemma4_testing.deploy.compose_files import ROOT, parse, services
-from gemma4_testing.deploy.dashboard_files import asked, families, read
 
 MONITORING = ROOT / "deploy" / "monitoring"
 DASHBOARDS = sorted((MONITORING / "grafana" / "dashboards").glob("*.json"))

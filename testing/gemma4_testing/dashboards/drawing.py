@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dashboards.checks import Answer
-from dashboards.panels import drawn
 from plotly.offline import get_plotlyjs
+
+from gemma4_testing.dashboards.checks import Answer
+from gemma4_testing.dashboards.panels import drawn
 
 __all__ = ["draw"]
 

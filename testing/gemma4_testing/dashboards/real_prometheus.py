@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from gemma4_testing.waiting import wait_until
 
 __all__ = ["RealPrometheus", "Series"]

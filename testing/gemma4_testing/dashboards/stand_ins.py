@@ -3,6 +3,7 @@ answered too. Those that a real server or gateway tells are left out, whatever s
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -72,7 +73,8 @@ class StandInServer:
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
-                self.wfile.write(data)
+                with contextlib.suppress(ConnectionError):  # Prometheus waits for a second only
+                    self.wfile.write(data)
 
             def log_message(self, *_: object) -> None:
                 """Nothing is logged."""

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+
 from gemma4_testing.servers.running_gateway import MODEL
 
 __all__ = ["KEYS", "Traffic", "key_file"]

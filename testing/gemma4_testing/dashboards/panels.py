@@ -10,9 +10,9 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-from dashboards.checks import Answer
-from dashboards.real_prometheus import Series
-from dashboards.units import shown
+from gemma4_testing.dashboards.checks import Answer
+from gemma4_testing.dashboards.real_prometheus import Series
+from gemma4_testing.dashboards.units import shown
 
 __all__ = ["drawn"]
 

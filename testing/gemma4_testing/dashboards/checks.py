@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dashboards.real_prometheus import RealPrometheus, Series
-from gemma4_testing.deploy.dashboard_files import Asked, expand, families, legend_labels
+from gemma4_testing.dashboards.dashboard_files import Asked, expand, families, legend_labels
+from gemma4_testing.dashboards.real_prometheus import RealPrometheus, Series
 
 __all__ = ["MAY_BE_EMPTY", "MAY_BE_ZERO", "MOST_SERIES", "Answer", "ask_all", "wrong"]
 
