@@ -17,7 +17,7 @@ ENGINE ?= engines/demo
 LOCK := requirements.lock
 
 .PHONY: help setup serve chat gateway load lint format generate test test-unit coverage test-xgrammar test-helm \
-  test-fresh test-compose test-fuzz test-random test-faults test-endurance bench bench-clients bench-host \
+  test-fresh test-compose test-dashboards test-fuzz test-random test-faults test-endurance bench bench-clients bench-host \
   bench-host-ttft bench-meter bench-agreement types-of-models clean
 .DEFAULT_GOAL := setup
 
@@ -146,6 +146,10 @@ $(COMPOSE_VENV)/.created:
 
 test-compose: $(COMPOSE_VENV)/.created ## Run docker-compose.yml by podman: chat, scrape, load, stop.
 	@$(COMPOSE_VENV)/bin/python tests/compose $(ARGS)
+
+# Needs Debian's package prometheus, and chromium to draw: ARGS='--draw FOLDER'.
+test-dashboards: $(VENV)/.test ## Ask a real Prometheus every query of the dashboards.
+	$(BIN)/python tests/dashboards $(ARGS)
 
 # COUNT requests of each of Triton's four protocols and of the gateway, and the hand-made bombs.
 COUNT ?= 20000

@@ -18,6 +18,7 @@ NOT_UNIT = {
     "clients/gateway/test_gateway_mutations.py": "starts a gateway; hundreds of requests",
     "clients/gateway/test_gateway_slow_senders.py": "starts gateways; waits for deadlines",
     "clients/test_cache.py::test_many_processes": "starts many processes",
+    "dashboards": "is no test of pytest",
     "demo/test_demo_checkpoint.py": "needs torch",
     "demo/test_demo_tokenizer.py::test_rebuilding_gives_the_same_file": "trains the tokenizer",
     "demo/test_demo_training.py": "needs torch",

@@ -4,6 +4,7 @@ data source every query. Standard library and PyYAML; it runs in a container of 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import urllib.parse
 import urllib.request
@@ -20,14 +21,28 @@ def read(folder: str) -> list[dict]:
     return [yaml.safe_load(x.read_text()) for x in (_PROVISIONING / folder).glob("*.yml")]
 
 
+def expand(query: str, board: dict) -> str:
+    """Put in what Grafana would: All of what can be chosen, and the values the page opens with."""
+    values = {
+        v["name"]: v["current"].get("value", "") for v in board["templating"]["list"]
+        if v["type"] in ("textbox", "custom")
+    } | dict.fromkeys(("namespace", "job", "instance"), ".*")  # fmt: skip
+    values |= {"__rate_interval": "1m", "__range": "30m"}
+    return re.sub(r"\$(\w+)", lambda found: values[found[1]], query)
+
+
 def queries() -> Iterator[tuple[str, str]]:
-    """(address of the data source, query) of every panel."""
-    sources = {s["uid"]: s["url"] for file in read("datasources") for s in file["datasources"]}
+    """(address of the data source, query) of every panel. A data source that the page's variable
+    chooses is the default one."""
+    found = [s for file in read("datasources") for s in file["datasources"]]
+    sources = {s["uid"]: s["url"] for s in found}
+    sources["${datasource}"] = next(s["url"] for s in found if s["isDefault"])
     for provider in (p for file in read("dashboards") for p in file["providers"]):
         for file in Path(provider["options"]["path"]).glob("**/*.json"):
-            for panel in json.loads(file.read_text())["panels"]:
+            board = json.loads(file.read_text())
+            for panel in board["panels"]:
                 for target in panel.get("targets", []):
-                    yield sources[target["datasource"]["uid"]], target["expr"]
+                    yield sources[target["datasource"]["uid"]], expand(target["expr"], board)
 
 
 def ask(url: str, query: str) -> str:

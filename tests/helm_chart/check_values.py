@@ -34,6 +34,7 @@ WRONG = {  # what is set, and words of the message
     "autoscaling.kind": ("vpa", ["/autoscaling/kind", "keda"]),
     "autoscaling.keda.triggers": ([{"name": "x"}], ["triggers/0"]),
     "autoscaling.keda.prometheusAddress": ("prometheus:9090", ["prometheusAddress"]),
+    "monitoring.dashboards.docsUrl": ("docs/", ["/monitoring/dashboards/docsUrl"]),
     "podMonitor.interval": ("often", ["/podMonitor/interval"]),
     "runAsUser": (0, ["/runAsUser", "minimum"]),
 }

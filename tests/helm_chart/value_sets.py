@@ -12,6 +12,10 @@ __all__ = ["CHART", "SETS"]
 CHART = Path(__file__).resolve().parents[2] / "deploy" / "helm" / "gemma4-triton"
 CHECKPOINT = {"engine": {"build": {"checkpointClaim": "checkpoint"}}}
 MONITORED = {"podMonitor": {"enabled": True, "labels": {"release": "prometheus"}}}
+DOCS = "https://docs.example.org/gemma4"
+DASHBOARDS = {
+    "monitoring": {"dashboards": {"enabled": True, "labels": {"team": "llm"}, "docsUrl": DOCS}}
+}
 KEYS = [{"name": "team-a", "sha256": "0" * 64, "requests_per_minute": 60}]
 
 
@@ -119,6 +123,7 @@ SETS: dict[str, dict[str, Any]] = {
         "networkPolicy": {"tritonClients": [{"podSelector": {}}]},
         "serviceAccount": {"create": False},
     },
+    "dashboards": together(file("h100"), CHECKPOINT, DASHBOARDS),
     "bare": together(
         file("cpu"),
         {

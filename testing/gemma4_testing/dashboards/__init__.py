@@ -1,0 +1,1 @@
+"""Dashboards against a real Prometheus, and drawn. `tests/dashboards` runs it."""
