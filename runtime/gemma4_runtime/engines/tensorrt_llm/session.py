@@ -33,6 +33,8 @@ _STATS_S = 0.5
 """Seconds between two readings of the iteration statistics: often enough for a gauge."""
 _STATS_WAIT_S = 0.1
 """Seconds to wait for statistics; those that come later are read next time."""
+_HEALTH_FAILURES = 3
+"""Questions in a row that fail before the engine counts as lost."""
 
 
 class EngineLostError(Exception):
@@ -171,30 +173,45 @@ class Session:
     async def _watch_health(self) -> None:
         """Ask whether the executor lives. A dead one may leave streams waiting forever;
         TensorRT-LLM's own server polls the same method (pull requests 12718 and 16338 of
-        NVIDIA/TensorRT-LLM)."""
+        NVIDIA/TensorRT-LLM). A question that fails is logged and asked again; the engine whose
+        state nobody can tell is lost."""
         check = getattr(self._llm, "_check_health", None)
+        failures = 0
         while check is not None:
             await asyncio.sleep(_HEALTH_S)
-            if not check():
+            try:
+                healthy = check()
+            except Exception as error:  # noqa: BLE001 - logged, and bounded
+                failures += 1
+                log_event("health_check_broke", level="error", cause=repr(error), in_a_row=failures)
+                if failures < _HEALTH_FAILURES:
+                    continue
+                self._lose(f"TensorRT-LLM's health cannot be told: {error!r}")
+                return
+            failures = 0
+            if not healthy:
                 self._lose("TensorRT-LLM reports that its executor is dead")
                 return
 
     async def _watch_cache(self) -> None:
         """Pass on how full the KV cache is. Names of the figures: trtllm-serve's /metrics. Figures
-        that do not come are no reason to stop serving."""
-        last = None
+        that do not come are no reason to stop serving: that is logged once, and asked again.
+
+        They are asked for in a thread: ``get_stats_async`` waits for them inside of the event loop,
+        which would hold up every stream for up to its timeout."""
+        last, failing = None, False
         while True:
             await asyncio.sleep(_STATS_S)
             try:
-                stats = [entry async for entry in self._llm.get_stats_async(timeout=_STATS_WAIT_S)]
-                blocks = [s["kvCacheStats"] for s in stats if s.get("kvCacheStats")]
-                if not blocks:
-                    continue
-                use = KvUse(int(blocks[-1]["usedNumBlocks"]), int(blocks[-1]["maxNumBlocks"]))
+                stats = await asyncio.to_thread(self._llm.get_stats, _STATS_WAIT_S)
+                use = _kv_use(stats)
             except Exception as error:  # noqa: BLE001 - see above
-                log_event("no_kv_cache_figures", level="warning", cause=repr(error))
-                return
-            if use != last:
+                if not failing:
+                    log_event("no_kv_cache_figures", level="warning", cause=repr(error))
+                failing = True
+                continue
+            failing = False
+            if use is not None and use != last:
                 last = use
                 self._send(use)
 
@@ -202,6 +219,14 @@ class Session:
         if not self.lost.is_set():
             self.lost.set()
             self._send(Lost(cause))
+
+
+def _kv_use(stats: list[dict[str, Any]]) -> KvUse | None:
+    """Return the newest figures of the KV cache; None where no entry has them."""
+    blocks = [entry["kvCacheStats"] for entry in stats if entry.get("kvCacheStats")]
+    if not blocks:
+        return None
+    return KvUse(int(blocks[-1]["usedNumBlocks"]), int(blocks[-1]["maxNumBlocks"]))
 
 
 def _log_probs(part: Any, ids: list[int], sampling: SamplingParams) -> list[float] | None:

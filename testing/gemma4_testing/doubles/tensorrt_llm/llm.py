@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from threading import Lock
@@ -60,6 +61,7 @@ class LLM:
         self._lock = Lock()
         self._streams: dict[str, Stream] = {}
         self._dead: Exception | None = None
+        self._told: dict[str, Any] | None = None
         self._shut_down = False
 
     def _check(self) -> None:
@@ -161,18 +163,27 @@ class LLM:
         return done[0] if single else done
 
     def get_stats(self, timeout: float | None = 2) -> list[dict[str, Any]]:
-        """Empty unless ``enable_iter_perf_stats``."""
+        """Empty unless ``enable_iter_perf_stats``. The executor has an entry for each iteration, so
+        an idle one has none: then this waits for ``timeout`` seconds."""
         if not self._args["enable_iter_perf_stats"]:
             return []
+        entry = self._iteration()
+        if entry == self._told and not entry["numActiveRequests"]:
+            time.sleep(2 if timeout is None else timeout)
+            return []
+        self._told = entry
+        return [entry]
+
+    def _iteration(self) -> dict[str, Any]:
         stats = self._decoder.stats()
         each = -(-self._args["max_seq_len"] // 32)  # blocks of 32 tokens, TensorRT-LLM's default
         total = each * self._args["max_batch_size"]
         used = each * stats.active
         blocks = {"usedNumBlocks": used, "freeNumBlocks": total - used, "maxNumBlocks": total}
-        entry = {"iter": stats.finished, "numActiveRequests": stats.active, "kvCacheStats": blocks}
-        return [entry]
+        return {"iter": stats.finished, "numActiveRequests": stats.active, "kvCacheStats": blocks}
 
     async def get_stats_async(self, timeout: float | None = 2) -> AsyncIterator[dict[str, Any]]:
+        """As synchronous inside as TensorRT-LLM's: the wait of ``get_stats`` blocks the loop."""
         for entry in self.get_stats(timeout):
             yield entry
             await asyncio.sleep(0)
