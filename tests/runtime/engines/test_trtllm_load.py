@@ -118,7 +118,7 @@ def test_greedy_sends_no_filters() -> None:
     greedy = sampling_arguments(
         SamplingParams(max_tokens=5, temperature=0.0), prompt_tokens=9, max_tokens=5, pad_id=0
     )
-    absent = ("top_k", "logprobs", "bad_token_ids", "prompt_ignore_length")
+    absent = ("seed", "top_k", "logprobs", "bad_token_ids", "prompt_ignore_length")
     assert not set(greedy) & set(absent)
     hot = sampling_arguments(
         SamplingParams(max_tokens=5, seed=2**64 + 3, log_probs=True, bad_token_ids=(7,)),

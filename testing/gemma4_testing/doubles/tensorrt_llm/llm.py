@@ -22,6 +22,7 @@ from tensorrt_llm.outputs import RequestOutput
 from tensorrt_llm.records import as_dict
 from tensorrt_llm.requests import Stream, to_request
 from tensorrt_llm.sampling_params import SamplingParams
+from tensorrt_llm.seeds import Seeds
 
 
 def visible_gpus() -> int:
@@ -61,6 +62,7 @@ class LLM:
         self._lock = Lock()
         self._streams: dict[str, Stream] = {}
         self._dead: Exception | None = None
+        self._seeds = Seeds()
         self._told: dict[str, Any] | None = None
         self._shut_down = False
 
@@ -124,9 +126,14 @@ class LLM:
             decode=self.tokenizer.decode if self.tokenizer is not None else None,
             perf_metrics=params.return_perf_metrics or self._args["return_perf_metrics"],
         )  # fmt: skip
+        with self._lock:
+            seed = self._seeds.start(key, params.seed)
         try:
-            request = to_request(key, ids, params, args=self._args, vocab_size=self._vocab_size)
+            request = to_request(
+                key, ids, params, seed=seed, args=self._args, vocab_size=self._vocab_size
+            )
         except RequestError as error:
+            self.forget(key)
             output.put(error)
             return output
         stream = Stream(
@@ -200,6 +207,7 @@ class LLM:
     def forget(self, key: str) -> None:
         with self._lock:
             self._streams.pop(key, None)
+            self._seeds.end(key)
 
     def commit_fault(self, generated: int) -> Exception | None:
         """Called for every token; what the request's stream must end with."""
