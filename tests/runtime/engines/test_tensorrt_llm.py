@@ -253,6 +253,31 @@ def test_starts_that_fail_say_why(
     assert psutil.Process().children(recursive=True) == before
 
 
+SMALL_POOL = {"TRTLLM_DOUBLE_KV_TOKENS": "1000"}
+"""Half of what the longest request takes, with two running."""
+HALF: dict[str, Any] = {"max_tokens": 900, "min_tokens": 900}
+
+
+def test_a_full_pool_is_no_deadlock_as_we_write_the_arguments(
+    load: Callable[..., Any], encode: Callable[[str], list[int]]
+) -> None:
+    engine = load(env=SMALL_POOL)
+    sinks = [ask(engine, encode("Hello"), key=f"k{i}", **HALF) for i in range(3)]
+    assert {sink.wait().reason for sink in sinks} == {"length"}
+    assert not engine.stats().lost
+
+
+def test_a_full_pool_without_host_memory_is_a_deadlock(
+    load: Callable[..., Any], encode: Callable[[str], list[int]]
+) -> None:
+    cache = {"enable_block_reuse": False, "enable_partial_reuse": False, "host_cache_size": 0}
+    engine = load(env=SMALL_POOL, kv_cache_config=cache)
+    sinks = [ask(engine, encode("Hello"), key=f"k{i}", **HALF) for i in range(2)]
+    ends = [sink.wait() for sink in sinks]
+    assert {end.code for end in ends} == {Code.ENGINE_LOST}
+    assert "V2 scheduler deadlock" in ends[0].message
+
+
 def test_kv_cache_figures(load: Callable[..., Any], encode: Callable[[str], list[int]]) -> None:
     engine = load(slots=1, max_total_tokens=2000)
     sink = ask(engine, encode("Count from 1 to 100"), **LONG)

@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 from tensorrt_llm import faults
 from tensorrt_llm.decoder import open_decoder
 from tensorrt_llm.executor import EngineDeadError, RequestError
+from tensorrt_llm.kv_pool import KvPool
 from tensorrt_llm.outputs import RequestOutput
 from tensorrt_llm.records import as_dict
 from tensorrt_llm.requests import Stream, to_request
@@ -63,6 +64,7 @@ class LLM:
         self._streams: dict[str, Stream] = {}
         self._dead: Exception | None = None
         self._seeds = Seeds()
+        self._pool = KvPool(self._args)
         self._told: dict[str, Any] | None = None
         self._shut_down = False
 
@@ -208,6 +210,19 @@ class LLM:
         with self._lock:
             self._streams.pop(key, None)
             self._seeds.end(key)
+            self._pool.end(key)
+
+    def grow(self, key: str, tokens: int) -> Exception | None:
+        """Called for every token; the executor ends when its KV cache cannot go on."""
+        with self._lock:
+            cause = self._pool.grow(key, tokens)
+            if cause is None or self._dead is not None:
+                return self._dead
+            self._dead = EngineDeadError(cause)
+            streams = list(self._streams.values())
+        for stream in streams:
+            stream.die(self._dead)
+        return self._dead
 
     def commit_fault(self, generated: int) -> Exception | None:
         """Called for every token; what the request's stream must end with."""

@@ -135,7 +135,8 @@ class Stream:
         self._ids += ids[:end]
         self._log_probs += (log_probs or [])[:end]
         self._generated += end
-        error = self._llm.commit_fault(self._generated)
+        tokens = len(self._output.prompt_token_ids) + self._generated
+        error = self._llm.grow(self._key, tokens) or self._llm.commit_fault(self._generated)
         if error is not None:
             self.die(error)
             self._leave()
