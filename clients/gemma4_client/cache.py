@@ -15,7 +15,7 @@ from typing import Any
 from gemma4_client.request import Request
 from gemma4_client.results import Delta
 
-__all__ = ["Cache", "Replay", "cache_key", "cacheable"]
+__all__ = ["Cache", "Replay", "cache_key", "cacheable", "repeatable"]
 
 _log = logging.getLogger("gemma4_client")
 _FORMAT = 1
@@ -23,14 +23,23 @@ _FORMAT = 1
 _BESIDE_THE_POINT = ("stream", "timeout_ms")
 
 
+_REPEATS_SEEDS = frozenset(("llama_cpp", "synthetic"))
+"""Runtimes on which a seed gives the same answer whatever runs beside it. TensorRT-LLM honors one
+only for a request that is sampled alone."""
+
+
 def cacheable(request: Request) -> bool:
-    """Return True when the answer is a function of the request: greedy, or with a seed."""
-    inputs = request.inputs
-    return (
-        inputs.get("temperature") == 0
-        or inputs.get("top_k") == 1
-        or inputs.get("random_seed") is not None
-    )
+    """Return True when the answer can be a function of the request: greedy, or with a seed."""
+    return _greedy(request) or request.inputs.get("random_seed") is not None
+
+
+def repeatable(request: Request, runtime: str) -> bool:
+    """Return True when ``runtime`` answers the :func:`cacheable` ``request`` the same again."""
+    return _greedy(request) or runtime in _REPEATS_SEEDS
+
+
+def _greedy(request: Request) -> bool:
+    return request.inputs.get("temperature") == 0 or request.inputs.get("top_k") == 1
 
 
 def cache_key(request: Request, engine: str) -> str:
@@ -42,9 +51,11 @@ def cache_key(request: Request, engine: str) -> str:
 
 class Cache:
     """A folder that clients share, in any number of threads and processes. Only whole answers of
-    deterministic requests (temperature 0, top_k 1, or a random_seed) are kept, for ``max_age``
-    seconds, in at most ``max_bytes``; the least recently stored go first. Another engine, or a new
-    build of it, has answers of its own. ``hits`` and ``misses`` count this object's look-ups.
+    deterministic requests are kept (temperature 0, top_k 1, or a random_seed where the server runs
+    llama.cpp; TensorRT-LLM does not repeat a seeded answer beside others). They are kept for
+    ``max_age`` seconds, in at most ``max_bytes``; the least recently stored go first. Another
+    engine, or a new build of it, has answers of its own. ``hits`` and ``misses`` count this
+    object's look-ups.
 
     A folder that cannot be read or written makes misses and a warning in the log, not errors. The
     answers are plain text on the disk: mind who can read and write ``folder``."""

@@ -12,11 +12,13 @@ IDENTITY_TTL_S = 10.0
 
 
 class Identity:
-    """The engine's id, or None when it has to be asked for."""
+    """The engine's id, or None when it has to be asked for. ``runtime`` is that of the engine which
+    was set last."""
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self._now = now
         self._known: tuple[str, float] | None = None
+        self.runtime = ""
 
     def get(self) -> str | None:
         known = self._known
@@ -24,7 +26,8 @@ class Identity:
             return None
         return known[0]
 
-    def set(self, engine: str) -> str:
+    def set(self, engine: str, runtime: str = "") -> str:
+        self.runtime = runtime
         self._known = (engine, self._now())
         return engine
 

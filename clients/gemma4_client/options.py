@@ -41,7 +41,7 @@ class Options(TypedDict, total=False):
     frequency_penalty: float | None
     """Taken from a token's logit for each time that the answer has it. 0 is off."""
     random_seed: int | None
-    """The same seed gives the same answer, as far as the engine can."""
+    """The same seed gives the same answer; on TensorRT-LLM only when run alone."""
     stop_words: Sequence[str] | str | None
     """Texts that end the answer and are no part of it."""
     bad_words: Sequence[str] | str | None

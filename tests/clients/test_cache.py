@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from gemma4_client import Cache
-from gemma4_client.cache import cache_key, cacheable
+from gemma4_client.cache import cache_key, cacheable, repeatable
 from gemma4_client.identity import IDENTITY_TTL_S, Identity
 from gemma4_client.request import chat_request
 from gemma4_testing.fakes.fake_triton import deltas
@@ -30,6 +30,46 @@ from gemma4_testing.fakes.fake_triton import deltas
 )
 def test_only_the_deterministic(options: dict[str, float], sure: bool) -> None:
     assert cacheable(chat_request("hi", options)) is sure
+
+
+@pytest.mark.parametrize(
+    ("options", "runtime", "again"),
+    [
+        ({"temperature": 0}, "tensorrt_llm", True),
+        ({"top_k": 1, "random_seed": 3}, "tensorrt_llm", True),
+        ({"random_seed": 3}, "tensorrt_llm", False),
+        ({"random_seed": 3}, "", False),
+        ({"random_seed": 3}, "llama_cpp", True),
+        ({"random_seed": 3}, "synthetic", True),
+    ],
+)
+def test_a_seed_counts_where_the_runtime_repeats_it(
+    options: dict[str, float], runtime: str, again: bool
+) -> None:
+    assert repeatable(chat_request("hi", options), runtime) is again
+
+
+@pytest.mark.parametrize(("runtime", "kept"), [("llama_cpp", True), ("tensorrt_llm", False)])
+def test_seeded_answers_of_a_server(
+    runtime: str, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    from gemma4_client import Client
+    from gemma4_testing.fakes.fake_triton import Script, server_of, whole
+
+    cache = Cache(tmp_path)
+    with (
+        server_of("grpc", Script(whole()), Script(whole())) as (url, _),
+        Client(url, cache=cache) as client,
+    ):
+        info = replace(client.server_info(), runtime=runtime)
+        monkeypatch.setattr(client, "server_info", lambda: info)
+        for _ in range(2):
+            answer = client.chat("hi", random_seed=3).result()
+            assert answer.text == "hello!"
+        assert answer.cached is kept
+    cache.close()
 
 
 def test_the_key_holds_what_matters() -> None:

@@ -13,7 +13,7 @@ import tenacity
 from gemma4_client._async.stream import AsyncStream, Found
 from gemma4_client.address import Protocol, parse_address
 from gemma4_client.breaker import CircuitBreaker
-from gemma4_client.cache import Cache, Replay, cache_key, cacheable
+from gemma4_client.cache import Cache, Replay, cache_key, cacheable, repeatable
 from gemma4_client.concurrency.tasks import run_blocking, sleep
 from gemma4_client.connection import AsyncConnection
 from gemma4_client.errors import Gemma4Error
@@ -205,7 +205,9 @@ class AsyncClient:
             engine = self._identity.get()
             if engine is None:
                 info = await self.server_info()
-                engine = self._identity.set(info.id)
+                engine = self._identity.set(info.id, info.runtime)
+            if not repeatable(request, self._identity.runtime):
+                return None, None
             key = cache_key(request, engine)
             found = await run_blocking(cache.get, key)
 

@@ -12,7 +12,7 @@ import tenacity
 from gemma4_client._sync.stream import Found, Stream
 from gemma4_client.address import Protocol, parse_address
 from gemma4_client.breaker import CircuitBreaker
-from gemma4_client.cache import Cache, Replay, cache_key, cacheable
+from gemma4_client.cache import Cache, Replay, cache_key, cacheable, repeatable
 from gemma4_client.concurrency.threads import run_blocking, sleep
 from gemma4_client.connection import Connection
 from gemma4_client.errors import Gemma4Error
@@ -195,7 +195,9 @@ class Client:
             engine = self._identity.get()
             if engine is None:
                 info = self.server_info()
-                engine = self._identity.set(info.id)
+                engine = self._identity.set(info.id, info.runtime)
+            if not repeatable(request, self._identity.runtime):
+                return None, None
             key = cache_key(request, engine)
             found = run_blocking(cache.get, key)
 

@@ -160,7 +160,7 @@ INPUTS = (
     SamplingOption(
         "random_seed",
         "UINT64",
-        help="The same seed gives the same answer, as far as the engine can.",
+        help="The same seed gives the same answer; on TensorRT-LLM only when run alone.",
         example=(7,),
         range=Range(least=0),
         field="seed",

@@ -3,7 +3,14 @@
 The records let a wrong argument fail where TensorRT-LLM is not installed: when a folder is built,
 when a test calls the double, before a server loads weights. Each is a JSON Schema (draft 2020-12)
 that names its sources under ``x-sources``. A property that only refers to another one is another
-name for it.
+name for it; ``deprecated`` marks what TensorRT-LLM takes and ignores.
+
+How the configurations were read: ``tensorrt_llm/llmapi/llm_args.py`` at the commit that a record
+names, the newest public one of the pinned line, class by class, with the types and limits of the
+fields and of their validators. It has 117 fields in TorchLlmArgs (``sampler_type`` is removed, and
+tolerated with the values that it may still have) and 40 in KvCacheConfig beside the deprecated
+``sink_token_length``. Some fields may be newer than the pinned candidate. Of the speculative
+configurations only MTP is recorded, and of the sparse attention none: Gemma 4 has no other.
 """
 
 from __future__ import annotations

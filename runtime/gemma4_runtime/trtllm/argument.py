@@ -10,7 +10,15 @@ from jsonschema_rs import Draft202012Validator, Registry
 
 __all__ = ["Argument"]
 
-_LIMITS = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than"}
+_LIMITS = {
+    "minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than",
+    "exclusiveMaximum": "less than",
+}  # fmt: skip
+_FORMS = {
+    "minItems": "a list that is not empty", "minLength": "text that is not empty",
+    "pattern": "a whole number, or text such as 512MB or 1GiB",
+}  # fmt: skip
+"""Limits of lists and texts. The only pattern is that of a number of bytes."""
 _STAND_INS: tuple[object, ...] = ("", 0, {})
 """What fits as each of these fits wherever it stands."""
 _WORDS = {
@@ -19,6 +27,7 @@ _WORDS = {
 }  # fmt: skip
 _PLURALS = {
     "integer": "integers", "number": "numbers", "string": "texts", "object": "mappings",
+    "array": "lists",
 }  # fmt: skip
 
 
@@ -48,7 +57,7 @@ class Argument:
         if _has_float(value) and "number" not in str(self.schema) and "integer" in str(self.schema):
             return False
         return all(
-            error.kind.name in _LIMITS
+            error.kind.name in _LIMITS or error.kind.name in _FORMS
             for stand_in in _STAND_INS
             for error in self._validator.iter_errors(_as_json(value, stand_in))
         )
@@ -58,6 +67,8 @@ class Argument:
         for error in self._validator.iter_errors(_as_json(value, "")):
             if error.kind.name in _LIMITS:
                 return f"{_LIMITS[error.kind.name]} {error.kind.value:g}"
+            if error.kind.name in _FORMS:
+                return _FORMS[error.kind.name]
         return ""
 
     def description(self) -> str:

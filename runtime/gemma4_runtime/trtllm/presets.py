@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from gemma4_runtime.trtllm.kv_memory import host_cache_bytes
 from gemma4_runtime.trtllm.setup import PRECISIONS
 from gemma4_runtime.trtllm.unsupported import check
 
@@ -55,7 +56,8 @@ def compose(
 ) -> dict[str, Any]:
     """Return the arguments of ``LLM(...)``, checked; ``model`` is relative to the engine folder.
 
-    ``slots`` requests of up to ``max_total_tokens`` (prompt and output) run at once.
+    ``slots`` requests of up to ``max_total_tokens`` (prompt and output) run at once; the pinned
+    host memory for those that the GPU's pool cannot hold is in ``host_cache_size``.
     ``free_gpu_memory_fraction`` overrides the preset's. ``assistant`` is the folder of the MTP
     assistant, relative to the engine folder; with it there is no guided decoding, whatever
     ``guided`` says. Raises :class:`ValueError` for what cannot be, with the way out.
@@ -94,10 +96,13 @@ def compose(
             "enable_partial_reuse": False,
             "dtype": "auto" if precision == "bf16" else "fp8",
             "free_gpu_memory_fraction": fraction,
+            "host_cache_size": host_cache_bytes(
+                slots, max_total_tokens, element_bytes=2 if precision == "bf16" else 1, tp=tp
+            ),
         },
         "cuda_graph_config": {"enable_padding": True, "max_batch_size": slots},
         "moe_config": {"backend": "CUTLASS"},
-        "scheduler_config": {"capacity_scheduler_policy": "GUARANTEED_NO_EVICT"},
+        "scheduler_config": {"capacity_scheduler_policy": "MAX_UTILIZATION"},
         # Text only: no image embeddings to keep.
         "multimodal_config": {"encoder_cache_max_bytes": 0},
         "telemetry_config": {"disabled": True},

@@ -38,6 +38,8 @@ def check(args: Mapping[str, Any], *, file: str = "") -> None:
         check_arguments("TorchLlmArgs", args)
     except ApiError as error:
         raise LlmArgsError(f"{prefix}{error}", key=error.key) from None
+    for key, problem in _scheduler(args):
+        raise LlmArgsError(f"{prefix}{key}: {problem}", key=key)
     full = _with_defaults("TorchLlmArgs", args)
     for find_problems in _CHECKS:
         for key, problem in find_problems(full):
@@ -99,6 +101,20 @@ def _kv_cache(args: dict[str, Any]) -> Iterator[Problem]:
         yield (
             "kv_cache_config.max_attention_window",
             "the windows come from the checkpoint, one for each layer; leave it out",
+        )
+
+
+def _scheduler(args: Mapping[str, Any]) -> Iterator[Problem]:
+    """Look at what is written: TensorRT-LLM replaces its own default without harm."""
+    if (args.get("kv_cache_config") or {}).get("use_kv_cache_manager_v2") is False:
+        return
+    policy = (args.get("scheduler_config") or {}).get("capacity_scheduler_policy")
+    if policy not in (None, "MAX_UTILIZATION"):
+        yield (
+            "scheduler_config.capacity_scheduler_policy",
+            f"{policy!r} is ignored with Gemma 4, whose scheduler knows MAX_UTILIZATION only; "
+            "set it to MAX_UTILIZATION, and kv_cache_config.host_cache_size to host memory for the "
+            "requests that it suspends",
         )
 
 

@@ -25,6 +25,7 @@ from gemma4_runtime.settings import Settings
 from gemma4_testing.fakes.engine_harness import EOS, WAIT_S, ask, load_tensorrt_llm, refusal, run
 from gemma4_testing.waiting import wait_until
 
+HOT: dict[str, Any] = {"temperature": 5.0, "top_k": 0, "top_p": 1.0}
 LONG: dict[str, Any] = {"max_tokens": 1900, "min_tokens": 1900}
 
 
@@ -89,10 +90,22 @@ def test_the_tokens_of_llama_cpp(
 
 
 def test_without_a_seed_answers_differ(shared: Engine, encode: Callable[[str], list[int]]) -> None:
-    """TensorRT-LLM would give all of them the same seed."""
-    hot = {"temperature": 5.0, "top_k": 0, "top_p": 1.0}
-    answers = {tuple(run(shared, encode("Hi"), **hot).ids) for _ in range(3)}
+    """They share one generator, which goes on."""
+    answers = {tuple(run(shared, encode("Hi"), **HOT).ids) for _ in range(3)}
     assert len(answers) == 3
+
+
+def test_a_seed_is_reproducible_alone_and_not_beside_others(
+    shared: Engine, encode: Callable[[str], list[int]]
+) -> None:
+    """What the docs say of this runtime, and why the SDK's cache keeps no such answer."""
+    alone = run(shared, encode("Hi"), seed=7, **HOT).ids
+    assert run(shared, encode("Hi"), seed=7, **HOT).ids == alone
+    beside = ask(shared, encode("Hi"), key="first", seed=3, **(HOT | LONG))
+    assert beside.first.wait(WAIT_S)
+    assert run(shared, encode("Hi"), key="second", seed=7, **HOT).ids != alone
+    shared.cancel("first")
+    beside.wait()
 
 
 def test_penalties_and_filters_arrive(shared: Engine, encode: Callable[[str], list[int]]) -> None:
@@ -238,6 +251,31 @@ def test_starts_that_fail_say_why(
     with pytest.raises(RuntimeError, match=says):
         load(**options)
     assert psutil.Process().children(recursive=True) == before
+
+
+SMALL_POOL = {"TRTLLM_DOUBLE_KV_TOKENS": "1000"}
+"""Half of what the longest request takes, with two running."""
+HALF: dict[str, Any] = {"max_tokens": 900, "min_tokens": 900}
+
+
+def test_a_full_pool_is_no_deadlock_as_we_write_the_arguments(
+    load: Callable[..., Any], encode: Callable[[str], list[int]]
+) -> None:
+    engine = load(env=SMALL_POOL)
+    sinks = [ask(engine, encode("Hello"), key=f"k{i}", **HALF) for i in range(3)]
+    assert {sink.wait().reason for sink in sinks} == {"length"}
+    assert not engine.stats().lost
+
+
+def test_a_full_pool_without_host_memory_is_a_deadlock(
+    load: Callable[..., Any], encode: Callable[[str], list[int]]
+) -> None:
+    cache = {"enable_block_reuse": False, "enable_partial_reuse": False, "host_cache_size": 0}
+    engine = load(env=SMALL_POOL, kv_cache_config=cache)
+    sinks = [ask(engine, encode("Hello"), key=f"k{i}", **HALF) for i in range(2)]
+    ends = [sink.wait() for sink in sinks]
+    assert {end.code for end in ends} == {Code.ENGINE_LOST}
+    assert "V2 scheduler deadlock" in ends[0].message
 
 
 def test_kv_cache_figures(load: Callable[..., Any], encode: Callable[[str], list[int]]) -> None:

@@ -54,12 +54,41 @@ def test_visible_gpus() -> None:
         check_visible(2, 1)
 
 
-def test_a_launchers_environment_is_cleaned() -> None:
-    env = {"OMPI_COMM_WORLD_RANK": "0", "PMIX_RANK": "0", "PMI_SIZE": "1", "PATH": "/bin"}
+OURS = {"TRTLLM_NO_USAGE_STATS": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE",
+        "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_NODE_RANK", "OMPI_UNIVERSE_SIZE",
+        "OMPI_FIRST_RANKS", "OMPI_APP_CTX_NUM_PROCS", "OMPI_MCA_orte_hnp_uri",
+        "OMPI_MCA_orte_ess_num_procs", "ORTE_SCHIZO_DETECTION", "PMIX_RANK", "PMIX_NAMESPACE",
+        "PMIX_SERVER_URI", "PMIX_SERVER_URI2", "PMIX_SERVER_URI21", "PMIX_SERVER_URI3",
+        "PMIX_SERVER_TMPDIR", "PMIX_SYSTEM_TMPDIR", "PMIX_SECURITY_MODE", "PMIX_GDS_MODULE",
+        "PMIX_BFROPS_MODULE", "PMIX_PTL_MODULE", "PMIX_VERSION", "PMIX_HOSTNAME", "PMI_RANK",
+        "PMI_SIZE", "PMI_FD", "PMI_SPAWNED", "PMI_APPNUM",
+    ],
+)  # fmt: skip
+def test_what_a_launcher_says_of_its_job_is_removed(name: str) -> None:
+    env = {name: "0", "PATH": "/bin"}
     clean_environment(env)
-    assert env == {
-        "PATH": "/bin", "TRTLLM_NO_USAGE_STATS": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-    }  # fmt: skip
+    assert env == {"PATH": "/bin"} | OURS
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "OMPI_MCA_btl",
+        "OMPI_MCA_coll_hcoll_enable", "OMPI_MCA_pml", "OMPI_MCA_rmaps_base_oversubscribe",
+        "OMPI_MCA_plm_rsh_agent", "PMIX_MCA_gds", "PMIX_MCA_psec", "PMIX_INSTALL_PREFIX",
+        "PRTE_MCA_rmaps_default_mapping_policy", "OPAL_PREFIX", "UCX_TLS", "NCCL_DEBUG",
+    ],
+)  # fmt: skip
+def test_what_configures_mpi_stays(name: str) -> None:
+    env = {name: "0"}
+    clean_environment(env)
+    assert env == {name: "0"} | OURS
 
 
 def test_settings() -> None:
@@ -89,7 +118,7 @@ def test_greedy_sends_no_filters() -> None:
     greedy = sampling_arguments(
         SamplingParams(max_tokens=5, temperature=0.0), prompt_tokens=9, max_tokens=5, pad_id=0
     )
-    absent = ("top_k", "logprobs", "bad_token_ids", "prompt_ignore_length")
+    absent = ("seed", "top_k", "logprobs", "bad_token_ids", "prompt_ignore_length")
     assert not set(greedy) & set(absent)
     hot = sampling_arguments(
         SamplingParams(max_tokens=5, seed=2**64 + 3, log_probs=True, bad_token_ids=(7,)),

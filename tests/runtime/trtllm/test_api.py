@@ -107,6 +107,92 @@ def test_what_the_api_takes(name: str, values: dict[str, Any]) -> None:
     assert valid_by_the_document_alone(name, values)
 
 
+CONFIGURATIONS = sorted(
+    name for name in load_api() if name.endswith("Config") or name == "TorchLlmArgs"
+)
+KEYS = [
+    (name, key)
+    for name in CONFIGURATIONS
+    for key in (*load_api()[name].arguments, *load_api()[name].aliases)
+]
+
+
+def test_as_many_keys_as_the_source_has() -> None:
+    """Removed keys come on top: they are tolerated."""
+    api = load_api()
+    assert len(api["TorchLlmArgs"].arguments.keys() - {"sampler_type"}) == 117
+    assert len(api["KvCacheConfig"].arguments.keys() - {"sink_token_length"}) == 40
+
+
+@pytest.mark.parametrize(("name", "key"), KEYS)
+def test_every_real_key_is_taken_and_its_misspelling_refused(name: str, key: str) -> None:
+    record = load_api()[name]
+    required: dict[str, Any] = MODEL if name == "TorchLlmArgs" else {}
+    argument = record.arguments[record.aliases.get(key, key)]
+    value = "checkpoint" if argument.required else argument.default
+    check_arguments(name, required | {key: value})
+    with pytest.raises(ApiError, match=rf"^{key}x: .*has no argument '{key}x'"):
+        check_arguments(name, required | {f"{key}x": value})
+    if argument.schema.keys() & {"type", "enum", "$ref", "anyOf"}:
+        with pytest.raises(ApiError) as caught:
+            check_arguments(name, required | {key: object()})
+        assert caught.value.key == key
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("num_serve_frontends", 65, "at most 64"),
+        ("mla_skip_correction_threshold", 0.0, "more than 0"),
+        ("mla_skip_correction_threshold", 33.0, "at most 32"),
+        ("sampler_type", "TRTLLMSampler", "one of 'auto', 'TorchSampler'"),
+        ("kv_cache_config.max_util_for_resume", 0.0, "more than 0"),
+        ("kv_cache_config.kv_pool_rebalance_ratio_threshold", 1.0, "more than 1"),
+        ("kv_cache_config.kv_pool_rebalance_moving_average_decay", 1.0, "less than 1"),
+        ("kv_cache_config.mamba_ssm_philox_rounds", 0, "at least 1"),
+        ("kv_cache_config.max_attention_window", [], "not empty"),
+        ("kv_cache_config.mamba_state_config.periodic_snapshot_interval", -1, "at least 0"),
+        ("kv_cache_config.block_reuse_config.policy", "none", "'per_request'"),
+        ("kv_cache_config.kv_events_config.hwm", 0, "at least 1"),
+        ("multimodal_config.video_pruning_rate", 1.0, "less than 1"),
+        ("multimodal_config.encoder_cache_max_bytes", "128 megabytes", "512MB"),
+        ("multimodal_config.encoder_cache_max_bytes", -1, "at least 0"),
+        ("torch_compile_config.max_num_streams", 0, "at least 1"),
+        ("cache_transceiver_config.backend", "TCP", "'NIXL'"),
+        ("speculative_config.acceptance_rate_threshold", 1.5, "at most 1"),
+        ("speculative_config.relaxed_topk", 0, "at least 1"),
+        ("nvfp4_gemm_config.allowed_backends", [], "not empty"),
+        ("gms_config.tag", "", "not empty"),
+    ],
+)
+def test_ranges(key: str, value: object, says: str) -> None:
+    *parents, last = key.split(".")
+    inner: dict[str, Any] = {last: value}
+    for parent in reversed(parents):
+        inner = {parent: inner}
+    with pytest.raises(ApiError, match=says) as caught:
+        check_arguments("TorchLlmArgs", MODEL | inner)
+    assert caught.value.key == key
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"multimodal_config": {"encoder_cache_max_bytes": "128MB"}},
+        {"multimodal_config": {"encoder_cache_max_bytes": "1GiB", "video_pruning_rate": 0.5}},
+        {"multimodal_config": None},
+        {"kv_cache_config": {"mamba_state_config": {"enable_branch_snapshot": True}}},
+        {"kv_cache_config": {"sink_token_length": 4}},
+        {"sampler_type": "TorchSampler", "load_format": "DUMMY"},
+        {"attention_dp_config": {"enable_balance": True, "timeout_iters": 20}},
+        {"speculative_config": {"num_nextn_predict_layers": 3, "allow_advanced_sampling": True}},
+        {"reorder_policy_config": {"policy_args": {"agent_types": ["Researcher"]}}},
+    ],
+)
+def test_what_users_write(values: dict[str, Any]) -> None:
+    check_arguments("TorchLlmArgs", MODEL | values)
+
+
 class SamplingParams:
     """As TensorRT-LLM's own, which is no JSON."""
 

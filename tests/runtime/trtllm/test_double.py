@@ -177,11 +177,33 @@ def test_lengths(llm: Any, trt: Any, ids: list[int]) -> None:
         stream(llm, trt, [2, 4096])
 
 
-def test_without_a_seed_everybody_has_the_same(llm: Any, trt: Any, ids: list[int]) -> None:
-    hot = {"temperature": 5.0, "top_p": 1.0}
-    first, second = (stream(llm, trt, ids, **hot)[1].outputs[0].token_ids for _ in range(2))
-    assert first == second
-    assert stream(llm, trt, ids, seed=7, **hot)[1].outputs[0].token_ids != first
+HOT = {"temperature": 5.0, "top_p": 1.0}
+
+
+def test_without_a_seed_one_generator_goes_on(llm: Any, trt: Any, ids: list[int]) -> None:
+    first, second = (stream(llm, trt, ids, **HOT)[1].outputs[0].token_ids for _ in range(2))
+    assert first != second
+
+
+def test_a_seed_counts_for_a_request_that_is_alone(llm: Any, trt: Any, ids: list[int]) -> None:
+    def alone(seed: int) -> Any:
+        return stream(llm, trt, ids, seed=seed, **HOT)[1].outputs[0].token_ids
+
+    assert alone(7) == alone(7) != alone(8)
+
+
+def test_a_seed_is_not_effective_beside_others(llm: Any, trt: Any, ids: list[int]) -> None:
+    async def second_of_two() -> Any:
+        options = {"streaming": True}
+        both = [
+            llm.generate_async(ids, params(trt, seed=seed, max_tokens=20, **HOT), **options)
+            for seed in (7, 8)
+        ]
+        return [(await output.aresult()).outputs[0].token_ids for output in both]
+
+    lead, beside = asyncio.run(second_of_two())
+    assert lead == stream(llm, trt, ids, seed=7, max_tokens=20, **HOT)[1].outputs[0].token_ids
+    assert beside != stream(llm, trt, ids, seed=8, max_tokens=20, **HOT)[1].outputs[0].token_ids
 
 
 def test_abort(llm: Any, trt: Any, ids: list[int]) -> None:

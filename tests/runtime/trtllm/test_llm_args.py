@@ -40,6 +40,18 @@ def test_presets(preset: Any, precision: Any) -> None:
     assert args["guided_decoding_backend"] == "xgrammar"
 
 
+def test_the_scheduler_and_its_host_memory() -> None:
+    """Figures by hand: 25 sliding layers of 8 heads of 256 up to 1088 tokens, 5 global ones of 2
+    heads of 512, keys and values."""
+    args = made(slots=3, max_total_tokens=4096)
+    assert args["scheduler_config"] == {"capacity_scheduler_policy": "MAX_UTILIZATION"}
+    each = 2 * 2 * (25 * 8 * 256 * 1088 + 5 * 2 * 512 * 4096)
+    assert args["kv_cache_config"]["host_cache_size"] == 2 * each == 613_416_960
+    fp8 = made(slots=3, max_total_tokens=4096, precision="fp8", tp=2)
+    assert fp8["kv_cache_config"]["host_cache_size"] == 2 * each // 4
+    assert made(slots=1)["kv_cache_config"]["host_cache_size"] == 0
+
+
 def test_choices() -> None:
     assert "guided_decoding_backend" not in made(guided=False)
     assert made(free_gpu_memory_fraction=0.5)["kv_cache_config"]["free_gpu_memory_fraction"] == 0.5
@@ -85,6 +97,7 @@ MTP = {
         ("context_parallel_size", 2, "tensor_parallel_size"),
         ("moe_expert_parallel_size", 3, "divisor"),
         ("moe_tensor_parallel_size", 2, "leave it out"),
+        ("scheduler_config", {"capacity_scheduler_policy": "GUARANTEED_NO_EVICT"}, "MAX_UTILIZATION"),
         ("max_seq_len", 1024, "at least 1025"),
         ("max_seq_len", None, "at least 1025"),
         ("max_seq_len", ..., "at least 1025"),

@@ -1,6 +1,6 @@
 """What TensorRT-LLM's statistics of its iterations say: use of the KV cache, and drafts.
 
-``get_stats_async`` gives each iteration once: those since the last call, at most the newest 1,000.
+``get_stats`` gives each iteration once: those since the last call, at most the newest 1,000.
 Names and meaning are those of ``IterationStats`` (cpp/include/tensorrt_llm/executor/types.h) and of
 ``_update_iter_stats`` (tensorrt_llm/_torch/pyexecutor/py_executor.py), read in TensorRT-LLM's
 public source.

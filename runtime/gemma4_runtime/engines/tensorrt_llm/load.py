@@ -11,9 +11,25 @@ from gemma4_runtime.trtllm import llm_args
 
 __all__ = ["StartError", "clean_environment", "load"]
 
-_LAUNCHER = ("OMPI_", "PMIX_", "PMI_", "PRTE_")
-"""Variables by which an MPI launcher marks its processes. Inherited, they make the MPI that
-TensorRT-LLM starts take itself for a part of that job."""
+_JOB_VARIABLES = frozenset(
+    (
+        "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE",
+        "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_NODE_RANK", "OMPI_UNIVERSE_SIZE",
+        "OMPI_FIRST_RANKS", "OMPI_APP_CTX_NUM_PROCS",
+        "PMIX_RANK", "PMIX_NAMESPACE", "PMIX_SERVER_URI", "PMIX_SERVER_URI2", "PMIX_SERVER_URI21",
+        "PMIX_SERVER_URI3", "PMIX_SERVER_TMPDIR", "PMIX_SYSTEM_TMPDIR", "PMIX_SECURITY_MODE",
+        "PMIX_GDS_MODULE", "PMIX_BFROPS_MODULE", "PMIX_PTL_MODULE", "PMIX_VERSION",
+        "PMIX_HOSTNAME",
+        "PMI_RANK", "PMI_SIZE", "PMI_FD", "PMI_SPAWNED", "PMI_APPNUM",
+    )
+)  # fmt: skip
+"""Variables by which an MPI launcher marks the processes of a job. Inherited, they make the MPI
+that TensorRT-LLM starts take itself for a part of that job. The names are those that the Triton
+model of TensorRT-LLM removes (triton_backend/all_models/llmapi/tensorrt_llm/1/model.py, commit
+044a90d2). Configuration stays: ``OMPI_MCA_*``, ``PMIX_MCA_*``, ``OMPI_ALLOW_RUN_AS_ROOT``, of which
+NVIDIA's images set some."""
+_JOB_PREFIXES = ("OMPI_MCA_orte_", "ORTE_")
+"""Starts of names that are state of a job too, though the first looks like configuration."""
 
 
 class StartError(Exception):
@@ -21,10 +37,11 @@ class StartError(Exception):
 
 
 def clean_environment(env: MutableMapping[str, str]) -> None:
-    """Remove what an MPI launcher left, switch usage statistics off, number GPUs as the driver
-    does."""
-    for name in [name for name in env if name.startswith(_LAUNCHER)]:
-        del env[name]
+    """Remove what an MPI launcher says of its job and keep what configures MPI, switch usage
+    statistics off, number GPUs as the driver does."""
+    for name in [*env]:
+        if name in _JOB_VARIABLES or name.startswith(_JOB_PREFIXES):
+            del env[name]
     env.setdefault("TRTLLM_NO_USAGE_STATS", "1")
     env.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 

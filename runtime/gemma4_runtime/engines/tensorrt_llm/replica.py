@@ -10,8 +10,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Thread
 
+from gemma4_runtime.engines.tensorrt_llm.outbox import Outbox
 from gemma4_runtime.engines.tensorrt_llm.wire import (
     LENGTH,
     Close,
@@ -45,12 +46,7 @@ class Replica:
         devices = {} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus}
         with theirs:
             self._process = subprocess.Popen(
-                [
-                    _python(),
-                    "-m",
-                    "gemma4_runtime.engines.tensorrt_llm.worker",
-                    str(theirs.fileno()),
-                ],
+                [_python(), "-m", _WORKER, str(theirs.fileno())],
                 env={**os.environ, **devices, **(env or {})},
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -60,7 +56,7 @@ class Replica:
         self._poll = select.poll()
         self._poll.register(ours, select.POLLIN)
         self._poll.register(self._pidfd, select.POLLIN)
-        self._sending = Lock()
+        self._outbox = Outbox(ours)
         self._buffer = bytearray()
         self._thread: Thread | None = None
         self.gpus = gpus
@@ -84,13 +80,9 @@ class Replica:
         self._thread.start()
 
     def send(self, command: Command) -> None:
-        """Send a command; a worker that is gone is noticed by :meth:`listen`."""
-        data = frame(command)
-        with self._sending:
-            try:
-                self._socket.sendall(data)
-            except OSError:
-                pass
+        """Send a command after those before it, and return at once, whether the worker reads or
+        not. One that is gone is noticed by :meth:`listen`."""
+        self._outbox.put(frame(command))
 
     def close(self) -> None:
         """Let the worker end; kill it when it does not. Again: nothing."""
@@ -102,6 +94,7 @@ class Replica:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._outbox.end()
         if self._thread is not None:
             self._thread.join()
         self._socket.close()

@@ -8,6 +8,11 @@ Minimum length: ``min_tokens`` of TensorRT-LLM holds back ``end_id`` only, and s
 precedence over it (NVIDIA/TensorRT-LLM#4776). So a request with ``min_tokens`` is two: that many
 tokens with every stop id banned, then the rest after them.
 
+Seeds: only a caller's own is sent. Without one TensorRT-LLM draws from one generator that goes on
+from request to request, so answers differ; with one anywhere in a batch the whole batch takes a
+slower path, and the first row's seed counts for all (``_SeedManager``, which says so). A seeded
+answer is the same again when it was sampled alone.
+
 Penalties: TensorRT-LLM counts the prompt in all three, except that presence and frequency leave out
 the first ``prompt_ignore_length`` tokens (its ``PenaltyHandler``; #8127, #16485). The repetition
 penalty counts prompt and answer in any case, as in transformers.
@@ -15,7 +20,6 @@ penalty counts prompt and answer in any case, as in transformers.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -131,12 +135,10 @@ def sampling_arguments(
         "include_stop_str_in_output": True,
         "detokenize": False,
         "add_special_tokens": False,
-        # Requests without a seed share a fixed one in TensorRT-LLM.
-        "seed": secrets.randbelow(_SEEDS)
-        if sampling.seed is None
-        else call_seed(sampling.seed, answered, limit=_SEEDS),
         "temperature": sampling.temperature,
     }
+    if sampling.seed is not None:
+        arguments["seed"] = call_seed(sampling.seed, answered, limit=_SEEDS)
     if sampling.temperature > 0:
         arguments |= {"top_k": sampling.top_k, "top_p": sampling.top_p, "min_p": sampling.min_p}
     for name, neutral in (

@@ -33,6 +33,8 @@ _STATS_S = 0.5
 """Seconds between two readings of the iteration statistics: often enough for a gauge."""
 _STATS_WAIT_S = 0.1
 """Seconds to wait for statistics; those that come later are read next time."""
+_HEALTH_FAILURES = 3
+"""Questions in a row that fail before the engine counts as lost."""
 
 
 class EngineLostError(Exception):
@@ -171,26 +173,44 @@ class Session:
     async def _watch_health(self) -> None:
         """Ask whether the executor lives. A dead one may leave streams waiting forever;
         TensorRT-LLM's own server polls the same method (pull requests 12718 and 16338 of
-        NVIDIA/TensorRT-LLM)."""
+        NVIDIA/TensorRT-LLM). A question that fails is logged and asked again; the engine whose
+        state nobody can tell is lost."""
         check = getattr(self._llm, "_check_health", None)
+        failures = 0
         while check is not None:
             await asyncio.sleep(_HEALTH_S)
-            if not check():
+            try:
+                healthy = check()
+            except Exception as error:  # noqa: BLE001 - logged, and bounded
+                failures += 1
+                log_event("health_check_broke", level="error", cause=repr(error), in_a_row=failures)
+                if failures < _HEALTH_FAILURES:
+                    continue
+                self._lose(f"TensorRT-LLM's health cannot be told: {error!r}")
+                return
+            failures = 0
+            if not healthy:
                 self._lose("TensorRT-LLM reports that its executor is dead")
                 return
 
     async def _watch_stats(self) -> None:
         """Pass on how full the KV cache is, and what became of drafts. Figures that do not come are
-        no reason to stop serving."""
-        read = IterationStats()
+        no reason to stop serving: that is logged once, and asked again.
+
+        They are asked for in a thread: ``get_stats_async`` waits for them inside of the event loop,
+        which would hold up every stream for up to its timeout."""
+        read, failing = IterationStats(), False
         while True:
             await asyncio.sleep(_STATS_S)
             try:
-                rows = [entry async for entry in self._llm.get_stats_async(timeout=_STATS_WAIT_S)]
+                rows = await asyncio.to_thread(self._llm.get_stats, _STATS_WAIT_S)
                 changed = read.take(rows)
             except Exception as error:  # noqa: BLE001 - see above
-                log_event("no_iteration_stats", level="warning", cause=repr(error))
-                return
+                if not failing:
+                    log_event("no_iteration_stats", level="warning", cause=repr(error))
+                failing = True
+                continue
+            failing = False
             for event in changed:
                 self._send(event)
 

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from threading import Lock
@@ -18,10 +19,12 @@ from tensorrt_llm import faults
 from tensorrt_llm.decoder import open_decoder
 from tensorrt_llm.executor import EngineDeadError, RequestError
 from tensorrt_llm.iteration_stats import DraftedSteps
+from tensorrt_llm.kv_pool import KvPool
 from tensorrt_llm.outputs import RequestOutput
 from tensorrt_llm.records import as_dict
 from tensorrt_llm.requests import Stream, to_request
 from tensorrt_llm.sampling_params import SamplingParams
+from tensorrt_llm.seeds import Seeds
 
 
 def visible_gpus() -> int:
@@ -63,6 +66,9 @@ class LLM:
         self._lock = Lock()
         self._streams: dict[str, Stream] = {}
         self._dead: Exception | None = None
+        self._seeds = Seeds()
+        self._pool = KvPool(self._args)
+        self._told: dict[str, Any] | None = None
         self._shut_down = False
 
     def _check(self) -> None:
@@ -125,9 +131,14 @@ class LLM:
             decode=self.tokenizer.decode if self.tokenizer is not None else None,
             perf_metrics=params.return_perf_metrics or self._args["return_perf_metrics"],
         )  # fmt: skip
+        with self._lock:
+            seed = self._seeds.start(key, params.seed)
         try:
-            request = to_request(key, ids, params, args=self._args, vocab_size=self._vocab_size)
+            request = to_request(
+                key, ids, params, seed=seed, args=self._args, vocab_size=self._vocab_size
+            )
         except RequestError as error:
+            self.forget(key)
             output.put(error)
             return output
         stream = Stream(
@@ -164,18 +175,29 @@ class LLM:
         return done[0] if single else done
 
     def get_stats(self, timeout: float | None = 2) -> list[dict[str, Any]]:
-        """The iterations since the last call; empty unless ``enable_iter_perf_stats``."""
+        """The iterations since the last call; empty unless ``enable_iter_perf_stats``. The executor
+        has an entry for each iteration, so an idle one has none: then this waits for ``timeout``
+        seconds."""
         if not self._args["enable_iter_perf_stats"]:
             return []
+        entry = self._iteration()
+        drafted = self.drafted.rows() if self.drafted else []
+        if entry == self._told and not entry["numActiveRequests"] and not drafted:
+            time.sleep(2 if timeout is None else timeout)
+            return []
+        self._told = entry
+        return [*drafted, entry]
+
+    def _iteration(self) -> dict[str, Any]:
         stats = self._decoder.stats()
         each = -(-self._args["max_seq_len"] // 32)  # blocks of 32 tokens, TensorRT-LLM's default
         total = each * self._args["max_batch_size"]
         used = each * stats.active
         blocks = {"usedNumBlocks": used, "freeNumBlocks": total - used, "maxNumBlocks": total}
-        entry = {"iter": stats.finished, "numActiveRequests": stats.active, "kvCacheStats": blocks}
-        return [*(self.drafted.rows() if self.drafted else ()), entry]
+        return {"iter": stats.finished, "numActiveRequests": stats.active, "kvCacheStats": blocks}
 
     async def get_stats_async(self, timeout: float | None = 2) -> AsyncIterator[dict[str, Any]]:
+        """As synchronous inside as TensorRT-LLM's: the wait of ``get_stats`` blocks the loop."""
         for entry in self.get_stats(timeout):
             yield entry
             await asyncio.sleep(0)
@@ -192,6 +214,20 @@ class LLM:
     def forget(self, key: str) -> None:
         with self._lock:
             self._streams.pop(key, None)
+            self._seeds.end(key)
+            self._pool.end(key)
+
+    def grow(self, key: str, tokens: int) -> Exception | None:
+        """Called for every token; the executor ends when its KV cache cannot go on."""
+        with self._lock:
+            cause = self._pool.grow(key, tokens)
+            if cause is None or self._dead is not None:
+                return self._dead
+            self._dead = EngineDeadError(cause)
+            streams = list(self._streams.values())
+        for stream in streams:
+            stream.die(self._dead)
+        return self._dead
 
     def commit_fault(self, generated: int) -> Exception | None:
         """Called for every token; what the request's stream must end with."""

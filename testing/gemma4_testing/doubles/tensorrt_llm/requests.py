@@ -19,14 +19,18 @@ from tensorrt_llm.structural_tags import read_structural_tag
 if TYPE_CHECKING:
     from tensorrt_llm.llm import LLM
 
-_DEFAULT_SEED = 0
-"""Requests without a seed share one: the same request gives the same answer."""
-
 
 def to_request(
-    key: str, ids: list[int], params: SamplingParams, *, args: dict[str, Any], vocab_size: int
+    key: str,
+    ids: list[int],
+    params: SamplingParams,
+    *,
+    seed: int,
+    args: dict[str, Any],
+    vocab_size: int,
 ) -> GenerationRequest:
-    """Raises :class:`RequestError` for what the executor refuses."""
+    """``seed`` is what the sampler makes of the request's own. Raises :class:`RequestError` for
+    what the executor refuses."""
     room = (args["max_seq_len"] or 0) - len(ids)
     if not ids or room < 1:
         raise RequestError(
@@ -58,7 +62,7 @@ def to_request(
             repetition_penalty=_or(params.repetition_penalty, 1.0),
             presence_penalty=params.presence_penalty or 0.0,
             frequency_penalty=params.frequency_penalty or 0.0,
-            seed=_or(params.seed, _DEFAULT_SEED),
+            seed=seed,
             stop_token_ids=tuple(dict.fromkeys(stops)),
             bad_token_ids=tuple(params.bad_token_ids or ()),
             log_probs=params.logprobs is not None,
@@ -133,7 +137,8 @@ class Stream:
         self._generated += end
         if self._llm.drafted is not None:
             self._llm.drafted.generated(end - first)
-        error = self._llm.commit_fault(self._generated)
+        tokens = len(self._output.prompt_token_ids) + self._generated
+        error = self._llm.grow(self._key, tokens) or self._llm.commit_fault(self._generated)
         if error is not None:
             self.die(error)
             self._leave()
