@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from gemma4_testing.deploy.alert_rules import ALERTMANAGER, PROMETHEUS, RULES, alerts
 from gemma4_testing.cases.alert_cases import CASES, Case
+from gemma4_testing.deploy.alert_rules import ALERTMANAGER, PROMETHEUS, RULES, alerts
 
 
 def _case(case: Case) -> dict[str, Any]:
