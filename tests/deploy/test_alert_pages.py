@@ -62,6 +62,14 @@ def test_runbooks_ask_for_metrics_that_there_are() -> None:
     assert names - packages - {timed} <= known()
 
 
+def test_the_chart_has_copies_of_the_rule_files() -> None:
+    """Helm reads no file outside the chart."""
+    copies = ROOT / "deploy" / "helm" / "gemma4-triton" / "rules"
+    assert {f.name: f.read_bytes() for f in copies.iterdir()} == {
+        f.name: f.read_bytes() for f in RULES
+    }
+
+
 def test_faster_rules_differ_in_times_only() -> None:
     text = "  for: 10m\n  expr: rate(x[3d]) > 600 and y[5m]\n  - interval: 10m\n"
     short = "  for: 10s\n  expr: rate(x[60s]) > 600 and y[5s]\n  - interval: 10m\n"

@@ -35,6 +35,7 @@ WRONG = {  # what is set, and words of the message
     "autoscaling.keda.triggers": ([{"name": "x"}], ["triggers/0"]),
     "autoscaling.keda.prometheusAddress": ("prometheus:9090", ["prometheusAddress"]),
     "podMonitor.interval": ("often", ["/podMonitor/interval"]),
+    "monitoring.rules.leaveOut": (["slow"], ["/monitoring/rules/leaveOut/0"]),
     "runAsUser": (0, ["/runAsUser", "minimum"]),
 }
 CONTRADICTIONS = [  # values that are each right, and words of the message
