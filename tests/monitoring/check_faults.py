@@ -1,5 +1,5 @@
 """Faults of a real server and gateway, and metrics of a small exporter, through a real Prometheus
-and Alertmanager: each alert arrives, and ends."""
+and Alertmanager: the alerts named here arrive, and end. The other alerts have no such test yet."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_more_requests_than_slots_and_queue_hold(stack: Stack) -> None:
 
 
 def test_the_server_is_killed(stack: Stack) -> None:
-    """Its symptoms are silent: requests fail, and there is no message of them."""
+    """Requests fail meanwhile; which of its symptoms arrive as well is not looked at."""
     stack.kill_server()
     stack.ask(15)
     stack.alerting.wait({("Gemma4ServerDown", "page")}, "firing", PATIENCE_S)
