@@ -16,8 +16,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: help setup serve chat gateway load lint format generate test test-unit coverage test-xgrammar test-helm \
-  test-fresh test-compose test-dashboards test-fuzz test-random test-faults test-endurance bench bench-clients bench-host \
+.PHONY: help setup serve chat gateway load lint format generate test test-unit coverage test-xgrammar test-helm test-monitoring \
+  test-monitoring-faults test-fresh test-compose test-dashboards test-fuzz test-random test-faults test-endurance bench bench-clients bench-host \
   bench-host-ttft bench-meter bench-agreement types-of-models clean
 .DEFAULT_GOAL := setup
 
@@ -130,6 +130,14 @@ $(HELM_VENV)/.created: | $(VENV)/.created
 
 test-helm: $(HELM_VENV)/.created ## Render the Helm chart and check what it makes.
 	$(HELM_VENV)/bin/python -m pytest -c tests/helm_chart/pytest.ini tests/helm_chart -q $(ARGS)
+
+# Prometheus' rules and Alertmanager's routes; needs Debian's prometheus and prometheus-alertmanager.
+test-monitoring: $(VENV)/.test ## Check that every alert fires with its fault and not without.
+	$(BIN)/python -m pytest -c tests/monitoring/pytest.ini tests/monitoring/check_rules.py -q $(ARGS)
+
+# Faults of real servers, through a real Prometheus and Alertmanager; takes some minutes.
+test-monitoring-faults: $(VENV)/.test ## Inject faults and see their alerts arrive and end.
+	$(BIN)/python -m pytest -c tests/monitoring/pytest.ini tests/monitoring/check_faults.py -q $(ARGS)
 
 # README's commands in containers that have nothing; needs podman. See tests/fresh/README.md.
 BASES ?= bookworm

@@ -25,7 +25,7 @@ from project import Project, podman
 
 LIMIT_MB = 900
 HEALTHY_S, STOP_S = 300, 200
-DEFAULT = {"triton", "gateway", "prometheus", "grafana"}
+DEFAULT = {"triton", "gateway", "prometheus", "alertmanager", "grafana"}
 HERE = Path(__file__).resolve().parent
 
 
@@ -108,6 +108,19 @@ def prometheus_targets(check: Checks, project: Project) -> None:
     check(f"Prometheus: up {up}", up.get("triton") == up.get("gateway") == "1", text)
 
 
+def alerting(check: Checks, project: Project) -> None:
+    """The rules are loaded, and an alert of Prometheus gets as far as Alertmanager."""
+    rules = json.loads(project.exec("prometheus", "promtool", "query", "instant", "-o", "json",
+                                    "http://127.0.0.1:9090", "gemma4:server_up").stdout)  # fmt: skip
+    check(f"rules: {rules}", bool(rules), rules)
+    found = project.exec(
+        "prometheus", "promtool", "query", "instant", "-o", "json", "http://127.0.0.1:9090",
+        "prometheus_notifications_alertmanagers_discovered",
+    ).stdout  # fmt: skip
+    value = [x["value"][1] for x in json.loads(found)]
+    check(f"Prometheus knows {value} Alertmanager", value == ["1"], found)
+
+
 def dashboards(check: Checks, port: str) -> None:
     status, text = get(f"http://127.0.0.1:{port}/queries")
     found = json.loads(text) if status == 200 else {}
@@ -181,9 +194,11 @@ def default_profile(check: Checks, project: Project, ports: dict[str, str]) -> N
     hardening(check, project, DEFAULT)
     published(check, project, DEFAULT, {
         "gateway": [f"8080/tcp -> 127.0.0.1:{ports['GATEWAY_PORT']}"],
+        "alertmanager": [f"9093/tcp -> 127.0.0.1:{ports['ALERTMANAGER_PORT']}"],
         "grafana": [f"3000/tcp -> 127.0.0.1:{ports['GRAFANA_PORT']}"],
     })  # fmt: skip
     prometheus_targets(check, project)
+    alerting(check, project)
     load(check, project, ports["LOCUST_PORT"])
     time.sleep(20)  # two scrapes more
     dashboards(check, ports["GRAFANA_PORT"])
@@ -225,12 +240,19 @@ def main() -> int:
     check = Checks()
     valid(check)
     base = "" if options.reuse_images else base_image(options.base)
-    env = dict(zip(("GATEWAY_PORT", "GRAFANA_PORT", "LOCUST_PORT"), free_ports(3), strict=True))
+    env = dict(
+        zip(
+            ("GATEWAY_PORT", "GRAFANA_PORT", "LOCUST_PORT", "ALERTMANAGER_PORT"),
+            free_ports(4),
+            strict=True,
+        )
+    )
     ports = dict(env)
     for variable, dockerfile, target, context in (
         ("CPU_IMAGE", ROOT / "deploy/docker/Dockerfile.cpu", "serve", ROOT),
         ("LOAD_IMAGE", ROOT / "deploy/docker/Dockerfile.cpu", "load", ROOT),
         ("PROMETHEUS_IMAGE", HERE / "Dockerfile", "prometheus", HERE),
+        ("ALERTMANAGER_IMAGE", HERE / "Dockerfile", "alertmanager", HERE),
         ("GRAFANA_IMAGE", HERE / "Dockerfile", "grafana", HERE),
     ):
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""The images of the test: ours from their Dockerfile, and stand-ins for Prometheus and Grafana."""
+"""The images of the test: ours from their Dockerfile, and stand-ins for the monitoring."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 from gemma4_testing.deploy.compose_files import COMPOSE_FILES, ROOT, VARIABLE, load, parse, services
 
 GPU = {"GPU": "h100", "CHECKPOINT": "/models/x"}
-DEFAULT = {"triton", "gateway", "prometheus", "grafana"}
+DEFAULT = {"triton", "gateway", "prometheus", "alertmanager", "grafana"}
 EVERY = [(name, env) for env in ({}, GPU) for name in services("*", **env)]
 
 
@@ -85,6 +85,7 @@ def test_only_gateway_and_pages_are_published() -> None:
     ports = {name: s["ports"] for name, s in services("*").items() if "ports" in s}
     assert ports == {
         "gateway": ["127.0.0.1:8080:8080"],
+        "alertmanager": ["127.0.0.1:9093:9093"],
         "grafana": ["127.0.0.1:3000:3000"],
         "locust": ["127.0.0.1:8089:8089"],
     }
@@ -145,7 +146,7 @@ def test_health_checks_are_commands(name: str, env: Any) -> None:
     assert test[0] == "CMD"
     if test[1] == "python3":
         compile(test[3], name, "exec")
-    assert re.search(r"ready|/api/health|/stats/requests|vector", test[-1])
+    assert re.search(r"ready|/api/health|/stats/requests|vector|--alertmanager.url", test[-1])
 
 
 def test_volumes_are_declared() -> None:

@@ -185,6 +185,17 @@ def test_a_sidecar_stops_before_its_triton() -> None:
         assert seconds[0] < seconds[1]
 
 
+def test_alerts_are_those_of_the_rule_files() -> None:
+    """All but the one that is left out."""
+    sources = sorted((RENDERED.parents[2] / "deploy" / "monitoring" / "rules").glob("*.yml"))
+    wanted = [g for f in sources for g in yaml.safe_load(f.read_text(encoding="utf-8"))["groups"]]
+    for group in wanted:
+        group["rules"] = [r for r in group["rules"] if r.get("alert") != "Gemma4NoReadyBackend"]
+    made = [o for o in objects("alerts") if o["kind"] == "PrometheusRule"]
+    assert [g for o in made for g in o["spec"]["groups"]] == wanted
+    assert not [o for o in objects("hpa") if o["kind"] == "PrometheusRule"]
+
+
 def test_copies_on_one_node() -> None:
     """Two copies of two GPUs each: each set of GPUs is named once."""
     spec = of_kind("b200-tp2-two-copies", "Deployment", "-triton")["spec"]["template"]["spec"]

@@ -36,6 +36,7 @@ WRONG = {  # what is set, and words of the message
     "autoscaling.keda.prometheusAddress": ("prometheus:9090", ["prometheusAddress"]),
     "monitoring.dashboards.docsUrl": ("docs/", ["/monitoring/dashboards/docsUrl"]),
     "podMonitor.interval": ("often", ["/podMonitor/interval"]),
+    "monitoring.rules.leaveOut": (["slow"], ["/monitoring/rules/leaveOut/0"]),
     "runAsUser": (0, ["/runAsUser", "minimum"]),
 }
 CONTRADICTIONS = [  # values that are each right, and words of the message

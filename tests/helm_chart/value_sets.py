@@ -46,6 +46,10 @@ SETS: dict[str, dict[str, Any]] = {
         {"autoscaling": {"kind": "keda", "scaleToZero": True, "maxReplicas": 8}},
     ),
     "hpa": together(file("h100"), CHECKPOINT, MONITORED, {"autoscaling": {"kind": "hpa"}}),
+    "alerts": together(
+        file("h100"), CHECKPOINT, MONITORED,
+        {"monitoring": {"rules": {"enabled": True, "leaveOut": ["Gemma4NoReadyBackend"]}}},
+    ),
     "several-nodes": together(
         file("h100"), CHECKPOINT,
         {

@@ -77,6 +77,9 @@ class EngineMetrics:
         """Count a request of the engine that has ended."""
         store = self.store
         store.add("gemma4_chunks_total", record.chunks)
+        if record.streamed:
+            store.add("gemma4_streamed_tokens_total", record.completion_tokens)
+            store.add("gemma4_streamed_chunks_total", record.chunks)
         if record.ttft_s:
             first = record.prepare_s + record.ttft_s
             store.observe("gemma4_time_to_first_token_seconds", first)

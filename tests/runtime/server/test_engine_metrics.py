@@ -34,6 +34,7 @@ def record(**changes: object) -> RequestRecord:
         "request_id": "", "key": "k", "status": "OK", "code": "", "finish_reason": "stop",
         "message": "",
         "prompt_tokens": 100, "completion_tokens": 20, "cached_tokens": 10, "chunks": 5,
+        "streamed": True,
         "prepare_s": 0.1, "queue_s": 0.2, "prefill_s": 0.3, "decode_s": 2.0, "ttft_s": 0.5,
         "total_s": 2.5,
     }  # fmt: skip
@@ -51,6 +52,17 @@ def test_an_answer() -> None:
     assert found["gemma4_request_prompt_tokens_bucket{le=100.0}"] == 1
     assert found["gemma4_request_prompt_tokens_bucket{le=50.0}"] == 0
     assert found["gemma4_chunks_total"] == 5
+
+
+def test_only_streams_tell_whether_readers_lag() -> None:
+    metrics = made()
+    metrics.ended(record())
+    metrics.ended(record(streamed=False, chunks=1))
+    metrics.ended(record(status="CANCELLED", code="client_cancelled", finish_reason=""))
+    found = values(metrics)
+    assert found["gemma4_streamed_tokens_total"] == 40
+    assert found["gemma4_streamed_chunks_total"] == 10
+    assert found["gemma4_chunks_total"] == 11
 
 
 def test_an_error_has_no_times_of_answers() -> None:

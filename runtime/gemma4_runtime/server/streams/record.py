@@ -26,6 +26,7 @@ class RequestRecord:
     completion_tokens: int
     cached_tokens: int
     chunks: int
+    streamed: bool
     prepare_s: float
     queue_s: float
     prefill_s: float
@@ -49,6 +50,7 @@ def record_of(stream: Stream, error: RequestError | None, now: float) -> Request
         completion_tokens=assembler.completion_tokens,
         cached_tokens=timed.cached_tokens if timed else 0,
         chunks=assembler.next_index,
+        streamed=stream.request.stream,
         prepare_s=max(0.0, stream.opened - (stream.request.arrival or stream.opened)),
         queue_s=timed.queue_s if timed else 0.0,
         prefill_s=timed.prefill_s if timed else 0.0,
