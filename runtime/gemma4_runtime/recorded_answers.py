@@ -32,6 +32,7 @@ RECORD_VERSION = 1
 _MOST_BYTES = 1 << 20
 """Of the file; the build writes some 5 kB."""
 _MOST_TOKENS = 100_000
+"""Of a prompt or an answer in the file; the build writes 16 and less than 60."""
 _AGAIN = "run the same `gemma4 build` again, which adds it and does not convert anew"
 
 Id = Annotated[int, Field(ge=0, lt=2**31)]

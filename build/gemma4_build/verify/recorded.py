@@ -25,7 +25,7 @@ __all__ = ["of_engine", "of_reference", "of_synthetic", "write_recorded"]
 _NAMES = ("english", "arithmetic", "french", "japanese", "code", "json")
 """Prompts that are replayed: several scripts, all of them short."""
 _TOKENS = 16
-"""Tokens of an answer: 96 of all six, with some 150 of prompts, each time the gate runs."""
+"""Tokens of an answer: 96 of all six, with 231 of prompts, each time the gate runs."""
 
 
 def of_engine(prompts: Sequence[Prompt], generated: Sequence[Generated]) -> RecordedAnswers:
