@@ -11,6 +11,7 @@ from pathlib import Path
 from gemma4_runtime.input.template_check import TemplateError, check_template
 from gemma4_runtime.machine import available_memory
 from gemma4_runtime.manifest import FileEntry, Manifest, SourceFile
+from gemma4_runtime.recorded_answers import RECORD_NAME
 
 from gemma4_build.build_time import build_time
 from gemma4_build.checkpoint import TEXT_FILES, Checkpoint, open_checkpoint, source_files
@@ -36,6 +37,7 @@ from gemma4_build.trtllm.pipeline import build_tensorrt_llm
 from gemma4_build.verify import verify_gguf
 from gemma4_build.verify.gguf_run import MAX_TOKENS, Verification
 from gemma4_build.verify.prompts import load_prompts
+from gemma4_build.verify.recorded import write_recorded
 from gemma4_build.vocabulary import Vocabulary, read_vocabulary
 from gemma4_build.warm import warm_engine
 from gemma4_build.workspace import Workspace, check_space, disk_errors, open_workspace
@@ -104,6 +106,7 @@ class _Build:
             )
             files = {MODEL: model, **self._copy_text_files(work.folder)}
             proof, reason = self._verify(work.folder / MODEL)
+            files |= _recorded(work.folder, proof)
             manifest = self._manifest(files, proof, reason)
             write_manifest(work.folder, manifest)
             work.publish(scratch=(_KEY, _STATE))
@@ -116,11 +119,13 @@ class _Build:
         """Bring limits and verification up to what was asked for."""
         old, out = found.require(), self.request.out
         proof, reason = None, old.unverified_reason
-        if old.quality is not None:
-            proof = Verification(old.quality, old.first_tokens)
-        elif not self.request.skip_verify:
+        if not self.request.skip_verify and (old.quality is None or RECORD_NAME not in old.files):
             proof, reason = self._verify(out / MODEL)
-        new = keep_template(self._manifest(old.files, proof, reason), old)
+        if proof is None and old.quality is not None:
+            proof, reason = Verification(old.quality, old.first_tokens), old.unverified_reason
+        with disk_errors(out):
+            files = old.files | _recorded(out, proof)
+        new = keep_template(self._manifest(files, proof, reason), old)
         same = new.model_copy(
             update={"created_at": old.created_at, "tool_version": old.tool_version}
         )
@@ -217,6 +222,12 @@ class _Build:
             first_tokens=[] if proof is None else proof.first_tokens,
             unverified_reason=reason,
         )
+
+
+def _recorded(folder: Path, proof: Verification | None) -> dict[str, FileEntry]:
+    if proof is None or proof.answers is None:
+        return {}
+    return write_recorded(folder, proof.answers)
 
 
 def _starts_with(path: Path, beginning: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -43,6 +44,16 @@ def serve(
     restart_window: Annotated[
         float, typer.Option(min=1, help="Seconds; older losses do not count.")
     ] = 300.0,
+    quality_gate: Annotated[
+        str,
+        typer.Option(
+            help="Replay recorded prompts when idle: off, report, or enforce (refuse requests "
+            "while it fails)."
+        ),
+    ] = "report",
+    quality_gate_interval: Annotated[
+        float, typer.Option(min=0, help="Seconds between two runs of it; 0: at the start only.")
+    ] = 3600.0,
     log_format: Annotated[
         str, typer.Option(help="text, json, or auto: text on a terminal.")
     ] = "auto",
@@ -65,6 +76,7 @@ def serve(
     try:
         from gemma4_runtime.engine_folder import load_engine_folder
         from gemma4_runtime.manifest import EngineFolderError
+        from gemma4_runtime.settings import QUALITY_GATE_MODES
         from gemma4_serve.errors import ServeError
         from gemma4_serve.install import find_repository
         from gemma4_serve.logs import LogPump
@@ -79,6 +91,10 @@ def serve(
         fail_import(error, extra="serve")
     if log_format not in ("auto", "text", "json"):
         fail(f"--log-format {log_format}: use text, json or auto", code=2)
+    if quality_gate not in QUALITY_GATE_MODES:
+        fail(f"--quality-gate {quality_gate}: use {', '.join(QUALITY_GATE_MODES)}", code=2)
+    if not math.isfinite(quality_gate_interval):
+        fail(f"--quality-gate-interval {quality_gate_interval}: use a number of seconds", code=2)
     form = log_format if log_format != "auto" else "text" if sys.stderr.isatty() else "json"
     try:
         with ExitStack() as stack:
@@ -98,6 +114,8 @@ def serve(
                 max_queued=max_queued,
                 gpu_device_ids=gpu_device_ids,
                 grace=grace,
+                quality_gate=quality_gate,
+                quality_gate_interval=quality_gate_interval,
                 allow_remote_embedded=allow_remote_embedded_triton,
             )
             check_runtime(options, folder.manifest)

@@ -168,6 +168,11 @@ class Code(StrEnum):
         "server_stopped", _UNAVAILABLE,
         "The server stopped before the answer was whole. Use another server.",
     )
+    QUALITY_GATE_FAILED = (
+        "quality_gate_failed", _UNAVAILABLE,
+        "The server takes no requests, because its engine does not give the answers that were "
+        "recorded when it was built. Use another server.",
+    )
     ENGINE_NOT_READY = (
         "engine_not_ready", _UNAVAILABLE,
         "The engine is still loading. Retry later.",

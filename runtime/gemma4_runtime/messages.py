@@ -119,6 +119,8 @@ class GenerationRequest(msgspec.Struct, frozen=True, array_like=True):
     token belongs ("reasoning" when the prompt ends inside an open thought). ``parse_tools`` is true
     for chat requests: tool calls are parsed and held until whole; otherwise their literal text is
     content. ``one_call``: the answer ends after its first tool call.
+    ``check`` is not 0 for a request of the server's own quality gate: the number of the copy of the
+    model that it is for, from 1.
     ``echo`` is text to put before the first content (``exclude_input_in_output`` = false).
     """
 
@@ -133,6 +135,7 @@ class GenerationRequest(msgspec.Struct, frozen=True, array_like=True):
     deadline: float | None = None
     arrival: float = 0.0
     one_call: bool = False
+    check: int = 0
 
 
 class ToolCall(msgspec.Struct, frozen=True):

@@ -33,7 +33,12 @@ TRTLLM_ANY_VERSION = "GEMMA4_TRTLLM_ANY_VERSION"
 CACHE_DIR = "GEMMA4_CACHE_DIR"
 SHM_PREFIX = "GEMMA4_SHM_PREFIX"
 RESTARTS = "GEMMA4_RESTARTS"
-_FAULTS = ("kill_at", "fail_at", "stall_at")
+QUALITY_GATE = "GEMMA4_QUALITY_GATE"
+QUALITY_GATE_INTERVAL = "GEMMA4_QUALITY_GATE_INTERVAL"
+QUALITY_GATE_MODES = ("off", "report", "enforce")
+QUALITY_GATE_INTERVAL_S = 3600.0
+"""Seconds from the end of one run of the quality gate to the next, where nobody says another."""
+_FAULTS = ("kill_at", "fail_at", "stall_at", "wrong_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,9 @@ class Settings:
     was built for. ``cache_dir``: where TensorRT-LLM's compiled and tuned things are kept for the
     next start, None for its own places. ``shm_prefix``: starts the names of this
     server's shared memory regions, which nobody else uses; "" when that is not known.
-    ``restarts``: those of the server so far, by reason, as ``gemma4 serve`` counts them."""
+    ``restarts``: those of the server so far, by reason, as ``gemma4 serve`` counts them.
+    ``quality_gate``: one of :data:`QUALITY_GATE_MODES`; ``quality_gate_interval``: seconds from one
+    run to the next, 0 for a run at the start only."""
 
     engine_dir: Path
     run_dir: Path
@@ -59,6 +66,8 @@ class Settings:
     cache_dir: Path | None = None
     shm_prefix: str = ""
     restarts: dict[RestartReason, int] = field(default_factory=lambda: read_restarts(""))
+    quality_gate: str = "report"
+    quality_gate_interval: float = QUALITY_GATE_INTERVAL_S
 
 
 def _positive(env: Mapping[str, str], name: str, *, least: int = 1) -> int | None:
@@ -75,6 +84,29 @@ def _flag(env: Mapping[str, str], name: str) -> bool:
     if text not in ("", "0", "1"):
         raise ValueError(f"{name}={text!r}: must be 0, 1 or unset")
     return text == "1"
+
+
+def _mode(env: Mapping[str, str]) -> str:
+    text = env.get(QUALITY_GATE, "").strip() or "report"
+    if text not in QUALITY_GATE_MODES:
+        raise ValueError(
+            f"{QUALITY_GATE}={text!r}: must be one of {', '.join(QUALITY_GATE_MODES)}, or unset"
+        )
+    return text
+
+
+def _interval(env: Mapping[str, str]) -> float:
+    text = env.get(QUALITY_GATE_INTERVAL, "").strip()
+    try:
+        seconds = float(text) if text else QUALITY_GATE_INTERVAL_S
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(
+            f"{QUALITY_GATE_INTERVAL}={text!r}: must be seconds >= 0 (0: at the start only), "
+            "or unset"
+        )
+    return seconds
 
 
 def _faults(text: str) -> dict[str, int]:
@@ -123,4 +155,6 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         cache_dir=Path(cache_dir) if cache_dir else None,
         shm_prefix=env.get(SHM_PREFIX, "").strip(),
         restarts=_restarts(env.get(RESTARTS, "").strip()),
+        quality_gate=_mode(env),
+        quality_gate_interval=_interval(env),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from gemma4_runtime.manifest import Manifest, ManifestLimits
+from gemma4_runtime.recorded_answers import RECORD_NAME
 
 from gemma4_serve.process import ServerOptions
 
@@ -34,6 +35,7 @@ def banner(options: ServerOptions, manifest: Manifest, *, seconds: float) -> str
             f"           {manifest.runtime} {manifest.runtime_version}, {manifest.precision}",
             f"           {verified}",
             f"           {_slots(options, limits)} of {limits.max_total_tokens} tokens",
+            f"           quality gate: {_gate(options, manifest)}",
             f"  HTTP     http://{host}:{ports.http}",
             f"  gRPC     {host}:{ports.grpc}",
             f"  metrics  http://{host}:{ports.metrics}/metrics",
@@ -45,6 +47,15 @@ def banner(options: ServerOptions, manifest: Manifest, *, seconds: float) -> str
             "",
         )
     )
+
+
+def _gate(options: ServerOptions, manifest: Manifest) -> str:
+    mode, interval = options.quality_gate, options.quality_gate_interval
+    if mode == "off":
+        return mode
+    if RECORD_NAME not in manifest.files:
+        return "skipped, no recorded answers; `gemma4 build` again adds them"
+    return f"{mode}, at the start" + (f" and every {interval:g} s" if interval else "")
 
 
 def _slots(options: ServerOptions, limits: ManifestLimits) -> str:

@@ -55,7 +55,8 @@ _PUMP_S = 2.0
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
     """How to start a server. ``threads``, ``slots``, ``max_queued`` None: the manifest's.
-    ``grace``: seconds that running answers get at the end."""
+    ``grace``: seconds that running answers get at the end. ``quality_gate`` and its interval: see
+    :class:`~gemma4_runtime.settings.Settings`."""
 
     engine: Path
     repository: Path
@@ -67,6 +68,8 @@ class ServerOptions:
     max_queued: int | None = None
     gpu_device_ids: str | None = None
     grace: float = 30.0
+    quality_gate: str = "report"
+    quality_gate_interval: float = names.QUALITY_GATE_INTERVAL_S
     allow_remote_embedded: bool = False
 
 
@@ -119,6 +122,8 @@ class TritonProcess:
             (names.SLOTS, options.slots),
             (names.MAX_QUEUED, options.max_queued),
             (names.GPU_DEVICE_IDS, options.gpu_device_ids),
+            (names.QUALITY_GATE, options.quality_gate),
+            (names.QUALITY_GATE_INTERVAL, options.quality_gate_interval),
         ):
             if value is not None:
                 env[name] = str(value)

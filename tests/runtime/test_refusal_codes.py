@@ -29,6 +29,7 @@ from gemma4_runtime.server.board import BOARD_NAME, Board, Field
     ("values", "code", "details"),
     [
         ({Field.DRAINING: 1}, Code.DRAINING, {}),
+        ({Field.GATE_CLOSED: 1}, Code.QUALITY_GATE_FAILED, {}),
         ({Field.IN_FLIGHT: 3}, Code.QUEUE_FULL, {"slots": 2, "max_queued": 1}),
     ],
 )

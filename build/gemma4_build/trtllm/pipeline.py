@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gemma4_runtime.manifest import FileEntry, Manifest
+from gemma4_runtime.recorded_answers import RECORD_NAME
 
 from gemma4_build.checkpoint import Checkpoint, open_checkpoint, open_tensors
 from gemma4_build.errors import BadOptionError, QuantizationError
@@ -42,6 +43,8 @@ from gemma4_build.trtllm.prepare import calibration_samples, widths_to_build
 from gemma4_build.trtllm.ptq import RECIPES, quantize
 from gemma4_build.trtllm.source import Source, open_source
 from gemma4_build.trtllm.widths import Widths
+from gemma4_build.verify.prompts import load_short_prompts
+from gemma4_build.verify.recorded import of_reference, write_recorded
 from gemma4_build.workspace import Workspace, check_space, disk_errors, open_workspace
 
 __all__ = ["build_tensorrt_llm"]
@@ -109,6 +112,7 @@ class _Build:
             bring_assistant(self.request.trtllm.assistant, work.folder, self.reporter)
             proof = self._verify(work.folder / CHECKPOINT)
             self._write_arguments(work.folder)
+            self._record(work.folder, proof)
             files = hash_files(work.folder, self.reporter, self.request.threads)
             manifest = self._manifest(files, proof)
             write_manifest(work.folder, manifest)
@@ -126,7 +130,11 @@ class _Build:
         proof = Proof(old.quality, old.unverified_reason, old.first_tokens)
         if not (self.request.skip_verify or old.first_tokens):
             proof = self._verify(out / CHECKPOINT)
-        new = keep_template(self._manifest(old.files, proof), old)
+        files = old.files
+        if RECORD_NAME not in files:
+            with disk_errors(out):
+                files = files | self._record(out, proof)
+        new = keep_template(self._manifest(files, proof), old)
         same = new.model_copy(
             update={
                 "created_at": old.created_at, "tool_version": old.tool_version, "warm": old.warm,
@@ -277,6 +285,12 @@ class _Build:
         if self.source.quantization is not None:
             exact = self.reference
         return verify(self.source, exact, self.spec, folder, self.request.precision, self.reporter)
+
+    def _record(self, folder: Path, proof: Proof) -> dict[str, FileEntry]:
+        """Record what the source answered: no engine runs in a build."""
+        prompts = load_short_prompts(folder / "tokenizer.json", window=self.source.spec.window)
+        recorded = of_reference(prompts, proof.first_tokens)
+        return {} if recorded is None else write_recorded(folder, recorded)
 
     def _write_arguments(self, folder: Path, name: str = ARGUMENTS) -> None:
         limits = resolve_limits(self.request, self.spec)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from gemma4_runtime.manifest import FirstTokens, LlamaCppOptions, Quality
+from gemma4_runtime.recorded_answers import RecordedAnswers
 
 from gemma4_build.checkpoint import Checkpoint
 from gemma4_build.errors import QualityError
@@ -17,6 +18,7 @@ from gemma4_build.reference import reference_logits
 from gemma4_build.verify.engine_run import Generated, run_greedy
 from gemma4_build.verify.metrics import compare, greedy
 from gemma4_build.verify.prompts import Prompt, load_prompts
+from gemma4_build.verify.recorded import of_engine
 from gemma4_build.verify.thresholds import THRESHOLDS, shortfalls
 
 __all__ = ["MAX_TOKENS", "Verification", "verify_gguf"]
@@ -35,10 +37,12 @@ _SHORT = 256
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was measured, and the reference's own first tokens."""
+    """What was measured, the reference's own first tokens, and the engine's answers; None for those
+    of an earlier build, which are in the folder."""
 
     quality: Quality
     first_tokens: list[FirstTokens]
+    answers: RecordedAnswers | None = None
 
 
 def verify_gguf(
@@ -88,7 +92,7 @@ def verify_gguf(
         reference="numpy float32 forward of the checkpoint, teacher-forced",
         thresholds=limits,
     )
-    return Verification(quality, first)
+    return Verification(quality, first, of_engine(prompts, generated))
 
 
 def _noting(

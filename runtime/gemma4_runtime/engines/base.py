@@ -20,7 +20,8 @@ class EngineInfo:
     """What was loaded. ``max_total_tokens`` is prompt plus output of one request.
     ``chunk_interval_s`` is the least time (seconds) between two chunks of a stream: tokens of a
     faster engine share a chunk, which nobody sees and which saves most of a chunk's cost.
-    ``speculative``: it drafts tokens, and counts them in its stats."""
+    ``speculative``: it drafts tokens, and counts them in its stats. ``copies`` of the model share
+    the requests."""
 
     runtime: str
     version: str
@@ -31,13 +32,15 @@ class EngineInfo:
     vocab_size: int
     chunk_interval_s: float = 0.008
     speculative: bool = False
+    copies: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """A snapshot. Counters only grow. ``kv_blocks`` 0: the runtime has a fixed cache for each slot
-    and no blocks. ``drafts``, ``draft_tokens``, ``accepted_tokens``: drafts that were checked,
-    their tokens, and those that the model accepted; 0 where the engine does not draft."""
+    """A snapshot, without requests of the quality gate. Counters only grow. ``kv_blocks`` 0: the
+    runtime has a fixed cache for each slot and no blocks. ``drafts``, ``draft_tokens``,
+    ``accepted_tokens``: drafts that were checked, their tokens, and those that the model accepted;
+    0 where the engine does not draft."""
 
     active: int
     queued: int
@@ -98,7 +101,10 @@ class Engine(Protocol):
 
     def submit(self, request: GenerationRequest, sink: TokenSink) -> None:
         """Queue a request. Raises :class:`RequestError`: UNAVAILABLE when the queue is full, the
-        engine drains or is lost; INVALID_ARGUMENT for what this engine cannot do."""
+        engine drains or is lost; INVALID_ARGUMENT for what this engine cannot do.
+
+        A request with ``check`` (of the quality gate) is refused with UNAVAILABLE unless it is
+        alone, uses no cached prompt, and takes no room from other requests."""
 
     def cancel(self, key: str) -> None:
         """Free the slot of request ``key`` as soon as possible; the sink then gets ``finished``

@@ -50,13 +50,15 @@ class _Counters:
 @dataclass(slots=True)
 class RequestQueue:
     """FIFO before ``info.slots`` running jobs. Every accepted job ends exactly once: a queued one
-    by :meth:`cancel` or :meth:`close`, a running one by whoever took it, through :meth:`end`."""
+    by :meth:`cancel` or :meth:`close`, a running one by whoever took it, through :meth:`end`. A job
+    of the quality gate is taken only when there is no other, and is counted nowhere."""
 
     info: EngineInfo
     _condition: Condition = field(default_factory=Condition)
     _waiting: deque[Job] = field(default_factory=deque)
     _jobs: dict[str, Job] = field(default_factory=dict)
     _running: int = 0
+    _check: Job | None = None
     _draining: bool = False
     _closed: bool = False
     _lost: str = ""
@@ -75,7 +77,8 @@ class RequestQueue:
                 raise RequestError(
                     Code.DRAINING, "the server is draining before it stops; use another one"
                 )
-            if len(self._jobs) >= self.info.slots + self.info.max_queued:
+            users = len(self._jobs) - (self._check is not None)
+            if users >= self.info.slots + self.info.max_queued or (request.check and self._jobs):
                 raise overloaded(
                     f"{self._running} requests run and {len(self._waiting)} wait",
                     slots=self.info.slots,
@@ -86,7 +89,10 @@ class RequestQueue:
             job = Job(request, sink, time.monotonic())
             self._jobs[request.key] = job
             self._waiting.append(job)
-            self._counters.submitted += 1
+            if request.check:
+                self._check = job
+            else:
+                self._counters.submitted += 1
             self._condition.notify()
         self.on_submit()
 
@@ -174,9 +180,11 @@ class RequestQueue:
     def stats(self) -> EngineStats:
         with self._condition:
             counters = self._counters
+            check_waits = self._check in self._waiting
+            check_runs = self._check is not None and not check_waits
             return EngineStats(
-                active=self._running,
-                queued=len(self._waiting),
+                active=self._running - check_runs,
+                queued=len(self._waiting) - check_waits,
                 slots=self.info.slots,
                 max_queued=self.info.max_queued,
                 draining=self._draining,
@@ -192,6 +200,9 @@ class RequestQueue:
 
     def _forget(self, job: Job, result: EngineFinish | RequestError) -> None:
         del self._jobs[job.request.key]
+        if job is self._check:
+            self._check = None
+            return
         counters = self._counters
         if isinstance(result, RequestError):
             counters.failed += 1

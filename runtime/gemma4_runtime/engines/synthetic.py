@@ -14,6 +14,7 @@ from gemma4_runtime.engines.base import EngineInfo, EngineStats, TokenSink
 from gemma4_runtime.engines.queue import Job, RequestQueue
 from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.messages import GenerationRequest
+from gemma4_runtime.recorded_answers import synthetic_cycle
 
 __all__ = ["Faults", "SyntheticEngine"]
 
@@ -21,11 +22,14 @@ __all__ = ["Faults", "SyntheticEngine"]
 @dataclass(frozen=True, slots=True)
 class Faults:
     """Break on purpose, counted in tokens of one request; 0 is never. ``kill_at`` ends the
-    process with SIGKILL, ``fail_at`` fails the request, ``stall_at`` sends nothing more."""
+    process with SIGKILL, ``fail_at`` fails the request, ``stall_at`` sends nothing more: all three
+    of clients' requests only. ``wrong_at`` answers other tokens from there on, to everybody, as
+    damaged weights would."""
 
     kill_at: int = 0
     fail_at: int = 0
     stall_at: int = 0
+    wrong_at: int = 0
 
 
 class SyntheticEngine:
@@ -99,7 +103,7 @@ class SyntheticEngine:
         while True:
             while (job := self._queue.take(wait=False)) is not None:
                 prompt = job.request.input_ids
-                ids = [i for i in prompt if i not in self._special] or [max(self._special) + 1]
+                ids = synthetic_cycle(prompt, self._special)
                 order += 1
                 first = time.monotonic() + self._prefill * len(prompt) / 1000 + self._interval
                 heapq.heappush(due, (first, order, job, ids))
@@ -131,8 +135,9 @@ class SyntheticEngine:
 
     def _step(self, job: Job, ids: list[int]) -> bool:
         """Deliver the tokens of one step; return False when the job ended."""
-        limit = job.request.sampling.max_tokens
-        faults, count = self._faults, min(job.generated + self._per_step, limit)
+        limit, check = job.request.sampling.max_tokens, job.request.check
+        faults = Faults(wrong_at=self._faults.wrong_at) if check else self._faults
+        count = min(job.generated + self._per_step, limit)
         if faults.stall_at and count >= faults.stall_at:
             return True
         if faults.kill_at and count >= faults.kill_at:
@@ -142,7 +147,10 @@ class SyntheticEngine:
                 job, RequestError(Code.ENGINE_FAILED, f"synthetic fault at token {count}")
             )
             return False
-        job.deliver([ids[i % len(ids)] for i in range(job.generated, count)], None)
+        wrong = faults.wrong_at
+        job.deliver(
+            [ids[(i + (0 < wrong <= i + 1)) % len(ids)] for i in range(job.generated, count)], None
+        )
         if job.generated < limit:
             return True
         self._queue.finish(job, "length")

@@ -33,13 +33,15 @@ _TOKENS = tuple(float(digit * 10**power) for power in range(6) for digit in (1, 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """``buckets``: upper bounds of a histogram, ascending, without the last (infinity)."""
+    """``buckets``: upper bounds of a histogram, ascending, without the last (infinity).
+    ``late``: a gauge that is not there before it is set; others begin with 0."""
 
     name: str
     kind: Kind
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    late: bool = False
 
 
 FAMILIES = (
@@ -98,6 +100,16 @@ FAMILIES = (
     Family("gemma4_draining", "gauge", "1: the server takes no new requests"),
     Family("gemma4_build_info", "gauge", "1; the labels say what runs",
            labels=("version", "runtime", "runtime_version", "precision", "model_name")),
+    Family("gemma4_quality_gate_ok", "gauge",
+           "1: the last run of the quality gate passed; 0: it failed. Not there before a run, and "
+           "when the gate is off", late=True),
+    Family("gemma4_quality_gate_agreement", "gauge",
+           "Share of the recorded tokens that the last run of the quality gate gave, 0 to 1",
+           late=True),
+    Family("gemma4_quality_gate_last_run_timestamp_seconds", "gauge",
+           "Unix time of the last run of the quality gate that passed or failed", late=True),
+    Family("gemma4_quality_gate_runs_total", "counter",
+           "Runs of the quality gate: passed, failed, skipped", labels=("result",)),
     Family("nv_trt_llm_request_metrics", "gauge", "Requests, as NVIDIA's TensorRT-LLM backend",
            labels=("model", "version", "request_type")),
     Family("nv_trt_llm_kv_cache_block_metrics", "gauge",

@@ -76,7 +76,7 @@ class Distribution:
 
 class Store:
     """Thread-safe. A counter and a gauge without labels, and every histogram, is there from the
-    start with 0, so that a rate over it is known from the first scrape on."""
+    start with 0, so that a rate over it is known from the first scrape on; but for late gauges."""
 
     def __init__(self, families: Iterable[Family]) -> None:
         self._lock = Lock()
@@ -88,7 +88,7 @@ class Store:
                 assert not family.labels, f"{family.name}: histograms have no labels here"
                 self._distributions[family.name] = Distribution(family)
             else:
-                self._values[family.name] = {} if family.labels else {(): 0.0}
+                self._values[family.name] = {} if family.labels or family.late else {(): 0.0}
 
     def add(self, name: str, amount: float = 1.0, *labels: str) -> None:
         """Add to a counter."""

@@ -59,6 +59,11 @@ class Admission:
             raise RequestError(
                 Code.DRAINING, "the server is draining before it stops; use another one"
             )
+        if board[Field.GATE_CLOSED]:
+            raise RequestError(
+                Code.QUALITY_GATE_FAILED,
+                "the engine does not give its recorded answers any more; use another server",
+            )
         most = board[Field.SLOTS] + board[Field.MAX_QUEUED]
         if board[Field.IN_FLIGHT] >= most:
             raise overloaded(

@@ -53,6 +53,8 @@ class Field(IntEnum):
     """Of the engine's paged KV cache; 0 where it has none, or has not said yet."""
     RELEASED = 24
     """1 when the engine was closed before its server."""
+    GATE_CLOSED = 25
+    """1 while the last run of the quality gate failed and it is enforced: no request is taken."""
     CHUNKS_HANDLED = 32
     """Written by postprocessing."""
     KEY = 60

@@ -24,6 +24,7 @@ from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.control import CONTROL_NAME, ControlServer
 from gemma4_runtime.server.engine_loss import LossWatch
 from gemma4_runtime.server.engine_metrics import EngineMetrics
+from gemma4_runtime.server.gate.opening import open_gate
 from gemma4_runtime.server.request_check import RequestCheck
 from gemma4_runtime.server.seal import Kind, Sealer
 from gemma4_runtime.server.streams.emitters import Emitters
@@ -73,6 +74,9 @@ class EngineStep:
             judge=GuideJudge(self._checks),
         )
         self._loss = LossWatch(self._engine, self._board, abort=self._emitters.abort_all)
+        self._gate = open_gate(
+            settings, manifest, self._engine, self._board, self.metrics.quality_gate
+        )
         self._control = ControlServer(settings.run_dir / CONTROL_NAME, self._command)
         info = self._engine.info
         log_event("engine_ready", runtime=info.runtime, version=info.version, slots=info.slots)
@@ -89,6 +93,8 @@ class EngineStep:
         self._check.check(request)
         named = parse_place(place, field=FEED_PARAMETER) if place else None
         self._emitters.open(request, transport, named)
+        if self._gate is not None:
+            self._gate.give_way()
 
     def poll(self, feed: str, poll: Poll) -> None:
         """Answer ``poll`` with what comes into ``feed``: its key, a slash, and how many responses
@@ -116,6 +122,8 @@ class EngineStep:
         with self._releasing:
             if self._board[Field.RELEASED]:
                 return
+            if self._gate is not None:
+                self._gate.close()
             self._loss.close()
             self._engine.drain()
             self._emitters.close()
@@ -139,6 +147,8 @@ class EngineStep:
             log_event("unknown_command", level="warning", verb=verb)
 
     def _drain(self) -> None:
+        if self._gate is not None:
+            self._gate.stop()
         self._engine.drain()
         self._emitters.drain()
 

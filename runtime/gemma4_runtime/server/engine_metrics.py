@@ -10,6 +10,7 @@ from gemma4_runtime.errors import UNKNOWN_CODE, Code, RequestError
 from gemma4_runtime.metrics.families import FAMILIES
 from gemma4_runtime.metrics.store import Store
 from gemma4_runtime.restarts import RestartReason
+from gemma4_runtime.server.gate.outcome import Outcome
 from gemma4_runtime.server.streams.record import RequestRecord
 
 __all__ = ["FAILURES", "EngineMetrics", "count_failure"]
@@ -97,6 +98,14 @@ class EngineMetrics:
             ("request_generation_tokens", record.completion_tokens),
         ):
             store.observe(f"gemma4_{name}", value)
+
+    def quality_gate(self, outcome: Outcome) -> None:
+        """Take over a run of the quality gate."""
+        self.store.add("gemma4_quality_gate_runs_total", 1, outcome.result)
+        if outcome.verdict is not None:
+            self.store.set("gemma4_quality_gate_ok", int(outcome.verdict.passed))
+            self.store.set("gemma4_quality_gate_agreement", outcome.verdict.agreement)
+            self.store.set("gemma4_quality_gate_last_run_timestamp_seconds", outcome.at)
 
     def state(self, stats: EngineStats) -> None:
         """Take over the engine's state, which is that of now."""

@@ -7,6 +7,7 @@ from typing import cast
 
 from gemma4_runtime.engine_folder import load_engine_folder
 from gemma4_runtime.manifest import EngineFolderError, Manifest
+from gemma4_runtime.recorded_answers import NoRecordError, read_recorded
 from gemma4_runtime.strict_json import read_object
 from gemma4_runtime.trtllm.compatibility import verdict
 from gemma4_runtime.trtllm.llm_args import CHECKPOINT
@@ -36,9 +37,22 @@ def check_engine(path: Path, driver: Driver | str) -> tuple[Manifest | None, lis
         if quality
         else Result("quality", "info", f"not measured: {manifest.unverified_reason}"),
     ]  # fmt: skip
+    results.append(_recorded(path, manifest))
     if manifest.runtime == "tensorrt_llm":
         results += _fits(path, manifest, driver)
     return manifest, results
+
+
+def _recorded(path: Path, manifest: Manifest) -> Result:
+    try:
+        found = read_recorded(path, manifest)
+    except NoRecordError as error:
+        return Result("quality gate", "info", str(error))
+    tokens = sum(len(each.answer) for each in found.answers)
+    return Result(
+        "quality gate", "ok",
+        f"{len(found.answers)} recorded answers of the {found.source}, {tokens} tokens",
+    )  # fmt: skip
 
 
 def _fits(path: Path, manifest: Manifest, driver: Driver | str) -> list[Result]:

@@ -68,6 +68,7 @@ def _server(
             host="127.0.0.1",
             ports=claim_ports("127.0.0.1", Ports(0, 0, 0)),
             grace=_IDLE_S,
+            quality_gate="off",
         )
         started = time.monotonic()
         # The report says what matters; the pump's last words explain a failed start.

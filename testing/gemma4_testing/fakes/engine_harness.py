@@ -76,12 +76,18 @@ def load_tensorrt_llm(
 
 
 def ask(
-    engine: Engine, ids: list[int], key: str = "k", sink: Sink | None = None, **options: Any
+    engine: Engine,
+    ids: list[int],
+    key: str = "k",
+    sink: Sink | None = None,
+    check: int = 0,
+    **options: Any,
 ) -> Sink:
     given: dict[str, Any] = {"max_tokens": 20, "temperature": 0.0, "stop_token_ids": EOS} | options
     sampling = SamplingParams(**given)
     sink = sink or Sink()
-    engine.submit(GenerationRequest(key=key, input_ids=ids, sampling=sampling), sink)
+    request = GenerationRequest(key=key, input_ids=ids, sampling=sampling, check=check)
+    engine.submit(request, sink)
     return sink
 
 

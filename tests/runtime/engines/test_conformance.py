@@ -111,6 +111,41 @@ def test_full_queue(engine: Engine, encode: Callable[[str], list[int]]) -> None:
     assert {sink.wait().reason for sink in sinks} == {"cancelled"}
 
 
+def test_a_check_of_the_quality_gate_is_alone_and_uncounted(
+    engine: Engine, encode: Callable[[str], list[int]]
+) -> None:
+    prompt, before = encode("Count from 1 to 5"), engine.stats()
+    wanted = run(engine, prompt, max_tokens=6).ids
+    used = engine.stats()
+    assert used.submitted == before.submitted + 1
+    check = ask(engine, prompt, key="check", check=1, max_tokens=6)
+    end = check.wait()
+    assert (check.ids, end.cached_tokens) == (wanted, 0)
+    running = ask(engine, prompt, key="user", max_tokens=1500, min_tokens=1500)
+    with pytest.raises(RequestError) as caught:
+        ask(engine, prompt, key="check", check=1, max_tokens=6)
+    assert caught.value.status is Status.UNAVAILABLE
+    engine.cancel("user")
+    assert running.wait().reason == "cancelled"
+    long = ask(engine, prompt, key="check", check=1, max_tokens=1500, min_tokens=1500)
+    assert long.first.wait(WAIT_S)
+    now = engine.stats()
+    assert (now.active, now.queued) == (0, 0)
+    assert (now.submitted, now.finished) == (used.submitted + 1, used.finished)
+    users = [
+        ask(engine, prompt, key=f"u{i}", max_tokens=900, min_tokens=900) for i in range(5)
+    ]  # slots and queue: the check takes no room
+    began = time.monotonic()
+    engine.cancel("check")
+    assert long.wait().reason == "cancelled"
+    assert time.monotonic() - began < 0.5
+    assert engine.stats().generated_tokens <= used.generated_tokens + 1500 + 6 * 900
+    for i in range(5):
+        engine.cancel(f"u{i}")
+    assert {sink.wait().reason for sink in users} == {"cancelled"}
+    assert engine.stats().submitted == used.submitted + 6
+
+
 def test_cancel_running_and_waiting(engine: Engine, encode: Callable[[str], list[int]]) -> None:
     sinks = [
         ask(engine, encode("Hello"), key=f"c{i}", max_tokens=1500, min_tokens=1500)

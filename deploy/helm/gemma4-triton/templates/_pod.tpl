@@ -86,6 +86,8 @@ containers:
       - --start-timeout={{ int $t.startTimeoutSeconds }}
       - --restarts={{ int $t.restarts }}
       - --restart-window={{ int $t.restartWindowSeconds }}
+      - --quality-gate={{ $t.qualityGate }}
+      - --quality-gate-interval={{ int $t.qualityGateIntervalSeconds }}
       - --log-format=json
       {{- if not (kindIs "invalid" $t.slots) }}
       - --slots={{ int $t.slots }}

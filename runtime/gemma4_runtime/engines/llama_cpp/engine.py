@@ -156,6 +156,7 @@ class LlamaCppEngine:
                 bias=penalties.bias(answer),
                 grammar=grammar,
                 window=self.info.max_total_tokens,
+                check_slot=self.info.slots - 1,
             )
             reader = _EventReader(job, answer, turns=penalties.turns(answer))
             try:

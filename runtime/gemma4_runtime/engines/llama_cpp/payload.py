@@ -24,10 +24,13 @@ def payload(
     bias: Mapping[int, float],
     grammar: str | None,
     window: int,
+    check_slot: int = -1,
 ) -> dict[str, Any]:
     """Return the JSON body of a completion that goes on after the ids ``answer``. ``banned`` are
     ids with no chance, ``bias`` is added to logits; ``grammar`` is a guide that llguidance has
-    taken; ``window`` is how many tokens the penalties look back on, prompt included."""
+    taken; ``window`` is how many tokens the penalties look back on, prompt included. The quality
+    gate computes its prompts anew, in the slot that ``check_slot`` names, and leaves the prompts
+    that the other slots remember alone."""
     sampling = request.sampling
     biases: dict[int, float | bool] = dict(bias)
     biases |= dict.fromkeys((*banned, *sampling.bad_token_ids), False)
@@ -36,7 +39,7 @@ def payload(
         "stream": True,
         "verbose": True,  # adds __verbose.tokens, the sampled ids, to each event
         "return_progress": True,  # events during prefill, where a cancel can be seen
-        "cache_prompt": True,
+        "cache_prompt": not request.check,
         "n_predict": max_tokens,
         # Temperature first, as transformers and vLLM order it.
         "samplers": ["penalties", "temperature", "top_k", "top_p", "min_p"],
@@ -52,6 +55,8 @@ def payload(
         if sampling.seed is None
         else call_seed(sampling.seed, len(answer), limit=_SEEDS),
     }
+    if request.check:
+        body["id_slot"] = check_slot
     if sampling.log_probs:
         body["n_probs"] = 1
     if grammar is not None:

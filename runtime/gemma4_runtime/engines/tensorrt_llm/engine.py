@@ -88,6 +88,7 @@ class TensorRtLlmEngine:
             max_total_tokens=max_total_tokens,
             vocab_size=vocab_size,
             speculative=self._features.mtp,
+            copies=len(self._replicas),
         )
         self._queue = RequestQueue(info, on_submit=self._dispatch)
         for replica in self._replicas:
@@ -135,8 +136,11 @@ class TensorRtLlmEngine:
         """Give waiting requests to workers while there are slots."""
         with self._lock:
             while (job := self._queue.take(wait=False)) is not None:
-                replica = min(self._replicas, key=lambda each: each.running)
                 request = job.request
+                if request.check:
+                    replica = self._replicas[request.check - 1]
+                else:
+                    replica = min(self._replicas, key=lambda each: each.running)
                 self._jobs[request.key] = (job, replica)
                 replica.running += 1
                 replica.send(Submit(request.key, request.input_ids, request.sampling))

@@ -1,0 +1,1 @@
+"""The quality gate: recorded prompts are replayed, and their answers compared."""

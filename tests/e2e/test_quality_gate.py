@@ -1,0 +1,149 @@
+"""The quality gate of a real server: sound weights pass, damaged ones fail and take no request."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gemma4_build.manifest import file_entries, write_manifest
+from gemma4_client import Gemma4Error, UnavailableError
+from gemma4_runtime.errors import Code
+from gemma4_runtime.manifest import read_manifest
+from gemma4_runtime.server.gate.gate import QUIET_S, START_S
+from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
+from gemma4_testing.servers.running_gateway import RunningGateway, chat
+from gemma4_testing.servers.served import Served, user
+from gemma4_testing.waiting import wait_until
+
+FIRST_RUN_S = 90
+OFTEN = ("--quality-gate-interval", "2")
+
+
+def gate_metrics(server: Served) -> dict[str, float]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.metrics}/metrics", timeout=5) as reply:
+        lines = reply.read().decode().splitlines()
+    found = {}
+    for line in lines:
+        if line.startswith("gemma4_quality_gate") or line.startswith("gemma4_generation_tokens"):
+            name, _, value = line.rpartition(" ")
+            found[name] = float(value)
+    return found
+
+
+def metric(server: Served, name: str) -> float | None:
+    return gate_metrics(server).get(f"gemma4_quality_gate_{name}")
+
+
+def event(server: Served, name: str) -> dict[str, object] | None:
+    for line in server.output:
+        if f'"{name}"' in line:
+            return dict(json.loads(line[line.index("{") :]))
+    return None
+
+
+def ready_backends(gateway: RunningGateway) -> int:
+    with gateway.http() as http:
+        return sum(each["ready"] for each in http.get("/health/ready").json()["backends"])
+
+
+def damage(model: Path, share: float = 0.5) -> None:
+    """Overwrite weights of a GGUF file in place: llama.cpp has its pages mapped, so that the
+    running engine computes with what is written."""
+    size = model.stat().st_size
+    with model.open("r+b") as file:
+        for place in range(int(size * (1 - share)), size - 4096, 8192):
+            file.seek(place)
+            file.write(b"\x00" * 4096)
+
+
+def test_sound_weights_pass_and_nobody_counts_it(engines: Path, tmp_path: Path) -> None:
+    served = Served(engines / "f32", tmp_path / "run", "--log-format", "json")
+    try:
+        before = gate_metrics(served)
+        assert list(before) == ["gemma4_generation_tokens_total"]
+        wait_until(lambda: metric(served, "ok") is not None, FIRST_RUN_S)
+        found = gate_metrics(served)
+        assert found["gemma4_quality_gate_ok"] == found["gemma4_quality_gate_agreement"] == 1
+        assert found['gemma4_quality_gate_runs_total{result="passed"}'] == 1
+        tokens = "gemma4_generation_tokens_total"
+        assert found[tokens] == before[tokens]
+        assert not [line for line in served.output if '"quality-gate' in line]
+        passed = event(served, "quality_gate_passed")
+        assert passed is not None and passed["positions"] == 96
+    finally:
+        assert served.stop() == 0
+
+
+def test_damaged_weights_fail_and_the_gateway_goes_elsewhere(
+    engines: Path, server: Served, tmp_path: Path
+) -> None:
+    """``server`` is the healthy one."""
+    shutil.copytree(engines / "f32", tmp_path / "engine")
+    args = ("--log-format", "json", "--quality-gate", "enforce", *OFTEN)
+    served = Served(tmp_path / "engine", tmp_path / "run", *args)
+    gateway = RunningGateway(served.grpc, server.grpc)
+    try:
+        assert metric(served, "ok") in (None, 1.0)
+        with served.client() as client:
+            assert client.chat(user("Hello"), temperature=0.0, max_tokens=4).result().ids
+            damage(tmp_path / "engine" / "model.gguf")
+            wait_until(lambda: metric(served, "ok") == 0, FIRST_RUN_S)
+            with pytest.raises(UnavailableError) as refused:
+                client.chat(user("Hello"), max_tokens=4, timeout=20.0).result()
+            assert refused.value.code == Code.QUALITY_GATE_FAILED and refused.value.refused
+        failed = event(served, "quality_gate_failed")
+        assert failed is not None
+        assert failed["takes_requests"] is False and float(str(failed["agreement"])) < 1
+        wait_until(lambda: ready_backends(gateway) == 1, 20)
+        with gateway.http() as http:
+            for _ in range(4):
+                assert http.post("/v1/chat/completions", json=chat(max_tokens=4)).is_success
+        with (tmp_path / "engine" / "model.gguf").open("r+b") as file:
+            file.write((engines / "f32" / "model.gguf").read_bytes())
+        wait_until(lambda: metric(served, "ok") == 1, FIRST_RUN_S)
+        wait_until(lambda: ready_backends(gateway) == 2, 20)
+    finally:
+        gateway.stop()
+        served.stop()
+
+
+def test_a_swapped_file_with_right_sums_fails_at_the_start(engines: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "engine"
+    shutil.copytree(engines / "f32", folder)
+    damage(folder / "model.gguf")
+    manifest = read_manifest(folder)
+    files = manifest.files | file_entries(folder, ("model.gguf",))
+    write_manifest(folder, manifest.model_copy(update={"files": files}))
+    served = Served(folder, tmp_path / "run", "--quality-gate", "enforce")
+    try:
+        with served.client() as client, pytest.raises(Gemma4Error) as refused:
+            client.chat(user("Hello"), max_tokens=4, timeout=20.0).result()
+        assert refused.value.code == Code.QUALITY_GATE_FAILED
+    finally:
+        served.stop()
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[Served]:
+    """One slot at 20 tokens/s, and a gate that runs in every pause."""
+    folder = synthetic_engine(tmp_path / "engine", tokens_per_s=20.0, slots=1)
+    served = Served(folder, tmp_path / "run", "--quality-gate-interval", "0.1")
+    yield served
+    served.stop()
+
+
+def test_users_do_not_wait_for_it(slow: Served) -> None:
+    """An answer of the gate would hold the slot for 0.8 s."""
+    waits = []
+    time.sleep(START_S)
+    with slow.client() as client:
+        for _ in range(5):
+            time.sleep(QUIET_S + 0.6)
+            answer = client.chat(user("Hello"), max_tokens=1).result()
+            waits.append(answer.timings["queue"])
+    assert max(waits) < 0.5
