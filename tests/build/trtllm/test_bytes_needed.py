@@ -96,13 +96,17 @@ def test_kv_cache(spec: ModelSpec) -> None:
 
 def test_splits(spec: ModelSpec) -> None:
     for precision, scheme in (("bf16", None), ("fp8", FP8), ("nvfp4", NVFP4_EXPERTS)):
-        for tp, ep in ((1, 1), (2, 1), (4, 4)):
+        for tp, ep in ((1, 1), (2, 2), (4, 4)):
             check_split(spec, precision, scheme, tp=tp, ep=ep)
-    check_split(spec, "nvfp4", NVFP4_EXPERTS, tp=4, ep=1)
+    check_split(spec, "fp8", FP8, tp=2, ep=1)
+    with pytest.raises(
+        BadOptionError, match=r"352 wide.*multiple of 64.*--ep 2, or --pad.*704 -> 768"
+    ):
+        check_split(spec, "nvfp4", NVFP4_EXPERTS, tp=2, ep=1)
     for tp, ep, words in (
         (3, 1, "16 attention heads"),
-        (4, 1, r"176 wide, fp8 needs a multiple of 32; use --ep 4, or --pad-experts .*704 -> 768"),
-        (8, 8, r"dense MLP is 264 wide, fp8 needs a multiple of 16"),
+        (4, 1, r"176 wide.* multiple of 32; use --ep 4, or --pad-experts .*704 -> 768"),
+        (8, 8, r"dense MLP 264 wide.* multiple of 16"),
     ):
         with pytest.raises(BadOptionError, match=words):
             check_split(spec, "fp8", FP8, tp=tp, ep=ep)
@@ -114,7 +118,8 @@ def test_padded_widths(spec: ModelSpec) -> None:
     assert padded(spec, "int4", INT4, tp=1, ep=1) == Widths(768, 2176)
     assert padded(spec, "int4", INT4, tp=2, ep=1) == Widths(768, 2304)
     assert padded(spec, "fp8", FP8, tp=4, ep=1) == Widths(768, 2112)
-    assert padded(spec, "nvfp4", NVFP4_EXPERTS, tp=8, ep=1) == Widths(768, 2112)
+    assert padded(spec, "nvfp4", NVFP4_EXPERTS, tp=8, ep=1) == Widths(1024, 2112)
+    assert padded(spec, "nvfp4", NVFP4_EXPERTS, tp=4, ep=1) == Widths(768, 2112)
     assert padded(spec, "fp8", FP8, tp=2, ep=1) == widths(spec)
 
 
