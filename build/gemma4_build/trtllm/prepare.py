@@ -29,7 +29,6 @@ def calibration_samples(request: BuildRequest, source: Source) -> list[list[int]
 def widths_to_build(request: BuildRequest, source: Source) -> Widths | None:
     """Return the widths to pad to; None to leave them. Raises :class:`BadOptionError`."""
     options, spec, scheme = request.trtllm, source.spec, source.scheme
-    split = {"tp": options.tp, "ep": options.ep}
     pads = source.quantization is None and (options.pad_experts or request.precision == "int4")
     if not pads:
         check_split(
@@ -37,8 +36,8 @@ def widths_to_build(request: BuildRequest, source: Source) -> Widths | None:
             tp=options.tp, ep=options.ep, quantized=source.quantization is not None,
         )  # fmt: skip
         return None
-    to = padded(spec, request.precision, scheme, **split)
-    check_split(to.apply(spec), request.precision, scheme, **split)
+    to = padded(spec, request.precision, scheme, tp=options.tp, ep=options.ep)
+    check_split(to.apply(spec), request.precision, scheme, tp=options.tp, ep=options.ep)
     if to == widths(spec):
         if options.pad_experts:
             raise BadOptionError(

@@ -82,7 +82,7 @@ def check_split(
     ways = []
     if found.mend == "expert width" and not violations(shape, replace(cut, ep=tp)):
         ways.append(f"--ep {tp}")
-    if found.mend == "dense width" or (found.mend == "split"):
+    if found.mend in ("dense width", "split"):
         ways.append("a smaller --tp")
     if found.mend == "expert split":
         ways.append("another --ep")

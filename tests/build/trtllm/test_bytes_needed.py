@@ -6,7 +6,7 @@ import pytest
 from gemma4_build.errors import BadOptionError
 from gemma4_build.model_spec import ModelSpec, parse_config
 from gemma4_build.random_checkpoint import PRESETS, config_for
-from gemma4_build.trtllm.bytes_needed import build_need, plan_rank
+from gemma4_build.trtllm.bytes_needed import COMPUTE_BYTES, build_need, plan_rank
 from gemma4_build.trtllm.formats import (
     FP8,
     INT4,
@@ -17,6 +17,7 @@ from gemma4_build.trtllm.formats import (
     total_bytes,
 )
 from gemma4_build.trtllm.widths import Widths, check_split, padded, widths
+from gemma4_runtime.trtllm.recommended import NEEDED_GB
 
 EXPERTS = 22_837_985_280
 DENSE_MLP = 30 * 3 * 2112 * 2816
@@ -85,6 +86,12 @@ def test_more_gpus_hold_less_each(precision: str, spec: ModelSpec) -> None:
     assert two.kv_full_per_token * 2 == one.kv_full_per_token
     assert four.kv_full_per_token == two.kv_full_per_token  # 2 heads, copied
     assert four.kv_sliding_per_token * 4 == one.kv_sliding_per_token
+
+
+@pytest.mark.parametrize("precision", NEEDED_GB)
+def test_what_the_doctor_recommends_fits(precision: str, spec: ModelSpec) -> None:
+    need = (plan_rank(spec, precision).weights + COMPUTE_BYTES) / 1e9
+    assert need <= NEEDED_GB[precision] < need + 1  # type: ignore[index]
 
 
 def test_kv_cache(spec: ModelSpec) -> None:
