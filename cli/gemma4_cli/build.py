@@ -67,7 +67,7 @@ def build(
     ] = None,
     tp: Annotated[int | None, typer.Option(help="GPUs that share the model.")] = None,
     ep: Annotated[
-        int | None, typer.Option(help="Of these, GPUs that split the experts by number.")
+        int | None, typer.Option(help="Of these, GPUs that split the experts by number; 0: all.")
     ] = None,
     gpu: Annotated[
         str | None, typer.Option(help="GPU to build for, such as h100, h200 or b200.")
@@ -127,7 +127,8 @@ def build(
         if runtime == "synthetic" and given:
             raise BadOptionError(f"{given[0]}: the synthetic runtime has no model; leave it out")
         gpu_options: dict[str, Any] = {
-            "tp": tp, "ep": ep, "gpu": gpu, "preset": preset, "quantize": quantize,
+            "tp": tp, "ep": (tp or 1) if ep == 0 else ep, "gpu": gpu, "preset": preset,
+            "quantize": quantize,
             "pad_experts": pad_experts or None, "calibration": calibration,
             "calibration_samples": calibration_samples, "calibration_length": calibration_length,
             "device": device, "reference": reference, "assistant": assistant, "warm": warm or None,

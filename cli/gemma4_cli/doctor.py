@@ -48,7 +48,7 @@ def doctor(
         from gemma4_serve.doctor.gpus import check_gpus
         from gemma4_serve.doctor.machine import check_machine, check_ports, check_software
         from gemma4_serve.doctor.report import Report
-        from gemma4_serve.doctor.table import compatibility
+        from gemma4_serve.doctor.table import compatibility, recommendation
         from gemma4_serve.doctor.trial import run_trial
         from gemma4_serve.ports import Ports
     except ImportError as error:
@@ -58,13 +58,14 @@ def doctor(
     try:
         named = None if gpu_name is None else find_gpu(gpu_name)
     except UnknownGpuError as error:
-        fail(f"--gpu-name {error}", code=2)
+        fail(f"--gpu-name {error}; for another card, run `gemma4 doctor` on its machine", code=2)
     driver = read_driver()
     found = Report()
     found.add("Machine", *check_machine())
     found.add("GPU", *check_gpus(driver))
     found.add("Software", *check_software())
     found.add("Ports", *check_ports("127.0.0.1", Ports(http_port, grpc_port, metrics_port)))
+    device = named
     if named is not None:
         found.add(f"{gpus} x {named.product}", *compatibility(named, gpus))
     elif not isinstance(driver, str) and driver.devices:
@@ -75,6 +76,8 @@ def doctor(
         found.add("Engine", *results)
         if gpu and manifest is not None:
             found.add("Trial", *run_trial(engine, manifest, start_timeout=start_timeout))
+    if device is not None:
+        found.add("Recommended", recommendation(device))
     text = found.to_json()
     if report is not None:
         try:

@@ -7,6 +7,8 @@ import tomllib
 from typing import Any
 
 import pytest
+import yaml
+from gemma4_runtime.trtllm.compatibility import verdict
 from gemma4_testing.deploy.compose_files import COMPOSE_FILES, ROOT, VARIABLE, load, parse, services
 
 GPU = {"GPU": "h100", "CHECKPOINT": "/models/x"}
@@ -125,12 +127,40 @@ def test_the_engine_that_is_built_is_the_one_that_is_served() -> None:
     build, serve = parse(found["engine-build"]["command"]), parse(found["triton"]["command"])
     assert build["out"] == serve["engine"]
     assert (build["runtime"], build["precision"], build["gpu"]) == ("tensorrt_llm", "bf16", "h100")
-    assert (build["tp"], build["ep"]) == (2, 1)
+    assert (build["tp"], build["ep"]) == (2, 0)
     assert found["triton"]["deploy"]["resources"]["reservations"]["devices"][0]["count"] == 2
     assert "depends_on" not in services()["triton"]
     after = found["triton"]["depends_on"]["engine-build"]
     assert after == {"condition": "service_completed_successfully", "required": False}
     assert found["engine-build"]["volumes"][0] == "/models/x:/checkpoint:ro"
+
+
+@pytest.mark.parametrize("tp", ["", "2", "4"])
+@pytest.mark.parametrize(
+    ("gpu", "precision"), [("h100", ""), ("h200", "fp8"), ("b200", ""), ("b200", "nvfp4")]
+)
+def test_the_default_split_loads(gpu: str, precision: str, tp: str) -> None:
+    """By the loader's rules: experts are not cut unless EP says so."""
+    env = {"GPU": gpu, "CHECKPOINT": "/models/x", "TP": tp, "PRECISION": precision}
+    build = parse(services("gpu", **env)["engine-build"]["command"])
+    found = verdict(
+        gpu=gpu, precision=build["precision"], tp=build["tp"], ep=build["ep"] or build["tp"]
+    )
+    assert found.status != "no", found.reason
+    if not tp and precision != "fp8":
+        assert found.status == "yes"
+
+
+@pytest.mark.parametrize("path", ["values.yaml", "values/h100.yaml", "values/h200.yaml",
+                                  "values/b200.yaml"])  # fmt: skip
+def test_the_chart_starts_with_what_is_sure(path: str) -> None:
+    chart = ROOT / "deploy" / "helm" / "gemma4-triton"
+    engine = yaml.safe_load((chart / path).read_text())["engine"]
+    tp = engine.get("tp", 1)
+    asked = engine["build"]
+    ep = asked.get("ep", 0) or tp
+    found = verdict(gpu=asked["gpu"], precision=asked["precision"], tp=tp, ep=ep)
+    assert found.status == "yes", found.reason
 
 
 def test_gpu_services_share_and_pin_memory() -> None:

@@ -232,8 +232,12 @@ def test_command(engine: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     saved = json.loads(report.read_text())
     assert saved["failed"] == 0 and "2 x B200" in saved["sections"]
+    assert list(saved["sections"])[-1] == "Recommended"
+    (last,) = saved["sections"]["Recommended"]
+    assert last["way_out"].endswith("--gpu b200 --precision nvfp4")
     assert json.loads(call("--json").output)["sections"].keys() >= {"Machine", "Software", "Ports"}
     assert call("--engine", tmp_path / "nothing").exit_code == 1
     assert call("--gpu").exit_code == 2
-    assert call("--gpu-name", "h999").exit_code == 2
+    unknown = call("--gpu-name", "h999")
+    assert unknown.exit_code == 2 and "run `gemma4 doctor` on" in " ".join(unknown.output.split())
     assert call("--report", tmp_path / "no" / "folder").exit_code == 2

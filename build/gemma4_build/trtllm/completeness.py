@@ -7,6 +7,8 @@ twice the size. So every expert of every layer is looked at, and nothing may be 
 from __future__ import annotations
 
 import numpy as np
+from gemma4_runtime.trtllm.loader.scales import EQUAL_SCALES, fused_groups
+from gemma4_runtime.trtllm.loader.tensors import tensor_problems
 
 from gemma4_build.errors import QuantizationError
 from gemma4_build.model_spec import ModelSpec
@@ -14,8 +16,9 @@ from gemma4_build.shards import StoredTensor
 from gemma4_build.trtllm.decode import decode_e4m3
 from gemma4_build.trtllm.formats import Part, Scheme, checkpoint_parts, linears
 from gemma4_build.trtllm.quantized import Stored
+from gemma4_build.trtllm.widths import cut_of, shape_of
 
-__all__ = ["check_stored"]
+__all__ = ["check_loads", "check_stored"]
 
 CACHE_SCALES = ("self_attn.k_proj.k_scale", "self_attn.v_proj.v_scale")
 """Scales of an FP8 KV cache, which a calibrated checkpoint has and a cast one has not."""
@@ -45,26 +48,42 @@ def check_stored(spec: ModelSpec, scheme: Scheme, stored: Stored) -> int:
                 f"{list(part.shape)}{_hint(tensor, part)}"
             )
         total += part.nbytes
-    _check_pairs(spec, scheme, stored)
+    _check_fused(spec, scheme, stored)
     return total
 
 
-def _check_pairs(spec: ModelSpec, scheme: Scheme, stored: Stored) -> None:
-    """Check that gate and up of an expert have one scale: TensorRT-LLM multiplies with both at
-    once."""
-    fields = {
-        "fp8": ("input_scale",),
-        "nvfp4": ("input_scale", "weight_scale_2"),
-        "w4a8": ("input_scale", "pre_quant_scale"),
-    }[scheme.format]
-    for linear in linears(spec):
-        if linear.kind != "experts" or not linear.name.endswith("gate_proj"):
-            continue
-        for name in fields:
-            gate = f"{linear.name}.{name}"
-            up = gate.replace("gate_proj", "up_proj")
-            if not np.array_equal(stored[gate].read_float32(), stored[up].read_float32()):
-                raise QuantizationError(f"{gate} is not {up}, which TensorRT-LLM needs equal")
+def _check_fused(spec: ModelSpec, scheme: Scheme, stored: Stored) -> None:
+    """Check that matrices which TensorRT-LLM fuses (q, k and v, gate and up) have equal scales:
+    it keeps one, and either refuses others or computes with the wrong one."""
+    kinds = {linear.name: linear.kind for linear in linears(spec) if linear.kind in scheme.kinds}
+    for first, *others in fused_groups(set(kinds)):
+        part = "experts" if kinds[first] == "experts" else "dense"
+        for field in EQUAL_SCALES[scheme.format, part][0]:
+            name = f"{first}.{field}"
+            if name not in stored:  # AWQ's scaling of these is in the norm before them
+                continue
+            for other in others:
+                if not np.array_equal(
+                    stored[name].read_float32(), stored[f"{other}.{field}"].read_float32()
+                ):
+                    raise QuantizationError(
+                        f"{name} is not {other}.{field}, which TensorRT-LLM needs equal"
+                    )
+
+
+def check_loads(
+    spec: ModelSpec, scheme: Scheme | None, stored: Stored, precision: str, *, tp: int, ep: int
+) -> None:
+    """Check types and shapes by what TensorRT-LLM's loader does with them on this split.
+    Raises :class:`QuantizationError`."""
+    tensors = {name: (tensor.dtype, tensor.shape) for name, tensor in stored.items()}
+    full = frozenset(layer for layer, sliding in enumerate(spec.sliding) if not sliding)
+    cut = cut_of(precision, scheme, tp=tp, ep=ep)
+    problem = next(tensor_problems(tensors, shape_of(spec), cut, full), None)
+    if problem is not None:
+        raise QuantizationError(
+            f"TensorRT-LLM would load it wrongly with tp {tp} ep {ep}: {problem}"
+        )
 
 
 def _check_experts(spec: ModelSpec, stored: Stored) -> None:

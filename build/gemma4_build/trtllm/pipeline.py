@@ -26,7 +26,7 @@ from gemma4_build.trtllm.arguments import compose_arguments, write_arguments
 from gemma4_build.trtllm.assistant import bring_assistant, check_assistant
 from gemma4_build.trtllm.bytes_needed import BuildNeed, build_need
 from gemma4_build.trtllm.compatibility_check import Compatibility, check_compatible
-from gemma4_build.trtllm.completeness import check_stored
+from gemma4_build.trtllm.completeness import check_loads, check_stored
 from gemma4_build.trtllm.folder import (
     bring_shards,
     copy_text_files,
@@ -261,11 +261,15 @@ class _Build:
 
     def _prove(self, work: Workspace, exact: Checkpoint | None) -> None:
         folder, scheme = work.folder / CHECKPOINT, self.source.scheme
+        options = self.request.trtllm
+        split = {"tp": options.tp, "ep": options.ep}
         if scheme is None:
-            with open_checkpoint(folder):
+            with open_checkpoint(folder) as whole:
+                check_loads(self.spec, None, whole.tensors, self.request.precision, **split)
                 return
         with open_tensors(folder) as (stored, _):
             size = check_stored(self.spec, scheme, stored)
+            check_loads(self.spec, scheme, stored, self.request.precision, **split)
         least = total_bytes(self.spec, scheme)
         if size < least:
             raise QuantizationError(f"{size} bytes of tensors, the shapes make {least}")

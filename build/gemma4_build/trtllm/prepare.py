@@ -6,7 +6,7 @@ from gemma4_build.errors import BadOptionError
 from gemma4_build.request import BuildRequest
 from gemma4_build.trtllm.ptq import require_modelopt
 from gemma4_build.trtllm.source import Source
-from gemma4_build.trtllm.widths import Widths, check_int4, check_split, padded, widths
+from gemma4_build.trtllm.widths import Widths, check_split, padded, widths
 
 __all__ = ["calibration_samples", "widths_to_build"]
 
@@ -29,15 +29,15 @@ def calibration_samples(request: BuildRequest, source: Source) -> list[list[int]
 def widths_to_build(request: BuildRequest, source: Source) -> Widths | None:
     """Return the widths to pad to; None to leave them. Raises :class:`BadOptionError`."""
     options, spec, scheme = request.trtllm, source.spec, source.scheme
-    split = {"tp": options.tp, "ep": options.ep}
     pads = source.quantization is None and (options.pad_experts or request.precision == "int4")
     if not pads:
-        check_split(spec, request.precision, scheme, **split)
+        check_split(
+            spec, request.precision, scheme,
+            tp=options.tp, ep=options.ep, quantized=source.quantization is not None,
+        )  # fmt: skip
         return None
-    if request.precision == "int4":
-        check_int4(spec, options.tp)
-    to = padded(spec, request.precision, scheme, **split)
-    check_split(to.apply(spec), request.precision, scheme, **split)
+    to = padded(spec, request.precision, scheme, tp=options.tp, ep=options.ep)
+    check_split(to.apply(spec), request.precision, scheme, tp=options.tp, ep=options.ep)
     if to == widths(spec):
         if options.pad_experts:
             raise BadOptionError(

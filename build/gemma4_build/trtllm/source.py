@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gemma4_runtime.manifest import SourceFile
+from gemma4_runtime.trtllm.loader.folder import PRECISION_OF
 
 from gemma4_build.checkpoint import check_tensors, check_text_files, open_tensors, source_files
 from gemma4_build.errors import BadCheckpointError, BadOptionError, QuantizationError
@@ -25,7 +26,6 @@ from gemma4_build.vocabulary import read_vocabulary
 
 __all__ = ["Source", "open_source"]
 
-_PRECISION_OF = {"FP8": "fp8", "NVFP4": "nvfp4", "W4A8_AWQ": "int4"}
 _WAY_OUT = "download it again, or quantize the bf16 checkpoint"
 
 
@@ -91,11 +91,11 @@ def open_source(folder: Path, precision: str, options: GpuOptions) -> Iterator[S
 
 def _check_precision(quantization: dict[str, Any], precision: str, options: GpuOptions) -> None:
     algorithm = str(quantization.get("quant_algo"))
-    is_precision = _PRECISION_OF.get(algorithm)
+    is_precision = PRECISION_OF.get(algorithm)
     if is_precision is None:
         raise BadCheckpointError(
             f"hf_quant_config.json: quant_algo is {algorithm}, known are "
-            f"{', '.join(_PRECISION_OF)}; {_WAY_OUT}"
+            f"{', '.join(PRECISION_OF)}; {_WAY_OUT}"
         )
     if is_precision != precision:
         raise BadOptionError(

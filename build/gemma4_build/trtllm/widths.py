@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gemma4_runtime.trtllm.alignment import EXPERT_STEP, dense_step, padded_widths
+from gemma4_runtime.trtllm.loader.rules import violations
+from gemma4_runtime.trtllm.loader.shape import Cut, Shape
+from gemma4_runtime.trtllm.loader.widths import padded_widths
 
 from gemma4_build.errors import BadOptionError
 from gemma4_build.model_spec import ModelSpec
 from gemma4_build.trtllm.formats import Scheme
 
-__all__ = ["Widths", "check_int4", "check_split", "padded", "widths"]
+__all__ = ["Widths", "check_split", "cut_of", "padded", "shape_of", "widths"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,63 +34,65 @@ def widths(spec: ModelSpec) -> Widths:
     return Widths(spec.moe_intermediate, spec.intermediate)
 
 
+def shape_of(spec: ModelSpec) -> Shape:
+    """Return the sizes that the loader's rules ask for."""
+    return Shape(
+        hidden=spec.hidden,
+        heads=spec.heads,
+        kv_heads=spec.kv_heads,
+        global_kv_heads=spec.global_kv_heads,
+        head_dim=spec.head_dim,
+        global_head_dim=spec.global_head_dim,
+        experts=spec.experts,
+        expert_width=spec.moe_intermediate,
+        dense_width=spec.intermediate,
+    )
+
+
+def cut_of(precision: str, scheme: Scheme | None, *, tp: int, ep: int) -> Cut:
+    """Return how ``tp`` GPUs share the model, of which ``ep`` split the experts by number."""
+    dense = scheme is not None and "mlp" in scheme.kinds
+    return Cut(precision=precision, dense_quantized=dense, tp=tp, ep=ep)
+
+
 def padded(spec: ModelSpec, precision: str, scheme: Scheme | None, *, tp: int, ep: int) -> Widths:
     """Return the least widths not below the model's that ``precision`` takes on ``tp`` GPUs, of
     which ``ep`` split the experts by number."""
-    expert, dense = padded_widths(
-        spec.moe_intermediate,
-        spec.intermediate,
-        precision,
-        dense_quantized=_dense_quantized(scheme),
-        tp=tp,
-        ep=ep,
-    )
-    return Widths(expert, dense)
-
-
-def _dense_quantized(scheme: Scheme | None) -> bool:
-    return scheme is not None and "mlp" in scheme.kinds
+    return Widths(*padded_widths(shape_of(spec), cut_of(precision, scheme, tp=tp, ep=ep)))
 
 
 def check_split(
-    spec: ModelSpec, precision: str, scheme: Scheme | None, *, tp: int, ep: int
+    spec: ModelSpec,
+    precision: str,
+    scheme: Scheme | None,
+    *,
+    tp: int,
+    ep: int,
+    quantized: bool = False,
 ) -> None:
-    """Raise :class:`BadOptionError` when the model cannot be cut like that."""
-    if spec.heads % tp:
-        raise BadOptionError(f"--tp {tp}: must divide the model's {spec.heads} attention heads")
-    for heads in (spec.kv_heads, spec.global_kv_heads):
-        if heads % tp and tp % heads:
-            raise BadOptionError(f"--tp {tp}: does not go with {heads} key/value heads")
-    if spec.experts % ep:
-        raise BadOptionError(f"--ep {ep}: must divide the model's {spec.experts} experts")
-    if precision == "int4":
-        check_int4(spec, tp)
-    wanted = padded(spec, precision, scheme, tp=tp, ep=ep)
-    if wanted == widths(spec):
+    """Raise :class:`BadOptionError` when TensorRT-LLM could not load the model cut like that.
+    ``quantized``: the checkpoint is already, so it cannot be padded any more."""
+    shape, cut = shape_of(spec), cut_of(precision, scheme, tp=tp, ep=ep)
+    found = next(iter(violations(shape, cut)), None)
+    if found is None:
         return
-    share, multiple = spec.moe_intermediate / (tp // ep), EXPERT_STEP[precision]
-    if wanted.moe != spec.moe_intermediate:
-        raise BadOptionError(
-            f"--tp {tp} --ep {ep}: one GPU's share of an expert is {share:g} wide, {precision} "
-            f"needs a multiple of {multiple}; use --ep {tp}, or --pad-experts (width "
-            f"{spec.moe_intermediate} -> {wanted.moe})"
+    option = f"--tp {tp} --ep {ep}" if found.mend.startswith("expert") else f"--tp {tp}"
+    if found.mend == "precision":
+        raise BadOptionError(f"--precision {precision}: {found.reason}; use --precision fp8")
+    ways = []
+    if found.mend == "expert width" and not violations(shape, replace(cut, ep=tp)):
+        ways.append(f"--ep {tp}")
+    if found.mend in ("dense width", "split"):
+        ways.append("a smaller --tp")
+    if found.mend == "expert split":
+        ways.append("another --ep")
+    if found.mend.endswith("width"):
+        to = Widths(*padded_widths(shape, cut))
+        old, new = (
+            (shape.expert_width, to.moe)
+            if found.mend == "expert width"
+            else (shape.dense_width, to.dense)
         )
-    dense = dense_step(precision, quantized=_dense_quantized(scheme))
-    raise BadOptionError(
-        f"--tp {tp}: one GPU's share of the dense MLP is {spec.intermediate / tp:g} wide, "
-        f"{precision} needs a multiple of {dense}; use a smaller --tp, "
-        f"or --pad-experts (width {spec.intermediate} -> {wanted.dense})"
-    )
-
-
-def check_int4(spec: ModelSpec, tp: int) -> None:
-    """Raise :class:`BadOptionError` where groups of 128 do not fit and padding cannot help."""
-    inner = {"hidden size": spec.hidden}
-    inner["one GPU's share of a sliding layer's attention"] = spec.heads * spec.head_dim // tp
-    inner["one GPU's share of a full layer's attention"] = spec.heads * spec.global_head_dim // tp
-    for what, size in inner.items():
-        if size % 128:
-            raise BadOptionError(
-                f"--precision int4: {what} is {size}, which is no multiple of the group of 128; "
-                "use --precision fp8"
-            )
+        of = "--pad-experts on the bf16 checkpoint" if quantized else "--pad-experts"
+        ways.append(f"{of} (width {old} -> {new})")
+    raise BadOptionError(f"{option}: {found.reason}; use {', or '.join(ways)}")

@@ -10,13 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from gemma4_runtime.trtllm.gpus import Gpu, find_gpu
+from gemma4_runtime.trtllm.loader.shape import GEMMA4_26B
 from gemma4_runtime.trtllm.rules import RULES, Finding, Status
-from gemma4_runtime.trtllm.setup import (
-    DENSE_WIDTH,
-    EXPERT_WIDTH,
-    Precision,
-    Setup,
-)
+from gemma4_runtime.trtllm.setup import Precision, Setup
 from gemma4_runtime.trtllm.versions import PINNED, parse_version
 
 __all__ = ["SPLITS", "Verdict", "judge", "verdict"]
@@ -55,8 +51,8 @@ def verdict(
     attention_dp: bool = False,
     mtp: bool = False,
     nvfp4_scope: Literal["experts", "mlp"] = "experts",
-    expert_width: int = EXPERT_WIDTH,
-    dense_width: int = DENSE_WIDTH,
+    expert_width: int = GEMMA4_26B.expert_width,
+    dense_width: int = GEMMA4_26B.dense_width,
     pad: bool = False,
 ) -> Verdict:
     """Do as :func:`judge` from plain values; with ``pad``, and always for int4, of the padded
@@ -124,7 +120,7 @@ _ALTERNATIVES: tuple[Precision, ...] = ("nvfp4", "fp8", "bf16")
 def _neighbors(setup: Setup) -> Iterator[tuple[Setup, str]]:
     """Give other splits of at most as many GPUs, then other precisions, then both; each built anew
     from the published checkpoint."""
-    asked = replace(setup, expert_width=EXPERT_WIDTH, dense_width=DENSE_WIDTH)
+    asked = replace(setup, expert_width=GEMMA4_26B.expert_width, dense_width=GEMMA4_26B.dense_width)
     fitting = [split for split in SPLITS if split[0] <= max(1, setup.tp)]
     for tp, ep in sorted(fitting, key=lambda split: (-split[0], -split[1])):
         words = f"--ep {ep}" if tp == setup.tp else f"--tp {tp}" + (f" --ep {ep}" if ep > 1 else "")

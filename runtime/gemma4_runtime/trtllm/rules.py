@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from gemma4_runtime.trtllm.alignment import EXPERT_STEP, dense_step
-from gemma4_runtime.trtllm.setup import EXPERTS, HEADS, HIDDEN, Setup
+from gemma4_runtime.trtllm.loader.rules import FOLDER_RULES, SPLIT_RULES, violations
+from gemma4_runtime.trtllm.setup import Setup
 from gemma4_runtime.trtllm.versions import (
     FIRST,
     FIRST_MTP,
@@ -57,19 +57,13 @@ def pipeline_and_context(setup: Setup) -> Finding | None:
 
 
 def split(setup: Setup) -> Finding | None:
-    if setup.tp < 1 or HEADS % setup.tp:
-        return _no(
-            f"tensor parallelism {setup.tp}: {HEADS} attention heads do not divide by it", "code"
-        )
+    for found in violations(setup.shape, setup.cut, SPLIT_RULES):
+        return _no(found.reason, "code")
     if setup.tp > 8:
         return _no(
             f"tensor parallelism {setup.tp}: 8 sliding KV heads would be duplicated and experts be "
             f"{setup.expert_width // setup.tp} wide; nobody runs that",
             "derived",
-        )
-    if setup.ep < 1 or setup.tp % setup.ep or EXPERTS % setup.ep:
-        return _no(
-            f"expert parallelism {setup.ep}: must divide tensor parallelism {setup.tp}", "code"
         )
     return None
 
@@ -158,30 +152,10 @@ def kernels(setup: Setup) -> Finding | None:
     return _no(f"INT4 (W4A8 AWQ) on SM{sm}: the expert kernel exists for SM89 and SM90", "code")
 
 
-def expert_alignment(setup: Setup) -> Finding | None:
-    step, parts = EXPERT_STEP[setup.precision], setup.tp // max(1, setup.ep)
-    if parts and setup.expert_width % (parts * step):
-        width = setup.expert_width / parts
-        return _no(
-            f"{setup.precision} experts {width:g} wide on each GPU ({setup.expert_width} over "
-            f"{parts}): must be a multiple of {step}",
-            "code",
-        )
-    return None
-
-
-def dense_alignment(setup: Setup) -> Finding | None:
-    step = dense_step(setup.precision, quantized=setup.dense_quantized)
-    parts = 1 if setup.attention_dp else setup.tp
-    if setup.dense_width % (parts * step):
-        width = setup.dense_width / parts
-        return _no(
-            f"{setup.precision} dense MLP {width:g} wide on each GPU ({setup.dense_width} over "
-            f"{parts}): must be a multiple of {step}",
-            "code",
-        )
-    if setup.precision == "int4" and HIDDEN % step:
-        return _no(f"int4: hidden size {HIDDEN} is no multiple of {step}", "code")
+def loads(setup: Setup) -> Finding | None:
+    """Say what the loader's rules say of the sizes."""
+    for found in violations(setup.shape, setup.cut, FOLDER_RULES):
+        return _no(found.reason, "code")
     return None
 
 
@@ -218,8 +192,7 @@ RULES: tuple[Rule, ...] = (
     generation,
     version,
     kernels,
-    expert_alignment,
-    dense_alignment,
+    loads,
     several_gpus,
     attention_dp,
     mtp,

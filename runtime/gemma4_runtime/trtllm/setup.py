@@ -7,22 +7,14 @@ from typing import Literal, get_args
 
 from packaging.version import Version
 
-from gemma4_runtime.trtllm.alignment import padded_widths
 from gemma4_runtime.trtllm.gpus import Gpu
+from gemma4_runtime.trtllm.loader.shape import GEMMA4_26B, Cut, Shape
+from gemma4_runtime.trtllm.loader.widths import padded_widths
 
-__all__ = [
-    "DENSE_WIDTH", "EXPERTS", "EXPERT_WIDTH", "HEADS", "HIDDEN", "PRECISIONS", "Precision", "Setup",
-]  # fmt: skip
+__all__ = ["PRECISIONS", "Precision", "Setup"]
 
 Precision = Literal["bf16", "fp8", "nvfp4", "int4"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-
-# Gemma 4 26B-A4B (config.json).
-HIDDEN = 2816
-HEADS = 16
-EXPERTS = 128
-EXPERT_WIDTH = 704
-DENSE_WIDTH = 2112
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +33,8 @@ class Setup:
     attention_dp: bool = False
     mtp: bool = False
     nvfp4_scope: Literal["experts", "mlp"] = "experts"
-    expert_width: int = EXPERT_WIDTH
-    dense_width: int = DENSE_WIDTH
+    expert_width: int = GEMMA4_26B.expert_width
+    dense_width: int = GEMMA4_26B.dense_width
 
     @property
     def dense_quantized(self) -> bool:
@@ -50,14 +42,21 @@ class Setup:
             self.precision == "nvfp4" and self.nvfp4_scope == "mlp"
         )
 
-    def padded(self) -> Setup:
-        """Return the same with MLPs padded until this split and precision take them."""
-        expert, dense = padded_widths(
-            self.expert_width,
-            self.dense_width,
-            self.precision,
+    @property
+    def shape(self) -> Shape:
+        return GEMMA4_26B.wide(self.expert_width, self.dense_width)
+
+    @property
+    def cut(self) -> Cut:
+        return Cut(
+            precision=self.precision,
             dense_quantized=self.dense_quantized,
             tp=self.tp,
             ep=self.ep,
+            attention_dp=self.attention_dp,
         )
+
+    def padded(self) -> Setup:
+        """Return the same with MLPs padded until this split and precision take them."""
+        expert, dense = padded_widths(self.shape, self.cut)
         return replace(self, expert_width=expert, dense_width=dense)

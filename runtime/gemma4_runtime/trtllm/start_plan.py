@@ -8,6 +8,9 @@ from typing import Any
 
 from gemma4_runtime.trtllm import llm_args
 from gemma4_runtime.trtllm.gpu_sets import check_visible, parse_gpu_sets, visible_gpus
+from gemma4_runtime.trtllm.loader.folder import read_folder
+from gemma4_runtime.trtllm.loader.rules import violations
+from gemma4_runtime.trtllm.loader.shape import Cut
 
 __all__ = ["Plan", "make_plan"]
 
@@ -28,7 +31,7 @@ def make_plan(
     :class:`~gemma4_runtime.trtllm.llm_args.LlmArgsError` and
     :class:`~gemma4_runtime.trtllm.gpu_sets.GpuError`."""
     args = llm_args.read(folder / llm_args.FILE_NAME)
-    llm_args.resolve(args, folder)
+    _check_loads(args, folder, Path(llm_args.resolve(args, folder)["model"]))
     for key, needed, what in (
         ("max_batch_size", slots, "slots"),
         ("max_seq_len", max_total_tokens, "total tokens of a request"),
@@ -44,3 +47,28 @@ def make_plan(
         return Plan(args, parse_gpu_sets(gpu_device_ids, per_set=per_set))
     check_visible(per_set, visible_gpus())
     return Plan(args, (None,))
+
+
+def _check_loads(args: dict[str, Any], folder: Path, model: Path) -> None:
+    """Refuse a split, which a user may have edited, that TensorRT-LLM would load wrongly."""
+    file = folder / llm_args.FILE_NAME
+    try:
+        shape, precision, dense = read_folder(model)
+    except (OSError, ValueError) as error:
+        raise llm_args.LlmArgsError(
+            f"{file}: model: {model}: {error}; build again", key="model"
+        ) from None
+    cut = Cut(
+        precision=precision,
+        dense_quantized=dense,
+        tp=args.get("tensor_parallel_size", 1),
+        ep=args.get("moe_expert_parallel_size") or 1,
+        attention_dp=bool(args.get("enable_attention_dp")),
+    )
+    for found in violations(shape, cut):
+        experts = found.mend.startswith("expert")
+        key = "moe_expert_parallel_size" if experts else "tensor_parallel_size"
+        raise llm_args.LlmArgsError(
+            f"{file}: {key}: {found.reason}; build again with the --tp and --ep that you want",
+            key=key,
+        )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from gemma4_runtime.trtllm.compatibility import verdict
 from gemma4_runtime.trtllm.gpus import Gpu
+from gemma4_runtime.trtllm.recommended import recommend
 from gemma4_runtime.trtllm.setup import PRECISIONS
 
 from gemma4_serve.doctor.report import Level, Result
 
-__all__ = ["compatibility"]
+__all__ = ["compatibility", "recommendation"]
 
 _SPLITS = ((1, 1), (2, 1), (4, 4), (8, 8))
 _LEVEL: dict[str, Level] = {"yes": "ok", "experimental": "warn", "no": "info"}
@@ -36,3 +37,9 @@ def compatibility(gpu: Gpu, count: int) -> list[Result]:
             for (level, text), splits in answers.items()
         ]
     return results
+
+
+def recommendation(gpu: Gpu) -> Result:
+    """Return the one command to start with on this kind of GPU."""
+    found = recommend(gpu)
+    return Result("build", "info", found.reason, found.command)

@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gemma4_build.checkpoint import open_tensors
+from gemma4_build.checkpoint import open_checkpoint, open_tensors
+from gemma4_build.progress import SilentReporter
 from gemma4_build.result import BuildResult
 from gemma4_build.safetensors_file import header
 from gemma4_build.trtllm import pipeline
+from gemma4_build.trtllm.folder import copy_text_files
+from gemma4_build.trtllm.pad import write_padded
 from gemma4_build.trtllm.ptq import Quantized
+from gemma4_build.trtllm.widths import Widths
 from gemma4_testing.engine_folders.trtllm_build import SAMPLES, build, weights
 
 
@@ -20,8 +24,8 @@ from gemma4_testing.engine_folders.trtllm_build import SAMPLES, build, weights
 def built(
     demo_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], BuildResult]:
-    """Builds of the demo checkpoint by precision, ``nvfp4-mlp`` with --quantize mlp. Do not change
-    them."""
+    """Builds of the demo checkpoint by precision, ``nvfp4-mlp`` with --quantize mlp. Its experts
+    are 96 wide, which NVFP4 cannot have, so those are padded to 128. Do not change them."""
     found: dict[str, BuildResult] = {}
 
     def get(name: str) -> BuildResult:
@@ -30,10 +34,22 @@ def built(
             found[name] = build(
                 demo_checkpoint, tmp_path_factory.mktemp(name) / "engine", precision,
                 quantize=quantize or None, calibration_samples=SAMPLES,
+                pad_experts=precision == "nvfp4",
             )  # fmt: skip
         return found[name]
 
     return get
+
+
+@pytest.fixture(scope="session")
+def wide_demo(demo_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo checkpoint with experts 128 wide, as a build for NVFP4 pads it."""
+    out = tmp_path_factory.mktemp("wide") / "demo"
+    out.mkdir()
+    with open_checkpoint(demo_checkpoint) as source:
+        write_padded(source, Widths(128, 256), out, SilentReporter())
+    copy_text_files(demo_checkpoint, out, config=False)
+    return out
 
 
 @pytest.fixture(scope="session")

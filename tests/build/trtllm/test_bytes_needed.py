@@ -6,7 +6,7 @@ import pytest
 from gemma4_build.errors import BadOptionError
 from gemma4_build.model_spec import ModelSpec, parse_config
 from gemma4_build.random_checkpoint import PRESETS, config_for
-from gemma4_build.trtllm.bytes_needed import build_need, plan_rank
+from gemma4_build.trtllm.bytes_needed import COMPUTE_BYTES, build_need, plan_rank
 from gemma4_build.trtllm.formats import (
     FP8,
     INT4,
@@ -17,6 +17,7 @@ from gemma4_build.trtllm.formats import (
     total_bytes,
 )
 from gemma4_build.trtllm.widths import Widths, check_split, padded, widths
+from gemma4_runtime.trtllm.recommended import NEEDED_GB
 
 EXPERTS = 22_837_985_280
 DENSE_MLP = 30 * 3 * 2112 * 2816
@@ -87,6 +88,12 @@ def test_more_gpus_hold_less_each(precision: str, spec: ModelSpec) -> None:
     assert four.kv_sliding_per_token * 4 == one.kv_sliding_per_token
 
 
+@pytest.mark.parametrize("precision", NEEDED_GB)
+def test_what_the_doctor_recommends_fits(precision: str, spec: ModelSpec) -> None:
+    need = (plan_rank(spec, precision).weights + COMPUTE_BYTES) / 1e9
+    assert need <= NEEDED_GB[precision] < need + 1  # type: ignore[index]
+
+
 def test_kv_cache(spec: ModelSpec) -> None:
     plan = plan_rank(spec, "bf16")
     assert (plan.kv_sliding_per_token, plan.kv_full_per_token) == (204_800, 20_480)
@@ -96,13 +103,17 @@ def test_kv_cache(spec: ModelSpec) -> None:
 
 def test_splits(spec: ModelSpec) -> None:
     for precision, scheme in (("bf16", None), ("fp8", FP8), ("nvfp4", NVFP4_EXPERTS)):
-        for tp, ep in ((1, 1), (2, 1), (4, 4)):
+        for tp, ep in ((1, 1), (2, 2), (4, 4)):
             check_split(spec, precision, scheme, tp=tp, ep=ep)
-    check_split(spec, "nvfp4", NVFP4_EXPERTS, tp=4, ep=1)
+    check_split(spec, "fp8", FP8, tp=2, ep=1)
+    with pytest.raises(
+        BadOptionError, match=r"352 wide.*multiple of 64.*--ep 2, or --pad.*704 -> 768"
+    ):
+        check_split(spec, "nvfp4", NVFP4_EXPERTS, tp=2, ep=1)
     for tp, ep, words in (
         (3, 1, "16 attention heads"),
-        (4, 1, r"176 wide, fp8 needs a multiple of 32; use --ep 4, or --pad-experts .*704 -> 768"),
-        (8, 8, r"dense MLP is 264 wide, fp8 needs a multiple of 16"),
+        (4, 1, r"176 wide.* multiple of 32; use --ep 4, or --pad-experts .*704 -> 768"),
+        (8, 8, r"dense MLP 264 wide.* multiple of 16"),
     ):
         with pytest.raises(BadOptionError, match=words):
             check_split(spec, "fp8", FP8, tp=tp, ep=ep)
@@ -114,7 +125,8 @@ def test_padded_widths(spec: ModelSpec) -> None:
     assert padded(spec, "int4", INT4, tp=1, ep=1) == Widths(768, 2176)
     assert padded(spec, "int4", INT4, tp=2, ep=1) == Widths(768, 2304)
     assert padded(spec, "fp8", FP8, tp=4, ep=1) == Widths(768, 2112)
-    assert padded(spec, "nvfp4", NVFP4_EXPERTS, tp=8, ep=1) == Widths(768, 2112)
+    assert padded(spec, "nvfp4", NVFP4_EXPERTS, tp=8, ep=1) == Widths(1024, 2112)
+    assert padded(spec, "nvfp4", NVFP4_EXPERTS, tp=4, ep=1) == Widths(768, 2112)
     assert padded(spec, "fp8", FP8, tp=2, ep=1) == widths(spec)
 
 

@@ -43,12 +43,14 @@ def assert_equal(found: Path, whole: Path) -> None:
 
 @pytest.mark.parametrize("name", ["fp8", "nvfp4", "nvfp4-mlp"])
 def test_bits_of_the_whole_model(
-    name: str, built: Callable[[str], BuildResult], demo_checkpoint: Path, tmp_path: Path
-) -> None:
+    name: str, built: Callable[[str], BuildResult], demo_checkpoint: Path, wide_demo: Path,
+    tmp_path: Path,
+) -> None:  # fmt: skip
     precision, _, scheme = name.partition("-")
+    source = wide_demo if precision == "nvfp4" else demo_checkpoint
     samples = calibration_ids(demo_checkpoint, None, samples=SAMPLES, length=512)
     recipe = RECIPES[precision, scheme or "experts"]
-    quantize_whole(demo_checkpoint, tmp_path / "whole", recipe, samples)
+    quantize_whole(source, tmp_path / "whole", recipe, samples)
     assert_equal(built(name).path / "checkpoint", tmp_path / "whole")
 
 

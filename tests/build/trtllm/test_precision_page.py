@@ -17,7 +17,7 @@ from gemma4_runtime.trtllm.setup import PRECISIONS
 
 PAGE = Path(__file__).parents[3] / "docs" / "precision.md"
 CARDS = ("h100", "h200", "b200", "b300", "rtx-pro-6000", "dgx-spark", "l40s", "a100")
-SPLITS = ((1, 1), (2, 1), (4, 1), (4, 4), (8, 1), (8, 8))
+SPLITS = ((1, 1), (2, 1), (2, 2), (4, 1), (4, 4), (8, 1), (8, 8))
 TOKENS = 8192
 
 HEAD = """# Which precision on which GPU
@@ -44,9 +44,10 @@ How sure each line is:
 
 The sizes below are calculated from the shapes of the published checkpoint.
 
-"experimental" builds and starts, and says so. "no" is refused before anything is read.
+"experimental" builds and starts, and says so. "no" is refused before anything is read. What the
+loader needs is stated, with sources, in `gemma4_runtime.trtllm.loader`.
 `tp 4, ep 4` is `--tp 4 --ep 4`. int4 is of the padded checkpoint (768 and 2176 wide on one GPU,
-more where several need it). TensorRT-LLM is the pinned version. `gemma4 doctor --gpu-name X` prints
+and loads on one GPU only). TensorRT-LLM is the pinned version. `gemma4 doctor --gpu-name X` prints
 the same for one card.
 
 """
@@ -99,7 +100,7 @@ def memory() -> list[str]:
         "|---|---|---|---|---|---|---|",
     ]
     for precision in PRECISIONS:
-        for tp, ep in ((1, 1), (2, 1), (4, 4)):
+        for tp, ep in ((1, 1), (2, 1), (2, 2), (4, 4)):
             if answer("h200", precision, tp, ep).status == "no" and (
                 answer("b200", precision, tp, ep).status == "no"
             ):

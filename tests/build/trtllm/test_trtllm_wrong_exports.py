@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from gemma4_build import errors
+from gemma4_build.checkpoint import open_checkpoint, open_tensors
+from gemma4_build.result import BuildResult
+from gemma4_build.shards import StoredTensor
 from gemma4_build.trtllm import pipeline
+from gemma4_build.trtllm.completeness import check_stored
+from gemma4_build.trtllm.formats import NVFP4_MLP
 from gemma4_runtime.engine_folder import load_engine_folder
 from gemma4_testing.engine_folders.trtllm_build import Edit, build, edit_data, weights
 
@@ -59,6 +64,48 @@ def test_gate_and_up_with_different_inputs(fp8: Path) -> None:
     raw = np.frombuffer(np.float32(0.125).tobytes(), dtype=np.uint8)
     edit_data(weights(fp8), name, lambda data: data.__setitem__(slice(None), raw))  # type: ignore[no-untyped-call]
     refused(fp8, name, "needs equal")
+
+
+DENSE = ("layers.0.self_attn.v_proj", "layers.5.self_attn.k_proj", "layers.2.mlp.gate_proj")
+
+
+@pytest.mark.parametrize("layer", DENSE)
+def test_fused_dense_matrices_with_different_inputs(layer: str, fp8: Path) -> None:
+    """Layer 5 is a full one: its q and k are fused, and k is v."""
+    name = f"model.language_model.{layer}.input_scale"
+    raw = np.frombuffer(np.float32(0.125).tobytes(), dtype=np.uint8)
+    edit_data(weights(fp8), name, lambda data: data.__setitem__(slice(None), raw))  # type: ignore[no-untyped-call]
+    refused(fp8, name, "needs equal")
+
+
+@pytest.mark.parametrize("field", ["input_scale", "weight_scale_2"])
+@pytest.mark.parametrize("part", ["layers.1.mlp.up_proj", "layers.1.experts.3.up_proj"])
+def test_fused_nvfp4_matrices_with_different_scales(
+    field: str, part: str, built: Callable[[str], BuildResult], wide_demo: Path
+) -> None:
+    """Of NVFP4 the scale of the weights has to be equal too; FP8 matrices are rescaled."""
+    name = f"model.language_model.{part}.{field}"
+    with (
+        open_tensors(built("nvfp4-mlp").path / "checkpoint") as (stored, _),
+        open_checkpoint(wide_demo) as wide,
+    ):
+        check_stored(wide.spec, NVFP4_MLP, stored)
+        doctored = {n: Doctored(t) if n == name else t for n, t in stored.items()}
+        with pytest.raises(errors.QuantizationError, match="needs equal"):
+            check_stored(wide.spec, NVFP4_MLP, doctored)  # type: ignore[arg-type]
+
+
+class Doctored:
+    """A stored scale, doubled."""
+
+    def __init__(self, tensor: StoredTensor) -> None:
+        self._tensor = tensor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tensor, name)
+
+    def read_float32(self) -> np.ndarray[Any, Any]:
+        return 2 * self._tensor.read_float32()
 
 
 def test_a_wrong_type(fp8: Path, edit_header: Edit) -> None:

@@ -37,12 +37,11 @@ def test_yes(gpu: str, precision: Any, extra: dict[str, Any]) -> None:
         ("b200", "fp8", {}, "no public test"),
         ("h100", "bf16", {"tp": 2}, "on more than one"),
         ("h100", "fp8", {"tp": 4, "ep": 4}, "on more than one"),
-        ("b200", "nvfp4", {"tp": 4}, "on more than one"),
+        ("b200", "nvfp4", {"tp": 2, "ep": 2}, "on more than one"),
+        ("b200", "nvfp4", {"tp": 2, "pad": True}, "on more than one"),
         ("b200", "nvfp4", {"tp": 8, "ep": 8}, "on more than one"),
         ("h100", "fp8", {"tp": 8, "ep": 8, "attention_dp": True}, "Untested"),
         ("h100", "int4", {}, "run by nobody"),
-        ("h100", "int4", {"tp": 2}, "on more than one"),
-        ("h100", "int4", {"tp": 4, "ep": 4}, "on more than one"),
         ("h100", "bf16", {"mtp": True}, "B200 only"),
         ("rtx-pro-6000", "nvfp4", {}, "without tests"),
         ("dgx-spark", "bf16", {}, "without tests"),
@@ -71,7 +70,12 @@ def test_experimental(gpu: str, precision: Any, extra: dict[str, Any], says: str
         ("h100", "bf16", {"tp": 16}, "8 sliding KV heads", "--tp 8"),
         ("h100", "bf16", {"tp": 4, "ep": 3}, "must divide", "--ep 4"),
         ("h100", "bf16", {"ep": 2}, "must divide", "--ep 1"),
+        ("b200", "nvfp4", {"tp": 2}, "352 wide", "--ep 2"),
+        ("b200", "nvfp4", {"tp": 4}, "176 wide", "--ep 4"),
+        ("b200", "nvfp4", {"tp": 4, "ep": 2}, "352 wide", "--ep 4"),
         ("b200", "nvfp4", {"tp": 8}, "88 wide", "--ep 8"),
+        ("h100", "int4", {"tp": 2}, "2 packed key/value heads for 1", "--tp 1"),
+        ("h100", "int4", {"tp": 4, "ep": 4}, "packed key/value heads", "--tp 1"),
         ("b200", "nvfp4", {"tp": 8, "ep": 8, "nvfp4_scope": "mlp"}, "dense MLP 264", "--tp 4"),
         ("b200", "int4", {}, "SM100", "--precision nvfp4"),
         ("rtx-5090", "int4", {}, "SM120", "--precision nvfp4"),
@@ -96,17 +100,14 @@ def test_no(gpu: str, precision: Any, extra: dict[str, Any], says: str, way_out:
 
 
 @pytest.mark.parametrize(
-    ("widths", "tp", "says"),
+    ("widths", "says"),
     [
-        ({}, 1, "int4 experts 704 wide"),
-        ({"expert_width": 768}, 1, "int4 dense MLP 2112 wide"),
-        ({"expert_width": 768, "dense_width": 2176}, 2, "int4 dense MLP 1088 wide"),
+        ({}, "int4 experts 704 wide"),
+        ({"expert_width": 768}, "int4 dense MLP 2112 wide"),
     ],
 )
-def test_int4_needs_padding(widths: dict[str, Any], tp: int, says: str) -> None:
-    setup = Setup(
-        gpu=find_gpu("h100"), precision="int4", version=parse_version(PINNED), tp=tp, **widths
-    )
+def test_int4_needs_padding(widths: dict[str, Any], says: str) -> None:
+    setup = Setup(gpu=find_gpu("h100"), precision="int4", version=parse_version(PINNED), **widths)
     found = judge(setup)
     assert found.status == "no" and says in found.reason
     padded = setup.padded()
@@ -149,7 +150,7 @@ def test_every_rule_decides_somewhere() -> None:
         "dense MLP", "several GPUs", "attention data", "MTP assistant",
     ):  # fmt: skip
         assert any(words in reason for reason in reasons), words
-    assert len(RULES) == 10
+    assert len(RULES) == 9
 
 
 def test_names() -> None:

@@ -16,7 +16,7 @@ touches the engine of servers that run. */}}
 - --tp
 - {{ .Values.engine.tp | quote }}
 - --ep
-- {{ $b.ep | quote }}
+- {{ $b.ep | default .Values.engine.tp | quote }}
 - --preset
 - {{ $b.preset }}
 {{- end }}

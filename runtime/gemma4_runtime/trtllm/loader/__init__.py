@@ -1,0 +1,1 @@
+"""What TensorRT-LLM's loader must find to load a folder right, each rule with its source."""

@@ -1,0 +1,66 @@
+"""What one GPU's share of an MLP must be a multiple of, and widths padded until it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gemma4_runtime.trtllm.loader.shape import Cut, Shape
+from gemma4_runtime.trtllm.loader.sources import GATED_FC1, LINEAR, MOE, Source
+
+__all__ = ["DENSE_STEP", "EXPERT_STEP", "INT4_GROUP", "NVFP4_FC1_ROWS", "Step", "padded_widths"]
+
+INT4_GROUP = 128
+"""Weights that share a scale; the only group that WInt4AFP8FusedMoEMethod takes."""
+NVFP4_BLOCK = 16
+"""Weights that share a scale in NVFP4."""
+NVFP4_FC1_ROWS = 128
+"""Rows to which NVFP4's fused gate and up of an expert are padded, at their end, though the kernel
+splits them at half of the padded rows. So twice the width must be a multiple of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A share must be a multiple of ``size``; ``why`` is the reason where it is not obvious."""
+
+    size: int
+    source: Source
+    why: str = ""
+
+
+EXPERT_STEP = {
+    "bf16": Step(8, MOE),  # rows are aligned to 16 bytes
+    "fp8": Step(32, MOE),  # pads to 32 rows and columns in ways that do not match when it has to
+    "nvfp4": Step(
+        NVFP4_FC1_ROWS // 2,
+        GATED_FC1,
+        f"TensorRT-LLM pads gate and up together to {NVFP4_FC1_ROWS} rows and splits the padded "
+        "rows in half, which mixes the two",
+    ),
+    "int4": Step(INT4_GROUP, MOE),
+}
+"""Experts, by precision."""
+
+DENSE_STEP = {
+    "bf16": Step(8, LINEAR),
+    "fp8": Step(16, LINEAR),
+    "nvfp4": Step(NVFP4_BLOCK, LINEAR),
+    "int4": Step(INT4_GROUP, LINEAR),
+}
+"""The dense MLP as stored; NVFP4 of the experts alone leaves it in bf16."""
+
+
+def dense_step(cut: Cut) -> Step:
+    """Return the step of the dense MLP as ``cut`` stores it."""
+    return DENSE_STEP[cut.precision if cut.dense_quantized else "bf16"]
+
+
+def padded_widths(shape: Shape, cut: Cut) -> tuple[int, int]:
+    """Return the least widths of expert and dense MLP, not below the given ones, that load."""
+    return (
+        _up(shape.expert_width, EXPERT_STEP[cut.precision].size * cut.expert_parts),
+        _up(shape.dense_width, dense_step(cut).size * cut.dense_parts),
+    )
+
+
+def _up(value: int, multiple: int) -> int:
+    return value + -value % multiple
