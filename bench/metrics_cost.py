@@ -66,7 +66,7 @@ def counting() -> str:
     metrics = EngineMetrics(info, version="0", model_name="demo", restarts=read_restarts(""))
     stats = EngineStats(9, 9, 256, 256, False, False, 9, 9, 0, 0, 9, 9, 9)
     record = RequestRecord(
-        request_id="", key="k", status="OK", code="", finish_reason="stop", message="",
+        request_id="", key="k", streamed=True, status="OK", code="", finish_reason="stop", message="",
         prompt_tokens=9, completion_tokens=200, cached_tokens=0, chunks=200, prepare_s=0.01,
         queue_s=0.01, prefill_s=0.01, decode_s=4.0, ttft_s=0.02, total_s=4.1,
     )  # fmt: skip

@@ -47,7 +47,7 @@ def opened(tmp_path: Path, table: TokenTable, monkeypatch: pytest.MonkeyPatch) -
         settings = replace(Settings(folder, tmp_path, quality_gate_interval=0.0), **options)
         engine = create_engine(folder, manifest, table, settings)
         board = Board(tmp_path / "board", create=True)
-        metrics = EngineMetrics(engine.info, version="1", model_name="m")
+        metrics = EngineMetrics(engine.info, version="1", model_name="m", restarts={})
         outcomes: list[Outcome] = []
 
         def count(outcome: Outcome) -> None:
