@@ -217,7 +217,7 @@ def test_damaged_handshakes(gateway: InProcess, authority: Authority) -> None:
 def test_failed_handshakes_do_not_fill_the_log(gateway: InProcess) -> None:
     for _ in range(50):
         with closing(connected(gateway.port)) as sock:
-            sock.sendall(b"\x16\x03\x01\x00\x02\xff\xff")
+            sock.sendall(b"\x17\x03\x03\x00\x05hello")  # data before a handshake
             while sock.recv(100):
                 pass
     wait_until(lambda: '"tls_failed"' in gateway.log.getvalue(), 10)

@@ -111,7 +111,7 @@ def test_the_order_of_the_chain(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="comes as number 2; put it first"):
         load(files)
     files.certfile.write_bytes(alone + root.ca.cert_pem.bytes() + issuer)
-    with pytest.raises(SettingsError, match="certificate 2 .* issued none of those before it"):
+    with pytest.raises(SettingsError, match=r"certificate 2 .* issued none of those before it"):
         load(files)
 
 
