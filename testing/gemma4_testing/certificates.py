@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import trustme
 from gemma4_gateway.settings import TlsFiles
@@ -18,7 +19,7 @@ class Authority:
     def __init__(self, folder: Path, parent: Authority | None = None) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True, parents=True)
-        self.ca = trustme.CA(parent_cert=parent.ca if parent else None)
+        self.ca: Any = trustme.CA(parent_cert=parent.ca if parent else None)
         self.ca.cert_pem.write_to_path(folder / "ca.pem")
 
     @property

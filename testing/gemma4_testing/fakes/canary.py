@@ -7,7 +7,6 @@ import json
 import ssl
 import threading
 import time
-from typing import Any
 
 __all__ = ["Canary"]
 
@@ -50,11 +49,12 @@ class Canary:
                 self.seconds.append(time.perf_counter() - started)
 
     def _ask(self, method: str, path: str, body: bytes | None) -> None:
-        where: Any = ("127.0.0.1", self._port)
         connection = (
-            http.client.HTTPConnection(*where, timeout=self._timeout)
+            http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout)
             if self._tls is None
-            else http.client.HTTPSConnection(*where, timeout=self._timeout, context=self._tls)
+            else http.client.HTTPSConnection(
+                "127.0.0.1", self._port, timeout=self._timeout, context=self._tls
+            )
         )
         try:
             connection.request(method, path, body, {"content-type": "application/json"})

@@ -42,10 +42,20 @@ def _der(pem: bytes) -> bytes:
     return ssl.PEM_cert_to_DER_cert(pem.decode())
 
 
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 WRONG: list[tuple[str, str, Callable[[Path], object], str]] = [
     ("certfile", "missing", Path.unlink, "No such file"),
-    ("certfile", "folder", lambda p: (p.unlink(), p.mkdir()), "is no regular file"),
-    ("certfile", "fifo", lambda p: (p.unlink(), os.mkfifo(p)), "is no regular file"),
+    ("certfile", "folder", _folder, "is no regular file"),
+    ("certfile", "fifo", _fifo, "is no regular file"),
     ("certfile", "empty", lambda p: p.write_bytes(b""), "has no certificate"),
     ("certfile", "text", lambda p: p.write_bytes(b"hello"), "has no certificate"),
     ("certfile", "large", lambda p: p.write_bytes(b"x" * 2_000_000), "at most"),
@@ -53,7 +63,7 @@ WRONG: list[tuple[str, str, Callable[[Path], object], str]] = [
     ("certfile", "cut", lambda p: p.write_bytes(p.read_bytes()[:-60]), "certificate"),
     ("certfile", "garbage", lambda p: p.write_bytes(p.read_bytes().replace(b"A", b"B")), "cert"),
     ("keyfile", "missing", Path.unlink, "No such file"),
-    ("keyfile", "folder", lambda p: (p.unlink(), p.mkdir()), "is no regular file"),
+    ("keyfile", "folder", _folder, "is no regular file"),
     ("keyfile", "empty", lambda p: p.write_bytes(b""), "has no private key"),
     ("keyfile", "cut", lambda p: p.write_bytes(p.read_bytes()[:-40]), "has no private key"),
     (
