@@ -18,6 +18,7 @@ import argparse
 import asyncio
 import json
 import re
+import ssl
 import statistics
 import tempfile
 import time
@@ -88,9 +89,10 @@ class _Reader(asyncio.Protocol):
 class Gateway:
     """Server-sent events over kept connections."""
 
-    def __init__(self, port: int, model: str) -> None:
+    def __init__(self, port: int, model: str, tls: ssl.SSLContext | None = None) -> None:
         self._port = port
         self._model = model
+        self._tls = tls
         self._idle: list[_Reader] = []
 
     async def ask(self, index: int, tokens: int) -> Result:
@@ -121,7 +123,9 @@ class Gateway:
 
     async def _connect(self) -> _Reader:
         loop = asyncio.get_running_loop()
-        transport, reader = await loop.create_connection(_Reader, "127.0.0.1", self._port)
+        transport, reader = await loop.create_connection(
+            _Reader, "127.0.0.1", self._port, ssl=self._tls
+        )
         reader.transport = transport
         return reader
 

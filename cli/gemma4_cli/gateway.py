@@ -51,6 +51,25 @@ def gateway(
     key_requests_per_minute: Annotated[int, typer.Option(min=0, help="0: no limit.")] = 0,
     key_tokens_per_minute: Annotated[int, typer.Option(min=0, help="0: no limit.")] = 0,
     key_max_running: Annotated[int, typer.Option(min=0, help="0: no limit.")] = 0,
+    ssl_certfile: Annotated[
+        Path | None,
+        typer.Option(help="PEM file: this server's certificate, then those that issued it."),
+    ] = None,
+    ssl_keyfile: Annotated[
+        Path | None, typer.Option(help="PEM file: its key; default: in --ssl-certfile.")
+    ] = None,
+    ssl_ca_certs: Annotated[
+        Path | None, typer.Option(help="PEM file: authorities of the clients' certificates.")
+    ] = None,
+    ssl_cert_reqs: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=2,
+            help="Client certificates: 0 none, 1 for all but /health, 2 for all; default 2 with "
+            "--ssl-ca-certs.",
+        ),
+    ] = None,
     cors_origin: Annotated[
         list[str] | None, typer.Option(help="Origin of a web page that may call; may be repeated.")
     ] = None,
@@ -89,6 +108,7 @@ def gateway(
             Settings,
             SettingsError,
             check_backend,
+            check_tls,
         )
     except ImportError as error:
         fail_import(error, extra="gateway")
@@ -118,6 +138,7 @@ def gateway(
             health_interval=health_interval,
             dns_interval=dns_interval,
             imbalance=imbalance,
+            tls=check_tls(ssl_certfile, ssl_keyfile, ssl_ca_certs, ssl_cert_reqs),
         )
         problem = open_files_short_of(max_running + _OWN_FILES, f"--max-running {max_running}")
         if problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -66,6 +67,7 @@ def create_door(gateway: Gateway, app: FastAPI | None = None) -> ASGIApp:
         log=gateway.log,
         uploads=gateway.uploads,
         max_body=settings.limits.max_body,
+        client_certificates=bool(settings.tls and settings.tls.cert_reqs == ssl.CERT_OPTIONAL),
     )
     if settings.cors_origins:
         middleware = CORSMiddleware(

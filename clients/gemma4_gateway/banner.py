@@ -11,7 +11,8 @@ def banner(gateway: Gateway, host: str, port: int) -> str:
     """Return the URL, models, back ends, a line to copy."""
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     shown = f"[{shown}]" if ":" in shown else shown
-    url = f"http://{shown}:{port}"
+    certificates = gateway.certificates
+    url = f"{'http' if certificates is None else 'https'}://{shown}:{port}"
     infos = [b.info for b in gateway.backends if b.info is not None]
     names = list(gateway.settings.model_names) or list({info.model: None for info in infos})
     state = "is ready" if gateway.ready else "is up, but NOT READY: no back end answers"
@@ -24,6 +25,7 @@ def banner(gateway: Gateway, host: str, port: int) -> str:
             f"  The gateway {state}",
             "",
             f"  OpenAI base URL  {url}/v1",
+            *(() if certificates is None else (f"  certificate      {certificates.summary}",)),
             f"  models           {', '.join(names) or 'unknown until a back end is ready'}",
             f"  API keys         {'none asked for' if gateway.ring.open else 'needed'}",
             *(_backend(*pair, i) for i, pair in enumerate(_looked_at(gateway))),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import resource
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.metrics import Metrics
 from gemma4_gateway.settings import SettingsError
+
+if TYPE_CHECKING:
+    from gemma4_gateway.tls.certificates import Certificates
 
 __all__ = ["HEAD_S", "BoundedHttp", "Connections", "openable", "protocol_of"]
 
@@ -122,6 +125,9 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_bytes = 0
         self._disarm()
         self.shared.idle.pop(self, None)
+        if self.scheme == "https":  # as ASGI's extension for TLS has it
+            name = self.transport.get_extra_info("client_cert_name")
+            self.scope["extensions"] = {"tls": {"client_cert_name": name}}
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -177,9 +183,19 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.close()
 
 
-def protocol_of(shared: Connections) -> type[BoundedHttp]:
-    """Return the class that uvicorn makes a protocol of for each connection."""
-    return type("GatewayHttp", (BoundedHttp,), {"shared": shared})
+def protocol_of(
+    shared: Connections, certificates: Certificates | None = None
+) -> type[asyncio.Protocol]:
+    """Return what uvicorn makes the protocol of each connection with."""
+    http = type("GatewayHttp", (BoundedHttp,), {"shared": shared})
+    if certificates is None:
+        return http
+    from gemma4_gateway.tls.transport import TlsTransport
+
+    def over_tls(**options: Any) -> asyncio.Protocol:
+        return TlsTransport(http(**options), certificates)
+
+    return cast(type[asyncio.Protocol], over_tls)  # uvicorn only ever calls it
 
 
 def _too_large() -> ApiError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from starlette.requests import Request
 
@@ -29,6 +29,9 @@ from gemma4_gateway.reply import EngineReply, Out
 from gemma4_gateway.settings import Settings, SettingsError
 from gemma4_gateway.translate.request_plan import Plan
 
+if TYPE_CHECKING:
+    from gemma4_gateway.tls.certificates import Certificates
+
 __all__ = ["Gateway"]
 
 T = TypeVar("T")
@@ -36,7 +39,7 @@ T = TypeVar("T")
 
 class Gateway:
     """``start`` and ``stop`` in the event loop that it serves in. Raises
-    :class:`~gemma4_gateway.settings.SettingsError` for a bad file of keys."""
+    :class:`~gemma4_gateway.settings.SettingsError` for a bad file of keys or of TLS."""
 
     def __init__(self, settings: Settings, log: Log) -> None:
         self.settings = settings
@@ -45,6 +48,7 @@ class Gateway:
         self._keys_changed = file.stat().st_mtime_ns if file and file.exists() else 0
         self.ring = load_keys(settings.keys)
         self.metrics = Metrics()
+        self.certificates = self._certificates()
         self.gate = Gate(settings.limits)
         self.uploads = Uploads(settings.limits.max_body)
         self.off_loop = OffLoop()
@@ -107,6 +111,20 @@ class Gateway:
             self.log.event("keys_kept", level="error", error=str(error))
         else:
             self.log.event("keys_read", keys=len(self.ring))
+
+    def reload_files(self) -> None:
+        """Read the files of keys and of TLS again when they have changed."""
+        self.reload_keys()
+        if self.certificates is not None:
+            self.certificates.reload()
+
+    def _certificates(self) -> Certificates | None:
+        if self.settings.tls is None:
+            return None
+        # Its libraries take 50 ms to import, which those without TLS need not wait for.
+        from gemma4_gateway.tls.certificates import Certificates
+
+        return Certificates(self.settings.tls, self.metrics, self.log)
 
     @property
     def ready(self) -> bool:

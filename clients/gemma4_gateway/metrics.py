@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -9,9 +10,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 if TYPE_CHECKING:
     from gemma4_gateway.backends.backend import Backend
 
-__all__ = ["Metrics"]
+__all__ = ["Metrics", "TlsMetrics"]
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsMetrics:
+    """``not_after``: Unix seconds. ``reloads``: by ``result``, loaded or failed."""
+
+    not_after: Gauge
+    reloads: Counter
 
 
 class Metrics:
@@ -43,6 +52,16 @@ class Metrics:
         self.evicted_uploads = self._gauge("evicted_uploads", "Bodies given up for others")
         self.log_dropped = self._gauge("log_lines_dropped", "Lines that could not be written")
         self.draining = self._gauge("draining", "1: the gateway is stopping")
+
+    def with_tls(self) -> TlsMetrics:
+        """Add those of TLS, which are absent where there is none."""
+        reloads = self._counter("tls_reloads", "Certificates read again", "result")
+        for result in ("loaded", "failed"):
+            reloads.labels(result)
+        not_after = "tls_certificate_not_after_seconds"
+        return TlsMetrics(
+            self._gauge(not_after, "Unix time at which the served certificate ends"), reloads
+        )
 
     def forget(self, backend: Backend) -> None:
         """Drop the labels of a back end that has gone for good, since each pod has its own."""

@@ -24,10 +24,12 @@ __all__ = ["Middleware"]
 _ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}\Z")
 _OPEN = ("/health/", "/metrics", "/docs", "/openapi.json", "/redoc")
 _QUIET = ("/health/", "/metrics")
+_HEALTH = "/health/"
 
 
 class Middleware:
-    """Around the application. ``ring`` may be replaced while it runs."""
+    """Around the application. ``ring`` may be replaced while it runs. ``client_certificates``: only
+    those who have shown one may have more than /health."""
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class Middleware:
         log: Log,
         uploads: Uploads,
         max_body: int,
+        client_certificates: bool = False,
     ) -> None:
         self._app = app
         self.ring = ring
@@ -49,6 +52,7 @@ class Middleware:
         self._log = log
         self._uploads = uploads
         self._max_body = max_body
+        self._client_certificates = client_certificates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -81,6 +85,8 @@ class Middleware:
     async def _pass(
         self, scope: Scope, headers: Headers, receive: Receive, send: Send, record: Record
     ) -> None:
+        if self._client_certificates and not record.path.startswith(_HEALTH):
+            _check_certificate(scope)
         if record.path.startswith(_OPEN):
             await self._app(scope, receive, send)
             return
@@ -163,6 +169,14 @@ class _Whole:
             return await self._receive()
         body, self._body = self._body, None
         return {"type": "http.request", "body": body, "more_body": False}
+
+
+def _check_certificate(scope: Scope) -> None:
+    if scope.get("extensions", {}).get("tls", {}).get("client_cert_name") is None:
+        raise ApiError(
+            403, "this server wants a client certificate; connect with one",
+            kind="authentication_error", code="missing_client_certificate",
+        )  # fmt: skip
 
 
 def _request_id(headers: Headers) -> str:

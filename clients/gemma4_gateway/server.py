@@ -74,7 +74,7 @@ class GatewayServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if self._asked is None:
             if counter % 10 == 0:
-                self._gateway.reload_keys()
+                self._gateway.reload_files()
             return await super().on_tick(counter)
         lifecycle, settings = self._gateway.lifecycle, self._gateway.settings
         waited = time.monotonic() - self._asked
@@ -108,7 +108,7 @@ def config_of(
     shared = Connections(gateway.metrics, most, head_s)
     return uvicorn.Config(
         create_door(gateway),
-        http=protocol_of(shared),
+        http=protocol_of(shared, gateway.certificates),
         loop="uvloop",
         ws="none",
         lifespan="on",

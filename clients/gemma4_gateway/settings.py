@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gemma4_gateway.backends.names import parse_name
 
-__all__ = ["KeySource", "Limits", "Settings", "SettingsError", "check_backend"]
+__all__ = [
+    "KeySource",
+    "Limits",
+    "Settings",
+    "SettingsError",
+    "TlsFiles",
+    "check_backend",
+    "check_tls",
+]
 
 _MIB = 1024 * 1024
 
@@ -40,12 +49,24 @@ class KeySource:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files. ``certfile``: the server's certificate, then those that issued it; its key too,
+    without ``keyfile``. ``ca_certs``: the authorities of clients. ``cert_reqs``: CERT_REQUIRED asks
+    every client for a certificate, CERT_OPTIONAL every one that wants more than /health."""
+
+    certfile: Path
+    keyfile: Path | None = None
+    ca_certs: Path | None = None
+    cert_reqs: ssl.VerifyMode = ssl.CERT_NONE
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """``backends``: ``host:port`` of gRPC services, or ``dns:///name:port``, which is looked up
     every ``dns_interval`` seconds. ``model_names``: the names the model is served under; empty: the
     engine's own. ``cors_origins``: empty: no CORS headers. ``grace``: seconds
     that running answers get at the end. ``drain_delay``: seconds that it stays up, not ready,
-    after SIGTERM, for a load balancer to notice."""
+    after SIGTERM, for a load balancer to notice. ``tls``: None is HTTP without TLS."""
 
     backends: tuple[str, ...] = ("127.0.0.1:8001",)
     host: str = "127.0.0.1"
@@ -59,6 +80,33 @@ class Settings:
     health_interval: float = 1.0
     dns_interval: float = 5.0
     imbalance: int = 8
+    tls: TlsFiles | None = None
+
+
+def check_tls(
+    certfile: Path | None, keyfile: Path | None, ca_certs: Path | None, cert_reqs: int | None
+) -> TlsFiles | None:
+    """Return what the options of TLS say together; None without any. ``cert_reqs`` None: 2 with
+    ``ca_certs``, else 0. Raises :class:`SettingsError` for one that would have no effect."""
+    if certfile is None:
+        given = {"keyfile": keyfile, "ca-certs": ca_certs, "cert-reqs": cert_reqs}
+        for name, value in given.items():
+            if value is not None:
+                raise SettingsError(f"--ssl-{name} {value}: needs --ssl-certfile; give it too")
+        return None
+    if cert_reqs is None:
+        cert_reqs = ssl.CERT_NONE if ca_certs is None else ssl.CERT_REQUIRED
+    if cert_reqs and ca_certs is None:
+        raise SettingsError(
+            f"--ssl-cert-reqs {cert_reqs}: needs --ssl-ca-certs, the authorities that issue the "
+            "clients' certificates; give it too"
+        )
+    if ca_certs is not None and not cert_reqs:
+        raise SettingsError(
+            f"--ssl-ca-certs {ca_certs}: --ssl-cert-reqs 0 asks no client for a certificate; set "
+            "it to 2, or leave one of the two out"
+        )
+    return TlsFiles(certfile, keyfile, ca_certs, ssl.VerifyMode(cert_reqs))
 
 
 def check_backend(address: str) -> str:

@@ -30,6 +30,7 @@ WRONG = {  # what is set, and words of the message
     "engine.storage.accessModes": ([], ["/engine/storage/accessModes"]),
     "gateway.mode": ("daemon", ["/gateway/mode", "sidecar"]),
     "gateway.apiKeys.entries": ([{"name": "a", "sha256": "sk-1"}], ["entries/0/sha256"]),
+    "gateway.tls.existingSecret": ("My Secret", ["/gateway/tls/existingSecret"]),
     "gateway.service.port": (70000, ["/gateway/service/port", "maximum"]),
     "autoscaling.kind": ("vpa", ["/autoscaling/kind", "keda"]),
     "autoscaling.keda.triggers": ([{"name": "x"}], ["triggers/0"]),
@@ -85,6 +86,20 @@ CONTRADICTIONS = [  # values that are each right, and words of the message
         "needs gateway.mode deployment",
     ),
     (together(CHECKPOINT, {"ingress": {"enabled": True}}), "ingress.host"),
+    (
+        together(CHECKPOINT, {"gateway": {"tls": {"clientCaSecret": "ca"}}}),
+        "set gateway.tls.existingSecret",
+    ),
+    (
+        together(
+            CHECKPOINT,
+            {
+                "gateway": {"mode": "sidecar", "tls": {"existingSecret": "tls"}},
+                "inferencePool": {"enabled": True, "endpointPicker": {"name": "picker"}},
+            },
+        ),
+        "an InferencePool is asked over HTTP",
+    ),
     (together(CHECKPOINT, {"httpRoute": {"enabled": True}}), "httpRoute.parentRefs"),
     (
         together(

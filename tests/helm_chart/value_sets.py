@@ -112,7 +112,11 @@ SETS: dict[str, dict[str, Any]] = {
                 "path": "gemma4/current",
                 "storage": {"existingClaim": "engines"},
             },
-            "gateway": {"apiKeys": {"existingSecret": "keys"}},
+            "gateway": {
+                "apiKeys": {"existingSecret": "keys"},
+                "tls": {"existingSecret": "gemma4-tls", "clientCaSecret": "clients-ca"},
+            },
+            **MONITORED,
             "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]},
             "triton": {
                 "cache": {"existingClaim": "cache"}, "slots": 64, "maxQueued": 8, "threads": 4,

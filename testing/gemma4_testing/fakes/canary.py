@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import threading
 import time
 
@@ -17,12 +18,20 @@ class Canary:
     """``with Canary(port) as canary``: asks /health/live and for a short chat by turns.
     ``seconds`` of each answer; ``wrong``: answers that were not 200, and connections that broke."""
 
-    def __init__(self, port: int, *, chat: bytes = _CHAT, timeout: float = 60) -> None:
+    def __init__(
+        self,
+        port: int,
+        *,
+        chat: bytes = _CHAT,
+        timeout: float = 60,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.seconds: list[float] = []
         self.wrong: list[str] = []
         self._port = port
         self._chat = chat
         self._timeout = timeout
+        self._tls = tls
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -40,7 +49,13 @@ class Canary:
                 self.seconds.append(time.perf_counter() - started)
 
     def _ask(self, method: str, path: str, body: bytes | None) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout)
+        connection = (
+            http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout)
+            if self._tls is None
+            else http.client.HTTPSConnection(
+                "127.0.0.1", self._port, timeout=self._timeout, context=self._tls
+            )
+        )
         try:
             connection.request(method, path, body, {"content-type": "application/json"})
             reply = connection.getresponse()

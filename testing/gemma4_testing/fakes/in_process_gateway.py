@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import threading
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import uvicorn
 from gemma4_gateway.access_log import Log
 from gemma4_gateway.gateway import Gateway
 from gemma4_gateway.server import claim_socket, config_of
-from gemma4_gateway.settings import Limits, Settings
+from gemma4_gateway.settings import Limits, Settings, TlsFiles
 
 __all__ = ["InProcess", "gateway_before"]
 
@@ -46,6 +45,7 @@ def gateway_before(
     limits: Limits | None = None,
     health_interval: float = 0.2,
     dns_interval: float = 5.0,
+    tls: TlsFiles | None = None,
     **connections: Any,
 ) -> Iterator[InProcess]:
     """In front of ``backends`` (host:port, or dns:///name:port), which serve the model "m". ``connections``: bounds of
@@ -57,18 +57,19 @@ def gateway_before(
         health_interval=health_interval,
         dns_interval=dns_interval,
         limits=limits or Limits(),
+        tls=tls,
     )
     gateway = Gateway(settings, Log("json", log))
     listener = claim_socket("127.0.0.1", 0)
     server = uvicorn.Server(config_of(gateway, **connections))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     port = listener.getsockname()[1]
     try:
         while not server.started:
             assert thread.is_alive()
             threading.Event().wait(0.01)
-        yield InProcess(gateway, f"http://127.0.0.1:{port}", log)
+        yield InProcess(gateway, f"{'https' if tls else 'http'}://127.0.0.1:{port}", log)
     finally:
         server.should_exit = True
         thread.join(20)

@@ -52,7 +52,7 @@ class Command:
 
     def banner_port(self, label: str) -> int:
         """Of the banner's line that starts with ``label``."""
-        found = re.search(label + r" +(?:http://)?[\d.]+:(\d+)", self.text)
+        found = re.search(label + r" +(?:https?://)?[\d.]+:(\d+)", self.text)
         assert found is not None, self.text
         return int(found[1])
 

@@ -27,7 +27,8 @@ class RunningGateway(Command):
             "gateway", "--port", "0", "--served-model-name", MODEL, *addresses, *args, env=env
         )
         self.port = self.banner_port("URL")
-        self.url = f"http://127.0.0.1:{self.port}"
+        scheme = "https" if "--ssl-certfile" in args else "http"
+        self.url = f"{scheme}://127.0.0.1:{self.port}"
 
     def http(self, **options: Any) -> httpx.Client:
         # verify=False: no certificates are loaded, which takes longer than an answer.

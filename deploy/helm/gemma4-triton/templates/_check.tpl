@@ -51,6 +51,12 @@
 {{- fail "autoscaling.scaleToZero: needs gateway.mode deployment, since a sidecar ends with its Triton" -}}
 {{- end -}}
 {{- end -}}
+{{- if and $v.gateway.tls.clientCaSecret (not $v.gateway.tls.existingSecret) -}}
+{{- fail (printf "gateway.tls.clientCaSecret %s: clients show certificates over TLS only; set gateway.tls.existingSecret, the gateway's own certificate" $v.gateway.tls.clientCaSecret) -}}
+{{- end -}}
+{{- if and $v.gateway.tls.existingSecret $v.inferencePool.enabled -}}
+{{- fail "gateway.tls.existingSecret: an InferencePool is asked over HTTP; leave it empty, and let TLS end at the Gateway's listener" -}}
+{{- end -}}
 {{- if and $v.ingress.enabled (not $v.ingress.host) -}}
 {{- fail "ingress.host: name the host" -}}
 {{- end -}}

@@ -1,5 +1,6 @@
 {{- define "gemma4.gatewayContainer" -}}
 {{- $g := .Values.gateway -}}
+{{- $scheme := ternary ", scheme: HTTPS" "" (ne $g.tls.existingSecret "") -}}
 - name: gateway
   image: {{ include "gemma4.image" (dict "root" . "image" $g.image) }}
   imagePullPolicy: {{ $g.image.pullPolicy }}
@@ -33,6 +34,15 @@
     {{- if include "gemma4.keysSecret" . }}
     - --api-keys-file=/keys/{{ $g.apiKeys.secretKey }}
     {{- end }}
+    {{- if $g.tls.existingSecret }}
+    - --ssl-certfile=/tls/tls.crt
+    - --ssl-keyfile=/tls/tls.key
+    {{- end }}
+    {{- if $g.tls.clientCaSecret }}
+    # 1: the kubelet, which has no certificate, may ask for health.
+    - --ssl-ca-certs=/client-ca/ca.crt
+    - --ssl-cert-reqs=1
+    {{- end }}
     {{- range $g.extraArgs }}
     - {{ . | quote }}
     {{- end }}
@@ -42,19 +52,19 @@
   ports:
     - {name: openai, containerPort: 8080}
   startupProbe:
-    httpGet: {path: /health/live, port: openai}
+    httpGet: {path: /health/live, port: openai{{ $scheme }}}
     periodSeconds: 1
     timeoutSeconds: 2
     failureThreshold: 60
   # Ready: at least one Triton answers. With scale to zero the gateway must be reached without one:
   # its refusals are what wakes one up.
   readinessProbe:
-    httpGet: {path: {{ ternary "/health/live" "/health/ready" (and (not (include "gemma4.sidecar" .)) .Values.autoscaling.scaleToZero) }}, port: openai}
+    httpGet: {path: {{ ternary "/health/live" "/health/ready" (and (not (include "gemma4.sidecar" .)) .Values.autoscaling.scaleToZero) }}, port: openai{{ $scheme }}}
     periodSeconds: 2
     timeoutSeconds: 2
     failureThreshold: 2
   livenessProbe:
-    httpGet: {path: /health/live, port: openai}
+    httpGet: {path: /health/live, port: openai{{ $scheme }}}
     periodSeconds: 10
     timeoutSeconds: 5
     failureThreshold: 6
@@ -69,6 +79,12 @@
     {{- if include "gemma4.keysSecret" . }}
     - {name: keys, mountPath: /keys, readOnly: true}
     {{- end }}
+    {{- if $g.tls.existingSecret }}
+    - {name: tls, mountPath: /tls, readOnly: true}
+    {{- end }}
+    {{- if $g.tls.clientCaSecret }}
+    - {name: client-ca, mountPath: /client-ca, readOnly: true}
+    {{- end }}
 {{- end -}}
 
 {{- define "gemma4.gatewayVolumes" -}}
@@ -77,5 +93,13 @@
 {{- with include "gemma4.keysSecret" . }}
 - name: keys
   secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- with .Values.gateway.tls.existingSecret }}
+- name: tls
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- with .Values.gateway.tls.clientCaSecret }}
+- name: client-ca
+  secret: {secretName: {{ . }}, defaultMode: 0440, items: [{key: ca.crt, path: ca.crt}]}
 {{- end }}
 {{- end -}}

@@ -1,0 +1,1 @@
+"""Encrypted connections of the gateway's clients."""
