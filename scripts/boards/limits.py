@@ -153,7 +153,11 @@ _ENGINE = Row(
             "Tokens in a chunk",
             "1: each token is sent by itself. More: tokens are sent together, since readers or "
             "Triton lag behind the engine (or the engine makes several at once).",
-            (Query(_ratio("gemma4_streamed_tokens_total", "gemma4_streamed_chunks_total"), "tokens"),),
+            (
+                Query(
+                    _ratio("gemma4_streamed_tokens_total", "gemma4_streamed_chunks_total"), "tokens"
+                ),
+            ),
             "none", steps=(Step(None, "transparent"), Step(8, "orange")), decimals=1,
         ),
         Panel(
