@@ -6,7 +6,7 @@ from __future__ import annotations
 __all__ = ["ALONE"]
 
 ALONE = {
-    "build/test_build_memory.py": "measures the memory and the pace of builds",
+    "build": "uses all cores by itself: torch, llama.cpp; measures memory",
     "cli/test_chat_terminal.py": "talks to a server in a terminal",
     "cli/test_odd_conditions.py": "starts servers",
     "clients/gateway/test_gateway_bombs.py": "measures how long a gateway is held up",
