@@ -96,7 +96,6 @@ def fed(now: float, *, bad: bool) -> str:
         f"gemma4_last_update_timestamp_seconds{of('frozen')}": now - (600 if bad else 0),
         f"gemma4_kv_cache_usage_perc{of('kv')}": 0.99 if bad else 0,
         f"gemma4_num_requests_running{of('kv')}": 10,
-        f"gemma4_num_requests_waiting{of('kv')}": 5,
         f"gemma4_slots{of('kv')}": 128,
         f"gemma4_gateway_tls_certificate_not_after_seconds{of('expired')}": end(-60),
         f"gemma4_gateway_tls_certificate_not_after_seconds{of('soon')}": end(2 * 86400),

@@ -255,17 +255,16 @@ def _capacity() -> Iterable[Case]:
 
     name = "Gemma4KvCacheFull"
 
-    def kv(share: float, running: int, waits: int) -> dict[str, str]:
-        values = {"kv_cache_usage_perc": share, "num_requests_running": running,
-                  "num_requests_waiting": waits}  # fmt: skip
+    def kv(share: float, running: int) -> dict[str, str]:
+        values = {"kv_cache_usage_perc": share, "num_requests_running": running}
         found = {
             f"gemma4_{n}{{{TRITON}}}": gauge((10, 0), (40, v), (30, 0)) for n, v in values.items()
         }
         return found | {f"gemma4_slots{{{TRITON}}}": gauge((80, 128))}
 
-    yield Case(name, "ticket", "long prompts", kv(0.99, 40, 10), (35,), (9, 70))
-    yield Case(name, "ticket", "all slots run: llama.cpp", kv(1.0, 128, 10), (), (35,))
-    yield Case(name, "ticket", "nobody waits", kv(0.99, 40, 0), (), (35,))
+    yield Case(name, "ticket", "long prompts", kv(0.99, 40), (35,), (9, 70))
+    yield Case(name, "ticket", "all slots run: llama.cpp", kv(1.0, 128), (), (35,))
+    yield Case(name, "ticket", "room is left", kv(0.9, 40), (), (35,))
 
     name = "Gemma4ReplicaSkew"
 

@@ -39,6 +39,11 @@ class KvPool:
             self._host_blocks = host * each // bytes_each
         self._used: dict[str, int] = {}
 
+    @property
+    def used(self) -> int:
+        """Blocks in use; those of suspended requests that moved to the host tier are not."""
+        return min(self.blocks, sum(self._used.values()))
+
     def grow(self, key: str, tokens: int) -> str | None:
         """A request has ``tokens`` now. Return what ends the executor, None while all is well."""
         self._used[key] = -(-tokens // BLOCK_TOKENS)

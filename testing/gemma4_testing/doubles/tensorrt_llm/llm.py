@@ -190,9 +190,8 @@ class LLM:
 
     def _iteration(self) -> dict[str, Any]:
         stats = self._decoder.stats()
-        each = -(-self._args["max_seq_len"] // 32)  # blocks of 32 tokens, TensorRT-LLM's default
-        total = each * self._args["max_batch_size"]
-        used = each * stats.active
+        with self._lock:
+            used, total = self._pool.used, self._pool.blocks
         blocks = {"usedNumBlocks": used, "freeNumBlocks": total - used, "maxNumBlocks": total}
         return {"iter": stats.finished, "numActiveRequests": stats.active, "kvCacheStats": blocks}
 
