@@ -162,7 +162,7 @@ def wrong_settings(check: Checks, project: Project) -> None:
     for env, profile, service, words in (
         ({"CPU_ENGINE": "/engine/none"}, "doctor", "doctor", "/engine/none"),
         ({"CPU_PRECISION": "int3"}, "build", "engine-build-cpu", "int3"),
-        ({"CPU_SLOTS": "many"}, "build", "engine-build-cpu", "many"),
+        ({"CPU_SLOTS": "many"}, "build", "engine-build-cpu", "--slots"),
         ({"QUALITY_GATE": "maybe"}, "", "triton", "maybe"),
     ):
         other = Project(project.name, project.folder, {**project.env, **env})
