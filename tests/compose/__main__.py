@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fresh"))
 
 import gpu_stand_in
+import yaml
 from container import base_image, free_ports, podman_settings
 from images import ROOT, build, megabytes, name_of
 from project import Project, podman
@@ -26,6 +27,7 @@ from project import Project, podman
 LIMIT_MB = 900
 HEALTHY_S, STOP_S = 300, 200
 DEFAULT = {"triton", "gateway", "prometheus", "alertmanager", "grafana"}
+JOBS = ("triton", "gateway", "prometheus", "alertmanager")
 HERE = Path(__file__).resolve().parent
 
 
@@ -93,43 +95,82 @@ def published(check: Checks, project: Project, services: set[str], expected: dic
     check(f"published: {ports}", ports == expected, expected)
 
 
+def prometheus(project: Project, path: str) -> dict:
+    """``data`` of an answer of Prometheus, which publishes no port: asked from the gateway's
+    container. {} when it does not answer."""
+    ask = (
+        "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=20).read().decode())"
+    )
+    done = project.exec("gateway", "python3", "-c", ask, f"http://prometheus:9090/api/v1/{path}")
+    return json.loads(done.stdout)["data"] if done.returncode == 0 else {}
+
+
 def prometheus_targets(check: Checks, project: Project) -> None:
-    up, text = {}, ""
+    up = {}
     for _ in range(60):
-        text = project.exec("prometheus", "promtool", "query", "instant", "-o", "json",
-                            "http://127.0.0.1:9090", "up").stdout  # fmt: skip
-        try:
-            up = {x["metric"]["job"]: x["value"][1] for x in json.loads(text)}
-        except ValueError:
-            up = {}
-        if {up.get("triton"), up.get("gateway")} == {"1"}:
+        found = prometheus(project, "targets?state=active").get("activeTargets", [])
+        up = {x["labels"]["job"]: x["health"] for x in found}
+        if up == dict.fromkeys(JOBS, "up"):
             break
         time.sleep(1)
-    check(f"Prometheus: up {up}", up.get("triton") == up.get("gateway") == "1", text)
+    check(f"Prometheus: {up}", up == dict.fromkeys(JOBS, "up"), found)
 
 
-def alerting(check: Checks, project: Project) -> None:
-    """The rules are loaded, and an alert of Prometheus gets as far as Alertmanager."""
-    rules = json.loads(project.exec("prometheus", "promtool", "query", "instant", "-o", "json",
-                                    "http://127.0.0.1:9090", "gemma4:server_up").stdout)  # fmt: skip
-    check(f"rules: {rules}", bool(rules), rules)
-    found = project.exec(
-        "prometheus", "promtool", "query", "instant", "-o", "json", "http://127.0.0.1:9090",
-        "prometheus_notifications_alertmanagers_discovered",
-    ).stdout  # fmt: skip
-    value = [x["value"][1] for x in json.loads(found)]
-    check(f"Prometheus knows {value} Alertmanager", value == ["1"], found)
+def alerting(check: Checks, project: Project, port: str, healthy_since: float) -> None:
+    """Every rule of the files is loaded and can be evaluated, and with nothing wrong no alert fires
+    for two minutes."""
+    files = [
+        yaml.safe_load(f.read_text()) for f in (ROOT / "deploy/monitoring/rules").glob("*.yml")
+    ]
+    expected = {g["name"]: len(g["rules"]) for f in files for g in f["groups"]}
+    time.sleep(max(0, 120 - (time.monotonic() - healthy_since)))
+    groups = prometheus(project, "rules").get("groups", [])
+    rules = [rule for group in groups for rule in group["rules"]]
+    unwell = [r for r in rules if r["health"] != "ok"]
+    found = {g["name"]: len(g["rules"]) for g in groups}
+    check(f"{len(rules)} rules in {len(groups)} groups, all evaluated",
+          found == expected and not unwell, f"{expected} {found} {unwell}")  # fmt: skip
+    firing = [r["name"] for r in rules if r.get("state") == "firing"]
+    check(f"alerts that fire {time.monotonic() - healthy_since:.0f} s after all were healthy: "
+          f"{firing}", bool(rules) and not firing, firing)  # fmt: skip
+    known = prometheus(project, "alertmanagers").get("activeAlertmanagers")
+    check("Prometheus knows Alertmanager",
+          known == [{"url": "http://alertmanager:9093/api/v2/alerts"}], known)  # fmt: skip
+    page = f"http://127.0.0.1:{port}"
+    answers = [get(f"{page}/-/healthy"), get(f"{page}/-/ready"), get(f"{page}/api/v2/alerts")]
+    check("Alertmanager is healthy and ready, and has no alert",
+          [status for status, _ in answers] == [200] * 3 and answers[2][1].strip() == "[]",
+          answers)  # fmt: skip
 
 
 def dashboards(check: Checks, port: str) -> None:
     status, text = get(f"http://127.0.0.1:{port}/queries")
-    found = json.loads(text) if status == 200 else {}
-    wrong = {q: why for q, why in found.items() if why not in ("", "no data")}
-    empty = [q for q, why in found.items() if why == "no data"]
-    check(f"{len(found)} queries of the dashboards answered, {len(found) - len(empty)} with data",
-          len(found) > 0 and not wrong, wrong or text)  # fmt: skip
-    for query in empty:
-        print(f"       no data: {query}")
+    boards = json.loads(text) if status == 200 else {}
+    expected = {f.stem for f in (ROOT / "deploy/monitoring/grafana/dashboards").glob("*.json")}
+    check(f"dashboards: {sorted(boards)}", boards.keys() == expected, text)
+    for board, found in sorted(boards.items()):
+        wrong = {q: why for q, why in found.items() if why not in ("", "no data")}
+        empty = [q for q, why in found.items() if why == "no data"]
+        check(f"{board}: {len(found)} queries answered, {len(found) - len(empty)} with data",
+              len(found) > len(empty) and not wrong, wrong or text)  # fmt: skip
+        for query in empty:
+            print(f"       no data: {query}")
+
+
+def wrong_settings(check: Checks, project: Project) -> None:
+    """Each ends with a status of its own and names what is wrong; what runs goes on."""
+    for env, profile, service, words in (
+        ({"CPU_ENGINE": "/engine/none"}, "doctor", "doctor", "/engine/none"),
+        ({"CPU_PRECISION": "int3"}, "build", "engine-build-cpu", "int3"),
+        ({"CPU_SLOTS": "many"}, "build", "engine-build-cpu", "--slots"),
+        ({"QUALITY_GATE": "maybe"}, "", "triton", "maybe"),
+    ):
+        other = Project(project.name, project.folder, {**project.env, **env})
+        done = other.compose("run", "--rm", "-T", "--no-deps", service,
+                             profiles=(profile,) if profile else ())  # fmt: skip
+        setting = ",".join(f"{k}={v}" for k, v in env.items())
+        check(f"{service} with {setting}: exit status {done.returncode}, which names it",
+              done.returncode in (1, 2) and words in done.stdout, done.stdout)  # fmt: skip
 
 
 def load(check: Checks, project: Project, port: str) -> None:
@@ -190,6 +231,7 @@ def default_profile(check: Checks, project: Project, ports: dict[str, str]) -> N
                  healthy.keys() == DEFAULT == project.containers().keys(), done.stdout):  # fmt: skip
         print(podman("logs", project.containers()["triton"]).stdout[-3000:])
         return
+    since = time.monotonic()
     chat(check, ports["GATEWAY_PORT"])
     hardening(check, project, DEFAULT)
     published(check, project, DEFAULT, {
@@ -198,14 +240,16 @@ def default_profile(check: Checks, project: Project, ports: dict[str, str]) -> N
         "grafana": [f"3000/tcp -> 127.0.0.1:{ports['GRAFANA_PORT']}"],
     })  # fmt: skip
     prometheus_targets(check, project)
-    alerting(check, project)
     load(check, project, ports["LOCUST_PORT"])
     time.sleep(20)  # two scrapes more
     dashboards(check, ports["GRAFANA_PORT"])
+    alerting(check, project, ports["ALERTMANAGER_PORT"], since)
     listed = project.compose("ps")
     check("ps needs no setting", listed.returncode == 0, listed.stdout)
     doctor = project.compose("run", "--rm", "-T", "doctor", profiles=("doctor",))
     check("run doctor needs no setting", doctor.returncode == 0, doctor.stdout)
+    wrong_settings(check, project)
+    chat(check, ports["GATEWAY_PORT"])
 
 
 def gpu_profile(check: Checks, project: Project, ports: dict[str, str]) -> None:

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -31,9 +32,9 @@ def expand(query: str, board: dict) -> str:
     return re.sub(r"\$(\w+)", lambda found: values[found[1]], query)
 
 
-def queries() -> Iterator[tuple[str, str]]:
-    """(address of the data source, query) of every panel. A data source that the page's variable
-    chooses is the default one."""
+def queries() -> Iterator[tuple[str, str, str]]:
+    """(dashboard, address of the data source, query) of every panel. A data source that the page's
+    variable chooses is the default one."""
     found = [s for file in read("datasources") for s in file["datasources"]]
     sources = {s["uid"]: s["url"] for s in found}
     sources["${datasource}"] = next(s["url"] for s in found if s["isDefault"])
@@ -42,7 +43,8 @@ def queries() -> Iterator[tuple[str, str]]:
             board = json.loads(file.read_text())
             for panel in board["panels"]:
                 for target in panel.get("targets", []):
-                    yield sources[target["datasource"]["uid"]], expand(target["expr"], board)
+                    source = sources[target["datasource"]["uid"]]
+                    yield file.stem, source, expand(target["expr"], board)
 
 
 def ask(url: str, query: str) -> str:
@@ -57,13 +59,16 @@ def ask(url: str, query: str) -> str:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """``/api/health`` as Grafana has it, and ``/queries``: query to what is wrong with it."""
+    """``/api/health`` as Grafana has it, and ``/queries``: for each dashboard, query to what is
+    wrong with it."""
 
     def do_GET(self) -> None:
+        body: dict[str, Any] = {}
         if self.path == "/api/health":
             body = {"database": "ok"}
         elif self.path == "/queries":
-            body = {query: ask(url, query) for url, query in queries()}
+            for board, url, query in queries():
+                body.setdefault(board, {})[query] = ask(url, query)
         else:
             self.send_error(404)
             return
