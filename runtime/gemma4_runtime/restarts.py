@@ -9,8 +9,8 @@ __all__ = ["RESTART_REASONS", "RestartReason", "read_restarts", "write_restarts"
 
 RestartReason = Literal["crashed", "frozen", "stuck", "start_failed"]
 """``crashed``: a process ended. ``frozen``: one stood still and wanted no processor. ``stuck``: one
-was at work all the time, or answered nothing, for longer than is allowed. ``start_failed``: the
-start after a loss did not succeed either."""
+was at work all the time, or answered nothing, for longer than is allowed. ``start_failed``: Triton
+itself crashed in a start, or the start after a loss did not succeed."""
 
 RESTART_REASONS: tuple[RestartReason, ...] = get_args(RestartReason)
 

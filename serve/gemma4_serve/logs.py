@@ -49,6 +49,16 @@ class LogPump:
         self._problems: deque[str] = deque(maxlen=30)
         self._plain: deque[str] = deque(maxlen=10)
 
+    def forget(self) -> None:
+        """Forget the words of a server that has ended: another one starts."""
+        self._problems.clear()
+        self._plain.clear()
+
+    @property
+    def refused_a_model(self) -> bool:
+        """Whether the server said that it cannot load a model."""
+        return any(map(_is_refusal, self._problems))
+
     def last_words(self) -> str:
         """Say why a server ended: its last errors, and what its processes wrote in no known form,
         such as the words of the dynamic loader."""
@@ -76,7 +86,7 @@ class LogPump:
             self._plain.append(text)
         if level in ("error", "fatal"):
             reason = message.split("\\n\\nAt:")[0]  # without the Python stack of a model
-            if reason.startswith("failed to load") or not self._problems:
+            if _is_refusal(reason) or not self._problems:
                 self._problems.append(reason)
         if level == "info" and not self._verbose:
             return
@@ -85,6 +95,10 @@ class LogPump:
             return
         fields = log_fields("triton", {"message": message}, level=level, longest=_LONGEST)
         self._write_line(json.dumps(fields))
+
+
+def _is_refusal(reason: str) -> bool:
+    return reason.startswith("failed to load")
 
 
 def printable(text: str) -> str:

@@ -10,6 +10,7 @@ __all__ = [
     "BUSY",
     "STOPPED",
     "cause_of_death",
+    "crashed",
     "describe_status",
     "main_state",
     "model_of",
@@ -23,6 +24,10 @@ BUSY = frozenset("RD")
 STOPPED = frozenset("Tt")
 """The same of one that was stopped, by a signal or a debugger."""
 _ENDED = frozenset("ZX")
+_CRASHES = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE})
+"""What a program's own fault sends, an uncaught C++ exception among them. Not SIGKILL, which a
+person or the kernel's lack of memory sends; not SIGBUS, which a full /dev/shm sends; not SIGILL,
+which a processor sends that is too old."""
 _OURS = "gemma4_runtime."
 _EXIT_CODE = 52 - 3  # of the fields after the name; proc(5) counts from 1
 
@@ -93,6 +98,12 @@ def cause_of_death(pid: int) -> str:
         )
     except (OSError, IndexError, ValueError):
         return "ended"
+
+
+def crashed(status: int) -> bool:
+    """Return whether ``status`` (as for :func:`describe_status`) is of a program that ended by a
+    fault of its own that need not come again."""
+    return -status in _CRASHES
 
 
 def describe_status(status: int) -> str:

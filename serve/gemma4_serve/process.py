@@ -26,7 +26,7 @@ from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
 
 from gemma4_serve import tied
 from gemma4_serve.children import Children, Loss
-from gemma4_serve.errors import ServeError
+from gemma4_serve.errors import ServeError, StartCrashError
 from gemma4_serve.exposure import closing_arguments
 from gemma4_serve.group import end_group
 from gemma4_serve.install import TritonInstall
@@ -34,7 +34,7 @@ from gemma4_serve.liveness import STUCK_S
 from gemma4_serve.logs import LogPump
 from gemma4_serve.ports import Ports
 from gemma4_serve.probe import LiveProbe
-from gemma4_serve.proc import describe_status, runs
+from gemma4_serve.proc import crashed, describe_status, runs
 from gemma4_serve.run_folder import shared_memory_prefix
 from gemma4_serve.starting import StartWatch
 
@@ -89,6 +89,7 @@ class TritonProcess:
         ``restarts`` so far are for the server's metrics."""
         self._options = options
         self._log = log
+        log.forget()
         self._shm_prefix = shared_memory_prefix()
         shutil.rmtree(options.run_dir / BEATS_NAME, ignore_errors=True)
         (options.run_dir / BOARD_NAME).unlink(missing_ok=True)
@@ -166,16 +167,20 @@ class TritonProcess:
     def wait_ready(self, timeout: float, *, asked_to_stop: Callable[[], bool]) -> bool:
         """Wait until the ensemble is ready, which the engine's first answer precedes; False when
         asked to stop before. Raises :class:`ServeError` with the server's own words when it ends,
-        loses a process for good, or takes too long."""
+        loses a process for good, or takes too long; :class:`StartCrashError` when it crashes."""
         watch = StartWatch(self._process.pid)
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             if asked_to_stop():
                 return False
-            trouble = watch.trouble(time.monotonic()) if self.running() else "the server ended"
+            ended = not self.running()
+            trouble = self._ending() if ended else watch.trouble(time.monotonic())
             if trouble:
                 self.kill()  # also lets the pump read to the end
-                raise ServeError(f"{trouble} while it started:\n{self._log.last_words()}")
+                itself = ended and not watch.lost_a_model and not self._log.refused_a_model
+                crash = itself and crashed(self._process.returncode)
+                kind = StartCrashError if crash else ServeError
+                raise kind(f"{trouble} while it started:\n{self._log.last_words()}")
             if _answers(self._url("/v2/models/gemma4/ready")):
                 try:
                     self._children = Children(self._process.pid, self._options.run_dir)
@@ -185,6 +190,9 @@ class TritonProcess:
                 return True
             time.sleep(_POLL_S)
         raise ServeError(f"the server was not ready after {timeout:.0f} s; see its log (--verbose)")
+
+    def _ending(self) -> str:
+        return f"the server {describe_status(self._process.returncode)}"
 
     def _url(self, path: str) -> str:
         host = "127.0.0.1" if self._options.host in ("0.0.0.0", "::") else self._options.host

@@ -27,6 +27,11 @@ class StartWatch:
         self._alive = {pid: Liveness(pid)}
         self._death: tuple[float, str] | None = None
 
+    @property
+    def lost_a_model(self) -> bool:
+        """Whether a model's process has ended, by the last look."""
+        return self._death is not None
+
     def trouble(self, now: float) -> str | None:
         """Return what went wrong for good, or None. ``now``: :func:`time.monotonic`."""
         if now < self._next_look:

@@ -20,7 +20,7 @@ from gemma4_runtime.restarts import RestartReason
 
 from gemma4_serve.banner import banner
 from gemma4_serve.children import Loss
-from gemma4_serve.errors import ServeError
+from gemma4_serve.errors import ServeError, StartCrashError
 from gemma4_serve.exposure import check_host
 from gemma4_serve.install import TritonInstall, find_triton
 from gemma4_serve.logs import LogPump
@@ -34,6 +34,9 @@ EXIT_LOST = 1
 EXIT_CUT = 3
 """Stopped as asked, but answers were cut off."""
 EXIT_QUIT = 128 + signal.SIGQUIT
+_START_RETRIES = 2
+"""How often a start in which Triton itself crashed is tried again. Triton 2.51 does so at times on
+a machine that is very busy."""
 _TURN_S = 0.2
 """Seconds to wait for a loss before signals are looked at again."""
 _POLL_S = 0.05
@@ -67,25 +70,33 @@ class Supervisor:
     def run(self) -> int:
         """Serve until SIGTERM, SIGINT or SIGHUP (running answers finish first; a second one cuts
         them) or SIGQUIT (at once); returns the exit status. Raises
-        :class:`~gemma4_serve.errors.ServeError` when the first start fails."""
+        :class:`~gemma4_serve.errors.ServeError` when the first start fails. One in which Triton
+        itself crashed is tried again."""
         for number in (*_DRAIN, signal.SIGQUIT):
             signal.signal(number, self._on_signal)
         install = find_triton(self._options.run_dir)
         check_host(install, self._options.host, allow_remote=self._options.allow_remote_embedded)
-        first = True
+        first, crashes = True, 0
         while True:
             reason: RestartReason = "start_failed"
+            failure: ServeError | None = None
             try:
                 end = self._serve(install)
                 if isinstance(end, int):
                     return end
                 reason = end.reason
+                first, crashes = False, 0
             except ServeError as error:
-                if first:
+                failure = error
+                again = isinstance(error, StartCrashError) and crashes < _START_RETRIES
+                crashes += again
+                if first and not again:
                     raise
-                log_event("restart_failed", level="error", cause=str(error))
-            first = False
+                event = "start_crashed" if again else "restart_failed"
+                log_event(event, level="error", cause=str(error))
             delay = self._restarts.lost(time.monotonic(), reason)
+            if delay is None and first and failure is not None:
+                raise failure
             if delay is None:
                 log_event(
                     "given_up", level="error", losses=self._restarts.losses,

@@ -17,6 +17,7 @@ from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.server.gate.gate import QUIET_S, START_S
 from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
 from gemma4_testing.servers.running_gateway import RunningGateway, chat
+from gemma4_testing.servers.scrape import settled, value
 from gemma4_testing.servers.served import Served, user
 from gemma4_testing.waiting import wait_until
 
@@ -71,7 +72,7 @@ def test_sound_weights_pass_and_nobody_counts_it(engines: Path, tmp_path: Path) 
         assert found["gemma4_quality_gate_ok"] == found["gemma4_quality_gate_agreement"] == 1
         assert found['gemma4_quality_gate_runs_total{result="passed"}'] == 1
         tokens = "gemma4_generation_tokens_total"
-        assert found[tokens] == before[tokens]
+        assert value(settled(served), tokens) == before[tokens]
         assert not [line for line in served.output if '"quality-gate' in line]
         passed = event(served, "quality_gate_passed")
         assert passed is not None and passed["positions"] == 96

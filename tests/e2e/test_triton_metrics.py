@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,25 +13,8 @@ from gemma4_client import Client, InvalidRequestError
 from gemma4_runtime.metrics.families import FAMILIES
 from gemma4_runtime.restarts import RESTART_REASONS
 from gemma4_testing.faults.cell import find
+from gemma4_testing.servers.scrape import Values, scrape, settled, value
 from gemma4_testing.servers.served import Served
-
-SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
-LABEL = re.compile(r'(\w+)="([^"]*)"')
-Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
-
-
-def scrape(server: Served) -> Values:
-    """Every sample by its own name: prometheus_client's parser renames counters."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.metrics}/metrics", timeout=10) as reply:
-        text = reply.read().decode()
-    return {
-        (name, frozenset(LABEL.findall(labels))): float(number)
-        for name, labels, number in SAMPLE.findall(text)
-    }
-
-
-def value(found: Values, name: str, **labels: str) -> float:
-    return found.get((name, frozenset(labels.items())), 0.0)
 
 
 def after(server: Served, done: Callable[[Values], bool]) -> Values:
@@ -46,7 +27,7 @@ def after(server: Served, done: Callable[[Values], bool]) -> Values:
 
 
 def test_requests_are_counted_wherever_they_end(server: Served) -> None:
-    before = scrape(server)
+    before = settled(server)
     ok = ("gemma4_request_success_total", {"finished_reason": "length"})
     bad = {
         step: (
@@ -65,12 +46,7 @@ def test_requests_are_counted_wherever_they_end(server: Served) -> None:
     def change(found: Values, name: str, labels: dict[str, str]) -> float:
         return value(found, name, **labels) - value(before, name, **labels)
 
-    found = after(
-        server,
-        lambda found: (
-            change(found, *ok) >= 3 and sum(change(found, *kind) for kind in bad.values()) >= 2
-        ),
-    )
+    found = settled(server)
     assert change(found, *ok) == 3
     assert sum(change(found, *kind) for kind in bad.values()) == 2
     assert change(found, "gemma4_generation_tokens_total", {}) >= 15
@@ -136,7 +112,7 @@ def test_restarts_are_counted_over_the_restarts_of_triton(engines: Path, tmp_pat
         with served.client() as client:
             client.generate("Hi", max_tokens=50).result()
         tokens = "gemma4_generation_tokens_total"
-        after(served, lambda found: value(found, tokens) >= 50)
+        assert value(settled(served), tokens) == 50
         for times, how, counts in (
             (2, signal.SIGKILL, none | {"crashed": 1}),
             (3, signal.SIGSTOP, none | {"crashed": 1, "frozen": 1}),

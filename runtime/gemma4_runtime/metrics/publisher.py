@@ -20,11 +20,11 @@ from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.metrics.families import Family
 from gemma4_runtime.metrics.store import Sample, Store
 
-__all__ = ["Publisher"]
+__all__ = ["HISTOGRAMS_EVERY", "INTERVAL_S", "Publisher"]
 
-_INTERVAL_S = 1.0
+INTERVAL_S = 1.0
 """Between two updates. Prometheus asks every 5 to 60 s."""
-_HISTOGRAMS_EVERY = 5
+HISTOGRAMS_EVERY = 5
 """Updates, of which one takes the histograms along."""
 
 
@@ -52,7 +52,7 @@ class Publisher:
         make_family: Any,
         *,
         refresh: Callable[[], None] = lambda: None,
-        interval: float = _INTERVAL_S,
+        interval: float = INTERVAL_S,
     ) -> None:
         self._store = store
         self._make_family = make_family
@@ -85,7 +85,7 @@ class Publisher:
         turns = 0
         while self._works and not self._over.wait(self._interval):
             turns += 1
-            self._works = self._tried(histograms=turns % _HISTOGRAMS_EVERY == 0)
+            self._works = self._tried(histograms=turns % HISTOGRAMS_EVERY == 0)
 
     def _tried(self, *, histograms: bool = True) -> bool:
         try:
