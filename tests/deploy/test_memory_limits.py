@@ -54,7 +54,7 @@ def test_helm(name: str) -> None:
         precision=build["precision"] or "bf16",
         slots=triton["slots"] or build["slots"],
         tokens=build["maxTotalTokens"],
-        tp=build["tp"],
+        tp=values["engine"]["tp"],
     )
     for kind in ("requests", "limits"):
         assert size(triton["resources"][kind]["memory"]) - size(triton["shmSize"]) >= least, kind
