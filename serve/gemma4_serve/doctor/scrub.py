@@ -11,7 +11,7 @@ __all__ = ["scrub"]
 
 _PATH = re.compile(r"(?<![\w.:/])/(?:[^\s/:;,'\"()]+/)+(?=[^\s/:;,'\"()])")
 """The folders of an absolute path; what follows a host name and its port is no path."""
-_SHOWN = ("/dev/shm", "/proc/", "/sys/", "/v2/")
+_SHOWN = ("/dev/", "/proc/", "/sys/", "/v2/")
 """Beginnings of paths that are the same everywhere."""
 
 
