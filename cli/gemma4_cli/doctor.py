@@ -19,7 +19,8 @@ def doctor(
         bool,
         typer.Option(
             "--gpu",
-            help="Start the engine and try it: first tokens, pace, cancel, overload, drain.",
+            help="Start the engine, on any runtime, and try everything that only a running server "
+            "can show; with --report, to send the findings.",
         ),
     ] = False,
     gpu_name: Annotated[
@@ -27,12 +28,24 @@ def doctor(
     ] = None,
     gpus: Annotated[int, typer.Option(min=1, help="With --gpu-name: how many of them.")] = 8,
     report: Annotated[
-        Path | None, typer.Option(help="Also write the findings as JSON, to send to somebody.")
+        Path | None,
+        typer.Option(
+            help="Also write the findings to this file, to send to somebody: JSON with a text to "
+            "read, without paths, prompts and names of this machine."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
     start_timeout: Annotated[
         float, typer.Option(min=1, help="With --gpu: seconds until the engine must be ready.")
     ] = 1800.0,
+    budget: Annotated[
+        float,
+        typer.Option(
+            min=30,
+            help="With --gpu: seconds for the trial, loading included. The report names the "
+            "checks that were left out.",
+        ),
+    ] = 840.0,
     http_port: Annotated[int, typer.Option(envvar="HTTP_PORT", min=0, max=65535)] = 8000,
     grpc_port: Annotated[int, typer.Option(envvar="GRPC_PORT", min=0, max=65535)] = 8001,
     metrics_port: Annotated[int, typer.Option(envvar="METRICS_PORT", min=0, max=65535)] = 8002,
@@ -49,7 +62,7 @@ def doctor(
         from gemma4_serve.doctor.machine import check_machine, check_ports, check_software
         from gemma4_serve.doctor.report import Report
         from gemma4_serve.doctor.table import compatibility, recommendation
-        from gemma4_serve.doctor.trial import run_trial
+        from gemma4_serve.doctor.trial.run import run_trial
         from gemma4_serve.ports import Ports
     except ImportError as error:
         fail_import(error, extra="serve")
@@ -75,17 +88,18 @@ def doctor(
         manifest, results = check_engine(engine, driver)
         found.add("Engine", *results)
         if gpu and manifest is not None:
-            found.add("Trial", *run_trial(engine, manifest, start_timeout=start_timeout))
+            found.add(
+                "Trial", *run_trial(engine, manifest, start_timeout=start_timeout, budget=budget)
+            )
     if device is not None:
         found.add("Recommended", recommendation(device))
-    text = found.to_json()
     if report is not None:
         try:
-            report.write_text(text + "\n", encoding="utf-8")
+            report.write_text(found.to_send() + "\n", encoding="utf-8")
         except OSError as error:
             fail(f"--report {report}: {error.strerror}", code=2)
     if as_json:
-        print(text)
+        print(found.to_json())
     else:
         found.show(Console())
     raise typer.Exit(1 if found.failed else 0)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gemma4_runtime.machine import available_memory
 from gemma4_runtime.trtllm import llm_args
 from gemma4_runtime.trtllm.gpu_sets import check_visible, parse_gpu_sets, visible_gpus
+from gemma4_runtime.trtllm.host_memory import short_of
 from gemma4_runtime.trtllm.loader.folder import read_folder
 from gemma4_runtime.trtllm.loader.rules import violations
 from gemma4_runtime.trtllm.loader.shape import Cut
@@ -43,10 +45,16 @@ def make_plan(
                 key=key,
             )
     per_set = args.get("tensor_parallel_size", 1)
+    sets: tuple[str | None, ...] = (None,)
     if gpu_device_ids is not None:
-        return Plan(args, parse_gpu_sets(gpu_device_ids, per_set=per_set))
-    check_visible(per_set, visible_gpus())
-    return Plan(args, (None,))
+        sets = parse_gpu_sets(gpu_device_ids, per_set=per_set)
+    else:
+        check_visible(per_set, visible_gpus())
+    missing = short_of(args, copies=len(sets), available=available_memory())
+    if missing is not None:
+        key = "kv_cache_config.host_cache_size"
+        raise llm_args.LlmArgsError(f"{folder / llm_args.FILE_NAME}: {key}: {missing}", key=key)
+    return Plan(args, sets)
 
 
 def _check_loads(args: dict[str, Any], folder: Path, model: Path) -> None:

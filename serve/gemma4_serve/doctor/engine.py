@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import cast
 
 from gemma4_runtime.engine_folder import load_engine_folder
+from gemma4_runtime.machine import available_memory
 from gemma4_runtime.manifest import EngineFolderError, Manifest
 from gemma4_runtime.recorded_answers import NoRecordError, read_recorded
 from gemma4_runtime.strict_json import read_object
+from gemma4_runtime.trtllm import llm_args
 from gemma4_runtime.trtllm.compatibility import verdict
+from gemma4_runtime.trtllm.host_memory import lock_limit, pinned_bytes, short_of
 from gemma4_runtime.trtllm.llm_args import CHECKPOINT
 from gemma4_runtime.trtllm.nvml import Driver
 from gemma4_runtime.trtllm.setup import Precision
@@ -40,6 +43,7 @@ def check_engine(path: Path, driver: Driver | str) -> tuple[Manifest | None, lis
     results.append(_recorded(path, manifest))
     if manifest.runtime == "tensorrt_llm":
         results += _fits(path, manifest, driver)
+        results.append(_host_cache(path))
     return manifest, results
 
 
@@ -53,6 +57,26 @@ def _recorded(path: Path, manifest: Manifest) -> Result:
         "quality gate", "ok",
         f"{len(found.answers)} recorded answers of the {found.source}, {tokens} tokens",
     )  # fmt: skip
+
+
+def _host_cache(path: Path) -> Result:
+    """Check the pinned memory of one copy of the model against this machine's."""
+    name = "host cache"
+    try:
+        args = llm_args.read(path / llm_args.FILE_NAME)
+    except llm_args.LlmArgsError as error:
+        return Result(name, "fail", str(error))
+    if missing := short_of(args, copies=1, available=available_memory()):
+        return Result(name, "fail", missing)
+    needed, limit = pinned_bytes(args, 1), lock_limit()
+    text = f"{needed / 2**30:.1f} GiB of pinned memory"
+    if limit is not None and limit < needed:
+        return Result(
+            name, "warn", f"{text}, this process may lock {limit / 2**30:.3f} GiB",
+            "raise the limit (ulimit -l unlimited, docker run --ulimit memlock=-1): without the "
+            "memory TensorRT-LLM ends when its KV cache is full",
+        )  # fmt: skip
+    return Result(name, "ok", text)
 
 
 def _fits(path: Path, manifest: Manifest, driver: Driver | str) -> list[Result]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
+
+from gemma4_serve.doctor.scrub import scrub
 
 __all__ = ["Level", "Report", "Result"]
 
@@ -43,6 +47,24 @@ class Report:
         """Return one JSON object: section -> list of findings."""
         data = {name: [asdict(r) for r in results] for name, results in self.sections.items()}
         return json.dumps({"failed": self.failed, "sections": data}, indent=2)
+
+    def to_send(self) -> str:
+        """Return what :meth:`to_json` does as a file to send: with the time, with ``text``, the
+        lines that a person reads, and without paths and the names of host and user."""
+        clean = Report(
+            {
+                name: [Result(**scrub(asdict(r))) for r in results]
+                for name, results in self.sections.items()
+            }
+        )
+        shown = io.StringIO()
+        clean.show(Console(file=shown, width=100))
+        data = {
+            "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "text": [line.rstrip() for line in shown.getvalue().splitlines()],
+            **json.loads(clean.to_json()),
+        }
+        return json.dumps(data, indent=2)
 
     def show(self, console: Console) -> None:
         table = Table(box=None, show_header=False, pad_edge=False)

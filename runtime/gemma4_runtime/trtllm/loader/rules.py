@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gemma4_runtime.trtllm.loader.shape import Cut, Shape
-from gemma4_runtime.trtllm.loader.sources import KV_COPIES, LINEAR, MODEL, Source
+from gemma4_runtime.trtllm.loader.sources import KV_COPIES, MODEL, UNREAD, Source
 from gemma4_runtime.trtllm.loader.widths import EXPERT_STEP, INT4_GROUP, dense_step
 
 __all__ = ["FOLDER_RULES", "SPLIT_RULES", "Violation", "violations"]
@@ -93,7 +93,7 @@ def int4_groups(shape: Shape, cut: Cut) -> Violation | None:
         if size % INT4_GROUP:
             return Violation(
                 f"int4: {what} is {size}, which is no multiple of the group of {INT4_GROUP}",
-                "precision", LINEAR,
+                "precision", UNREAD,
             )  # fmt: skip
     return None
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gemma4_runtime.trtllm.loader.shape import Cut, Shape
-from gemma4_runtime.trtllm.loader.sources import GATED_FC1, LINEAR, MOE, Source
+from gemma4_runtime.trtllm.loader.sources import (
+    FP8_EXPERTS,
+    GATED_FC1,
+    INT4_EXPERTS,
+    NVFP4_DENSE,
+    UNREAD,
+    Source,
+)  # fmt: skip
 
 __all__ = ["DENSE_STEP", "EXPERT_STEP", "INT4_GROUP", "NVFP4_FC1_ROWS", "Step", "padded_widths"]
 
@@ -28,23 +35,23 @@ class Step:
 
 
 EXPERT_STEP = {
-    "bf16": Step(8, MOE),  # rows are aligned to 16 bytes
-    "fp8": Step(32, MOE),  # pads to 32 rows and columns in ways that do not match when it has to
+    "bf16": Step(8, UNREAD),  # UnquantizedFusedMoEMethod asks nothing; 16 bytes for the kernel
+    "fp8": Step(32, FP8_EXPERTS),  # pads gate and up together, and down, which need not match
     "nvfp4": Step(
         NVFP4_FC1_ROWS // 2,
         GATED_FC1,
         f"TensorRT-LLM pads gate and up together to {NVFP4_FC1_ROWS} rows and splits the padded "
         "rows in half, which mixes the two",
     ),
-    "int4": Step(INT4_GROUP, MOE),
+    "int4": Step(INT4_GROUP, INT4_EXPERTS),
 }
 """Experts, by precision."""
 
 DENSE_STEP = {
-    "bf16": Step(8, LINEAR),
-    "fp8": Step(16, LINEAR),
-    "nvfp4": Step(NVFP4_BLOCK, LINEAR),
-    "int4": Step(INT4_GROUP, LINEAR),
+    "bf16": Step(8, UNREAD),
+    "fp8": Step(16, UNREAD),
+    "nvfp4": Step(NVFP4_BLOCK, NVFP4_DENSE),
+    "int4": Step(INT4_GROUP, UNREAD),
 }
 """The dense MLP as stored; NVFP4 of the experts alone leaves it in bf16."""
 

@@ -131,8 +131,10 @@ class LLM:
             decode=self.tokenizer.decode if self.tokenizer is not None else None,
             perf_metrics=params.return_perf_metrics or self._args["return_perf_metrics"],
         )  # fmt: skip
+        if "unguided" in self._faults:
+            params.guided_decoding = None
         with self._lock:
-            seed = self._seeds.start(key, params.seed)
+            seed = self._seeds.start(key, None if "seedless" in self._faults else params.seed)
         try:
             request = to_request(
                 key, ids, params, seed=seed, args=self._args, vocab_size=self._vocab_size
@@ -178,7 +180,7 @@ class LLM:
         """The iterations since the last call; empty unless ``enable_iter_perf_stats``. The executor
         has an entry for each iteration, so an idle one has none: then this waits for ``timeout``
         seconds."""
-        if not self._args["enable_iter_perf_stats"]:
+        if not self._args["enable_iter_perf_stats"] or "no_statistics" in self._faults:
             return []
         entry = self._iteration()
         drafted = self.drafted.rows() if self.drafted else []
