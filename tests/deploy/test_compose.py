@@ -63,6 +63,17 @@ def test_every_service_is_hardened_alike(name: str, env: Any) -> None:
     assert service["healthcheck"] == {"disable": True} if tool else service["healthcheck"]["test"]
 
 
+@each([(name, env) for name, env in EVERY if env and "devices" in str(services("*", **env)[name])])
+def test_what_is_compiled_on_a_gpu_machine_can_be_loaded(name: str, env: Any) -> None:
+    """Docker mounts a tmpfs noexec unless it is told not to, and the root is read-only: every place
+    that can be written is one that a shared object can be loaded from."""
+    service = services("*", **env)[name]
+    mounts = dict(mount.split(":", 1) for mount in service["tmpfs"])
+    assert mounts.keys() == {"/tmp", "/home/gemma4"}
+    assert all({"exec"} <= set(options.split(",")) for options in mounts.values())
+    assert "cache:/cache" in service["volumes"]
+
+
 @each(EVERY)
 def test_images_have_a_version(name: str, env: Any) -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]

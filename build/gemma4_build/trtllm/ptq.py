@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,7 +17,14 @@ from gemma4_build.progress import Reporter
 from gemma4_build.trtllm.layerwise.job import Job
 from gemma4_build.trtllm.layerwise.packing import PACK_TOKENS
 
-__all__ = ["RECIPES", "Quantized", "quantize", "require_modelopt"]
+__all__ = [
+    "QUANTIZE_PYTHON",
+    "RECIPES",
+    "Quantized",
+    "quantize",
+    "quantize_python",
+    "require_modelopt",
+]
 
 RECIPES = {
     ("fp8", "experts"): "general/ptq/fp8_default-kv_fp8_cast",
@@ -32,6 +38,11 @@ _LINE_EVERY_S = 10.0
 """Seconds between two lines of progress within a layer."""
 
 _NEEDED = ("modelopt", "torch", "transformers", "jinja2", "jsonschema")
+_FIND = """import sys
+from importlib.util import find_spec
+print(*(name for name in sys.argv[1:] if find_spec(name) is None))"""
+QUANTIZE_PYTHON = "GEMMA4_QUANTIZE_PYTHON"
+"""Variable of the environment, see :func:`quantize_python`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +58,32 @@ class Quantized:
     seconds: float
 
 
+def quantize_python() -> str:
+    """Return the interpreter of the child: ``GEMMA4_QUANTIZE_PYTHON`` where ModelOpt has an
+    environment of its own (our GPU image: it and TensorRT-LLM want different setuptools), else
+    this one. Raises :class:`BuildError` when that is no program."""
+    given = os.environ.get(QUANTIZE_PYTHON, "").strip()
+    if given and not os.access(given, os.X_OK):
+        raise BuildError(
+            f"{QUANTIZE_PYTHON}={given!r}: no program; set it to the python of an environment that "
+            "has nvidia-modelopt and this package, or unset it"
+        )
+    return given or sys.executable
+
+
 def require_modelopt() -> None:
     """Raise :class:`BuildError` unless what quantizing needs is installed."""
-    for name in _NEEDED:
-        if find_spec(name) is None:
-            raise BuildError(
-                f"{name} is not installed: pip install 'gemma4-triton[quantize]', or build from a "
-                "checkpoint that is quantized already"
-            )
+    python = quantize_python()
+    done = subprocess.run(
+        [python, "-c", _FIND, *_NEEDED], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise BuildError(f"{python}: {(done.stderr or done.stdout).strip().splitlines()[-1:]}")
+    for name in done.stdout.split():
+        raise BuildError(
+            f"{name} is not installed for {python}: pip install 'gemma4-triton[quantize]', or "
+            "build from a checkpoint that is quantized already"
+        )
 
 
 def quantize(
@@ -85,7 +114,7 @@ def quantize(
     job.scratch.mkdir(parents=True, exist_ok=True)
     job_file, log = job.scratch / "job.json", job.scratch / "log"
     job.write(job_file)
-    command = [sys.executable, "-m", "gemma4_build.trtllm.ptq_child", str(job_file)]
+    command = [quantize_python(), "-m", "gemma4_build.trtllm.ptq_child", str(job_file)]
     with (
         log.open("wb") as errors,
         subprocess.Popen(

@@ -17,6 +17,7 @@ from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
 from gemma4_runtime.engines.base import Engine
 from gemma4_runtime.engines.factory import create_engine
+from gemma4_runtime.engines.tensorrt_llm.caches import cache_environment
 from gemma4_runtime.errors import Code, RequestError, Status
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GuidedDecoding
@@ -320,6 +321,10 @@ def test_workers_get_cache_folders(
     assert len(environs) == 2 and len(paths) == 1
     (folder,) = (tmp_path / "cache").iterdir()
     assert paths == {str(folder / "autotuner.json")} and "1.3.0rc29" in folder.name
+    for env in environs:
+        assert env.items() >= cache_environment(folder).items()
+        assert Path(env["TRITON_CACHE_DIR"]).parent == folder
+        assert Path(env["TORCHINDUCTOR_CACHE_DIR"]).parent == folder
     assert run(engine, encode("hello")).ids
 
 

@@ -22,10 +22,16 @@ def cache_folder(root: Path, *, version: str, gpu: str, precision: str, tp: int,
 
 
 def cache_environment(folder: Path) -> dict[str, str]:
-    """Return the variables by which TensorRT-LLM and FlashInfer find their caches, read in
-    autotuner.py of the first and jit/env.py of the second. Set them before either is imported."""
+    """Return the variables by which TensorRT-LLM, FlashInfer, OpenAI's Triton and torch's inductor
+    find their caches, read in autotuner.py of the first and jit/env.py of the second. Set them
+    before one of them is imported.
+
+    The last two compile to shared objects and load them from there. By default that is a folder of
+    the home or of /tmp, which a container often mounts without ``exec`` and loses at its end."""
     return {
         "TLLM_AUTOTUNER_CACHE_PATH": str(folder / "autotuner.json"),
         "TRTLLM_CACHE_DIR": str(folder / "artifacts"),
         "FLASHINFER_WORKSPACE_BASE": str(folder / "flashinfer"),
+        "TRITON_CACHE_DIR": str(folder / "triton"),
+        "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"),
     }
