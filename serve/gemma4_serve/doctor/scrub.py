@@ -28,7 +28,7 @@ def scrub(value: Any) -> Any:
 def _text(text: str) -> str:
     text = _PATH.sub(lambda found: found[0] if found[0].startswith(_SHOWN) else ".../", text)
     for name, stands in ((socket.gethostname(), "HOST"), (_user(), "USER")):
-        if len(name) > 2:
+        if len(name) > 1:
             text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", stands, text)
     return text
 

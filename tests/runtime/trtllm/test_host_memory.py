@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+
 import pytest
 from gemma4_runtime.trtllm import host_memory
 from gemma4_runtime.trtllm.host_memory import pinned_bytes, short_of
@@ -33,7 +35,7 @@ def test_a_size_left_to_tensorrt_llm_needs_nothing(cache: dict[str, object] | No
 
 
 def test_the_capability_lifts_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_memory.resource, "getrlimit", lambda number: (65536, 65536))
+    monkeypatch.setattr(resource, "getrlimit", lambda number: (65536, 65536))
     monkeypatch.setattr(host_memory, "_may_lock_all", lambda: False)
     assert host_memory.lock_limit() == 65536
     monkeypatch.setattr(host_memory, "_may_lock_all", lambda: True)
