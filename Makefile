@@ -17,7 +17,7 @@ ENGINE ?= engines/demo
 LOCK := requirements.lock
 
 .PHONY: help setup serve chat gateway load lint format generate test test-unit coverage test-xgrammar test-helm test-monitoring \
-  test-monitoring-faults test-fresh test-compose test-dashboards test-fuzz test-random test-faults test-endurance bench bench-clients bench-host \
+  test-monitoring-faults test-fresh test-compose test-dashboards test-gpu-image test-fuzz test-random test-faults test-endurance bench bench-clients bench-host \
   bench-host-ttft bench-meter bench-agreement types-of-models clean
 .DEFAULT_GOAL := setup
 
@@ -158,6 +158,10 @@ test-compose: $(COMPOSE_VENV)/.created ## Run docker-compose.yml by podman: chat
 # Needs Debian's package prometheus, and chromium to draw: ARGS='--draw FOLDER'.
 test-dashboards: $(VENV)/.test ## Ask a real Prometheus every query of the dashboards.
 	$(BIN)/python tests/dashboards $(ARGS)
+
+# The GPU image on stand-ins of NVIDIA's; needs podman. See tests/gpu_image/README.md.
+test-gpu-image: ## Build deploy/docker/Dockerfile on stand-ins of its base, and serve.
+	@python3 tests/gpu_image $(ARGS)
 
 # COUNT requests of each of Triton's four protocols and of the gateway, and the hand-made bombs.
 COUNT ?= 20000
