@@ -113,7 +113,7 @@ def overload(trial: Trial) -> Result:
 
 def drain(trial: Trial) -> Result:
     """Check that running answers finish, new ones are refused, and the server ends with status 0.
-    The server is gone afterwards."""
+    The server is gone afterward."""
     server, client = trial.server, trial.impatient()
     chunks = iter(trial.running_stream(client))
     tokens = len(next(chunks).ids)
