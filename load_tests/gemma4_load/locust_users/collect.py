@@ -39,6 +39,9 @@ class Collector:
         self._environment = environment
         self._since = 0.0
         self._warmup: Any = None
+        # gevent counts timers from when its loop last looked at the clock: before imports, which
+        # take a second or more. The run time of locust would be too short by that.
+        gevent.get_hub().loop.update_now()
         events = environment.events
         events.test_start.add_listener(self._begin)
         events.test_stop.add_listener(self._end)
