@@ -20,6 +20,10 @@ REAL = {
 
 FOR_THE_DOUBLE = ["xllamacpp==2026.10.11549"]
 
+NUMPY = "1.26.4"
+"""Triton 2.51's stub aborts with numpy 2, which the base requires: so numpy 1 stands there under
+the version of the numpy 2 that pip chose."""
+
 
 def name_of(requirement: str) -> str:
     found = re.match(r"[A-Za-z0-9._-]+", requirement)
@@ -44,6 +48,16 @@ def distribution(folder: Path, name: str, version: str, requires: list[str]) -> 
     (info / "INSTALLER").write_text("stand-in\n")
 
 
+def numpy_of_triton(pip: list[str], folder: Path) -> None:
+    (chosen,) = folder.glob("numpy-2*.dist-info")
+    subprocess.run([*pip, "--no-deps", "--force-reinstall", f"numpy=={NUMPY}"], check=True)
+    (own,) = folder.glob(f"numpy-{NUMPY}.dist-info")
+    version = chosen.name.removesuffix(".dist-info").removeprefix("numpy-")
+    metadata = own / "METADATA"
+    metadata.write_text(metadata.read_text().replace(f"Version: {NUMPY}", f"Version: {version}", 1))
+    own.rename(chosen)
+
+
 def main(requirements: Path, folder: Path) -> None:
     lines = [x for x in requirements.read_text().splitlines() if x and not x.startswith("#")]
     pip = [sys.executable, "-m", "pip", "install", "--no-cache-dir", "--break-system-packages",
@@ -51,6 +65,7 @@ def main(requirements: Path, folder: Path) -> None:
     real = [line for line in lines if name_of(line) in REAL]
     subprocess.run([*pip, *real], check=True)
     subprocess.run([*pip, "--no-deps", *FOR_THE_DOUBLE], check=True)
+    numpy_of_triton(pip, folder)
     versions = {name_of(x): version_of(x) for x in lines if name_of(x) not in REAL}
     for name, version in versions.items():
         distribution(folder, name, version, [])
