@@ -14,7 +14,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 HELPERS = sorted((ROOT / "testing" / "gemma4_testing").rglob("*.py"))
 BENCHES = sorted((ROOT / "bench").glob("*.py"))
 SOURCES = ("runtime", "build", "clients", "load_tests", "serve", "cli")
-SCRIPTS = ("tests/compose/", "tests/helm_chart/")
+SCRIPTS = ("tests/compose/", "tests/gpu_image/", "tests/helm_chart/")
 """Folders of programs that have an environment of their own."""
 PROGRAMS = {"tests/unit.py", "tests/fresh/container.py"}
 
