@@ -19,7 +19,7 @@ FOLDER = ROOT / "deploy/docker/gpu"
 FILE = FOLDER / f"tensorrt_llm-{PINNED}.txt"
 DOCKERFILE = (ROOT / "deploy/docker/Dockerfile").read_text()
 LINES = [x for x in FILE.read_text().splitlines() if x and not x.startswith("#")]
-BASE = {canonicalize_name(r.name): r for r in map(Requirement, LINES)}
+BASE: dict[str, Requirement] = {canonicalize_name(r.name): r for r in map(Requirement, LINES)}
 SHADOWED = {"transformers"}
 """What the server's environment replaces on purpose."""
 QUANTIZE = SHADOWED | {"setuptools"}

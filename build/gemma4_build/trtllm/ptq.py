@@ -78,7 +78,10 @@ def require_modelopt() -> None:
         [python, "-c", _FIND, *_NEEDED], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        raise BuildError(f"{python}: {(done.stderr or done.stdout).strip().splitlines()[-1:]}")
+        words = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        raise BuildError(
+            f"{QUANTIZE_PYTHON}={python}: ended with status {done.returncode}: {''.join(words)}"
+        )
     for name in done.stdout.split():
         raise BuildError(
             f"{name} is not installed for {python}: pip install 'gemma4-triton[quantize]', or "
