@@ -61,7 +61,7 @@ def test_every_field_has_a_case() -> None:
     # Text and flags, for which every value is one.
     assert fields - checked == {
         "sampling", "stream", "channel", "parse_tools", "echo", "log_probs",
-        "one_call",
+        "one_call", "check",
     }  # fmt: skip
 
 
