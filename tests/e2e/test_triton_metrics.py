@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,14 @@ from gemma4_runtime.restarts import RESTART_REASONS
 from gemma4_testing.faults.cell import find
 from gemma4_testing.servers.scrape import Values, scrape, settled, value
 from gemma4_testing.servers.served import Served
+
+
+@pytest.fixture(scope="module")
+def server(engines: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One that no gateway of other tests probes: probes are refused, and refusals are counted."""
+    served = Served(engines / "f32", tmp_path_factory.mktemp("run"))
+    yield served
+    served.stop()
 
 
 def after(server: Served, done: Callable[[Values], bool]) -> Values:
@@ -109,10 +117,11 @@ def test_restarts_are_counted_over_the_restarts_of_triton(engines: Path, tmp_pat
     try:
         none = dict.fromkeys(RESTART_REASONS, 0.0)
         assert restarts(scrape(served)) == none
+        tokens = "gemma4_generation_tokens_total"
+        before = value(settled(served), tokens)  # the start tries the engine
         with served.client() as client:
             client.generate("Hi", max_tokens=50).result()
-        tokens = "gemma4_generation_tokens_total"
-        assert value(settled(served), tokens) == 50
+        assert value(settled(served), tokens) == before + 50
         for times, how, counts in (
             (2, signal.SIGKILL, none | {"crashed": 1}),
             (3, signal.SIGSTOP, none | {"crashed": 1, "frozen": 1}),

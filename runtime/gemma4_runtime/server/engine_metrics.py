@@ -143,7 +143,10 @@ class EngineMetrics:
             self.store.set(_NV_REQUESTS, value, *_NV_MODEL, kind)
 
     def _blocks(self, stats: EngineStats) -> None:
-        """Set the blocks of the KV cache: one for each slot where the engine has none."""
+        """Set the blocks of the KV cache: one for each slot where the engine has none. One that has
+        blocks may not have told them yet; then nothing is set."""
+        if stats.kv_block_tokens and not stats.kv_blocks:
+            return
         if stats.kv_blocks:
             used, total = stats.kv_blocks_used, stats.kv_blocks
             tokens = stats.kv_block_tokens
