@@ -20,41 +20,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fresh"))
 
 import gpu_stand_in
 import yaml
+from checks import Checks, get, podman
 from container import base_image, free_ports, podman_settings
 from images import ROOT, build, megabytes, name_of
-from project import Project, podman
+from project import Project
 
 LIMIT_MB = 900
 HEALTHY_S, STOP_S = 300, 200
 DEFAULT = {"triton", "gateway", "prometheus", "alertmanager", "grafana"}
 JOBS = ("triton", "gateway", "prometheus", "alertmanager")
 HERE = Path(__file__).resolve().parent
-
-
-class Checks:
-    """``passed`` and ``failed`` count them."""
-
-    def __init__(self) -> None:
-        self.passed = self.failed = 0
-
-    def __call__(self, what: str, right: bool, more: object = "") -> bool:
-        self.passed, self.failed = self.passed + right, self.failed + (not right)
-        print(f"{'ok    ' if right else 'FAILED'} {what}", flush=True)
-        if not right and more:
-            print(str(more)[-6000:], flush=True)
-        return right
-
-
-def get(url: str, data: bytes | None = None, **headers: str) -> tuple[int, str]:
-    """Status and body; 0 when nobody answers."""
-    try:
-        request = urllib.request.Request(url, data, headers)
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-    except OSError as error:
-        return 0, str(error)
 
 
 def chat(check: Checks, port: str) -> None:

@@ -10,7 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-__all__ = ["Project", "podman"]
+from checks import podman
+
+__all__ = ["Project"]
 
 _COMPOSE = str(Path(sys.executable).with_name("podman-compose"))
 _LABEL = "io.podman.compose.project"
@@ -24,13 +26,6 @@ def _process_limit() -> list[str]:
         return []
     few = min(most, 4096)
     return [f"--podman-run-args=--ulimit=nproc={few}:{few}"]
-
-
-def podman(*command: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["podman", *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False,
-    )  # fmt: skip
 
 
 class Project:

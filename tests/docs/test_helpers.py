@@ -16,7 +16,7 @@ BENCHES = sorted((ROOT / "bench").glob("*.py"))
 SOURCES = ("runtime", "build", "clients", "load_tests", "serve", "cli")
 SCRIPTS = ("tests/compose/", "tests/gpu_image/", "tests/helm_chart/", "tests/monitoring/")
 """Folders of programs that have an environment of their own, or need more than Python."""
-PROGRAMS = {"tests/alone.py", "tests/unit.py", "tests/fresh/container.py"}
+PROGRAMS = {"tests/alone.py", "tests/unit.py", "tests/fresh/checks.py", "tests/fresh/container.py"}
 
 
 def imported(path: Path) -> set[str]:

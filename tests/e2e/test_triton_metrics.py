@@ -13,6 +13,7 @@ from gemma4_client import Client, InvalidRequestError
 from gemma4_runtime.metrics.families import FAMILIES
 from gemma4_runtime.restarts import RESTART_REASONS
 from gemma4_testing.faults.cell import find
+from gemma4_testing.servers.running_gateway import RunningGateway
 from gemma4_testing.servers.scrape import Values, scrape, settled, value
 from gemma4_testing.servers.served import Served
 
@@ -69,6 +70,21 @@ def test_requests_are_counted_wherever_they_end(server: Served) -> None:
     assert change(found, "gemma4_request_generation_tokens_sum", {}) == 15
     # Tokens that come together with the first of an answer follow none.
     assert 3 <= change(found, "gemma4_inter_token_latency_seconds_count", {}) <= 12
+
+
+def test_what_a_gateway_asks_for_its_own_sake_is_not_counted(server: Served) -> None:
+    """It sends a request that must be refused, at the start and each two seconds."""
+    before = settled(server)
+    gateway = RunningGateway(server.grpc, args=("--health-interval", "0.2"))
+    try:
+        found = settled(server)  # takes some seconds
+    finally:
+        gateway.stop()
+
+    def failures(values: Values) -> float:
+        return sum(v for (name, _), v in values.items() if name == "gemma4_request_failure_total")
+
+    assert failures(found) == failures(before)
 
 
 def test_every_family_is_there_and_is_whole(server: Served) -> None:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 import uuid
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fresh"))
 
+from checks import Checks, get, podman
 from container import base_image, free_ports, podman_settings
 from images import ROOT, build_image, build_stand_in, megabytes
 
@@ -23,39 +21,6 @@ HARDENED = ["--read-only", "--cap-drop=all", "--security-opt=no-new-privileges",
             "--user=10001:10001", "--network=host", "--shm-size=1g", "--tmpfs=/tmp:exec,size=1g",
             "--tmpfs=/home/gemma4:exec,mode=1777,size=1g"]  # fmt: skip
 """As docker-compose.yml runs it."""
-
-
-class Checks:
-    """``passed`` and ``failed`` count them."""
-
-    def __init__(self) -> None:
-        self.passed = self.failed = 0
-
-    def __call__(self, what: str, right: bool, more: object = "") -> bool:
-        self.passed, self.failed = self.passed + right, self.failed + (not right)
-        print(f"{'ok    ' if right else 'FAILED'} {what}", flush=True)
-        if not right and more:
-            print(str(more)[-6000:], flush=True)
-        return right
-
-
-def podman(*command: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["podman", *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False,
-    )  # fmt: skip
-
-
-def get(url: str, body: object = None) -> tuple[int, str]:
-    """Status and body; 0 when nobody answers."""
-    try:
-        data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(urllib.request.Request(url, data), timeout=120) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-    except OSError as error:
-        return 0, str(error)
 
 
 def unchanged(check: Checks, base: str, image: str) -> None:
@@ -77,7 +42,7 @@ def serve(check: Checks, image: str, volumes: list[str]) -> None:
     built = podman("run", "--rm", *HARDENED, *volumes, image, "gemma4", "build", "/checkpoint",
                    "--out", "/engine/current", "--runtime", "tensorrt_llm", "--precision", "bf16",
                    "--gpu", "h100", "--slots", "2", "--max-total-tokens", "2048",
-                   "--skip-verify")  # fmt: skip
+                   "--skip-verify", timeout=900)  # fmt: skip
     if not check(f"gemma4 build in the image: {time.monotonic() - began:.0f} s",
                  built.returncode == 0 and "entry point" in built.stdout, built.stdout):  # fmt: skip
         return
@@ -93,12 +58,12 @@ def serve(check: Checks, image: str, volumes: list[str]) -> None:
             time.sleep(1)
         messages = [{"role": "user", "content": "What is the capital of France?"}]
         question = {"messages": json.dumps(messages), "max_tokens": 16, "temperature": 0.0}
-        status, text = get(f"{url}/generate", question)
+        status, text = get(f"{url}/generate", json.dumps(question).encode(), timeout=120)
         log = podman("logs", name).stdout
         check(f"gemma4 serve answers {text!r} after {time.monotonic() - began:.0f} s",
               status == 200 and "Paris" in text, f"{text}\n{log}")  # fmt: skip
         guide = {"guided_decoding_guide_type": "regex", "guided_decoding_guide": "[0-9]{4}"}
-        status, text = get(f"{url}/generate", question | guide)
+        status, text = get(f"{url}/generate", json.dumps(question | guide).encode(), timeout=120)
         answer = json.loads(text).get("text_output", "") if status == 200 else ""
         check(f"a guided answer, by the base's llguidance: {answer!r}",
               re.fullmatch("[0-9]{4}", answer) is not None, text)  # fmt: skip

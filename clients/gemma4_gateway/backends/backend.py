@@ -13,6 +13,7 @@ from gemma4_client import (
     ServerInfo,
     UnavailableError,
 )
+from gemma4_runtime.contract.probe import PROBE_REQUEST_ID
 
 from gemma4_gateway.backends.tokenizer import TokenTable
 from gemma4_gateway.plain_text import without_paths
@@ -104,7 +105,9 @@ class Backend:
         """Send a request that goes through engine and preprocessing, which refuses it: nothing is
         generated."""
         try:
-            await self.plain.generate("x", max_tokens=0, timeout=timeout).result()
+            await self.plain.generate(
+                "x", max_tokens=0, timeout=timeout, request_id=PROBE_REQUEST_ID
+            ).result()
         except InvalidRequestError:
             return ""
         except UnavailableError as error:

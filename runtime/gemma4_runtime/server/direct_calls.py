@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from gemma4_runtime.contract.probe import PROBE_REQUEST_ID
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.preparation.client import PreparationClient, Result
 from gemma4_runtime.server.admission import Admission
@@ -55,22 +56,27 @@ class DirectCalls:
                 request_id=request_id,
                 parameters=parameters,
                 now=time.monotonic(),
-                done=partial(self._start, transport, place),
+                done=partial(self._start, transport, place, request_id),
                 gone=transport.client_gone,
             )
         except RequestError as error:
-            self._step.metrics.refused(error)
+            self._count(request_id, error)
             raise
 
-    def _start(self, transport: Transport, place: str, result: Result) -> None:
+    def _start(self, transport: Transport, place: str, request_id: str, result: Result) -> None:
         try:
             if isinstance(result, RequestError):
                 raise result
             self._step.start(result, transport, place)
         except Exception as error:  # noqa: BLE001 - every call gets one answer
             refusal = told(error, STEP)
-            self._step.metrics.refused(refusal)
+            self._count(request_id, refusal)
             attempt(partial(transport.fail, refusal), STEP)
+
+    def _count(self, request_id: str, refusal: RequestError) -> None:
+        """Count a refusal to a user."""
+        if request_id != PROBE_REQUEST_ID:
+            self._step.metrics.refused(refusal)
 
     def close(self) -> None:
         """Close: what is still prepared gets UNAVAILABLE."""

@@ -68,6 +68,8 @@ class QualityGate:
             outcome = self._outcome()
         except (Interrupted, GateError) as error:
             outcome = self._skipped(str(error))
+        except Exception as error:  # noqa: BLE001 - as in :meth:`_when_idle`
+            outcome = self._broke(error)
         return self._tell(outcome)
 
     def start(self) -> None:
@@ -122,7 +124,7 @@ class QualityGate:
             except GateError as error:
                 return None if self._stop.is_set() else self._skipped(str(error))
             except Exception as error:  # noqa: BLE001 - answers go on without a gate
-                return self._skipped(f"the gate broke: {error!r}")
+                return self._broke(error)
         return None
 
     def _quiet(self) -> bool:
@@ -165,6 +167,9 @@ class QualityGate:
             "passed" if worst.passed else "failed", time.time(),
             verdict=worst, copy=copy, seconds=self._seconds, tokens=self._tokens,
         )  # fmt: skip
+
+    def _broke(self, error: Exception) -> Outcome:
+        return self._skipped(f"the gate broke: {error!r}")
 
     def _skipped(self, reason: str) -> Outcome:
         return Outcome("skipped", reason=reason, seconds=self._seconds, tokens=self._tokens)
