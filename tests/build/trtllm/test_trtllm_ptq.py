@@ -116,11 +116,13 @@ def _spec(folder: Path) -> Any:
 
 
 def test_int4_is_experimental(tmp_path: Path, demo_checkpoint: Path) -> None:
-    """Random weights: the demo's hidden size, 192, is no multiple of the group of 128."""
-    with pytest.raises(errors.BadOptionError, match="hidden size is 192"):
+    """Random weights: the demo has too few key/value heads, and its hidden size, 192, is no
+    multiple of the group of 128."""
+    with pytest.raises(errors.BadOptionError, match="takes the 1 packed key/value heads for 0"):
         build(demo_checkpoint, tmp_path / "engine", "int4")
     source = tmp_path / "source"
-    preset = replace(PRESETS["tiny"], hidden=256, intermediate=192, moe_intermediate=96)
+    narrow = replace(PRESETS["tiny"], intermediate=192, moe_intermediate=96)
+    preset = replace(narrow, hidden=256, global_kv_heads=2)
     write_checkpoint(source, preset, tokenizer=demo_checkpoint)
     out = tmp_path / "engine"
     result = build(source, out, "int4", calibration_samples=SAMPLES, skip_verify=True)

@@ -32,6 +32,7 @@ _WORDS = 15
 _STOP_S = 20.0
 """Seconds that a server has to end at once."""
 _WORKER = "gemma4_runtime.engines.tensorrt_llm.worker"
+_UPDATED = "gemma4_last_update_timestamp_seconds"
 _SAMPLE = re.compile(r"^([a-z_][a-z0-9_]*(?:\{[^}]*\})?) (\S+)$")
 
 
@@ -113,6 +114,22 @@ class TrialServer:
         """Return the sum of a family's samples; None where it has none."""
         values = [v for key, v in self.metrics().items() if key.partition("{")[0] == name]
         return sum(values) if values else None
+
+    def wait_counted(self, seconds: float) -> None:
+        """Wait until all that happened before this call is in the metrics. Raises as
+        :meth:`wait`.
+
+        The engine step says when its last update began; that one has ended when the next began."""
+        called = time.time()
+        updates: set[float] = set()
+
+        def second() -> bool:
+            updated = self.metric(_UPDATED) or 0.0
+            if updated > called:
+                updates.add(updated)
+            return len(updates) > 1
+
+        self.wait(second, seconds, "counted")
 
     def _get(self, port: int, path: str) -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as reply:
