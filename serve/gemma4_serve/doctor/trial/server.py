@@ -119,17 +119,15 @@ class TrialServer:
         """Wait until all that happened before this call is in the metrics. Raises as
         :meth:`wait`.
 
-        The engine step says when its last update began; that one has ended when the next began."""
-        called = time.time()
-        updates: set[float] = set()
+        Every update has a stamp of its own, from its beginning. The first new one may have begun
+        before this call, so the second has everything; it has ended when the third is there."""
+        stamps = {self.metric(_UPDATED)}
 
-        def second() -> bool:
-            updated = self.metric(_UPDATED) or 0.0
-            if updated > called:
-                updates.add(updated)
-            return len(updates) > 1
+        def third() -> bool:
+            stamps.add(self.metric(_UPDATED))
+            return len(stamps) > 3
 
-        self.wait(second, seconds, "counted")
+        self.wait(third, seconds, "counted")
 
     def _get(self, port: int, path: str) -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as reply:

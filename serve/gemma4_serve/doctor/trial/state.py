@@ -19,7 +19,7 @@ __all__ = ["memory", "quality_gate", "restart", "statistics"]
 
 _GATE_S = 120.0
 """Seconds from the start to the end of the gate's first run."""
-_PUBLISH_S = 5.0
+_PUBLISH_S = 10.0
 """Seconds until a figure is in the metrics: they are sent once a second, KV figures twice."""
 _TELL_S = 10.0
 """Seconds in which a client has to hear that the engine was lost."""
