@@ -36,6 +36,7 @@ def quality_gate(trial: Trial) -> Result:
         return Result(name, "info", str(error))
     server = trial.server
     server.wait(lambda: bool(server.metric(_RUNS)), _GATE_S, "through its quality gate")
+    server.wait_counted(_PUBLISH_S)  # figures arrive one by one
     agreement = server.metric("gemma4_quality_gate_agreement")
     if agreement is None:
         return Result(name, "warn", "skipped: nothing recorded could be compared")
