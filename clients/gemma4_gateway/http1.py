@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,7 @@ class Parser(httptools.HttpRequestParser):
         self._events = _Events(connection, self)
         super().__init__(self._events)
 
-    def feed_data(self, data: bytes | bytearray | memoryview) -> None:
+    def feed_data(self, data: bytes | bytearray | memoryview[int] | array[int]) -> None:
         rest = memoryview(data)
         while True:
             try:

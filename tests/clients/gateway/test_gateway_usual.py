@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -23,7 +24,12 @@ BODIES: dict[type[ApiModel], dict[str, Any]] = {
     CompletionRequest: {"model": "m", "prompt": "hi"},
     ResponsesRequest: {"model": "m", "input": "hi"},
 }
-TOOL = {"type": "function", "name": "f"}
+PARTS: dict[str, dict[str, Any]] = {
+    "stream_options": {"stream_options": {}},
+    "text": {"text": {}},
+    "tools[0]": {"tools": [{"type": "function", "name": "f"}]},
+}
+"""What a body needs for a part to be there."""
 
 
 def places() -> Iterator[tuple[type[ApiModel], type[ApiModel], str]]:
@@ -42,17 +48,19 @@ PARAMETERS = [
 ]
 
 
+def part_of(text: dict[str, Any], parent: str) -> dict[str, Any]:
+    """Return the object of the body at a path such as ``tools[0]``; "" is the body."""
+    inside: Any = text
+    for step in parent.replace("[0]", ".0").split(".") if parent else ():
+        inside = inside[int(step) if step.isdigit() else step]
+    assert isinstance(inside, dict)
+    return inside
+
+
 def body_with(body: type[ApiModel], path: str, value: Any) -> dict[str, Any]:
     parent, _, name = path.rpartition(".")
-    text = json.loads(json.dumps(BODIES[body]))
-    inside = {
-        "": text,
-        "stream_options": text.setdefault("stream_options", {}) if "stream_o" in path else text,
-        "text": text.setdefault("text", {}) if path.startswith("text.") else text,
-        "tools[0]": text.setdefault("tools", [dict(TOOL)])[0] if "tools[" in path else text,
-        "messages[0]": text["messages"][0] if "messages[" in path else text,
-    }[parent]
-    inside[name] = value
+    text = deepcopy(BODIES[body] | PARTS.get(parent, {}))
+    part_of(text, parent)[name] = value
     return text
 
 
@@ -68,11 +76,7 @@ def test_null_and_usual_values_change_nothing(
     for value in (None, *part.usual.get(name, ())):
         with_it = parsed(body, body_with(body, path, value)).model_dump(exclude_unset=True)
         without = body_with(body, path, value)
-        parent = path.rpartition(".")[0]
-        inside: Any = without
-        for step in parent.replace("[0]", ".0").split(".") if parent else ():
-            inside = inside[int(step) if step.isdigit() else step]
-        del inside[name]
+        del part_of(without, path.rpartition(".")[0])[name]
         assert with_it == parsed(body, without).model_dump(exclude_unset=True)
 
 
