@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
 import psutil
+from gemma4_runtime.local_http import open_local
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 
 from gemma4_serve import tied
@@ -130,7 +130,7 @@ class TrialServer:
         self.wait(third, seconds, "counted")
 
     def _get(self, port: int, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as reply:
+        with open_local(f"http://127.0.0.1:{port}{path}", timeout=5) as reply:
             text: str = reply.read().decode()
         return text
 
