@@ -42,7 +42,8 @@ def warm_engine(folder: Path, manifest: Manifest, reporter: Reporter) -> Manifes
         from gemma4_runtime.settings import ENGINE_DIR, load_settings
     except ModuleNotFoundError as error:
         raise WarmUpError(
-            f"--warm: {error.name} is not installed: pip install 'gemma4-triton[runtime]'"
+            f"--warm: {error.name} is not installed: pip install '.[runtime]' in the project's "
+            "folder"
         ) from None
     limits = manifest.limits
     reporter.say("Warming up: loading the engine")

@@ -26,5 +26,5 @@ def missing(error: ImportError, *, extra: str) -> str:
     system."""
     from gemma4_runtime.needs import explain_import
 
-    package = f"{error.name} is missing; `pip install 'gemma4-triton[{extra}]'`"
+    package = f"{error.name} is missing; `pip install '.[{extra}]'` in the project's folder"
     return explain_import(error) or package

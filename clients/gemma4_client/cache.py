@@ -75,7 +75,7 @@ class Cache:
             import diskcache
         except ImportError as error:
             raise ImportError(
-                "Cache needs diskcache: pip install 'gemma4-triton[cache]'"
+                "Cache needs diskcache: pip install '.[cache]' in the project's folder"
             ) from error
         Path(folder).mkdir(parents=True, exist_ok=True)
         self._max_age = max_age

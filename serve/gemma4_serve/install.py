@@ -60,7 +60,7 @@ def _find(run_dir: Path, system: Path) -> TritonInstall:
     if spec is None or spec.origin is None:
         raise ServeError(
             f"no Triton server: {system} is not there and the wheel is not installed; "
-            "`pip install 'gemma4-triton[serve]'`, or run in our image"
+            "`pip install '.[serve]'` in the project's folder, or run in our image"
         )
     package = Path(spec.origin).parent
     root = package / "tritonserver"

@@ -18,4 +18,4 @@ def test_a_missing_package_is_named(module: str) -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert ran.returncode == 2, ran.stderr
     assert f"gemma4: {module}" in ran.stderr
-    assert "pip install 'gemma4-triton[load]'" in ran.stderr
+    assert "pip install '.[load]'" in ran.stderr

@@ -70,8 +70,8 @@ for make in (lambda: Client("http://127.0.0.1:1"), lambda: AsyncClient("http://1
 """
     http, same, cache = run(code).splitlines()
     assert http == same
-    assert "gemma4-triton[http]" in http and "gRPC" in http
-    assert "gemma4-triton[cache]" in cache
+    assert "'.[http]'" in http and "gRPC" in http
+    assert "'.[cache]'" in cache
     assert not (ROOT / "unused").exists()
 
 

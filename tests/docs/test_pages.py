@@ -73,6 +73,12 @@ def test_lines_of_prose_are_at_most_100_characters(page: Path) -> None:
     assert not long
 
 
+def test_nobody_is_told_to_install_it_from_an_index() -> None:
+    """The project is installed from a checkout; no package index has it."""
+    named = re.compile(r"pip install [^\n]*gemma4-triton\b")
+    assert not [path for path in [*PAGES, *SOURCES] if named.search(path.read_text("utf-8"))]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_a_page_has_no_private_words(page: Path) -> None:
     text = re.sub(r"`[^`\n]*`", "", page.read_text(encoding="utf-8"))

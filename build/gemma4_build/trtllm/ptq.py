@@ -84,8 +84,8 @@ def require_modelopt() -> None:
         )
     for name in done.stdout.split():
         raise BuildError(
-            f"{name} is not installed for {python}: pip install 'gemma4-triton[quantize]', or "
-            "build from a checkpoint that is quantized already"
+            f"{name} is not installed for {python}: pip install '.[quantize]' in the project's "
+            "folder, or build from a checkpoint that is quantized already"
         )
 
 

@@ -42,7 +42,7 @@ def need_httpx() -> Any:
         import httpx
     except ImportError as error:
         raise ImportError(
-            "HTTP needs httpx: pip install 'gemma4-triton[http]', or use the gRPC port"
+            "HTTP needs httpx: pip install '.[http]' in the project's folder, or use the gRPC port"
         ) from error
     return httpx
 
