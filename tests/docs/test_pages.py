@@ -75,7 +75,7 @@ def test_lines_of_prose_are_at_most_100_characters(page: Path) -> None:
 
 def test_nobody_is_told_to_install_it_from_an_index() -> None:
     """The project is installed from a checkout; no package index has it."""
-    named = re.compile(r"pip install [^\n]*gemma4-triton\b")
+    named = re.compile(r"pip install [^\n]*gemma4[-]triton")
     assert not [path for path in [*PAGES, *SOURCES] if named.search(path.read_text("utf-8"))]
 
 
