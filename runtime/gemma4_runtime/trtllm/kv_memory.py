@@ -110,7 +110,7 @@ def host_cache_bytes(
 def least_host_bytes(args: Mapping[str, Any]) -> int:
     """Return the bytes for each GPU that keep ``args`` of ``LLM(...)``, checked ones, from a
     deadlock: in its part, each kind of layer must hold all requests but one."""
-    cache, slots = args["kv_cache_config"], args["max_batch_size"]
+    cache, slots = args["kv_cache_config"], int(args["max_batch_size"])
     if slots < 2:
         return 0
     tp = 1 if args.get("enable_attention_dp") else args.get("tensor_parallel_size") or 1
@@ -120,7 +120,7 @@ def least_host_bytes(args: Mapping[str, Any]) -> int:
         parts = step_blocks(slots, average, step_tokens=step_tokens).by(size)
     else:
         parts = request_blocks(_NOT_SAID).by(size)
-    needed = (request_blocks(args["max_seq_len"]) * (slots - 1)).by(size)
+    needed = (request_blocks(int(args["max_seq_len"])) * (slots - 1)).by(size)
     return max(
         -(-needed.sliding * parts.total // parts.sliding),
         -(-needed.full * parts.total // parts.full),
