@@ -12,8 +12,10 @@ from gemma4_serve.process import ServerOptions
 __all__ = ["banner"]
 
 
-def banner(options: ServerOptions, manifest: Manifest, *, seconds: float) -> str:
-    """Return text with URLs, engine and lines to copy."""
+def banner(
+    options: ServerOptions, manifest: Manifest, *, seconds: float, warning: str | None = None
+) -> str:
+    """Return text with URLs, engine and lines to copy, and what a person should mend."""
     host = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host
     ports, limits = options.ports, manifest.limits
     chat = f"{sys.argv[0]} chat" + ("" if ports.grpc == 8001 else f" --url {host}:{ports.grpc}")
@@ -31,6 +33,7 @@ def banner(options: ServerOptions, manifest: Manifest, *, seconds: float) -> str
             "",
             f"  Gemma 4 is ready ({seconds:.1f} s)",
             "",
+            *([] if warning is None else [f"  Warning: {warning}", ""]),
             f"  engine   {options.engine}",
             f"           {manifest.runtime} {manifest.runtime_version}, {manifest.precision}",
             f"           {verified}",

@@ -36,6 +36,7 @@ from gemma4_serve.probe import LiveProbe
 from gemma4_serve.proc import crashed, describe_status, runs
 from gemma4_serve.run_folder import shared_memory_prefix
 from gemma4_serve.starting import StartWatch
+from gemma4_serve.triton_version import ask_version
 
 __all__ = ["ServerOptions", "TritonProcess"]
 
@@ -196,6 +197,10 @@ class TritonProcess:
     def _url(self, path: str) -> str:
         host = "127.0.0.1" if self._options.host in ("0.0.0.0", "::") else self._options.host
         return f"http://{host}:{self._options.ports.http}{path}"
+
+    def triton_version(self) -> str:
+        """Return the version that a ready server says it has; empty where it says none."""
+        return ask_version(self._url("/v2"))
 
     def board(self) -> Board:
         return Board(self._options.run_dir / BOARD_NAME)

@@ -26,6 +26,7 @@ from gemma4_serve.install import TritonInstall, find_triton
 from gemma4_serve.logs import LogPump
 from gemma4_serve.process import ServerOptions, TritonProcess
 from gemma4_serve.restarts import RestartPolicy
+from gemma4_serve.triton_version import outdated
 
 __all__ = ["EXIT_CUT", "EXIT_LOST", "EXIT_QUIT", "Supervisor"]
 
@@ -137,7 +138,15 @@ class Supervisor:
                 server.kill()
                 log_event("stopped", while_starting=True)
                 return EXIT_QUIT if self._quit else 0
-            self._say(banner(self._options, self._manifest, seconds=time.monotonic() - started))
+            seconds = time.monotonic() - started
+            self._say(
+                banner(
+                    self._options,
+                    self._manifest,
+                    seconds=seconds,
+                    warning=_warning(install, server),
+                )
+            )
             loss = self._watch(server)
             if loss is None:
                 return self._shut_down(server)
@@ -169,3 +178,14 @@ class Supervisor:
             server.stop()
         log_event("stopped", level="info" if finished else "warning", all_answers_finished=finished)
         return 0 if finished else EXIT_CUT
+
+
+def _warning(install: TritonInstall, server: TritonProcess) -> str | None:
+    """Say what is wrong with a system's Triton. The wheel's is older, which its host check says."""
+    if install.embedded:
+        return None
+    version = server.triton_version()
+    found = outdated(version)
+    if found is not None:
+        log_event("triton_outdated", level="warning", version=version, cause=found)
+    return found

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 from gemma4_client.address import is_loopback, parse_address
 from gemma4_testing.fakes.fake_backend import fake_backend
+from gemma4_testing.repository import SOURCES, name_of
 
 NAMES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "grpc_proxy")
 
@@ -87,3 +88,14 @@ def test_http(env: dict[str, str], ask: str) -> None:
 def test_which_hosts_are_here(host: str, local: bool) -> None:
     assert is_loopback(host.strip("[]")) == local
     assert parse_address(f"grpc://{host}:1").local == local
+
+
+def test_no_product_code_asks_a_server_of_this_machine_by_a_proxy() -> None:
+    """``urlopen`` obeys the environment; ``open_local`` does not."""
+    found = [
+        name_of(path)
+        for path in SOURCES
+        if name_of(path).partition("/")[0] in ("runtime", "serve", "cli", "clients", "load_tests")
+        and "urlopen(" in path.read_text(encoding="utf-8")
+    ]
+    assert not found

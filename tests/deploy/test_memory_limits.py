@@ -25,7 +25,8 @@ def size(text: str) -> int:
 
 def needed(*, precision: str, slots: int, tokens: int, tp: int) -> int:
     element = 2 if precision == "bf16" else 1
-    return host_cache_bytes(slots, tokens, element_bytes=element, tp=tp) * tp + PROCESSES
+    each = host_cache_bytes(slots, tokens, step_tokens=8192, element_bytes=element, tp=tp)
+    return each * tp + PROCESSES
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

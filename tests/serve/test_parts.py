@@ -133,7 +133,8 @@ def test_checks_of_tensorrt_llm(checkpoint: Path, tmp_path: Path) -> None:
 
     check_runtime(options(gpu_device_ids="0;1"), manifest)
     shown = banner(options(gpu_device_ids="0;1"), manifest, seconds=1.0)
-    assert "4 slots, 2 copies of the model on GPUs 0;1" in shown
+    assert "4 slots, 2 copies of the model on GPUs 0;1" in shown and "Warning" not in shown
+    assert "Warning: too old" in banner(options(), manifest, seconds=1.0, warning="too old")
     for changes, says in (
         ({"gpu_device_ids": "0,1"}, "tensor_parallel_size"),
         ({"threads": 2}, "--threads"),

@@ -16,7 +16,7 @@ from gemma4_runtime.manifest import (
     TensorRtLlmOptions,
 )
 from gemma4_runtime.manifest import Source as ManifestSource
-from gemma4_runtime.trtllm.presets import KV_BLOCK_TOKENS
+from gemma4_runtime.trtllm.kv_memory import KV_BLOCK_TOKENS
 from gemma4_runtime.trtllm.versions import PINNED
 from gemma4_runtime.version import project_version
 

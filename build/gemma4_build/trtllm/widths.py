@@ -78,7 +78,8 @@ def check_split(
         return
     option = f"--tp {tp} --ep {ep}" if found.mend.startswith("expert") else f"--tp {tp}"
     if found.mend == "precision":
-        raise BadOptionError(f"--precision {precision}: {found.reason}; use --precision fp8")
+        other = "bf16" if precision == "fp8" else "fp8"
+        raise BadOptionError(f"--precision {precision}: {found.reason}; use --precision {other}")
     ways = []
     if found.mend == "expert width" and not violations(shape, replace(cut, ep=tp)):
         ways.append(f"--ep {tp}")

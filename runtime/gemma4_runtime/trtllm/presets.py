@@ -33,10 +33,6 @@ _FREE_MEMORY = {"latency": 0.8, "throughput": 0.85, "long-context": 0.9}
 """Of the GPU memory that the weights leave, for the KV cache. NVIDIA's tests use 0.6 to 0.8; the
 default of 0.9 leaves little room for the workspaces of 8192-token steps."""
 
-KV_BLOCK_TOKENS = 32
-"""Tokens of a block of the KV cache where ``kv_cache_config.tokens_per_block`` says nothing:
-TensorRT-LLM's default."""
-
 _DRAFT_TOKENS = 3
 """NVIDIA's accuracy test of the assistant."""
 
@@ -56,8 +52,9 @@ def compose(
 ) -> dict[str, Any]:
     """Return the arguments of ``LLM(...)``, checked; ``model`` is relative to the engine folder.
 
-    ``slots`` requests of up to ``max_total_tokens`` (prompt and output) run at once; the pinned
-    host memory for those that the GPU's pool cannot hold is in ``host_cache_size``.
+    ``slots`` requests of up to ``max_total_tokens`` (prompt and output) run at once; by
+    ``avg_seq_len`` TensorRT-LLM divides its memory for them, and the pinned host memory for those
+    that the GPU's pool cannot hold is in ``host_cache_size``.
     ``free_gpu_memory_fraction`` overrides the preset's. ``assistant`` is the folder of the MTP
     assistant, relative to the engine folder; with it there is no guided decoding, whatever
     ``guided`` says. Raises :class:`ValueError` for what cannot be, with the way out.
@@ -70,6 +67,7 @@ def compose(
         _FREE_MEMORY[preset] if free_gpu_memory_fraction is None else free_gpu_memory_fraction
     )
     each = 1 if assistant is None else 1 + _DRAFT_TOKENS  # tokens of a running request in a step
+    step_tokens = max(_MAX_NUM_TOKENS[preset], slots * each)
     args: dict[str, Any] = {
         "model": CHECKPOINT,
         # We send token ids and read token ids, but xgrammar needs the vocabulary, and the input
@@ -84,7 +82,7 @@ def compose(
         "context_parallel_size": 1,
         "enable_attention_dp": attention_dp,
         "max_batch_size": slots,
-        "max_num_tokens": max(_MAX_NUM_TOKENS[preset], slots * each),
+        "max_num_tokens": step_tokens,
         "max_seq_len": max_total_tokens,
         "max_beam_width": 1,
         "enable_chunked_prefill": True,
@@ -96,8 +94,13 @@ def compose(
             "enable_partial_reuse": False,
             "dtype": "auto" if precision == "bf16" else "fp8",
             "free_gpu_memory_fraction": fraction,
+            "avg_seq_len": max_total_tokens,
             "host_cache_size": host_cache_bytes(
-                slots, max_total_tokens, element_bytes=2 if precision == "bf16" else 1, tp=tp
+                slots,
+                max_total_tokens,
+                step_tokens=step_tokens,
+                element_bytes=2 if precision == "bf16" else 1,
+                tp=1 if attention_dp else tp,  # then every GPU keeps whole requests
             ),
         },
         "cuda_graph_config": {"enable_padding": True, "max_batch_size": slots},

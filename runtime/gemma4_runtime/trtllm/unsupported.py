@@ -127,6 +127,13 @@ def _lengths(args: dict[str, Any]) -> Iterator[Problem]:
             f"needs with Gemma 4; set at least {SLIDING_WINDOW + 1}",
         )
         return
+    average = (args["kv_cache_config"] or {}).get("avg_seq_len")
+    if average is not None and average > total:
+        yield (
+            "kv_cache_config.avg_seq_len",
+            f"{average} is more than max_seq_len, {total}, which TensorRT-LLM refuses; set it to "
+            "the length of most requests, at most max_seq_len",
+        )
     if not args["enable_chunked_prefill"] and (step or 0) < total:
         yield (
             "enable_chunked_prefill",

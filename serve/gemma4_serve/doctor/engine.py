@@ -13,6 +13,7 @@ from gemma4_runtime.strict_json import read_object
 from gemma4_runtime.trtllm import llm_args
 from gemma4_runtime.trtllm.compatibility import verdict
 from gemma4_runtime.trtllm.host_memory import lock_limit, pinned_bytes, short_of
+from gemma4_runtime.trtllm.kv_memory import least_host_bytes
 from gemma4_runtime.trtllm.llm_args import CHECKPOINT
 from gemma4_runtime.trtllm.nvml import Driver
 from gemma4_runtime.trtllm.setup import Precision
@@ -75,6 +76,15 @@ def _host_cache(path: Path) -> Result:
             name, "warn", f"{text}, this process may lock {limit / 2**30:.3f} GiB",
             "raise the limit (ulimit -l unlimited, docker run --ulimit memlock=-1): without the "
             "memory TensorRT-LLM ends when its KV cache is full",
+        )  # fmt: skip
+    least = least_host_bytes(args)
+    if (cache := args["kv_cache_config"].get("host_cache_size")) is not None and cache < least:
+        return Result(
+            name, "warn",
+            f"{text}; {least / 2**30:.1f} GiB for each GPU keep the engine from ending when its KV "
+            "cache is full",
+            "set kv_cache_config.host_cache_size to that in llm_args.yaml, raise avg_seq_len to "
+            "max_seq_len, or see by `gemma4 doctor --gpu` whether the cache holds all slots",
         )  # fmt: skip
     return Result(name, "ok", text)
 

@@ -19,6 +19,7 @@ from gemma4_serve.errors import ServeError
 from gemma4_serve.install import find_triton
 from gemma4_serve.ports import Ports, claim_ports
 from gemma4_serve.process_checks import check_shm
+from gemma4_serve.triton_version import outdated, stated_version
 
 __all__ = ["check_machine", "check_ports", "check_software"]
 
@@ -65,8 +66,13 @@ def _triton() -> Result:
             "Triton", "fail", f"its Python backend could not be laid out ({error})",
             "set TMPDIR to a folder where this user can write, with 16 MiB of free space",
         )  # fmt: skip
-    kind = "of the pytriton wheel" if install.embedded else "of this system"
-    return Result("Triton", "ok", f"the server {kind}, {install.binary}")
+    if install.embedded:
+        return Result("Triton", "ok", f"the server of the pytriton wheel, {install.binary}")
+    found = stated_version(install.binary)
+    which = f"the server of this system, {found or 'its version unknown'}, {install.binary}"
+    if trouble := outdated(found):
+        return Result("Triton", "warn", which, trouble)
+    return Result("Triton", "ok", which, "" if found else "`gemma4 serve` asks it for its version")
 
 
 def _tensorrt_llm() -> list[Result]:

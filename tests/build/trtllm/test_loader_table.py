@@ -20,14 +20,14 @@ from gemma4_build.trtllm.formats import checkpoint_parts
 from gemma4_build.trtllm.widths import check_split, cut_of, padded, shape_of
 from gemma4_runtime.trtllm.compatibility import SPLITS, verdict
 from gemma4_runtime.trtllm.gpus import GPUS
-from gemma4_runtime.trtllm.loader.rules import FOLDER_RULES, SPLIT_RULES, int4_groups, violations
+from gemma4_runtime.trtllm.loader.rules import FOLDER_RULES, SPLIT_RULES, inner_sizes, violations
 from gemma4_runtime.trtllm.loader.tensors import tensor_problems
 from gemma4_runtime.trtllm.setup import PRECISIONS
 
 KINDS = [(p, "experts") for p in PRECISIONS] + [("nvfp4", "mlp")]
 ROOT = Path(__file__).parents[3]
-OF_THE_CUT = tuple(rule for rule in SPLIT_RULES + FOLDER_RULES if rule is not int4_groups)
-"""Without groups along the inputs, which are the same for every cut; the build asks before."""
+OF_THE_CUT = tuple(rule for rule in SPLIT_RULES + FOLDER_RULES if rule is not inner_sizes)
+"""Without the hidden size and the attention, which no tensor of an MLP shows."""
 
 
 def spec_of(model: str) -> ModelSpec:

@@ -12,7 +12,7 @@ from gemma4_build.random_checkpoint import PRESETS, config_for
 from gemma4_build.trtllm.bytes_needed import COMPUTE_BYTES, plan_rank
 from gemma4_runtime.trtllm.compatibility import verdict
 from gemma4_runtime.trtllm.gpus import GPUS
-from gemma4_runtime.trtllm.presets import KV_BLOCK_TOKENS
+from gemma4_runtime.trtllm.kv_memory import KV_BLOCK_TOKENS
 from gemma4_runtime.trtllm.setup import PRECISIONS
 
 PAGE = Path(__file__).parents[3] / "docs" / "precision.md"

@@ -228,6 +228,9 @@ def test_one_request_fails_and_the_others_go_on(
     assert not engine.stats().lost
 
 
+NO_REUSE: dict[str, Any] = {"enable_block_reuse": False, "enable_partial_reuse": False}
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -242,7 +245,7 @@ def test_one_request_fails_and_the_others_go_on(
         ({"gpus": "0;9"}, "No CUDA GPUs"),
         ({"env": {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}}, "cannot be imported"),
         ({"max_batch_size": 1, "cuda_graph_config": None}, "max_batch_size: 1 is less"),
-        ({"max_seq_len": 1500}, "max_seq_len: 1500 is less"),
+        ({"max_seq_len": 1500, "kv_cache_config": NO_REUSE}, "max_seq_len: 1500 is less"),
     ],
 )  # fmt: skip
 def test_starts_that_fail_say_why(
@@ -271,8 +274,7 @@ def test_a_full_pool_is_no_deadlock_as_we_write_the_arguments(
 def test_a_full_pool_without_host_memory_is_a_deadlock(
     load: Callable[..., Any], encode: Callable[[str], list[int]]
 ) -> None:
-    cache = {"enable_block_reuse": False, "enable_partial_reuse": False, "host_cache_size": 0}
-    engine = load(env=SMALL_POOL, kv_cache_config=cache)
+    engine = load(env=SMALL_POOL, kv_cache_config=NO_REUSE | {"host_cache_size": 0})
     sinks = [ask(engine, encode("Hello"), key=f"k{i}", **HALF) for i in range(2)]
     ends = [sink.wait() for sink in sinks]
     assert {end.code for end in ends} == {Code.ENGINE_LOST}

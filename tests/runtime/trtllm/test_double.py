@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -284,3 +285,26 @@ def test_a_checkpoint_without_weights(
     shutil.copy(checkpoint / "config.json", tmp_path)
     with pytest.raises(ValueError, match="no Hugging Face checkpoint"):
         trt.LLM(**(arguments | {"model": str(tmp_path)}))
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "changes", "says"),
+    [
+        ("NVFP4", {}, "96 wide on each GPU"),
+        ("W4A8_AWQ", {}, "packed key/value heads"),
+        ("FP8", {"tensor_parallel_size": 2}, "48 wide on each GPU"),
+        (None, {"tensor_parallel_size": 3}, "4 attention heads do not divide"),
+    ],
+)
+def test_a_folder_that_loads_wrongly(
+    trt: Any, arguments: dict[str, Any], checkpoint: Path, tmp_path: Path, algorithm: str | None,
+    changes: dict[str, Any], says: str,
+) -> None:  # fmt: skip
+    """By the same rules as the table, the build and the start."""
+    for file in checkpoint.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    if algorithm is not None:
+        found = {"quantization": {"quant_algo": algorithm, "exclude_modules": []}}
+        (tmp_path / "hf_quant_config.json").write_text(json.dumps(found))
+    with pytest.raises(RuntimeError, match=says):
+        trt.LLM(**(arguments | changes | {"model": str(tmp_path)}))

@@ -22,7 +22,8 @@ def made(tp: int) -> dict[str, object]:
 
 @pytest.mark.parametrize(("tp", "copies"), [(1, 1), (2, 1), (1, 2), (2, 3)])
 def test_every_gpu_of_every_copy_pins_its_own(tp: int, copies: int) -> None:
-    needed = host_cache_bytes(64, 8192, element_bytes=2, tp=tp) * tp * copies
+    each = host_cache_bytes(64, 8192, step_tokens=8192, element_bytes=2, tp=tp)
+    needed = each * tp * copies
     assert pinned_bytes(made(tp), copies) == needed > 0
     assert short_of(made(tp), copies=copies, available=needed) is None
     said = short_of(made(tp), copies=copies, available=needed - 1)

@@ -46,9 +46,12 @@ def test_the_scheduler_and_its_host_memory() -> None:
     args = made(slots=3, max_total_tokens=4096)
     assert args["scheduler_config"] == {"capacity_scheduler_policy": "MAX_UTILIZATION"}
     each = 2 * 2 * (25 * 8 * 256 * 1088 + 5 * 2 * 512 * 4096)
-    assert args["kv_cache_config"]["host_cache_size"] == 2 * each == 613_416_960
+    prompt = 2 * 2 * (25 * 8 * 256 + 5 * 2 * 512) * args["max_num_tokens"]
+    assert (2 * each, prompt) == (613_416_960, 1_845_493_760)
+    assert args["kv_cache_config"]["host_cache_size"] == 2 * each + prompt
+    assert args["kv_cache_config"]["avg_seq_len"] == args["max_seq_len"] == 4096
     fp8 = made(slots=3, max_total_tokens=4096, precision="fp8", tp=2)
-    assert fp8["kv_cache_config"]["host_cache_size"] == 2 * each // 4
+    assert fp8["kv_cache_config"]["host_cache_size"] == (2 * each + prompt) // 4
     assert made(slots=1)["kv_cache_config"]["host_cache_size"] == 0
 
 
@@ -98,6 +101,7 @@ MTP = {
         ("moe_expert_parallel_size", 3, "divisor"),
         ("moe_tensor_parallel_size", 2, "leave it out"),
         ("scheduler_config", {"capacity_scheduler_policy": "GUARANTEED_NO_EVICT"}, "MAX_UTILIZATION"),
+        ("max_seq_len", 3000, "avg_seq_len: 4096 is more than max_seq_len, 3000"),
         ("max_seq_len", 1024, "at least 1025"),
         ("max_seq_len", None, "at least 1025"),
         ("max_seq_len", ..., "at least 1025"),

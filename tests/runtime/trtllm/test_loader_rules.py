@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,12 @@ from gemma4_runtime.trtllm.loader import sources
 from gemma4_runtime.trtllm.loader.scales import EQUAL_SCALES, fused_groups
 from gemma4_runtime.trtllm.loader.shape import GEMMA4_26B, Cut
 from gemma4_runtime.trtllm.loader.tensors import TensorInfo, tensor_problems
-from gemma4_runtime.trtllm.loader.widths import EXPERT_STEP, NVFP4_FC1_ROWS
+from gemma4_runtime.trtllm.loader.widths import (
+    DENSE_STEP,
+    EXPERT_STEP,
+    INNER_STEP,
+    NVFP4_FC1_ROWS,
+)
 
 HIDDEN = 256
 
@@ -60,6 +66,24 @@ def test_packed_heads_are_copied_wrongly() -> None:
     assert "gets 512 rows of it and needs 256" in found[0]
 
 
+@pytest.mark.parametrize(
+    ("precision", "legal"),
+    [
+        # What each kernel's own check says of the down projection, whose inputs the width is, and
+        # of gate and up, whose outputs are twice the width.
+        ("bf16", lambda width: width * 2 % 16 == 0),
+        ("fp8", lambda width: width % 16 == 0 and 2 * width % 16 == 0),
+        ("nvfp4", lambda width: width % 32 == 0 and 2 * width % 32 == 0),
+        ("int4", lambda width: width % 128 == 0),
+    ],
+)
+def test_the_dense_step_is_the_least_that_the_kernels_take(
+    precision: str, legal: Callable[[int], bool]
+) -> None:
+    for width in range(2, 2200, 2):
+        assert legal(width) == (width % DENSE_STEP[precision].size == 0), width
+
+
 def test_layers_that_are_fused() -> None:
     names = {"a.q_proj", "a.k_proj", "b.q_proj", "b.k_proj", "b.v_proj", "e.0.gate_proj"}
     assert list(fused_groups(names)) == [
@@ -69,8 +93,10 @@ def test_layers_that_are_fused() -> None:
 
 
 def test_every_rule_has_a_source() -> None:
-    for step in EXPERT_STEP.values():
-        assert step.source.where.endswith(".py")
+    for table in (EXPERT_STEP, DENSE_STEP, INNER_STEP):
+        for step in table.values():
+            assert step.source.where.split(" ")[0].endswith((".py", ".cpp", ".cu", ".cuh"))
+            assert step.source.what and step.source.versions
     for _, source in EQUAL_SCALES.values():
         assert source.what and source.versions
     assert "quantization.py" in str(sources.GATED_FC1) and "18520" in str(sources.GATED_FC1)

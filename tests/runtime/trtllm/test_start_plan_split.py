@@ -70,3 +70,22 @@ def test_taken(
     algorithm: str | None, tp: int, ep: int, sizes: dict[str, int], tmp_path: Path
 ) -> None:
     assert plan(folder(tmp_path, algorithm, tp, ep, **sizes), tp).args["tensor_parallel_size"] == tp
+
+
+@pytest.mark.parametrize(
+    ("excluded", "says"),
+    [
+        (["*.mlp.*"], ""),
+        ([], "nvfp4 dense MLP 528 wide"),
+        (["lm_head"], "nvfp4 dense MLP 528 wide"),
+    ],
+)
+def test_a_dense_mlp_counts_as_it_is_stored(excluded: list[str], says: str, tmp_path: Path) -> None:
+    made = folder(tmp_path, "NVFP4", 4, 4)
+    quantization = {"quantization": {"quant_algo": "NVFP4", "exclude_modules": excluded}}
+    (made / "checkpoint" / "hf_quant_config.json").write_text(json.dumps(quantization))
+    if not says:
+        assert plan(made, 4).args["tensor_parallel_size"] == 4
+        return
+    with pytest.raises(llm_args.LlmArgsError, match=says):
+        plan(made, 4)

@@ -33,8 +33,8 @@ from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.messages import GenerationRequest
 from gemma4_runtime.trtllm.gpu_sets import GpuError, first_gpu_name
+from gemma4_runtime.trtllm.kv_memory import KV_BLOCK_TOKENS
 from gemma4_runtime.trtllm.llm_args import LlmArgsError
-from gemma4_runtime.trtllm.presets import KV_BLOCK_TOKENS
 from gemma4_runtime.trtllm.start_plan import Plan, make_plan
 
 __all__ = ["TensorRtLlmEngine"]

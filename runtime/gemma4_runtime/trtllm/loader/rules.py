@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gemma4_runtime.trtllm.loader.shape import Cut, Shape
-from gemma4_runtime.trtllm.loader.sources import KV_COPIES, MODEL, UNREAD, Source
-from gemma4_runtime.trtllm.loader.widths import EXPERT_STEP, INT4_GROUP, dense_step
+from gemma4_runtime.trtllm.loader.sources import KV_COPIES, MODEL, Source
+from gemma4_runtime.trtllm.loader.widths import EXPERT_STEP, INNER_STEP, dense_step
 
 __all__ = ["FOLDER_RULES", "SPLIT_RULES", "Violation", "violations"]
 
@@ -79,21 +79,21 @@ def packed_key_value(shape: Shape, cut: Cut) -> Violation | None:
     return None
 
 
-def int4_groups(shape: Shape, cut: Cut) -> Violation | None:
-    """Refuse what padding of the MLPs cannot mend."""
-    if cut.precision != "int4":
-        return None
-    share = shape.heads // cut.dense_parts
-    inner = {
-        "hidden size": shape.hidden,
-        "one GPU's share of a sliding layer's attention": share * shape.head_dim,
-        "one GPU's share of a full layer's attention": share * shape.global_head_dim,
-    }
+def inner_sizes(shape: Shape, cut: Cut) -> Violation | None:
+    """Refuse what padding of the MLPs cannot mend. NVFP4 leaves the attention in bf16."""
+    step = INNER_STEP[cut.precision]
+    inner = {"hidden size": shape.hidden}
+    if cut.precision in ("fp8", "int4"):
+        share = shape.heads // cut.dense_parts
+        inner |= {
+            "one GPU's share of a sliding layer's attention": share * shape.head_dim,
+            "one GPU's share of a full layer's attention": share * shape.global_head_dim,
+        }
     for what, size in inner.items():
-        if size % INT4_GROUP:
+        if size % step.size:
             return Violation(
-                f"int4: {what} is {size}, which is no multiple of the group of {INT4_GROUP}",
-                "precision", UNREAD,
+                f"{cut.precision}: {what} is {size}, must be a multiple of {step.size}",
+                "precision", step.source,
             )  # fmt: skip
     return None
 
@@ -123,7 +123,7 @@ def dense_width(shape: Shape, cut: Cut) -> Violation | None:
 
 SPLIT_RULES: tuple[Rule, ...] = (attention_heads, key_value_heads, expert_count)
 """Asked first: the others may rest on them."""
-FOLDER_RULES: tuple[Rule, ...] = (packed_key_value, int4_groups, expert_width, dense_width)
+FOLDER_RULES: tuple[Rule, ...] = (packed_key_value, inner_sizes, expert_width, dense_width)
 
 
 def violations(

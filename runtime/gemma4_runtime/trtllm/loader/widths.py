@@ -6,20 +6,24 @@ from dataclasses import dataclass
 
 from gemma4_runtime.trtllm.loader.shape import Cut, Shape
 from gemma4_runtime.trtllm.loader.sources import (
+    BF16_DENSE,
+    EXPERT_KERNEL,
+    FP8_DENSE,
     FP8_EXPERTS,
     GATED_FC1,
+    INT4_DENSE,
     INT4_EXPERTS,
     NVFP4_DENSE,
-    UNREAD,
     Source,
-)  # fmt: skip
+)
 
-__all__ = ["DENSE_STEP", "EXPERT_STEP", "INT4_GROUP", "NVFP4_FC1_ROWS", "Step", "padded_widths"]
+__all__ = [
+    "DENSE_STEP", "EXPERT_STEP", "INNER_STEP", "INT4_GROUP", "NVFP4_FC1_ROWS", "Step", "dense_step",
+    "padded_widths",
+]  # fmt: skip
 
 INT4_GROUP = 128
 """Weights that share a scale; the only group that WInt4AFP8FusedMoEMethod takes."""
-NVFP4_BLOCK = 16
-"""Weights that share a scale in NVFP4."""
 NVFP4_FC1_ROWS = 128
 """Rows to which NVFP4's fused gate and up of an expert are padded, at their end, though the kernel
 splits them at half of the padded rows. So twice the width must be a multiple of it."""
@@ -35,7 +39,7 @@ class Step:
 
 
 EXPERT_STEP = {
-    "bf16": Step(8, UNREAD),  # UnquantizedFusedMoEMethod asks nothing; 16 bytes for the kernel
+    "bf16": Step(8, EXPERT_KERNEL),
     "fp8": Step(32, FP8_EXPERTS),  # pads gate and up together, and down, which need not match
     "nvfp4": Step(
         NVFP4_FC1_ROWS // 2,
@@ -48,12 +52,21 @@ EXPERT_STEP = {
 """Experts, by precision."""
 
 DENSE_STEP = {
-    "bf16": Step(8, UNREAD),
-    "fp8": Step(16, UNREAD),
-    "nvfp4": Step(NVFP4_BLOCK, NVFP4_DENSE),
-    "int4": Step(INT4_GROUP, UNREAD),
+    "bf16": Step(8, BF16_DENSE),
+    "fp8": Step(16, FP8_DENSE),
+    "nvfp4": Step(32, NVFP4_DENSE),
+    "int4": Step(INT4_GROUP, INT4_DENSE),
 }
 """The dense MLP as stored; NVFP4 of the experts alone leaves it in bf16."""
+
+INNER_STEP = {
+    "bf16": Step(8, EXPERT_KERNEL),
+    "fp8": Step(16, FP8_DENSE),
+    "nvfp4": Step(32, NVFP4_DENSE),
+    "int4": Step(INT4_GROUP, INT4_DENSE),
+}
+"""The hidden size, and the inputs of the attention's output where that is quantized: what no
+padding of the MLPs can mend."""
 
 
 def dense_step(cut: Cut) -> Step:

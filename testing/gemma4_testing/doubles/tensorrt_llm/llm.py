@@ -13,6 +13,9 @@ from threading import Lock
 from typing import Any
 
 from gemma4_runtime.trtllm.api import ApiError, check_arguments
+from gemma4_runtime.trtllm.loader.folder import read_folder
+from gemma4_runtime.trtllm.loader.rules import violations
+from gemma4_runtime.trtllm.loader.shape import Cut
 from tokenizers import Tokenizer
 
 from tensorrt_llm import faults
@@ -51,6 +54,7 @@ class LLM:
         model = Path(self.args.model)
         if not (model / "config.json").is_file() or not any(model.glob("*.safetensors")):
             raise ValueError(f"{model} is no Hugging Face checkpoint")
+        self._check_loads(model)
         self._vocab_size = _text_config(model)["vocab_size"]
         self.tokenizer = None
         if not self.args.skip_tokenizer_init:
@@ -87,6 +91,21 @@ class LLM:
         draft = args["speculative_config"]
         if draft and not (Path(draft["speculative_model"] or "") / "config.json").is_file():
             raise ValueError(f"speculative model {draft['speculative_model']} is no checkpoint")
+
+    def _check_loads(self, model: Path) -> None:
+        """Refuse what TensorRT-LLM cannot load right, by the rules that the table and the build
+        ask. Of some of these it makes a wrong model without a word; the double never does."""
+        args = self._args
+        shape, precision, dense = read_folder(model)
+        cut = Cut(
+            precision=precision,
+            dense_quantized=dense,
+            tp=args["tensor_parallel_size"],
+            ep=args["moe_expert_parallel_size"] or 1,
+            attention_dp=args["enable_attention_dp"],
+        )
+        for found in violations(shape, cut):
+            raise RuntimeError(f"{model} does not load right: {found.reason} ({found.source})")
 
     def generate_async(self, inputs: Any, sampling_params: Any = None, **options: Any) -> Any:
         """Accept a request. Raises what the API raises at once: ValueError, TypeError,
