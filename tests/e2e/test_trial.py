@@ -103,6 +103,8 @@ def test_tensorrt_llm(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.Monk
     folder = make_folder(checkpoint, tmp_path / "engine", slots=2, max_queued=2)
     found = trial(folder)
     assert not failed(found), details(found.values())
+    log = found["load"].figures["log"]
+    assert any("model.py" in line or "GRPCInferenceService" in line for line in log), log
     assert found["statistics"].figures["kv_block_tokens"] == 32
     assert found["statistics"].figures["seen_kv_usage"] > 0
     assert found["seeds"].figures["alone"] is True and found["seeds"].figures["in_batch"] is False

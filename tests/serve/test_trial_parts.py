@@ -30,17 +30,35 @@ def test_the_log_keeps_both_ends_and_the_trouble() -> None:
         log.add(f"line {i}" + (": WARNING: falling back to CUTLASS" if i == 5000 else ""))
     log.add("x" * 10_000)
     lines = log.lines()
-    assert lines[0] == "the first" and len(lines) < 300
+    assert lines[0] == "the first" and len(lines) < 500
     assert any("lines left out" in line for line in lines)
     assert log.end(2) == ["line 9999", "x" * 400]
     assert log.trouble() == ["line 5000: WARNING: falling back to CUTLASS"]
 
 
+@pytest.mark.parametrize(
+    ("line", "trouble"),
+    [
+        ("[11/29/2026-12:00:00] [TRT-LLM] [W] MoE backend TRTLLM is not supported", True),
+        ("[11/29/2026-12:00:00] [TRT-LLM] [I] Max KV cache blocks: 4032", False),
+        ("E1129 12:00:00.000000 7 model.cc:1] cannot load it", True),
+        ("I1129 12:00:00.000000 7 model.cc:1] loaded", False),
+        ("UserWarning: slow", True),
+        ("torch: falling back to eager", True),
+        ("gate_passed agreement=1.0", False),
+    ],
+)
+def test_what_speaks_of_trouble(line: str, trouble: bool) -> None:
+    log = KeptLog()
+    log.add(line)
+    assert log.trouble() == ([line] if trouble else [])
+
+
 def test_a_short_log_is_whole() -> None:
     log = KeptLog()
-    for i in range(130):
+    for i in range(230):
         log.add(str(i))
-    assert log.lines() == [str(i) for i in range(130)]
+    assert log.lines() == [str(i) for i in range(230)]
 
 
 def test_a_check_that_hangs_is_given_up() -> None:

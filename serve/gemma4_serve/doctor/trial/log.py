@@ -7,11 +7,15 @@ from collections import deque
 
 __all__ = ["KeptLog"]
 
-_FIRST, _LAST, _TROUBLE = 120, 120, 60
+_FIRST, _LAST, _TROUBLE = 200, 200, 100
 """Lines."""
 _LONGEST = 400
 """Characters of a line."""
-_SAYS_TROUBLE = re.compile(r"(?i)\b(?:warn|error|fail|fall(?:s|ing)? ?back|unsupported|deprecat)")
+_SAYS_TROUBLE = re.compile(
+    r"(?i)(?:\b|User)(?:warn|error|fail|fall(?:s|ing)? ?back|unsupported|deprecat)"
+    r"|(?-i:\[[WEF]\]|^[WEF]\d{4} )"
+)
+"""Words of trouble, and the levels of TensorRT-LLM's lines and of Triton's."""
 
 
 class KeptLog:

@@ -72,7 +72,8 @@ class TrialServer:
             "--metrics-port", str(self._ports.metrics), "--run-dir", str(self._run_dir),
             "--max-queued", str(self._max_queued), "--start-timeout", str(max(1.0, timeout)),
             "--grace", "60", "--quality-gate", "report", "--quality-gate-interval", "0",
-            "--log-format", "text",
+            # With what Triton, and TensorRT-LLM in its worker, write in forms of their own.
+            "--log-format", "text", "--verbose",
         ]  # fmt: skip
         self._process = subprocess.Popen(
             [sys.executable, "-ISE", tied.__file__, str(os.getpid()), *command],
