@@ -31,7 +31,8 @@ def doctor(
         Path | None,
         typer.Option(
             help="Also write the findings to this file, to send to somebody: JSON with a text to "
-            "read, without paths, prompts and names of this machine."
+            "read, without secrets, paths, prompts and names of this machine. It is written after "
+            "every finding."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
@@ -42,8 +43,8 @@ def doctor(
         float,
         typer.Option(
             min=30,
-            help="With --gpu: seconds for the trial, loading included. The report names the "
-            "checks that were left out.",
+            help="With --gpu: seconds for everything, reading and loading the engine included. "
+            "The report names the checks that were left out.",
         ),
     ] = 840.0,
     http_port: Annotated[int, typer.Option(envvar="HTTP_PORT", min=0, max=65535)] = 8000,
@@ -56,48 +57,36 @@ def doctor(
     """
     try:
         from gemma4_runtime.trtllm.gpus import UnknownGpuError, find_gpu
-        from gemma4_runtime.trtllm.nvml import read_driver
-        from gemma4_serve.doctor.engine import check_engine
-        from gemma4_serve.doctor.gpus import check_gpus
-        from gemma4_serve.doctor.machine import check_machine, check_ports, check_software
-        from gemma4_serve.doctor.report import Report
-        from gemma4_serve.doctor.table import compatibility, recommendation
-        from gemma4_serve.doctor.trial.run import run_trial
+        from gemma4_serve.doctor.examine import Questions, examine
+        from gemma4_serve.doctor.report import Report, Result
+        from gemma4_serve.doctor.report_file import ReportFile
         from gemma4_serve.ports import Ports
     except ImportError as error:
         fail_import(error, extra="serve")
     if gpu and engine is None:
         fail("--gpu: needs --engine FOLDER, the engine to try", code=2)
     try:
-        named = None if gpu_name is None else find_gpu(gpu_name)
+        card = None if gpu_name is None else find_gpu(gpu_name)
     except UnknownGpuError as error:
         fail(f"--gpu-name {error}; for another card, run `gemma4 doctor` on its machine", code=2)
-    driver = read_driver()
-    found = Report()
-    found.add("Machine", *check_machine())
-    found.add("GPU", *check_gpus(driver))
-    found.add("Software", *check_software())
-    found.add("Ports", *check_ports("127.0.0.1", Ports(http_port, grpc_port, metrics_port)))
-    device = named
-    if named is not None:
-        found.add(f"{gpus} x {named.product}", *compatibility(named, gpus))
-    elif not isinstance(driver, str) and driver.devices:
-        device = driver.devices[0].gpu
-        found.add(f"What {device.product} can run", *compatibility(device, len(driver.devices)))
-    if engine is not None:
-        manifest, results = check_engine(engine, driver)
-        found.add("Engine", *results)
-        if gpu and manifest is not None:
-            found.add(
-                "Trial", *run_trial(engine, manifest, start_timeout=start_timeout, budget=budget)
-            )
-    if device is not None:
-        found.add("Recommended", recommendation(device))
-    if report is not None:
-        try:
-            report.write_text(found.to_send() + "\n", encoding="utf-8")
-        except OSError as error:
-            fail(f"--report {report}: {error.strerror}", code=2)
+    asked = Questions(
+        engine=engine, trial=gpu, card=card, cards=gpus,
+        ports=Ports(http_port, grpc_port, metrics_port),
+        start_timeout=start_timeout, budget=budget,
+    )  # fmt: skip
+
+    def say(result: Result) -> None:
+        typer.echo(f"{result.level:>4}  {result.name}: {result.detail}", err=True)
+
+    file = ReportFile(report)
+    found = Report(changed=file.found_more)
+    try:
+        examine(asked, found, say=say)
+        file.end(found)
+    except OSError as error:
+        if report is None or error.filename != str(report):
+            raise
+        fail(f"--report {report}: {error.strerror}", code=2)
     if as_json:
         print(found.to_json())
     else:

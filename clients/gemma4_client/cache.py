@@ -24,8 +24,8 @@ _BESIDE_THE_POINT = ("stream", "timeout_ms")
 
 
 _REPEATS_SEEDS = frozenset(("llama_cpp", "synthetic"))
-"""Runtimes on which a seed gives the same answer whatever runs beside it. TensorRT-LLM honors one
-only for a request that is sampled alone."""
+"""Runtimes that sample each request with its own seed; what runs beside it matters only where a
+rounding error decides. TensorRT-LLM honors a seed only for a request that is sampled alone."""
 
 
 def cacheable(request: Request) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from gemma4_runtime.manifest import MANIFEST_NAME, read_manifest
 from gemma4_serve.doctor.report import Result
+from gemma4_serve.doctor.trial.budget import Budget
 from gemma4_serve.doctor.trial.run import CHECKS, run_trial
 from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
 from gemma4_testing.engine_folders.trtllm_folder import double_env, make_folder
@@ -29,7 +30,11 @@ def change(folder: Path, reference: list[int] | None = None) -> Path:
 
 
 def trial(folder: Path, budget: float = 600) -> dict[str, Result]:
-    results = run_trial(folder, read_manifest(folder), start_timeout=120, budget=budget)
+    told: list[Result] = []
+    results = run_trial(
+        folder, read_manifest(folder), start_timeout=120, budget=Budget(budget), tell=told.append
+    )
+    assert told == results
     return {r.name: r for r in results}
 
 
@@ -47,7 +52,10 @@ def test_llama_cpp(engines: Path, tmp_path: Path) -> None:
     folder = change(Path(shutil.copytree(engines / "f32", tmp_path / "engine")))
     found = trial(folder)
     assert list(found) == NAMES
+    long_prompt = found.pop("long prompt")
+    assert long_prompt.level in ("ok", "info"), long_prompt
     assert {r.level for r in found.values()} == {"ok"}, details(found.values())
+    assert found["load"].figures["triton"] == "2.51.0"
     assert found["first tokens"].figures == {"equal": wanted, "total": wanted}
     assert found["overload"].figures == {"room": 4, "served": 4, "refused": 4}
     assert found["quality gate"].figures == {"agreement": 1.0, "passed": True}
@@ -76,9 +84,10 @@ def test_an_engine_that_does_not_load(engines: Path, tmp_path: Path) -> None:
     folder = tmp_path / "engine"
     shutil.copytree(engines / "f32", folder)
     (folder / "model.gguf").write_bytes(b"GGUF")
-    (result,) = run_trial(folder, manifest, start_timeout=60, budget=600)
+    (result,) = run_trial(folder, manifest, start_timeout=60, budget=Budget(600))
     assert result.name == "load" and result.level == "fail"
     assert "model.gguf" in result.detail
+    assert any("model.gguf" in line for line in result.figures["log"])
 
 
 def test_synthetic_with_wrong_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,10 +103,13 @@ def test_tensorrt_llm(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.Monk
     folder = make_folder(checkpoint, tmp_path / "engine", slots=2, max_queued=2)
     found = trial(folder)
     assert not failed(found), details(found.values())
+    log = found["load"].figures["log"]
+    assert any("model.py" in line or "GRPCInferenceService" in line for line in log), log
     assert found["statistics"].figures["kv_block_tokens"] == 32
     assert found["statistics"].figures["seen_kv_usage"] > 0
     assert found["seeds"].figures["alone"] is True and found["seeds"].figures["in_batch"] is False
     assert found["restart"].figures["end"] == "engine_lost"
+    assert found["long prompt"].figures["prompt_tokens"] > 1024, found["long prompt"]
 
 
 def test_a_tensorrt_llm_that_drops_things(

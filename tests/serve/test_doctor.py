@@ -9,14 +9,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
 from gemma4_cli.main import app
 from gemma4_runtime.manifest import MANIFEST_NAME
-from gemma4_runtime.trtllm.gpus import find_gpu
+from gemma4_runtime.trtllm.gpus import GPUS, find_gpu
 from gemma4_runtime.trtllm.nvml import Driver, read_driver
+from gemma4_runtime.trtllm.recommended import recommend
+from gemma4_serve.doctor import examine as examine_module
 from gemma4_serve.doctor import machine
 from gemma4_serve.doctor.engine import check_engine
 from gemma4_serve.doctor.gpus import check_gpus
@@ -30,6 +33,9 @@ class FakeNvml:
     """The calls of NVML that we make; anything else is an AttributeError."""
 
     class NVMLError(Exception):
+        pass
+
+    class NVMLError_NotSupported(NVMLError):  # noqa: N801, N818
         pass
 
     def __init__(self, devices: tuple[Any, ...] = (), cuda: int = 13010, broken: str = "") -> None:
@@ -57,6 +63,8 @@ class FakeNvml:
         return self.devices[index]
 
     def nvmlDeviceGetMemoryInfo(self, device: Any) -> Any:  # noqa: N802
+        if device[2] is None:
+            raise self.NVMLError_NotSupported
         return SimpleNamespace(total=device[2], free=device[2] - GIB)
 
     def nvmlDeviceGetCudaComputeCapability(self, device: Any) -> Any:  # noqa: N802
@@ -71,6 +79,8 @@ class FakeNvml:
 
 H100 = ("NVIDIA H100 80GB HBM3", (9, 0), 85_520_809_984)
 L4 = ("NVIDIA L4", (8, 9), 24 * 10**9)
+GB10 = ("NVIDIA GB10", (12, 1), None)
+"""It shares the host's memory, so NVML knows of none of its own."""
 
 
 @pytest.fixture
@@ -114,6 +124,12 @@ def test_devices(driver: Callable[..., Any]) -> None:
 def test_visible_devices(driver: Callable[..., Any], shown: str | None, indices: list[int]) -> None:
     env = {} if shown is None else {"CUDA_VISIBLE_DEVICES": shown}
     assert [d.index for d in driver(H100, L4).visible(env)] == indices
+
+
+def test_a_gpu_without_memory_of_its_own(driver: Callable[..., Any]) -> None:
+    (found,) = driver(GB10).devices
+    assert found.gpu.name == "dgx-spark"
+    assert found.memory_total == psutil.virtual_memory().total > found.memory_free > 0
 
 
 def test_old_cuda_fails(driver: Callable[..., Any]) -> None:
@@ -234,10 +250,24 @@ def test_command(engine: Path, tmp_path: Path) -> None:
     assert saved["failed"] == 0 and "2 x B200" in saved["sections"]
     assert list(saved["sections"])[-1] == "Recommended"
     (last,) = saved["sections"]["Recommended"]
-    assert last["way_out"].endswith("--gpu b200 --precision nvfp4")
+    assert last["command"].endswith("--gpu b200 --precision nvfp4")
+    assert done.stdout.splitlines()[-1].strip() == recommend(find_gpu("b200")).command
+    records = {r["name"]: r["figures"] for r in saved["sections"]["Engine"]}
+    assert records["manifest"]["manifest"]["runtime"] == "synthetic"
+    assert "files" not in records["manifest"]["manifest"]
     assert json.loads(call("--json").output)["sections"].keys() >= {"Machine", "Software", "Ports"}
     assert call("--engine", tmp_path / "nothing").exit_code == 1
     assert call("--gpu").exit_code == 2
     unknown = call("--gpu-name", "h999")
     assert unknown.exit_code == 2 and "run `gemma4 doctor` on" in " ".join(unknown.output.split())
     assert call("--report", tmp_path / "no" / "folder").exit_code == 2
+
+
+def test_every_card_ends_with_a_command_that_can_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a narrow terminal too, where the table is folded."""
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(examine_module, "check_software", list)
+    for name, gpu in GPUS.items():
+        shown = CliRunner().invoke(app, ["doctor", "--gpu-name", name]).stdout
+        assert shown.splitlines()[-1].strip() == recommend(gpu).command, name
+        assert shown.splitlines()[-2] == ""

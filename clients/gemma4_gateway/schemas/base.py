@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from gemma4_gateway.body.bounds import MOST_NODES
 from gemma4_gateway.errors import UNSUPPORTED
-from gemma4_gateway.schemas.declared import declared
+from gemma4_gateway.schemas.declared import declared, help_of
 from gemma4_gateway.schemas.usual import USUAL, is_usual, refusal
 
 __all__ = [
@@ -153,7 +153,7 @@ class Sampling(ApiModel):
     min_tokens: int | None = declared("min_tokens")
     # end of options that are passed on
     top_k: int | None = Field(None, ge=-1, lt=2**31, description="0 or -1: off.")
-    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63, description=help_of("random_seed"))
     stop: Stop = None
     bad_words: Annotated[list[str], Items(256)] | None = Field(
         None, description="Words that must not occur."

@@ -8,7 +8,7 @@ from gemma4_runtime.contract.inputs import INPUT, INPUTS
 from gemma4_runtime.contract.tensors import PassedOn
 from pydantic import Field
 
-__all__ = ["PASSED_ON", "declared"]
+__all__ = ["PASSED_ON", "declared", "help_of"]
 
 PASSED_ON = tuple(tensor.name for tensor in INPUTS if isinstance(tensor.gateway, PassedOn))
 """Names of the parameters of /v1/chat/completions and /v1/completions that become the input of the
@@ -29,5 +29,10 @@ def declared(name: str) -> Any:
         gt=allowed.above,
         le=allowed.most,
         lt=below,
-        description=tensor.help.replace("`", ""),
+        description=help_of(name),
     )
+
+
+def help_of(name: str) -> str:
+    """Return what the input ``name`` does, in the words of its description."""
+    return INPUT[name].help.replace("`", "")

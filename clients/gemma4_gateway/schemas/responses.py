@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from gemma4_gateway.schemas.base import MOST_TOOLS, ApiModel, Items, Metadata
-from gemma4_gateway.schemas.declared import declared
+from gemma4_gateway.schemas.declared import declared, help_of
 from gemma4_gateway.schemas.tools import JsonObjectFormat, TextFormat, ToolName
 
 __all__ = [
@@ -105,7 +105,12 @@ class ResponsesRequest(ApiModel):
     temperature: float | None = declared("temperature")
     top_p: float | None = declared("top_p")
     top_k: int | None = Field(None, ge=-1, lt=2**31, description="Not in OpenAI's API.")
-    seed: int | None = Field(None, ge=-(2**63), lt=2**63, description="Not in OpenAI's API.")
+    seed: int | None = Field(
+        None,
+        ge=-(2**63),
+        lt=2**63,
+        description=f"Not in OpenAI's API. {help_of('random_seed')}",
+    )
     tools: Annotated[list[ResponseTool], Items(MOST_TOOLS)] | None = None
     tool_choice: Literal["none", "auto", "required"] | NamedResponseTool | None = None
     parallel_tool_calls: bool | None = Field(None, description="false: at most one call.")

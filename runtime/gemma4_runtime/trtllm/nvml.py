@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
+
+from gemma4_runtime.machine import available_memory
 from gemma4_runtime.trtllm.gpus import Gpu, gpu_of_device
 
 __all__ = ["Device", "Driver", "read_driver"]
@@ -71,11 +74,21 @@ def read_driver() -> Driver | str:
 
 def _device(nvml: Any, index: int) -> Device:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
-    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+    total, free = _memory(nvml, handle)
     major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
     name = _text(nvml.nvmlDeviceGetName(handle))
-    gpu = gpu_of_device(name, major * 10 + minor, memory.total)
-    return Device(index, _text(nvml.nvmlDeviceGetUUID(handle)), gpu, memory.total, memory.free)
+    gpu = gpu_of_device(name, major * 10 + minor, total)
+    return Device(index, _text(nvml.nvmlDeviceGetUUID(handle)), gpu, total, free)
+
+
+def _memory(nvml: Any, handle: Any) -> tuple[int, int]:
+    """Return all and free bytes: the host's where the GPU has none of its own, as in a GB10, of
+    which NVML says that the question is not supported."""
+    try:
+        memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+    except nvml.NVMLError_NotSupported:
+        return psutil.virtual_memory().total, available_memory()
+    return int(memory.total), int(memory.free)
 
 
 def _text(value: bytes | str) -> str:

@@ -74,6 +74,13 @@ def _parallelism(args: dict[str, Any]) -> Iterator[Problem]:
             "moe_expert_parallel_size",
             f"{experts} does not divide tensor_parallel_size, {size}; use a divisor of it",
         )
+    clusters = args["moe_cluster_parallel_size"]
+    if clusters not in (None, 1):
+        yield (
+            "moe_cluster_parallel_size",
+            f"{clusters}: cuts the experts in a way that nobody checked; use "
+            "moe_expert_parallel_size",
+        )
     tensor = args["moe_tensor_parallel_size"]
     if tensor is not None and tensor * (experts or 1) != size:
         yield (

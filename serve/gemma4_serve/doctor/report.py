@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -21,23 +22,28 @@ _STYLE = {"ok": "green", "info": "cyan", "warn": "yellow", "fail": "bold red"}
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One finding. ``way_out`` says what to do; ``figures`` are numbers for the saved report."""
+    """One finding. ``way_out`` says what to do; ``command`` is shown on a line of its own, to be
+    copied; ``figures`` are numbers and records for the saved report."""
 
     name: str
     level: Level
     detail: str
     way_out: str = ""
     figures: dict[str, Any] = field(default_factory=dict)
+    command: str = ""
 
 
 @dataclass
 class Report:
-    """Findings by section, in the order they were made."""
+    """Findings by section, in the order they were made. ``changed`` is called after each addition,
+    so that what was found is not lost when the rest does not come."""
 
     sections: dict[str, list[Result]] = field(default_factory=dict)
+    changed: Callable[[Report], None] = lambda report: None
 
     def add(self, section: str, *results: Result) -> None:
         self.sections.setdefault(section, []).extend(results)
+        self.changed(self)
 
     @property
     def failed(self) -> int:
@@ -50,7 +56,7 @@ class Report:
 
     def to_send(self) -> str:
         """Return what :meth:`to_json` does as a file to send: with the time, with ``text``, the
-        lines that a person reads, and without paths and the names of host and user."""
+        lines that a person reads, and without secrets, paths and the names of host and user."""
         clean = Report(
             {
                 name: [Result(**scrub(asdict(r))) for r in results]
@@ -78,3 +84,7 @@ class Report:
                 style = _STYLE[result.level]
                 table.add_row(f"[{style}]{result.level:>4}[/{style}]", result.name, detail)
         console.print(table)
+        for result in (each for results in self.sections.values() for each in results):
+            if result.command:  # not folded: what is copied has to be whole
+                line = f"\n  {result.command}"
+                console.print(line, soft_wrap=True, highlight=False, markup=False)

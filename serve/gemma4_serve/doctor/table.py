@@ -42,4 +42,4 @@ def compatibility(gpu: Gpu, count: int) -> list[Result]:
 def recommendation(gpu: Gpu) -> Result:
     """Return the one command to start with on this kind of GPU."""
     found = recommend(gpu)
-    return Result("build", "info", found.reason, found.command)
+    return Result("build", "info", found.reason, command=found.command)

@@ -100,6 +100,7 @@ MTP = {
         ("context_parallel_size", 2, "tensor_parallel_size"),
         ("moe_expert_parallel_size", 3, "divisor"),
         ("moe_tensor_parallel_size", 2, "leave it out"),
+        ("moe_cluster_parallel_size", 2, "moe_expert_parallel_size"),
         ("scheduler_config", {"capacity_scheduler_policy": "GUARANTEED_NO_EVICT"}, "MAX_UTILIZATION"),
         ("max_seq_len", 3000, "avg_seq_len: 4096 is more than max_seq_len, 3000"),
         ("max_seq_len", 1024, "at least 1025"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gemma4_runtime.manifest import Manifest
@@ -12,6 +12,7 @@ from gemma4_runtime.manifest import Manifest
 from gemma4_serve.doctor.report import Result
 from gemma4_serve.doctor.trial import answers, requests, state
 from gemma4_serve.doctor.trial.budget import Budget, bounded
+from gemma4_serve.doctor.trial.long_prompt import long_prompt
 from gemma4_serve.doctor.trial.server import TrialServer
 from gemma4_serve.doctor.trial.trial import MOST_QUEUED, REQUEST_S, TEXT, Trial
 from gemma4_serve.errors import ServeError
@@ -35,6 +36,7 @@ class Check:
 
 CHECKS = (
     Check("first tokens", answers.first_tokens, 120),
+    Check("long prompt", long_prompt, 120),
     Check("pace", requests.pace, 150),
     Check("cancel", requests.cancel, 90),
     Check("statistics", state.statistics, 90),
@@ -50,42 +52,62 @@ CHECKS = (
 
 
 def run_trial(
-    engine: Path, manifest: Manifest, *, start_timeout: float, budget: float
+    engine: Path,
+    manifest: Manifest,
+    *,
+    start_timeout: float,
+    budget: Budget,
+    tell: Callable[[Result], None] = lambda result: None,
 ) -> list[Result]:
-    """Run every check in turn; a check that fails does not stop the next. After ``budget`` seconds
-    no other is begun, and the results name what was left out. Call this in the main thread."""
-    clock = Budget(budget)
+    """Run every check in turn; a check that fails does not stop the next. When ``budget`` is spent
+    no other is begun, and the results name what was left out. ``tell`` gets each result when it is
+    there. Call this in the main thread."""
     results: list[Result] = []
+
+    def note(result: Result) -> bool:
+        results.append(result)
+        tell(result)
+        return result.level != "fail"
+
     queue = min(manifest.limits.max_queued, MOST_QUEUED)
     trial = Trial(engine, manifest, TrialServer(engine, max_queued=queue), queue)
     try:
-        loaded = _load(trial, min(start_timeout, clock.left))
-        results.append(loaded)
-        if loaded.level == "fail":
+        if not note(_load(trial, start_timeout, budget)):
             return results
-        results += [_check(check, trial, clock) for check in CHECKS]
+        for check in CHECKS:
+            note(_check(check, trial, budget))
     finally:
         trial.server.close()
-    spent = budget - clock.left
-    results.append(_whole(results, spent, budget))
+    note(_whole(results, trial, budget))
     return results
 
 
-def _load(trial: Trial, timeout: float) -> Result:
+def _load(trial: Trial, timeout: float, clock: Budget) -> Result:
     """Start the server, and ask the first request, which may compile what the start did not."""
+    if clock.left < _LEAST_S:
+        return Result("load", "fail", "the budget was spent before it, on the files", _LATER)
+    server = trial.server
     try:
-        trial.load_s = trial.server.start(timeout)
+        trial.load_s = server.start(min(timeout, clock.left))
+        triton = server.triton_version()
     except (ServeError, OSError) as error:
-        return Result("load", "fail", str(error))
+        return Result("load", "fail", str(error), figures={"log": server.log.lines()})
     began = time.monotonic()
-    first = bounded("load", lambda: _first(trial), REQUEST_S, give_up=trial.hang_up)
+    first = bounded(
+        "load", lambda: _first(trial), min(REQUEST_S, clock.left), give_up=trial.hang_up
+    )
     trial.hang_up()
     spent = time.monotonic() - began
+    figures = {
+        "seconds": trial.load_s, "first_answer_s": spent, "triton": triton,
+        "log": server.log.lines(), "trouble": server.log.trouble(),
+    }  # fmt: skip
     if first.level == "fail":
-        return first
+        return replace(first, figures=figures)
     return Result(
-        "load", "ok", f"ready in {trial.load_s:.1f} s, the first answer took {spent:.2f} s",
-        figures={"seconds": trial.load_s, "first_answer_s": spent},
+        "load", "ok",
+        f"Triton {triton} was ready in {trial.load_s:.1f} s, the first answer took {spent:.2f} s",
+        figures=figures,
     )  # fmt: skip
 
 
@@ -129,11 +151,15 @@ def _left_out(check: Check, why: str, way_out: str = "") -> Result:
     return Result(check.name, "warn", f"left out: {why}", way_out, {"left_out": True})
 
 
-def _whole(results: list[Result], spent: float, budget: float) -> Result:
+def _whole(results: list[Result], trial: Trial, clock: Budget) -> Result:
     missing = [r.name for r in results if r.figures.get("left_out") is True]
+    spent = clock.seconds - clock.left
+    log = trial.server.log
     return Result(
         "whole trial", "warn" if missing else "ok",
-        f"{spent:.0f} of {budget:.0f} s"
+        f"{spent:.0f} of {clock.seconds:.0f} s"
         + (f"; left out: {', '.join(missing)}" if missing else ", nothing left out"),
-        figures={"seconds": spent, "left_out": missing},
+        figures={
+            "seconds": spent, "left_out": missing, "log": log.lines(), "trouble": log.trouble(),
+        },
     )  # fmt: skip

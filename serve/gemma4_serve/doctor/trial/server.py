@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -9,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
@@ -19,6 +19,7 @@ from gemma4_runtime.local_http import open_local
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 
 from gemma4_serve import tied
+from gemma4_serve.doctor.trial.log import KeptLog
 from gemma4_serve.errors import ServeError
 from gemma4_serve.ports import Ports, claim_ports
 from gemma4_serve.process_checks import new_folder
@@ -44,7 +45,8 @@ class TrialServer:
         self._engine = engine.resolve()
         self._max_queued = max_queued
         self._process: subprocess.Popen[str] | None = None
-        self._words: deque[str] = deque(maxlen=200)
+        self.log = KeptLog()
+        """Of the last start."""
         self._run_dir: Path | None = None
         self._ports = Ports(0, 0, 0)
 
@@ -62,7 +64,7 @@ class TrialServer:
         self.close()
         self._run_dir = new_folder("gemma4-trial-")
         self._ports = claim_ports("127.0.0.1", Ports(0, 0, 0))
-        self._words.clear()
+        self.log = KeptLog()
         began = time.monotonic()
         command = [
             sys.executable, "-m", "gemma4_cli", "serve", "--engine", str(self._engine),
@@ -70,28 +72,24 @@ class TrialServer:
             "--metrics-port", str(self._ports.metrics), "--run-dir", str(self._run_dir),
             "--max-queued", str(self._max_queued), "--start-timeout", str(max(1.0, timeout)),
             "--grace", "60", "--quality-gate", "report", "--quality-gate-interval", "0",
-            "--log-format", "text",
+            # With what Triton, and TensorRT-LLM in its worker, write in forms of their own.
+            "--log-format", "text", "--verbose",
         ]  # fmt: skip
         self._process = subprocess.Popen(
             [sys.executable, "-ISE", tied.__file__, str(os.getpid()), *command],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, errors="replace", start_new_session=True,
         )  # fmt: skip
-        reader = Thread(target=self._read, args=(self._process,), daemon=True)
+        reader = Thread(target=_read, args=(self._process, self.log), daemon=True)
         reader.start()
         try:
             self.wait(self.ready, timeout, "ready")
         except (ServeError, TimeoutError) as error:
             self._end()
             reader.join(2)
-            words = "\n".join(list(self._words)[-_WORDS:])
+            words = "\n".join(self.log.end(_WORDS))
             raise ServeError(f"{error}\n{words}") from None
         return time.monotonic() - began
-
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            self._words.append(line.rstrip())
 
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -103,6 +101,10 @@ class TrialServer:
             return bool(self.metrics())
         except OSError:
             return False
+
+    def triton_version(self) -> str:
+        """Return what the server says of itself. Raises :class:`OSError`."""
+        return str(json.loads(self._get(self._ports.http, "/v2"))["version"])
 
     def metrics(self) -> dict[str, float]:
         """Return all samples of ``/metrics`` by name and labels, as they are written there. Raises
@@ -218,3 +220,9 @@ class TrialServer:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _read(process: subprocess.Popen[str], log: KeptLog) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        log.add(line)
