@@ -10,9 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-_HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(_HERE.parent / "fresh"))
-sys.path.insert(0, str(_HERE.parents[1] / "testing"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fresh"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testing"))
 
 from checks import podman
 from container import base_image, podman_settings
