@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fresh"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "gpu_image"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testing"))
 
 import gpu
 import gpu_images
@@ -22,6 +23,7 @@ import tls
 import yaml
 from checks import Checks, get, podman
 from container import base_image, free_ports, podman_settings
+from gemma4_testing.deploy.wrong_settings import COMMAND_LINE, CONTAINERS
 from images import ROOT, build, megabytes, name_of
 from project import Project
 from stack import DEFAULT, HEALTHY_S, chat, down, load, prometheus, prometheus_targets
@@ -95,19 +97,19 @@ def dashboards(check: Checks, port: str) -> None:
 
 
 def wrong_settings(check: Checks, project: Project) -> None:
-    """Each ends with a status of its own and names what is wrong; what runs goes on."""
-    for env, profile, service, words in (
-        ({"CPU_ENGINE": "/engine/none"}, "doctor", "doctor", "/engine/none"),
-        ({"CPU_PRECISION": "int3"}, "build", "engine-build-cpu", "int3"),
-        ({"CPU_SLOTS": "many"}, "build", "engine-build-cpu", "--slots"),
-        ({"QUALITY_GATE": "maybe"}, "", "triton", "maybe"),
-    ):
-        other = Project(project.name, project.folder, {**project.env, **env})
-        done = other.compose("run", "--rm", "-T", "--no-deps", service,
-                             profiles=(profile,) if profile else ())  # fmt: skip
-        setting = ",".join(f"{k}={v}" for k, v in env.items())
-        check(f"{service} with {setting}: exit status {done.returncode}, which names it",
-              done.returncode in (1, 2) and words in done.stdout, done.stdout)  # fmt: skip
+    """Each ends with a status of its own and names what is wrong; what runs goes on. The command
+    line's are in tests/deploy; one of each kind is tried here."""
+    few = [w for w in COMMAND_LINE if w.variable in ("CPU_ENGINE", "CPU_SLOTS", "QUALITY_GATE")]
+    for wrong in (*few, *(w for w in CONTAINERS if not w.gpu)):
+        other = Project(f"{project.name}-wrong", project.folder, {**project.env, **wrong.env})
+        done = other.compose(
+            "run", "--rm", "-T", "--no-deps", "--service-ports", wrong.service,
+            profiles=(wrong.profile,) if wrong.profile else (),
+        )  # fmt: skip
+        named = wrong.value in done.stdout and all(x in done.stdout for x in wrong.words)
+        check(f"{wrong.service} with {wrong.variable}={wrong.value}: exit status "
+              f"{done.returncode}, which names it", done.returncode != 0 and named, done.stdout)  # fmt: skip
+    Project(f"{project.name}-wrong", project.folder, project.env).compose("down", "--volumes")
 
 
 def valid(check: Checks) -> None:

@@ -35,6 +35,8 @@ COMMAND_LINE = [
     Wrong("CPU_ENGINE", "/engine/none", "triton", ("no such folder", "gemma4 build")),
     Wrong("ENGINE", "/engine/none", "triton", ("no such folder", "gemma4 build"), "gpu", True),
     Wrong("TLS_FOLDER", "/none", "gateway", ("--ssl-certfile", "/tls/tls.crt", "give")),
+    # Where nothing is, an engine of containers makes an empty folder.
+    _build("CHECKPOINT", "/none", "config.json: not found", "download", gpu=False),
     _build("CPU_PRECISION", "int3", "--precision", "known are f32, bf16, int8, int4", gpu=False),
     _build("CPU_SLOTS", "many", "--slots", "a whole number, such as 4", gpu=False),
     _build("CPU_MAX_TOTAL_TOKENS", "lots", "--max-total-tokens", "a whole number", gpu=False),
@@ -64,7 +66,7 @@ CONTAINERS = [
                 GRAFANA_IMAGE="No Image"),
     *_container("triton", (), "", CPU_LIMIT="some", CPU_MEMORY="much", CPU_SHM_SIZE="much",
                 CPU_TMP_SIZE="much"),
-    *_container("engine-build-cpu", (), "build", CPU_BUILD_MEMORY="much", CHECKPOINT="/none/here"),
+    *_container("engine-build-cpu", (), "build", CPU_BUILD_MEMORY="much"),
     *_container("locust", (), "load", LOCUST_PORT="http", LOCUST_MEMORY="much",
                 LOAD_IMAGE="No Image"),
     *_container("triton", (), "gpu", MEMORY="much", SHM_SIZE="much", TMP_SIZE="much",
