@@ -185,15 +185,16 @@ def test_tls_changes_how_the_gateway_is_asked_and_nothing_else() -> None:
     assert {k: str(v) for k, v in changed.items()} == {
         "ssl_certfile": "/tls/tls.crt", "ssl_keyfile": "/tls/tls.key",
     }  # fmt: skip
-    assert tls["gateway"]["volumes"] == ["/etc/gemma4/tls:/tls:ro"]
+    (folder,) = tls["gateway"]["volumes"]
+    assert (folder["source"], folder["target"]) == ("/etc/gemma4/tls", "/tls")
     assert tls["gateway"]["ports"] == plain["gateway"]["ports"]
     # By a name that its certificate has.
     assert plain["locust"]["command"][-1] == "http://gateway:8080/v1"
     named = services("*", **TLS, TLS_NAME="gemma.example")
     assert named["gateway"]["networks"]["inner"]["aliases"] == ["gemma.example"]
     assert named["locust"]["command"][-1] == "https://gemma.example:8080/v1"
-    ca = tls["locust"]["volumes"][0].split(":")[1]
-    assert tls["locust"]["environment"]["SSL_CERT_FILE"] == ca
+    (authorities,) = tls["locust"]["volumes"]
+    assert tls["locust"]["environment"]["SSL_CERT_FILE"] == authorities["target"]
 
 
 def test_gpu_services_share_and_pin_memory() -> None:
@@ -217,9 +218,22 @@ def test_volumes_are_declared() -> None:
     assert {"models", "engines", "cache"} <= declared
     for name, env in EVERY:
         for mount in services("*", **env)[name].get("volumes", []):
-            source = mount.split(":")[0]
+            source = mount["source"] if isinstance(mount, dict) else mount.split(":")[0]
             given = {*env.values(), "/etc/ssl/certs/ca-certificates.crt"}
             assert source in declared or source in given or (ROOT / source).exists()
+
+
+@each(EVERY)
+def test_a_file_that_a_setting_names_is_never_made(name: str, env: Any) -> None:
+    """Docker makes an empty folder where the short form of a mount names nothing."""
+    for mount in services("*", **env)[name].get("volumes", []):
+        if isinstance(mount, dict):
+            assert mount["type"] == "bind" and mount["read_only"] is True
+            assert mount["bind"] == {"create_host_path": False}
+        else:
+            source = mount.split(":")[0]
+            # CHECKPOINT may be a volume, which only the short form can say.
+            assert source.startswith("./deploy/") or "/" not in source or "/checkpoint:" in mount
 
 
 def _defaults() -> dict[str, set[str]]:

@@ -36,7 +36,8 @@ def test_what_the_command_line_refuses(
     """The command of the service, with its paths in the container led to this machine."""
     command = services("*", **wrong.env)[wrong.service]["command"]
     assert command[0] == "gemma4"
-    checkpoint = tmp_path if wrong.variable == "CHECKPOINT" else ROOT / "demo/checkpoint"
+    (tmp_path / "empty").mkdir()
+    checkpoint = tmp_path / "empty" if wrong.variable == "CHECKPOINT" else ROOT / "demo/checkpoint"
     paths = {"/checkpoint": str(checkpoint), "/engine/cpu": str(tmp_path / "engine"),
              "/engine/current": str(tmp_path / "engine")}  # fmt: skip
     words = [paths.get(str(word), str(word)) for word in command[1:]]
@@ -44,8 +45,8 @@ def test_what_the_command_line_refuses(
     said = capsys.readouterr().err
     lines = [line for line in said.splitlines() if not line.startswith("{")]
     assert status in (1, 2) and len(lines) == 1, said
-    # Those two are known by another name in the container.
-    mounted = wrong.variable in ("CHECKPOINT", "TLS_FOLDER")
+    # That has another name in the container.
+    mounted = wrong.variable == "CHECKPOINT"
     for word in (*wrong.words, *([] if mounted else [wrong.value])):
         assert word in lines[0]
     assert not (tmp_path / "engine").exists()

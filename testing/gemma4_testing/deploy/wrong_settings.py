@@ -34,7 +34,6 @@ COMMAND_LINE = [
     Wrong("QUALITY_GATE_INTERVAL", "often", "triton", ("--quality-gate-interval", "a number")),
     Wrong("CPU_ENGINE", "/engine/none", "triton", ("no such folder", "gemma4 build")),
     Wrong("ENGINE", "/engine/none", "triton", ("no such folder", "gemma4 build"), "gpu", True),
-    Wrong("TLS_FOLDER", "/none", "gateway", ("--ssl-certfile", "/tls/tls.crt", "give")),
     # Where nothing is, an engine of containers makes an empty folder.
     _build("CHECKPOINT", "/none", "config.json: not found", "download", gpu=False),
     _build("CPU_PRECISION", "int3", "--precision", "known are f32, bf16, int8, int4", gpu=False),
@@ -71,6 +70,7 @@ CONTAINERS = [
                 LOAD_IMAGE="No Image"),
     *_container("triton", (), "gpu", MEMORY="much", SHM_SIZE="much", TMP_SIZE="much",
                 HOME_SIZE="much", IMAGE="No Image"),
+    *_container("gateway", ("does not exist",), "", TLS_FOLDER="/none/tls"),
     Wrong("PROMETHEUS_RETENTION", "soon", "prometheus", ("soon", "duration")),
 ]  # fmt: skip
 """What those refuse that make a container, or the program in it. They name the value."""
