@@ -10,7 +10,13 @@ import pytest
 import typer
 from gemma4_cli.main import app
 from gemma4_testing.deploy.compose_files import ROOT, services
-from gemma4_testing.deploy.wrong_settings import ANY_TEXT, COMMAND_LINE, CONTAINERS, Wrong
+from gemma4_testing.deploy.wrong_settings import (
+    ANY_TEXT,
+    COMMAND_LINE,
+    CONTAINERS,
+    NOT_REFUSED,
+    Wrong,
+)
 
 GROUP = typer.main.get_group(app)
 
@@ -18,8 +24,8 @@ GROUP = typer.main.get_group(app)
 def test_every_setting_is_tried() -> None:
     text = (ROOT / ".env.example").read_text()
     tried = [wrong.variable for wrong in (*COMMAND_LINE, *CONTAINERS)]
-    assert len(tried) == len(set(tried)) and not ANY_TEXT & set(tried)
-    assert {*tried, *ANY_TEXT} == set(re.findall(r"^#([A-Z0-9_]+)=", text, re.M))
+    assert len(tried) == len(set(tried)) and not (ANY_TEXT | NOT_REFUSED) & set(tried)
+    assert {*tried, *ANY_TEXT, *NOT_REFUSED} == set(re.findall(r"^#([A-Z0-9_]+)=", text, re.M))
 
 
 def test_the_values_are_not_the_defaults() -> None:
