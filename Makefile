@@ -17,7 +17,7 @@ ENGINE ?= engines/demo
 LOCK := requirements.lock
 
 .PHONY: help setup serve chat gateway load lint format generate test test-unit coverage test-xgrammar test-helm test-monitoring \
-  test-monitoring-faults test-fresh test-compose test-dashboards test-gpu-image test-fuzz test-random test-faults test-endurance bench bench-clients bench-host \
+  test-monitoring-faults test-fresh test-compose test-image-twice test-dashboards test-gpu-image test-fuzz test-random test-faults test-endurance bench bench-clients bench-host \
   bench-host-ttft bench-meter bench-agreement types-of-models clean
 .DEFAULT_GOAL := setup
 
@@ -154,6 +154,9 @@ $(COMPOSE_VENV)/.created:
 
 test-compose: $(COMPOSE_VENV)/.created ## Run docker-compose.yml by podman: chat, scrape, load, stop.
 	@$(COMPOSE_VENV)/bin/python tests/compose $(ARGS)
+
+test-image-twice: ## Build the image for CPUs twice from nothing and compare the files.
+	@python3 tests/compose/twice.py $(ARGS)
 
 # Needs Debian's package prometheus, and chromium to draw: ARGS='--draw FOLDER'.
 test-dashboards: $(VENV)/.test ## Ask a real Prometheus every query of the dashboards.

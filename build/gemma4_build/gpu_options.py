@@ -52,9 +52,10 @@ class GpuOptions:
         """Raise :class:`BadOptionError` for what does not go with ``precision``."""
         _one_of("--precision", precision, PRECISIONS)
         _one_of("--preset", self.preset, PRESETS)
-        for option, value in (("--tp", self.tp), ("--ep", self.ep)):
-            if value < 1:
-                raise BadOptionError(f"{option} {value}: must be at least 1")
+        if self.tp < 1:
+            raise BadOptionError(f"--tp {self.tp}: must be at least 1")
+        if self.ep < 1:
+            raise BadOptionError(f"--ep {self.ep}: must be at least 1, or 0 for as many as --tp")
         if self.tp % self.ep:
             raise BadOptionError(f"--ep {self.ep}: must divide --tp {self.tp}")
         if self.quantize is not None:

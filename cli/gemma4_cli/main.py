@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gemma4_cli import build, chat, doctor, gateway, load, serve, template
+from gemma4_cli.bad_value import NamesBadValues
 from gemma4_cli.guard import guarded
 
 _DISTRIBUTION = "gemma4-triton"
@@ -22,6 +23,7 @@ class _Gemma4(typer.Typer):
 
 app = _Gemma4(
     name="gemma4",
+    cls=NamesBadValues,
     help="Serve Gemma 4 26B-A4B with Triton Inference Server.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -11,40 +11,25 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fresh"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "gpu_image"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testing"))
 
-import gpu_stand_in
+import gpu
+import gpu_images
+import tls
 import yaml
 from checks import Checks, get, podman
 from container import base_image, free_ports, podman_settings
+from gemma4_testing.deploy.wrong_settings import COMMAND_LINE, CONTAINERS
 from images import ROOT, build, megabytes, name_of
 from project import Project
+from stack import DEFAULT, HEALTHY_S, chat, down, load, prometheus, prometheus_targets
 
 LIMIT_MB = 900
-HEALTHY_S, STOP_S = 300, 200
-DEFAULT = {"triton", "gateway", "prometheus", "alertmanager", "grafana"}
-JOBS = ("triton", "gateway", "prometheus", "alertmanager")
 HERE = Path(__file__).resolve().parent
-
-
-def chat(check: Checks, port: str) -> None:
-    question = {
-        "model": "",
-        "messages": [{"role": "user", "content": "What is the capital of France?"}],
-    }
-    base = f"http://127.0.0.1:{port}/v1"
-    question["model"] = json.loads(get(f"{base}/models")[1])["data"][0]["id"]
-    began = time.monotonic()
-    status, text = get(f"{base}/chat/completions", json.dumps(question).encode(),
-                       **{"Content-Type": "application/json"})  # fmt: skip
-    answer = json.loads(text)["choices"][0]["message"]["content"] if status == 200 else text
-    check(f"chat through the gateway: {answer!r} after {time.monotonic() - began:.2f} s",
-          status == 200 and "Paris" in answer, text)  # fmt: skip
 
 
 def hardening(check: Checks, project: Project, services: set[str]) -> None:
@@ -68,27 +53,6 @@ def published(check: Checks, project: Project, services: set[str], expected: dic
     ports = {s: sorted(x for x in lines if x) for s, lines in found.items()}
     ports = {s: lines for s, lines in ports.items() if lines}
     check(f"published: {ports}", ports == expected, expected)
-
-
-def prometheus(project: Project, path: str) -> dict:
-    """``data`` of an answer of Prometheus, which publishes no port: asked from the gateway's
-    container. {} when it does not answer."""
-    ask = (
-        "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=20).read().decode())"
-    )
-    done = project.exec("gateway", "python3", "-c", ask, f"http://prometheus:9090/api/v1/{path}")
-    return json.loads(done.stdout)["data"] if done.returncode == 0 else {}
-
-
-def prometheus_targets(check: Checks, project: Project) -> None:
-    up = {}
-    for _ in range(60):
-        found = prometheus(project, "targets?state=active").get("activeTargets", [])
-        up = {x["labels"]["job"]: x["health"] for x in found}
-        if up == dict.fromkeys(JOBS, "up"):
-            break
-        time.sleep(1)
-    check(f"Prometheus: {up}", up == dict.fromkeys(JOBS, "up"), found)
 
 
 def alerting(check: Checks, project: Project, port: str, healthy_since: float) -> None:
@@ -133,54 +97,19 @@ def dashboards(check: Checks, port: str) -> None:
 
 
 def wrong_settings(check: Checks, project: Project) -> None:
-    """Each ends with a status of its own and names what is wrong; what runs goes on."""
-    for env, profile, service, words in (
-        ({"CPU_ENGINE": "/engine/none"}, "doctor", "doctor", "/engine/none"),
-        ({"CPU_PRECISION": "int3"}, "build", "engine-build-cpu", "int3"),
-        ({"CPU_SLOTS": "many"}, "build", "engine-build-cpu", "--slots"),
-        ({"QUALITY_GATE": "maybe"}, "", "triton", "maybe"),
-    ):
-        other = Project(project.name, project.folder, {**project.env, **env})
-        done = other.compose("run", "--rm", "-T", "--no-deps", service,
-                             profiles=(profile,) if profile else ())  # fmt: skip
-        setting = ",".join(f"{k}={v}" for k, v in env.items())
-        check(f"{service} with {setting}: exit status {done.returncode}, which names it",
-              done.returncode in (1, 2) and words in done.stdout, done.stdout)  # fmt: skip
-
-
-def load(check: Checks, project: Project, port: str) -> None:
-    """Ten seconds by the buttons of locust's page."""
-    done = project.compose("up", "--detach", "--no-build", "--no-recreate", profiles=("load",))
-    healthy = project.wait_healthy({"locust"}, 120)
-    if not check(f"profile load: healthy {healthy}", "locust" in healthy, done.stdout):
-        return
-    page = f"http://127.0.0.1:{port}"
-    check("locust's page", "Locust" in get(page)[1])
-    form = {"user_count": 2, "spawn_rate": 2, "host": "http://gateway:8080/v1"}
-    started = get(f"{page}/swarm", urllib.parse.urlencode(form).encode())
-    time.sleep(10)
-    stats = json.loads(get(f"{page}/stats/requests")[1])
-    get(f"{page}/stop", b"")
-    total = stats["stats"][-1]
-    check(f"10 s of locust: {total['num_requests']} requests, {total['num_failures']} failures, "
-          f"{total['current_rps']} 1/s", total["num_requests"] > 0 and not total["num_failures"],
-          f"{started} {stats['errors']}")  # fmt: skip
-
-
-def down(check: Checks, project: Project, profiles: tuple[str, ...]) -> None:
-    processes = project.processes()
-    codes = {}
-    began = time.monotonic()
-    stopped = project.compose("stop", profiles=profiles, timeout=STOP_S)
-    seconds = time.monotonic() - began
-    for service in ("triton", "gateway"):
-        codes[service] = project.inspect(service)["State"]["ExitCode"]
-    check(f"stop: {seconds:.0f} s, exit status {codes}", set(codes.values()) == {0}, stopped.stdout)
-    done = project.compose("down", "--volumes", profiles=profiles, timeout=STOP_S)
-    left = [p for p in processes if Path(f"/proc/{p}").exists()]
-    check(f"down: no container, volume, network left, none of {len(processes)} processes",
-          done.returncode == 0 and processes != set() and not left and not project.leftovers(),
-          f"{left} {project.leftovers()} {done.stdout}")  # fmt: skip
+    """Each ends with a status of its own and names what is wrong; what runs goes on. The command
+    line's are in tests/deploy; one of each kind is tried here."""
+    few = [w for w in COMMAND_LINE if w.variable in ("CPU_ENGINE", "CPU_SLOTS", "QUALITY_GATE")]
+    for wrong in (*few, *(w for w in CONTAINERS if not w.gpu)):
+        other = Project(f"{project.name}-wrong", project.folder, {**project.env, **wrong.env})
+        done = other.compose(
+            "run", "--rm", "-T", "--no-deps", "--service-ports", wrong.service,
+            profiles=(wrong.profile,) if wrong.profile else (),
+        )  # fmt: skip
+        named = wrong.value in done.stdout and all(x in done.stdout for x in wrong.words)
+        check(f"{wrong.service} with {wrong.variable}={wrong.value}: exit status "
+              f"{done.returncode}, which names it", done.returncode != 0 and named, done.stdout)  # fmt: skip
+    Project(f"{project.name}-wrong", project.folder, project.env).compose("down", "--volumes")
 
 
 def valid(check: Checks) -> None:
@@ -188,7 +117,7 @@ def valid(check: Checks) -> None:
     schema = subprocess.run(
         [str(Path(sys.executable).with_name("check-jsonschema")),
          "--builtin-schema=vendor.compose-spec", "docker-compose.yml",
-         "deploy/compose/triton.yml", "deploy/compose/triton.gpu.yml"],
+         *map(str, (ROOT / "deploy/compose").glob("*.yml"))],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     check("the files are valid by Compose's schema", schema.returncode == 0,
@@ -215,7 +144,7 @@ def default_profile(check: Checks, project: Project, ports: dict[str, str]) -> N
         "grafana": [f"3000/tcp -> 127.0.0.1:{ports['GRAFANA_PORT']}"],
     })  # fmt: skip
     prometheus_targets(check, project)
-    load(check, project, ports["LOCUST_PORT"])
+    load(check, project, ports["LOCUST_PORT"], "http://gateway:8080/v1")
     time.sleep(20)  # two scrapes more
     dashboards(check, ports["GRAFANA_PORT"])
     alerting(check, project, ports["ALERTMANAGER_PORT"], since)
@@ -227,30 +156,11 @@ def default_profile(check: Checks, project: Project, ports: dict[str, str]) -> N
     chat(check, ports["GATEWAY_PORT"])
 
 
-def gpu_profile(check: Checks, project: Project, ports: dict[str, str]) -> None:
-    """With llama.cpp in TensorRT-LLM's place: order, service sets, an engine built once."""
-    for turn in ("first", "second"):
-        began = time.monotonic()
-        done = project.compose("up", "--detach", "--no-build", profiles=("gpu",))
-        healthy = project.wait_healthy(DEFAULT, HEALTHY_S)
-        sets = project.containers().keys() == DEFAULT | {"engine-build"}
-        built = project.inspect("engine-build")
-        log = podman("logs", built["Id"]).stdout
-        again = " built: " not in log and "is up to date" in log
-        right = built["State"]["ExitCode"] == 0 and again == (turn == "second")
-        check(f"profile gpu, {turn} up: engine {'was up to date' if again else 'built'}, healthy "
-              f"after {time.monotonic() - began:.0f} s", right and sets
-              and healthy.keys() == DEFAULT, f"{healthy}\n{log}\n{done.stdout}")  # fmt: skip
-        if turn == "first":
-            chat(check, ports["GATEWAY_PORT"])
-            project.compose("down", profiles=("gpu",), timeout=STOP_S)
-
-
 def main() -> int:
     """Exit status 0 when every check passed. The last line says how many did."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", default="bookworm", help="a release of Debian, or an image")
-    parser.add_argument("--only", choices=("default", "gpu"), help="one of the two runs")
+    parser.add_argument("--only", choices=("default", "tls", "gpu"), help="one of the runs")
     parser.add_argument(
         "--reuse-images", action="store_true", help="those of the last run, nothing is built"
     )
@@ -282,6 +192,9 @@ def main() -> int:
         how = "reused" if options.reuse_images else f"built in {time.monotonic() - began:.0f} s"
         ours = context == ROOT
         check(f"{target}: {size:.0f} MB, {how}", not ours or size < LIMIT_MB)
+    image = gpu_images.NAME
+    if options.only in (None, "gpu") and not options.reuse_images:
+        image = gpu_images.build_all(base)["image"]
     # A limit that this machine does not have cannot be given.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if most != resource.RLIM_INFINITY and most < 65536:
@@ -289,16 +202,22 @@ def main() -> int:
     name = f"gemma4-test-{os.getpid()}"
     folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
     first = Project(name, ROOT, env)
-    second = Project(f"{name}-gpu", folder, gpu_stand_in.write(folder, env))
+    second = Project(f"{name}-tls", ROOT, tls.settings(env, folder / "tls"))
+    third = Project(f"{name}-gpu", ROOT, gpu.settings(env, image, str(ROOT / "demo/checkpoint")),
+                    files=("docker-compose.yml", "tests/compose/no_gpu.yml"))  # fmt: skip
+    folder.chmod(0o755)  # the gateway's user reads its certificate
     try:
-        if options.only != "gpu":
+        if options.only in (None, "default"):
             default_profile(check, first, ports)
             down(check, first, ("load",))
-        if options.only != "default":
-            gpu_profile(check, second, ports)
-            down(check, second, ("gpu",))
+        if options.only in (None, "tls"):
+            tls.with_tls(check, second, ports, folder / "tls/ca.crt")
+            down(check, second, ("load",))
+        if options.only in (None, "gpu"):
+            gpu.gpu_profile(check, third, ports)
+            down(check, third, ("gpu",))
     finally:
-        for project, profile in ((first, "load"), (second, "gpu")):
+        for project, profile in ((first, "load"), (second, "load"), (third, "gpu")):
             if project.leftovers():
                 project.compose("down", "--volumes", "--timeout=1", profiles=(profile,))
         shutil.rmtree(folder)

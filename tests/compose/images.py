@@ -17,14 +17,17 @@ def name_of(target: str) -> str:
     return f"localhost/gemma4-compose-{target}:test"
 
 
-def build(base: str, dockerfile: Path, target: str, context: Path) -> str:
+def build(
+    base: str, dockerfile: Path, target: str, context: Path, name: str = "", *options: str
+) -> str:
     """Name of the image of one target of ``dockerfile``, built on ``base``. Steps that were built
-    before are taken from podman's cache."""
-    name = name_of(target)
+    before are taken from podman's cache, unless ``options`` of ``podman build`` say otherwise."""
+    name = name or name_of(target)
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             ["podman", "build", "--network=host", f"--build-arg=BASE={base}", f"--target={target}",
-             f"--tag={name}", f"--file={dockerfile}", *build_volumes(Path(folder)), str(context)],
+             f"--tag={name}", f"--file={dockerfile}", *options, *build_volumes(Path(folder)),
+             str(context)],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
     if done.returncode != 0:

@@ -29,11 +29,18 @@ def _process_limit() -> list[str]:
 
 
 class Project:
-    """``name`` keeps it apart from other projects. ``folder`` has docker-compose.yml; ``env`` is
-    what .env could say."""
+    """``name`` keeps it apart from other projects. ``folder`` has the ``files``, of which a later one
+    changes an earlier one; ``env`` is what .env could say."""
 
-    def __init__(self, name: str, folder: Path, env: dict[str, str]) -> None:
-        self.name, self.folder, self.env = name, folder, env
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        env: dict[str, str],
+        *,
+        files: tuple[str, ...] = ("docker-compose.yml",),
+    ) -> None:
+        self.name, self.folder, self.env, self.files = name, folder, env, files
 
     def compose(
         self, *command: str, profiles: tuple[str, ...] = (), timeout: float = 900
@@ -41,7 +48,7 @@ class Project:
         """Run podman-compose to its end. Never raises for its exit status."""
         return subprocess.run(
             [_COMPOSE, "--in-pod=false", f"--project-name={self.name}", *_process_limit(),
-             *(f"--profile={p}" for p in profiles), *command],
+             *(f"--file={f}" for f in self.files), *(f"--profile={p}" for p in profiles), *command],
             cwd=self.folder, env={**os.environ, **self.env}, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout,
             check=False,

@@ -13,11 +13,12 @@ from gemma4_testing.deploy.compose_files import COMPOSE_FILES, ROOT, VARIABLE, l
 
 GPU = {"GPU": "h100", "CHECKPOINT": "/models/x"}
 DEFAULT = {"triton", "gateway", "prometheus", "alertmanager", "grafana"}
-EVERY = [(name, env) for env in ({}, GPU) for name in services("*", **env)]
+TLS = {"TLS_FOLDER": "/etc/gemma4/tls"}
+EVERY = [(name, env) for env in ({}, GPU, TLS) for name in services("*", **env)]
 
 
 def each(found: list[tuple[str, dict[str, str]]]) -> pytest.MarkDecorator:
-    ids = [f"{name}-{'gpu' if env else 'cpu'}" for name, env in found]
+    ids = [f"{name}-{'tls' if env == TLS else 'gpu' if env else 'cpu'}" for name, env in found]
     return pytest.mark.parametrize(("name", "env"), found, ids=ids)
 
 
@@ -130,7 +131,7 @@ def test_commands_are_those_that_we_have(name: str, env: Any) -> None:
     params = parse(services("*", **env)[name]["command"])
     if name == "triton":
         assert params["host"] == "0.0.0.0"
-        assert params["allow_remote_embedded_triton"] is not bool(env)
+        assert params["allow_remote_embedded_triton"] is ("GPU" not in env)
 
 
 def test_the_engine_that_is_built_is_the_one_that_is_served() -> None:
@@ -174,6 +175,28 @@ def test_the_chart_starts_with_what_is_sure(path: str) -> None:
     assert found.status == "yes", found.reason
 
 
+def test_tls_changes_how_the_gateway_is_asked_and_nothing_else() -> None:
+    plain, tls = services("*"), services("*", **TLS)
+    assert {name for name in plain if plain[name] != tls[name]} == {
+        "gateway", "prometheus", "locust",
+    }  # fmt: skip
+    before, after = parse(plain["gateway"]["command"]), parse(tls["gateway"]["command"])
+    changed = {name: after[name] for name in after if after[name] != before[name]}
+    assert {k: str(v) for k, v in changed.items()} == {
+        "ssl_certfile": "/tls/tls.crt", "ssl_keyfile": "/tls/tls.key",
+    }  # fmt: skip
+    (folder,) = tls["gateway"]["volumes"]
+    assert (folder["source"], folder["target"]) == ("/etc/gemma4/tls", "/tls")
+    assert tls["gateway"]["ports"] == plain["gateway"]["ports"]
+    # By a name that its certificate has.
+    assert plain["locust"]["command"][-1] == "http://gateway:8080/v1"
+    named = services("*", **TLS, TLS_NAME="gemma.example")
+    assert named["gateway"]["networks"]["inner"]["aliases"] == ["gemma.example"]
+    assert named["locust"]["command"][-1] == "https://gemma.example:8080/v1"
+    (authorities,) = tls["locust"]["volumes"]
+    assert tls["locust"]["environment"]["SSL_CERT_FILE"] == authorities["target"]
+
+
 def test_gpu_services_share_and_pin_memory() -> None:
     for name in ("triton", "engine-build"):
         service = services("gpu", **GPU)[name]
@@ -195,8 +218,22 @@ def test_volumes_are_declared() -> None:
     assert {"models", "engines", "cache"} <= declared
     for name, env in EVERY:
         for mount in services("*", **env)[name].get("volumes", []):
+            source = mount["source"] if isinstance(mount, dict) else mount.split(":")[0]
+            given = {*env.values(), "/etc/ssl/certs/ca-certificates.crt"}
+            assert source in declared or source in given or (ROOT / source).exists()
+
+
+@each(EVERY)
+def test_a_file_that_a_setting_names_is_never_made(name: str, env: Any) -> None:
+    """Docker makes an empty folder where the short form of a mount names nothing."""
+    for mount in services("*", **env)[name].get("volumes", []):
+        if isinstance(mount, dict):
+            assert mount["type"] == "bind" and mount["read_only"] is True
+            assert mount["bind"] == {"create_host_path": False}
+        else:
             source = mount.split(":")[0]
-            assert source in declared or source == env.get("CHECKPOINT") or (ROOT / source).exists()
+            # CHECKPOINT may be a volume, which only the short form can say.
+            assert source.startswith("./deploy/") or "/" not in source or "/checkpoint:" in mount
 
 
 def _defaults() -> dict[str, set[str]]:

@@ -25,6 +25,19 @@ def test_prometheus_scrapes_the_services() -> None:
     assert targets()["gateway"] == f"gateway:{gateway}"
 
 
+def test_with_tls_only_the_gateway_is_scraped_otherwise() -> None:
+    plain, tls = (
+        yaml.safe_load((MONITORING / f"prometheus{kind}.yml").read_text()) for kind in ("", ".tls")
+    )
+    (gateway,) = (job for job in tls["scrape_configs"] if job["job_name"] == "gateway")
+    assert gateway.pop("scheme") == "https"
+    assert gateway.pop("tls_config") == {"insecure_skip_verify": True}
+    assert tls == plain
+    for kind, env in ((".tls", {"TLS_FOLDER": "/x"}), ("", {})):
+        command = services(**env)["prometheus"]["command"]
+        assert command[0] == f"--config.file=/etc/prometheus/prometheus{kind}.yml"
+
+
 def test_grafana_asks_prometheus() -> None:
     provisioning = MONITORING / "grafana" / "provisioning"
     (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text())[

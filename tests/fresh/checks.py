@@ -3,6 +3,7 @@ library only."""
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 import urllib.error
 import urllib.request
@@ -33,12 +34,13 @@ def podman(*command: str, timeout: float = 120) -> subprocess.CompletedProcess[s
 
 
 def get(
-    url: str, data: bytes | None = None, timeout: float = 60, **headers: str
-) -> tuple[int, str]:
-    """Return status and body; 0 when nobody answers."""
+    url: str, data: bytes | None = None, timeout: float = 60,
+    context: ssl.SSLContext | None = None, **headers: str,
+) -> tuple[int, str]:  # fmt: skip
+    """Return status and body; 0 when nobody answers. ``context`` is for https."""
     try:
         request = urllib.request.Request(url, data, headers)
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
+        with urllib.request.urlopen(request, timeout=timeout, context=context) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

@@ -14,8 +14,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fresh"))
 
 from checks import Checks, get, podman
 from container import base_image, free_ports, podman_settings
-from images import ROOT, build_image, build_stand_in, megabytes
+from gpu_images import build_all
 
+ROOT = Path(__file__).resolve().parents[2]
 READY_S = 900
 HARDENED = ["--read-only", "--cap-drop=all", "--security-opt=no-new-privileges",
             "--user=10001:10001", "--network=host", "--shm-size=1g", "--tmpfs=/tmp:exec,size=1g",
@@ -84,17 +85,7 @@ def main() -> int:
     options = parser.parse_args()
     podman_settings()
     check = Checks()
-    debian = base_image(options.base)
-    names = {}
-    for target in ("triton", "base", "image"):
-        began = time.monotonic()
-        names[target] = (
-            build_image(names["base"], names["triton"]) if target == "image"
-            else build_stand_in(debian, target)
-        )  # fmt: skip
-        check(
-            f"{target}: {megabytes(names[target]):.0f} MB, {time.monotonic() - began:.0f} s", True
-        )
+    names = build_all(base_image(options.base))
     unchanged(check, names["base"], names["image"])
     made = [f"gemma4-gpu-image-{uuid.uuid4().hex[:8]}-{x}" for x in ("engine", "cache")]
     volumes = [f"--volume={made[0]}:/engine", f"--volume={made[1]}:/cache",

@@ -15,6 +15,7 @@ from locust.exception import StopUser
 
 from gemma4_load.errors import LoadError, OptionError, TargetError
 from gemma4_load.locust_users.collect import Collector
+from gemma4_load.locust_users.measured import MeasuredWords
 from gemma4_load.observe import Observation
 from gemma4_load.targets import API_KEY
 from gemma4_load.targets.blocking import (
@@ -22,19 +23,16 @@ from gemma4_load.targets.blocking import (
     BlockingHttp,
     BlockingOpenAI,
     BlockingTarget,
-    measure_words,
 )
 from gemma4_load.workloads.base import Ask, Reply, Workload
 from gemma4_load.workloads.lengths import parse_length
 from gemma4_load.workloads.sampled import parse_sampling
 from gemma4_load.workloads.spec import WorkloadSpec
-from gemma4_load.workloads.words import Words
 
 __all__ = ["GrpcUser", "HttpStreamUser", "OpenAIUser", "add_arguments"]
 
 _numbers = count()
-_words: dict[str, Words] = {}
-"""Measured once for each server."""
+_words = MeasuredWords()
 
 
 def add_arguments(parser: Any) -> None:
@@ -74,9 +72,7 @@ class _StreamUser(User):  # type: ignore[misc]
                 cancel_share=options.cancel_share,
                 sampling=parse_sampling(options.sampling.split(",") if options.sampling else ()),
             )
-            if self.host not in _words:
-                _words[self.host] = measure_words(self._target)
-            self._workload: Workload = spec.make(_words[self.host])
+            self._workload: Workload = spec.make(_words.of(self.host, self._target))
         except LoadError as error:
             print(f"{type(self).__name__}, {self.host}: {error}", file=sys.stderr)
             self.environment.process_exit_code = 1

@@ -15,7 +15,13 @@ from gemma4_cli.main import app
 __all__ = ["COMPOSE_FILES", "ROOT", "VARIABLE", "load", "parse", "services"]
 
 ROOT = Path(__file__).parents[3]
-COMPOSE_FILES = ("docker-compose.yml", "deploy/compose/triton.yml", "deploy/compose/triton.gpu.yml")
+COMPOSE_FILES = (
+    "docker-compose.yml",
+    "deploy/compose/triton.yml",
+    "deploy/compose/triton.gpu.yml",
+    "deploy/compose/gateway.yml",
+    "deploy/compose/gateway.tls.yml",
+)
 VARIABLE = re.compile(r"\$\{(\w+)(?::([-+])([^}]*))?\}")
 """${NAME}, ${NAME:-default} and ${NAME:+instead}: no other form is in the files."""
 

@@ -5,15 +5,36 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from container import build_volumes
 
-__all__ = ["ROOT", "build_image", "build_stand_in", "megabytes"]
+__all__ = ["NAME", "build_all", "megabytes"]
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "deploy/docker/gpu/tensorrt_llm-1.3.0rc29.txt"
+NAME = "localhost/gemma4-gpu-image:test"
 DOUBLE = ROOT / "testing/gemma4_testing/doubles/tensorrt_llm"
+
+
+def build_all(debian: str) -> dict[str, str]:
+    """Build the two stand-ins on ``debian``, then the image on them; target to name."""
+    names = {
+        target: _timed(target, build_stand_in, debian, target) for target in ("triton", "base")
+    }
+    names["image"] = _timed("image", build_image, names["base"], names["triton"])
+    return names
+
+
+def _timed(target: str, build: Callable[..., str], *args: str) -> str:
+    began = time.monotonic()
+    name = build(*args)
+    print(
+        f"       {target}: {megabytes(name):.0f} MB, {time.monotonic() - began:.0f} s", flush=True
+    )
+    return name
 
 
 def build_stand_in(debian: str, target: str) -> str:
@@ -34,7 +55,7 @@ def build_stand_in(debian: str, target: str) -> str:
 def build_image(base: str, triton: str) -> str:
     """Name of the image of deploy/docker/Dockerfile, which is built as it is."""
     return _build(
-        "localhost/gemma4-gpu-image:test", ROOT / "deploy/docker/Dockerfile", ROOT,
+        NAME, ROOT / "deploy/docker/Dockerfile", ROOT,
         f"--build-arg=BASE={base}", f"--build-arg=TRITON_BASE={triton}",
     )  # fmt: skip
 

@@ -1,0 +1,59 @@
+"""A wrong value on the command line: one line that names the option, the value and the way out."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperGroup
+
+from gemma4_cli.fail import fail
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+__all__ = ["NamesBadValues"]
+
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+_LIMITS = ("greater_than", "less_than")
+
+
+class NamesBadValues(TyperGroup):
+    """The group of all commands. Typer's own message has neither the value nor a right one."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            from pydantic import ValidationError
+
+            if error.param is None or not isinstance(error.__cause__, ValidationError):
+                raise
+            fail(_explain(error.param, error.__cause__), code=2)
+
+
+def _explain(param: Any, cause: ValidationError) -> str:
+    wrong = cause.errors()[0]
+    value, kind = wrong["input"], wrong["type"]
+    option = max(param.opts, key=len)
+    source = ""
+    if isinstance(param.envvar, str) and os.environ.get(param.envvar) == value:
+        source = f" (variable {param.envvar})"
+    limits = _limits(param)
+    if kind.startswith(_LIMITS):
+        wanted = limits
+    else:
+        wanted = ", ".join(filter(None, (_KINDS.get(kind.partition("_")[0]), limits)))
+    default = param.default
+    example = f", such as {default}, the default" if isinstance(default, int | float) else ""
+    return f"{option} {value}{source}: must be {wanted or wrong['msg']}{example}"
+
+
+def _limits(param: Any) -> str:
+    least, most = getattr(param, "min", None), getattr(param, "max", None)
+    if least is not None and most is not None:
+        return f"from {least} to {most}"
+    if least is not None:
+        return f"at least {least}"
+    return "" if most is None else f"at most {most}"

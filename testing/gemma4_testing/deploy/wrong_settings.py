@@ -1,0 +1,82 @@
+"""A wrong value for every setting of .env.example, and who refuses it. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ANY_TEXT", "COMMAND_LINE", "CONTAINERS", "NOT_REFUSED", "Wrong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """``service`` of ``profile`` refuses ``variable=value`` in one line that has all of ``words``:
+    for the command line the option, then the way out. ``gpu``: with GPU set."""
+
+    variable: str
+    value: str
+    service: str
+    words: tuple[str, ...]
+    profile: str = ""
+    gpu: bool = False
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {**({"GPU": "h100"} if self.gpu else {}), self.variable: self.value}
+
+
+def _build(variable: str, value: str, *words: str, gpu: bool = True) -> Wrong:
+    service, profile = ("engine-build", "gpu") if gpu else ("engine-build-cpu", "build")
+    return Wrong(variable, value, service, words, profile, gpu)
+
+
+COMMAND_LINE = [
+    Wrong("QUALITY_GATE", "maybe", "triton", ("--quality-gate", "off, report, enforce")),
+    Wrong("QUALITY_GATE_INTERVAL", "often", "triton", ("--quality-gate-interval", "a number")),
+    Wrong("CPU_ENGINE", "/engine/none", "triton", ("no such folder", "gemma4 build")),
+    Wrong("ENGINE", "/engine/none", "triton", ("no such folder", "gemma4 build"), "gpu", True),
+    # Where nothing is, an engine of containers makes an empty folder.
+    _build("CHECKPOINT", "/none", "config.json: not found", "download", gpu=False),
+    _build("CPU_PRECISION", "int3", "--precision", "known are f32, bf16, int8, int4", gpu=False),
+    _build("CPU_SLOTS", "many", "--slots", "a whole number, such as 4", gpu=False),
+    _build("CPU_MAX_TOTAL_TOKENS", "lots", "--max-total-tokens", "a whole number", gpu=False),
+    _build("GPU", "zx81", "--gpu", "known are a100"),
+    _build("PRECISION", "int3", "--precision", "known are bf16, fp8, nvfp4, int4"),
+    _build("TP", "two", "--tp", "a whole number"),
+    _build("EP", "-1", "--ep", "0 for as many as --tp"),
+    _build("PRESET", "fast", "--preset", "known are latency, throughput"),
+    _build("SLOTS", "many", "--slots", "a whole number, such as 4"),
+    _build("MAX_TOTAL_TOKENS", "lots", "--max-total-tokens", "a whole number"),
+]
+"""What ``gemma4`` itself refuses."""
+
+
+def _container(service: str, words: tuple[str, ...], profile: str, **settings: str) -> list[Wrong]:
+    gpu = profile == "gpu"
+    return [Wrong(k, v, service, (v, *words), profile, gpu) for k, v in settings.items()]
+
+
+CONTAINERS = [
+    *_container("gateway", (), "", BIND="nowhere", GATEWAY_PORT="99999", GATEWAY_MEMORY="much"),
+    *_container("gateway", (), "", CPU_IMAGE="No Image", NOFILE="many"),
+    *_container("prometheus", (), "", PROMETHEUS_MEMORY="much", PROMETHEUS_IMAGE="localhost/none:0"),
+    *_container("alertmanager", (), "", ALERTMANAGER_PORT="http", ALERTMANAGER_MEMORY="much",
+                ALERTMANAGER_IMAGE="localhost/none:0", ALERTMANAGER_CONFIG="/none/alertmanager.yml"),
+    *_container("grafana", (), "", GRAFANA_PORT="http", GRAFANA_MEMORY="much",
+                GRAFANA_IMAGE="localhost/none:0"),
+    *_container("triton", (), "", CPU_MEMORY="much", CPU_SHM_SIZE="much",
+                CPU_TMP_SIZE="much"),
+    *_container("engine-build-cpu", (), "build", CPU_BUILD_MEMORY="much"),
+    *_container("locust", (), "load", LOCUST_PORT="http", LOCUST_MEMORY="much",
+                LOAD_IMAGE="No Image"),
+    *_container("triton", (), "gpu", MEMORY="much", SHM_SIZE="much", TMP_SIZE="much",
+                HOME_SIZE="much", IMAGE="No Image"),
+    *_container("gateway", ("does not exist",), "", TLS_FOLDER="/none/tls"),
+    Wrong("PROMETHEUS_RETENTION", "soon", "prometheus", ("soon", "duration")),
+]  # fmt: skip
+"""What those refuse that make a container, or the program in it. They name the value."""
+
+ANY_TEXT = {"MODEL_NAME", "GATEWAY_API_KEY", "TLS_NAME", "TLS_CA"}
+"""Any text is right; TLS_CA is a file that locust alone reads."""
+
+NOT_REFUSED = {"CPU_LIMIT"}
+"""podman-compose 1.6 drops a limit of processors that is no number; Docker was not tried."""

@@ -1,0 +1,84 @@
+"""Every number on the command line refuses a wrong value with its name, the value and a right one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import typer
+from gemma4_cli.main import app
+
+
+def _numbers() -> list[tuple[tuple[str, ...], Any]]:
+    """(command, option) of every command and group."""
+    found = []
+
+    def look(words: tuple[str, ...], command: Any) -> None:
+        for param in command.params:
+            kind = str(param.type_descriptor.annotation)
+            if "int" in kind or "float" in kind:
+                found.append((words, param))
+        for name, below in getattr(command, "commands", {}).items():
+            look((*words, name), below)
+
+    look((), typer.main.get_group(app))
+    return found
+
+
+NUMBERS = _numbers()
+GROUP = typer.main.get_group(app)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The one line on stderr."""
+    assert GROUP.main(list(words), prog_name="gemma4", standalone_mode=False) == 2
+    (text,) = capsys.readouterr().err.strip().splitlines()
+    return text
+
+
+def test_every_command_is_looked_at() -> None:
+    commands = {words for words, _ in NUMBERS}
+    assert {("build",), ("serve",), ("gateway",), ("doctor",), ("load",)} <= {
+        c[:1] for c in commands
+    }
+    assert len(NUMBERS) > 40
+
+
+@pytest.mark.parametrize(
+    ("words", "param"), NUMBERS, ids=[f"{' '.join(w)} {p.opts[0]}" for w, p in NUMBERS]
+)
+def test_wrong_numbers(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], param: Any
+) -> None:
+    option = max(param.opts, key=len)
+    whole = "float" not in str(param.type_descriptor.annotation)
+    wanted = "must be a whole number" if whole else "must be a number"
+    for value in ("many", "1,5"):
+        text = refused(capsys, *words, f"{option}={value}")
+        assert text.startswith(f"gemma4: {option} {value}: {wanted}"), text
+        for bound in (param.min, param.max):
+            assert bound is None or str(bound) in text
+        if isinstance(param.default, int | float):
+            assert text.endswith(f", such as {param.default}, the default")
+    for bound, step in ((param.min, -1), (param.max, 1)):
+        if bound is not None:
+            text = refused(capsys, *words, f"{option}={bound + step}")
+            assert text.startswith(f"gemma4: {option} {bound + step}: must be "), text
+            assert str(bound) in text
+
+
+@pytest.mark.parametrize(
+    ("command", "variable", "option"),
+    [
+        (("serve", "--engine=x"), "GRPC_PORT", "--grpc-port"),
+        (("gateway",), "GATEWAY_PORT", "--port"),
+    ],
+)
+def test_variables_are_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...], variable: str, option: str,
+) -> None:  # fmt: skip
+    monkeypatch.setenv(variable, "abc")
+    text = refused(capsys, *command)
+    wanted = f"gemma4: {option} abc (variable {variable}): must be a whole number, from 0 to 65535"
+    assert text.startswith(wanted)
