@@ -35,7 +35,7 @@ def roll(world: World, engines: Engines) -> Server:
         gateways[1].drain()
         gateways[1].start()
         time.sleep(_AFTER_S)
-    told, firing = world.alerting.told(), world.alerting.firing(NAMESPACE)
+    told, firing = world.alerting.told(NAMESPACE), world.alerting.firing(NAMESPACE)
     assert not told and not firing, f"{told}, {firing}; servers were away for {away} s"
     assert max(away) < MOST_AWAY_S, f"too slow a machine: servers were away for {away} s"
     return servers[0]

@@ -87,10 +87,10 @@ def limited(world: World, backend: int) -> None:
 
 def astray(world: World, backend: int) -> None:
     """A gateway with the wrong port, and Prometheus with the gateway's port for a server's."""
+    gateway = world.gateway("astray", (free_port(),))
     fault = world.fault(
         "a gateway whose `--backend` has the wrong port", "astray", "Gemma4NoReadyBackend page"
     )
-    gateway = world.gateway("astray", (free_port(),))
     fault.fires()
     gateway.kill()
     gateway.backends = (backend,)

@@ -33,8 +33,7 @@ def overload(world: World, engines: Engines) -> None:
             for _ in range(8):
                 asked(http, max_tokens=2)
             with ThreadPoolExecutor(8) as pool:
-                for _ in range(8):
-                    pool.submit(asked, http, max_tokens=50)
+                list(pool.map(lambda _: asked(http, max_tokens=50), range(8)))
 
         fault = world.fault(
             "eight requests at once, and eight one by one", "overload",
@@ -143,7 +142,7 @@ def alone(world: World, engines: Engines) -> None:
     symptoms = {
         "Gemma4NoReadyBackend page", "Gemma4BackendNotReady ticket", "Gemma4AvailabilityBurn page",
     }  # fmt: skip
-    with client(gateway.url) as http, going_on(partial(streamed, http, max_tokens=5), 4, pause=0.1):
+    with client(gateway.url) as http, going_on(partial(streamed, http, max_tokens=5), 4, pause=0.4):
         time.sleep(10)
         fault = world.fault("SIGKILL of the only server", name, "Gemma4ServerDown page")
         server.kill()
@@ -194,13 +193,16 @@ def lost(world: World, engines: Engines) -> None:
     fault = world.fault(
         "SIGKILL of the engine's process, three times", "lost", "Gemma4EngineRestarts page"
     )
+    killed = 0
     for _ in range(3):
-        server.wait_for_process("engine", START_S).kill()
+        engine = server.wait_for_process("engine", START_S, other_than=killed)
+        killed = engine.pid
+        engine.kill()
     fault.fires()
     fault.ends()
     wait_until(server.ready, START_S, "not ready", every=0.2)
-    with client(server.http_url) as http, ThreadPoolExecutor(1) as pool:
-        pool.submit(asked, http, max_tokens=4000)
+    long = partial(asked, max_tokens=4000)
+    with client(server.http_url) as http, going_on(partial(long, http), 1, pause=1):
         time.sleep(2)
         fault = world.fault(
             "SIGTERM while an answer of 80 s goes on", "lost", "Gemma4DrainStuck ticket"
@@ -214,20 +216,20 @@ def lost(world: World, engines: Engines) -> None:
 def gate(world: World, engines: Engines) -> None:
     """The recorded answers do not come any more, and there are none."""
     server = world.server("gate", engines.narrow, start=False)
+    server.start(GEMMA4_FAULTS="wrong_at=3")
+    world.watch(server)
     fault = world.fault(
         "an engine that gives other tokens, as damaged weights do", "gate",
         "Gemma4QualityGateFailed page",
     )  # fmt: skip
-    server.start(GEMMA4_FAULTS="wrong_at=3")
-    world.watch(server)
     fault.fires()
     server.drain()
     server.engine = engines.unrecorded
     fault.ends()
+    server.start()
     fault = world.fault(
         "an engine without recorded answers", "gate", "Gemma4QualityGateStale ticket"
     )
-    server.start()
     fault.fires()
     server.drain()
     server.engine = engines.narrow

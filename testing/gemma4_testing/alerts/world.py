@@ -72,14 +72,17 @@ class Server:
         assert self.served is not None
         return self.served.ready()
 
-    def wait_for_process(self, name: str, seconds: float) -> psutil.Process:
-        """One that runs; a zombie does not."""
+    def wait_for_process(
+        self, name: str, seconds: float, *, other_than: int = 0
+    ) -> psutil.Process:
+        """One that runs, which a zombie does not, with another process id than ``other_than``."""
 
         def found() -> psutil.Process | None:
             process = find(self.pid, name)
             with suppress(psutil.NoSuchProcess):
-                if process is not None and process.status() != psutil.STATUS_ZOMBIE:
-                    return process
+                if process is None or process.pid == other_than:
+                    return None
+                return process if process.status() != psutil.STATUS_ZOMBIE else None
             return None
 
         wait_until(found, seconds, f"no {name}", every=0.05)
@@ -163,7 +166,6 @@ class Fault:
         for form in self.forms:
             at = self.world.alerting.wait(self.namespace, form, "firing", PATIENCE_S)
             self.world.came[form] = Came(self.name, at - self.began)
-        self.began = time.monotonic()
 
     def ends(self) -> None:
         """Call it when the fault is over: its alerts end too."""
