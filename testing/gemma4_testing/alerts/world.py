@@ -72,9 +72,7 @@ class Server:
         assert self.served is not None
         return self.served.ready()
 
-    def wait_for_process(
-        self, name: str, seconds: float, *, other_than: int = 0
-    ) -> psutil.Process:
+    def wait_for_process(self, name: str, seconds: float, *, other_than: int = 0) -> psutil.Process:
         """One that runs, which a zombie does not, with another process id than ``other_than``."""
 
         def found() -> psutil.Process | None:

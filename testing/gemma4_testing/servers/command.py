@@ -41,7 +41,11 @@ class Command:
                 env=os.environ | (env or {}),
             )
         Thread(target=self._read, daemon=True).start()
-        self.wait_for(until)
+        try:
+            self.wait_for(until)
+        except BaseException:
+            self.process.kill()
+            raise
 
     def _read(self) -> None:
         assert self.process.stdout is not None
