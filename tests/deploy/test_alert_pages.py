@@ -59,6 +59,19 @@ def test_the_chart_has_copies_of_the_rule_files() -> None:
     }
 
 
+def _waits(name: str) -> int:
+    """Seconds of `for` of a page."""
+    (rule,) = [r for r in alerts() if (r["alert"], r["labels"]["severity"]) == (name, "page")]
+    number, unit = re.fullmatch(r"(\d+)([smh])", rule["for"]).groups()  # type: ignore[union-attr]
+    return int(number) * {"s": 1, "m": 60, "h": 3600}[unit]
+
+
+@pytest.mark.parametrize("cause", ["Gemma4ServerDown", "Gemma4GatewayDown"])
+def test_a_gateway_without_back_ends_pages_no_sooner_than_its_cause(cause: str) -> None:
+    """Else one fault sends two pages: a cause can silence only what comes after it."""
+    assert _waits("Gemma4NoReadyBackend") >= _waits(cause)
+
+
 def test_faster_rules_differ_in_times_only() -> None:
     text = "  for: 10m\n  expr: rate(x[3d]) > 600 and y[5m]\n  - interval: 10m\n"
     short = "  for: 10s\n  expr: rate(x[60s]) > 600 and y[5s]\n  - interval: 10m\n"
