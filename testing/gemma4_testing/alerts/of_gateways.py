@@ -1,137 +1,117 @@
-"""Faults of gateways and of what Prometheus watches. ``backend`` is the gRPC port of a server that
-is well."""
+"""Faults of gateways and of what Prometheus watches, before a server that is well."""
 
 from __future__ import annotations
 
-import time
 from functools import partial
 
 from gemma4_testing.alerts.load import client, going_on, streamed
-from gemma4_testing.alerts.world import World
+from gemma4_testing.alerts.world import Stack
 from gemma4_testing.certificates import Authority
-from gemma4_testing.servers.alerting import Target, free_port
+from gemma4_testing.servers.alerting import free_port
 
 __all__ = ["SCENES"]
 
 _DAY_S = 86400
 
 
-def expired(world: World, backend: int) -> None:
-    _certificate(world, backend, "expired", 15 / _DAY_S, "Gemma4CertificateExpired page")
-
-
-def soon(world: World, backend: int) -> None:
-    _certificate(world, backend, "soon", 2, "Gemma4CertificateExpiring page")
-
-
-def later(world: World, backend: int) -> None:
-    _certificate(world, backend, "later", 20, "Gemma4CertificateExpiring ticket")
-
-
-def _certificate(world: World, backend: int, name: str, days: float, form: str) -> None:
-    """It ends after ``days``, and is then renewed."""
-    authority = Authority(world.folder / name)
-    files = authority.issue(days=days)
-    world.gateway(
-        name, (backend,), "--ssl-certfile", str(files.certfile), "--ssl-keyfile", str(files.keyfile)
-    )
-    ends = f"{days:g} days" if days >= 1 else f"{days * _DAY_S:.0f} s"
-    fault = world.fault(f"a certificate that ends in {ends}", name, form)
-    fault.fires()
-    authority.issue(days=90)
-    fault.ends()
-
-
-def unpaired(world: World, backend: int) -> None:
-    authority = Authority(world.folder / "unpaired")
+def certificate(stack: Stack) -> None:
+    """Certificates that end soon, and a key of another. After each comes one that is well."""
+    authority = Authority(stack.world.folder / "certificate")
     files = authority.issue(days=90)
+    assert files.keyfile is not None
+    stack.gateway(
+        stack.world.backend(),
+        args=("--ssl-certfile", str(files.certfile), "--ssl-keyfile", str(files.keyfile)),
+    )
+    for ends, days, form in (
+        ("20 days", 20.0, "Gemma4CertificateExpiring ticket"),
+        ("2 days", 2.0, "Gemma4CertificateExpiring page"),
+        ("20 s", 20 / _DAY_S, "Gemma4CertificateExpired page"),
+    ):
+        fault = stack.fault(f"a certificate that ends in {ends}", form)
+        authority.issue(days=days)
+        fault.fires()
+        authority.issue(days=90)
+        fault.ends()
     other = authority.issue("other")
-    assert files.keyfile is not None and other.keyfile is not None
-    world.gateway(
-        "unpaired", (backend,),
-        "--ssl-certfile", str(files.certfile), "--ssl-keyfile", str(files.keyfile),
-    )  # fmt: skip
-    time.sleep(3)  # Prometheus has to see the counter before it grows
-    fault = world.fault(
-        "a key that does not belong to the certificate", "unpaired",
-        "Gemma4CertificateReloadFailed ticket",
-    )  # fmt: skip
+    assert other.keyfile is not None
+    fault = stack.fault(
+        "a key that does not belong to the certificate", "Gemma4CertificateReloadFailed ticket"
+    )
     files.keyfile.write_bytes(other.keyfile.read_bytes())
     fault.fires()
     authority.issue(days=90)
     fault.ends()
 
 
-def unwritten(world: World, backend: int) -> None:
-    gateway = world.gateway("unwritten", (backend,), log="/dev/full")
-    fault = world.fault(
-        "a log that nobody can write to (`/dev/full`)", "unwritten", "Gemma4LogLinesDropped ticket"
+def unwritten(stack: Stack) -> None:
+    """A log that cannot be written."""
+    gateway = stack.gateway(stack.world.backend(), log="/dev/full")
+    fault = stack.fault(
+        "a log that nobody can write to (`/dev/full`)", "Gemma4LogLinesDropped ticket"
     )
     with client(gateway.url) as http, going_on(partial(streamed, http, max_tokens=1), 1, pause=0.5):
         fault.fires()
     fault.ends()
 
 
-def limited(world: World, backend: int) -> None:
-    gateway = world.gateway("limited", (backend,), "--max-running", "1")
-    fault = world.fault(
-        "three clients of a gateway with `--max-running 1`", "limited", "Gemma4GatewayLimits ticket"
+def limited(stack: Stack) -> None:
+    """A gateway that is full."""
+    gateway = stack.gateway(stack.world.backend(), args=("--max-running", "1"))
+    fault = stack.fault(
+        "three clients of a gateway with `--max-running 1`", "Gemma4GatewayLimits ticket"
     )
-    with (
-        client(gateway.url) as http,
-        going_on(partial(streamed, http, max_tokens=50), 3, pause=0.3),
-    ):
+    ask = partial(streamed, max_tokens=50)
+    with client(gateway.url) as http, going_on(partial(ask, http), 3, pause=0.3):
         fault.fires()
     fault.ends()
 
 
-def astray(world: World, backend: int) -> None:
-    """A gateway with the wrong port, and Prometheus with the gateway's port for a server's."""
-    gateway = world.gateway("astray", (free_port(),))
-    fault = world.fault(
-        "a gateway whose `--backend` has the wrong port", "astray", "Gemma4NoReadyBackend page"
+def astray(stack: Stack) -> None:
+    """Ports that are wrong: a gateway's, and one of Prometheus."""
+    gateway = stack.gateway(stack.world.backend())
+    gateway.kill()
+    right, gateway.backends = gateway.backends, (free_port(),)
+    fault = stack.fault(
+        "a gateway whose `--backend` has the wrong port", "Gemma4NoReadyBackend page"
     )
+    gateway.start()
     fault.fires()
     gateway.kill()
-    gateway.backends = (backend,)
+    gateway.backends = right
     gateway.start()
     fault.ends()
-    fault = world.fault(
-        "a job `triton` whose target is a gateway", "mixed", "Gemma4ScrapeMissing page engine"
+    fault = stack.fault(
+        "a job `triton` whose target is a gateway", "Gemma4ScrapeMissing page engine"
     )
-    wrong = Target("mixed", "triton", gateway.port)
-    world.alerting.watch(wrong)
+    wrong = stack.target("triton", gateway.port)
+    stack.watch(wrong)
     fault.fires()
-    world.alerting.forget(wrong)
+    stack.alerting.forget(wrong)
     fault.ends()
 
 
-def killed(world: World, backend: int) -> None:
-    gateway = world.gateway("killed", (backend,))
-    time.sleep(8)  # until Prometheus has found it
-    fault = world.fault("SIGKILL of the only gateway", "killed", "Gemma4GatewayDown page")
-    gateway.kill()
+def gateways(stack: Stack) -> None:
+    """One of two gateways goes, then both, and then Prometheus loses them."""
+    made = [stack.gateway(stack.world.backend()) for _ in range(2)]
+    fault = stack.fault("SIGKILL of one of two gateways", "Gemma4GatewayDown ticket")
+    made[0].kill()
     fault.fires()
-    gateway.start()
+    made[0].start()
     fault.ends()
-    fault = world.fault(
-        "Prometheus loses the target of a gateway", "killed", "Gemma4ScrapeMissing page gateway"
-    )
-    target = Target("killed", "gateway", gateway.port)
-    world.alerting.forget(target)
+    fault = stack.fault("SIGKILL of all gateways", "Gemma4GatewayDown page")
+    for each in made:
+        each.kill()
     fault.fires()
-    world.alerting.watch(target)
+    for each in made:
+        each.start()
     fault.ends()
-
-
-def one_of_two(world: World, backend: int) -> None:
-    gateway, _ = world.gateway("two", (backend,)), world.gateway("two", (backend,))
-    time.sleep(8)
-    fault = world.fault("SIGKILL of one of two gateways", "two", "Gemma4GatewayDown ticket")
-    gateway.kill()
+    fault = stack.fault("Prometheus loses its gateways", "Gemma4ScrapeMissing page gateway")
+    targets = [stack.target("gateway", each.port) for each in made]
+    stack.alerting.forget(*targets)
     fault.fires()
-    gateway.start()
+    stack.alerting.watch(*targets)
     fault.ends()
 
 
-SCENES = (expired, soon, later, unpaired, unwritten, limited, astray, killed, one_of_two)
+SCENES = (certificate, gateways, astray, limited, unwritten)

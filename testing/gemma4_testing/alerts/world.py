@@ -1,144 +1,21 @@
-"""Servers and gateways that Prometheus watches, and what came of the faults they had."""
+"""What all scenes share, the stack of servers and gateways of each, and what came of its faults."""
 
 from __future__ import annotations
 
-import os
-import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-import psutil
+from gemma4_testing.alerts.engines import Engines
+from gemma4_testing.alerts.processes import Gateway, Server
+from gemma4_testing.servers.alerting import Alerting, Target
 
-from gemma4_testing.faults.cell import find
-from gemma4_testing.servers.alerting import Alerting, Target, free_port
-from gemma4_testing.servers.running_gateway import RunningGateway
-from gemma4_testing.servers.served import Served
-from gemma4_testing.waiting import wait_until
-
-__all__ = ["Came", "Fault", "Gateway", "Server", "World", "hold"]
+__all__ = ["Came", "Fault", "Stack", "World"]
 
 PATIENCE_S = 240.0
-
-
-class Server:
-    """`gemma4 serve` on ports that stay the same; not started yet."""
-
-    def __init__(self, engine: Path, run_dir: Path, args: tuple[str, ...]) -> None:
-        self.engine, self._run_dir, self._args = engine, run_dir, args
-        self.http, self.grpc, self.metrics = (free_port() for _ in range(3))
-        self.served: Served | None = None
-
-    def start(self, **env: str) -> None:
-        ports = (
-            "--http-port", str(self.http), "--grpc-port", str(self.grpc),
-            "--metrics-port", str(self.metrics),
-        )  # fmt: skip
-        self.served = Served(self.engine, self._run_dir, *self._args, *ports, env=env)
-
-    @property
-    def pid(self) -> int:
-        assert self.served is not None
-        return self.served.process.pid
-
-    def processes(self) -> list[psutil.Process]:
-        """All of it, what it watches last."""
-        own = psutil.Process(self.pid)
-        return [own, *own.children(recursive=True)]
-
-    def process(self, name: str) -> psutil.Process:
-        """By a name of :data:`gemma4_testing.faults.cell.PROCESSES`."""
-        found = find(self.pid, name)
-        assert found is not None, name
-        return found
-
-    def signal_all(self, number: signal.Signals) -> None:
-        for process in self.processes():
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
-
-    def kill(self) -> None:
-        assert self.served is not None
-        self.signal_all(signal.SIGKILL)
-        self.served.process.wait()
-
-    @property
-    def http_url(self) -> str:
-        return f"http://127.0.0.1:{self.http}"
-
-    def ready(self) -> bool:
-        assert self.served is not None
-        return self.served.ready()
-
-    def wait_for_process(self, name: str, seconds: float, *, other_than: int = 0) -> psutil.Process:
-        """One that runs, which a zombie does not, with another process id than ``other_than``."""
-
-        def found() -> psutil.Process | None:
-            process = find(self.pid, name)
-            with suppress(psutil.NoSuchProcess):
-                if process is None or process.pid == other_than:
-                    return None
-                return process if process.status() != psutil.STATUS_ZOMBIE else None
-            return None
-
-        wait_until(found, seconds, f"no {name}", every=0.05)
-        return self.process(name)
-
-    def terminate(self) -> None:
-        """Ask it to stop, and do not wait."""
-        assert self.served is not None
-        self.served.process.terminate()
-
-    def drain(self) -> None:
-        """Wait until it has stopped by itself."""
-        assert self.served is not None
-        self.served.stop()
-
-    def end(self) -> None:
-        if self.served is not None and self.served.process.poll() is None:
-            self.signal_all(signal.SIGCONT)
-            self.signal_all(signal.SIGKILL)
-            self.served.process.wait()
-
-
-class Gateway:
-    """`gemma4 gateway` on a port that stays the same; not started yet."""
-
-    def __init__(self, backends: tuple[int, ...], args: tuple[str, ...], log: str | None) -> None:
-        self.backends, self._args, self._log = backends, args, log
-        self.port = free_port()
-        self.running: RunningGateway | None = None
-
-    def start(self) -> None:
-        args = ("--port", str(self.port), *self._args)
-        self.running = RunningGateway(*self.backends, args=args, log=self._log)
-
-    @property
-    def url(self) -> str:
-        assert self.running is not None
-        return self.running.url
-
-    @property
-    def process(self) -> psutil.Process:
-        assert self.running is not None
-        return psutil.Process(self.running.process.pid)
-
-    def drain(self) -> None:
-        """Wait until it has stopped by itself."""
-        assert self.running is not None
-        self.running.stop()
-
-    def kill(self) -> None:
-        assert self.running is not None
-        self.running.process.kill()
-        self.running.process.wait()
-
-    def end(self) -> None:
-        if self.running is not None and self.running.process.poll() is None:
-            self.running.process.send_signal(signal.SIGCONT)
-            self.kill()
 
 
 @dataclass
@@ -152,21 +29,26 @@ class Came:
 
 @dataclass
 class Fault:
-    """One that has just begun, in ``namespace``; ``forms``: what it must fire."""
+    """One that begins now; ``forms``: what it must fire, none of which may fire yet."""
 
     world: World
-    name: str
     namespace: str
+    name: str
     forms: tuple[str, ...]
     began: float = field(default_factory=time.monotonic)
 
+    def __post_init__(self) -> None:
+        early = [f for f in self.forms if self.world.alerting.last(self.namespace, f) == "firing"]
+        assert not early, f"{early} fired before: {self.name}"
+
     def fires(self) -> None:
+        """Wait until each was told."""
         for form in self.forms:
             at = self.world.alerting.wait(self.namespace, form, "firing", PATIENCE_S)
             self.world.came[form] = Came(self.name, at - self.began)
 
     def ends(self) -> None:
-        """Call it when the fault is over: its alerts end too."""
+        """Call it when the fault is over: wait until the end of each was told too."""
         began = time.monotonic()
         for form in self.forms:
             at = self.world.alerting.wait(self.namespace, form, "resolved", PATIENCE_S)
@@ -174,65 +56,113 @@ class Fault:
 
 
 class World:
-    """Everything that runs, until :meth:`close`. ``came``: by form."""
+    """Prometheus, Alertmanager, and the engines. ``came``: by form."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, engines: Engines) -> None:
         (folder / "monitoring").mkdir()
+        self.folder, self.engines = folder, engines
         self.alerting = Alerting(folder / "monitoring")
         self.came: dict[str, Came] = {}
-        self._all: list[Server | Gateway] = []
-        self._targets: dict[Server, Target] = {}
         self._lock = Lock()
+        self._spare = Stack(self, "spare")
+        self._backend: int | None = None
 
-    def server(self, namespace: str, engine: Path, *args: str, start: bool = True) -> Server:
-        """One more, which Prometheus watches."""
+    @contextmanager
+    def stack(self, namespace: str) -> Iterator[Stack]:
+        """A stack that is there for the time of a scene."""
+        stack = Stack(self, namespace)
+        try:
+            yield stack
+        finally:
+            stack.close()
+
+    def backend(self) -> int:
+        """The gRPC port of a server that is well, for scenes that need no other."""
         with self._lock:
-            run_dir = self.folder / f"run{len(self._all)}"
-            made = Server(engine, run_dir, ("--max-queued", "4", *args))
-            self._all.append(made)
-            self._targets[made] = Target(namespace, "triton", made.metrics)
-        if start:
-            made.start()
-            self.watch(made)
-        return made
+            if self._backend is None:
+                self._backend = self._spare.server(self.engines.wide).grpc
+            return self._backend
 
-    def watch(self, server: Server) -> None:
-        """Let Prometheus find a server that was started later."""
-        self.alerting.watch(self._targets[server])
+    def fault(self, name: str, *forms: str) -> Fault:
+        """Say that a fault of what is in no namespace begins now."""
+        return Fault(self, "", name, forms)
+
+    def table(self) -> str:
+        """What came so far, in Markdown."""
+        head = "| alert | fault | fired after | ended after |\n|---|---|---|---|\n"
+        return head + "".join(
+            f"| {form} | {came.fault} | {came.fired:.0f} s | "
+            + (f"{came.ended:.0f} s |\n" if came.ended is not None else "not |\n")
+            for form, came in sorted(self.came.items())
+        )
+
+    def close(self) -> None:
+        """End all that it started."""
+        self._spare.close()
+        self.alerting.close()
+
+
+class Stack:
+    """Servers and gateways of one namespace, whose alerts silence no others."""
+
+    def __init__(self, world: World, namespace: str) -> None:
+        self.world, self.namespace = world, namespace
+        self.engines, self.alerting = world.engines, world.alerting
+        self._made: list[Server | Gateway] = []
+        self._targets: list[Target] = []
+
+    def server(self, engine: Path, *args: str, **env: str) -> Server:
+        """One more, which Prometheus watches."""
+        run_dir = self.world.folder / f"{self.namespace}{len(self._made)}"
+        server = Server(engine, run_dir, ("--max-queued", "4", *args))
+        self._made.append(server)
+        server.start(**env)
+        self.watch(self.target("triton", server.metrics))
+        return server
 
     def gateway(
         self,
-        namespace: str,
-        backends: tuple[int, ...],
-        *args: str,
+        *backends: int,
+        args: tuple[str, ...] = (),
         watched: bool = True,
         log: str | None = None,
     ) -> Gateway:
         """One more; ``backends``: gRPC ports; ``log``: the file that standard error goes to."""
-        with self._lock:
-            made = Gateway(backends, args, log)
-            self._all.append(made)
-        made.start()
+        gateway = Gateway(backends, args, log)
+        self._made.append(gateway)
+        gateway.start()
         if watched:
-            https = "--ssl-certfile" in args
-            self.alerting.watch(Target(namespace, "gateway", made.port, https))
-        return made
+            self.watch(self.target("gateway", gateway.port, https="--ssl-certfile" in args))
+        return gateway
 
-    def fault(self, name: str, namespace: str, *forms: str) -> Fault:
+    def target(self, job: str, port: int, *, https: bool = False) -> Target:
+        """What Prometheus is to scrape, or not."""
+        return Target(self.namespace, job, port, https)
+
+    def watch(self, target: Target) -> None:
+        """Let Prometheus scrape it, and return when it has."""
+        self._targets.append(target)
+        self.alerting.watch(target)
+        self.alerting.wait_for_scrape(target)
+
+    def fault(self, name: str, *forms: str) -> Fault:
         """Say that a fault begins now."""
-        return Fault(self, name, namespace, forms)
+        return Fault(self.world, self.namespace, name, forms)
+
+    def told(self) -> set[str]:
+        """Forms of which Alertmanager has sent anything."""
+        return {form for _, form in self.alerting.told(self.namespace)}
+
+    def firing(self) -> set[str]:
+        """Forms that fire in Prometheus, whoever is told."""
+        return self.alerting.firing(self.namespace)
+
+    def inhibited(self) -> set[str]:
+        """Forms that fire, and that Alertmanager keeps for itself since others inhibit them."""
+        return self.alerting.inhibited(self.namespace)
 
     def close(self) -> None:
-        for each in reversed(self._all):
+        """End all of it."""
+        self.alerting.forget(*self._targets)
+        for each in reversed(self._made):
             each.end()
-        self.alerting.close()
-
-
-def hold(process: psutil.Process, seconds: float) -> None:
-    """Let a process stand still for so long."""
-    os.kill(process.pid, signal.SIGSTOP)
-    try:
-        time.sleep(seconds)
-    finally:
-        os.kill(process.pid, signal.SIGCONT)

@@ -21,7 +21,7 @@ from gemma4_testing.waiting import wait_until
 
 __all__ = ["FACTOR", "Alerting", "Target", "form_of", "free_port"]
 
-FACTOR, LEAST_S, MOST_S = 30, 5, 60
+FACTOR, LEAST_S, MOST_S = 20, 5, 60
 Key = tuple[str, str]
 """A namespace and a form."""
 
@@ -48,11 +48,16 @@ class Target:
     port: int
     https: bool = False
 
+    @property
+    def address(self) -> str:
+        """The label ``instance``."""
+        return f"127.0.0.1:{self.port}"
+
     def found(self) -> dict[str, Any]:
         """An entry of a file of ``file_sd_configs``."""
         scheme = "https" if self.https else "http"
         labels = {"namespace": self.namespace, "job": self.job, "__scheme__": scheme}
-        return {"targets": [f"127.0.0.1:{self.port}"], "labels": labels}
+        return {"targets": [self.address], "labels": labels}
 
 
 class Alerting:
@@ -99,31 +104,37 @@ class Alerting:
         with self._lock:
             self._discover(set())
 
-    def told(self, namespace: str | None = None) -> dict[Key, list[str]]:
+    def wait_for_scrape(self, target: Target) -> None:
+        """Return when Prometheus has scraped a target that it watches."""
+        query = (
+            f'up{{namespace="{target.namespace}",job="{target.job}",instance="{target.address}"}}'
+        )
+        wait_until(lambda: self._query(query), 60, f"{target} is not scraped", every=0.2)
+
+    def told(self, namespace: str) -> dict[Key, list[str]]:
         """What Alertmanager has sent of each alert, "firing" or "resolved", the last one last."""
         with self._lock:
-            return {k: list(v) for k, v in self._told.items() if namespace in (None, k[0])}
+            return {k: list(v) for k, v in self._told.items() if k[0] == namespace}
+
+    def last(self, namespace: str, form: str) -> str:
+        """What it has sent last, "" for nothing."""
+        return self.told(namespace).get((namespace, form), [""])[-1]
 
     def wait(self, namespace: str, form: str, status: str, seconds: float) -> float:
         """Until the last word of this alert is ``status``; return :func:`time.monotonic` then."""
-
-        def last() -> str:
-            return self.told().get((namespace, form), [""])[-1]
-
         what = f"{namespace}: {form} is not {status}"
         try:
-            wait_until(lambda: last() == status, seconds, what, every=0.2)
+            wait_until(lambda: self.last(namespace, form) == status, seconds, what, every=0.2)
         except AssertionError as error:
             raise AssertionError(f"{error}; told {self.told(namespace)}") from None
         return time.monotonic()
 
     def firing(self, namespace: str) -> set[str]:
         """Forms that fire in Prometheus, whoever is told."""
-        query = urllib.parse.quote(f'ALERTS{{alertstate="firing",namespace="{namespace}"}}')
-        found = self._get(f"{self._prometheus}/api/v1/query?query={query}")
-        return {form_of(each["metric"]) for each in found["data"]["result"]}
+        found = self._query(f'ALERTS{{alertstate="firing",namespace="{namespace}"}}')
+        return {form_of(each["metric"]) for each in found}
 
-    def silenced(self, namespace: str) -> set[str]:
+    def inhibited(self, namespace: str) -> set[str]:
         """Forms that Alertmanager keeps for itself, since others inhibit them."""
         found = self._get(f"{self._alertmanager}/api/v2/alerts?active=true&inhibited=true")
         return {
@@ -137,6 +148,15 @@ class Alerting:
             process.terminate()
             process.wait(30)
         self._server.shutdown()
+
+    def _query(self, query: str) -> list[dict[str, Any]]:
+        """Series of an instant vector; none while Prometheus starts."""
+        url = f"{self._prometheus}/api/v1/query?query={urllib.parse.quote(query)}"
+        try:
+            found: list[dict[str, Any]] = self._get(url)["data"]["result"]
+        except OSError:
+            return []
+        return found
 
     def _get(self, url: str) -> Any:
         with urllib.request.urlopen(url, timeout=10) as reply:

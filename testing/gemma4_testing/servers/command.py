@@ -18,7 +18,8 @@ GEMMA4 = Path(sys.executable).with_name("gemma4")
 
 class Command:
     """Returns when it has printed ``until``, of `gemma4` the last line of the banner. ``output`` is
-    everything it printed so far, without what goes to the file ``stderr``. ``start_s`` and ``stop_s`` bound how long it may take."""
+    everything it printed so far, without what goes to the file ``stderr``. ``start_s`` and
+    ``stop_s`` bound how long it may take."""
 
     start_s = 120
     stop_s = 60

@@ -29,16 +29,9 @@ class RunningGateway(Command):
     ) -> None:
         addresses = [f"--backend=127.0.0.1:{port}" for port in backends]
         super().__init__(
-            "gateway",
-            "--port",
-            "0",
-            "--served-model-name",
-            MODEL,
-            *addresses,
-            *args,
-            env=env,
-            stderr=log,
-        )
+            "gateway", "--port", "0", "--served-model-name", MODEL, *addresses, *args,
+            env=env, stderr=log,
+        )  # fmt: skip
         self.port = self.banner_port("URL")
         scheme = "https" if "--ssl-certfile" in args else "http"
         self.url = f"{scheme}://127.0.0.1:{self.port}"
