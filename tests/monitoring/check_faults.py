@@ -35,7 +35,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield made
     finally:
         made.close()
-        print(made.table())
+        print(f"\n{made.table()}")
 
 
 @pytest.fixture(scope="module")

@@ -135,14 +135,17 @@ def only(stack: Stack) -> None:
 
 
 def lagging(stack: Stack) -> None:
-    """A gateway that hardly gets to read."""
-    gateway = stack.gateway(stack.server(stack.engines.wide).grpc, watched=False)
+    """Postprocessing reads what the engine gives too slowly. With nine streams and more the gateway
+    would read from the engine itself."""
+    server = stack.server(stack.engines.fast)
+    gateway = stack.gateway(server.grpc, watched=False)
     fault = stack.fault(
-        "a gateway stopped for most of the time, twelve streams", "Gemma4ClientsLag ticket"
+        "SIGSTOP and SIGCONT of postprocessing, again and again, with eight streams",
+        "Gemma4ClientsLag ticket",
     )
-    lags = going_on(partial(hold, gateway.process, 2.0), 1, pause=0.1)
-    ask = partial(streamed, max_tokens=400)
-    with client(gateway.url) as http, going_on(partial(ask, http), 12), lags:
+    stops = going_on(partial(hold, server.process("postprocessing"), 0.8), 1, pause=0.02)
+    ask = partial(streamed, max_tokens=2000)
+    with client(gateway.url) as http, going_on(partial(ask, http), 8), stops:
         fault.fires()
     fault.ends()
 

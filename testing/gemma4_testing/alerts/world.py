@@ -89,12 +89,12 @@ class World:
 
     def table(self) -> str:
         """What came so far, in Markdown."""
-        head = "| alert | fault | fired after | ended after |\n|---|---|---|---|\n"
-        return head + "".join(
-            f"| {form} | {came.fault} | {came.fired:.0f} s | "
-            + (f"{came.ended:.0f} s |\n" if came.ended is not None else "not |\n")
-            for form, came in sorted(self.came.items())
-        )
+        rows = ["| alert | severity | fault | fired after | ended after |", "|---|---|---|---|---|"]
+        for form, came in sorted(self.came.items()):
+            alert, severity = form.split(" ", 1)
+            ended = "not" if came.ended is None else f"{came.ended:.0f} s"
+            rows.append(f"| {alert} | {severity} | {came.fault} | {came.fired:.0f} s | {ended} |")
+        return "\n".join(rows)
 
     def close(self) -> None:
         """End all that it started."""
