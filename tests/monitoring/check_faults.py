@@ -15,13 +15,11 @@ from gemma4_testing.alerts import of_gateways, of_servers
 from gemma4_testing.alerts.engines import make_engines
 from gemma4_testing.alerts.healthy import roll
 from gemma4_testing.alerts.world import Stack, World
-from gemma4_testing.deploy.alert_rules import alerts
-from gemma4_testing.servers.alerting import form_of
+from gemma4_testing.deploy.alert_rules import forms
 
 SCENES: dict[str, Callable[[Stack], None]] = {
     scene.__name__: scene for scene in (*of_servers.SCENES, *of_gateways.SCENES)
 }
-FORMS = {form_of({"alertname": rule["alert"], **rule["labels"]}) for rule in alerts()}
 Running = dict[str, Future[None]]
 pytestmark = pytest.mark.timeout(3600)
 
@@ -76,4 +74,4 @@ def test_prometheus_without_any_target(world: World) -> None:
 
 def test_every_alert_was_fired_and_ended(world: World) -> None:
     ended = {form for form, came in world.came.items() if came.ended is not None}
-    assert ended == FORMS
+    assert ended == forms()

@@ -77,6 +77,7 @@ def astray(stack: Stack) -> None:
     )
     gateway.start()
     fault.fires()
+    fault.inhibits("Gemma4BackendNotReady ticket")
     gateway.kill()
     gateway.backends = right
     gateway.start()
@@ -103,6 +104,7 @@ def gateways(stack: Stack) -> None:
     for each in made:
         each.kill()
     fault.fires()
+    fault.inhibits("Gemma4GatewayDown ticket")
     for each in made:
         each.start()
     fault.ends()

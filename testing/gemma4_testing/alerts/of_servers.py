@@ -42,6 +42,7 @@ def overload(stack: Stack) -> None:
         fault = stack.fault("sixteen clients of two slots", "Gemma4OverloadRefusals page")
         with going_on(partial(asked, http, max_tokens=40), 16, pause=0.2):
             fault.fires()
+            fault.inhibits("Gemma4OverloadRefusals ticket", "Gemma4QueueGrowing ticket")
         fault.ends()
 
 
@@ -125,10 +126,7 @@ def only(stack: Stack) -> None:
         fault = stack.fault("SIGKILL of the only server", "Gemma4ServerDown page")
         server.kill()
         fault.fires()
-        wait_until(
-            lambda: {burn, *symptoms} <= stack.firing() & stack.inhibited(), START_S,
-            "not inhibited", every=1,
-        )  # fmt: skip
+        fault.inhibits(burn, *symptoms)
         server.start()
         fault.ends()
     assert stack.told().isdisjoint(symptoms), stack.told()
@@ -165,13 +163,16 @@ def frozen(stack: Stack) -> None:
         with going_on(partial(asked, http, max_tokens=1), 3), stops:
             fault.fires()
     fault.ends()
-    fault = stack.fault(
-        "SIGSTOP of `gemma4 serve` and of the engine's process", "Gemma4EngineFrozen page"
-    )
     engine = server.process("engine")
-    engine.suspend()
-    fault.fires()
-    engine.resume()
+    with client(server.http_url) as http, going_on(partial(asked, http, max_tokens=40), 6):
+        wait_until(lambda: server.queued() > 2, START_S, "no queue", every=0.2)
+        fault = stack.fault(
+            "SIGSTOP of `gemma4 serve` and of the engine's process", "Gemma4EngineFrozen page"
+        )
+        engine.suspend()
+        fault.fires()
+        fault.inhibits("Gemma4QueueGrowing ticket")
+        engine.resume()
     supervisor.resume()
     fault.ends()
 

@@ -12,6 +12,7 @@ from threading import Lock
 from gemma4_testing.alerts.engines import Engines
 from gemma4_testing.alerts.processes import Gateway, Server
 from gemma4_testing.servers.alerting import Alerting, Target
+from gemma4_testing.waiting import wait_until
 
 __all__ = ["Came", "Fault", "Stack", "World"]
 
@@ -46,6 +47,14 @@ class Fault:
         for form in self.forms:
             at = self.world.alerting.wait(self.namespace, form, "firing", PATIENCE_S)
             self.world.came[form] = Came(self.name, at - self.began)
+
+    def inhibits(self, *symptoms: str) -> None:
+        """Wait until these fire too, and Alertmanager keeps them for itself."""
+        alerting, namespace, wanted = self.world.alerting, self.namespace, set(symptoms)
+        wait_until(
+            lambda: wanted <= alerting.firing(namespace) & alerting.inhibited(namespace),
+            PATIENCE_S, f"{symptoms} are not inhibited: {self.name}", every=1,
+        )  # fmt: skip
 
     def ends(self) -> None:
         """Call it when the fault is over: wait until the end of each was told too."""
@@ -156,10 +165,6 @@ class Stack:
     def firing(self) -> set[str]:
         """Forms that fire in Prometheus, whoever is told."""
         return self.alerting.firing(self.namespace)
-
-    def inhibited(self) -> set[str]:
-        """Forms that fire, and that Alertmanager keeps for itself since others inhibit them."""
-        return self.alerting.inhibited(self.namespace)
 
     def close(self) -> None:
         """End all of it."""

@@ -16,10 +16,10 @@ from typing import Any
 
 import yaml
 
-from gemma4_testing.deploy.alert_rules import ALERTMANAGER, RULES, faster
+from gemma4_testing.deploy.alert_rules import ALERTMANAGER, RULES, faster, form_of
 from gemma4_testing.waiting import wait_until
 
-__all__ = ["FACTOR", "Alerting", "Target", "form_of", "free_port"]
+__all__ = ["FACTOR", "Alerting", "Target", "free_port"]
 
 FACTOR, LEAST_S, MOST_S = 20, 5, 60
 Key = tuple[str, str]
@@ -31,12 +31,6 @@ def free_port() -> int:
         sock.bind(("127.0.0.1", 0))
         found: int = sock.getsockname()[1]
         return found
-
-
-def form_of(labels: dict[str, str]) -> str:
-    """Name and severity of an alert, and where it has several of them, which one."""
-    kind = labels.get("by") or labels.get("target", "")
-    return " ".join(filter(None, (labels["alertname"], labels["severity"], kind)))
 
 
 @dataclass(frozen=True)
