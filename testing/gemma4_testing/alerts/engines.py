@@ -17,13 +17,12 @@ __all__ = ["Engines", "make_engines"]
 
 @dataclass(frozen=True)
 class Engines:
-    """``fast`` gives 200 tokens/s a stream, the others 50. ``narrow`` has two slots, the others
-    more; ``slow`` reads 100 tokens of a prompt a second; ``unrecorded`` has no recorded answers."""
+    """All but ``trtllm`` give 50 tokens/s a stream. ``narrow`` has two slots, the others more;
+    ``slow`` reads 100 tokens of a prompt a second; ``unrecorded`` has no recorded answers."""
 
     narrow: Path
     wide: Path
     slow: Path
-    fast: Path
     unrecorded: Path
     trtllm: Path
 
@@ -33,7 +32,6 @@ def make_engines(folder: Path) -> Engines:
         narrow=synthetic_engine(folder / "narrow", tokens_per_s=50, slots=2),
         wide=synthetic_engine(folder / "wide", tokens_per_s=50, slots=32),
         slow=synthetic_engine(folder / "slow", tokens_per_s=50, slots=32, prefill_tokens_per_s=100),
-        fast=synthetic_engine(folder / "fast", tokens_per_s=200, slots=32),
         unrecorded=synthetic_engine(folder / "unrecorded", tokens_per_s=50, slots=2),
         trtllm=make_folder(CHECKPOINT, folder / "trtllm", slots=8),
     )

@@ -12,7 +12,7 @@ import httpx
 
 from gemma4_testing.servers.running_gateway import chat
 
-__all__ = ["asked", "client", "going_on", "streamed"]
+__all__ = ["asked", "client", "going_on", "streamed", "streamed_directly"]
 
 TIMEOUT_S = 120.0
 
@@ -25,14 +25,26 @@ def client(url: str) -> httpx.Client:
 
 def asked(http: httpx.Client, text: str = "Hello", **more: object) -> int:
     """Ask a server itself; return the status."""
-    body = {"messages": json.dumps([{"role": "user", "content": text}]), "temperature": 0.0}
-    return http.post("/v2/models/gemma4/generate", json=body | more).status_code
+    return http.post("/v2/models/gemma4/generate", json=_prompt(text) | more).status_code
+
+
+def streamed_directly(http: httpx.Client, **more: object) -> None:
+    """Ask a server itself, and read the stream to its end."""
+    _read(http, "/v2/models/gemma4/generate_stream", _prompt("Hello") | more | {"stream": True})
 
 
 def streamed(http: httpx.Client, **more: object) -> None:
     """Ask a gateway, and read the stream to its end."""
-    body = chat() | more | {"stream": True}
-    with http.stream("POST", "/v1/chat/completions", json=body) as reply:
+    _read(http, "/v1/chat/completions", chat() | more | {"stream": True})
+
+
+def _prompt(text: str) -> dict[str, object]:
+    messages = [{"role": "user", "content": text}]
+    return {"messages": json.dumps(messages), "temperature": 0.0}
+
+
+def _read(http: httpx.Client, path: str, body: dict[str, object]) -> None:
+    with http.stream("POST", path, json=body) as reply:
         for _ in reply.iter_lines():
             pass
 

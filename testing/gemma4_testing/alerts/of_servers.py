@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count
 
-from gemma4_testing.alerts.load import asked, client, going_on, streamed
+from gemma4_testing.alerts.load import asked, client, going_on, streamed, streamed_directly
 from gemma4_testing.alerts.processes import hold
 from gemma4_testing.alerts.world import Stack
 from gemma4_testing.engine_folders.trtllm_folder import double_env
@@ -133,17 +133,16 @@ def only(stack: Stack) -> None:
 
 
 def lagging(stack: Stack) -> None:
-    """Postprocessing reads what the engine gives too slowly. With nine streams and more the gateway
-    would read from the engine itself."""
-    server = stack.server(stack.engines.fast)
-    gateway = stack.gateway(server.grpc, watched=False)
+    """Postprocessing is slow, and its supervisor is stopped, so that nobody replaces it."""
+    server = stack.server(stack.engines.wide)
+    server.process("gemma4 serve").suspend()
     fault = stack.fault(
-        "SIGSTOP and SIGCONT of postprocessing, again and again, with eight streams",
+        "SIGSTOP and SIGCONT of postprocessing, again and again, with twelve streams",
         "Gemma4ClientsLag ticket",
     )
-    stops = going_on(partial(hold, server.process("postprocessing"), 0.8), 1, pause=0.02)
-    ask = partial(streamed, max_tokens=2000)
-    with client(gateway.url) as http, going_on(partial(ask, http), 8), stops:
+    stops = going_on(partial(hold, server.process("postprocessing"), 0.9), 1, pause=0.05)
+    ask = partial(streamed_directly, max_tokens=200)
+    with client(server.http_url) as http, going_on(partial(ask, http), 12), stops:
         fault.fires()
     fault.ends()
 
