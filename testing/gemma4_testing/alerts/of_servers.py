@@ -163,14 +163,14 @@ def frozen(stack: Stack) -> None:
             fault.fires()
     fault.ends()
     engine = server.process("engine")
-    with client(server.http_url) as http, going_on(partial(asked, http, max_tokens=40), 6):
-        wait_until(lambda: server.queued() > 2, START_S, "no queue", every=0.2)
+    ask = partial(asked, max_tokens=40)
+    with client(server.http_url) as http, going_on(partial(ask, http), 8, pause=0.3):
         fault = stack.fault(
             "SIGSTOP of `gemma4 serve` and of the engine's process", "Gemma4EngineFrozen page"
         )
         engine.suspend()
         fault.fires()
-        fault.inhibits("Gemma4QueueGrowing ticket")
+        fault.inhibits("Gemma4OverloadRefusals page")
         engine.resume()
     supervisor.resume()
     fault.ends()
