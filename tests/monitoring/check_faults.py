@@ -45,7 +45,7 @@ def running(world: World, request: pytest.FixtureRequest) -> Iterator[Running]:
             SCENES[name](stack)
 
     tests = (item for item in request.session.items if isinstance(item, pytest.Function))
-    chosen = {test.callspec.params["scene"] for test in tests if hasattr(test, "callspec")}
+    chosen = {test.callspec.params.get("scene") for test in tests if hasattr(test, "callspec")}
     with ThreadPoolExecutor(request.config.getoption("--at-once")) as pool:
         yield {name: pool.submit(play, name) for name in SCENES if name in chosen}
 

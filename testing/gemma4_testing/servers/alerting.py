@@ -69,17 +69,19 @@ class Alerting:
         self._prometheus = f"http://127.0.0.1:{prometheus}"
         self._alertmanager = f"http://127.0.0.1:{alertmanager}"
         self._write(folder, alertmanager)
-        log = (folder / "log").open("wb")
-        self._processes = [
-            subprocess.Popen(command, stdout=log, stderr=log)
-            for command in (
-                ["prometheus", f"--config.file={folder}/prometheus.yml",
-                 f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address=127.0.0.1:{prometheus}"],
-                ["prometheus-alertmanager", f"--config.file={folder}/alertmanager.yml",
-                 f"--storage.path={folder}/am", f"--web.listen-address=127.0.0.1:{alertmanager}",
-                 "--cluster.listen-address="],
-            )
-        ]  # fmt: skip
+        with (folder / "log").open("wb") as log:
+            self._processes = [
+                subprocess.Popen(command, stdout=log, stderr=log)
+                for command in (
+                    ["prometheus", f"--config.file={folder}/prometheus.yml",
+                     f"--storage.tsdb.path={folder}/tsdb",
+                     f"--web.listen-address=127.0.0.1:{prometheus}"],
+                    ["prometheus-alertmanager", f"--config.file={folder}/alertmanager.yml",
+                     f"--storage.path={folder}/am",
+                     f"--web.listen-address=127.0.0.1:{alertmanager}",
+                     "--cluster.listen-address="],
+                )
+            ]  # fmt: skip
 
     def watch(self, *targets: Target) -> None:
         """Scrape these too."""
