@@ -136,7 +136,7 @@ test-monitoring: $(VENV)/.test ## Check that every alert fires with its fault an
 	$(BIN)/python -m pytest -c tests/monitoring/pytest.ini tests/monitoring/check_rules.py -q $(ARGS)
 
 # Needs Debian's prometheus and prometheus-alertmanager. Some scenes: ARGS="-k 'overload or pair'".
-test-alerts: $(VENV)/.test ## Fire every alert by a real fault, and see it end; takes XX minutes.
+test-alerts: $(VENV)/.test ## Fire every alert by a real fault, and see it end; takes 15 minutes.
 	$(BIN)/python -m pytest -c tests/monitoring/pytest.ini tests/monitoring/check_faults.py -q -s $(ARGS)
 
 # README's commands in containers that have nothing; needs podman. See tests/fresh/README.md.

@@ -12,8 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from gemma4_testing.alerts import of_gateways, of_servers
-from gemma4_testing.alerts.engines import make_engines
 from gemma4_testing.alerts.healthy import roll
+from gemma4_testing.alerts.scene_engines import make_engines
 from gemma4_testing.alerts.world import Stack, World
 from gemma4_testing.deploy.alert_rules import forms
 

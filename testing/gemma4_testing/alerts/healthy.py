@@ -6,7 +6,7 @@ import time
 from functools import partial
 
 from gemma4_testing.alerts.load import client, going_on, streamed
-from gemma4_testing.alerts.processes import Gateway, Server
+from gemma4_testing.alerts.scene_processes import Gateway, Server
 from gemma4_testing.alerts.world import Stack
 from gemma4_testing.servers.alerting import FACTOR
 from gemma4_testing.waiting import wait_until

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import count
 
 from gemma4_testing.alerts.load import asked, client, going_on, streamed, streamed_directly
-from gemma4_testing.alerts.processes import hold
+from gemma4_testing.alerts.scene_processes import hold
 from gemma4_testing.alerts.world import Stack
 from gemma4_testing.engine_folders.trtllm_folder import double_env
 from gemma4_testing.waiting import wait_until

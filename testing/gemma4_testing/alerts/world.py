@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from gemma4_testing.alerts.engines import Engines
-from gemma4_testing.alerts.processes import Gateway, Server
+from gemma4_testing.alerts.scene_engines import Engines
+from gemma4_testing.alerts.scene_processes import Gateway, Server
 from gemma4_testing.servers.alerting import Alerting, Target
 from gemma4_testing.waiting import wait_until
 
