@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
 from gemma4_client.tls import TLS
 
-__all__ = ["Address", "Protocol", "parse_address"]
+__all__ = ["Address", "Protocol", "is_loopback", "parse_address"]
 
 Protocol = Literal["grpc", "http"]
 _SCHEMES: dict[str, tuple[Protocol, bool]] = {
@@ -30,8 +31,21 @@ class Address:
     path: str = ""
 
     @property
+    def local(self) -> bool:
+        """Whether it is on this machine, so that no proxy of the environment is asked for it."""
+        return is_loopback(urlsplit(f"//{self.target}").hostname or "")
+
+    @property
     def http_url(self) -> str:
         return f"{'https' if self.tls else 'http'}://{self.target}{self.path}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address is this machine's loopback device."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def parse_address(url: str, protocol: Protocol | None = None, tls: TLS | None = None) -> Address:

@@ -23,7 +23,7 @@ from gemma4_gateway.record import record_of
 from gemma4_gateway.routes import chat, health, models, responses, tokenize
 from gemma4_gateway.settings import Settings
 
-__all__ = ["create_app", "create_door", "openapi"]
+__all__ = ["create_app", "create_asgi", "openapi"]
 
 
 def create_app(gateway: Gateway) -> FastAPI:
@@ -55,7 +55,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     return app
 
 
-def create_door(gateway: Gateway, app: FastAPI | None = None) -> ASGIApp:
+def create_asgi(gateway: Gateway, app: FastAPI | None = None) -> ASGIApp:
     """Make what the server runs: the application behind keys, limits and CORS."""
     settings: Settings = gateway.settings
     middleware: ASGIApp = Middleware(
@@ -73,8 +73,8 @@ def create_door(gateway: Gateway, app: FastAPI | None = None) -> ASGIApp:
         middleware = CORSMiddleware(
             middleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["authorization", "content-type", "x-request-id"],
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=["*"],  # a preflight is told what it asks for
             expose_headers=["x-request-id", "retry-after"],
         )
     return middleware
@@ -92,7 +92,7 @@ async def _on_api_error(request: Request, error: Exception) -> Response:
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return _respond(request, validation_error(error.errors(), {}))
+    return _respond(request, validation_error(error.errors()))
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gemma4_gateway.errors import ApiError
+from gemma4_gateway.http1 import Http10Cycle, Parser
 from gemma4_gateway.metrics import Metrics
 from gemma4_gateway.settings import SettingsError
 
@@ -68,6 +69,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.parser = Parser(self)
         self._timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._in_head = True
@@ -129,6 +131,8 @@ class BoundedHttp(HttpToolsProtocol):
             name = self.transport.get_extra_info("client_cert_name")
             self.scope["extensions"] = {"tls": {"client_cert_name": name}}
         super().on_headers_complete()
+        if self.scope["http_version"] == "1.0":  # its task has not begun
+            self.cycle.__class__ = Http10Cycle
 
     def on_message_complete(self) -> None:
         self._in_head = self._whole = self._ended = True

@@ -8,8 +8,18 @@ from typing import Any
 from gemma4_gateway.jsons import dumps
 from gemma4_gateway.plain_text import clean
 
-__all__ = ["ApiError", "invalid", "not_found", "overloaded", "unavailable", "validation_error"]
+__all__ = [
+    "UNSUPPORTED",
+    "ApiError",
+    "invalid",
+    "not_found",
+    "overloaded",
+    "unavailable",
+    "validation_error",
+]
 
+UNSUPPORTED = "unsupported_parameter"
+"""The code of a parameter that other servers have and this one has not."""
 _MOST_PARAM = 256
 """Characters of ``param``."""
 
@@ -80,7 +90,7 @@ def unavailable(
     )
 
 
-def validation_error(errors: Sequence[Any], refused: dict[str, str]) -> ApiError:
+def validation_error(errors: Sequence[Any]) -> ApiError:
     """400 for one of pydantic's errors: a list that is too long, else the first."""
     first = next((error for error in errors if error["type"] == "too_long"), errors[0])
     place = first["loc"]
@@ -88,15 +98,15 @@ def validation_error(errors: Sequence[Any], refused: dict[str, str]) -> ApiError
         lengths = first["ctx"]
         text = f"{lengths['actual_length']} items; at most {lengths['max_length']}"
         return invalid(_path(place), text)
+    if first["type"] == UNSUPPORTED:
+        name, reason = first["ctx"]["name"], first["ctx"]["reason"]
+        return invalid(_path([*place, name]), f"not supported: {reason}", code=UNSUPPORTED)
     if not place:
         text = first["msg"].removeprefix("Value error, ")
         return ApiError(400, f"the body: {text}", code="invalid_body")
     param = _path(place)
     name = str(place[0])
     if first["type"] == "extra_forbidden":
-        reason = refused.get(name) if len(place) == 1 else None
-        if reason is not None:
-            return invalid(param, f"not supported: {reason}", code="unsupported_parameter")
         return invalid(param, "no such parameter", code="unknown_parameter")
     message = first["msg"].removeprefix("Value error, ")
     shown = _shown(first.get("input"))

@@ -22,9 +22,9 @@ from gemma4_gateway.record import Record
 __all__ = ["Middleware"]
 
 _ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}\Z")
-_OPEN = ("/health/", "/metrics", "/docs", "/openapi.json", "/redoc")
-_QUIET = ("/health/", "/metrics")
-_HEALTH = "/health/"
+_HEALTH = ("/health", "/ping")
+_QUIET = (*_HEALTH, "/metrics")
+_OPEN = (*_QUIET, "/version", "/docs", "/openapi.json", "/redoc")
 
 
 class Middleware:
@@ -60,6 +60,8 @@ class Middleware:
             return
         headers = Headers(scope=scope)
         record = Record(_request_id(headers), scope["method"], scope["path"])
+        if record.method == "HEAD":  # uvicorn leaves out the body of what GET answers
+            scope = {**scope, "method": "GET"}
         record.put_into(scope)
         id_header = (b"x-request-id", record.request_id.encode())
 

@@ -13,7 +13,7 @@ from types import FrameType
 import uvicorn
 from gemma4_runtime.logs.writer import writer_of
 
-from gemma4_gateway.app import create_door
+from gemma4_gateway.app import create_asgi
 from gemma4_gateway.banner import banner
 from gemma4_gateway.connections import HEAD_S, Connections, openable, protocol_of
 from gemma4_gateway.gateway import Gateway
@@ -107,7 +107,7 @@ def config_of(
     most = openable() if most_connections is None else most_connections
     shared = Connections(gateway.metrics, most, head_s)
     return uvicorn.Config(
-        create_door(gateway),
+        create_asgi(gateway),
         http=protocol_of(shared, gateway.certificates),
         loop="uvloop",
         ws="none",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-import urllib.request
 from threading import Event, Thread
+
+from gemma4_runtime.local_http import open_local
 
 __all__ = ["DEAF_S", "LiveProbe"]
 
@@ -36,7 +37,7 @@ class LiveProbe:
     def _run(self) -> None:
         while not self._stop.wait(_EVERY_S):
             try:
-                with urllib.request.urlopen(self._url, timeout=_TIMEOUT_S):
+                with open_local(self._url, timeout=_TIMEOUT_S):
                     self._answered = time.monotonic()
             except OSError:
                 continue

@@ -9,8 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from threading import Thread
 
 import psutil
 from gemma4_runtime import settings as names
+from gemma4_runtime.local_http import open_local
 from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.processes.heartbeat import BEATS_NAME
 from gemma4_runtime.restarts import RestartReason, write_restarts
@@ -301,7 +300,7 @@ class TritonProcess:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=1):
+        with open_local(url, timeout=1):
             return True
-    except (urllib.error.URLError, OSError):
+    except OSError:
         return False

@@ -216,11 +216,12 @@ def test_ctrl_c(name: str, work: Path) -> None:
 
 LIVE = """
 cp -r engine fixed2/; mount --bind fixed2 fixed2; mount -o remount,ro,bind fixed2
-mkdir -p {long}; unset HOME; ulimit -Sn 64
+mkdir -p {long}; unset HOME no_proxy NO_PROXY; ulimit -Sn 64
+export http_proxy=http://127.0.0.1:1 https_proxy=http://127.0.0.1:1
 LC_ALL={plain} TERM=dumb TMPDIR=$PWD/{long} {gemma4} serve --engine fixed2/engine \
   --http-port {http} --grpc-port {grpc} --metrics-port {metrics} <&- >&- 2>&- &
 server=$!
-until curl -sf http://127.0.0.1:{http}/v2/models/gemma4/ready; do kill -0 $server; sleep 0.1; done
+until curl --noproxy '*' -sf http://127.0.0.1:{http}/v2/models/gemma4/ready; do kill -0 $server; sleep 0.1; done
 grep "open files" /proc/$server/limits
 set +e
 chat() {{ {gemma4} chat --url 127.0.0.1:{grpc} --once hello --max-tokens 20 "$@"; }}
@@ -238,7 +239,7 @@ kill $server; wait $server; echo "serve $?"; ls -A {long}
 
 def test_a_server_that_starts_in_an_odd_place_serves(work: Path) -> None:
     """A low soft limit, every stream closed, no HOME, a read-only engine, a TMPDIR too long for a
-    socket; and the commands that need a server."""
+    socket, a proxy that is not there; and the commands that need a server."""
     ports = {}
     with ExitStack() as stack:
         for name in ("http", "grpc", "metrics"):

@@ -9,7 +9,8 @@ import pytest
 from alone import ALONE
 from unit import NOT_UNIT
 
-MAKEFILE = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 def test_every_target_is_explained() -> None:
@@ -26,3 +27,11 @@ def test_what_a_table_of_tests_names_exists(table: dict[str, str]) -> None:
         file, _, name = path.partition("::")
         assert (tests / file).exists(), path
         assert not name or f"def {name}(" in (tests / file).read_text(encoding="utf-8"), path
+
+
+def test_the_hosted_ci_runs_what_ci_runs() -> None:
+    ours, hosted = (
+        set(re.findall(r"\bmake [a-z-]+", path.read_text(encoding="utf-8")))
+        for path in (ROOT / ".ci/run", ROOT / ".github/workflows/ci.yml")
+    )
+    assert {"make test"} < ours <= hosted

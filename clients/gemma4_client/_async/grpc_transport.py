@@ -20,7 +20,7 @@ from gemma4_client.transport.base import NEEDED, own_cancel
 from gemma4_client.transport.grpc_pool import Pool
 from gemma4_client.transport.grpc_tasks import ENDED, all_ready, being_cancelled, read_on, when_over
 from gemma4_client.transport.grpc_wire import (
-    CHANNEL_OPTIONS,
+    channel_options,
     message_delta,
     metadata,
     raw_outputs,
@@ -113,9 +113,8 @@ class AsyncGrpcTransport:
 
 
 def _connect(address: Address) -> grpc.aio.Channel:
-    tls = address.tls
+    tls, options = address.tls, channel_options(address)
     if tls is None:
-        return grpc.aio.insecure_channel(address.target, options=CHANNEL_OPTIONS)
-    return grpc.aio.secure_channel(
-        address.target, tls.grpc_credentials(), options=(*CHANNEL_OPTIONS, *tls.grpc_options())
-    )
+        return grpc.aio.insecure_channel(address.target, options=options)
+    credentials, more = tls.grpc_credentials(), tls.grpc_options()
+    return grpc.aio.secure_channel(address.target, credentials, options=(*options, *more))

@@ -25,7 +25,7 @@ from gemma4_client.transport.grpc_threads import (
     when_over,
 )
 from gemma4_client.transport.grpc_wire import (
-    CHANNEL_OPTIONS,
+    channel_options,
     message_delta,
     metadata,
     raw_outputs,
@@ -118,9 +118,8 @@ class GrpcTransport:
 
 
 def _connect(address: Address) -> grpc.Channel:
-    tls = address.tls
+    tls, options = address.tls, channel_options(address)
     if tls is None:
-        return grpc.insecure_channel(address.target, options=CHANNEL_OPTIONS)
-    return grpc.secure_channel(
-        address.target, tls.grpc_credentials(), options=(*CHANNEL_OPTIONS, *tls.grpc_options())
-    )
+        return grpc.insecure_channel(address.target, options=options)
+    credentials, more = tls.grpc_credentials(), tls.grpc_options()
+    return grpc.secure_channel(address.target, credentials, options=(*options, *more))

@@ -7,14 +7,15 @@ from typing import Any
 
 from tritonclient.grpc import service_pb2
 
+from gemma4_client.address import Address
 from gemma4_client.errors import from_wire
 from gemma4_client.results import Delta
 from gemma4_client.wire import read_delta
 
 __all__ = [
-    "CHANNEL_OPTIONS",
     "END_S",
     "STREAM_METHOD",
+    "channel_options",
     "message_delta",
     "metadata",
     "raw_outputs",
@@ -36,7 +37,7 @@ END_S = 1.0
 
 _LARGEST_MESSAGE = 64 << 20
 """Bytes of a message, both ways; gRPC itself takes 4 MiB."""
-CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+_CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_send_message_length", _LARGEST_MESSAGE),
     ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
     # A ping keeps a silent stream through load balancers, which drop a connection that is idle for
@@ -51,6 +52,11 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     # Each client has a connection of its own; channels to one address would share one.
     ("grpc.use_local_subchannel_pool", 1),
 )
+
+
+def channel_options(address: Address) -> tuple[tuple[str, int], ...]:
+    """Return the options of a channel; to this machine it goes without a proxy."""
+    return (*_CHANNEL_OPTIONS, ("grpc.enable_http_proxy", int(not address.local)))
 
 
 def metadata(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:

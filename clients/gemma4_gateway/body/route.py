@@ -16,7 +16,7 @@ from gemma4_gateway.errors import ApiError, validation_error
 from gemma4_gateway.record import record_of
 from gemma4_gateway.schemas.base import ApiModel
 
-__all__ = ["JsonRoute"]
+__all__ = ["JsonRoute", "validated"]
 
 _MOST_SHOWN = 100
 """Bytes of a header in a message."""
@@ -50,7 +50,7 @@ class JsonRoute(APIRoute):
             _check_headers(request)
             body = await request.body()
             record_of(request.scope).body_bytes = len(body)
-            work = partial(_validated, model, body)
+            work = partial(validated, model, body)
             value = await request.app.state.gateway.off_loop.run(len(body), work)
             return await handle(_Parsed(request, value))
 
@@ -76,10 +76,11 @@ def _check_headers(request: Request) -> None:
         raise ApiError(400, hint, code="invalid_json")
 
 
-def _validated(model: type[ApiModel], body: bytes) -> ApiModel:
+def validated(model: type[ApiModel], body: bytes) -> ApiModel:
+    """Return the body as ``model``. Raises :class:`~gemma4_gateway.errors.ApiError`."""
     if not body.strip():
         raise ApiError(400, "the body is empty; send a JSON object", code="invalid_body")
     try:
         return model.model_validate(parse(body, model.most_nodes))
     except ValidationError as error:
-        raise validation_error(error.errors(include_url=False), model.refused) from None
+        raise validation_error(error.errors(include_url=False)) from None

@@ -1,7 +1,8 @@
-"""/health and /metrics. No API key is asked for."""
+"""/health, /version and /metrics. No API key is asked for."""
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter
@@ -21,7 +22,20 @@ async def live() -> dict[str, str]:
     return {"status": "live"}
 
 
-@router.get("/health/ready", responses={503: {"description": "Not ready; `backends` says why."}})
+@router.get("/version")
+async def software() -> dict[str, str]:
+    """Return this software's version, under vLLM's name for it."""
+    return {"version": version("gemma4-triton")}
+
+
+_NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"description": "Not ready; `backends` says why."}
+}
+
+
+@router.get("/health", responses=_NOT_READY, summary="The same as /health/ready, as vLLM has it")
+@router.get("/ping", responses=_NOT_READY, summary="The same as /health/ready, for SageMaker")
+@router.get("/health/ready", responses=_NOT_READY)
 async def ready(gateway: TheGateway) -> Response:
     """Answer 200 when it takes requests and at least one back end is ready."""
     lifecycle = gateway.lifecycle

@@ -11,7 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, mo
 from pydantic_core import PydanticCustomError
 
 from gemma4_gateway.body.bounds import MOST_NODES
+from gemma4_gateway.errors import UNSUPPORTED
 from gemma4_gateway.schemas.declared import declared
+from gemma4_gateway.schemas.usual import USUAL, is_usual, refusal
 
 __all__ = [
     "MOST_MESSAGES",
@@ -80,21 +82,28 @@ NO_EFFECT = {
 
 class ApiModel(BaseModel):
     """Strict: no coercion, no unknown names. ``refused`` maps the parameters that other servers
-    have and this one has not to the reason; null is allowed for them. ``most_nodes`` bounds the
-    values in a body."""
+    have and this one has not to the reason. ``usual`` maps some of them to the values that ask for
+    what happens anyway; these are taken, and null is for all. ``most_nodes`` bounds the values in a
+    body."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
     refused: ClassVar[dict[str, str]] = {}
+    usual: ClassVar[dict[str, tuple[Any, ...]]] = USUAL
     most_nodes: ClassVar[int] = MOST_NODES
 
     @model_validator(mode="before")
     @classmethod
-    def _drop_nulls(cls, data: Any) -> Any:
-        if isinstance(data, dict) and len(data) > _MOST_FIELDS:
+    def _drop_what_asks_for_nothing(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        if len(data) > _MOST_FIELDS:
             raise ValueError(f"{len(data)} fields; at most {_MOST_FIELDS}")
-        if isinstance(data, dict) and any(k in cls.refused and v is None for k, v in data.items()):
-            return {k: v for k, v in data.items() if k not in cls.refused or v is not None}
-        return data
+        others = {name: value for name, value in data.items() if name in cls.refused}
+        for name, value in others.items():
+            if value is not None and not is_usual(value, cls.usual.get(name, ())):
+                context = {"name": name, "reason": refusal(name, cls.refused, cls.usual)}
+                raise PydanticCustomError(UNSUPPORTED, "{name}: {reason}", context)
+        return {k: v for k, v in data.items() if k not in others} if others else data
 
 
 class StreamOptions(ApiModel):

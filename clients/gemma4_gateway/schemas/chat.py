@@ -15,6 +15,7 @@ from gemma4_gateway.schemas.base import (
     Sampling,
 )
 from gemma4_gateway.schemas.tools import NamedTool, ResponseFormat, Tool
+from gemma4_gateway.schemas.usual import USUAL
 
 __all__ = ["CHAT_REFUSED", "Caller", "ChatCompletionRequest", "ChatMessage", "TemplateOptions"]
 
@@ -84,6 +85,7 @@ class ChatMessage(ApiModel):
         "audio": "text only",
         "function_call": "deprecated; use tool_calls",
     }
+    usual: ClassVar[dict[str, tuple[Any, ...]]] = {}
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | Annotated[list[dict[str, Any]], Items(MOST_PARTS)] | None = Field(
         None, description='Text, or parts {"type": "text", "text": ...}.'
@@ -105,6 +107,7 @@ class TemplateOptions(ApiModel):
 
 class ChatCompletionRequest(Sampling):
     refused: ClassVar[dict[str, str]] = CHAT_REFUSED
+    usual: ClassVar[dict[str, tuple[Any, ...]]] = USUAL | {"add_special_tokens": (False,)}
 
     messages: Annotated[list[ChatMessage], Items(MOST_MESSAGES, 1)]
     max_completion_tokens: int | None = Field(None, ge=1, lt=2**31, description="As max_tokens.")

@@ -133,7 +133,7 @@ def affinity_of(
 
 
 def _max_tokens(body: ChatCompletionRequest) -> int | None:
-    if body.max_tokens and body.max_completion_tokens:
+    if body.max_tokens and (body.max_completion_tokens or body.max_tokens) != body.max_tokens:
         raise invalid("max_completion_tokens", "max_tokens is given too; send one of them")
     return body.max_completion_tokens or body.max_tokens
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 from gemma4_client import Client, Delta
+from gemma4_client.address import is_loopback
 from gemma4_client.assembly import Assembly
 from gemma4_client.errors import from_http
 from gemma4_client.request import chat_request
@@ -22,6 +23,12 @@ from gemma4_load.workloads.base import Ask, Reply
 from gemma4_load.workloads.words import Words
 
 __all__ = ["BlockingGrpc", "BlockingHttp", "BlockingOpenAI", "BlockingTarget", "measure_words"]
+
+
+def _client(url: str, timeout: float, **options: Any) -> httpx.Client:
+    """``url`` on this machine is not asked by a proxy of the environment."""
+    local = is_loopback(httpx.URL(url).host)
+    return httpx.Client(base_url=url, timeout=timeout, trust_env=not local, **options)
 
 
 class BlockingTarget(Protocol):
@@ -76,7 +83,7 @@ class BlockingHttp:
     completeness; its transport has an event loop in a thread, which greenlets would block."""
 
     def __init__(self, url: str, *, timeout: float) -> None:
-        self._http = httpx.Client(base_url=url, timeout=timeout)
+        self._http = _client(url, timeout)
         self._timeout = timeout
 
     def ask(self, ask: Ask, seen: Seen) -> Reply:
@@ -110,7 +117,7 @@ class BlockingOpenAI:
 
     def __init__(self, url: str, *, timeout: float, model: str = "", api_key: str = "") -> None:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._http = httpx.Client(base_url=url, timeout=timeout, headers=headers)
+        self._http = _client(url, timeout, headers=headers)
         self._model = model
 
     def ask(self, ask: Ask, seen: Seen) -> Reply:

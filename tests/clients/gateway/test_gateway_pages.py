@@ -16,6 +16,7 @@ from gemma4_gateway.schemas.chat import ChatCompletionRequest
 from gemma4_gateway.schemas.completions import CompletionRequest
 from gemma4_gateway.schemas.responses import ResponsesRequest
 from gemma4_gateway.schemas.tokenize import DetokenizeRequest, TokenizeRequest
+from gemma4_gateway.schemas.usual import refusal
 
 DOCS = Path(__file__).parents[3] / "docs"
 BODIES = {
@@ -64,7 +65,9 @@ def table(path: str, model: type[Any]) -> str:
     if idle:
         lines += ["", "Accepted without effect: " + ", ".join(idle) + "."]
     if model.refused:
-        refused = "; ".join(f"`{name}` ({why})" for name, why in model.refused.items())
+        refused = "; ".join(
+            f"`{name}` ({refusal(name, model.refused, model.usual)})" for name in model.refused
+        )
         lines += ["", f"Refused by name: {refused}."]
     return "\n".join([*lines, "", ""])
 

@@ -84,6 +84,12 @@ def test_cors_only_when_asked(server: Served, http: httpx.Client) -> None:
     with running.http() as web:
         reply = web.options(CHAT, headers=preflight)
         assert reply.headers["access-control-allow-origin"] == "https://a.example"
+        # what OpenAI's JavaScript package sends along
+        more = "authorization,content-type,idempotency-key,openai-beta,openai-organization,"
+        more += "openai-project,x-stainless-arch,x-stainless-retry-count,x-stainless-timeout"
+        reply = web.options(CHAT, headers=preflight | {"access-control-request-headers": more})
+        assert reply.status_code == 200
+        assert reply.headers["access-control-allow-headers"] == more
         refused = web.get("/v1/models", headers={"origin": "https://a.example"})
         assert refused.status_code == 401
         assert refused.headers["access-control-allow-origin"] == "https://a.example"

@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
 import psutil
+from gemma4_runtime.local_http import open_local
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 
 from gemma4_serve import tied
@@ -119,20 +119,18 @@ class TrialServer:
         """Wait until all that happened before this call is in the metrics. Raises as
         :meth:`wait`.
 
-        The engine step says when its last update began; that one has ended when the next began."""
-        called = time.time()
-        updates: set[float] = set()
+        Every update has a stamp of its own, from its beginning. The first new one may have begun
+        before this call, so the second has everything; it has ended when the third is there."""
+        stamps = {self.metric(_UPDATED)}
 
-        def second() -> bool:
-            updated = self.metric(_UPDATED) or 0.0
-            if updated > called:
-                updates.add(updated)
-            return len(updates) > 1
+        def third() -> bool:
+            stamps.add(self.metric(_UPDATED))
+            return len(stamps) > 3
 
-        self.wait(second, seconds, "counted")
+        self.wait(third, seconds, "counted")
 
     def _get(self, port: int, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as reply:
+        with open_local(f"http://127.0.0.1:{port}{path}", timeout=5) as reply:
             text: str = reply.read().decode()
         return text
 

@@ -19,7 +19,7 @@ __all__ = ["memory", "quality_gate", "restart", "statistics"]
 
 _GATE_S = 120.0
 """Seconds from the start to the end of the gate's first run."""
-_PUBLISH_S = 5.0
+_PUBLISH_S = 10.0
 """Seconds until a figure is in the metrics: they are sent once a second, KV figures twice."""
 _TELL_S = 10.0
 """Seconds in which a client has to hear that the engine was lost."""
@@ -36,6 +36,7 @@ def quality_gate(trial: Trial) -> Result:
         return Result(name, "info", str(error))
     server = trial.server
     server.wait(lambda: bool(server.metric(_RUNS)), _GATE_S, "through its quality gate")
+    server.wait_counted(_PUBLISH_S)  # figures arrive one by one
     agreement = server.metric("gemma4_quality_gate_agreement")
     if agreement is None:
         return Result(name, "warn", "skipped: nothing recorded could be compared")

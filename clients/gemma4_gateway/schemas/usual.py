@@ -1,0 +1,58 @@
+"""Values of refused parameters that ask for what happens anyway, and so are taken."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["USUAL", "is_usual", "refusal"]
+
+USUAL: dict[str, tuple[Any, ...]] = {
+    "access_programs": ([],),
+    "add_generation_prompt": (True,),
+    "add_special_tokens": (True,),
+    "allowed_callers": ([], ["direct"]),
+    "allowed_token_ids": ([],),
+    "background": (False,),
+    "best_of": (1,),
+    "context_management": ([],),
+    "continue_final_message": (False,),
+    "continuous_usage_stats": (False,),
+    "defer_loading": (False,),
+    "documents": ([],),
+    "echo": (False,),
+    "function_call": ("none", "auto"),
+    "functions": ([],),
+    "include_stop_str_in_output": (False,),
+    "length_penalty": (1,),
+    "logit_bias": ({},),
+    "logits_processors": ([],),
+    "mm_processor_kwargs": ({},),
+    "modalities": (["text"],),
+    "priority": (0,),
+    "prompt_cache_options": ({},),
+    "prompt_cache_retention": ("in_memory", "in-memory"),
+    "skip_special_tokens": (True,),
+    "spaces_between_special_tokens": (True, False),
+    "stop": ([], ""),
+    "stop_token_ids": ([],),
+    "suffix": ("",),
+    "use_beam_search": (False,),
+    "verbosity": ("medium",),
+}
+"""By the parameter's name, on all endpoints. ``function_call`` chooses among ``functions``: here
+there are none."""
+
+
+def is_usual(value: Any, usual: tuple[Any, ...]) -> bool:
+    """Return whether ``value`` is one of ``usual``; true is no 1, but 1.0 is."""
+    return any(isinstance(value, bool) == isinstance(x, bool) and value == x for x in usual)
+
+
+def refusal(
+    name: str, refused: Mapping[str, str], usual: Mapping[str, tuple[Any, ...]] = USUAL
+) -> str:
+    """Return why a parameter is refused, and what of it is not."""
+    taken = " or ".join(map(json.dumps, usual.get(name, ())))
+    return refused[name] + (f"; only {taken} is taken, which changes nothing" if taken else "")

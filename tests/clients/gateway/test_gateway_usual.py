@@ -1,0 +1,121 @@
+"""What asks for what happens anyway is taken; the rest of it is refused by name and reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from gemma4_gateway.body.route import validated
+from gemma4_gateway.errors import ApiError
+from gemma4_gateway.schemas.base import ApiModel, StreamOptions
+from gemma4_gateway.schemas.chat import ChatCompletionRequest, ChatMessage
+from gemma4_gateway.schemas.completions import CompletionRequest
+from gemma4_gateway.schemas.responses import ResponsesRequest, ResponseTool, TextOptions
+from gemma4_gateway.schemas.usual import USUAL, is_usual
+from gemma4_gateway.translate.chat import plan_chat
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+BODIES: dict[type[ApiModel], dict[str, Any]] = {
+    ChatCompletionRequest: {"model": "m", "messages": [{"role": "user", "content": "hi"}]},
+    CompletionRequest: {"model": "m", "prompt": "hi"},
+    ResponsesRequest: {"model": "m", "input": "hi"},
+}
+PARTS: dict[str, dict[str, Any]] = {
+    "stream_options": {"stream_options": {}},
+    "text": {"text": {}},
+    "tools[0]": {"tools": [{"type": "function", "name": "f"}]},
+}
+"""What a body needs for a part to be there."""
+
+
+def places() -> Iterator[tuple[type[ApiModel], type[ApiModel], str]]:
+    """Every body, the part of it with refused parameters, and how to name one of these."""
+    for body in BODIES:
+        yield body, body, "{}"
+    yield ChatCompletionRequest, StreamOptions, "stream_options.{}"
+    yield CompletionRequest, StreamOptions, "stream_options.{}"
+    yield ResponsesRequest, TextOptions, "text.{}"
+    yield ResponsesRequest, ResponseTool, "tools[0].{}"
+    yield ChatCompletionRequest, ChatMessage, "messages[0].{}"
+
+
+PARAMETERS = [
+    (body, part, path.format(name)) for body, part, path in places() for name in part.refused
+]
+
+
+def part_of(text: dict[str, Any], parent: str) -> dict[str, Any]:
+    """Return the object of the body at a path such as ``tools[0]``; "" is the body."""
+    inside: Any = text
+    for step in parent.replace("[0]", ".0").split(".") if parent else ():
+        inside = inside[int(step) if step.isdigit() else step]
+    assert isinstance(inside, dict)
+    return inside
+
+
+def body_with(body: type[ApiModel], path: str, value: Any) -> dict[str, Any]:
+    parent, _, name = path.rpartition(".")
+    text = deepcopy(BODIES[body] | PARTS.get(parent, {}))
+    part_of(text, parent)[name] = value
+    return text
+
+
+def parsed(body: type[ApiModel], value: dict[str, Any]) -> ApiModel:
+    return validated(body, json.dumps(value).encode())
+
+
+@pytest.mark.parametrize(("body", "part", "path"), PARAMETERS, ids=str)
+def test_null_and_usual_values_change_nothing(
+    body: type[ApiModel], part: type[ApiModel], path: str
+) -> None:
+    name = path.rpartition(".")[2]
+    for value in (None, *part.usual.get(name, ())):
+        with_it = parsed(body, body_with(body, path, value)).model_dump(exclude_unset=True)
+        without = body_with(body, path, value)
+        del part_of(without, path.rpartition(".")[0])[name]
+        assert with_it == parsed(body, without).model_dump(exclude_unset=True)
+
+
+VALUES = st.recursive(
+    st.booleans() | st.integers(-3, 3) | st.floats(-2, 2) | st.sampled_from(["", "none", "low"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.just("k"), inner, max_size=1),
+    max_leaves=3,
+)
+
+
+@given(st.sampled_from(PARAMETERS), VALUES)
+@settings(max_examples=400)
+def test_others_are_refused_by_path_and_reason(
+    parameter: tuple[type[ApiModel], type[ApiModel], str], value: Any
+) -> None:
+    body, part, path = parameter
+    name = path.rpartition(".")[2]
+    if is_usual(value, part.usual.get(name, ())):
+        return
+    with pytest.raises(ApiError) as caught:
+        parsed(body, body_with(body, path, value))
+    assert (caught.value.status, caught.value.code) == (400, "unsupported_parameter")
+    assert caught.value.param == path
+    assert caught.value.message.startswith(f"{path}: not supported: {part.refused[name]}")
+
+
+def test_the_table_names_refused_parameters_only() -> None:
+    refused = {name for _, part, _ in places() for name in part.refused}
+    assert refused >= USUAL.keys()
+
+
+def test_true_is_no_one() -> None:
+    assert is_usual(1.0, (1,)) and not is_usual(True, (1,)) and not is_usual(0, (False,))
+
+
+def test_equal_limits_of_both_names_are_taken() -> None:
+    both = BODIES[ChatCompletionRequest] | {"max_tokens": 5, "max_completion_tokens": 5}
+    plan = plan_chat(ChatCompletionRequest.model_validate(both))
+    assert plan.calls[0].options["max_tokens"] == 5
+    other = ChatCompletionRequest.model_validate(both | {"max_tokens": 6})
+    with pytest.raises(ApiError, match="send one of them"):
+        plan_chat(other)
