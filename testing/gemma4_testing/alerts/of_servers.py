@@ -165,6 +165,8 @@ def frozen(stack: Stack) -> None:
     engine = server.process("engine")
     ask = partial(asked, max_tokens=40)
     with client(server.http_url) as http, going_on(partial(ask, http), 8, pause=0.3):
+        # An engine that stops before it has taken any request refuses none.
+        wait_until(lambda: server.queued() > 2, START_S, "no queue", every=0.1)
         fault = stack.fault(
             "SIGSTOP of `gemma4 serve` and of the engine's process", "Gemma4EngineFrozen page"
         )

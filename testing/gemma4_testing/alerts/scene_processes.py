@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+from gemma4_runtime.server.board import Field
 
 from gemma4_testing.faults.cell import find
 from gemma4_testing.servers.alerting import free_port
@@ -71,6 +72,10 @@ class Server:
     def busy(self) -> bool:
         assert self.served is not None
         return not self.served.idle()
+
+    def queued(self) -> int:
+        assert self.served is not None
+        return self.served.board()[Field.QUEUED]
 
     def wait_for_process(self, name: str, seconds: float, *, other_than: int = 0) -> psutil.Process:
         """One that runs, which a zombie does not, with another process id than ``other_than``."""
