@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from gemma4_runtime.metrics.families import FAMILIES
-from gemma4_testing.deploy.alert_rules import RULES, alerts, faster, names_of, rules
+from gemma4_testing.deploy.alert_rules import RULES, alerts, faster, forms, names_of, rules
 from gemma4_testing.deploy.metric_names import gateway_names, model_names
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +25,11 @@ def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
     for name, text in SECTIONS.items():
         marks = re.findall(r"^\*\*(.+?)\*\*", text, re.M)
         assert marks == ["Means.", "Who is hurt.", "Look at.", "Do.", "Fault."], name
+
+
+def test_the_page_says_by_which_fault_each_was_fired() -> None:
+    rows = re.findall(r"^\| (Gemma4\w+) \| ([\w ]+) \| .+ \| \d+ s \| \d+ s \|$", PAGE, re.M)
+    assert sorted(" ".join(row) for row in rows) == sorted(forms())
 
 
 @pytest.mark.parametrize("rule", alerts(), ids=lambda r: f"{r['alert']}-{r['labels']['severity']}")

@@ -8,7 +8,10 @@ from typing import Any
 
 import yaml
 
-__all__ = ["ALERTMANAGER", "MONITORING", "PROMETHEUS", "RULES", "alerts", "faster", "names_of"]
+__all__ = [
+    "ALERTMANAGER", "MONITORING", "PROMETHEUS", "RULES", "alerts", "faster", "form_of", "forms",
+    "names_of", "rules",
+]  # fmt: skip
 
 MONITORING = Path(__file__).parents[3] / "deploy" / "monitoring"
 RULES = sorted((MONITORING / "rules").glob("*.yml"))
@@ -33,6 +36,17 @@ def rules() -> list[dict[str, Any]]:
 def alerts() -> list[dict[str, Any]]:
     """The rules that are alerts."""
     return [rule for rule in rules() if "alert" in rule]
+
+
+def form_of(labels: dict[str, str]) -> str:
+    """Name and severity of an alert, and where it has several of them, which one."""
+    kind = labels.get("by") or labels.get("target", "")
+    return " ".join(filter(None, (labels["alertname"], labels["severity"], kind)))
+
+
+def forms() -> set[str]:
+    """All of :func:`form_of`: an alert is one or several rules."""
+    return {form_of({"alertname": rule["alert"], **rule["labels"]}) for rule in alerts()}
 
 
 def names_of(expr: str) -> set[str]:

@@ -18,7 +18,8 @@ GEMMA4 = Path(sys.executable).with_name("gemma4")
 
 class Command:
     """Returns when it has printed ``until``, of `gemma4` the last line of the banner. ``output`` is
-    everything it printed so far. ``start_s`` and ``stop_s`` bound how long it may take."""
+    everything it printed so far, without what goes to the file ``stderr``. ``start_s`` and
+    ``stop_s`` bound how long it may take."""
 
     start_s = 120
     stop_s = 60
@@ -29,17 +30,23 @@ class Command:
         env: dict[str, str] | None = None,
         program: str | Path = GEMMA4,
         until: str = "Ctrl-C stops",
+        stderr: str | None = None,
     ) -> None:
         self.output: list[str] = []
-        self.process = subprocess.Popen(
-            [program, *args],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=os.environ | (env or {}),
-        )
+        with Path(stderr or os.devnull).open("wb") as other:
+            self.process = subprocess.Popen(
+                [program, *args],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT if stderr is None else other,
+                text=True,
+                env=os.environ | (env or {}),
+            )
         Thread(target=self._read, daemon=True).start()
-        self.wait_for(until)
+        try:
+            self.wait_for(until)
+        except BaseException:
+            self.process.kill()
+            raise
 
     def _read(self) -> None:
         assert self.process.stdout is not None

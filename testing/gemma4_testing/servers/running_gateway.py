@@ -14,18 +14,24 @@ MODEL = "gemma-4-demo"
 
 
 class RunningGateway(Command):
-    """Started on a free port, before Triton servers with these gRPC ports."""
+    """Started on a free port, before Triton servers with these gRPC ports. ``log``: the file that
+    standard error goes to, else ``output``."""
 
     start_s = 60
     stop_s = 45
 
     def __init__(
-        self, *backends: int, args: tuple[str, ...] = (), env: dict[str, str] | None = None
+        self,
+        *backends: int,
+        args: tuple[str, ...] = (),
+        env: dict[str, str] | None = None,
+        log: str | None = None,
     ) -> None:
         addresses = [f"--backend=127.0.0.1:{port}" for port in backends]
         super().__init__(
-            "gateway", "--port", "0", "--served-model-name", MODEL, *addresses, *args, env=env
-        )
+            "gateway", "--port", "0", "--served-model-name", MODEL, *addresses, *args,
+            env=env, stderr=log,
+        )  # fmt: skip
         self.port = self.banner_port("URL")
         scheme = "https" if "--ssl-certfile" in args else "http"
         self.url = f"{scheme}://127.0.0.1:{self.port}"

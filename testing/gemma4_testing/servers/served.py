@@ -28,7 +28,6 @@ class Served(Command):
         self.run_dir = run_dir
         self.http, self.grpc = self.banner_port("HTTP"), self.banner_port("gRPC")
         self.metrics = self.banner_port("metrics")
-        self.metrics = self.banner_port("metrics")
 
     def client(self) -> Client:
         return Client(f"127.0.0.1:{self.grpc}")
