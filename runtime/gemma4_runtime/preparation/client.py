@@ -12,6 +12,7 @@ from threading import Lock, Thread
 from typing import Any, Literal
 
 from gemma4_runtime.errors import Code, RequestError
+from gemma4_runtime.outbox import Outbox
 from gemma4_runtime.preparation.wire import (
     SOCKET_NAME,
     Answer,
@@ -37,7 +38,7 @@ _PING_S = 0.5
 _HANGS_S = 3.0
 """Without a sign of life for so long the process is given up."""
 _SEND_S = 3.0
-"""Seconds that the preparation process has to take a message."""
+"""Seconds that the preparation process has to take a connection, or more of a message."""
 
 Result = bytes | RequestError
 Done = Callable[[Result], None]
@@ -62,6 +63,7 @@ class PreparationClient:
         self._waiting: dict[int, _Waiting] = {}
         self._numbers = 0
         self._socket: socket.socket | None = None
+        self._outbox: Outbox | None = None
         self._closing = False
         self._heard = self._pinged = 0.0
 
@@ -86,12 +88,7 @@ class PreparationClient:
             self._numbers += 1
             number = self._numbers
             self._waiting[number] = _Waiting(done, gone, now)
-            try:
-                self._send(Work(number, kind, values, request_id, key, now))
-            except OSError as error:
-                del self._waiting[number]
-                self._hang_up()
-                raise _lost() from error
+            self._send(Work(number, kind, values, request_id, key, now))
 
     def close(self) -> None:
         """Close the connection; what waits gets UNAVAILABLE."""
@@ -112,22 +109,22 @@ class PreparationClient:
             connection.close()
             raise _lost() from None
         self._socket = connection
+        self._outbox = outbox = Outbox(connection, "preparation-outbox")
         self._heard = self._pinged = time.monotonic()
-        Thread(target=self._run, args=(connection,), name="preparation", daemon=True).start()
+        Thread(target=self._run, args=(connection, outbox), name="preparation", daemon=True).start()
 
     def _send(self, ask: Ask) -> None:
-        assert self._socket is not None
-        self._socket.sendall(frame(ask))
+        """Send it without waiting: the lock is held. A message that cannot be sent is lost with the
+        connection, whose thread ends what waits."""
+        if self._outbox is not None:
+            self._outbox.put(frame(ask))
 
     def _hang_up(self) -> None:
         """Shut the connection down; the thread notices, and ends what waits."""
         if self._socket is not None:
-            try:
-                self._socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # the other side did it before
+            _shut(self._socket)
 
-    def _run(self, connection: socket.socket) -> None:
+    def _run(self, connection: socket.socket, outbox: Outbox) -> None:
         frames = Frames()
         poll = select.poll()
         poll.register(connection, select.POLLIN)
@@ -150,7 +147,7 @@ class PreparationClient:
                     else:
                         assert isinstance(reply, Pong)
             self._look_after(time.monotonic())
-        self._lose(connection)
+        self._lose(connection, outbox)
 
     def _end(self, number: int, result: Result) -> None:
         with self._lock:
@@ -178,18 +175,24 @@ class PreparationClient:
 
     def _tell(self, ask: Ask) -> None:
         with self._lock:
-            try:
-                self._send(ask)
-            except OSError:
-                self._hang_up()
+            self._send(ask)
 
-    def _lose(self, connection: socket.socket) -> None:
+    def _lose(self, connection: socket.socket, outbox: Outbox) -> None:
         with self._lock:
-            self._socket = None
+            self._socket = self._outbox = None
+            _shut(connection)
             lost, self._waiting = list(self._waiting.values()), {}
+        outbox.end()
         connection.close()
         for waiting in lost:
             waiting.done(_stopping() if self._closing else _lost())
+
+
+def _shut(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # the other side did it before
 
 
 def _stopping() -> RequestError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from gemma4_runtime.engines.tensorrt_llm.outbox import Outbox
+from gemma4_runtime.outbox import Outbox
 from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.settings import Settings
 from gemma4_testing.fakes.engine_harness import WAIT_S, ask, load_tensorrt_llm, run
@@ -22,7 +22,7 @@ FRAMES = [bytes([i]) * 200_000 for i in range(50)]
 
 def test_frames_wait_for_the_reader_and_keep_their_order() -> None:
     ours, theirs = socket.socketpair()
-    outbox = Outbox(ours)
+    outbox = Outbox(ours, "outbox")
     started = time.monotonic()
     for frame in FRAMES:
         outbox.put(frame)
@@ -39,7 +39,7 @@ def test_frames_wait_for_the_reader_and_keep_their_order() -> None:
 
 def test_a_reader_that_is_gone_ends_it() -> None:
     ours, theirs = socket.socketpair()
-    outbox = Outbox(ours)
+    outbox = Outbox(ours, "outbox")
     for frame in FRAMES:
         outbox.put(frame)
     theirs.close()

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Thread
 
-from gemma4_runtime.engines.tensorrt_llm.outbox import Outbox
 from gemma4_runtime.engines.tensorrt_llm.wire import (
     LENGTH,
     Close,
@@ -25,6 +24,7 @@ from gemma4_runtime.engines.tensorrt_llm.wire import (
     decode_events,
     frame,
 )
+from gemma4_runtime.outbox import Outbox
 
 __all__ = ["Replica"]
 
@@ -56,7 +56,7 @@ class Replica:
         self._poll = select.poll()
         self._poll.register(ours, select.POLLIN)
         self._poll.register(self._pidfd, select.POLLIN)
-        self._outbox = Outbox(ours)
+        self._outbox = Outbox(ours, "replica-outbox")
         self._buffer = bytearray()
         self._thread: Thread | None = None
         self.gpus = gpus

@@ -1,4 +1,4 @@
-"""Commands on their way to a worker, sent in a thread of their own."""
+"""Messages on their way to another process, sent in a thread of their own."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ __all__ = ["Outbox"]
 
 
 class Outbox:
-    """Sends frames in order. A worker that stops reading holds up this thread only: who puts a
-    frame may hold a lock that the streams of other workers need. What waits here is bounded by the
-    requests that a worker has, since each is sent once and cancelled by its owner."""
+    """Sends frames in order. A process that stops reading holds up this thread only: who puts a
+    frame may hold a lock that the streams of others need. What waits here is bounded by the
+    requests that the process has, since each is sent once and cancelled by its owner. ``name`` is
+    the thread's."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, name: str) -> None:
         self._connection = connection
         self._frames: SimpleQueue[bytes | None] = SimpleQueue()
-        self._thread = Thread(target=self._run, name="replica-outbox", daemon=True)
+        self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def put(self, frame: bytes) -> None:
