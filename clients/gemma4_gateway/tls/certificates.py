@@ -28,7 +28,7 @@ class Certificates:
         self._log = log
         self._cut: Counter = metrics.connections_cut
         self._identity = load(files)
-        self._tried = self._identity.fingerprint
+        self._tried = self._unsure = self._identity.fingerprint
         self._metrics = metrics.with_tls()
         self._quiet_until = 0.0
         self._unsaid = 0
@@ -46,14 +46,18 @@ class Certificates:
         return f"{', '.join(self._identity.names) or 'no name'}, until {end:%Y-%m-%d %H:%M} UTC"
 
     def reload(self) -> None:
-        """Take the files when they have changed. What is wrong is tried again when a file changes,
-        since those who renew a certificate write two files, one after the other."""
+        """Take the files when they have changed. Call it about once a second: those who renew a
+        certificate write two files, one after the other, so what is wrong counts at the second
+        look only, and is tried again when a file changes."""
         found = fingerprint(self._files)
         if found == self._tried:
             return
         try:
             identity = load(self._files)
         except SettingsError as error:
+            if found != self._unsure:
+                self._unsure = found
+                return
             self._tried = found
             self._metrics.reloads.labels("failed").inc()
             self._log.event("tls_certificate_kept", level="error", error=str(error))
