@@ -65,7 +65,7 @@ class HttpCore:
             # As many streams as the caller starts; the server says when it is enough.
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=128),
             timeout=httpx.Timeout(None, connect=_CONNECT_S),
-            trust_env=not address.local,  # proxies
+            mounts={"http://": None, "https://": None} if address.local else None,  # no proxy
         )
 
     def _explain(self, error: Exception) -> Gemma4Error:

@@ -27,8 +27,8 @@ __all__ = ["BlockingGrpc", "BlockingHttp", "BlockingOpenAI", "BlockingTarget", "
 
 def _client(url: str, timeout: float, **options: Any) -> httpx.Client:
     """``url`` on this machine is not asked by a proxy of the environment."""
-    local = is_loopback(httpx.URL(url).host)
-    return httpx.Client(base_url=url, timeout=timeout, trust_env=not local, **options)
+    direct = {"http://": None, "https://": None} if is_loopback(httpx.URL(url).host) else None
+    return httpx.Client(base_url=url, timeout=timeout, mounts=direct, **options)
 
 
 class BlockingTarget(Protocol):

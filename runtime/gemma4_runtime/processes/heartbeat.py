@@ -24,7 +24,7 @@ _WORD = 8
 
 class Heartbeat:
     """Beats every :data:`BEAT_S` seconds until :meth:`close`. ``on_orphan`` is called once, in the
-    thread, when the parent process has ended."""
+    thread, when the parent process has ended; the file is gone by then."""
 
     def __init__(self, run_dir: Path, *, on_orphan: Callable[[], None]) -> None:
         folder = run_dir / BEATS_NAME
@@ -56,6 +56,7 @@ class Heartbeat:
         while not self._stop.wait(BEAT_S):
             self._beat()
             if os.getppid() != self._parent:
+                self._path.unlink(missing_ok=True)
                 self._on_orphan()
                 return
 

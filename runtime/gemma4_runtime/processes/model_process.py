@@ -15,6 +15,7 @@ from pathlib import Path
 from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.logs.writer import flush_logs
 from gemma4_runtime.processes.heartbeat import Heartbeat
+from gemma4_runtime.processes.siblings import end_siblings
 from gemma4_runtime.settings import Settings
 
 __all__ = ["EXIT_BROKEN", "EXIT_ORPHAN", "end_process", "start_model_process"]
@@ -31,15 +32,19 @@ _SHM = Path("/dev/shm")
 def start_model_process(settings: Settings) -> Heartbeat:
     """Call this first in a model's ``initialize``; close what it returns in ``finalize``. From now
     on the process ends when one of its threads ends by an exception, or when its parent is gone:
-    then it also removes the shared memory that the parent could not remove."""
+    then it also removes the shared memory that the parent could not remove, and the other processes
+    of the same parent that cannot see it."""
     threading.excepthook = _on_thread_death
-    return Heartbeat(settings.run_dir, on_orphan=lambda: _end_orphan(settings.shm_prefix))
+    return Heartbeat(settings.run_dir, on_orphan=lambda: _end_orphan(settings))
 
 
-def _end_orphan(shm_prefix: str) -> None:
-    for region in _SHM.glob(f"{shm_prefix}*") if shm_prefix else ():
-        region.unlink(missing_ok=True)
-    os._exit(EXIT_ORPHAN)
+def _end_orphan(settings: Settings) -> None:
+    try:
+        for region in _SHM.glob(f"{settings.shm_prefix}*") if settings.shm_prefix else ():
+            region.unlink(missing_ok=True)
+        end_siblings(settings.run_dir)
+    finally:
+        os._exit(EXIT_ORPHAN)
 
 
 def end_process(event: str, **fields: object) -> None:

@@ -18,7 +18,7 @@ PROMPT = {"model": MODEL, "prompt": "x"}
 
 BAD = [
     (CHAT, chat(logit_bias={"1": 5}), 400, "logit_bias", "not supported"),
-    (CHAT, chat(functions=[]), 400, "functions", "use tools"),
+    (CHAT, chat(functions=[{"name": "f"}]), 400, "functions", "use tools"),
     (CHAT, chat(audio={}), 400, "audio", "text only"),
     (CHAT, chat(top_logprobs=3, logprobs=True), 400, "top_logprobs", "chosen token only"),
     (CHAT, chat(temprature=1), 400, "temprature", "no such parameter"),
@@ -27,7 +27,7 @@ BAD = [
     (CHAT, chat() | {"temperature": "hot"}, 400, "temperature", "valid number"),
     (CHAT, chat(top_p=1.5), 400, "top_p", "1.5"),
     (CHAT, chat(n=17), 400, "n", "16"),
-    (CHAT, chat(max_tokens=5, max_completion_tokens=5), 400, "max_completion_tokens", "too"),
+    (CHAT, chat(max_tokens=5, max_completion_tokens=6), 400, "max_completion_tokens", "too"),
     (CHAT, chat(max_completion_tokens=9999), 400, "max_completion_tokens", "ask for at most"),
     (CHAT, chat(stop=[""]), 400, "stop[0]", "is empty"),
     (CHAT, chat(min_tokens=5, max_tokens=4), 400, "min_tokens", "more than max_tokens"),

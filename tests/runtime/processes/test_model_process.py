@@ -99,3 +99,36 @@ def test_an_orphan_ends_and_leaves_no_shared_memory(tmp_path: Path) -> None:
     assert select.select([pidfd], [], [], 10)[0]
     os.close(pidfd)
     assert not any(region.exists() for region in regions)
+
+
+STUCK = "import ctypes; ctypes.PyDLL(None).sleep(60)"
+"""In C, with Python's global lock: no other thread of the process runs."""
+
+
+def test_an_orphan_that_cannot_see_it_is_ended_by_another(tmp_path: Path) -> None:
+    code = (
+        "import subprocess, sys, time\n"
+        "for then in sys.argv[3:]:\n"
+        "    child = subprocess.Popen([sys.executable, '-c', then, *sys.argv[1:3]],"
+        " stdout=subprocess.PIPE, stdin=subprocess.PIPE)\n"
+        "    child.stdout.readline()\n"
+        "    child.stdin.write(b'\\n'); child.stdin.flush()\n"
+        "    print(child.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    programs = [RUN.format(then=then) for then in (STUCK, "time.sleep(60)")]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path), "", *programs],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert parent.stdout is not None
+    stranger = start(tmp_path, "time.sleep(60)")  # of another parent
+    pidfds = [os.pidfd_open(int(parent.stdout.readline())) for _ in programs]
+    parent.kill()
+    parent.wait(10)
+    for pidfd in pidfds:
+        assert select.select([pidfd], [], [], 10)[0]
+        os.close(pidfd)
+    assert stranger.poll() is None
+    stranger.kill()
+    stranger.communicate()

@@ -1,0 +1,49 @@
+"""The other model processes of a Triton that has gone.
+
+Triton 2.51 lets a model's process wait for its answer in shared memory while it has Python's global
+lock. When Triton is killed in that moment, none of the process's threads runs any more, so it
+cannot see that it is alone, and would keep its memory for ever. The others can.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from gemma4_runtime.processes.heartbeat import BEAT_S, BEATS_NAME
+
+__all__ = ["end_siblings"]
+
+_GRACE_S = 2.0
+"""Seconds that the others have to see it themselves."""
+_CLOCKS_S = 2.0
+"""Seconds by which the start of a process and the time of a file may differ: Linux counts the one
+from the start of the machine, which it knows in whole seconds."""
+
+
+def end_siblings(run_dir: Path) -> None:
+    """Kill orphans of the same parent that have not taken their sign of life away in time. Returns
+    at once when all have."""
+    end = time.monotonic() + _GRACE_S
+    while left := list(_others(run_dir)):
+        if time.monotonic() > end:
+            for process in left:
+                process.kill()
+            return
+        time.sleep(BEAT_S / 4)
+
+
+def _others(run_dir: Path) -> Iterator[psutil.Process]:
+    for path in (run_dir / BEATS_NAME).iterdir():
+        try:
+            process = psutil.Process(int(path.name))
+            # Not another process that got the number later.
+            old = process.create_time() <= path.stat().st_mtime + _CLOCKS_S
+            if old and process.ppid() == os.getppid() and process.pid != os.getpid():
+                yield process
+        except (ValueError, OSError, psutil.Error):
+            continue
