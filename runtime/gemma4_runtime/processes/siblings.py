@@ -2,7 +2,7 @@
 
 Triton 2.51 lets a model's process wait for its answer in shared memory while it has Python's global
 lock. When Triton is killed in that moment, none of the process's threads runs any more, so it
-cannot see that it is alone, and would keep its memory for ever. The others can.
+cannot see that it is alone, and would keep its memory forever. The others can.
 """
 
 from __future__ import annotations
