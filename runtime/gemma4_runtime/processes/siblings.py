@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -32,7 +33,8 @@ def end_siblings(run_dir: Path) -> None:
     while left := list(_others(run_dir)):
         if time.monotonic() > end:
             for process in left:
-                process.kill()
+                with suppress(psutil.NoSuchProcess):  # it has ended just now
+                    process.kill()
             return
         time.sleep(BEAT_S / 4)
 

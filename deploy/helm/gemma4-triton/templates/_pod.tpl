@@ -193,7 +193,7 @@ exec:
   command:
     - python3
     - -c
-    - import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=4)
+    - import sys, urllib.request as r; r.build_opener(r.ProxyHandler({})).open(sys.argv[1], timeout=4)
     - http://127.0.0.1:8000{{ .path }}
 {{- end -}}
 {{- end -}}
