@@ -10,14 +10,17 @@ import mmap
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
-__all__ = ["BEATS_NAME", "BEAT_S", "Heartbeat", "read_beat"]
+__all__ = ["BEATS_NAME", "BEAT_S", "SEEN", "Heartbeat", "read_beat"]
 
 BEATS_NAME = "beats"
 BEAT_S = 0.2
 """Seconds between two signs of life."""
+SEEN = ".orphan"
+"""What the name of the file ends in when its process has seen that its parent is gone."""
 _WORD = 8
 """Bytes of the file: one integer, nanoseconds of the monotonic clock."""
 
@@ -56,7 +59,8 @@ class Heartbeat:
         while not self._stop.wait(BEAT_S):
             self._beat()
             if os.getppid() != self._parent:
-                self._path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    self._path = self._path.rename(self._path.with_suffix(SEEN))
                 self._on_orphan()
                 return
 

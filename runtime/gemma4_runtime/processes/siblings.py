@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from gemma4_runtime.processes.heartbeat import BEAT_S, BEATS_NAME
+from gemma4_runtime.processes.heartbeat import BEAT_S, BEATS_NAME, SEEN
 
 __all__ = ["end_siblings"]
 
@@ -27,25 +27,29 @@ from the start of the machine, which it knows in whole seconds."""
 
 
 def end_siblings(run_dir: Path) -> None:
-    """Kill orphans of the same parent that have not taken their sign of life away in time. Returns
-    at once when all have."""
+    """Kill the orphans of the same parent as soon as all have seen that they are alone, or after
+    2 s. One that has seen it is killed too: it may have stopped before its end, when another of its
+    threads got the lock. Whoever calls this should end right after it."""
     end = time.monotonic() + _GRACE_S
-    while left := list(_others(run_dir)):
-        if time.monotonic() > end:
-            for process in left:
-                with suppress(psutil.NoSuchProcess):  # it has ended just now
-                    process.kill()
-            return
+    found: set[psutil.Process] = set()
+    while True:
+        now = dict(_others(run_dir))
+        found.update(now.values())
+        if all(path.suffix == SEEN for path in now) or time.monotonic() > end:
+            break
         time.sleep(BEAT_S / 4)
+    for process in found:
+        with suppress(psutil.NoSuchProcess):  # it has ended, as it should
+            process.kill()
 
 
-def _others(run_dir: Path) -> Iterator[psutil.Process]:
+def _others(run_dir: Path) -> Iterator[tuple[Path, psutil.Process]]:
     for path in (run_dir / BEATS_NAME).iterdir():
         try:
-            process = psutil.Process(int(path.name))
+            process = psutil.Process(int(path.stem))
             # Not another process that got the number later.
             old = process.create_time() <= path.stat().st_mtime + _CLOCKS_S
             if old and process.ppid() == os.getppid() and process.pid != os.getpid():
-                yield process
+                yield path, process
         except (ValueError, OSError, psutil.Error):
             continue

@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from gemma4_runtime.processes.heartbeat import BEAT_S, read_beat
 from gemma4_runtime.processes.model_process import EXIT_BROKEN
 from gemma4_testing.waiting import wait_until
 
 RUN = """
-import sys, threading, time
+import os, sys, threading, time
 from pathlib import Path
 from gemma4_runtime.processes.model_process import start_model_process
 from gemma4_runtime.settings import Settings
@@ -103,9 +104,15 @@ def test_an_orphan_ends_and_leaves_no_shared_memory(tmp_path: Path) -> None:
 
 STUCK = "import ctypes; ctypes.PyDLL(None).sleep(60)"
 """In C, with Python's global lock: no other thread of the process runs."""
+STUCK_AFTER_SEEING = (
+    "import ctypes\nbeats = Path(sys.argv[1], 'beats', str(os.getpid()))\n"
+    "while beats.exists(): pass\n"
+    "ctypes.PyDLL(None).sleep(60)"
+)
 
 
-def test_an_orphan_that_cannot_see_it_is_ended_by_another(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stuck", [STUCK, STUCK_AFTER_SEEING], ids=["before", "after"])
+def test_an_orphan_that_cannot_end_is_ended_by_another(tmp_path: Path, stuck: str) -> None:
     code = (
         "import subprocess, sys, time\n"
         "for then in sys.argv[3:]:\n"
@@ -116,7 +123,7 @@ def test_an_orphan_that_cannot_see_it_is_ended_by_another(tmp_path: Path) -> Non
         "    print(child.pid, flush=True)\n"
         "time.sleep(60)\n"
     )
-    programs = [RUN.format(then=then) for then in (STUCK, "time.sleep(60)")]
+    programs = [RUN.format(then=then) for then in (stuck, "time.sleep(60)")]
     parent = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path), "", *programs],
         stdout=subprocess.PIPE, text=True,
