@@ -1,37 +1,37 @@
 """What the metrics at Triton's endpoint cost: ``python bench/metrics_cost.py``.
 
-Two servers with the synthetic engine run at once, one with its metrics switched off
-(bench/without_metrics, which exists for this comparison only). The same load goes to one and the
-other in turns, and the first of a turn changes. Printed is the CPU time of the servers' processes
-for 1,000 tokens: the median of each, and the median of the differences of the turns with their
-quartiles. Other work on the machine disturbs both; more turns make it smaller.
-
-Before that: what counting takes in this process, by ``time.thread_time``.
+A server with the synthetic engine answers a load, with clocks in its processes
+(bench/metrics_clock, which exists for this bench only). Printed is the CPU time of the server's
+processes for 1,000 tokens, and of it: what the publishing threads took by their own clock; what
+Triton took for their messages, whose price is the CPU of its process for a burst of them, sent
+while nothing else went on; and counting, which is the number of calls times what one takes in this
+process. Comparing a server with metrics and one without shows nothing: the noise of two
+measurements is several times larger than what is looked for.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import statistics
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from gemma4_runtime.engines.base import EngineInfo, EngineStats
-from gemma4_runtime.metrics.publisher import Publisher
+from gemma4_runtime.metrics.publisher import HISTOGRAMS_EVERY, INTERVAL_S, Publisher
 from gemma4_runtime.restarts import read_restarts
 from gemma4_runtime.server.engine_metrics import EngineMetrics
 from gemma4_runtime.server.streams.record import RequestRecord
 from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
 from gemma4_testing.servers.served import Served
+from gemma4_testing.waiting import wait_until
 from host import PROMPT, Measured
 from host_load import Job
 
-OFF = Path(__file__).with_name("without_metrics")
+CLOCK = Path(__file__).with_name("metrics_clock")
 REPEATS = 20_000
 
 
@@ -61,7 +61,8 @@ def each_us(repeats: int, action: Callable[[], object]) -> float:
     return (time.thread_time() - started) / repeats * 1e6
 
 
-def counting() -> str:
+def counting() -> tuple[str, dict[str, float]]:
+    """Return lines to print, and the microseconds of one call of what the clocks count."""
     info = EngineInfo("synthetic", "1", "none", 256, 256, 4096, 2000)
     metrics = EngineMetrics(info, version="0", model_name="demo", restarts=read_restarts(""))
     stats = EngineStats(9, 9, 256, 256, False, False, 9, 9, 0, 0, 9, 9, 9)
@@ -90,30 +91,47 @@ def counting() -> str:
     update = each_us(1000, lambda: publisher.publish(histograms=False))
     lines.append(f"an update without its messages: {update:.0f} us")
     publisher.close()
-    return "\n".join(lines)
+    return "\n".join(lines), {"tokens": chunk, "ended": request}
 
 
-def metrics_of(server: Served) -> bool:
-    """Return whether the endpoint has our metrics."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.metrics}/metrics", timeout=10) as reply:
-        return b"gemma4_slots" in reply.read()
+def burst_us(folder: Path) -> float:
+    """Microseconds of CPU of Triton's process for one message."""
+    (folder / "burst").touch()
+    result = folder / "burst.result"
+    wait_until(lambda: result.exists() and not (folder / "burst").exists(), 60)
+    return float(result.read_text()) * 1e6
 
 
-def compare(on: Served, off: Served, streams: int, tokens: int, turns: int, rate: float) -> str:
-    spent: dict[bool, list[float]] = {True: [], False: []}
-    for turn in range(turns):
-        for which in (True, False) if turn % 2 else (False, True):
-            server = on if which else off
-            url = f"127.0.0.1:{server.grpc}"
-            run = Measured([server], Job("client", url, streams, tokens, PROMPT, 1 / rate))
-            spent[which].append(sum(run.cpu.values()) * 1e6 / run.load.tokens)
-    pairs = zip(spent[True], spent[False], strict=True)
-    more = sorted(100 * (with_ / without - 1) for with_, without in pairs)
-    low, middle, high = statistics.quantiles(more, n=4)
-    return (
-        f"{streams:7} {statistics.median(spent[False]):9.2f} {statistics.median(spent[True]):9.2f} "
-        f"{middle:+8.1f} {low:+7.1f} {high:+7.1f}"
+def clocks(folder: Path) -> dict[str, float]:
+    """Return the sums over the processes, of updates that are over: see bench/metrics_clock."""
+    time.sleep(HISTOGRAMS_EVERY * INTERVAL_S + 1)
+    found: dict[str, float] = {}
+    for path in folder.glob("*.clock"):
+        for name, value in json.loads(path.read_text()).items():
+            found[name] = found.get(name, 0.0) + value
+    return found
+
+
+def measure(server: Served, folder: Path, streams: int, a: argparse.Namespace) -> str:
+    """Return one line: CPU milliseconds for 1,000 tokens of the load of ``a``."""
+    before = clocks(folder)
+    cpu, tokens = 0.0, 0
+    for _ in range(a.turns):
+        url = f"127.0.0.1:{server.grpc}"
+        run = Measured([server], Job("client", url, streams, a.tokens, PROMPT, 1 / a.rate))
+        cpu += sum(run.cpu.values())
+        tokens += run.load.tokens
+    after = clocks(folder)
+    ran = {name: value - before.get(name, 0.0) for name, value in after.items()}
+    parts = (
+        ran["publishing_s"] * 1e3,
+        ran["messages"] * a.message_us / 1e3,
+        sum(ran[name] * us for name, us in a.call_us.items()) / 1e3,
     )
+    each = [part / tokens * 1000 for part in parts]
+    total = cpu / tokens * 1e6
+    shown = " ".join(f"{value:11.2f}" for value in (total, *each))
+    return f"{streams:7} {shown} {sum(each) / total:8.2%} {ran['messages']:9.0f} messages"
 
 
 def main() -> None:
@@ -121,27 +139,30 @@ def main() -> None:
     parser.add_argument("--streams", default="1,64,256")
     parser.add_argument("--tokens", type=int, default=200, help="of each stream")
     parser.add_argument("--rate", type=float, default=50, help="tokens/s of a stream")
-    parser.add_argument("--turns", type=int, default=7, help="at least 2")
+    parser.add_argument("--turns", type=int, default=7, help="runs of the load")
     a = parser.parse_args()
     levels = [int(n) for n in a.streams.split(",")]
-    if a.turns < 2 or a.rate <= 0:
-        parser.error("--turns must be at least 2 and --rate more than 0")
-    print(counting(), flush=True)
-    path = os.pathsep.join(filter(None, (str(OFF), os.environ.get("PYTHONPATH"))))
-    with tempfile.TemporaryDirectory() as folder:
-        scratch = Path(folder)
+    if a.turns < 1 or a.rate <= 0:
+        parser.error("--turns must be at least 1 and --rate more than 0")
+    printed, a.call_us = counting()
+    print(printed, flush=True)
+    path = os.pathsep.join(filter(None, (str(CLOCK), os.environ.get("PYTHONPATH"))))
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        folder = scratch / "clock"
+        folder.mkdir()
         engine = synthetic_engine(scratch / "engine", tokens_per_s=a.rate, slots=max(levels))
-        on = Served(engine, scratch / "on")
-        off = Served(engine, scratch / "off", env={"PYTHONPATH": path})
+        env = {"PYTHONPATH": path, "GEMMA4_BENCH_CLOCK": str(folder)}
+        server = Served(engine, scratch / "run", env=env)
         try:
-            if not metrics_of(on) or metrics_of(off):
-                raise RuntimeError("the metrics are not on in one server and off in the other")
-            print("streams    off ms     on ms  more %   quartiles", flush=True)
+            a.message_us = burst_us(folder)
+            print(f"Triton's part of a message: {a.message_us:.1f} us")
+            print("ms of CPU for 1,000 tokens")
+            print("streams       total  publishing      Triton    counting    share", flush=True)
             for streams in levels:
-                print(compare(on, off, streams, a.tokens, a.turns, a.rate), flush=True)
+                print(measure(server, folder, streams, a), flush=True)
         finally:
-            on.stop()
-            off.stop()
+            server.stop()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ What the models add to Triton's own metrics at `http://HOST:8002/metrics`. Made 
 [operate.md](../operate.md#watch). The gateway has metrics of its own
 ([gateway.md](../gateway.md#log-and-metrics)).
 
-Counters and gauges are sent to Triton once a second, histograms every five seconds. Triton shows a
+Counters and gauges are sent to Triton once a second, histograms every fifteen. Triton shows a
 histogram's series as counters. All of them begin anew with each start of Triton but the restarts,
 which `gemma4 serve` counts: `crashed` (a process ended), `frozen` (one stood still), `stuck` (one
 was at work all the time, or answered nothing, for 20 s), `start_failed` (Triton itself crashed in

@@ -94,7 +94,7 @@ def test_the_thread_sends_and_asks_for_gauges() -> None:
     assert Families.made["t"].value == 3 and Families.made["t_total{a=x}"].value == 1
 
 
-def test_histograms_go_with_every_fifth_update(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_histograms_go_with_some_updates_only(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(MADE)
     publisher = Publisher(store, Families, interval=1000)
     asked: list[bool] = []
@@ -103,9 +103,10 @@ def test_histograms_go_with_every_fifth_update(monkeypatch: pytest.MonkeyPatch) 
         asked.append(histograms)
 
     monkeypatch.setattr(publisher, "publish", publish)
-    monkeypatch.setattr(publisher._over, "wait", lambda interval: len(asked) == 11)
+    monkeypatch.setattr(publisher._over, "wait", lambda interval: len(asked) == 7)
+    monkeypatch.setattr("gemma4_runtime.metrics.publisher.HISTOGRAMS_EVERY", 3)
     publisher._run()
-    assert asked == [False, False, False, False, True] * 2 + [False]
+    assert asked == [False, False, True] * 2 + [False]
 
 
 def test_a_histogram_is_sent_when_it_has_changed_only() -> None:
