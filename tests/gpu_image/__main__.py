@@ -71,6 +71,8 @@ def serve(check: Checks, image: str, volumes: list[str]) -> None:
         found = podman("exec", name, "sh", "-c", "cat /proc/[0-9]*/environ | tr '\\0' '\\n'").stdout
         wanted = ("TRITON_CACHE_DIR=/cache/", "TORCHINDUCTOR_CACHE_DIR=/cache/")
         check("the worker compiles to the cache volume", all(x in found for x in wanted), found)
+        found = podman("exec", name, "gemma4", "doctor").stdout
+        check("doctor reads Triton's version", "2.51.0" in found, found)
         done = podman("stop", "--time=60", name)
         code = podman("inspect", "--format={{.State.ExitCode}}", name).stdout.strip()
         check(f"stop: exit status {code}", code == "0", done.stdout)
