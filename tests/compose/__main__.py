@@ -22,7 +22,7 @@ import gpu_images
 import tls
 import yaml
 from checks import Checks, get, podman
-from container import base_image, free_ports, podman_settings
+from container import base_image, forget_names, free_ports, podman_settings
 from gemma4_testing.deploy.wrong_settings import COMMAND_LINE, CONTAINERS
 from images import ROOT, build, megabytes, name_of
 from project import Project
@@ -133,7 +133,8 @@ def default_profile(check: Checks, project: Project, ports: dict[str, str]) -> N
     times = {s: f"{t:.0f} s" for s, t in healthy.items()}
     if not check(f"up: all healthy after {time.monotonic() - began:.0f} s {times}",
                  healthy.keys() == DEFAULT == project.containers().keys(), done.stdout):  # fmt: skip
-        print(podman("logs", project.containers()["triton"]).stdout[-3000:])
+        for service in DEFAULT - healthy.keys():
+            print(f"{service}:", podman("logs", project.containers()[service]).stdout[-3000:])
         return
     since = time.monotonic()
     chat(check, ports["GATEWAY_PORT"])
@@ -166,6 +167,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     podman_settings()
+    forget_names()
     check = Checks()
     valid(check)
     base = "" if options.reuse_images else base_image(options.base)

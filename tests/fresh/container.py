@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import atexit
+import contextlib
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +17,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Container", "Done", "base_image", "build_volumes", "free_ports", "podman_settings"]
+__all__ = [
+    "Container", "Done", "base_image", "build_volumes", "forget_names", "free_ports",
+    "podman_settings",
+]  # fmt: skip
 
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _CERTIFICATES_THERE = "/etc/certificates-of-the-host.crt"
@@ -46,6 +51,26 @@ def podman_settings() -> None:
         file.write_text(_OLD_CGROUPS + (_NETAVARK if new_network else ""))
         atexit.register(shutil.rmtree, file.parent, ignore_errors=True)
         os.environ["CONTAINERS_CONF"] = str(file)
+
+
+def forget_names() -> None:
+    """Take the names of networks that are gone from podman's name server. It keeps those of a run
+    that was killed, and a later network with the same addresses would answer with them."""
+    folder = Path("/run/containers/networks/aardvark-dns")
+    listed = subprocess.run(
+        ["podman", "network", "ls", "--format={{.Name}}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    here = {*listed.stdout.split(), "aardvark.pid"}
+    gone = [f for f in folder.glob("gemma4-*") if f.name.partition("%")[0] not in here]
+    for file in gone:
+        file.unlink()
+    server = folder / "aardvark.pid"
+    if gone and server.exists():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(server.read_text()), signal.SIGHUP)  # reads the folder again
 
 
 def base_image(name: str) -> str:
