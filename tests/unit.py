@@ -29,9 +29,15 @@ NOT_UNIT = {
     "runtime/guides/test_guide_table.py::test_our_patterns_are_within_the_formats": "random texts",
     "runtime/guides/test_turn_grammar.py::test_random_answers_are_calls_or_the_form": "random answers",
     "runtime/input/test_any_chat.py": "hundreds of random chats",
+    "runtime/input/test_prepare.py::test_user_text_is_never_a_control_token": "random texts",
     "runtime/input/test_template_swap.py": "starts a process for each check of a template",
+    "runtime/output/test_stream_pieces.py::test_pieces_are_the_whole": "random texts",
+    "runtime/output/test_stream_pieces.py::test_stop_strings_never_leak": "random texts",
+    "runtime/output/test_stream_pieces.py::test_text_equals_the_tokenizers_own_decode": "random texts",
+    "runtime/output/test_tool_calls.py::test_any_text_is_valid_json_or_refused": "random texts",
     "runtime/output/test_tool_calls.py::test_a_megabyte_of_garbage_takes_linear_time": "a second each",
     "runtime/preparation/test_process.py": "starts processes; waits for their limits",
     "serve/test_engine_folder_fuzz.py": "reads hundreds of damaged folders",
+    "serve/test_start_crash.py": "starts processes",
 }
 """Paths under tests/, some with the name of a test, and why."""
