@@ -69,6 +69,30 @@ def test_http_generate(server: Served) -> None:
     assert "Paris" in answer["text_output"]
 
 
+DOCUMENTED = {"max_tokens": 20, "bad_words": "", "stop_words": "", "pad_id": 2, "end_id": 2}
+"""What the request in NVIDIA's documentation has beside its text."""
+
+
+@pytest.mark.parametrize("model", ["gemma4", "gemma4_unary"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"top_p": 0, "temperature": 1},
+        {"runtime_top_k": 1, "beam_width": 1, "num_return_sequences": 1, "length_penalty": 1.0},
+        {"seed": 3, "temperature": 0, "return_perf_metrics": False, "end_id": 50256},
+        {"top_k": 1, "guided_decoding_guide_type": "ebnf_grammar",
+         "guided_decoding_guide": 'root ::= "Paris"'},
+    ],
+)  # fmt: skip
+def test_the_documented_request(server: Served, model: str, more: dict[str, Any]) -> None:
+    url = f"http://127.0.0.1:{server.http}/v2/models/{model}/generate"
+    body = json.dumps({"text_input": PROMPT, **DOCUMENTED, **more}).encode()
+    with urllib.request.urlopen(url, body, timeout=30) as reply:
+        answer = json.loads(reply.read())
+    assert "Paris" in answer["text_output"]
+
+
 def test_http_generate_stream(server: Served) -> None:
     url = f"http://127.0.0.1:{server.http}/v2/models/gemma4/generate_stream"
     body = json.dumps({"text_input": PROMPT, "max_tokens": 64, "stream": True}).encode()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy.typing as npt
 
 from gemma4_runtime.errors import Code, RequestError, overloaded
-from gemma4_runtime.input.tensors import read_inputs
+from gemma4_runtime.input.names import read_request
 from gemma4_runtime.preparation.client import Done, PreparationClient
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.live_board import LiveBoard
@@ -44,7 +44,7 @@ class Admission:
         key = request_key(parameters, live.sealer)
         self._check_load(live.board)
         self._client.ask(
-            read_inputs(tensors),
+            read_request(tensors),
             kind="request",
             done=done,
             gone=gone,
