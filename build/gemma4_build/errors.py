@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gemma4_runtime.one_line import one_line
+from gemma4_runtime.picklable import PicklableError
 
 __all__ = [
     "BadCheckpointError",
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 
-class BuildError(Exception):
+class BuildError(PicklableError):
     """A build failed; the text is one line for the user, and below it ``advice``, whose lines are
     our own words. ``exit_code`` is the command's."""
 

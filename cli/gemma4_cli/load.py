@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from datetime import datetime
@@ -29,12 +30,13 @@ _OWN_FILES = 64
 def load(
     context: typer.Context,
     url: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="host:port (Triton, gRPC), http://host:port (Triton, generate_stream), or "
-            "http://host:port/v1 (the gateway, or another OpenAI server)."
+            "http://host:port/v1 (the gateway, or another OpenAI server). Default: gRPC on this "
+            "machine, port GRPC_PORT or 8001."
         ),
-    ] = "127.0.0.1:8001",
+    ] = None,
     concurrency: Annotated[
         str | None, typer.Option(help="Closed loop: users at once; 1,8,32 sweeps. Default 8.")
     ] = None,
@@ -113,7 +115,8 @@ def load(
 ) -> None:
     """Send requests, and report what users would feel. Ctrl-C stops sending and keeps the results.
 
-    Exit status: 0 done, 1 a level was stopped or is not valid, 2 bad options, 130 interrupted.
+    Exit status: 0 done, 1 it could not run, 2 bad options, 3 a level was stopped or is not valid,
+    130 interrupted.
     """
     if context.invoked_subcommand is not None:
         return
@@ -151,7 +154,7 @@ def load(
             closed = concurrency if rate else concurrency or "8"
             levels = parse_levels(base, closed, rate or ())
         plan = Plan(
-            url=url,
+            url=url or f"127.0.0.1:{os.environ.get('GRPC_PORT', '8001')}",
             out=out or Path("load-results") / datetime.now().strftime("%Y%m%d-%H%M%S"),
             base=base,
             levels=levels,
@@ -177,11 +180,24 @@ def load(
         found = report["search"]
         print(f"highest {found['over']} that meets the SLOs: {found['highest'] or 'none'}")
     print(f"results: {plan.out}/report.html, report.json, requests.csv", file=sys.stderr)
+    print(_verdict(report["levels"]), file=sys.stderr)
     stopped = [level["stopped"] for level in report["levels"] if level["stopped"]]
     if any(why.startswith("interrupted") for why in stopped):
         raise typer.Exit(130)
     if stopped or not all(level["valid"] for level in report["levels"]):
-        raise typer.Exit(1)
+        raise typer.Exit(3)
+
+
+def _verdict(levels: list[dict[str, Any]]) -> str:
+    """Say in a line whether the figures can be used."""
+    bad = [level for level in levels if not level["valid"]]
+    if not levels:
+        return "verdict: nothing was measured"
+    if not bad:
+        failed = sum(level["counts"]["failed"] for level in levels)
+        return f"verdict: valid, {len(levels)} of {len(levels)} levels; {failed} requests failed"
+    why = [*bad[0]["invalid_reasons"], *([bad[0]["stopped"]] if bad[0]["stopped"] else [])]
+    return f"verdict: NOT VALID, {len(bad)} of {len(levels)} levels; {bad[0]['label']}: {why[0]}"
 
 
 def _check_open_files(plan: Plan) -> None:

@@ -60,6 +60,12 @@ def serve(
     run_dir: Annotated[
         Path | None, typer.Option(help="Folder for status board and control socket.")
     ] = None,
+    alias: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Serve the model gemma4 under this name too, such as ensemble; may be repeated."
+        ),
+    ] = None,
     allow_remote_embedded_triton: Annotated[
         bool,
         typer.Option(
@@ -77,6 +83,7 @@ def serve(
         from gemma4_runtime.engine_folder import load_engine_folder
         from gemma4_runtime.manifest import EngineFolderError
         from gemma4_runtime.settings import QUALITY_GATE_MODES
+        from gemma4_serve.aliases import check_aliases
         from gemma4_serve.errors import ServeError
         from gemma4_serve.install import find_repository
         from gemma4_serve.logs import LogPump
@@ -100,12 +107,14 @@ def serve(
         with ExitStack() as stack:
             folder = load_engine_folder(engine, verify_hashes=True, slots=slots)
             prepare(run_dir, folder.manifest)
+            repository = find_repository()
+            check_aliases(alias or (), repository)
             sweep()
             own_dir = run_dir or stack.enter_context(private_run_dir())
             stack.enter_context(lock_run_dir(own_dir))
             options = ServerOptions(
                 engine=folder.path.resolve(),
-                repository=find_repository(),
+                repository=repository,
                 run_dir=own_dir.resolve(),
                 host=host,
                 ports=claim_ports(host, Ports(http_port, grpc_port, metrics_port)),
@@ -117,6 +126,7 @@ def serve(
                 quality_gate=quality_gate,
                 quality_gate_interval=quality_gate_interval,
                 allow_remote_embedded=allow_remote_embedded_triton,
+                aliases=tuple(alias or ()),
             )
             check_runtime(options, folder.manifest)
             code = Supervisor(

@@ -64,6 +64,8 @@ def parse_address(url: str, protocol: Protocol | None = None, tls: TLS | None = 
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise ValueError(f"url={url!r}: {error}") from None
+    if port == 0:
+        raise ValueError(f"url={url!r}: port 0 is no server's; give the port that it listens on")
     path = parts.path.rstrip("/")
     if not host or parts.query or parts.username or (path and found == "grpc"):
         raise ValueError(f"url={url!r} must be a host and a port")

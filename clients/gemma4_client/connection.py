@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from gemma4_client._async.transport import AsyncTransport
 from gemma4_client._sync.transport import Transport
 from gemma4_client.address import Address
+from gemma4_client.transport.forks import Owner
+from gemma4_client.transport.headers import check_headers
 
 __all__ = ["AsyncConnection", "Connection"]
 
@@ -35,10 +37,15 @@ def _connect_async(address: Address, headers: Headers) -> AsyncTransport:
 
 
 class Connection:
-    """Made at once. Thread-safe."""
+    """Made at once; over HTTP, anew in a forked process. Thread-safe."""
 
     def __init__(self, address: Address, headers: Headers) -> None:
+        check_headers(headers)
+        self._address = address
+        self._headers = headers
+        self._owner = Owner()
         self._transport = _connect(address, headers)
+        self._inherited: list[Transport] = []  # kept, so that nothing of the parent's is ended
         self._closed = False
 
     @property
@@ -46,17 +53,23 @@ class Connection:
         """Raises :class:`RuntimeError` after :meth:`close`."""
         if self._closed:
             raise RuntimeError("this client is closed")
+        if self._address.protocol == "http" and not self._owner.here:
+            self._owner = Owner()
+            self._inherited.append(self._transport)
+            self._transport = _connect(self._address, self._headers)
         return self._transport
 
     def close(self) -> None:
         self._closed = True
-        self._transport.close()
+        if self._owner.here:
+            self._transport.close()
 
 
 class AsyncConnection:
     """Made when it is first used; it belongs to the event loop of that moment."""
 
     def __init__(self, address: Address, headers: Headers) -> None:
+        check_headers(headers)
         if address.protocol == "http":
             from gemma4_client.transport.http_core import need_httpx
 

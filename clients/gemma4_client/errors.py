@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import grpc
 from gemma4_runtime.errors import Code, Detail, RequestError, Status, parse_wire
+from gemma4_runtime.picklable import PicklableError
 
 from gemma4_client.codes import ClientCode
 from gemma4_client.foreign_words import UNKNOWN_PROCESS, is_too_large, read_triton, was_never_sent
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 
-class Gemma4Error(Exception):
+class Gemma4Error(PicklableError):
     """Base of all. ``status`` is gRPC's name of the status, on HTTP too.
 
     ``code`` says exactly what went wrong, and keeps its meaning between versions, which the message

@@ -31,7 +31,7 @@ class Options(TypedDict, total=False):
     top_k: int | None
     """Draw from the most probable tokens, so many. 0 is off, 1 is greedy."""
     top_p: float | None
-    """Draw from the most probable tokens that come to this share. 1 is off."""
+    """Draw from the most probable tokens that come to this share. 1 is off, 0 is greedy."""
     min_p: float | None
     """Leave out tokens below this share of the most probable one's chance. 0 is off."""
     repetition_penalty: float | None
@@ -49,9 +49,10 @@ class Options(TypedDict, total=False):
     min_tokens: int | None
     """The answer does not end before so many tokens."""
     end_id: int | None
-    """A token id that ends the answer, beside the checkpoint's."""
+    """A token id that ends the answer, beside the checkpoint's. One that the model has not never
+    comes."""
     pad_id: int | None
-    """Has no effect: only the checkpoint's own is taken."""
+    """Has no effect: nothing is padded."""
     exclude_input_in_output: bool | None
     """False puts the prompt before the text."""
     return_log_probs: bool | None

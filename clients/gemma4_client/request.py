@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gemma4_client.guides import guide_inputs
+from gemma4_client.transport.headers import check_headers
 from gemma4_client.wire import check_inputs
 
 __all__ = ["Messages", "Request", "as_messages", "chat_request", "text_request", "to_json"]
@@ -83,6 +84,7 @@ def _request(
 ) -> Request:
     if timeout is not None and not timeout > 0:
         raise ValueError(f"timeout={timeout!r} must be more than 0 seconds, or None for no limit")
+    check_headers(headers)
     inputs = {"stream": True, **prompt, **guide_inputs(options)}
     return Request(
         inputs=check_inputs(inputs),

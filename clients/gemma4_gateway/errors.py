@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gemma4_runtime.picklable import PicklableError
+
 from gemma4_gateway.jsons import dumps
 from gemma4_gateway.plain_text import clean
 
@@ -24,7 +26,7 @@ _MOST_PARAM = 256
 """Characters of ``param``."""
 
 
-class ApiError(Exception):
+class ApiError(PicklableError):
     """A request ends with this. ``message`` becomes one line without control characters, of
     bounded length. ``retry_after`` is seconds, for the header of that name. ``cause`` is the code
     of the back end's error that led to it, for the log; "" when there was none."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from gemma4_runtime.picklable import PicklableError
+
 __all__ = ["LoadError", "OptionError", "ResultsError", "TargetError"]
 
 
-class LoadError(Exception):
+class LoadError(PicklableError):
     """Base of all; the message says what to do."""
 
 

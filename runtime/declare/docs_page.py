@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gemma4_runtime.contract.inputs import INPUTS
+from gemma4_runtime.contract.nvidia import NVIDIA_INPUTS
 from gemma4_runtime.contract.outputs import OUTPUTS
 from gemma4_runtime.contract.tensors import Input, SamplingOption, Tensor, Translated
 
@@ -27,6 +28,12 @@ All are optional, but one of `text_input` and `messages` is needed. "Checkpoint"
 OpenAI API that sets it.
 
 """
+_THEIRS = """
+## Inputs of NVIDIA's ensemble
+
+Names that `gemma4` takes so that requests for NVIDIA's `ensemble` and `tensorrt_llm_bls` work.
+
+"""
 _OUTPUTS = """
 ## Outputs
 
@@ -37,14 +44,19 @@ A stream has them in each response, for its own piece of the answer.
 
 def page() -> str:
     """Return the whole text."""
+    ours = (tensor for tensor in INPUTS if tensor not in NVIDIA_INPUTS)
     inputs = _table(
-        ("input", "type", "takes", "default", "what", "SDK", "gateway"), map(_input, INPUTS)
+        ("input", "type", "takes", "default", "what", "SDK", "gateway"), map(_input, ours)
+    )
+    theirs = _table(
+        ("input", "type", "what"),
+        ((f"`{tensor.name}`", _type(tensor), tensor.help) for tensor in NVIDIA_INPUTS),
     )
     outputs = _table(
         ("output", "type", "what"),
         ((f"`{tensor.name}`", _type(tensor), tensor.help) for tensor in OUTPUTS),
     )
-    return f"{_HEAD}{inputs}{_OUTPUTS}{outputs}"
+    return f"{_HEAD}{inputs}{_THEIRS}{theirs}{_OUTPUTS}{outputs}"
 
 
 def _table(head: Sequence[str], rows: Iterator[tuple[str, ...]]) -> str:

@@ -19,6 +19,7 @@ import re
 from collections.abc import Mapping
 
 from gemma4_runtime.error_codes import Code, Status
+from gemma4_runtime.picklable import PicklableError
 
 __all__ = [
     "UNKNOWN_CODE",
@@ -56,7 +57,7 @@ _TRITON_CODES = {
 }
 
 
-class RequestError(Exception):
+class RequestError(PicklableError):
     """A request failed with a status, a code for programs, and a message for the person who sent
     it.
 

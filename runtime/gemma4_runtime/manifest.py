@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gemma4_runtime.one_line import one_line
+from gemma4_runtime.picklable import PicklableError
 from gemma4_runtime.strict_json import JsonFileError, parse, read_file
 
 __all__ = [
@@ -65,7 +66,7 @@ def _inside(name: str) -> str:
     return name
 
 
-class EngineFolderError(Exception):
+class EngineFolderError(PicklableError):
     """The folder cannot be served; the text says why and what to do, in one line."""
 
     def __init__(self, message: str) -> None:

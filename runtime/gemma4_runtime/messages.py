@@ -83,8 +83,8 @@ class Prelude(msgspec.Struct, frozen=True, array_like=True):
 class SamplingParams(msgspec.Struct, frozen=True, array_like=True):
     """How to sample, validated and with the checkpoint's defaults filled in.
 
-    ``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 are off; ``seed`` None is random.
-    ``stop_token_ids`` holds every EOS id of the checkpoint and the caller's ``end_id``.
+    ``temperature`` 0 and ``top_p`` 0 are greedy; ``top_k`` 0 and ``top_p`` 1 are off; ``seed`` None
+    is random. ``stop_token_ids`` holds every EOS id of the checkpoint and the caller's ``end_id``.
     ``bad_token_ids`` are banned one by one; ``bad_sequences`` as whole sequences. ``prelude`` says
     what ``guided`` does not bind; None: it binds every token of the answer.
     """

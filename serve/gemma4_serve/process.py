@@ -24,6 +24,7 @@ from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
 
 from gemma4_serve import tied
+from gemma4_serve.aliases import write_aliases
 from gemma4_serve.children import Children, Loss
 from gemma4_serve.errors import ServeError, StartCrashError
 from gemma4_serve.exposure import closing_arguments
@@ -56,7 +57,7 @@ _PUMP_S = 2.0
 class ServerOptions:
     """How to start a server. ``threads``, ``slots``, ``max_queued`` None: the manifest's.
     ``grace``: seconds that running answers get at the end. ``quality_gate`` and its interval: see
-    :class:`~gemma4_runtime.settings.Settings`."""
+    :class:`~gemma4_runtime.settings.Settings`. ``aliases``: further names of the ensemble."""
 
     engine: Path
     repository: Path
@@ -71,6 +72,7 @@ class ServerOptions:
     quality_gate: str = "report"
     quality_gate_interval: float = names.QUALITY_GATE_INTERVAL_S
     allow_remote_embedded: bool = False
+    aliases: tuple[str, ...] = ()
 
 
 class TritonProcess:
@@ -132,10 +134,12 @@ class TritonProcess:
 
     def _command(self, install: TritonInstall) -> list[str]:
         options, ports = self._options, self._options.ports
+        more = write_aliases(options.aliases, options.repository, options.run_dir)
         exit_timeout = math.ceil(options.grace + _CLOSE_S + _TELL_S)
         return [
             str(install.binary),
             f"--model-repository={install.path(options.repository)}",
+            *(() if more is None else (f"--model-repository={install.path(more)}",)),
             f"--backend-directory={install.backends}",
             f"--backend-config=python,shm-region-prefix-name={self._shm_prefix}",
             "--disable-auto-complete-config",

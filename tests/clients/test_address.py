@@ -11,8 +11,9 @@ from typing import Any
 import grpc
 import pytest
 import trustme
-from gemma4_client import TLS, UnavailableError
+from gemma4_client import TLS, AsyncClient, Client, UnavailableError
 from gemma4_client.address import parse_address
+from gemma4_client.transport.proxies import proxy_note
 from gemma4_testing.fakes.both_clients import KINDS, PROTOCOLS, client_of
 from gemma4_testing.fakes.fake_triton import Script, grpc_server, http_server, whole
 
@@ -49,6 +50,8 @@ def test_a_path_before_triton() -> None:
         ("ftp://host", {}, "use host:port"),
         ("host:port", {}, "url='host:port'"),
         ("", {}, "must be a host and a port"),
+        ("host:0", {}, "port 0 is no server's"),
+        ("http://host:0", {}, "port 0 is no server's"),
         ("grpc://host/path", {}, "must be a host and a port"),
         ("http://host", {"protocol": "grpc"}, "is http, but protocol='grpc'"),
         ("http://host", {"tls": TLS()}, "not encrypted"),
@@ -119,3 +122,37 @@ def test_another_name_in_the_certificate(files: Path) -> None:
         url = target.replace("localhost", "127.0.0.1")
         with client_of("sync", url, tls=tls) as client:
             assert client.chat("hi", timeout=10).result().text == "hello!"
+
+
+@pytest.mark.parametrize(
+    ("headers", "says"),
+    [
+        ({"a b": "x"}, "'a b' is no name of a header"),
+        ({"": "x"}, "'' is no name"),
+        ({"x\r\ny": "x"}, "is no name"),
+        ({"x-key": "a\nb"}, "the value of 'x-key' has characters"),
+        ({"x-key": "é"}, "the value of 'x-key' has characters"),
+        ({"x-key": 3}, "the value of 'x-key' must be a string"),
+        ({"grpc-timeout": "1S"}, "'grpc-timeout' has a meaning of its own"),
+        ({"x-bin": "1"}, "'x-bin' has a meaning of its own"),
+    ],
+)
+@pytest.mark.parametrize("url", ["127.0.0.1:9", "http://127.0.0.1:9"])
+def test_illegal_headers_are_named(url: str, headers: dict[str, Any], says: str) -> None:
+    for make in (
+        lambda: Client(url, headers=headers),
+        lambda: AsyncClient(url, headers=headers),
+        lambda: Client(url).chat("Hi", headers=headers),
+    ):
+        with pytest.raises(ValueError, match=says):
+            make()
+
+
+def test_a_proxy_shows_in_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://user:secret@proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "inside.example")
+    shown = proxy_note(parse_address("http://outside.example"))
+    assert "by the proxy proxy.example:3128 of the environment variable http_proxy" in shown
+    assert "secret" not in shown
+    for url in ("http://inside.example", "http://localhost", "https://outside.example"):
+        assert proxy_note(parse_address(url)) == ""

@@ -66,7 +66,8 @@ def test_a_server_that_falls_behind_ends_an_open_loop(
         "--url", url(paced, "grpc"), "--rate", "40", "--arrival", "constant", "--duration", "5",
         "--max-in-flight", "3", "--warmup", "0", "--out", str(tmp_path / "a"),
     )  # fmt: skip
-    assert ran.returncode == 1, ran.stderr
+    assert ran.returncode == 3, ran.stderr
+    assert "verdict: NOT VALID, 1 of 1 levels" in ran.stderr
     assert "stopped: the server fell behind: 3 requests in flight; lower the rate" in ran.stdout
     assert level(tmp_path / "a")["counts"]["whole"] == 3
 
@@ -183,7 +184,7 @@ def test_a_server_that_dies_ends_the_run_and_keeps_the_results(
         with suppress(psutil.NoSuchProcess):  # the end of another has ended it
             child.kill()
     printed, errors = process.communicate(timeout=30)
-    assert process.returncode == 1, errors
+    assert process.returncode == 3, errors
     assert re.search(r"stopped: the server stopped answering at [\d.]+ s", printed)
     assert "UNAVAILABLE" in printed
     report = read_report(out)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import pytest
+from gemma4_load.drive.level import Level
+from gemma4_load.drive.run import LevelRun
 from gemma4_load.errors import TargetError
+from gemma4_load.targets.base import Seen
 from gemma4_load.targets.blocking import BlockingOpenAI
 from gemma4_load.targets.openai import OpenAITarget
 from gemma4_load.workloads.base import Ask, Reply
+from gemma4_load.workloads.spec import WorkloadSpec
+from gemma4_load.workloads.words import Words
 
 TEXT = "a\u2028b\x85c"
 CHUNKS = (
@@ -76,6 +82,27 @@ def test_every_form_is_read(ask: Callable[[str], Reply], form: str) -> None:
     with serving("".join(FORMS[form].replace("{}", data) for data in DATA)) as url:
         reply = ask(url)
     assert (reply.text, reply.finish_reason) == (TEXT, "stop")
+
+
+class Odd:
+    """A target whose server answers what nobody can read."""
+
+    async def ask(self, ask: Ask, seen: Seen) -> Reply:
+        raise KeyError("choices")
+
+
+def test_an_answer_that_cannot_be_read_is_a_counted_failure() -> None:
+    workload = WorkloadSpec().make(Words())
+    level = Level(concurrency=1, requests=1, warmup=0.0)
+    run = LevelRun(Odd(), workload, level, lambda record: None)  # type: ignore[arg-type]
+    result = asyncio.run(run.run())
+    (record,) = result.records
+    assert (record.status, record.error) == ("INTERNAL", "unexpected KeyError: 'choices'")
+    assert run.failed == 1
+
+
+def test_requests_of_users_are_not_logged() -> None:
+    assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
 
 
 @pytest.mark.parametrize("ask", [ask_async, ask_blocking])

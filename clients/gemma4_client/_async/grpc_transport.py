@@ -17,8 +17,16 @@ from gemma4_client.errors import CancelledError, Gemma4Error, from_rpc
 from gemma4_client.request import Request
 from gemma4_client.results import Delta
 from gemma4_client.transport.base import NEEDED, own_cancel
+from gemma4_client.transport.forks import Owner
 from gemma4_client.transport.grpc_pool import Pool
-from gemma4_client.transport.grpc_tasks import ENDED, all_ready, being_cancelled, read_on, when_over
+from gemma4_client.transport.grpc_tasks import (
+    ENDED,
+    IS_LOOP,
+    all_ready,
+    being_cancelled,
+    read_on,
+    when_over,
+)
 from gemma4_client.transport.grpc_wire import (
     channel_options,
     message_delta,
@@ -36,6 +44,7 @@ class AsyncGrpcCall:
 
     def __init__(self, call: Any) -> None:
         self._call = call
+        self._owner = Owner()
         self._cancelled = False
 
     async def __aiter__(self) -> AsyncIterator[Delta]:
@@ -58,16 +67,21 @@ class AsyncGrpcCall:
             await read_on(self._call)
             raise
         finally:
-            self._call.cancel()
+            self._leave()
 
     def cancel(self) -> None:
         self._cancelled = True
-        self._call.cancel()
+        self._leave()
 
     def __del__(self) -> None:
         # A call whose first message has not come is held by a task of grpc.aio, so that its own
         # finalizer would wait for it.
         with contextlib.suppress(RuntimeError):  # the loop may be closed
+            self._leave()
+
+    def _leave(self) -> None:
+        """End the call; in a forked process, it goes on for the parent."""
+        if self._owner.here:
             self._call.cancel()
 
 
@@ -75,7 +89,7 @@ class AsyncGrpcTransport:
     """See :class:`~gemma4_client._async.transport.AsyncTransport`."""
 
     def __init__(self, address: Address, headers: Mapping[str, str] | None) -> None:
-        self._pool = Pool(lambda: _connect(address), when_over)
+        self._pool = Pool(lambda: _connect(address), when_over, loop=IS_LOOP)
         self._metadata = metadata(headers)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._pool.first)
 
@@ -94,6 +108,7 @@ class AsyncGrpcTransport:
     async def infer(
         self, model: str, inputs: Mapping[str, Any], timeout: float | None
     ) -> dict[str, bytes]:
+        self._pool.check()
         message = build_infer(model, inputs)
         try:
             return raw_outputs(
@@ -103,6 +118,7 @@ class AsyncGrpcTransport:
             raise from_rpc(error) from None
 
     async def ready(self, timeout: float) -> bool:
+        self._pool.check()
         questions = [(self._stub.ServerReady, service_pb2.ServerReadyRequest())]
         questions += [(self._stub.ModelReady, ready_request(name)) for name in NEEDED]
         return await all_ready(questions, timeout=timeout, metadata=self._metadata)

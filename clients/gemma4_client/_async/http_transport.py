@@ -14,6 +14,7 @@ from gemma4_client.errors import CancelledError
 from gemma4_client.request import Request
 from gemma4_client.results import Delta
 from gemma4_client.transport.base import own_cancel
+from gemma4_client.transport.forks import Owner
 from gemma4_client.transport.http_core import HttpCore, Item, need_httpx
 
 __all__ = ["AsyncHttpTransport"]
@@ -25,6 +26,7 @@ class _Call:
 
     def __init__(self, loop: Loop, core: HttpCore, request: Request, timeout: float | None) -> None:
         self._loop = loop
+        self._owner = Owner()
         self._items: Queue[Item] = Queue()
         self._task = loop.submit(core.pump(request, timeout, self._items.put_nowait))
 
@@ -35,14 +37,15 @@ class _Call:
                     raise item
                 yield item
         finally:
-            self._task.cancel()
+            if self._owner.here:
+                self._task.cancel()
 
     def cancel(self) -> None:
         self._task.cancel()
         self._items.put_nowait(CancelledError(own_cancel()))  # for a task that never began
 
     def __del__(self) -> None:
-        if hasattr(self, "_task"):
+        if hasattr(self, "_task") and self._owner.here:
             self._loop.drop(self._task)
 
 

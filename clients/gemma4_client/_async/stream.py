@@ -19,6 +19,7 @@ from gemma4_client.guides import parse_answer
 from gemma4_client.results import Answer, Delta
 from gemma4_client.retry import Guard
 from gemma4_client.transport.base import own_cancel
+from gemma4_client.transport.forks import Owner
 
 __all__ = ["AsyncStream"]
 
@@ -54,6 +55,7 @@ class AsyncStream:
         """``start`` sends the request with the seconds that are left; ``lookup`` asks the
         cache."""
         self._start = start
+        self._owner = Owner()
         self._guard = guard
         guard.earn()
         self._deadline = None if timeout is None else monotonic() + timeout
@@ -81,6 +83,7 @@ class AsyncStream:
     async def __aiter__(self) -> AsyncIterator[Delta]:
         if self._assembly.finished:
             return
+        self._owner.check("answer")
         if self._read:
             raise CancelledError("the stream was left before its end; start another")
         self._read = True
@@ -95,11 +98,13 @@ class AsyncStream:
             except UnavailableError as error:
                 delta, chunks = await self._again(error)
             yield add(delta)
+            self._owner.check("answer")
             async for delta in chunks:
                 yield add(delta)
+                self._owner.check("answer")
             self._assembly.close()
         finally:
-            if self._call is not None:
+            if self._call is not None and self._owner.here:
                 self._call.cancel()
         if store is not None:
             await store(self._assembly.deltas)
@@ -158,7 +163,7 @@ class AsyncStream:
         # sync: :class:`CancelledError`."""
         self._stop.set()
         call = self._call
-        if call is not None:
+        if call is not None and self._owner.here:
             call.cancel()
 
     async def aclose(self) -> None:

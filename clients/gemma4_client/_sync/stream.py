@@ -18,6 +18,7 @@ from gemma4_client.guides import parse_answer
 from gemma4_client.results import Answer, Delta
 from gemma4_client.retry import Guard
 from gemma4_client.transport.base import own_cancel
+from gemma4_client.transport.forks import Owner
 
 __all__ = ["Stream"]
 
@@ -46,6 +47,7 @@ class Stream:
         """``start`` sends the request with the seconds that are left; ``lookup`` asks the
         cache."""
         self._start = start
+        self._owner = Owner()
         self._guard = guard
         guard.earn()
         self._deadline = None if timeout is None else monotonic() + timeout
@@ -73,6 +75,7 @@ class Stream:
     def __iter__(self) -> Iterator[Delta]:
         if self._assembly.finished:
             return
+        self._owner.check("answer")
         if self._read:
             raise CancelledError("the stream was left before its end; start another")
         self._read = True
@@ -87,11 +90,13 @@ class Stream:
             except UnavailableError as error:
                 delta, chunks = self._again(error)
             yield add(delta)
+            self._owner.check("answer")
             for delta in chunks:
                 yield add(delta)
+                self._owner.check("answer")
             self._assembly.close()
         finally:
-            if self._call is not None:
+            if self._call is not None and self._owner.here:
                 self._call.cancel()
         if store is not None:
             store(self._assembly.deltas)
@@ -148,7 +153,7 @@ class Stream:
         :class:`CancelledError`."""
         self._stop.set()
         call = self._call
-        if call is not None:
+        if call is not None and self._owner.here:
             call.cancel()
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
+from gemma4_client.transport.forks import Owner, check_grpc, register
 from gemma4_client.transport.grpc_wire import STREAM_METHOD
 
 __all__ = ["STREAMS_PER_CONNECTION", "Pool"]
@@ -28,15 +29,24 @@ class _Connection(Generic[C]):
 
 class Pool(Generic[C]):
     """``connect`` makes a channel; the first one is made at once. ``when_over`` has a function
-    called when a call is over, without keeping the call alive. Thread-safe."""
+    called when a call is over, without keeping the call alive. ``loop`` is True for grpc.aio.
+    Thread-safe. In a forked process, it raises :class:`RuntimeError` where gRPC cannot work."""
 
     def __init__(
-        self, connect: Callable[[], C], when_over: Callable[[Any, Callable[[], None]], object]
+        self,
+        connect: Callable[[], C],
+        when_over: Callable[[Any, Callable[[], None]], object],
+        *,
+        loop: bool = False,
     ) -> None:
+        check_grpc(loop=loop)
+        self.owner = Owner()
+        self.loop = loop
         self._connect = connect
         self._when_over = when_over
         self._lock = Lock()
         self._connections: list[_Connection[C]] = [_Connection(connect())]
+        register(self)
 
     @property
     def first(self) -> C:
@@ -54,6 +64,7 @@ class Pool(Generic[C]):
 
     def start(self, message: Any, **options: Any) -> Any:
         """Start a stream on the least used connection; a new one when all have their share."""
+        self.check()
         with self._lock:
             connection = min(self._connections, key=lambda c: c.streams)
             full = connection.streams >= STREAMS_PER_CONNECTION
@@ -64,6 +75,11 @@ class Pool(Generic[C]):
         call = connection.infer(message, **options)
         self._when_over(call, lambda: self._ended(connection))
         return call
+
+    def check(self) -> None:
+        """Raise :class:`RuntimeError` in a forked process in which it cannot be used."""
+        if not self.owner.here:
+            check_grpc(loop=self.loop)
 
     def _ended(self, connection: _Connection[C]) -> None:
         with self._lock:

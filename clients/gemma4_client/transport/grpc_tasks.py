@@ -11,10 +11,13 @@ import grpc.aio
 
 from gemma4_client.transport.grpc_wire import END_S
 
-__all__ = ["ENDED", "all_ready", "being_cancelled", "read_on", "when_over"]
+__all__ = ["ENDED", "IS_LOOP", "all_ready", "being_cancelled", "read_on", "when_over"]
 
 ENDED = (grpc.RpcError, asyncio.CancelledError)
 """What a call raises at its end: grpc.aio says a cancelled call as a cancelled task."""
+
+IS_LOOP = True
+"""Whether it is for an event loop."""
 
 
 def being_cancelled() -> bool:

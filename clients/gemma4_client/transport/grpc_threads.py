@@ -11,10 +11,13 @@ import grpc
 
 from gemma4_client.transport.grpc_wire import END_S
 
-__all__ = ["ENDED", "all_ready", "being_cancelled", "read_on", "when_over"]
+__all__ = ["ENDED", "IS_LOOP", "all_ready", "being_cancelled", "read_on", "when_over"]
 
 ENDED = (grpc.RpcError,)
 """What a call raises at its end."""
+
+IS_LOOP = False
+"""Whether it is for an event loop."""
 
 
 def being_cancelled() -> bool:

@@ -25,6 +25,7 @@ from gemma4_client.transport.http_wire import (
     read_infer,
     read_json,
 )
+from gemma4_client.transport.proxies import proxy_note
 
 __all__ = ["Deliver", "HttpCore", "Item", "need_httpx"]
 
@@ -32,6 +33,8 @@ Item = Delta | BaseException | None
 """A chunk, the error that ended the stream, or None at its end."""
 Deliver = Callable[[Item], None]
 
+_BY_PROXIES = (407, 502, 503, 504)
+"""Statuses that a proxy gives for itself, or for a server that it does not reach."""
 _CONNECT_S = 10.0
 """Seconds to connect."""
 
@@ -56,6 +59,7 @@ class HttpCore:
 
     def __init__(self, address: Address, headers: Mapping[str, str] | None) -> None:
         self._httpx = httpx = need_httpx()
+        self._proxy = proxy_note(address)
         # httpx lets ssl.SSLError through, which is an OSError, when the server refuses late.
         self._lost = (httpx.HTTPError, OSError)
         self._client = httpx.AsyncClient(
@@ -69,10 +73,15 @@ class HttpCore:
         )
 
     def _explain(self, error: Exception) -> Gemma4Error:
-        text = f"{self._client.base_url}: {error or type(error).__name__}"
+        text = f"{self._client.base_url}: {error or type(error).__name__}{self._proxy}"
         if isinstance(error, self._httpx.ConnectError | self._httpx.ConnectTimeout):
             return UnavailableError(f"cannot connect to {text}", refused=True)
         return UnavailableError(f"the connection was lost: {text}")
+
+    def _answered(self, status: int, content: bytes) -> Gemma4Error:
+        """Return the error of an answer that is not 200."""
+        text = error_text(content)
+        return from_http(status, f"{text}{self._proxy}" if status in _BY_PROXIES else text)
 
     async def pump(self, request: Request, timeout: float | None, deliver: Deliver) -> None:
         """Send the request; deliver the chunks and how it ended. Cancel the task to cancel the
@@ -101,7 +110,7 @@ class HttpCore:
             headers=dict(request.headers or {}),
         )
         if reply.status_code != 200:
-            raise from_http(reply.status_code, error_text(reply.content))
+            raise self._answered(reply.status_code, reply.content)
         content: bytes = reply.content
         return content
 
@@ -114,7 +123,7 @@ class HttpCore:
             headers=dict(request.headers or {}),
         ) as reply:
             if reply.status_code != 200:
-                raise from_http(reply.status_code, error_text(await reply.aread()))
+                raise self._answered(reply.status_code, await reply.aread())
             async for data in reply.aiter_raw():
                 for event in events.feed(data):
                     deliver(read_json(event))
@@ -137,7 +146,7 @@ class HttpCore:
         except self._lost as error:
             raise self._explain(error) from None
         if reply.status_code != 200:
-            raise from_http(reply.status_code, error_text(reply.content))
+            raise self._answered(reply.status_code, reply.content)
         return read_infer(reply.content, int(reply.headers["Inference-Header-Content-Length"]))
 
     async def ready(self, timeout: float) -> bool:

@@ -16,6 +16,11 @@ _INTERVAL = 0.02
 _BUSY = 0.95
 """Share of a core above which the client counts as the bottleneck."""
 
+_WAY_OUT = (
+    "run it on another machine or with less beside it, lower the load, or allow more with "
+    "--max-client-lag"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ClientLoad:
@@ -30,11 +35,20 @@ class ClientLoad:
         """Return why the run is invalid; ``limit`` in seconds."""
         found = []
         if self.loop_lag_p99 > limit:
-            found.append(f"this client saw chunks {self.loop_lag_p99 * 1000:.1f} ms late (p99)")
+            found.append(
+                f"this client saw chunks {self.loop_lag_p99 * 1000:.1f} ms late (p99), more than "
+                f"{limit * 1000:g} ms; {_WAY_OUT}"
+            )
         if send_lag_p99 is not None and send_lag_p99 > limit:
-            found.append(f"this client sent {send_lag_p99 * 1000:.1f} ms late (p99)")
+            found.append(
+                f"this client sent {send_lag_p99 * 1000:.1f} ms late (p99), more than "
+                f"{limit * 1000:g} ms; {_WAY_OUT}"
+            )
         if self.cpu > _BUSY:
-            found.append(f"this client used {self.cpu:.0%} of the one core that it can use")
+            found.append(
+                f"this client used {self.cpu:.0%} of the one core that it can use; lower the load, "
+                "or share it among several clients"
+            )
         return found
 
 

@@ -13,10 +13,9 @@ import numpy as np
 from gemma4_load.drive.arrivals import arrivals
 from gemma4_load.drive.lag import LagWatch
 from gemma4_load.drive.level import Level, LevelResult
-from gemma4_load.errors import TargetError
 from gemma4_load.observe import Observation
 from gemma4_load.record import Record, Window
-from gemma4_load.targets.base import Target
+from gemma4_load.targets.base import Target, failure_of
 from gemma4_load.workloads.base import Ask, Reply, Workload
 from gemma4_load.workloads.trace import Trace
 
@@ -184,8 +183,8 @@ class LevelRun:
             reply = await self._target.ask(ask, seen)
             observed.answered(reply)
             self._failed_in_a_row = 0
-        except TargetError as error:
-            observed.failed(error)
+        except Exception as error:  # noqa: BLE001 - it is counted, with its text
+            observed.failed(failure_of(error))
             self.failed += 1
         finally:
             self.active -= 1

@@ -13,11 +13,12 @@ import numpy as np
 from locust import User, constant, task
 from locust.exception import StopUser
 
-from gemma4_load.errors import LoadError, OptionError, TargetError
+from gemma4_load.errors import LoadError, OptionError
 from gemma4_load.locust_users.collect import Collector
 from gemma4_load.locust_users.measured import MeasuredWords
 from gemma4_load.observe import Observation
 from gemma4_load.targets import API_KEY
+from gemma4_load.targets.base import failure_of
 from gemma4_load.targets.blocking import (
     BlockingGrpc,
     BlockingHttp,
@@ -94,9 +95,9 @@ class _StreamUser(User):  # type: ignore[misc]
         try:
             reply = self._target.ask(ask, observed.seen)
             observed.answered(reply)
-        except TargetError as error:
-            observed.failed(error)
-            failure = error
+        except Exception as error:  # noqa: BLE001 - it is counted, with its text
+            failure = failure_of(error)
+            observed.failed(failure)
         self._next = self._workload.follow(ask, reply, rng) if record.whole else None
         collector: Collector = self.environment.gemma4_collector
         collector.add(record, began)
@@ -113,7 +114,7 @@ class _StreamUser(User):  # type: ignore[misc]
 class GrpcUser(_StreamUser):
     """Triton's gRPC streams."""
 
-    host = "127.0.0.1:8001"
+    host = f"127.0.0.1:{os.environ.get('GRPC_PORT', '8001')}"
     protocol = "gRPC"
 
     def connect(self) -> BlockingTarget:
@@ -123,7 +124,7 @@ class GrpcUser(_StreamUser):
 class HttpStreamUser(_StreamUser):
     """Triton's HTTP ``generate_stream``."""
 
-    host = "http://127.0.0.1:8000"
+    host = f"http://127.0.0.1:{os.environ.get('HTTP_PORT', '8000')}"
     protocol = "HTTP"
 
     def connect(self) -> BlockingTarget:

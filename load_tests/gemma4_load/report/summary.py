@@ -34,7 +34,7 @@ def summarize(
     open_loop = result.level.concurrency is None
     faults = result.client.faults(lag.p99 if lag and open_loop else None, max_client_lag)
     if not whole:
-        faults.append("no request of the window came to its end")
+        faults.append(_nothing_whole(due))
     failed = Counter(record.status for record in due if record.failed)
     return {
         "label": result.level.label,
@@ -62,6 +62,17 @@ def summarize(
         "server": server,
         "timeline": timeline(result.records),
     }
+
+
+def _nothing_whole(due: list[Record]) -> str:
+    """Say why there are no figures, and the way out."""
+    text = "no request of the window came to its end"
+    failed = Counter(record.error for record in due if record.failed)
+    if failed:
+        return f"{text}; the most frequent error: {failed.most_common(1)[0][0]}"
+    if not due:
+        return f"{text}: none was sent after the warm-up; raise --duration, or lower --warmup"
+    return f"{text}: the client left each one; lower --cancel-share, or raise --duration"
 
 
 def _error(status: str, count: int, records: list[Record]) -> dict[str, Any]:

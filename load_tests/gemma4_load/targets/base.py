@@ -12,11 +12,19 @@ from gemma4_load.errors import TargetError
 from gemma4_load.workloads.base import Ask, Reply
 from gemma4_load.workloads.words import Words
 
-__all__ = ["Intake", "Seen", "Target", "sdk_errors"]
+__all__ = ["Intake", "Seen", "Target", "failure_of", "sdk_errors"]
 
 Seen = Callable[[int], bool]
 """Told of every chunk that shows something, with its tokens (0: the server does not say); False
 means that the client leaves now."""
+
+
+def failure_of(error: Exception) -> TargetError:
+    """Return any exception of :meth:`Target.ask` as a failed request: an answer that cannot be read
+    is one too."""
+    if isinstance(error, TargetError):
+        return error
+    return TargetError("INTERNAL", f"unexpected {type(error).__name__}: {error}")
 
 
 class Target(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -23,6 +24,10 @@ from gemma4_load.workloads.base import Ask, Reply
 from gemma4_load.workloads.words import Words
 
 __all__ = ["BlockingGrpc", "BlockingHttp", "BlockingOpenAI", "BlockingTarget", "measure_words"]
+
+
+logging.getLogger("httpx").setLevel(logging.WARNING)
+"""httpx logs a line for each request, which locust would print."""
 
 
 def _client(url: str, timeout: float, **options: Any) -> httpx.Client:

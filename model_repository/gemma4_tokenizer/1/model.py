@@ -6,10 +6,13 @@ from functools import partial
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
+from gemma4_runtime.contract.models import TOKENIZER_INPUTS
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.processes.model_process import start_model_process
+from gemma4_runtime.server.call import parameters_of
 from gemma4_runtime.server.gemma4_tokenizer import Tokenized, TokenizerService
 from gemma4_runtime.server.guard import attempt, told
+from gemma4_runtime.server.parameters import check_parameters
 from gemma4_runtime.settings import load_settings
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
@@ -35,6 +38,7 @@ class TritonPythonModel:
         self, request: pb_utils.InferenceRequest, sender: pb_utils.InferenceResponseSender
     ) -> None:
         try:
+            check_parameters(parameters_of(request), [t.name for t in TOKENIZER_INPUTS])
             self._service.answer(
                 {tensor.name(): tensor.as_numpy() for tensor in request.inputs()},
                 lambda result: attempt(partial(_send, sender, result), STEP),

@@ -15,6 +15,7 @@ from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
 from gemma4_runtime.server.gemma4_unary import ClientWatch
 from gemma4_runtime.server.guard import relayed, told
 from gemma4_runtime.server.live_board import LiveBoard
+from gemma4_runtime.server.parameters import TIMEOUT, check_parameters
 from gemma4_runtime.server.request_key import new_key, sealed_key
 from gemma4_runtime.settings import load_settings
 
@@ -43,7 +44,7 @@ class TritonPythonModel:
             return _failure(told(error, "gemma4_unary"))
 
     def _ask(self, request: pb_utils.InferenceRequest) -> pb_utils.InferenceResponse:
-        without_feed(parameters_of(request))
+        timeout = check_parameters(without_feed(parameters_of(request)))
         inputs = {tensor.name(): tensor for tensor in request.inputs()}
         stream = inputs.pop("stream", None)
         if stream is not None and stream.as_numpy().any():
@@ -57,7 +58,10 @@ class TritonPythonModel:
             inputs=[*inputs.values(), whole],
             requested_output_names=self._outputs,
             request_id=id_of(request),
-            parameters={KEY_PARAMETER: sealed_key(key, self._live.get().sealer)},
+            parameters={
+                KEY_PARAMETER: sealed_key(key, self._live.get().sealer),
+                TIMEOUT: timeout,
+            },
         )
         with ClientWatch(request.is_cancelled, lambda: self._control.send("cancel", key)):
             responses = list(call.exec(decoupled=True))

@@ -5,6 +5,7 @@ A new sampling option is one entry here, and its use in the engines; see CONTRIB
 
 from __future__ import annotations
 
+from gemma4_runtime.contract.nvidia import NVIDIA_INPUTS
 from gemma4_runtime.contract.tensors import (
     Input,
     PassedOn,
@@ -19,7 +20,7 @@ __all__ = ["INPUT", "INPUTS", "SAMPLING"]
 _CHAT = '[{"role": "user", "content": "Hello"}]'
 _TOOLS = '[{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]'
 
-INPUTS = (
+_OWN = (
     Input(
         "text_input",
         "STRING",
@@ -114,9 +115,9 @@ INPUTS = (
     SamplingOption(
         "top_p",
         "FP32",
-        help="Draw from the most probable tokens that come to this share. 1 is off.",
+        help="Draw from the most probable tokens that come to this share. 1 is off, 0 is greedy.",
         example=(0.9,),
-        range=Range(above=0, most=1),
+        range=Range(least=0, most=1),
         default=0.95,
         from_checkpoint=True,
         gateway=PassedOn(),
@@ -196,14 +197,15 @@ INPUTS = (
     Input(
         "end_id",
         "INT32",
-        help="A token id that ends the answer, beside the checkpoint's.",
+        help="A token id that ends the answer, beside the checkpoint's. One that the model has not "
+        "never comes.",
         example=(5,),
         absent="none",
     ),
     Input(
         "pad_id",
         "INT32",
-        help="Has no effect: only the checkpoint's own is taken.",
+        help="Has no effect: nothing is padded.",
         example=(0,),
         absent="the checkpoint's",
     ),
@@ -228,7 +230,7 @@ INPUTS = (
     Input(
         "guided_decoding_guide_type",
         "STRING",
-        help="json, json_schema, regex or grammar: what binds the answer.",
+        help="json, json_schema, regex or grammar (also ebnf_grammar): what binds the answer.",
         example=("json_schema",),
         absent="none",
         sdk=SdkOption(
@@ -257,6 +259,9 @@ INPUTS = (
         ),
     ),
 )
+
+INPUTS: tuple[Input, ...] = (*_OWN, *NVIDIA_INPUTS)
+"""Ours, then names that only NVIDIA's models have."""
 
 INPUT = {tensor.name: tensor for tensor in INPUTS}
 """By name."""

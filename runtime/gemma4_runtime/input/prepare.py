@@ -17,8 +17,8 @@ from gemma4_runtime.guides.prelude import check_tool_options, markers, read_prel
 from gemma4_runtime.guides.trial import GuideTrial
 from gemma4_runtime.input.chat import parse_messages
 from gemma4_runtime.input.chat_template import ChatTemplate
+from gemma4_runtime.input.names import read_request
 from gemma4_runtime.input.sampling import load_defaults, sampling_params
-from gemma4_runtime.input.tensors import read_inputs
 from gemma4_runtime.input.text import GUARD, PromptTokenizer
 from gemma4_runtime.input.tools import parse_tools
 from gemma4_runtime.limits import Limits
@@ -64,7 +64,7 @@ class Preparer:
     ) -> GenerationRequest:
         """Prepare a request. Raises :class:`~gemma4_runtime.errors.RequestError` INVALID_ARGUMENT,
         nothing else, whatever the tensors hold. ``now`` is seconds of :func:`time.monotonic`."""
-        return self.prepare_values(read_inputs(tensors), request_id=request_id, key=key, now=now)
+        return self.prepare_values(read_request(tensors), request_id=request_id, key=key, now=now)
 
     def prepare_values(
         self,
@@ -76,7 +76,7 @@ class Preparer:
         step: Callable[[str], None] = lambda field: None,
         guide_known: bool = False,
     ) -> GenerationRequest:
-        """Do as :meth:`prepare`, of what :func:`~gemma4_runtime.input.tensors.read_inputs` gave.
+        """Do as :meth:`prepare`, of what :func:`~gemma4_runtime.input.names.read_request` gave.
         ``step`` is called with each input that is worked on; ``guide_known``: the guide was tried
         before."""
         chat = self._check_kind(values)

@@ -23,11 +23,10 @@ _LEAST = {name: INPUT[name].bounds[0] for name in ("max_tokens", "min_tokens")}
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """generation_config.json: EOS and pad ids. ``sampling`` has the default of every sampling
+    """generation_config.json: EOS ids. ``sampling`` has the default of every sampling
     option, by its input's name; those of the checkpoint come before ours."""
 
     eos_ids: tuple[int, ...]
-    pad_id: int
     sampling: Mapping[str, float | None]
 
 
@@ -38,7 +37,6 @@ def load_defaults(generation_config: Path) -> Defaults:
     eos = data["eos_token_id"]
     return Defaults(
         eos_ids=tuple(eos) if isinstance(eos, list) else (eos,),
-        pad_id=data.get("pad_token_id", 0),
         sampling={
             option.name: data.get(option.name, option.default)
             if option.from_checkpoint
@@ -118,13 +116,7 @@ def sampling_params(
             other="max_tokens",
         )
     numbers = _numbers(values, defaults.sampling, capabilities.lacks)
-    end_id = _token_id(values, "end_id", vocab_size)
-    if _token_id(values, "pad_id", vocab_size) not in (None, defaults.pad_id):
-        raise invalid(
-            Code.OPTION_UNSUPPORTED,
-            "pad_id",
-            f"{values['pad_id']}: this model pads with {defaults.pad_id}; omit it",
-        )
+    end_id = _end_id(values, vocab_size)
     log_probs = bool(values.get("return_log_probs", False))
     if log_probs and "return_log_probs" in capabilities.lacks:
         raise invalid(
@@ -157,17 +149,19 @@ def sampling_params(
     return sampling
 
 
-def _token_id(values: Mapping[str, Any], name: str, vocab_size: int) -> int | None:
-    value: int | None = values.get(name)
-    if value is not None and not 0 <= value < vocab_size:
+def _end_id(values: Mapping[str, Any], vocab_size: int) -> int | None:
+    """Return the caller's id; None for one of a larger vocabulary, which this model never draws."""
+    value: int | None = values.get("end_id")
+    if value is not None and value < 0:
         raise invalid(
             Code.OUT_OF_RANGE,
-            name,
-            f"{value} is no token id; ids are 0 to {vocab_size - 1}",
+            "end_id",
+            f"{value} is no token id, and the checkpoint's own always end the answer; ids are 0 to "
+            f"{vocab_size - 1}",
             least=0,
             most=vocab_size - 1,
         )
-    return value
+    return value if value is None or value < vocab_size else None
 
 
 def _stop_words(values: Mapping[str, Any], limits: Limits) -> tuple[str, ...]:
@@ -181,8 +175,6 @@ def _stop_words(values: Mapping[str, Any], limits: Limits) -> tuple[str, ...]:
             limit=limits.max_stop_words,
         )
     for i, word in enumerate(words):
-        if not word:
-            raise invalid(Code.INVALID_VALUE, f"stop_words[{i}]", "is empty; leave it out")
         if len(word.encode()) > limits.max_stop_word_bytes:
             raise invalid(
                 Code.INPUT_TOO_LARGE,
@@ -191,7 +183,7 @@ def _stop_words(values: Mapping[str, Any], limits: Limits) -> tuple[str, ...]:
                 size=len(word.encode()),
                 limit=limits.max_stop_word_bytes,
             )
-    return tuple(dict.fromkeys(words))
+    return tuple(dict.fromkeys(filter(None, words)))
 
 
 def _bad_words(
@@ -219,7 +211,7 @@ def _bad_words(
     sequences: dict[tuple[int, ...], None] = {}
     for i, word in enumerate(words):
         if not word:
-            raise invalid(Code.INVALID_VALUE, f"bad_words[{i}]", "is empty; leave it out")
+            continue
         if len(word.encode()) > limits.max_stop_word_bytes:
             raise invalid(
                 Code.INPUT_TOO_LARGE,

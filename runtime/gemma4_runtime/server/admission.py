@@ -10,10 +10,11 @@ from typing import Any
 import numpy.typing as npt
 
 from gemma4_runtime.errors import Code, RequestError, overloaded
-from gemma4_runtime.input.tensors import read_inputs
+from gemma4_runtime.input.names import read_request
 from gemma4_runtime.preparation.client import Done, PreparationClient
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.live_board import LiveBoard
+from gemma4_runtime.server.parameters import check_parameters, with_timeout
 from gemma4_runtime.server.request_key import request_key
 
 __all__ = ["Admission"]
@@ -40,11 +41,12 @@ class Admission:
         :class:`~gemma4_runtime.messages.GenerationRequest` or an error, in another thread, which
         also asks ``gone`` whether the client has left. Raises
         :class:`~gemma4_runtime.errors.RequestError`, and calls neither then."""
+        timeout = check_parameters(parameters)
         live = self._live.get()
         key = request_key(parameters, live.sealer)
         self._check_load(live.board)
         self._client.ask(
-            read_inputs(tensors),
+            with_timeout(read_request(tensors), timeout),
             kind="request",
             done=done,
             gone=gone,

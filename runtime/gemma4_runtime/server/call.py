@@ -12,6 +12,7 @@ from gemma4_runtime.contract.models import FEED
 from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.input.tensors import read_inputs
 from gemma4_runtime.messages import FEED_PARAMETER
+from gemma4_runtime.server.parameters import TIMEOUT
 
 __all__ = [
     "MAX_ID_BYTES",
@@ -54,12 +55,15 @@ def poll_text(array: npt.NDArray[Any]) -> str:
 
 
 class TritonRequest(Protocol):
-    """Of ``triton_python_backend_utils.InferenceRequest``. Both raise :class:`UnicodeDecodeError`
-    for a request over HTTP that is not UTF-8."""
+    """Of ``triton_python_backend_utils.InferenceRequest``. The first two raise
+    :class:`UnicodeDecodeError` for a request over HTTP that is not UTF-8. ``timeout`` is Triton's
+    own, in microseconds, which ``infer`` and gRPC do not leave among the parameters."""
 
     def request_id(self) -> str: ...
 
     def parameters(self) -> str: ...
+
+    def timeout(self) -> int: ...
 
 
 def parameters_of(request: TritonRequest) -> dict[str, Any]:
@@ -71,7 +75,9 @@ def parameters_of(request: TritonRequest) -> dict[str, Any]:
         raise invalid(
             Code.INVALID_TEXT, "parameters", "cannot be read; names and values must be UTF-8"
         ) from None
-    return found if isinstance(found, dict) else {}
+    found = found if isinstance(found, dict) else {}
+    timeout = request.timeout()
+    return {TIMEOUT: timeout, **found} if timeout else found
 
 
 def feed_place(parameters: Mapping[str, Any]) -> str:

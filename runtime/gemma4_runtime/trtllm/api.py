@@ -25,6 +25,7 @@ from typing import Any
 
 from jsonschema_rs import Registry
 
+from gemma4_runtime.picklable import PicklableError
 from gemma4_runtime.trtllm.argument import Argument
 from gemma4_runtime.trtllm.versions import PINNED
 
@@ -38,7 +39,7 @@ _SAME = "#/properties/"
 """Starts the reference of another name for an argument."""
 
 
-class ApiError(ValueError):
+class ApiError(PicklableError, ValueError):
     """An argument that TensorRT-LLM does not take. ``key`` is its dotted path."""
 
     def __init__(self, message: str, *, key: str) -> None:

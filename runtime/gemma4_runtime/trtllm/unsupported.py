@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 from gemma4_runtime.one_line import one_line
+from gemma4_runtime.picklable import PicklableError
 from gemma4_runtime.trtllm.api import ApiError, check_arguments, load_api
 
 __all__ = ["SLIDING_WINDOW", "LlmArgsError", "check"]
@@ -19,7 +20,7 @@ SLIDING_WINDOW = 1024
 https://github.com/NVIDIA/TensorRT-LLM/pull/16099."""
 
 
-class LlmArgsError(ValueError):
+class LlmArgsError(PicklableError, ValueError):
     """An argument that this model or TensorRT-LLM cannot take. ``key`` is its dotted path."""
 
     def __init__(self, message: str, *, key: str) -> None:

@@ -29,7 +29,7 @@ from pydantic import ValidationError
 
 ARRAYS = {"STRING": np.object_, "BOOL": np.bool_, "INT32": np.int32, "INT64": np.int64,
           "UINT64": np.uint64, "FP32": np.float32}  # fmt: skip
-DEFAULTS = Defaults((1,), 0, {option.name: option.default for option in SAMPLING})
+DEFAULTS = Defaults((1,), {option.name: option.default for option in SAMPLING})
 OPTIONS = pytest.mark.parametrize("option", SAMPLING, ids=lambda option: option.name)
 
 

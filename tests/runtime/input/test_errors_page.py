@@ -39,6 +39,19 @@ one that you do not know by its status.
   other back end would do better.
 * The access logs of the server and of the gateway have the code of each request that failed.
 
+## What Triton says before it asks a model
+
+These have no status and no code: Triton's HTTP `generate` cannot read the request, or has nothing
+to give to a model.
+
+| Triton's words | what it means and what to do |
+|---|---|
+| `request has 0 inputs` | The body is `{}`, or has no field that is an input: send `text_input` or `messages`. |
+| `attempt to access JSON non-string as string` | `messages`, `tools` or another text is an array or an object. They are JSON in a string: `"messages": "[{\\"role\\": ...}]"`, which `json.dumps` or `jq tojson` writes. The gateway takes them as they are. |
+| `attempt to access JSON non-signed-integer as signed-integer` | A number is written as a string, or is null: leave out what you do not set. |
+| `attempt to get members for non-object` | The body is not an object. |
+| `parameter 'x' has invalid type` | `x` is no input, and its value is an object, an array or null; see its spelling. |
+
 ## Codes of the server
 
 | code | status | gateway | what it means and what to do | details |

@@ -44,14 +44,17 @@ def test_every_pair_of_inputs_is_one_call_or_an_error() -> None:
 class Request:
     """As Triton's: text that is not UTF-8 raises when it is read."""
 
-    def __init__(self, *, id: bytes = b"", parameters: bytes = b"") -> None:
-        self._id, self._parameters = id, parameters
+    def __init__(self, *, id: bytes = b"", parameters: bytes = b"", timeout: int = 0) -> None:
+        self._id, self._parameters, self._timeout = id, parameters, timeout
 
     def request_id(self) -> str:
         return self._id.decode()
 
     def parameters(self) -> str:
         return self._parameters.decode()
+
+    def timeout(self) -> int:
+        return self._timeout
 
 
 @given(data=st.binary() | st.text().map(str.encode))
@@ -67,6 +70,7 @@ def test_parameters() -> None:
     for empty in (b"", b"{}", b"[1]"):
         assert parameters_of(Request(parameters=empty)) == {}
     assert parameters_of(Request(parameters=b'{"a": 1}')) == {"a": 1}
+    assert parameters_of(Request(timeout=5)) == {"timeout": 5}
     for bad in (b"[" * 200_000, b'{"\xff": 1}', b"{"):
         with pytest.raises(RequestError, match="parameters: cannot be read"):
             parameters_of(Request(parameters=bad))

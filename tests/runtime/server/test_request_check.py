@@ -34,7 +34,7 @@ REQUEST = [
 SAMPLING = [
     ("max_tokens", 0), ("max_tokens", -1), ("max_tokens", 99), ("max_tokens", 2**62),
     ("min_tokens", -1), ("min_tokens", 99), ("temperature", -1.0), ("temperature", NAN),
-    ("temperature", INF), ("top_k", -1), ("top_k", 2**31), ("top_p", 0.0), ("top_p", 2.0),
+    ("temperature", INF), ("top_k", -1), ("top_k", 2**31), ("top_p", -0.1), ("top_p", 2.0),
     ("top_p", NAN), ("min_p", -0.1), ("min_p", NAN), ("repetition_penalty", 0.0),
     ("repetition_penalty", INF), ("presence_penalty", 3.0), ("frequency_penalty", NAN),
     ("seed", -1), ("seed", 2**64), ("stop_token_ids", (2000,)), ("bad_token_ids", (-1,)),

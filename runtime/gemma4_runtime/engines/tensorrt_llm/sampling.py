@@ -139,7 +139,9 @@ def sampling_arguments(
     }
     if sampling.seed is not None:
         arguments["seed"] = call_seed(sampling.seed, answered, limit=_SEEDS)
-    if sampling.temperature > 0:
+    if sampling.temperature > 0 and sampling.top_p == 0:
+        arguments["top_k"] = 1  # TensorRT-LLM refuses a top_p of 0
+    elif sampling.temperature > 0:
         arguments |= {"top_k": sampling.top_k, "top_p": sampling.top_p, "min_p": sampling.min_p}
     for name, neutral in (
         ("repetition_penalty", 1.0),

@@ -1,0 +1,55 @@
+"""A parameter of a Triton request is obeyed, changes nothing, or is refused by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from gemma4_runtime.contract.inputs import INPUT
+from gemma4_runtime.errors import RequestError
+from gemma4_runtime.server.parameters import check_parameters, with_timeout
+
+
+@pytest.mark.parametrize(
+    ("parameters", "timeout"),
+    [
+        ({}, 0),
+        ({"id": "a", "gemma4_key": "0", "gemma4_feed": "x/1"}, 0),
+        ({"priority": 0, "sequence_id": 0, "sequence_start": False, "sequence_end": False}, 0),
+        ({"triton_enable_empty_final_response": True, "binary_data_output": True}, 0),
+        ({"timeout": 1500}, 1500),
+    ],
+)
+def test_taken(parameters: dict[str, Any], timeout: int) -> None:
+    assert check_parameters(parameters) == timeout
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"temprature": 0.5}, r"^temprature: no such input; did you mean temperature\?"),
+        ({"foo": 1}, "^foo: no such input; the inputs are text_input, messages, "),
+        ({"max_tokens": 3}, "^max_tokens: is an input; send it as a tensor"),
+        ({"priority": 1}, "^priority: 1: requests are served in the order"),
+        ({"sequence_id": 4}, "^sequence_id: 4: requests stand alone"),
+        ({"timeout": -1}, "^timeout: -1 must be a whole number of microseconds"),
+        ({"timeout": "1"}, "^timeout: '1' must be a whole number"),
+        ({"timeout": True}, "^timeout: True must be a whole number"),
+        ({"x" * 10**6: 1}, "^x{64}: no such input; "),
+    ],
+)
+def test_refused(parameters: dict[str, Any], says: str) -> None:
+    with pytest.raises(RequestError, match=says):
+        check_parameters(parameters)
+
+
+def test_no_input_has_the_name_of_a_parameter() -> None:
+    assert not {"id", "priority", "timeout", "sequence_id"} & INPUT.keys()
+
+
+def test_the_shorter_timeout_stays() -> None:
+    assert with_timeout({}, 0) == {}
+    assert with_timeout({}, 1) == {"timeout_ms": 1}
+    assert with_timeout({}, 2_500_000) == {"timeout_ms": 2500}
+    assert with_timeout({"timeout_ms": 100}, 2_500_000) == {"timeout_ms": 100}
+    assert with_timeout({"timeout_ms": 9000}, 2_500_000) == {"timeout_ms": 2500}
