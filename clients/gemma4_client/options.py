@@ -56,6 +56,8 @@ class Options(TypedDict, total=False):
     """False puts the prompt before the text."""
     return_log_probs: bool | None
     """One log-probability for each token, in ``log_probs``."""
+    top_logprobs: int | None
+    """So many most probable tokens, in ``top_log_probs``; needs ``return_log_probs``."""
     guided_decoding_guide_type: str | None
     """json, json_schema, regex or grammar, with ``guided_decoding_guide``: the tensors themselves,
     instead of the five options that follow."""

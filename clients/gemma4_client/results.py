@@ -16,6 +16,9 @@ class Delta:
     probability for each, or empty; ``cum_log_prob`` is their sum so far. ``timings`` (last chunk
     only) are the server's seconds: queue, prefill, decode.
 
+    ``top_log_probs`` has for each id the most probable tokens in its place, the best first, as (id,
+    natural log), or is empty.
+
     Two values come from ``engine`` alone, not from ``gemma4``: ``reasoning_tokens``, the tokens of
     thoughts so far with the control tokens around them; and, with log-probabilities,
     ``text_tokens``: (number of a token in the answer from 0, bytes of it that are text). In order
@@ -34,6 +37,7 @@ class Delta:
     cum_log_prob: float = 0.0
     reasoning_tokens: int = 0
     text_tokens: list[tuple[int, int]] = field(default_factory=list)
+    top_log_probs: list[list[tuple[int, float]]] = field(default_factory=list)
 
 
 def merged(deltas: Sequence[Delta], *, index: int) -> Delta:
@@ -53,6 +57,7 @@ def merged(deltas: Sequence[Delta], *, index: int) -> Delta:
         cum_log_prob=last.cum_log_prob,
         reasoning_tokens=last.reasoning_tokens,
         text_tokens=[pair for d in deltas for pair in d.text_tokens],
+        top_log_probs=[top for d in deltas for top in d.top_log_probs],
     )
 
 
@@ -71,7 +76,9 @@ class Usage:
 @dataclass(slots=True)
 class Answer:
     """A whole answer, or what came of it so far. ``finish_reason`` is stop, length or tool_calls.
-    ``tool_calls`` are in OpenAI's form; ``ids`` include the stop token.
+    ``tool_calls`` are in OpenAI's form; ``ids`` include the stop token. ``top_log_probs`` (option
+    ``top_logprobs``) has for each id the most probable tokens in its place, the best first, as (id,
+    natural log).
 
     ``timings`` are seconds. The server's: ``queue``, ``prefill``, ``decode`` (and a count,
     ``cached_tokens`` of the prompt, where the engine says it). This client's: ``ttft`` (request
@@ -91,6 +98,7 @@ class Answer:
     timings: dict[str, float] = field(default_factory=dict)
     parsed: Any = None
     cached: bool = False
+    top_log_probs: list[list[tuple[int, float]]] = field(default_factory=list)
 
     @property
     def usage(self) -> Usage:

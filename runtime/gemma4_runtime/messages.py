@@ -26,6 +26,7 @@ __all__ = [
     "Segment",
     "SentError",
     "ToolCall",
+    "TopLogProbs",
     "decode_chunk",
     "decode_request",
     "encode",
@@ -41,6 +42,8 @@ of a feed (:mod:`gemma4_runtime.server.streams.feed`)."""
 
 Channel = Literal["content", "reasoning"]
 FinishReason = Literal["stop", "length", "tool_calls"]
+TopLogProbs = list[tuple[int, float]]
+"""The most probable tokens in one place of an answer, the best first: id and natural log."""
 GuideKind = Literal["json", "json_schema", "regex", "grammar"]
 
 
@@ -86,7 +89,8 @@ class SamplingParams(msgspec.Struct, frozen=True, array_like=True):
     ``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 are off; ``seed`` None is random.
     ``stop_token_ids`` holds every EOS id of the checkpoint and the caller's ``end_id``.
     ``bad_token_ids`` are banned one by one; ``bad_sequences`` as whole sequences. ``prelude`` says
-    what ``guided`` does not bind; None: it binds every token of the answer.
+    what ``guided`` does not bind; None: it binds every token of the answer. ``log_probs`` asks for
+    each token's, ``top_log_probs`` for those of so many most probable tokens in its place.
     """
 
     max_tokens: int
@@ -108,6 +112,7 @@ class SamplingParams(msgspec.Struct, frozen=True, array_like=True):
     log_probs: bool = False
     guided: GuidedDecoding | None = None
     prelude: Prelude | None = None
+    top_log_probs: int = 0
 
 
 class GenerationRequest(msgspec.Struct, frozen=True, array_like=True):
@@ -167,6 +172,7 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     ``text_tokens`` (with log-probs): which tokens this chunk's content ends, as (number in the
     answer from 0, bytes of it that are content). Over an answer they make up the whole content. A
     token that a call or a thought divides comes twice, with its first bytes and with the rest.
+    ``top_log_probs`` has one entry per id where they were asked for, or is empty.
     """
 
     key: str
@@ -184,6 +190,7 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     check: bool = False
     reasoning_tokens: int = 0
     text_tokens: list[tuple[int, int]] = []
+    top_log_probs: list[TopLogProbs] = []
 
 
 _encoder = msgspec.msgpack.Encoder()

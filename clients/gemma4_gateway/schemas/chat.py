@@ -14,6 +14,7 @@ from gemma4_gateway.schemas.base import (
     Items,
     Sampling,
 )
+from gemma4_gateway.schemas.declared import declared
 from gemma4_gateway.schemas.tools import NamedTool, ResponseFormat, Tool
 from gemma4_gateway.schemas.usual import USUAL
 
@@ -120,7 +121,7 @@ class ChatCompletionRequest(Sampling):
         None, description="Binds the final message: thoughts and tool calls come before it."
     )
     logprobs: bool | None = Field(None, description="Log-probs of the chosen tokens.")
-    top_logprobs: int | None = Field(None, ge=0, le=0, description="Only 0: chosen tokens.")
+    top_logprobs: int | None = declared("top_logprobs")
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = Field(
         None, description="none: no thinking; anything else: thinking."
     )

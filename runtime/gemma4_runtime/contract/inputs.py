@@ -226,6 +226,18 @@ INPUTS = (
         gateway=Translated("logprobs"),
     ),
     Input(
+        "top_logprobs",
+        "INT32",
+        help="Beside each log-probability, those of so many most probable tokens.",
+        example=(5,),
+        absent="0",
+        range=Range(least=0, most=20),
+        sdk=SdkOption(
+            help="So many most probable tokens, in ``top_log_probs``; needs ``return_log_probs``."
+        ),
+        gateway=Translated("top_logprobs"),
+    ),
+    Input(
         "guided_decoding_guide_type",
         "STRING",
         help="json, json_schema, regex or grammar: what binds the answer.",

@@ -68,6 +68,25 @@ def _at_least(name: str, value: int) -> int:
     return value
 
 
+def _log_probs(values: Mapping[str, Any], capabilities: Capabilities) -> tuple[bool, int]:
+    """Return whether each token's is asked for, and for how many others in its place."""
+    wanted, top = bool(values.get("return_log_probs", False)), values.get("top_logprobs", 0)
+    least, most = INPUT["top_logprobs"].bounds
+    if not least <= top <= most:
+        raise _outside("top_logprobs", top)
+    for name, asked in (("return_log_probs", wanted), ("top_logprobs", top)):
+        if asked and name in capabilities.lacks:
+            raise invalid(Code.OPTION_UNSUPPORTED, name, capabilities.lacks[name])
+    if top and not wanted:
+        raise invalid(
+            Code.CONFLICTING_INPUTS,
+            "top_logprobs",
+            f"{top} needs return_log_probs; ask for it too",
+            other="return_log_probs",
+        )
+    return wanted, top
+
+
 def _numbers(
     values: Mapping[str, Any], defaults: Mapping[str, float | None], lacks: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -125,11 +144,7 @@ def sampling_params(
             "pad_id",
             f"{values['pad_id']}: this model pads with {defaults.pad_id}; omit it",
         )
-    log_probs = bool(values.get("return_log_probs", False))
-    if log_probs and "return_log_probs" in capabilities.lacks:
-        raise invalid(
-            Code.OPTION_UNSUPPORTED, "return_log_probs", capabilities.lacks["return_log_probs"]
-        )
+    log_probs, top = _log_probs(values, capabilities)
     banned, sequences = _bad_words(values, limits, capabilities, encode)
     guided = read_guide(values, limits, capabilities, reach=reach)
     if guided is not None and min_tokens:
@@ -152,6 +167,7 @@ def sampling_params(
         bad_sequences=sequences,
         log_probs=log_probs,
         guided=guided,
+        top_log_probs=top,
     )
     refuse_conflicts(sampling, capabilities)
     return sampling

@@ -15,6 +15,7 @@ from gemma4_runtime.messages import (
     GenerationRequest,
     Segment,
     ToolCall,
+    TopLogProbs,
 )
 from gemma4_runtime.output.channels import ChannelSplitter, Event
 from gemma4_runtime.output.stop import StopScanner
@@ -56,6 +57,7 @@ class StreamAssembler:
         self._one_call = request.one_call
         self._ids: list[int] = []
         self._log_probs: list[float] = []
+        self._top_log_probs: list[TopLogProbs] = []
         self._sum = 0.0
         self._text_tokens = TextTokens() if sampling.log_probs else None
         self._guided = bytearray() if sampling.guided is not None else None
@@ -73,7 +75,12 @@ class StreamAssembler:
         """The answer is complete; later ids are ignored."""
         return self.finish_reason != ""
 
-    def push(self, ids: Sequence[int], log_probs: Sequence[float] | None = None) -> bool:
+    def push(
+        self,
+        ids: Sequence[int],
+        log_probs: Sequence[float] | None = None,
+        top: Sequence[TopLogProbs] | None = None,
+    ) -> bool:
         """Take sampled ids. True when they ended the answer (a stop id or a stop string), so
         that the engine need not go on."""
         for position, token in enumerate(ids):
@@ -84,6 +91,8 @@ class StreamAssembler:
             if log_probs is not None:
                 self._log_probs.append(log_probs[position])
                 self._sum += log_probs[position]
+            if top is not None:
+                self._top_log_probs.append(top[position])
             if token in self._stop_ids:
                 self.complete = token in self._special
                 self.finish("stop")
@@ -128,11 +137,14 @@ class StreamAssembler:
             check=check,
             reasoning_tokens=self._splitter.reasoning_tokens,
             text_tokens=self._text_tokens.ready if self._text_tokens is not None else [],
+            top_log_probs=self._top_log_probs,
         )
         if self._text_tokens is not None:
             self._text_tokens.ready = []
         self.next_index += 1
         self._ids, self._segments, self._calls, self._log_probs = [], [], [], []
+        if self._top_log_probs:
+            self._top_log_probs = []
         return chunk
 
     def _apply(self, events: list[Event]) -> None:

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gemma4_runtime.messages import Channel, Chunk, ToolCall
+from gemma4_runtime.messages import Channel, Chunk, ToolCall, TopLogProbs
 
 __all__ = ["ChunkText", "pack", "pack_many", "render"]
 
 
 class ChunkText(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Values of gemma4's outputs for one response; names as the tensors. ``reasoning_tokens`` and
-    ``text_tokens`` (see :class:`~gemma4_runtime.messages.Chunk`) are no tensors: only ``packed``
-    has them."""
+    """Values of gemma4's outputs for one response; names as the tensors. ``reasoning_tokens``,
+    ``text_tokens`` and ``top_log_probs`` (see :class:`~gemma4_runtime.messages.Chunk`) are no
+    tensors: only ``packed`` has them, and tensors have the last as rows
+    (:mod:`gemma4_runtime.output.tensors`)."""
 
     text_output: str = ""
     reasoning_output: str = ""
@@ -30,6 +31,7 @@ class ChunkText(msgspec.Struct, frozen=True, omit_defaults=True):
     timings: str = ""
     reasoning_tokens: int = 0
     text_tokens: list[tuple[int, int]] = []
+    top_log_probs: list[TopLogProbs] = []
 
 
 def render(chunk: Chunk) -> ChunkText:
@@ -49,6 +51,7 @@ def render(chunk: Chunk) -> ChunkText:
         timings="" if chunk.timings is None else json.dumps(chunk.timings),
         reasoning_tokens=chunk.reasoning_tokens,
         text_tokens=chunk.text_tokens,
+        top_log_probs=chunk.top_log_probs,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from gemma4_runtime.contract.inputs import SAMPLING
+from gemma4_runtime.contract.inputs import INPUT, SAMPLING
 from gemma4_runtime.engines.base import EngineInfo
 from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
@@ -72,6 +72,7 @@ def _sampling_facts(sampling: SamplingParams) -> Iterator[tuple[str, bool]]:
     for option, field, least, most, random in _RANGES:
         value = getattr(sampling, field)
         yield option, random if value is None else least <= value <= most
+    yield "top_log_probs", 0 <= sampling.top_log_probs <= INPUT["top_logprobs"].bounds[1]
     yield "stop", len(sampling.stop) <= _MAX_WORDS and all(sampling.stop)
     yield "prelude", sampling.prelude is None or len(sampling.prelude.tools) <= _MAX_WORDS
     yield "guided", sampling.guided is None or len(sampling.guided.guide) <= _MAX_TEXT

@@ -51,6 +51,11 @@ def options(**more: Any) -> dict[str, Any]:
         ({"max_tokens": 5, "ignore_eos": True}, {"max_tokens": 5, "min_tokens": 5}),
         ({"logprobs": True}, {"return_log_probs": True}),
         ({"logprobs": False}, {}),
+        ({"logprobs": True, "top_logprobs": 0}, {"return_log_probs": True}),
+        (
+            {"logprobs": True, "top_logprobs": 20},
+            {"return_log_probs": True, "top_logprobs": 20},
+        ),
         ({"reasoning_effort": "none"}, {}),
         ({"reasoning_effort": "low"}, {"enable_thinking": True}),
         ({"chat_template_kwargs": {"enable_thinking": True}}, {"enable_thinking": True}),

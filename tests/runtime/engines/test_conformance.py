@@ -268,6 +268,21 @@ def test_log_probs(model: Engine, encode: Callable[[str], list[int]]) -> None:
     assert all(p <= 1e-6 for p in sink.log_probs)
 
 
+def test_top_log_probs(model: Engine, encode: Callable[[str], list[int]]) -> None:
+    """The chosen token is among them when it was the most probable, and its number is its own."""
+    sink = run(model, encode("Hello"), log_probs=True, top_log_probs=20)
+    assert len(sink.top) == len(sink.log_probs) == len(sink.ids)
+    for token, log_prob, top in zip(sink.ids, sink.log_probs, sink.top, strict=True):
+        assert len(dict(top)) == 20 and top[0][0] == token
+        assert top[0][1] == pytest.approx(log_prob, abs=1e-6)
+        assert [p for _, p in top] == sorted((p for _, p in top), reverse=True)
+    banned = run(
+        model, encode("Hello"), log_probs=True, top_log_probs=1, bad_token_ids=sink.ids[:1]
+    )
+    assert banned.ids[0] != sink.ids[0] and len(banned.top[0]) == 1
+    assert not run(model, encode("Hello"), log_probs=True).top
+
+
 def test_bad_tokens(model: Engine, encode: Callable[[str], list[int]]) -> None:
     ids = encode("Count from 1 to 20")
     first = run(model, ids).ids[0]

@@ -41,7 +41,7 @@ SAMPLING = [
     ("bad_sequences", ((1, 2000),)), ("bad_sequences", ((),)), ("stop", ("",)),
     ("stop", ("x",) * 5000), ("bad_sequences", ((1,),) * 5000),
     ("guided", GuidedDecoding("regex", "x" * (2**20 + 1))),
-    ("prelude", Prelude("may", ("f",) * 5000)),
+    ("prelude", Prelude("may", ("f",) * 5000)), ("top_log_probs", -1), ("top_log_probs", 21),
 ]  # fmt: skip
 SAMPLING += [
     (option.param, value)

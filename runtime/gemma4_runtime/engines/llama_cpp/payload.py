@@ -58,7 +58,7 @@ def payload(
     if request.check:
         body["id_slot"] = check_slot
     if sampling.log_probs:
-        body["n_probs"] = 1
+        body["n_probs"] = max(1, sampling.top_log_probs)
     if grammar is not None:
         body["grammar"] = grammar
     if biases:

@@ -169,7 +169,7 @@ class TensorRtLlmEngine:
         if isinstance(event, Tokens | Finished | Failed) and event.key not in self._jobs:
             return  # of a request that ended by what broke here
         if isinstance(event, Tokens):
-            self._jobs[event.key][0].deliver(event.ids, event.log_probs)
+            self._jobs[event.key][0].deliver(event.ids, event.log_probs, event.top)
         elif isinstance(event, Finished):
             self._queue.finish(self._forget(event.key), event.reason)
             self._dispatch()

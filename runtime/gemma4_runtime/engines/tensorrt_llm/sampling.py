@@ -153,7 +153,8 @@ def sampling_arguments(
     if bad:
         arguments["bad_token_ids"] = bad
     if sampling.log_probs:
-        arguments["logprobs"] = 0  # the sampled token's
+        # 0: the sampled token's; k: those of the k most probable ones too.
+        arguments["logprobs"] = sampling.top_log_probs
     return arguments
 
 

@@ -45,8 +45,8 @@ class SamplingParams(Recorded):  # type: ignore[misc]
         for name in _UNDONE:
             if getattr(self, name):
                 raise NotImplementedError(f"the double does not do SamplingParams.{name}")
-        if self.best_of > 1 or self.logprobs or not self.exclude_input_from_output:
-            raise NotImplementedError("the double does n=1, logprobs=0, no echo")
+        if self.best_of > 1 or not self.exclude_input_from_output:
+            raise NotImplementedError("the double does n=1, no echo")
 
     @property
     def greedy(self) -> bool:
