@@ -99,4 +99,5 @@ class Assembly:
             cum_log_prob=last.cum_log_prob,
             timings=timings,
             top_log_probs=[*self._top_log_probs],
+            stop_reason=last.stop_reason,
         )

@@ -43,13 +43,18 @@ class Options(TypedDict, total=False):
     random_seed: int | None
     """The same seed gives the same answer; on TensorRT-LLM only when run alone."""
     stop_words: Sequence[str] | str | None
-    """Texts that end the answer and are no part of it."""
+    """Texts that end the answer and, without ``include_stop_str_in_output``, are no part of it."""
     bad_words: Sequence[str] | str | None
     """Words that must not occur."""
     min_tokens: int | None
     """The answer does not end before so many tokens."""
     end_id: int | None
     """A token id that ends the answer, beside the checkpoint's."""
+    stop_token_ids: Sequence[int] | int | None
+    """Token ids that end the answer, beside the checkpoint's."""
+    include_stop_str_in_output: bool | None
+    """True leaves the stop word that ended the answer, or the text of the stop token, in the
+    answer. Control tokens have no text."""
     pad_id: int | None
     """Has no effect: only the checkpoint's own is taken."""
     exclude_input_in_output: bool | None

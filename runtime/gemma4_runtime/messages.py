@@ -87,7 +87,8 @@ class SamplingParams(msgspec.Struct, frozen=True, array_like=True):
     """How to sample, validated and with the checkpoint's defaults filled in.
 
     ``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 are off; ``seed`` None is random.
-    ``stop_token_ids`` holds every EOS id of the checkpoint and the caller's ``end_id``.
+    ``stop_token_ids`` holds every EOS id of the checkpoint and those that the caller named, which
+    ``named_stop_ids`` has again. ``include_stop``: what ended the answer stays in its text.
     ``bad_token_ids`` are banned one by one; ``bad_sequences`` as whole sequences. ``prelude`` says
     what ``guided`` does not bind; None: it binds every token of the answer. ``log_probs`` asks for
     each token's, ``top_log_probs`` for those of so many most probable tokens in its place.
@@ -113,6 +114,8 @@ class SamplingParams(msgspec.Struct, frozen=True, array_like=True):
     guided: GuidedDecoding | None = None
     prelude: Prelude | None = None
     top_log_probs: int = 0
+    named_stop_ids: tuple[int, ...] = ()
+    include_stop: bool = False
 
 
 class GenerationRequest(msgspec.Struct, frozen=True, array_like=True):
@@ -173,6 +176,8 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     answer from 0, bytes of it that are content). Over an answer they make up the whole content. A
     token that a call or a thought divides comes twice, with its first bytes and with the rest.
     ``top_log_probs`` has one entry per id where they were asked for, or is empty.
+    ``stop_reason`` (last chunk only): the stop string, or the token id of those that the caller
+    named, that ended the answer; None when something else did, an EOS of the checkpoint too.
     """
 
     key: str
@@ -191,6 +196,7 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     reasoning_tokens: int = 0
     text_tokens: list[tuple[int, int]] = []
     top_log_probs: list[TopLogProbs] = []
+    stop_reason: int | str | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -66,7 +66,8 @@ def test_the_same_values_in_one_tensor(
     inputs = chat("What is the capital of Italy?", **more)
     (plain,) = [by_tensor(r) for r in responses(stub, "gemma4", inputs)]
     (packed,) = [json.loads(r.raw_output_contents[0]) for r in responses(stub, "engine", inputs) if r.outputs]  # fmt: skip
-    extra = {"reasoning_tokens", "text_tokens", "top_log_probs"}  # docs/serving.md: packed alone
+    # docs/serving.md: packed alone has them
+    extra = {"reasoning_tokens", "text_tokens", "top_log_probs", "stop_reason"}
     assert set(plain) == set(ChunkText.__struct_fields__) - extra
     assert bool(packed.pop("reasoning_tokens", 0)) == bool(plain["reasoning_output"])
     assert bool(packed.pop("text_tokens", [])) == bool(plain["output_log_probs"])

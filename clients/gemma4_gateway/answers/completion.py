@@ -27,6 +27,7 @@ def _choice(
         "text": answer.text,
         "logprobs": None if log_probs is None else completion_logprobs(log_probs, top=top),
         "finish_reason": answer.finish_reason or None,
+        "stop_reason": answer.stop_reason,
     }
 
 

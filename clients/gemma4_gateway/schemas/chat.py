@@ -26,8 +26,6 @@ SAMPLING_REFUSED = {
     "best_of": "use n and choose yourself",
     "use_beam_search": "the engines sample only",
     "length_penalty": "it belongs to beam search, and the engines sample only",
-    "stop_token_ids": "the end tokens are the checkpoint's; use stop",
-    "include_stop_str_in_output": "a stop string is never part of the output",
     "skip_special_tokens": "control tokens are never part of the output",
     "spaces_between_special_tokens": "control tokens are never part of the output",
     "truncate_prompt_tokens": "a prompt that is too long is refused; shorten it",

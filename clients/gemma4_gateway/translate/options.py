@@ -18,6 +18,8 @@ def sampling_options(body: Sampling, *, max_tokens: int | None) -> dict[str, Any
     }
     if body.bad_words:
         options["bad_words"] = body.bad_words
+    if body.stop_token_ids:
+        options["stop_token_ids"] = body.stop_token_ids
     if body.top_k is not None:
         options["top_k"] = max(body.top_k, 0)
     if max_tokens is not None:

@@ -170,7 +170,8 @@ INPUTS = (
         "stop_words",
         "STRING",
         many=True,
-        help="Texts that end the answer and are no part of it.",
+        help="Texts that end the answer and, without `include_stop_str_in_output`, are no part "
+        "of it.",
         example=("x", "yy"),
         absent="none",
         gateway=Translated("stop"),
@@ -199,6 +200,25 @@ INPUTS = (
         help="A token id that ends the answer, beside the checkpoint's.",
         example=(5,),
         absent="none",
+    ),
+    Input(
+        "stop_token_ids",
+        "INT32",
+        many=True,
+        most=128,
+        help="Token ids that end the answer, beside the checkpoint's.",
+        example=(5, 9),
+        absent="none",
+        gateway=Translated("stop_token_ids"),
+    ),
+    Input(
+        "include_stop_str_in_output",
+        "BOOL",
+        help="True leaves the stop word that ended the answer, or the text of the stop token, in "
+        "the answer. Control tokens have no text.",
+        example=(True,),
+        absent="false",
+        gateway=PassedOn(),
     ),
     Input(
         "pad_id",

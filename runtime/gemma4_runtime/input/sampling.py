@@ -137,12 +137,13 @@ def sampling_params(
             other="max_tokens",
         )
     numbers = _numbers(values, defaults.sampling, capabilities.lacks)
-    end_id = _token_id(values, "end_id", vocab_size)
-    if _token_id(values, "pad_id", vocab_size) not in (None, defaults.pad_id):
+    named = _stop_ids(values, vocab_size)
+    pad_id = values.get("pad_id")
+    if pad_id is not None and _token_id("pad_id", pad_id, vocab_size) != defaults.pad_id:
         raise invalid(
             Code.OPTION_UNSUPPORTED,
             "pad_id",
-            f"{values['pad_id']}: this model pads with {defaults.pad_id}; omit it",
+            f"{pad_id}: this model pads with {defaults.pad_id}; omit it",
         )
     log_probs, top = _log_probs(values, capabilities)
     banned, sequences = _bad_words(values, limits, capabilities, encode)
@@ -161,21 +162,33 @@ def sampling_params(
         max_tokens=max_tokens,
         min_tokens=min_tokens,
         **numbers,
-        stop_token_ids=defaults.eos_ids if end_id is None else (*defaults.eos_ids, end_id),
+        stop_token_ids=tuple(dict.fromkeys((*defaults.eos_ids, *named))),
         stop=_stop_words(values, limits),
         bad_token_ids=banned,
         bad_sequences=sequences,
         log_probs=log_probs,
         guided=guided,
         top_log_probs=top,
+        named_stop_ids=named,
+        include_stop=values.get("include_stop_str_in_output", False),
     )
     refuse_conflicts(sampling, capabilities)
     return sampling
 
 
-def _token_id(values: Mapping[str, Any], name: str, vocab_size: int) -> int | None:
-    value: int | None = values.get(name)
-    if value is not None and not 0 <= value < vocab_size:
+def _stop_ids(values: Mapping[str, Any], vocab_size: int) -> tuple[int, ...]:
+    """Return the ids that the caller named, each once."""
+    found = [
+        _token_id(f"stop_token_ids[{i}]", token, vocab_size)
+        for i, token in enumerate(values.get("stop_token_ids", ()))
+    ]
+    if "end_id" in values:
+        found.append(_token_id("end_id", values["end_id"], vocab_size))
+    return tuple(dict.fromkeys(found))
+
+
+def _token_id(name: str, value: int, vocab_size: int) -> int:
+    if not 0 <= value < vocab_size:
         raise invalid(
             Code.OUT_OF_RANGE,
             name,

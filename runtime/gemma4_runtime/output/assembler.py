@@ -46,6 +46,8 @@ class StreamAssembler:
         self._stream = request.stream
         self._prompt_tokens = prompt_tokens
         self._stop_ids = frozenset(sampling.stop_token_ids)
+        self._named_stops = frozenset(sampling.named_stop_ids)
+        self._include_stop = sampling.include_stop
         self._scanner = StopScanner(sampling.stop) if sampling.stop else None
         self._splitter = ChannelSplitter(
             table, channel=request.channel, parse_tools=request.parse_tools
@@ -64,7 +66,10 @@ class StreamAssembler:
         self._special = table.special
         self.completion_tokens = 0
         self.complete = False
-        """The model ended the answer by a control token; no limit and no stop string did."""
+        """The model ended the answer by a control token of its own; no limit, no stop string and no
+        token that the caller named did."""
+        self.stop_reason: int | str | None = None
+        """What the caller had named that ended the answer; see :class:`Chunk`."""
         self.finish_reason: str = ""
         self.next_index = 0
         if request.echo:
@@ -94,11 +99,19 @@ class StreamAssembler:
             if top is not None:
                 self._top_log_probs.append(top[position])
             if token in self._stop_ids:
-                self.complete = token in self._special
-                self.finish("stop")
+                self._stop_at(token)
             else:
                 self._apply(self._splitter.push(token))
         return self.done
+
+    def _stop_at(self, token: int) -> None:
+        if token in self._named_stops:
+            self.stop_reason = token
+        else:
+            self.complete = token in self._special
+        if self._include_stop:
+            self._apply(self._splitter.push(token))
+        self.finish("stop")
 
     def finish(self, reason: FinishReason) -> None:
         """Take note that the engine ended the answer. Held text becomes text, but not the call that
@@ -138,6 +151,7 @@ class StreamAssembler:
             reasoning_tokens=self._splitter.reasoning_tokens,
             text_tokens=self._text_tokens.ready if self._text_tokens is not None else [],
             top_log_probs=self._top_log_probs,
+            stop_reason=self.stop_reason,
         )
         if self._text_tokens is not None:
             self._text_tokens.ready = []
@@ -178,11 +192,13 @@ class StreamAssembler:
         found = scanner.feed(data)
         if found is None:
             tail += data
-            self._release("content", hold=scanner.held)
+            self._release("content", hold=0 if self._include_stop else scanner.held)
             return
-        end, length = found
+        end, word = found
         tail += data[:end]
-        del tail[len(tail) - length :]
+        if not self._include_stop:
+            del tail[len(tail) - len(word) :]
+        self.stop_reason = word.decode()
         self._close("stop")
 
     def _add(self, channel: Channel, data: bytes) -> None:

@@ -14,9 +14,9 @@ __all__ = ["ChunkText", "pack", "pack_many", "render"]
 
 class ChunkText(msgspec.Struct, frozen=True, omit_defaults=True):
     """Values of gemma4's outputs for one response; names as the tensors. ``reasoning_tokens``,
-    ``text_tokens`` and ``top_log_probs`` (see :class:`~gemma4_runtime.messages.Chunk`) are no
-    tensors: only ``packed`` has them, and tensors have the last as rows
-    (:mod:`gemma4_runtime.output.tensors`)."""
+    ``text_tokens``, ``top_log_probs`` and ``stop_reason`` are no tensors: only ``packed`` has them,
+    and tensors have the most probable tokens as rows (:mod:`gemma4_runtime.output.tensors`). See
+    :class:`~gemma4_runtime.messages.Chunk`."""
 
     text_output: str = ""
     reasoning_output: str = ""
@@ -32,6 +32,7 @@ class ChunkText(msgspec.Struct, frozen=True, omit_defaults=True):
     reasoning_tokens: int = 0
     text_tokens: list[tuple[int, int]] = []
     top_log_probs: list[TopLogProbs] = []
+    stop_reason: int | str | None = None
 
 
 def render(chunk: Chunk) -> ChunkText:
@@ -52,6 +53,7 @@ def render(chunk: Chunk) -> ChunkText:
         reasoning_tokens=chunk.reasoning_tokens,
         text_tokens=chunk.text_tokens,
         top_log_probs=chunk.top_log_probs,
+        stop_reason=chunk.stop_reason,
     )
 
 

@@ -53,6 +53,7 @@ class RequestCheck:
         yield "max_tokens", 1 <= sampling.max_tokens <= self._max_total - prompt
         yield "min_tokens", 0 <= sampling.min_tokens <= sampling.max_tokens
         yield "stop_token_ids", self._in_vocabulary(sampling.stop_token_ids)
+        yield "named_stop_ids", set(sampling.named_stop_ids) <= set(sampling.stop_token_ids)
         yield "bad_token_ids", self._in_vocabulary(sampling.bad_token_ids)
         yield (
             "bad_sequences",

@@ -19,7 +19,9 @@ from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.engines.synthetic import Faults, SyntheticEngine
 from gemma4_runtime.errors import Code, RequestError, Status
 from gemma4_runtime.manifest import read_manifest
-from gemma4_runtime.messages import GuidedDecoding
+from gemma4_runtime.messages import GenerationRequest, GuidedDecoding, SamplingParams
+from gemma4_runtime.output.assembler import StreamAssembler
+from gemma4_runtime.output.render import render
 from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.settings import Settings
 from gemma4_testing.fakes.engine_harness import (
@@ -236,6 +238,38 @@ def test_stop_token_is_delivered(model: Engine, encode: Callable[[str], list[int
     sink = run(model, encode("What is the capital of France?"), max_tokens=100)
     assert sink.ids[-1] == 106
     assert sink.ends[0].reason == "stop"
+
+
+def answer(engine: Engine, ids: list[int], table: TokenTable, **options: Any) -> tuple[Any, ...]:
+    """Text, reason and stop reason of what an engine says, as a client gets them."""
+    request = ask(engine, ids, **options)
+    assert isinstance(request.wait(), EngineFinish)
+    sampling = SamplingParams(max_tokens=20, **{"stop_token_ids": EOS} | options)
+    assembler = StreamAssembler(GenerationRequest("k", ids, sampling), table, prompt_tokens=1)
+    assembler.push(request.ids)
+    assembler.finish(request.ends[0].reason)
+    chunk = assembler.take()
+    return render(chunk).text_output, chunk.finish_reason, chunk.stop_reason
+
+
+def test_what_the_caller_named_ends_the_answer(
+    engine: Engine, encode: Callable[[str], list[int]], table: TokenTable
+) -> None:
+    ids = encode("Count from 1 to 50")
+    plain = run(engine, ids).ids
+    token = next(t for t in plain[3:] if t not in table.special)
+    before = [table.pieces[t] for t in plain[: plain.index(token)] if t not in table.special]
+    head, word = b"".join(before).decode(), table.pieces[token].decode()
+    stops = {"stop_token_ids": (*EOS, token), "named_stop_ids": (token,)}
+    assert answer(engine, ids, table, **stops) == (head, "stop", token)
+    kept = answer(engine, ids, table, **stops, include_stop=True)
+    assert kept == (head + word, "stop", token)
+    whole = answer(engine, ids, table)[0]
+    stop = whole[2:5]
+    assert answer(engine, ids, table, stop=(stop,)) == (whole[: whole.index(stop)], "stop", stop)
+    end = whole.index(stop) + len(stop)
+    kept = answer(engine, ids, table, stop=(stop,), include_stop=True)
+    assert kept == (whole[:end], "stop", stop)
 
 
 def test_greedy_and_seeds_repeat(model: Engine, encode: Callable[[str], list[int]]) -> None:

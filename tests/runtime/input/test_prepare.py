@@ -165,6 +165,8 @@ def test_options_arrive(preparer: Preparer) -> None:
             "text_input": ("BYTES", ["Hi"]),
             "timeout_ms": ("INT64", [1500]),
             "end_id": ("INT32", [300]),
+            "stop_token_ids": ("INT32", [7, 106, 7]),
+            "include_stop_str_in_output": ("BOOL", [True]),
             "stream": ("BOOL", [False]),
             "exclude_input_in_output": ("BOOL", [False]),
             "stop_words": ("BYTES", ["a", "b", "a"]),
@@ -173,7 +175,9 @@ def test_options_arrive(preparer: Preparer) -> None:
     )
     assert request is not None
     assert request.deadline == 101.5
-    assert request.sampling.stop_token_ids[-1] == 300
+    assert request.sampling.stop_token_ids == (1, 106, 50, 7, 300)
+    assert request.sampling.named_stop_ids == (7, 106, 300)
+    assert request.sampling.include_stop
     assert (request.stream, request.echo) == (False, "Hi")
     assert request.sampling.stop == ("a", "b")
     assert request.sampling.seed == 2**63 + 1

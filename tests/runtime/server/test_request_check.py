@@ -37,7 +37,7 @@ SAMPLING = [
     ("temperature", INF), ("top_k", -1), ("top_k", 2**31), ("top_p", 0.0), ("top_p", 2.0),
     ("top_p", NAN), ("min_p", -0.1), ("min_p", NAN), ("repetition_penalty", 0.0),
     ("repetition_penalty", INF), ("presence_penalty", 3.0), ("frequency_penalty", NAN),
-    ("seed", -1), ("seed", 2**64), ("stop_token_ids", (2000,)), ("bad_token_ids", (-1,)),
+    ("seed", -1), ("seed", 2**64), ("stop_token_ids", (2000,)), ("named_stop_ids", (7,)), ("bad_token_ids", (-1,)),
     ("bad_sequences", ((1, 2000),)), ("bad_sequences", ((),)), ("stop", ("",)),
     ("stop", ("x",) * 5000), ("bad_sequences", ((1,),) * 5000),
     ("guided", GuidedDecoding("regex", "x" * (2**20 + 1))),
@@ -61,7 +61,7 @@ def test_every_field_has_a_case() -> None:
     # Text and flags, for which every value is one.
     assert fields - checked == {
         "sampling", "stream", "channel", "parse_tools", "echo", "log_probs",
-        "one_call", "check",
+        "one_call", "check", "include_stop",
     }  # fmt: skip
 
 
