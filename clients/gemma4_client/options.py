@@ -42,6 +42,8 @@ class Options(TypedDict, total=False):
     """Taken from a token's logit for each time that the answer has it. 0 is off."""
     random_seed: int | None
     """The same seed gives the same answer; on TensorRT-LLM only when run alone."""
+    logit_bias: Mapping[int, float] | None
+    """Token ids and what is added to their logits, -100 to 100 each."""
     stop_words: Sequence[str] | str | None
     """Texts that end the answer and, without ``include_stop_str_in_output``, are no part of it."""
     bad_words: Sequence[str] | str | None

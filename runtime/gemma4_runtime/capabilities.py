@@ -112,6 +112,7 @@ CAPABILITIES = {
         lacks={
             "return_log_probs": _NO_MODEL,
             "top_logprobs": _NO_MODEL,
+            "logit_bias": _NO_MODEL,
             "guided_decoding_guide_type": _NO_MODEL,
             "bad_words": _NO_MODEL,
             "bad_sequences": _NO_MODEL,

@@ -92,6 +92,7 @@ class SamplingParams(msgspec.Struct, frozen=True, array_like=True):
     ``bad_token_ids`` are banned one by one; ``bad_sequences`` as whole sequences. ``prelude`` says
     what ``guided`` does not bind; None: it binds every token of the answer. ``log_probs`` asks for
     each token's, ``top_log_probs`` for those of so many most probable tokens in its place.
+    ``logit_bias``: token ids and what is added to their logits.
     """
 
     max_tokens: int
@@ -116,6 +117,7 @@ class SamplingParams(msgspec.Struct, frozen=True, array_like=True):
     top_log_probs: int = 0
     named_stop_ids: tuple[int, ...] = ()
     include_stop: bool = False
+    logit_bias: tuple[tuple[int, float], ...] = ()
 
 
 class GenerationRequest(msgspec.Struct, frozen=True, array_like=True):

@@ -22,7 +22,6 @@ __all__ = ["CHAT_REFUSED", "Caller", "ChatCompletionRequest", "ChatMessage", "Te
 
 _GUIDES = "use response_format or structured_outputs"
 SAMPLING_REFUSED = {
-    "logit_bias": "the engines take no bias for single tokens; bad_words bans words",
     "best_of": "use n and choose yourself",
     "use_beam_search": "the engines sample only",
     "length_penalty": "it belongs to beam search, and the engines sample only",

@@ -25,7 +25,6 @@ USUAL: dict[str, tuple[Any, ...]] = {
     "function_call": ("none", "auto"),
     "functions": ([],),
     "length_penalty": (1,),
-    "logit_bias": ({},),
     "logits_processors": ([],),
     "mm_processor_kwargs": ({},),
     "modalities": (["text"],),

@@ -167,6 +167,18 @@ INPUTS = (
         gateway=Translated("seed"),
     ),
     Input(
+        "logit_bias",
+        "STRING",
+        help="JSON object of token ids and what is added to their logits, -100 to 100 each.",
+        example=('{"5": -100, "9": 1.5}',),
+        absent="none",
+        sdk=SdkOption(
+            kind="Mapping[int, float]",
+            help="Token ids and what is added to their logits, -100 to 100 each.",
+        ),
+        gateway=Translated("logit_bias"),
+    ),
+    Input(
         "stop_words",
         "STRING",
         many=True,

@@ -12,6 +12,7 @@ from gemma4_runtime.capabilities import Capabilities, refuse_conflicts
 from gemma4_runtime.contract.inputs import INPUT, SAMPLING
 from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.guides.read import read_guide
+from gemma4_runtime.input.logit_bias import parse_logit_bias
 from gemma4_runtime.limits import Limits
 from gemma4_runtime.messages import SamplingParams
 
@@ -171,9 +172,21 @@ def sampling_params(
         top_log_probs=top,
         named_stop_ids=named,
         include_stop=values.get("include_stop_str_in_output", False),
+        logit_bias=_logit_bias(values, limits, capabilities, vocab_size),
     )
     refuse_conflicts(sampling, capabilities)
     return sampling
+
+
+def _logit_bias(
+    values: Mapping[str, Any], limits: Limits, capabilities: Capabilities, vocab_size: int
+) -> tuple[tuple[int, float], ...]:
+    if "logit_bias" not in values:
+        return ()
+    biases = parse_logit_bias(values["logit_bias"], limits, vocab_size)
+    if biases and "logit_bias" in capabilities.lacks:
+        raise invalid(Code.OPTION_UNSUPPORTED, "logit_bias", capabilities.lacks["logit_bias"])
+    return biases
 
 
 def _stop_ids(values: Mapping[str, Any], vocab_size: int) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from gemma4_runtime.contract.inputs import INPUT, SAMPLING
 from gemma4_runtime.engines.base import EngineInfo
 from gemma4_runtime.errors import Code, RequestError
+from gemma4_runtime.limits import MOST_BIAS
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
 
 __all__ = ["RequestCheck"]
@@ -59,6 +60,12 @@ class RequestCheck:
             "bad_sequences",
             len(sampling.bad_sequences) <= _MAX_WORDS
             and all(ids and self._in_vocabulary(ids) for ids in sampling.bad_sequences),
+        )
+        yield (
+            "logit_bias",
+            self._in_vocabulary([token for token, _ in sampling.logit_bias])
+            and len(sampling.logit_bias) <= _MAX_WORDS
+            and all(-MOST_BIAS <= amount <= MOST_BIAS for _, amount in sampling.logit_bias),
         )
         yield "deadline", request.deadline is None or math.isfinite(request.deadline)
         yield "arrival", math.isfinite(request.arrival)

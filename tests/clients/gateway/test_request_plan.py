@@ -48,6 +48,8 @@ def options(**more: Any) -> dict[str, Any]:
         ({"stop": []}, {}),
         ({"stop_token_ids": [5, 9]}, {"stop_token_ids": [5, 9]}),
         ({"stop_token_ids": []}, {}),
+        ({"logit_bias": {"5": -100, "9": 1.5}}, {"logit_bias": '{"5":-100.0,"9":1.5}'}),
+        ({"logit_bias": {}}, {}),
         ({"include_stop_str_in_output": True}, {"include_stop_str_in_output": True}),
         ({"seed": -1}, {"random_seed": 2**64 - 1}),
         ({"max_completion_tokens": 5}, {"max_tokens": 5}),

@@ -114,8 +114,9 @@ def test_log_probs_are_those_of_the_text(http: httpx.Client) -> None:
     assert tokens == [t["token"] for t in content]
 
 
-def test_what_ends_an_answer(http: httpx.Client) -> None:
-    """vLLM's parameters and its stop_reason, for chats and completions, whole and streamed."""
+def test_stops_and_a_bias_by_token_id(http: httpx.Client) -> None:
+    """vLLM's parameters and its stop_reason, for chats and completions, whole and streamed; and a
+    bias that leaves one token."""
     keep = {"include_stop_str_in_output": True}
 
     def ask(path: str, body: dict[str, Any], **more: Any) -> tuple[str, str, Any]:
@@ -142,6 +143,8 @@ def test_what_ends_an_answer(http: httpx.Client) -> None:
         assert ask(path, body, stop=["5"], **keep) == (head + "5", "stop", "5")
         assert ask(path, body, stop_token_ids=[five]) == (head, "stop", five)
         assert ask(path, body, stop_token_ids=[five], **keep) == (head + "5", "stop", five)
+        only = ask(path, body | {"max_tokens": 3}, logit_bias={str(five): 100})
+        assert only == ("555", "length", None)
     refused = http.post("/v1/chat/completions", json=chat("Hi", stop_token_ids=[10**9]))
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "stop_token_ids[0]")
 

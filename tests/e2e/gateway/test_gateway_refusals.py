@@ -17,7 +17,9 @@ NAMED = {"type": "function", "function": {"name": "g"}}
 PROMPT = {"model": MODEL, "prompt": "x"}
 
 BAD = [
-    (CHAT, chat(logit_bias={"1": 5}), 400, "logit_bias", "not supported"),
+    (CHAT, chat(logit_bias={"1": 105}), 400, "logit_bias.1", "less than or equal to 100"),
+    (CHAT, chat(logit_bias={"x": 5}), 400, "logit_bias", "no token id"),
+    (CHAT, chat(stop_token_ids=[-1]), 400, "stop_token_ids[0]", "greater than or equal to 0"),
     (CHAT, chat(functions=[{"name": "f"}]), 400, "functions", "use tools"),
     (CHAT, chat(audio={}), 400, "audio", "text only"),
     (CHAT, chat(top_logprobs=21, logprobs=True), 400, "top_logprobs", "less than or equal to 20"),

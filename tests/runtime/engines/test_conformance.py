@@ -323,6 +323,27 @@ def test_bad_tokens(model: Engine, encode: Callable[[str], list[int]]) -> None:
     assert first not in run(model, ids, bad_token_ids=(first,)).ids
 
 
+def test_logit_bias(model: Engine, encode: Callable[[str], list[int]]) -> None:
+    """-100 bans, 100 leaves no other; with penalties too, and with a banned token."""
+    ids = encode("Count from 1 to 20")
+    plain = run(model, ids, log_probs=True)
+    first = plain.ids[0]
+    without = ask(model, ids, logit_bias=((first, -100.0),))
+    assert without.over.wait(10 * WAIT_S)  # the double imports torch now, TensorRT-LLM long ago
+    assert isinstance(without.wait(), EngineFinish) and first not in without.ids
+    other = next(t for t in range(700, 800) if t not in plain.ids)
+    always = {"logit_bias": ((other, 100.0),), "max_tokens": 5}
+    assert run(model, ids, **always).ids == [other] * 5
+    assert run(model, ids, **always, frequency_penalty=0.5, presence_penalty=0.5).ids == [other] * 5
+    assert run(model, ids, **always, min_tokens=3).ids == [other] * 5
+    assert other not in run(model, ids, **always, bad_token_ids=(other,)).ids
+    # As little as the next most probable token lacks is enough, and not less.
+    top = run(model, ids, log_probs=True, top_log_probs=2).top[0]
+    lack = top[0][1] - top[1][1]
+    for more, best in ((0.01, top[1][0]), (-0.01, first)):
+        assert run(model, ids, logit_bias=((top[1][0], lack + more),)).ids[0] == best
+
+
 def test_prompt_cache(llama: Engine, encode: Callable[[str], list[int]]) -> None:
     ids = encode("Hello " * 100)
     run(llama, ids, max_tokens=2)

@@ -38,6 +38,8 @@ SAMPLING = [
     ("top_p", NAN), ("min_p", -0.1), ("min_p", NAN), ("repetition_penalty", 0.0),
     ("repetition_penalty", INF), ("presence_penalty", 3.0), ("frequency_penalty", NAN),
     ("seed", -1), ("seed", 2**64), ("stop_token_ids", (2000,)), ("named_stop_ids", (7,)), ("bad_token_ids", (-1,)),
+    ("logit_bias", ((2000, 1.0),)), ("logit_bias", ((-1, 1.0),)), ("logit_bias", ((1, 100.5),)),
+    ("logit_bias", ((1, NAN),)), ("logit_bias", ((1, 1.0),) * 5000),
     ("bad_sequences", ((1, 2000),)), ("bad_sequences", ((),)), ("stop", ("",)),
     ("stop", ("x",) * 5000), ("bad_sequences", ((1,),) * 5000),
     ("guided", GuidedDecoding("regex", "x" * (2**20 + 1))),

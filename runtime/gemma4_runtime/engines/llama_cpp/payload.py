@@ -33,6 +33,8 @@ def payload(
     that the other slots remember alone."""
     sampling = request.sampling
     biases: dict[int, float | bool] = dict(bias)
+    for token, amount in sampling.logit_bias:
+        biases[token] = bias.get(token, 0.0) + amount
     biases |= dict.fromkeys((*banned, *sampling.bad_token_ids), False)
     body: dict[str, Any] = {
         "prompt": request.input_ids + answer,

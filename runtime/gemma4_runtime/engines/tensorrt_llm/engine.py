@@ -76,7 +76,7 @@ class TensorRtLlmEngine:
         self._drafted: dict[Replica, Drafted] = {}
         cache = plan.args.get("kv_cache_config") or {}
         self._kv_block_tokens = int(cache.get("tokens_per_block") or KV_BLOCK_TOKENS)
-        start = Start(str(folder), version, any_version, pad_id)
+        start = Start(str(folder), version, any_version, pad_id, vocab_size)
         caches = _caches(cache_dir, version, precision, plan)
         self._replicas, found = _start(start, plan.gpu_sets, caches)
         info = EngineInfo(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 from gemma4_runtime.engines.base import LEAST_LOG_PROB
@@ -56,10 +57,13 @@ class _Request:
 class Session:
     """``api`` is the module tensorrt_llm, ``send`` takes events in order."""
 
-    def __init__(self, llm: Any, api: Any, *, pad_id: int, send: Callable[[Event], None]) -> None:
+    def __init__(
+        self, llm: Any, api: Any, *, pad_id: int, vocab_size: int, send: Callable[[Event], None]
+    ) -> None:
         self._llm = llm
         self._api = api
         self._pad_id = pad_id
+        self._vocab_size = vocab_size
         self._send = send
         self._requests: dict[str, _Request] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -148,6 +152,9 @@ class Session:
                     **guide_arguments(sampling.guided, sampling.prelude)
                 )
                 arguments = arguments | {"guided_decoding": guide}
+            if sampling.logit_bias:
+                bias = _embedding_bias(sampling.logit_bias, self._vocab_size)
+                arguments = arguments | {"embedding_bias": bias}
             request.output = output = self._llm.generate_async(
                 {"prompt_token_ids": prompt},
                 sampling_params=self._api.SamplingParams(**arguments),
@@ -221,6 +228,16 @@ class Session:
             self._send(Lost(cause))
 
 
+def _embedding_bias(pairs: tuple[tuple[int, float], ...], vocab_size: int) -> Any:
+    """Return a tensor of torch, which is there because TensorRT-LLM needs it: float32, shape
+    [vocab_size]."""
+    torch: Any = import_module("torch")
+    bias = torch.zeros(vocab_size, dtype=torch.float32)
+    for token, amount in pairs:
+        bias[token] = amount
+    return bias
+
+
 def _log_probs(
     part: Any, ids: list[int], sampling: SamplingParams
 ) -> tuple[list[float] | None, list[TopLogProbs] | None]:
@@ -235,6 +252,12 @@ def _log_probs(
             Code.ENGINE_FAILED,
             f"TensorRT-LLM gave {len(entries)} log-probabilities for {len(ids)} tokens; "
             "ask without return_log_probs",
+        )
+    if sampling.top_log_probs and not all(isinstance(entry, dict) for entry in entries):
+        raise RequestError(
+            Code.ENGINE_FAILED,
+            "TensorRT-LLM gave the log-probability of the sampled token only; ask without "
+            "top_logprobs",
         )
     chosen = [
         float(entry[token].logprob) if isinstance(entry, dict) else float(entry)

@@ -43,6 +43,7 @@ class Start(msgspec.Struct, tag=True, array_like=True, frozen=True):
     version: str
     any_version: bool
     pad_id: int
+    vocab_size: int
 
 
 class Submit(msgspec.Struct, tag=True, array_like=True, frozen=True):

@@ -65,12 +65,25 @@ def to_request(
             seed=seed,
             stop_token_ids=tuple(dict.fromkeys(stops)),
             bad_token_ids=tuple(params.bad_token_ids or ()),
+            logit_bias=_logit_bias(params.embedding_bias, vocab_size),
             log_probs=params.logprobs is not None,
             top_log_probs=params.logprobs or 0,
             guided=guided,
             prelude=prelude,
         ),
     )
+
+
+def _logit_bias(bias: Any, vocab_size: int) -> tuple[tuple[int, float], ...]:
+    """What a tensor of torch adds to which logits: the sampler adds row to row."""
+    if bias is None:
+        return ()
+    if str(bias.dtype) != "torch.float32" or tuple(bias.shape) != (vocab_size,):
+        raise RequestError(
+            f"embedding_bias must be float32 of shape [{vocab_size}], not {bias.dtype} of shape "
+            f"{list(bias.shape)}"
+        )
+    return tuple((token, float(bias[token])) for token in bias.nonzero().flatten().tolist())
 
 
 def _or(value: Any, default: Any) -> Any:
