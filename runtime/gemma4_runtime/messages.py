@@ -18,6 +18,7 @@ __all__ = [
     "KEY_PARAMETER",
     "Channel",
     "Chunk",
+    "ChunkDetails",
     "FinishReason",
     "GenerationRequest",
     "GuidedDecoding",
@@ -164,6 +165,16 @@ class Segment(msgspec.Struct, frozen=True, array_like=True):
     data: bytes
 
 
+class ChunkDetails(msgspec.Struct, frozen=True, array_like=True):
+    """``top_log_probs`` has one entry per id where they were asked for, or is empty.
+    ``stop_reason`` (last chunk only): the stop string, or the token id of those that the caller
+    named, that ended the answer; None when something else did, an EOS of the checkpoint too.
+    """
+
+    top_log_probs: list[TopLogProbs] = []
+    stop_reason: int | str | None = None
+
+
 class Chunk(msgspec.Struct, frozen=True, array_like=True):
     """One self-contained piece of an answer: whoever renders it needs no other.
 
@@ -177,9 +188,7 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     ``text_tokens`` (with log-probs): which tokens this chunk's content ends, as (number in the
     answer from 0, bytes of it that are content). Over an answer they make up the whole content. A
     token that a call or a thought divides comes twice, with its first bytes and with the rest.
-    ``top_log_probs`` has one entry per id where they were asked for, or is empty.
-    ``stop_reason`` (last chunk only): the stop string, or the token id of those that the caller
-    named, that ended the answer; None when something else did, an EOS of the checkpoint too.
+    ``details``: what few chunks have; None saves the others its cost.
     """
 
     key: str
@@ -197,8 +206,7 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     check: bool = False
     reasoning_tokens: int = 0
     text_tokens: list[tuple[int, int]] = []
-    top_log_probs: list[TopLogProbs] = []
-    stop_reason: int | str | None = None
+    details: ChunkDetails | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from gemma4_runtime.messages import (
     Channel,
     Chunk,
+    ChunkDetails,
     FinishReason,
     GenerationRequest,
     Segment,
@@ -69,7 +70,7 @@ class StreamAssembler:
         """The model ended the answer by a control token of its own; no limit, no stop string and no
         token that the caller named did."""
         self.stop_reason: int | str | None = None
-        """What the caller had named that ended the answer; see :class:`Chunk`."""
+        """What the caller had named that ended the answer; see :class:`ChunkDetails`."""
         self.finish_reason: str = ""
         self.next_index = 0
         if request.echo:
@@ -150,16 +151,19 @@ class StreamAssembler:
             check=check,
             reasoning_tokens=self._splitter.reasoning_tokens,
             text_tokens=self._text_tokens.ready if self._text_tokens is not None else [],
-            top_log_probs=self._top_log_probs,
-            stop_reason=self.stop_reason,
+            details=self._details(),
         )
         if self._text_tokens is not None:
             self._text_tokens.ready = []
         self.next_index += 1
         self._ids, self._segments, self._calls, self._log_probs = [], [], [], []
-        if self._top_log_probs:
-            self._top_log_probs = []
         return chunk
+
+    def _details(self) -> ChunkDetails | None:
+        if not self._top_log_probs and self.stop_reason is None:
+            return None
+        top, self._top_log_probs = self._top_log_probs, []
+        return ChunkDetails(top, self.stop_reason)
 
     def _apply(self, events: list[Event]) -> None:
         for event in events:

@@ -38,7 +38,7 @@ def output_tensors(text: ChunkText) -> Iterator[tuple[str, npt.NDArray[Any]]]:
 
 def _in_rows(text: ChunkText) -> ChunkText:
     """Put the most probable tokens behind the answer's: row r has the r-th in each place."""
-    ranks = list(zip(*text.top_log_probs, strict=True))
+    ranks = list(zip(*text.top_log_probs or (), strict=True))
     return msgspec.structs.replace(
         text,
         output_ids=text.output_ids + [token for rank in ranks for token, _ in rank],

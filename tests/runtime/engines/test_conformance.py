@@ -249,7 +249,7 @@ def answer(engine: Engine, ids: list[int], table: TokenTable, **options: Any) ->
     assembler.push(request.ids)
     assembler.finish(request.ends[0].reason)
     chunk = assembler.take()
-    return render(chunk).text_output, chunk.finish_reason, chunk.stop_reason
+    return render(chunk).text_output, chunk.finish_reason, render(chunk).stop_reason
 
 
 def test_what_the_caller_named_ends_the_answer(

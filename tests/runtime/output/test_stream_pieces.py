@@ -101,12 +101,12 @@ def test_stop_strings_end_the_text_and_leak_only_if_asked(
     ends = [(whole.find(s) + len(s), -len(s)) for s in stops if s in whole]
     if not ends:
         assert text == whole
-        assert chunks[-1].stop_reason is None
+        assert render(chunks[-1]).stop_reason is None
         return
     end, length = min(ends)  # the first to be complete, the longest of those
     assert text == whole[: end if include else end + length]
     assert chunks[-1].finish_reason == "stop"
-    assert chunks[-1].stop_reason == whole[end + length : end]
+    assert render(chunks[-1]).stop_reason == whole[end + length : end]
 
 
 @pytest.mark.parametrize("include", [False, True])
@@ -119,7 +119,7 @@ def test_a_token_that_the_caller_named_ends_the_answer(table: TokenTable, includ
         request = make_request(stop_token_ids=named, include_stop=include)
         chunks = run(request, table, ids, range(len(ids)))
         assert chunks[-1].finish_reason == "stop"
-        return joined(chunks)[0], chunks[-1].stop_reason
+        return joined(chunks)[0], render(chunks[-1]).stop_reason
 
     assert end([a, b, a], b) == ("ab" if include else "a", b)
     assert end([a, 106, a], b) == ("a", None)
