@@ -12,7 +12,7 @@ from threading import Event
 from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.manifest import Manifest, WarmUp
-from gemma4_runtime.messages import GenerationRequest, SamplingParams
+from gemma4_runtime.messages import GenerationRequest, SamplingParams, TopLogProbs
 from gemma4_runtime.trtllm.gpu_sets import first_gpu_name
 
 from gemma4_build.errors import WarmUpError
@@ -132,7 +132,12 @@ class _Timed:
         self._error = ""
         self._over = Event()
 
-    def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
+    def tokens(
+        self,
+        ids: Sequence[int],
+        log_probs: Sequence[float] | None,
+        top: Sequence[TopLogProbs] | None = None,
+    ) -> None:
         self.first = self.first or time.monotonic()
         self.count += len(ids)
 

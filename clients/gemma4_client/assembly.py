@@ -29,6 +29,7 @@ class Assembly:
         self._tool_calls: list[dict[str, Any]] = []
         self._ids: list[int] = []
         self._log_probs: list[float] = []
+        self._top_log_probs: list[list[tuple[int, float]]] = []
         self._last: Delta | None = None
         self._ended: float | None = None
 
@@ -63,6 +64,7 @@ class Assembly:
         self._tool_calls += delta.tool_calls
         self._ids += delta.ids
         self._log_probs += delta.log_probs
+        self._top_log_probs += delta.top_log_probs
         self._last = delta
         if self._first is None and (delta.text or delta.reasoning or delta.tool_calls):
             self._first = self._now()
@@ -96,4 +98,6 @@ class Assembly:
             log_probs=[*self._log_probs],
             cum_log_prob=last.cum_log_prob,
             timings=timings,
+            top_log_probs=[*self._top_log_probs],
+            stop_reason=last.stop_reason,
         )

@@ -42,8 +42,10 @@ class Options(TypedDict, total=False):
     """Taken from a token's logit for each time that the answer has it. 0 is off."""
     random_seed: int | None
     """The same seed gives the same answer; on TensorRT-LLM only when run alone."""
+    logit_bias: Mapping[int, float] | None
+    """Token ids and what is added to their logits, -100 to 100 each."""
     stop_words: Sequence[str] | str | None
-    """Texts that end the answer and are no part of it."""
+    """Texts that end the answer and, without ``include_stop_str_in_output``, are no part of it."""
     bad_words: Sequence[str] | str | None
     """Words that must not occur."""
     min_tokens: int | None
@@ -51,12 +53,19 @@ class Options(TypedDict, total=False):
     end_id: int | None
     """A token id that ends the answer, beside the checkpoint's. One that the model has not never
     comes."""
+    stop_token_ids: Sequence[int] | int | None
+    """Token ids that end the answer, beside the checkpoint's."""
+    include_stop_str_in_output: bool | None
+    """True leaves the stop word that ended the answer, or the text of the stop token, in the
+    answer. Control tokens have no text."""
     pad_id: int | None
     """Has no effect: nothing is padded."""
     exclude_input_in_output: bool | None
     """False puts the prompt before the text."""
     return_log_probs: bool | None
     """One log-probability for each token, in ``log_probs``."""
+    top_logprobs: int | None
+    """So many most probable tokens, in ``top_log_probs``; needs ``return_log_probs``."""
     guided_decoding_guide_type: str | None
     """json, json_schema, regex or grammar, with ``guided_decoding_guide``: the tensors themselves,
     instead of the five options that follow."""

@@ -86,6 +86,8 @@ def _request(
         raise ValueError(f"timeout={timeout!r} must be more than 0 seconds, or None for no limit")
     check_headers(headers)
     inputs = {"stream": True, **prompt, **guide_inputs(options)}
+    if isinstance(inputs.get("logit_bias"), Mapping):
+        inputs["logit_bias"] = to_json("logit_bias", dict(inputs["logit_bias"]))
     return Request(
         inputs=check_inputs(inputs),
         request_id=request_id or uuid.uuid4().hex,

@@ -16,7 +16,11 @@ class Delta:
     probability for each, or empty; ``cum_log_prob`` is their sum so far. ``timings`` (last chunk
     only) are the server's seconds: queue, prefill, decode.
 
-    Two values come from ``engine`` alone, not from ``gemma4``: ``reasoning_tokens``, the tokens of
+    ``top_log_probs`` has for each id the most probable tokens in its place, the best first, as (id,
+    natural log), or is empty.
+
+    Three values come from ``engine`` alone, not from ``gemma4`` (which the HTTP protocol calls):
+    ``stop_reason`` of the last chunk, as in :class:`Answer`; ``reasoning_tokens``, the tokens of
     thoughts so far with the control tokens around them; and, with log-probabilities,
     ``text_tokens``: (number of a token in the answer from 0, bytes of it that are text). In order
     and over the whole answer these bytes are the text."""
@@ -34,6 +38,8 @@ class Delta:
     cum_log_prob: float = 0.0
     reasoning_tokens: int = 0
     text_tokens: list[tuple[int, int]] = field(default_factory=list)
+    top_log_probs: list[list[tuple[int, float]]] = field(default_factory=list)
+    stop_reason: int | str | None = None
 
 
 def merged(deltas: Sequence[Delta], *, index: int) -> Delta:
@@ -53,6 +59,8 @@ def merged(deltas: Sequence[Delta], *, index: int) -> Delta:
         cum_log_prob=last.cum_log_prob,
         reasoning_tokens=last.reasoning_tokens,
         text_tokens=[pair for d in deltas for pair in d.text_tokens],
+        top_log_probs=[top for d in deltas for top in d.top_log_probs],
+        stop_reason=last.stop_reason,
     )
 
 
@@ -71,7 +79,10 @@ class Usage:
 @dataclass(slots=True)
 class Answer:
     """A whole answer, or what came of it so far. ``finish_reason`` is stop, length or tool_calls.
-    ``tool_calls`` are in OpenAI's form; ``ids`` include the stop token.
+    ``tool_calls`` are in OpenAI's form; ``ids`` include the stop token. ``top_log_probs`` (option
+    ``top_logprobs``) has for each id the most probable tokens in its place, the best first, as (id,
+    natural log). ``stop_reason`` is what ended the answer, if that is one of ``stop_words`` or of
+    the ids in ``stop_token_ids`` and ``end_id``; else None, and always over HTTP.
 
     ``timings`` are seconds. The server's: ``queue``, ``prefill``, ``decode`` (and a count,
     ``cached_tokens`` of the prompt, where the engine says it). This client's: ``ttft`` (request
@@ -91,6 +102,8 @@ class Answer:
     timings: dict[str, float] = field(default_factory=dict)
     parsed: Any = None
     cached: bool = False
+    top_log_probs: list[list[tuple[int, float]]] = field(default_factory=list)
+    stop_reason: int | str | None = None
 
     @property
     def usage(self) -> Usage:

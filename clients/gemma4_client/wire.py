@@ -185,4 +185,6 @@ def delta_of(outputs: Mapping[str, Any]) -> Delta:
         outputs["cum_log_probs"],
         outputs.get("reasoning_tokens", 0),
         [(number, size) for number, size in outputs.get("text_tokens", ())],
+        [[(token, log) for token, log in top] for top in outputs.get("top_log_probs", ())],
+        outputs.get("stop_reason"),
     )

@@ -107,15 +107,12 @@ def validation_error(errors: Sequence[Any]) -> ApiError:
         text = first["msg"].removeprefix("Value error, ")
         return ApiError(400, f"the body: {text}", code="invalid_body")
     param = _path(place)
-    name = str(place[0])
     if first["type"] == "extra_forbidden":
         return invalid(param, "no such parameter", code="unknown_parameter")
     message = first["msg"].removeprefix("Value error, ")
     shown = _shown(first.get("input"))
     if first["type"] != "missing" and shown:
         message = f"{shown}: {message}"
-    if name == "top_logprobs" or (name == "logprobs" and first["type"] == "less_than_equal"):
-        message += "; the engines give the log-prob of the chosen token only"
     return invalid(param, message)
 
 

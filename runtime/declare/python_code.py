@@ -56,5 +56,7 @@ def _options() -> Iterator[str]:
 
 
 def _type(tensor: Input) -> str:
+    if tensor.sdk is not None and tensor.sdk.kind:
+        return tensor.sdk.kind
     kind = _KINDS[tensor.dtype]
     return f"Sequence[{kind}] | {kind}" if tensor.many else kind

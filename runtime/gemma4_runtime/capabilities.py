@@ -111,6 +111,8 @@ CAPABILITIES = {
         guides=frozenset(),
         lacks={
             "return_log_probs": _NO_MODEL,
+            "top_logprobs": _NO_MODEL,
+            "logit_bias": _NO_MODEL,
             "guided_decoding_guide_type": _NO_MODEL,
             "bad_words": _NO_MODEL,
             "bad_sequences": _NO_MODEL,

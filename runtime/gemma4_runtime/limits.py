@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Limits"]
+__all__ = ["MOST_BIAS", "Limits"]
+
+MOST_BIAS = 100.0
+"""The most that is added to a logit or taken from it, as in OpenAI's API: enough to ban a token, or
+to leave no other."""
 
 _KIB = 1024
 
@@ -29,6 +33,7 @@ class Limits:
     max_stop_words: int = 16
     max_stop_word_bytes: int = 256
     max_bad_words: int = 256
+    max_logit_bias: int = 1024
     max_guide_bytes: int = 64 * _KIB
     max_json_depth: int = 64
     max_json_values: int = 20_000

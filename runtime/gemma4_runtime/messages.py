@@ -18,6 +18,7 @@ __all__ = [
     "KEY_PARAMETER",
     "Channel",
     "Chunk",
+    "ChunkDetails",
     "FinishReason",
     "GenerationRequest",
     "GuidedDecoding",
@@ -26,6 +27,7 @@ __all__ = [
     "Segment",
     "SentError",
     "ToolCall",
+    "TopLogProbs",
     "decode_chunk",
     "decode_request",
     "encode",
@@ -41,6 +43,8 @@ of a feed (:mod:`gemma4_runtime.server.streams.feed`)."""
 
 Channel = Literal["content", "reasoning"]
 FinishReason = Literal["stop", "length", "tool_calls"]
+TopLogProbs = list[tuple[int, float]]
+"""The most probable tokens in one place of an answer, the best first: id and natural log."""
 GuideKind = Literal["json", "json_schema", "regex", "grammar"]
 
 
@@ -84,9 +88,13 @@ class SamplingParams(msgspec.Struct, frozen=True, array_like=True):
     """How to sample, validated and with the checkpoint's defaults filled in.
 
     ``temperature`` 0 and ``top_p`` 0 are greedy; ``top_k`` 0 and ``top_p`` 1 are off; ``seed`` None
-    is random. ``stop_token_ids`` holds every EOS id of the checkpoint and the caller's ``end_id``.
+    is random. ``stop_token_ids`` holds every EOS id of the checkpoint and those that the caller
+    named, which ``named_stop_ids`` has again. ``include_stop``: what ended the answer stays in its
+    text.
     ``bad_token_ids`` are banned one by one; ``bad_sequences`` as whole sequences. ``prelude`` says
-    what ``guided`` does not bind; None: it binds every token of the answer.
+    what ``guided`` does not bind; None: it binds every token of the answer. ``log_probs`` asks for
+    each token's, ``top_log_probs`` for those of so many most probable tokens in its place.
+    ``logit_bias``: token ids and what is added to their logits.
     """
 
     max_tokens: int
@@ -108,6 +116,10 @@ class SamplingParams(msgspec.Struct, frozen=True, array_like=True):
     log_probs: bool = False
     guided: GuidedDecoding | None = None
     prelude: Prelude | None = None
+    top_log_probs: int = 0
+    named_stop_ids: tuple[int, ...] = ()
+    include_stop: bool = False
+    logit_bias: tuple[tuple[int, float], ...] = ()
 
 
 class GenerationRequest(msgspec.Struct, frozen=True, array_like=True):
@@ -154,6 +166,16 @@ class Segment(msgspec.Struct, frozen=True, array_like=True):
     data: bytes
 
 
+class ChunkDetails(msgspec.Struct, frozen=True, array_like=True):
+    """``top_log_probs`` has one entry per id where they were asked for, or is empty.
+    ``stop_reason`` (last chunk only): the stop string, or the token id of those that the caller
+    named, that ended the answer; None when something else did, an EOS of the checkpoint too.
+    """
+
+    top_log_probs: list[TopLogProbs] = []
+    stop_reason: int | str | None = None
+
+
 class Chunk(msgspec.Struct, frozen=True, array_like=True):
     """One self-contained piece of an answer: whoever renders it needs no other.
 
@@ -167,6 +189,7 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     ``text_tokens`` (with log-probs): which tokens this chunk's content ends, as (number in the
     answer from 0, bytes of it that are content). Over an answer they make up the whole content. A
     token that a call or a thought divides comes twice, with its first bytes and with the rest.
+    ``details``: what few chunks have; None saves the others its cost.
     """
 
     key: str
@@ -184,6 +207,7 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     check: bool = False
     reasoning_tokens: int = 0
     text_tokens: list[tuple[int, int]] = []
+    details: ChunkDetails | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -56,17 +56,26 @@ def by_tensor(response: ModelInferResponse) -> dict[str, Any]:
     return values
 
 
-@pytest.mark.parametrize("more", [{"enable_thinking": True}, {"return_log_probs": True}])
+TOP = {"return_log_probs": True, "top_logprobs": 3}
+
+
+@pytest.mark.parametrize("more", [{"enable_thinking": True}, {"return_log_probs": True}, TOP])
 def test_the_same_values_in_one_tensor(
-    stub: GRPCInferenceServiceStub, more: dict[str, bool]
+    stub: GRPCInferenceServiceStub, more: dict[str, Any]
 ) -> None:
     inputs = chat("What is the capital of Italy?", **more)
     (plain,) = [by_tensor(r) for r in responses(stub, "gemma4", inputs)]
     (packed,) = [json.loads(r.raw_output_contents[0]) for r in responses(stub, "engine", inputs) if r.outputs]  # fmt: skip
-    extra = {"reasoning_tokens", "text_tokens"}  # docs/serving.md: packed alone has them
+    # docs/serving.md: packed alone has them
+    extra = {"reasoning_tokens", "text_tokens", "top_log_probs", "stop_reason"}
     assert set(plain) == set(ChunkText.__struct_fields__) - extra
     assert bool(packed.pop("reasoning_tokens", 0)) == bool(plain["reasoning_output"])
     assert bool(packed.pop("text_tokens", [])) == bool(plain["output_log_probs"])
+    top = packed.pop("top_log_probs", [])
+    assert bool(top) == ("top_logprobs" in more)
+    for rank in zip(*top, strict=True):  # rows in the tensors
+        packed["output_ids"] += [token for token, _ in rank]
+        packed["output_log_probs"] += [log_prob for _, log_prob in rank]
     told = {name for name, value in plain.items() if value not in ("", 0, 0.0, [])}
     assert told <= set(packed) <= set(plain)
     for name in set(packed) - {"timings", "output_log_probs", "cum_log_probs"}:

@@ -16,6 +16,7 @@ from gemma4_testing.servers.served import Served, user
 from transformers import Gemma4ForConditionalGeneration
 
 LONG = "The queue was full of questions, and the server answered them one after another. "
+LOG_PROBS: dict[str, Any] = {"return_log_probs": True, "top_logprobs": 20}
 OTHER = [
     "Wie heißt die Hauptstadt von Österreich?", "¿Cuál es la capital de España?", "日本の首都はどこですか。",
     "中国的首都是哪里？", "Какая столица России?", "ما هي عاصمة مصر؟", "भारत की राजधानी क्या है?",
@@ -41,8 +42,7 @@ def prompts(checkpoint: Path) -> list[list[dict[str, Any]]]:
 def answers(server: Served, prompts: list[list[dict[str, Any]]]) -> list[Answer]:
     with server.client() as client:
         return [
-            client.chat(m, temperature=0.0, max_tokens=48, return_log_probs=True).result()
-            for m in prompts
+            client.chat(m, temperature=0.0, max_tokens=48, **LOG_PROBS).result() for m in prompts
         ]
 
 
@@ -71,6 +71,13 @@ def test_greedy_tokens_and_log_probs_are_those_of_transformers(
         errors = (chosen - torch.tensor(answer.log_probs)).abs()
         worst = max(worst, errors.max().item())
         positions += len(errors)
+        best = rows.topk(20)
+        for place, top in enumerate(answer.top_log_probs):
+            errors = (best.values[place] - torch.tensor([p for _, p in top])).abs()
+            worst = max(worst, errors.max().item())
+            others = rows[place, [token for token, _ in top]]
+            worst = max(worst, (others - best.values[place]).abs().max().item())
+        assert len(answer.top_log_probs) == len(answer.ids)
     print(f"{positions} positions, largest difference of a log-probability {worst:.5f}")
     assert worst <= 1e-2
 

@@ -22,6 +22,7 @@ from gemma4_client.transport.http_wire import (
     error_text,
     generate_body,
     infer_body,
+    ranks,
     read_infer,
     read_json,
 )
@@ -91,7 +92,9 @@ class HttpCore:
                 if request.streamed:
                     await self._stream(request, timeout, deliver)
                 else:
-                    deliver(read_json(await self._post("generate", request, timeout)))
+                    deliver(
+                        read_json(await self._post("generate", request, timeout), ranks(request))
+                    )
             deliver(None)
         except TimeoutError as error:
             deliver(self._explain(error) if timeout is None else _too_late(timeout))
@@ -126,10 +129,10 @@ class HttpCore:
                 raise self._answered(reply.status_code, await reply.aread())
             async for data in reply.aiter_raw():
                 for event in events.feed(data):
-                    deliver(read_json(event))
+                    deliver(read_json(event, ranks(request)))
         if events.rest:
             # Triton 2.51 ends a stream that failed late with a bare JSON error.
-            deliver(read_json(events.rest.removeprefix(b"data:")))
+            deliver(read_json(events.rest.removeprefix(b"data:"), ranks(request)))
 
     async def infer(
         self, model: str, inputs: Mapping[str, Any], timeout: float | None

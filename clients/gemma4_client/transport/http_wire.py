@@ -16,6 +16,7 @@ __all__ = [
     "error_text",
     "generate_body",
     "infer_body",
+    "ranks",
     "read_infer",
     "read_json",
 ]
@@ -36,6 +37,11 @@ def generate_body(request: Request, timeout: float | None) -> bytes:
         raise ValueError(f"{name}={body[name]} is not a finite number") from None
 
 
+def ranks(request: Request) -> int:
+    """Return how many most probable tokens the answer has in each place."""
+    return int(request.inputs.get("top_logprobs") or 0)
+
+
 def error_text(body: bytes) -> str:
     """Return the message of an answer that is not 200: Triton's JSON, in an event or not, or the
     start of any other text."""
@@ -53,8 +59,22 @@ def _many(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def read_json(data: bytes) -> Delta:
-    """Return the chunk in one JSON answer. Raises the error it carries, or :class:`ServerError`."""
+def _of_rows(ids: list[int], log_probs: list[float], ranks: int) -> dict[str, Any]:
+    """Return the first of 1 + ``ranks`` rows of equal length, and the others by place."""
+    if not ranks:
+        return {"output_ids": ids, "output_log_probs": log_probs}
+    size = len(ids) // (1 + ranks)
+    pairs = list(zip(ids, log_probs, strict=True))
+    return {
+        "output_ids": ids[:size],
+        "output_log_probs": log_probs[:size],
+        "top_log_probs": [pairs[size + place :: size] for place in range(size)],
+    }
+
+
+def read_json(data: bytes, most: int = 0) -> Delta:
+    """Return the chunk in one JSON answer. The request was for ``most`` most probable tokens.
+    Raises the error that the answer carries, or :class:`ServerError`."""
     try:
         fields = json.loads(data)
     except ValueError as error:
@@ -62,7 +82,8 @@ def read_json(data: bytes) -> Delta:
     if "error" in fields:
         raise from_wire(fields["error"])
     try:
-        return delta_of(fields | {name: _many(fields[name]) for name in _LISTS})
+        ids, log_probs = (_many(fields[name]) for name in _LISTS)
+        return delta_of(fields | _of_rows(ids, log_probs, most))
     except KeyError as error:
         raise ServerError(f"the server's 'gemma4' is not of this version: no {error}") from None
 

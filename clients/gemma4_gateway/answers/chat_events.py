@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -61,7 +63,7 @@ class ChatEvents:
             events += self._event(index, {"content": ""}, log_probs, None)
         if delta.finish_reason:
             finish = finish_reason(delta.finish_reason, called=choice.calls > 0)
-            events += self._event(index, {}, None, finish)
+            events += self._event(index, {}, None, finish, {"stop_reason": delta.stop_reason})
         return events
 
     def end(self, usage: UsageCount) -> bytes:
@@ -110,6 +112,7 @@ class ChatEvents:
         delta: dict[str, Any],
         log_probs: list[TokenLogProb] | None,
         finish: str | None,
+        last: Mapping[str, Any] = MappingProxyType({}),
     ) -> bytes:
         return self._envelope.event(
             {
@@ -117,5 +120,6 @@ class ChatEvents:
                 "delta": delta,
                 "logprobs": None if log_probs is None else chat_logprobs(log_probs),
                 "finish_reason": finish,
+                **last,
             }
         )

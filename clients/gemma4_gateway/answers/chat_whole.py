@@ -33,6 +33,7 @@ def chat_choice(
         "message": message,
         "logprobs": None if log_probs is None else chat_logprobs(log_probs),
         "finish_reason": finish_reason(answer.finish_reason, called=bool(calls)),
+        "stop_reason": answer.stop_reason,
     }
 
 

@@ -19,13 +19,15 @@ KIND = "text_completion"
 
 
 def _choice(
-    _: Plan, index: int, answer: Delta, log_probs: list[TokenLogProb] | None
+    plan: Plan, index: int, answer: Delta, log_probs: list[TokenLogProb] | None
 ) -> dict[str, Any]:
+    top = plan.top_log_probs > 0
     return {
         "index": index,
         "text": answer.text,
-        "logprobs": None if log_probs is None else completion_logprobs(log_probs),
+        "logprobs": None if log_probs is None else completion_logprobs(log_probs, top=top),
         "finish_reason": answer.finish_reason or None,
+        "stop_reason": answer.stop_reason,
     }
 
 

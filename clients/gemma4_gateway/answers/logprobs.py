@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 from gemma4_client import Delta
@@ -14,16 +16,22 @@ _QUOTE = b'<|"|>'
 quotation mark."""
 
 
+Top = Sequence[tuple[bytes, float]]
+"""Tokens by their bytes, with natural logs of their probabilities."""
+
+
 class TokenLogProb:
     """``data`` are the bytes that the token gave to the text, maybe a part of a character;
-    ``log_prob`` is natural; ``offset`` counts the characters of the text before them."""
+    ``log_prob`` is natural; ``offset`` counts the characters of the text before them. ``top`` are
+    the most probable tokens in its place, the best first."""
 
-    __slots__ = ("data", "log_prob", "offset")
+    __slots__ = ("data", "log_prob", "offset", "top")
 
-    def __init__(self, data: bytes, log_prob: float, offset: int) -> None:
+    def __init__(self, data: bytes, log_prob: float, offset: int, top: Top = ()) -> None:
         self.data = data
         self.log_prob = log_prob
         self.offset = offset
+        self.top = top
 
 
 class TokenLogProbs:
@@ -31,29 +39,32 @@ class TokenLogProbs:
     and tool calls, control tokens and what a stop string cut off are not among them."""
 
     def __init__(self) -> None:
-        self._tokens: list[tuple[bytes, float]] = []
+        self._tokens: list[tuple[bytes, float, Top]] = []
         self._offset = 0
         self._unfinished = b""
         self._begun = (-1, 0)  # the newest token, and how many bytes of it have come
 
-    def add(self, tokens: list[bytes], delta: Delta) -> list[TokenLogProb]:
-        """Add a chunk and return its tokens. ``tokens`` are the bytes of the chunk's ids; the
-        result is the tokens whose text is complete. The rest of a token that a call or a thought
-        divided is certain: its log-prob is 0."""
-        self._tokens += zip(tokens, delta.log_probs, strict=True)
+    def add(
+        self, tokens: list[bytes], delta: Delta, tops: Sequence[Top] = ()
+    ) -> list[TokenLogProb]:
+        """Add a chunk and return its tokens. ``tokens`` are the bytes of the chunk's ids, ``tops``
+        the most probable ones in their places if they were asked for; the result is the tokens
+        whose text is complete. The rest of a token that a call or a thought divided is certain: its
+        log-prob is 0, and there is no other."""
+        self._tokens += zip(tokens, delta.log_probs, tops or repeat((), len(tokens)), strict=True)
         ready = []
         for number, size in delta.text_tokens:
-            data, log_prob = self._tokens[number]
+            data, log_prob, top = self._tokens[number]
             if data == _QUOTE and size == 1:
                 data = b'"'
             begun, at = self._begun
             if number == begun:
-                log_prob = 0.0
+                log_prob, top = 0.0, ()
             else:
                 at = 0
             self._begun = (number, at + size)
             data = data[at : at + size]
-            ready.append(TokenLogProb(data, log_prob, self._advance(data)))
+            ready.append(TokenLogProb(data, log_prob, self._advance(data), top))
         return ready
 
     def _advance(self, data: bytes) -> int:
@@ -72,22 +83,35 @@ class TokenLogProbs:
 def chat_logprobs(tokens: list[TokenLogProb]) -> dict[str, Any]:
     """Return ``logprobs`` of a chat choice."""
     content = [
-        {
-            "token": token.data.decode("utf-8", "replace"),
-            "logprob": token.log_prob,
-            "bytes": list(token.data),
-            "top_logprobs": [],
-        }
+        _shown(token.data, token.log_prob)
+        | {"top_logprobs": [_shown(*other) for other in token.top]}
         for token in tokens
     ]
     return {"content": content, "refusal": None}
 
 
-def completion_logprobs(tokens: list[TokenLogProb]) -> dict[str, Any]:
-    """Return ``logprobs`` of a completion choice."""
+def _shown(data: bytes, log_prob: float) -> dict[str, Any]:
+    return {"token": _text(data), "logprob": log_prob, "bytes": list(data)}
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def _by_text(token: TokenLogProb) -> dict[str, float]:
+    """Return the most probable tokens and the chosen one. Of several with one text, such as parts
+    of characters, the most probable stays."""
+    found: dict[str, float] = {}
+    for data, log_prob in (*token.top, (token.data, token.log_prob)):
+        found.setdefault(_text(data), log_prob)
+    return found
+
+
+def completion_logprobs(tokens: list[TokenLogProb], *, top: bool = False) -> dict[str, Any]:
+    """Return ``logprobs`` of a completion choice, with the most probable tokens if ``top``."""
     return {
-        "tokens": [token.data.decode("utf-8", "replace") for token in tokens],
+        "tokens": [_text(token.data) for token in tokens],
         "token_logprobs": [token.log_prob for token in tokens],
-        "top_logprobs": None,
+        "top_logprobs": [_by_text(token) for token in tokens] if top else None,
         "text_offset": [token.offset for token in tokens],
     }

@@ -130,8 +130,12 @@ class Work:
     async def log_probs(self, index: int, delta: Delta) -> list[TokenLogProb]:
         """Return the log-probs of the tokens whose text has come with this chunk."""
         assert self._trackers is not None
+        table, best = self._backends[index].backend.tokens, delta.top_log_probs
         try:
-            tokens = await self._backends[index].backend.tokens.bytes_of(delta.ids)
+            found = await table.bytes_of(delta.ids + [t for top in best for t, _ in top])
         except Gemma4Error as error:
             raise started_failure(error) from None
-        return self._trackers[index].add(tokens, delta)
+        size = len(delta.ids)
+        others = iter(found[size:])
+        tops = [[(next(others), log_prob) for _, log_prob in top] for top in best]
+        return self._trackers[index].add(found[:size], delta, tops)

@@ -129,6 +129,8 @@ class StructuredOutputs(ApiModel):
         return self
 
 
+LogitBias = Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], Pairs(1024)]
+
 Stop = Annotated[
     str | Annotated[list[str], Items(16)] | None,
     Field(description="Strings that end the answer."),
@@ -151,10 +153,17 @@ class Sampling(ApiModel):
     presence_penalty: float | None = declared("presence_penalty")
     frequency_penalty: float | None = declared("frequency_penalty")
     min_tokens: int | None = declared("min_tokens")
+    include_stop_str_in_output: bool | None = declared("include_stop_str_in_output")
     # end of options that are passed on
     top_k: int | None = Field(None, ge=-1, lt=2**31, description="0 or -1: off.")
     seed: int | None = Field(None, ge=-(2**63), lt=2**63, description=help_of("random_seed"))
     stop: Stop = None
+    logit_bias: LogitBias | None = Field(
+        None, description="Token ids and what is added to their logits, -100 to 100 each."
+    )
+    stop_token_ids: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Items(128)] | None = (
+        Field(None, description=help_of("stop_token_ids"))
+    )
     bad_words: Annotated[list[str], Items(256)] | None = Field(
         None, description="Words that must not occur."
     )

@@ -14,6 +14,7 @@ from gemma4_gateway.schemas.base import (
     Items,
     Sampling,
 )
+from gemma4_gateway.schemas.declared import declared
 from gemma4_gateway.schemas.tools import NamedTool, ResponseFormat, Tool
 from gemma4_gateway.schemas.usual import USUAL
 
@@ -21,12 +22,9 @@ __all__ = ["CHAT_REFUSED", "Caller", "ChatCompletionRequest", "ChatMessage", "Te
 
 _GUIDES = "use response_format or structured_outputs"
 SAMPLING_REFUSED = {
-    "logit_bias": "the engines take no bias for single tokens; bad_words bans words",
     "best_of": "use n and choose yourself",
     "use_beam_search": "the engines sample only",
     "length_penalty": "it belongs to beam search, and the engines sample only",
-    "stop_token_ids": "the end tokens are the checkpoint's; use stop",
-    "include_stop_str_in_output": "a stop string is never part of the output",
     "skip_special_tokens": "control tokens are never part of the output",
     "spaces_between_special_tokens": "control tokens are never part of the output",
     "truncate_prompt_tokens": "a prompt that is too long is refused; shorten it",
@@ -120,7 +118,7 @@ class ChatCompletionRequest(Sampling):
         None, description="Binds the final message: thoughts and tool calls come before it."
     )
     logprobs: bool | None = Field(None, description="Log-probs of the chosen tokens.")
-    top_logprobs: int | None = Field(None, ge=0, le=0, description="Only 0: chosen tokens.")
+    top_logprobs: int | None = declared("top_logprobs")
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = Field(
         None, description="none: no thinking; anything else: thinking."
     )

@@ -31,7 +31,9 @@ class CompletionRequest(Sampling):
         "and channel markers are control tokens. Token ids are not taken.",
     )
     echo: bool | None = Field(None, description="Put the prompt before the text.")
-    logprobs: int | None = Field(None, ge=0, le=0, description="Only 0: chosen tokens.")
+    logprobs: int | None = Field(
+        None, ge=0, le=20, description="Log-probs of the chosen token and so many most probable."
+    )
     response_format: ResponseFormat | None = None
 
     @field_validator("prompt", mode="before")

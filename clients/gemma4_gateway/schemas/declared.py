@@ -21,7 +21,7 @@ def declared(name: str) -> Any:
     tensor = INPUT[name]
     allowed = tensor.range
     below = None
-    if allowed.most is None and tensor.dtype != "FP32":
+    if allowed.most is None and tensor.dtype not in ("FP32", "BOOL"):
         below = tensor.bounds[1] + 1
     return Field(
         None,

@@ -117,7 +117,7 @@ class ResponsesRequest(ApiModel):
     text: TextOptions | None = None
     reasoning: Reasoning | None = None
     include: Annotated[list[Literal["message.output_text.logprobs"]], Items(16)] | None = None
-    top_logprobs: int | None = Field(None, ge=0, le=0, description="Only 0: chosen tokens.")
+    top_logprobs: int | None = declared("top_logprobs")
     truncation: Literal["disabled"] | None = Field(None, description="Too long is refused.")
     store: Literal[False] | None = Field(None, description="Nothing is stored.")
     user: str | None = Field(None, description="No effect.")

@@ -38,6 +38,7 @@ class ChatParts:
     response_format: ResponseFormat | None
     thinking: str | None
     log_probs: bool
+    top_log_probs: int
     stream: bool
     seed: int | None
     cache_key: str | None
@@ -62,6 +63,7 @@ def plan_chat(body: ChatCompletionRequest) -> Plan:
             structured_outputs=body.structured_outputs,
             thinking=_thinking(body),
             log_probs=bool(body.logprobs),
+            top_log_probs=_top_log_probs(body),
             stream=bool(body.stream),
             seed=body.seed,
             cache_key=body.prompt_cache_key,
@@ -96,6 +98,8 @@ def plan_parts(parts: ChatParts) -> Plan:
         options["enable_thinking"] = True
     if parts.log_probs:
         options["return_log_probs"] = True
+    if parts.top_log_probs:
+        options["top_logprobs"] = parts.top_log_probs
     tools = None if mode == "none" else engine_tools(parts.tools)
     return Plan(
         model=parts.model,
@@ -112,7 +116,14 @@ def plan_parts(parts: ChatParts) -> Plan:
         one_tool_call=parts.one_tool_call,
         per_prompt=parts.choices,
         names=names,
+        top_log_probs=parts.top_log_probs,
     )
+
+
+def _top_log_probs(body: ChatCompletionRequest) -> int:
+    if body.top_logprobs and not body.logprobs:
+        raise invalid("top_logprobs", "needs logprobs: true")
+    return body.top_logprobs or 0
 
 
 def affinity_of(

@@ -30,6 +30,9 @@ def plan_completion(body: CompletionRequest) -> Plan:
         options["exclude_input_in_output"] = False
     if body.logprobs is not None:
         options["return_log_probs"] = True
+        if body.logprobs:
+            options["top_logprobs"] = body.logprobs
+            names["top_logprobs"] = "logprobs"
     head = body.prompt_cache_key or prompts[0][:_HEAD_CHARS]
     return Plan(
         model=body.model,
@@ -44,4 +47,5 @@ def plan_completion(body: CompletionRequest) -> Plan:
         log_probs=body.logprobs is not None,
         per_prompt=body.n or 1,
         names=names,
+        top_log_probs=body.logprobs or 0,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gemma4_gateway.errors import invalid
+from gemma4_gateway.jsons import dumps
 from gemma4_gateway.schemas.base import Sampling
 from gemma4_gateway.schemas.declared import PASSED_ON
 
@@ -18,6 +19,10 @@ def sampling_options(body: Sampling, *, max_tokens: int | None) -> dict[str, Any
     }
     if body.bad_words:
         options["bad_words"] = body.bad_words
+    if body.logit_bias:
+        options["logit_bias"] = dumps(body.logit_bias).decode()
+    if body.stop_token_ids:
+        options["stop_token_ids"] = body.stop_token_ids
     if body.top_k is not None:
         options["top_k"] = max(body.top_k, 0)
     if max_tokens is not None:

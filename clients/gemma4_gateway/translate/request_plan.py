@@ -40,6 +40,7 @@ class Plan:
     one_tool_call: bool = False
     per_prompt: int = 1
     names: dict[str, str] = field(default_factory=dict)
+    top_log_probs: int = 0
 
 
 def affinity(head: bytes) -> bytes:

@@ -168,10 +168,23 @@ _OWN = (
         gateway=Translated("seed"),
     ),
     Input(
+        "logit_bias",
+        "STRING",
+        help="JSON object of token ids and what is added to their logits, -100 to 100 each.",
+        example=('{"5": -100, "9": 1.5}',),
+        absent="none",
+        sdk=SdkOption(
+            kind="Mapping[int, float]",
+            help="Token ids and what is added to their logits, -100 to 100 each.",
+        ),
+        gateway=Translated("logit_bias"),
+    ),
+    Input(
         "stop_words",
         "STRING",
         many=True,
-        help="Texts that end the answer and are no part of it.",
+        help="Texts that end the answer and, without `include_stop_str_in_output`, are no part "
+        "of it.",
         example=("x", "yy"),
         absent="none",
         gateway=Translated("stop"),
@@ -203,6 +216,25 @@ _OWN = (
         absent="none",
     ),
     Input(
+        "stop_token_ids",
+        "INT32",
+        many=True,
+        most=128,
+        help="Token ids that end the answer, beside the checkpoint's.",
+        example=(5, 9),
+        absent="none",
+        gateway=Translated("stop_token_ids"),
+    ),
+    Input(
+        "include_stop_str_in_output",
+        "BOOL",
+        help="True leaves the stop word that ended the answer, or the text of the stop token, in "
+        "the answer. Control tokens have no text.",
+        example=(True,),
+        absent="false",
+        gateway=PassedOn(),
+    ),
+    Input(
         "pad_id",
         "INT32",
         help="Has no effect: nothing is padded.",
@@ -226,6 +258,18 @@ _OWN = (
         absent="false",
         sdk=SdkOption(help="One log-probability for each token, in ``log_probs``."),
         gateway=Translated("logprobs"),
+    ),
+    Input(
+        "top_logprobs",
+        "INT32",
+        help="Beside each log-probability, those of so many most probable tokens.",
+        example=(5,),
+        absent="0",
+        range=Range(least=0, most=20),
+        sdk=SdkOption(
+            help="So many most probable tokens, in ``top_log_probs``; needs ``return_log_probs``."
+        ),
+        gateway=Translated("top_logprobs"),
     ),
     Input(
         "guided_decoding_guide_type",

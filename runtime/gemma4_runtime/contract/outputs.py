@@ -20,12 +20,19 @@ OUTPUTS = (
     Output("chunk_index", "INT32", help="Counts the responses from 0, without gaps."),
     Output("prompt_tokens", "INT32", help="Tokens of the prompt."),
     Output("completion_tokens", "INT32", help="Tokens of the answer so far."),
-    Output("output_ids", "INT32", many=True, help="Token ids of this piece, stop token included."),
+    Output(
+        "output_ids",
+        "INT32",
+        many=True,
+        help="Token ids of this piece, stop token included. With `top_logprobs` k they are the "
+        "first of 1 + k rows of equal length, one after another: row r has the r-th most probable "
+        "token in the place of each.",
+    ),
     Output(
         "output_log_probs",
         "FP32",
         many=True,
-        help="Natural-log probability of each of them, with `return_log_probs`.",
+        help="Natural-log probability of each of them, in the same rows, with `return_log_probs`.",
     ),
     Output("cum_log_probs", "FP32", help="Their sum over the answer so far."),
     Output(

@@ -65,10 +65,11 @@ class Range:
 @dataclass(frozen=True, slots=True)
 class SdkOption:
     """A keyword argument of the SDK. ``none`` allows None, which is the same as leaving it out.
-    ``help`` stands in for that of the tensor."""
+    ``help`` and ``kind``, the type, stand in for those of the tensor."""
 
     none: bool = True
     help: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from gemma4_runtime.errors import RequestError
-from gemma4_runtime.messages import GenerationRequest
+from gemma4_runtime.messages import GenerationRequest, TopLogProbs
 
-__all__ = ["Engine", "EngineFinish", "EngineInfo", "EngineStats", "TokenSink"]
+__all__ = ["LEAST_LOG_PROB", "Engine", "EngineFinish", "EngineInfo", "EngineStats", "TokenSink"]
+
+LEAST_LOG_PROB = -9999.0
+"""Natural log that stands for no chance at all, among the most probable tokens: JSON has no
+infinity, and OpenAI's API and vLLM write this number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +86,15 @@ class TokenSink(Protocol):
     raises.
     """
 
-    def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
+    def tokens(
+        self,
+        ids: Sequence[int],
+        log_probs: Sequence[float] | None,
+        top: Sequence[TopLogProbs] | None = None,
+    ) -> None:
         """Take new sampled ids, the stop token included. ``log_probs``: natural logs, same length,
-        of the model's distribution before sampling options; None unless asked for."""
+        of the model's distribution before sampling options; None unless asked for. ``top``: its
+        most probable tokens in each place, as many as were asked for; None for none."""
 
     def finished(self, finish: EngineFinish) -> None:
         """Take note that the request ended; its slot is free."""

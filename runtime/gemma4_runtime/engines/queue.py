@@ -10,7 +10,7 @@ from threading import Condition
 
 from gemma4_runtime.engines.base import EngineFinish, EngineInfo, EngineStats, TokenSink
 from gemma4_runtime.errors import Code, RequestError, overloaded
-from gemma4_runtime.messages import GenerationRequest
+from gemma4_runtime.messages import GenerationRequest, TopLogProbs
 
 __all__ = ["Job", "RequestQueue"]
 
@@ -29,11 +29,17 @@ class Job:
     cached: int = 0
     cancelled: bool = False
 
-    def deliver(self, ids: list[int], log_probs: list[float] | None) -> None:
+    def deliver(
+        self,
+        ids: list[int],
+        log_probs: list[float] | None,
+        top: list[TopLogProbs] | None = None,
+    ) -> None:
+        """Pass new tokens on, as :meth:`TokenSink.tokens` takes them."""
         if not self.generated:
             self.first_token = time.monotonic()
         self.generated += len(ids)
-        self.sink.tokens(ids, log_probs)
+        self.sink.tokens(ids, log_probs, top)
 
 
 @dataclass(slots=True)

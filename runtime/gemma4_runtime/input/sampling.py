@@ -12,6 +12,7 @@ from gemma4_runtime.capabilities import Capabilities, refuse_conflicts
 from gemma4_runtime.contract.inputs import INPUT, SAMPLING
 from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.guides.read import read_guide
+from gemma4_runtime.input.logit_bias import parse_logit_bias
 from gemma4_runtime.limits import Limits
 from gemma4_runtime.messages import SamplingParams
 
@@ -66,6 +67,25 @@ def _at_least(name: str, value: int) -> int:
     return value
 
 
+def _log_probs(values: Mapping[str, Any], capabilities: Capabilities) -> tuple[bool, int]:
+    """Return whether each token's is asked for, and for how many others in its place."""
+    wanted, top = bool(values.get("return_log_probs", False)), values.get("top_logprobs", 0)
+    least, most = INPUT["top_logprobs"].bounds
+    if not least <= top <= most:
+        raise _outside("top_logprobs", top)
+    for name, asked in (("return_log_probs", wanted), ("top_logprobs", top)):
+        if asked and name in capabilities.lacks:
+            raise invalid(Code.OPTION_UNSUPPORTED, name, capabilities.lacks[name])
+    if top and not wanted:
+        raise invalid(
+            Code.CONFLICTING_INPUTS,
+            "top_logprobs",
+            f"{top} needs return_log_probs; ask for it too",
+            other="return_log_probs",
+        )
+    return wanted, top
+
+
 def _numbers(
     values: Mapping[str, Any], defaults: Mapping[str, float | None], lacks: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -116,12 +136,8 @@ def sampling_params(
             other="max_tokens",
         )
     numbers = _numbers(values, defaults.sampling, capabilities.lacks)
-    end_id = _end_id(values, vocab_size)
-    log_probs = bool(values.get("return_log_probs", False))
-    if log_probs and "return_log_probs" in capabilities.lacks:
-        raise invalid(
-            Code.OPTION_UNSUPPORTED, "return_log_probs", capabilities.lacks["return_log_probs"]
-        )
+    named = _stop_ids(values, vocab_size)
+    log_probs, top = _log_probs(values, capabilities)
     banned, sequences = _bad_words(values, limits, capabilities, encode)
     guided = read_guide(values, limits, capabilities, reach=reach)
     if guided is not None and min_tokens:
@@ -138,30 +154,56 @@ def sampling_params(
         max_tokens=max_tokens,
         min_tokens=min_tokens,
         **numbers,
-        stop_token_ids=defaults.eos_ids if end_id is None else (*defaults.eos_ids, end_id),
+        stop_token_ids=tuple(dict.fromkeys((*defaults.eos_ids, *named))),
         stop=_stop_words(values, limits),
         bad_token_ids=banned,
         bad_sequences=sequences,
         log_probs=log_probs,
         guided=guided,
+        top_log_probs=top,
+        named_stop_ids=named,
+        include_stop=values.get("include_stop_str_in_output", False),
+        logit_bias=_logit_bias(values, limits, capabilities, vocab_size),
     )
     refuse_conflicts(sampling, capabilities)
     return sampling
 
 
-def _end_id(values: Mapping[str, Any], vocab_size: int) -> int | None:
-    """Return the caller's id; None for one of a larger vocabulary, which this model never draws."""
-    value: int | None = values.get("end_id")
-    if value is not None and value < 0:
+def _logit_bias(
+    values: Mapping[str, Any], limits: Limits, capabilities: Capabilities, vocab_size: int
+) -> tuple[tuple[int, float], ...]:
+    if "logit_bias" not in values:
+        return ()
+    biases = parse_logit_bias(values["logit_bias"], limits, vocab_size)
+    if biases and "logit_bias" in capabilities.lacks:
+        raise invalid(Code.OPTION_UNSUPPORTED, "logit_bias", capabilities.lacks["logit_bias"])
+    return biases
+
+
+def _stop_ids(values: Mapping[str, Any], vocab_size: int) -> tuple[int, ...]:
+    """Return the ids that the caller named, each once, without an ``end_id`` of a larger
+    vocabulary: NVIDIA's requests carry that of their model, which this one never draws."""
+    found = [
+        _token_id(f"stop_token_ids[{i}]", token, vocab_size)
+        for i, token in enumerate(values.get("stop_token_ids", ()))
+    ]
+    end_id: int | None = values.get("end_id")
+    if end_id is not None and end_id < vocab_size:
+        found.append(_token_id("end_id", end_id, vocab_size))
+    return tuple(dict.fromkeys(found))
+
+
+def _token_id(name: str, value: int, vocab_size: int) -> int:
+    if not 0 <= value < vocab_size:
         raise invalid(
             Code.OUT_OF_RANGE,
-            "end_id",
+            name,
             f"{value} is no token id, and the checkpoint's own always end the answer; ids are 0 to "
             f"{vocab_size - 1}",
             least=0,
             most=vocab_size - 1,
         )
-    return value if value is None or value < vocab_size else None
+    return value
 
 
 def _stop_words(values: Mapping[str, Any], limits: Limits) -> tuple[str, ...]:

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from gemma4_runtime.messages import (
     Channel,
     Chunk,
+    ChunkDetails,
     FinishReason,
     GenerationRequest,
     Segment,
     ToolCall,
+    TopLogProbs,
 )
 from gemma4_runtime.output.channels import ChannelSplitter, Event
 from gemma4_runtime.output.stop import StopScanner
@@ -45,6 +47,8 @@ class StreamAssembler:
         self._stream = request.stream
         self._prompt_tokens = prompt_tokens
         self._stop_ids = frozenset(sampling.stop_token_ids)
+        self._named_stops = frozenset(sampling.named_stop_ids)
+        self._include_stop = sampling.include_stop
         self._scanner = StopScanner(sampling.stop) if sampling.stop else None
         self._splitter = ChannelSplitter(
             table, channel=request.channel, parse_tools=request.parse_tools
@@ -56,13 +60,17 @@ class StreamAssembler:
         self._one_call = request.one_call
         self._ids: list[int] = []
         self._log_probs: list[float] = []
+        self._top_log_probs: list[TopLogProbs] = []
         self._sum = 0.0
         self._text_tokens = TextTokens() if sampling.log_probs else None
         self._guided = bytearray() if sampling.guided is not None else None
         self._special = table.special
         self.completion_tokens = 0
         self.complete = False
-        """The model ended the answer by a control token; no limit and no stop string did."""
+        """The model ended the answer by a control token of its own; no limit, no stop string and no
+        token that the caller named did."""
+        self.stop_reason: int | str | None = None
+        """What the caller had named that ended the answer; see :class:`ChunkDetails`."""
         self.finish_reason: str = ""
         self.next_index = 0
         if request.echo:
@@ -73,7 +81,12 @@ class StreamAssembler:
         """The answer is complete; later ids are ignored."""
         return self.finish_reason != ""
 
-    def push(self, ids: Sequence[int], log_probs: Sequence[float] | None = None) -> bool:
+    def push(
+        self,
+        ids: Sequence[int],
+        log_probs: Sequence[float] | None = None,
+        top: Sequence[TopLogProbs] | None = None,
+    ) -> bool:
         """Take sampled ids. True when they ended the answer (a stop id or a stop string), so
         that the engine need not go on."""
         for position, token in enumerate(ids):
@@ -84,12 +97,22 @@ class StreamAssembler:
             if log_probs is not None:
                 self._log_probs.append(log_probs[position])
                 self._sum += log_probs[position]
+            if top is not None:
+                self._top_log_probs.append(top[position])
             if token in self._stop_ids:
-                self.complete = token in self._special
-                self.finish("stop")
+                self._stop_at(token)
             else:
                 self._apply(self._splitter.push(token))
         return self.done
+
+    def _stop_at(self, token: int) -> None:
+        if token in self._named_stops:
+            self.stop_reason = token
+        else:
+            self.complete = token in self._special
+        if self._include_stop:
+            self._apply(self._splitter.push(token))
+        self.finish("stop")
 
     def finish(self, reason: FinishReason) -> None:
         """Take note that the engine ended the answer. Held text becomes text, but not the call that
@@ -128,12 +151,19 @@ class StreamAssembler:
             check=check,
             reasoning_tokens=self._splitter.reasoning_tokens,
             text_tokens=self._text_tokens.ready if self._text_tokens is not None else [],
+            details=self._details(),
         )
         if self._text_tokens is not None:
             self._text_tokens.ready = []
         self.next_index += 1
         self._ids, self._segments, self._calls, self._log_probs = [], [], [], []
         return chunk
+
+    def _details(self) -> ChunkDetails | None:
+        if not self._top_log_probs and self.stop_reason is None:
+            return None
+        top, self._top_log_probs = self._top_log_probs, []
+        return ChunkDetails(top, self.stop_reason)
 
     def _apply(self, events: list[Event]) -> None:
         for event in events:
@@ -166,11 +196,13 @@ class StreamAssembler:
         found = scanner.feed(data)
         if found is None:
             tail += data
-            self._release("content", hold=scanner.held)
+            self._release("content", hold=0 if self._include_stop else scanner.held)
             return
-        end, length = found
+        end, word = found
         tail += data[:end]
-        del tail[len(tail) - length :]
+        if not self._include_stop:
+            del tail[len(tail) - len(word) :]
+        self.stop_reason = word.decode()
         self._close("stop")
 
     def _add(self, channel: Channel, data: bytes) -> None:

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gemma4_runtime.messages import Channel, Chunk, ToolCall
+from gemma4_runtime.messages import Channel, Chunk, ToolCall, TopLogProbs
 
 __all__ = ["ChunkText", "pack", "pack_many", "render"]
 
 
 class ChunkText(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Values of gemma4's outputs for one response; names as the tensors. ``reasoning_tokens`` and
-    ``text_tokens`` (see :class:`~gemma4_runtime.messages.Chunk`) are no tensors: only ``packed``
-    has them."""
+    """Values of gemma4's outputs for one response; names as the tensors. ``reasoning_tokens``,
+    ``text_tokens``, ``top_log_probs`` and ``stop_reason`` are no tensors: only ``packed`` has them,
+    and tensors have the most probable tokens as rows (:mod:`gemma4_runtime.output.tensors`). See
+    :class:`~gemma4_runtime.messages.Chunk` and its details."""
 
     text_output: str = ""
     reasoning_output: str = ""
@@ -30,6 +31,8 @@ class ChunkText(msgspec.Struct, frozen=True, omit_defaults=True):
     timings: str = ""
     reasoning_tokens: int = 0
     text_tokens: list[tuple[int, int]] = []
+    top_log_probs: list[TopLogProbs] | None = None
+    stop_reason: int | str | None = None
 
 
 def render(chunk: Chunk) -> ChunkText:
@@ -49,6 +52,8 @@ def render(chunk: Chunk) -> ChunkText:
         timings="" if chunk.timings is None else json.dumps(chunk.timings),
         reasoning_tokens=chunk.reasoning_tokens,
         text_tokens=chunk.text_tokens,
+        top_log_probs=None if chunk.details is None else chunk.details.top_log_probs or None,
+        stop_reason=None if chunk.details is None else chunk.details.stop_reason,
     )
 
 

@@ -18,7 +18,7 @@ class StopScanner:
     def __init__(self, words: Iterable[str]) -> None:
         self._next: list[dict[int, int]] = [{}]
         self._depth = [0]
-        self._match = [0]  # longest stop string that ends in this state, in bytes
+        self._match = [b""]  # longest stop string that ends in this state
         self._fail = [0]
         for word in words:
             self._add(word.encode())
@@ -34,10 +34,10 @@ class StopScanner:
                 self._next[state][byte] = len(self._next)
                 self._next.append({})
                 self._depth.append(self._depth[state] + 1)
-                self._match.append(0)
+                self._match.append(b"")
                 self._fail.append(0)
             state = self._next[state][byte]
-        self._match[state] = len(word)
+        self._match[state] = word
 
     def _link(self) -> None:
         queue = deque(self._next[0].values())
@@ -57,10 +57,10 @@ class StopScanner:
         """Bytes at the end of what was fed that may still become a stop string."""
         return self._depth[self._state]
 
-    def feed(self, data: bytes) -> tuple[int, int] | None:
-        """Read ``data``. None, or ``(end, length)`` of the first stop string to be complete:
-        ``end`` counts bytes of ``data``, ``length`` the bytes of the stop string (which may have
-        begun in earlier data). Nothing after it is read."""
+    def feed(self, data: bytes) -> tuple[int, bytes] | None:
+        """Read ``data``. None, or ``(end, word)`` of the first stop string to be complete: ``end``
+        counts bytes of ``data``, ``word`` is the stop string (which may have begun in earlier
+        data). Nothing after it is read."""
         state, follow, fail = self._state, self._next, self._fail
         for position, byte in enumerate(data):
             while state and byte not in follow[state]:

@@ -15,6 +15,7 @@ from gemma4_runtime.messages import (
     FEED_PARAMETER,
     GenerationRequest,
     SamplingParams,
+    TopLogProbs,
     decode_request,
 )
 from gemma4_runtime.output.vocab import load_token_table
@@ -160,7 +161,12 @@ class _WarmUp:
         self.ended = Event()
         self.error: RequestError | None = None
 
-    def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
+    def tokens(
+        self,
+        ids: Sequence[int],
+        log_probs: Sequence[float] | None,
+        top: Sequence[TopLogProbs] | None = None,
+    ) -> None:
         pass
 
     def finished(self, finish: EngineFinish) -> None:

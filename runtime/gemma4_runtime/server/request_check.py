@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from gemma4_runtime.contract.inputs import SAMPLING
+from gemma4_runtime.contract.inputs import INPUT, SAMPLING
 from gemma4_runtime.engines.base import EngineInfo
 from gemma4_runtime.errors import Code, RequestError
+from gemma4_runtime.limits import MOST_BIAS
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
 
 __all__ = ["RequestCheck"]
@@ -53,11 +54,18 @@ class RequestCheck:
         yield "max_tokens", 1 <= sampling.max_tokens <= self._max_total - prompt
         yield "min_tokens", 0 <= sampling.min_tokens <= sampling.max_tokens
         yield "stop_token_ids", self._in_vocabulary(sampling.stop_token_ids)
+        yield "named_stop_ids", set(sampling.named_stop_ids) <= set(sampling.stop_token_ids)
         yield "bad_token_ids", self._in_vocabulary(sampling.bad_token_ids)
         yield (
             "bad_sequences",
             len(sampling.bad_sequences) <= _MAX_WORDS
             and all(ids and self._in_vocabulary(ids) for ids in sampling.bad_sequences),
+        )
+        yield (
+            "logit_bias",
+            self._in_vocabulary([token for token, _ in sampling.logit_bias])
+            and len(sampling.logit_bias) <= _MAX_WORDS
+            and all(-MOST_BIAS <= amount <= MOST_BIAS for _, amount in sampling.logit_bias),
         )
         yield "deadline", request.deadline is None or math.isfinite(request.deadline)
         yield "arrival", math.isfinite(request.arrival)
@@ -72,6 +80,7 @@ def _sampling_facts(sampling: SamplingParams) -> Iterator[tuple[str, bool]]:
     for option, field, least, most, random in _RANGES:
         value = getattr(sampling, field)
         yield option, random if value is None else least <= value <= most
+    yield "top_log_probs", 0 <= sampling.top_log_probs <= INPUT["top_logprobs"].bounds[1]
     yield "stop", len(sampling.stop) <= _MAX_WORDS and all(sampling.stop)
     yield "prelude", sampling.prelude is None or len(sampling.prelude.tools) <= _MAX_WORDS
     yield "guided", sampling.guided is None or len(sampling.guided.guide) <= _MAX_TEXT

@@ -13,8 +13,14 @@ __all__ = ["joined", "make_request", "run"]
 
 
 def make_request(**kwargs: Any) -> GenerationRequest:
-    stop = kwargs.pop("stop", ())
-    sampling = SamplingParams(max_tokens=1000, stop_token_ids=(1, 106, 50), stop=tuple(stop))
+    named = tuple(kwargs.pop("stop_token_ids", ()))
+    sampling = SamplingParams(
+        max_tokens=1000,
+        stop_token_ids=(1, 106, 50, *named),
+        stop=tuple(kwargs.pop("stop", ())),
+        named_stop_ids=named,
+        include_stop=kwargs.pop("include_stop", False),
+    )
     return GenerationRequest(key="k", input_ids=[2], sampling=sampling, **kwargs)
 
 

@@ -12,7 +12,7 @@ from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.manifest import read_manifest
-from gemma4_runtime.messages import GenerationRequest, SamplingParams
+from gemma4_runtime.messages import GenerationRequest, SamplingParams, TopLogProbs
 from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.settings import Settings
 
@@ -26,15 +26,22 @@ class Sink:
     def __init__(self) -> None:
         self.ids: list[int] = []
         self.log_probs: list[float] = []
+        self.top: list[TopLogProbs] = []
         self.ends: list[Any] = []
         self.sizes: list[int] = []
         self.first, self.over = Event(), Event()
 
-    def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
+    def tokens(
+        self,
+        ids: Sequence[int],
+        log_probs: Sequence[float] | None,
+        top: Sequence[TopLogProbs] | None = None,
+    ) -> None:
         assert not self.ends, "tokens after the end"
         self.ids += ids
         self.sizes.append(len(ids))
         self.log_probs += log_probs or []
+        self.top += top or []
         self.first.set()
 
     def finished(self, finish: EngineFinish) -> None:
@@ -54,7 +61,12 @@ class Sink:
 class BrokenSink(Sink):
     """Its first tokens cannot be delivered."""
 
-    def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
+    def tokens(
+        self,
+        ids: Sequence[int],
+        log_probs: Sequence[float] | None,
+        top: Sequence[TopLogProbs] | None = None,
+    ) -> None:
         raise OverflowError("no place for tokens")
 
 

@@ -93,11 +93,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "a stop word of 100 KB": {"stop_words": ["x" * 100_000]}, "NUL as a stop word": {"stop_words": ["\0"]}, "a stop word that is not UTF-8": {"stop_words": [b"\xff"]},
     "a control token as a stop word": {"stop_words": ["<turn|>"]}, "no stop word": {"stop_words": []},
     "257 bad words": {"bad_words": ["x"] * 257}, "10,000 bad words": {"bad_words": [str(i) for i in range(10_000)]}, "an empty bad word": {"bad_words": [""]},
+    "a bias for every token": {"logit_bias": json.dumps({str(i): 1 for i in range(300_000)})}, "a bias of 1e400": {"logit_bias": '{"5": 1e400}'},
+    "a bias for no token": {"logit_bias": '{"-1": 1}'}, "a bias nested 10,000 deep": {"logit_bias": nested(10_000, kind="{}", core="1")}, "10,000 stop ids": {"stop_token_ids": [5] * 10_000},
     "all letters are bad": {"bad_words": [chr(97 + i) for i in range(26)]},
     **{f"{name} {value}": {name: value} for name, values in {
         "max_tokens": [0, -1, 2**31 - 1, -(2**31)], "min_tokens": [-1, 2**31 - 1], "temperature": [NAN, INF, -INF, -1.0, 1e-45, 3e38],
         "top_k": [-1, 2**31 - 1, 0], "top_p": [0.0, NAN, 1.1, -1.0, 1e-45], "min_p": [NAN, 2.0, 1.0], "repetition_penalty": [0.0, NAN, INF, 1e-45],
         "presence_penalty": [NAN, 3.0], "frequency_penalty": [-INF, -3.0], "random_seed": [2**64 - 1, 0], "end_id": [-1, 2**31 - 1, 0],
+        "top_logprobs": [-1, 21, 2**31 - 1],
         "pad_id": [-1, 2**31 - 1], "timeout_ms": [0, -1, 1, 2**63 - 1, -(2**63)],
     }.items() for value in values},  # type: ignore[attr-defined]
 }  # fmt: skip

@@ -171,5 +171,19 @@ def test_text_after_calls_and_stray_markers_is_there(
     assert answer(raw, parse_tools=tools)[0] == text
 
 
+def test_most_probable_tokens(table: TokenTable) -> None:
+    tracker = TokenLogProbs()
+    (delta,) = deltas_of(table, [table.pieces.index(b"is")], stream=False)
+    (token,) = tracker.add([b"is"], delta, [[(b"a", -0.1), (b"\xc3", -0.2), (b"\xa9", -0.3)]])
+    assert chat_logprobs([token])["content"][0]["top_logprobs"] == [
+        {"token": "a", "logprob": -0.1, "bytes": [97]},
+        {"token": "\ufffd", "logprob": -0.2, "bytes": [195]},
+        {"token": "\ufffd", "logprob": -0.3, "bytes": [169]},
+    ]
+    legacy = completion_logprobs([token], top=True)["top_logprobs"]
+    assert legacy == [{"a": -0.1, "\ufffd": -0.2, "is": token.log_prob}]
+    assert completion_logprobs([token])["top_logprobs"] is None
+
+
 def test_a_stop_string_takes_its_bytes_along(answer: Callable[..., tuple[str, Delta]]) -> None:
     assert answer("one two three", stop=["o th"])[0] == "one tw"

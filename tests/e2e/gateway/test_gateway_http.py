@@ -114,6 +114,41 @@ def test_log_probs_are_those_of_the_text(http: httpx.Client) -> None:
     assert tokens == [t["token"] for t in content]
 
 
+def test_stops_and_a_bias_by_token_id(http: httpx.Client) -> None:
+    """vLLM's parameters and its stop_reason, for chats and completions, whole and streamed; and a
+    bias that leaves one token."""
+    keep = {"include_stop_str_in_output": True}
+
+    def ask(path: str, body: dict[str, Any], **more: Any) -> tuple[str, str, Any]:
+        """Text, finish reason and stop reason, which streams and whole answers agree on."""
+        (whole,) = http.post(path, json=body | more).json()["choices"]
+        chunks = events(http.post(path, json=body | more | {"stream": True}))
+        parts = [c["choices"][0] for c in chunks]
+        said = "".join(p.get("text") or p.get("delta", {}).get("content") or "" for p in parts)
+        text = whole["text"] if "text" in whole else whole["message"]["content"]
+        assert (said, parts[-1]["stop_reason"]) == (text, whole["stop_reason"])
+        return text, whole["finish_reason"], whole["stop_reason"]
+
+    found = http.post(
+        "/tokenize", json={"model": MODEL, "prompt": "5", "add_special_tokens": False}
+    ).json()
+    (five,) = found["tokens"]
+    for path, body in (
+        ("/v1/chat/completions", chat("Count from 1 to 20", max_tokens=30)),
+        ("/v1/completions", {"model": MODEL, "prompt": "1 2 3 4", "temperature": 0}),
+    ):
+        plain = ask(path, body)[0]
+        head = plain[: plain.index("5")]
+        assert ask(path, body, stop="5") == (head, "stop", "5")
+        assert ask(path, body, stop=["5"], **keep) == (head + "5", "stop", "5")
+        assert ask(path, body, stop_token_ids=[five]) == (head, "stop", five)
+        assert ask(path, body, stop_token_ids=[five], **keep) == (head + "5", "stop", five)
+        only = ask(path, body | {"max_tokens": 3}, logit_bias={str(five): 100})
+        assert only == ("555", "length", None)
+    refused = http.post("/v1/chat/completions", json=chat("Hi", stop_token_ids=[10**9]))
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "stop_token_ids[0]")
+
+
 TIMER = {
     "type": "function",
     "function": {

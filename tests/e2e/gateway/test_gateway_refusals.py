@@ -17,10 +17,13 @@ NAMED = {"type": "function", "function": {"name": "g"}}
 PROMPT = {"model": MODEL, "prompt": "x"}
 
 BAD = [
-    (CHAT, chat(logit_bias={"1": 5}), 400, "logit_bias", "not supported"),
+    (CHAT, chat(logit_bias={"1": 105}), 400, "logit_bias.1", "less than or equal to 100"),
+    (CHAT, chat(logit_bias={"x": 5}), 400, "logit_bias", "no token id"),
+    (CHAT, chat(stop_token_ids=[-1]), 400, "stop_token_ids[0]", "greater than or equal to 0"),
     (CHAT, chat(functions=[{"name": "f"}]), 400, "functions", "use tools"),
     (CHAT, chat(audio={}), 400, "audio", "text only"),
-    (CHAT, chat(top_logprobs=3, logprobs=True), 400, "top_logprobs", "chosen token only"),
+    (CHAT, chat(top_logprobs=21, logprobs=True), 400, "top_logprobs", "less than or equal to 20"),
+    (CHAT, chat(top_logprobs=3), 400, "top_logprobs", "needs logprobs"),
     (CHAT, chat(temprature=1), 400, "temprature", "no such parameter"),
     (CHAT, chat(store=True), 400, "store", "False"),
     (CHAT, chat(service_tier="priority"), 400, "service_tier", "auto"),
@@ -72,7 +75,7 @@ BAD = [
     (TEXT, PROMPT | {"prompt": ["x"] * 65}, 400, "prompt", "65 items; at most 64"),
     (TEXT, PROMPT | {"prompt": "<|image|>"}, 400, "prompt", "placeholder"),
     (TEXT, PROMPT | {"suffix": "y"}, 400, "suffix", "middle"),
-    (TEXT, PROMPT | {"logprobs": 3}, 400, "logprobs", "chosen token only"),
+    (TEXT, PROMPT | {"logprobs": 21}, 400, "logprobs", "less than or equal to 20"),
     (TEXT, PROMPT | {"echo": True, "logprobs": 0}, 400, "echo", "prompt"),
     ("/tokenize", {"prompt": "x", "messages": user("x")}, 400, None, "exactly one"),
     ("/tokenize", {"prompt": "x", "chat_template": "y"}, 400, "chat_template", "checkpoint's"),

@@ -19,7 +19,9 @@ from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.engines.synthetic import Faults, SyntheticEngine
 from gemma4_runtime.errors import Code, RequestError, Status
 from gemma4_runtime.manifest import read_manifest
-from gemma4_runtime.messages import GuidedDecoding
+from gemma4_runtime.messages import GenerationRequest, GuidedDecoding, SamplingParams
+from gemma4_runtime.output.assembler import StreamAssembler
+from gemma4_runtime.output.render import render
 from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.settings import Settings
 from gemma4_testing.fakes.engine_harness import (
@@ -238,6 +240,38 @@ def test_stop_token_is_delivered(model: Engine, encode: Callable[[str], list[int
     assert sink.ends[0].reason == "stop"
 
 
+def answer(engine: Engine, ids: list[int], table: TokenTable, **options: Any) -> tuple[Any, ...]:
+    """Text, reason and stop reason of what an engine says, as a client gets them."""
+    request = ask(engine, ids, **options)
+    assert isinstance(request.wait(), EngineFinish)
+    sampling = SamplingParams(max_tokens=20, **{"stop_token_ids": EOS} | options)
+    assembler = StreamAssembler(GenerationRequest("k", ids, sampling), table, prompt_tokens=1)
+    assembler.push(request.ids)
+    assembler.finish(request.ends[0].reason)
+    chunk = assembler.take()
+    return render(chunk).text_output, chunk.finish_reason, render(chunk).stop_reason
+
+
+def test_what_the_caller_named_ends_the_answer(
+    engine: Engine, encode: Callable[[str], list[int]], table: TokenTable
+) -> None:
+    ids = encode("Count from 1 to 50")
+    plain = run(engine, ids).ids
+    token = next(t for t in plain[3:] if t not in table.special)
+    before = [table.pieces[t] for t in plain[: plain.index(token)] if t not in table.special]
+    head, word = b"".join(before).decode(), table.pieces[token].decode()
+    stops = {"stop_token_ids": (*EOS, token), "named_stop_ids": (token,)}
+    assert answer(engine, ids, table, **stops) == (head, "stop", token)
+    kept = answer(engine, ids, table, **stops, include_stop=True)
+    assert kept == (head + word, "stop", token)
+    whole = answer(engine, ids, table)[0]
+    stop = whole[2:5]
+    assert answer(engine, ids, table, stop=(stop,)) == (whole[: whole.index(stop)], "stop", stop)
+    end = whole.index(stop) + len(stop)
+    kept = answer(engine, ids, table, stop=(stop,), include_stop=True)
+    assert kept == (whole[:end], "stop", stop)
+
+
 def test_greedy_and_seeds_repeat(model: Engine, encode: Callable[[str], list[int]]) -> None:
     ids = encode("Tell me a long story")
     assert run(model, ids).ids == run(model, ids).ids
@@ -268,10 +302,46 @@ def test_log_probs(model: Engine, encode: Callable[[str], list[int]]) -> None:
     assert all(p <= 1e-6 for p in sink.log_probs)
 
 
+def test_top_log_probs(model: Engine, encode: Callable[[str], list[int]]) -> None:
+    """The chosen token is among them when it was the most probable, and its number is its own."""
+    sink = run(model, encode("Hello"), log_probs=True, top_log_probs=20)
+    assert len(sink.top) == len(sink.log_probs) == len(sink.ids)
+    for token, log_prob, top in zip(sink.ids, sink.log_probs, sink.top, strict=True):
+        assert len(dict(top)) == 20 and top[0][0] == token
+        assert top[0][1] == pytest.approx(log_prob, abs=1e-6)
+        assert [p for _, p in top] == sorted((p for _, p in top), reverse=True)
+    banned = run(
+        model, encode("Hello"), log_probs=True, top_log_probs=1, bad_token_ids=sink.ids[:1]
+    )
+    assert banned.ids[0] != sink.ids[0] and len(banned.top[0]) == 1
+    assert not run(model, encode("Hello"), log_probs=True).top
+
+
 def test_bad_tokens(model: Engine, encode: Callable[[str], list[int]]) -> None:
     ids = encode("Count from 1 to 20")
     first = run(model, ids).ids[0]
     assert first not in run(model, ids, bad_token_ids=(first,)).ids
+
+
+def test_logit_bias(model: Engine, encode: Callable[[str], list[int]]) -> None:
+    """-100 bans, 100 leaves no other; with penalties too, and with a banned token."""
+    ids = encode("Count from 1 to 20")
+    plain = run(model, ids, log_probs=True)
+    first = plain.ids[0]
+    without = ask(model, ids, logit_bias=((first, -100.0),))
+    assert without.over.wait(10 * WAIT_S)  # the double imports torch now, TensorRT-LLM long ago
+    assert isinstance(without.wait(), EngineFinish) and first not in without.ids
+    other = next(t for t in range(700, 800) if t not in plain.ids)
+    always = {"logit_bias": ((other, 100.0),), "max_tokens": 5}
+    assert run(model, ids, **always).ids == [other] * 5
+    assert run(model, ids, **always, frequency_penalty=0.5, presence_penalty=0.5).ids == [other] * 5
+    assert run(model, ids, **always, min_tokens=3).ids == [other] * 5
+    assert other not in run(model, ids, **always, bad_token_ids=(other,)).ids
+    # As little as the next most probable token lacks is enough, and not less.
+    top = run(model, ids, log_probs=True, top_log_probs=2).top[0]
+    lack = top[0][1] - top[1][1]
+    for more, best in ((0.01, top[1][0]), (-0.01, first)):
+        assert run(model, ids, logit_bias=((top[1][0], lack + more),)).ids[0] == best
 
 
 def test_prompt_cache(llama: Engine, encode: Callable[[str], list[int]]) -> None:

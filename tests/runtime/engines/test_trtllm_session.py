@@ -40,7 +40,7 @@ def watched(
         llm = SimpleNamespace(
             _check_health=check, get_stats=get_stats, get_stats_async=get_stats_async
         )
-        made = Session(llm, SimpleNamespace(), pad_id=0, send=events.append)
+        made = Session(llm, SimpleNamespace(), pad_id=0, vocab_size=9, send=events.append)
         await body(made)
         await made.close(1)
 

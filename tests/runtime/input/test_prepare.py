@@ -165,6 +165,9 @@ def test_options_arrive(preparer: Preparer) -> None:
             "text_input": ("BYTES", ["Hi"]),
             "timeout_ms": ("INT64", [1500]),
             "end_id": ("INT32", [300]),
+            "stop_token_ids": ("INT32", [7, 106, 7]),
+            "logit_bias": ("BYTES", ['{"5": -100, "6": 0, "7": 1.5}']),
+            "include_stop_str_in_output": ("BOOL", [True]),
             "stream": ("BOOL", [False]),
             "exclude_input_in_output": ("BOOL", [False]),
             "stop_words": ("BYTES", ["a", "b", "a"]),
@@ -173,10 +176,32 @@ def test_options_arrive(preparer: Preparer) -> None:
     )
     assert request is not None
     assert request.deadline == 101.5
-    assert request.sampling.stop_token_ids[-1] == 300
+    assert request.sampling.stop_token_ids == (1, 106, 50, 7, 300)
+    assert request.sampling.named_stop_ids == (7, 106, 300)
+    assert request.sampling.include_stop
+    assert request.sampling.logit_bias == ((5, -100.0), (7, 1.5))
     assert (request.stream, request.echo) == (False, "Hi")
     assert request.sampling.stop == ("a", "b")
     assert request.sampling.seed == 2**63 + 1
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({"logit_bias": '{"5": 1}'}, "logit_bias"),
+        ({"return_log_probs": True, "top_logprobs": 5}, "return_log_probs"),
+        ({"top_logprobs": 5}, "top_logprobs"),
+    ],
+)
+def test_what_needs_a_model_is_refused_without_one(
+    checkpoint: Path, values: dict[str, Any], name: str
+) -> None:
+    limits = Limits(max_prompt_tokens=500, max_total_tokens=600)
+    preparer = Preparer(checkpoint, limits=limits, capabilities=CAPABILITIES["synthetic"])
+    with pytest.raises(RequestError, match=f"^{name}: the synthetic runtime has no model"):
+        preparer.prepare_values({"text_input": "Hi"} | values, request_id="", key="k", now=0.0)
+    nothing = {"text_input": "Hi", "logit_bias": '{"5": 0}', "top_logprobs": 0}
+    preparer.prepare_values(nothing, request_id="", key="k", now=0.0)
 
 
 def test_control_tokens_are_banned_where_their_literals_are_text(

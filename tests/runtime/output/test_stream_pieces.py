@@ -6,6 +6,7 @@ import codecs
 from pathlib import Path
 from typing import Any
 
+import pytest
 from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.output.render import render
 from gemma4_runtime.output.utf8 import unfinished_tail
@@ -86,22 +87,52 @@ def test_text_equals_the_tokenizers_own_decode(
     stops=st.lists(
         st.sampled_from(["STOP", "ab", "aba", "é", "龙龙", "b a", "OPS"]), min_size=1, max_size=3
     ),
+    include=st.booleans(),
 )
-def test_stop_strings_never_leak(
-    checkpoint: Path, table: TokenTable, pieces: list[str], stops: list[str]
+def test_stop_strings_end_the_text_and_leak_only_if_asked(
+    checkpoint: Path, table: TokenTable, pieces: list[str], stops: list[str], include: bool
 ) -> None:
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
     ids = tokenizer.encode("".join(pieces)).ids
     whole = "".join(pieces)
-    chunks = run(make_request(stop=stops), table, ids, range(len(ids)))
+    request = make_request(stop=stops, include_stop=include)
+    chunks = run(request, table, ids, range(len(ids)))
     text = joined(chunks)[0]
     ends = [(whole.find(s) + len(s), -len(s)) for s in stops if s in whole]
     if not ends:
         assert text == whole
+        assert render(chunks[-1]).stop_reason is None
         return
     end, length = min(ends)  # the first to be complete, the longest of those
-    assert text == whole[: end + length]
+    assert text == whole[: end if include else end + length]
     assert chunks[-1].finish_reason == "stop"
+    assert render(chunks[-1]).stop_reason == whole[end + length : end]
+
+
+@pytest.mark.parametrize("include", [False, True])
+def test_a_token_that_the_caller_named_ends_the_answer(table: TokenTable, include: bool) -> None:
+    """Its text is there if asked for; that of a control token is not, and the model's own end has
+    no reason to tell."""
+    a, b = table.pieces.index(b"a"), table.pieces.index(b"b")
+
+    def end(ids: list[int], *named: int) -> tuple[str, int | str | None]:
+        request = make_request(stop_token_ids=named, include_stop=include)
+        chunks = run(request, table, ids, range(len(ids)))
+        assert chunks[-1].finish_reason == "stop"
+        return joined(chunks)[0], render(chunks[-1]).stop_reason
+
+    assert end([a, b, a], b) == ("ab" if include else "a", b)
+    assert end([a, 106, a], b) == ("a", None)
+    assert end([a, 106, a], 106) == ("a", 106)
+    assert end([a, 105, a], 105) == ("a", 105)
+
+
+def test_a_stop_string_that_stays_is_not_held_back(table: TokenTable) -> None:
+    assembler = StreamAssembler(
+        make_request(stop=["ab"], include_stop=True), table, prompt_tokens=1
+    )
+    assert not assembler.push([table.pieces.index(b"a")])
+    assert render(assembler.take()).text_output == "a"
 
 
 def test_holds_back_no_more_than_needed(checkpoint: Path, table: TokenTable) -> None:

@@ -37,11 +37,13 @@ SAMPLING = [
     ("temperature", INF), ("top_k", -1), ("top_k", 2**31), ("top_p", -0.1), ("top_p", 2.0),
     ("top_p", NAN), ("min_p", -0.1), ("min_p", NAN), ("repetition_penalty", 0.0),
     ("repetition_penalty", INF), ("presence_penalty", 3.0), ("frequency_penalty", NAN),
-    ("seed", -1), ("seed", 2**64), ("stop_token_ids", (2000,)), ("bad_token_ids", (-1,)),
+    ("seed", -1), ("seed", 2**64), ("stop_token_ids", (2000,)), ("named_stop_ids", (7,)), ("bad_token_ids", (-1,)),
+    ("logit_bias", ((2000, 1.0),)), ("logit_bias", ((-1, 1.0),)), ("logit_bias", ((1, 100.5),)),
+    ("logit_bias", ((1, NAN),)), ("logit_bias", ((1, 1.0),) * 5000),
     ("bad_sequences", ((1, 2000),)), ("bad_sequences", ((),)), ("stop", ("",)),
     ("stop", ("x",) * 5000), ("bad_sequences", ((1,),) * 5000),
     ("guided", GuidedDecoding("regex", "x" * (2**20 + 1))),
-    ("prelude", Prelude("may", ("f",) * 5000)),
+    ("prelude", Prelude("may", ("f",) * 5000)), ("top_log_probs", -1), ("top_log_probs", 21),
 ]  # fmt: skip
 SAMPLING += [
     (option.param, value)
@@ -61,7 +63,7 @@ def test_every_field_has_a_case() -> None:
     # Text and flags, for which every value is one.
     assert fields - checked == {
         "sampling", "stream", "channel", "parse_tools", "echo", "log_probs",
-        "one_call", "check",
+        "one_call", "check", "include_stop",
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -159,6 +160,16 @@ def test_streams_are_cumulative_and_have_deltas(llm: Any, trt: Any, ids: list[in
     assert part.length == len(part.token_ids)
     _, output = stream(llm, trt, ids, max_tokens=60, include_stop_str_in_output=True)
     assert output.outputs[0].token_ids[-1] == 106
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(-1, "float32"), (0, "float64")])
+def test_an_embedding_bias_that_does_not_fit(
+    llm: Any, trt: Any, ids: list[int], size: int, dtype: str
+) -> None:
+    """The sampler adds it to the logits as it is."""
+    bias = SimpleNamespace(dtype=f"torch.{dtype}", shape=(llm._vocab_size + size,))
+    with pytest.raises(trt.executor.RequestError, match="embedding_bias must be float32 of shape"):
+        stream(llm, trt, ids, embedding_bias=bias)
 
 
 def test_end_id_stays_in_the_output(llm: Any, trt: Any, ids: list[int]) -> None:

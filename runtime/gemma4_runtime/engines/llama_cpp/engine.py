@@ -17,7 +17,7 @@ import orjson
 import xllamacpp
 
 from gemma4_runtime.capabilities import CAPABILITIES, refuse_conflicts
-from gemma4_runtime.engines.base import EngineInfo, EngineStats, TokenSink
+from gemma4_runtime.engines.base import LEAST_LOG_PROB, EngineInfo, EngineStats, TokenSink
 from gemma4_runtime.engines.llama_cpp.guides import LlamaGuides
 from gemma4_runtime.engines.llama_cpp.payload import payload
 from gemma4_runtime.engines.llama_cpp.penalties import Penalties
@@ -28,7 +28,7 @@ from gemma4_runtime.guides.prelude import markers
 from gemma4_runtime.guides.turn_grammar import TurnTokens, turn_grammar
 from gemma4_runtime.machine import compute_threads
 from gemma4_runtime.manifest import LlamaCppOptions
-from gemma4_runtime.messages import GenerationRequest, SamplingParams
+from gemma4_runtime.messages import GenerationRequest, SamplingParams, TopLogProbs
 from gemma4_runtime.output.vocab import TokenTable
 
 __all__ = ["LlamaCppEngine", "load_server"]
@@ -226,26 +226,29 @@ class _EventReader:
                     f"{seen} seen; rebuild the engine folder",
                 )
                 return
-            self._take(ids, self._log_probs(choice) if self._wants_log_probs else None)
+            self._take(ids, choice)
         if choice["finish_reason"] is not None:
             self.reason = choice["finish_reason"]
 
-    def _take(self, ids: list[int], log_probs: list[float] | None) -> None:
+    def _take(self, ids: list[int], choice: dict[str, Any]) -> None:
         turn = next((i for i, token in enumerate(ids) if token in self._turns), None)
         if turn is not None:
             self.turned = True
             ids = ids[: turn + 1]
-            log_probs = None if log_probs is None else log_probs[: turn + 1]
         self._answer += ids
-        self._job.deliver(ids, log_probs)
+        sampling = self._job.request.sampling
+        if not sampling.log_probs:
+            self._job.deliver(ids, None)
+            return
+        entries = choice["logprobs"]["content"][: len(ids)]
+        log_probs = [entry["logprob"] for entry in entries]
+        most = sampling.top_log_probs
+        self._job.deliver(ids, log_probs, [_top(e, most) for e in entries] if most else None)
 
-    @property
-    def _wants_log_probs(self) -> bool:
-        return self._job.request.sampling.log_probs
 
-    @staticmethod
-    def _log_probs(choice: dict[str, Any]) -> list[float]:
-        return [entry["logprob"] for entry in choice["logprobs"]["content"]]
+def _top(entry: dict[str, Any], most: int) -> TopLogProbs:
+    best = entry["top_logprobs"][:most]
+    return [(other["id"], max(other["logprob"], LEAST_LOG_PROB)) for other in best]
 
 
 def _refusal(request: GenerationRequest, message: str) -> RequestError:

@@ -33,6 +33,8 @@ def payload(
     that the other slots remember alone."""
     sampling = request.sampling
     biases: dict[int, float | bool] = dict(bias)
+    for token, amount in sampling.logit_bias:
+        biases[token] = bias.get(token, 0.0) + amount
     biases |= dict.fromkeys((*banned, *sampling.bad_token_ids), False)
     body: dict[str, Any] = {
         "prompt": request.input_ids + answer,
@@ -58,7 +60,7 @@ def payload(
     if request.check:
         body["id_slot"] = check_slot
     if sampling.log_probs:
-        body["n_probs"] = 1
+        body["n_probs"] = max(1, sampling.top_log_probs)
     if grammar is not None:
         body["grammar"] = grammar
     if biases:

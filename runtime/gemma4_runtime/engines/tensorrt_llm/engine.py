@@ -76,7 +76,7 @@ class TensorRtLlmEngine:
         self._drafted: dict[Replica, Drafted] = {}
         cache = plan.args.get("kv_cache_config") or {}
         self._kv_block_tokens = int(cache.get("tokens_per_block") or KV_BLOCK_TOKENS)
-        start = Start(str(folder), version, any_version, pad_id)
+        start = Start(str(folder), version, any_version, pad_id, vocab_size)
         caches = _caches(cache_dir, version, precision, plan)
         self._replicas, found = _start(start, plan.gpu_sets, caches)
         info = EngineInfo(
@@ -169,7 +169,7 @@ class TensorRtLlmEngine:
         if isinstance(event, Tokens | Finished | Failed) and event.key not in self._jobs:
             return  # of a request that ended by what broke here
         if isinstance(event, Tokens):
-            self._jobs[event.key][0].deliver(event.ids, event.log_probs)
+            self._jobs[event.key][0].deliver(event.ids, event.log_probs, event.top)
         elif isinstance(event, Finished):
             self._queue.finish(self._forget(event.key), event.reason)
             self._dispatch()

@@ -16,6 +16,9 @@ answer is the same again when it was sampled alone.
 Penalties: TensorRT-LLM counts the prompt in all three, except that presence and frequency leave out
 the first ``prompt_ignore_length`` tokens (its ``PenaltyHandler``; #8127, #16485). The repetition
 penalty counts prompt and answer in any case, as in transformers.
+
+Logit bias: ``embedding_bias``, a float32 tensor with one number for each token of the vocabulary,
+which TorchSampler adds to the logits in place, before penalties, bans and log-probabilities.
 """
 
 from __future__ import annotations
@@ -98,6 +101,8 @@ def _refuse_with_mtp(sampling: SamplingParams, features: Features) -> None:
         raise invalid(Code.OPTION_UNSUPPORTED, "min_tokens", with_mtp)
     if sampling.bad_token_ids:
         raise invalid(Code.OPTION_UNSUPPORTED, "bad_words", with_mtp)
+    if sampling.logit_bias:
+        raise invalid(Code.OPTION_UNSUPPORTED, "logit_bias", with_mtp)
     if features.mtp_penalties:
         return
     for name, neutral in (
@@ -155,7 +160,8 @@ def sampling_arguments(
     if bad:
         arguments["bad_token_ids"] = bad
     if sampling.log_probs:
-        arguments["logprobs"] = 0  # the sampled token's
+        # 0: the sampled token's; k: those of the k most probable ones too.
+        arguments["logprobs"] = sampling.top_log_probs
     return arguments
 
 

@@ -8,9 +8,11 @@ that it was made in.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
+from gemma4_runtime.engines.base import LEAST_LOG_PROB
 from gemma4_runtime.engines.tensorrt_llm.iteration_stats import IterationStats
 from gemma4_runtime.engines.tensorrt_llm.sampling import guide_arguments, sampling_arguments
 from gemma4_runtime.engines.tensorrt_llm.wire import (
@@ -23,7 +25,7 @@ from gemma4_runtime.engines.tensorrt_llm.wire import (
 )
 from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.logs.events import log_event
-from gemma4_runtime.messages import SamplingParams
+from gemma4_runtime.messages import SamplingParams, TopLogProbs
 
 __all__ = ["Session"]
 
@@ -55,10 +57,13 @@ class _Request:
 class Session:
     """``api`` is the module tensorrt_llm, ``send`` takes events in order."""
 
-    def __init__(self, llm: Any, api: Any, *, pad_id: int, send: Callable[[Event], None]) -> None:
+    def __init__(
+        self, llm: Any, api: Any, *, pad_id: int, vocab_size: int, send: Callable[[Event], None]
+    ) -> None:
         self._llm = llm
         self._api = api
         self._pad_id = pad_id
+        self._vocab_size = vocab_size
         self._send = send
         self._requests: dict[str, _Request] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -147,6 +152,9 @@ class Session:
                     **guide_arguments(sampling.guided, sampling.prelude)
                 )
                 arguments = arguments | {"guided_decoding": guide}
+            if sampling.logit_bias:
+                bias = _embedding_bias(sampling.logit_bias, self._vocab_size)
+                arguments = arguments | {"embedding_bias": bias}
             request.output = output = self._llm.generate_async(
                 {"prompt_token_ids": prompt},
                 sampling_params=self._api.SamplingParams(**arguments),
@@ -157,7 +165,7 @@ class Session:
                 ids = list(part.token_ids_diff)
                 if ids:
                     produced += ids
-                    self._send(Tokens(key, ids, _log_probs(part, ids, sampling)))
+                    self._send(Tokens(key, ids, *_log_probs(part, ids, sampling)))
         except RequestError:
             raise
         except Exception as error:
@@ -220,10 +228,24 @@ class Session:
             self._send(Lost(cause))
 
 
-def _log_probs(part: Any, ids: list[int], sampling: SamplingParams) -> list[float] | None:
-    """Return one natural log per id. TensorRT-LLM gives {id: Logprob} or plain numbers."""
+def _embedding_bias(pairs: tuple[tuple[int, float], ...], vocab_size: int) -> Any:
+    """Return a tensor of torch, which is there because TensorRT-LLM needs it: float32, shape
+    [vocab_size]."""
+    torch: Any = import_module("torch")
+    bias = torch.zeros(vocab_size, dtype=torch.float32)
+    for token, amount in pairs:
+        bias[token] = amount
+    return bias
+
+
+def _log_probs(
+    part: Any, ids: list[int], sampling: SamplingParams
+) -> tuple[list[float] | None, list[TopLogProbs] | None]:
+    """Return one natural log per id, and the most probable tokens in its place. TensorRT-LLM gives
+    {id: Logprob} or plain numbers; the sampled token is there too when it is none of the most
+    probable ones, with a rank behind theirs."""
     if not sampling.log_probs:
-        return None
+        return None, None
     entries = list(part.logprobs_diff or ())
     if len(entries) != len(ids):
         raise RequestError(
@@ -231,10 +253,23 @@ def _log_probs(part: Any, ids: list[int], sampling: SamplingParams) -> list[floa
             f"TensorRT-LLM gave {len(entries)} log-probabilities for {len(ids)} tokens; "
             "ask without return_log_probs",
         )
-    return [
+    if sampling.top_log_probs and not all(isinstance(entry, dict) for entry in entries):
+        raise RequestError(
+            Code.ENGINE_FAILED,
+            "TensorRT-LLM gave the log-probability of the sampled token only; ask without "
+            "top_logprobs",
+        )
+    chosen = [
         float(entry[token].logprob) if isinstance(entry, dict) else float(entry)
         for token, entry in zip(ids, entries, strict=True)
     ]
+    most = sampling.top_log_probs
+    return chosen, [_best(entry, most) for entry in entries] if most else None
+
+
+def _best(entry: Mapping[int, Any], most: int) -> TopLogProbs:
+    ranked = sorted(entry.items(), key=lambda item: item[1].rank)
+    return [(token, max(float(found.logprob), LEAST_LOG_PROB)) for token, found in ranked[:most]]
 
 
 def _meaning(error: Exception, sampling: SamplingParams, *, started: bool) -> Exception:

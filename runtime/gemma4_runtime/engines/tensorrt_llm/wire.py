@@ -10,7 +10,7 @@ import struct
 import msgspec
 
 from gemma4_runtime.errors import RequestError
-from gemma4_runtime.messages import SamplingParams, SentError
+from gemma4_runtime.messages import SamplingParams, SentError, TopLogProbs
 
 __all__ = [
     "LENGTH",
@@ -43,6 +43,7 @@ class Start(msgspec.Struct, tag=True, array_like=True, frozen=True):
     version: str
     any_version: bool
     pad_id: int
+    vocab_size: int
 
 
 class Submit(msgspec.Struct, tag=True, array_like=True, frozen=True):
@@ -76,11 +77,12 @@ class StartFailed(msgspec.Struct, tag=True, array_like=True, frozen=True):
 
 
 class Tokens(msgspec.Struct, tag=True, array_like=True, frozen=True):
-    """New ids of a request; ``log_probs`` of the same length, or None."""
+    """New ids of a request; ``log_probs`` and ``top`` of the same length, or None."""
 
     key: str
     ids: list[int]
     log_probs: list[float] | None
+    top: list[TopLogProbs] | None = None
 
 
 class Finished(msgspec.Struct, tag=True, array_like=True, frozen=True):

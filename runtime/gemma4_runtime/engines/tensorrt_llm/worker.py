@@ -99,7 +99,7 @@ async def _serve(connection: socket.socket, api: Any, llm: Any, start: Start) ->
     connection.setblocking(False)
     reader, writer = await asyncio.open_unix_connection(sock=connection)
     events = _Events(writer)
-    session = Session(llm, api, pad_id=start.pad_id, send=events.send)
+    session = Session(llm, api, pad_id=start.pad_id, vocab_size=start.vocab_size, send=events.send)
     events.send(Ready(str(api.__version__)))
     reading = asyncio.ensure_future(_obey(reader, session))
     lost = asyncio.ensure_future(session.lost.wait())

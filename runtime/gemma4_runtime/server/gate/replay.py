@@ -8,7 +8,7 @@ from threading import Event
 
 from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.errors import RequestError
-from gemma4_runtime.messages import GenerationRequest, SamplingParams
+from gemma4_runtime.messages import GenerationRequest, SamplingParams, TopLogProbs
 from gemma4_runtime.recorded_answers import RecordedAnswer
 
 __all__ = ["GateError", "Interrupted", "Replay"]
@@ -34,7 +34,12 @@ class _Sink:
         self.finish: EngineFinish | None = None
         self.error: RequestError | None = None
 
-    def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
+    def tokens(
+        self,
+        ids: Sequence[int],
+        log_probs: Sequence[float] | None,
+        top: Sequence[TopLogProbs] | None = None,
+    ) -> None:
         self.ids += ids
 
     def finished(self, finish: EngineFinish) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from gemma4_runtime.engines.base import EngineFinish
 from gemma4_runtime.errors import RequestError
-from gemma4_runtime.messages import Chunk, GenerationRequest
+from gemma4_runtime.messages import Chunk, GenerationRequest, TopLogProbs
 from gemma4_runtime.output.assembler import StreamAssembler
 
 __all__ = ["Place", "Stream", "Transport"]
@@ -74,13 +74,20 @@ class Stream:
         self.verdict: RequestError | None = None
         self._wake = wake
         self._lock = Lock()
-        self._inbox: list[tuple[Sequence[int], Sequence[float] | None]] = []
+        self._inbox: list[
+            tuple[Sequence[int], Sequence[float] | None, Sequence[TopLogProbs] | None]
+        ] = []
         self._pending_end: EngineFinish | RequestError | None = None
         self._woken = False
 
-    def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
+    def tokens(
+        self,
+        ids: Sequence[int],
+        log_probs: Sequence[float] | None,
+        top: Sequence[TopLogProbs] | None = None,
+    ) -> None:
         with self._lock:
-            self._inbox.append((ids, log_probs))
+            self._inbox.append((ids, log_probs, top))
             if self._woken:
                 return
             self._woken = True
@@ -125,7 +132,7 @@ class Stream:
             if self._pending_end is not None:
                 self.end = self._pending_end
         over = False
-        for ids, log_probs in inbox:
+        for ids, log_probs, top in inbox:
             if not self.assembler.done:
-                over = self.assembler.push(ids, log_probs) or over
+                over = self.assembler.push(ids, log_probs, top) or over
         return over

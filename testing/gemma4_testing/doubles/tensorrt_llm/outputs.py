@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -23,12 +23,22 @@ class Logprob:
 
 class Response(NamedTuple):
     """What the executor sends: new tokens, and at the end why. ``stopped_by`` is a stop token id,
-    None for ``end_id``."""
+    None for ``end_id``. ``top`` has the most probable tokens in each place, or nothing."""
 
     ids: list[int]
     log_probs: list[float]
     finish: str | None = None
     stopped_by: int | None = None
+    top: Sequence[list[tuple[int, float]]] = ()
+
+    def entries(self) -> list[dict[int, Logprob]]:
+        """One for each token: itself first, then the most probable ones by rank. A token that is
+        none of them has a rank behind theirs."""
+        made = [{t: Logprob(p, 1)} for t, p in zip(self.ids, self.log_probs, strict=True)]
+        for (token, entry), best in zip(zip(self.ids, made, strict=True), self.top, strict=False):
+            entry[token].rank = len(best) + 1
+            entry |= {t: Logprob(p, rank) for rank, (t, p) in enumerate(best, 1)}
+        return made
 
 
 @dataclass(slots=True)
@@ -158,9 +168,7 @@ class RequestOutput:
         output._last_tokens, output._last_text = len(output.token_ids), len(output.text)
         output.token_ids = output.token_ids + item.ids
         if self._params.logprobs is not None:
-            output.logprobs = output.logprobs + [
-                {token: Logprob(p)} for token, p in zip(item.ids, item.log_probs, strict=True)
-            ]
+            output.logprobs = output.logprobs + item.entries()
             output.cumulative_logprob = (output.cumulative_logprob or 0.0) + sum(item.log_probs)
         if item.finish is not None:
             self._end(output, item)

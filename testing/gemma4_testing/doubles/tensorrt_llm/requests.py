@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gemma4_runtime.engines.base import EngineFinish
 from gemma4_runtime.errors import RequestError as DecoderError
-from gemma4_runtime.messages import GenerationRequest, GuidedDecoding
+from gemma4_runtime.messages import GenerationRequest, GuidedDecoding, TopLogProbs
 from gemma4_runtime.messages import SamplingParams as DecoderParams
 
 from tensorrt_llm.executor import RequestError
@@ -65,11 +65,25 @@ def to_request(
             seed=seed,
             stop_token_ids=tuple(dict.fromkeys(stops)),
             bad_token_ids=tuple(params.bad_token_ids or ()),
+            logit_bias=_logit_bias(params.embedding_bias, vocab_size),
             log_probs=params.logprobs is not None,
+            top_log_probs=params.logprobs or 0,
             guided=guided,
             prelude=prelude,
         ),
     )
+
+
+def _logit_bias(bias: Any, vocab_size: int) -> tuple[tuple[int, float], ...]:
+    """What a tensor of torch adds to which logits: the sampler adds row to row."""
+    if bias is None:
+        return ()
+    if str(bias.dtype) != "torch.float32" or tuple(bias.shape) != (vocab_size,):
+        raise RequestError(
+            f"embedding_bias must be float32 of shape [{vocab_size}], not {bias.dtype} of shape "
+            f"{list(bias.shape)}"
+        )
+    return tuple((token, float(bias[token])) for token in bias.nonzero().flatten().tolist())
 
 
 def _or(value: Any, default: Any) -> Any:
@@ -124,16 +138,23 @@ class Stream:
         self._all_stops = self._stops | (set() if params.ignore_eos else {params.end_id})
         self._ids: list[int] = []
         self._log_probs: list[float] = []
+        self._top: list[TopLogProbs] = []
         self._generated = 0
         self._over = False
 
-    def tokens(self, ids: Sequence[int], log_probs: Sequence[float] | None) -> None:
+    def tokens(
+        self,
+        ids: Sequence[int],
+        log_probs: Sequence[float] | None,
+        top: Sequence[TopLogProbs] | None = None,
+    ) -> None:
         if self._over:
             return
         end = next((i + 1 for i, token in enumerate(ids) if token in self._all_stops), len(ids))
         first = not self._generated
         self._ids += ids[:end]
         self._log_probs += (log_probs or [])[:end]
+        self._top += (top or [])[:end]
         self._generated += end
         if self._llm.drafted is not None:
             self._llm.drafted.generated(end - first)
@@ -160,7 +181,8 @@ class Stream:
     def _flush(self, finish: str | None = None, stopped_by: int | None = None) -> None:
         ids, self._ids = self._ids, []
         log_probs, self._log_probs = self._log_probs, []
-        self._output.put(Response(ids, log_probs, finish, stopped_by))
+        top, self._top = self._top, []
+        self._output.put(Response(ids, log_probs, finish, stopped_by, top))
 
     def finished(self, finish: EngineFinish) -> None:
         self._llm.forget(self._key)

@@ -20,7 +20,7 @@ class GuidedDecodingParams(Recorded):  # type: ignore[misc]
 _UNDONE = (
     "use_beam_search", "beam_search_diversity_rate", "early_stopping", "length_penalty",
     "top_p_decay", "top_p_min", "top_p_reset_ids", "no_repeat_ngram_size",
-    "stop", "bad", "logits_processor", "apply_batched_logits_processor", "embedding_bias",
+    "stop", "bad", "logits_processor", "apply_batched_logits_processor",
     "truncate_prompt_tokens", "prompt_logprobs", "return_context_logits",
     "return_generation_logits", "return_encoder_output", "additional_model_outputs",
     "beam_width_array",
@@ -45,8 +45,8 @@ class SamplingParams(Recorded):  # type: ignore[misc]
         for name in _UNDONE:
             if getattr(self, name):
                 raise NotImplementedError(f"the double does not do SamplingParams.{name}")
-        if self.best_of > 1 or self.logprobs or not self.exclude_input_from_output:
-            raise NotImplementedError("the double does n=1, logprobs=0, no echo")
+        if self.best_of > 1 or not self.exclude_input_from_output:
+            raise NotImplementedError("the double does n=1, no echo")
 
     @property
     def greedy(self) -> bool:
