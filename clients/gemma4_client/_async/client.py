@@ -135,6 +135,7 @@ class AsyncClient:
         chat: bool = False,
         tools: Sequence[Mapping[str, Any]] | None = None,
         enable_thinking: bool | None = None,
+        continue_final_message: bool | None = None,
         add_bos: bool | None = None,
         timeout: float | None = 30.0,
     ) -> Tokens:
@@ -143,7 +144,12 @@ class AsyncClient:
         # sync: messages as :meth:`chat` would, template included."""
         return await self._tokens(
             tokenize_inputs(
-                prompt, chat=chat, tools=tools, enable_thinking=enable_thinking, add_bos=add_bos
+                prompt,
+                chat=chat,
+                tools=tools,
+                enable_thinking=enable_thinking,
+                continue_final_message=continue_final_message,
+                add_bos=add_bos,
             ),
             timeout,
         )

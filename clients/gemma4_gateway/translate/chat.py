@@ -16,7 +16,7 @@ from gemma4_gateway.translate.guides import (
     named_tool_schema,
     required_tools_schema,
 )
-from gemma4_gateway.translate.messages import engine_messages, engine_tools
+from gemma4_gateway.translate.messages import engine_messages, engine_tools, is_continued
 from gemma4_gateway.translate.options import sampling_names, sampling_options, seeded
 from gemma4_gateway.translate.request_plan import EngineCall, Plan, ToolMode, affinity
 
@@ -27,7 +27,8 @@ __all__ = ["ChatParts", "affinity_of", "plan_chat", "plan_parts"]
 class ChatParts:
     """A chat request in this package's words. ``options`` are tensors; ``thinking`` is the
     parameter that asks for it, None for no thinking; ``names`` maps parameters of
-    /v1/chat/completions, and tensors, to those of the API that was called."""
+    /v1/chat/completions, and tensors, to those of the API that was called; ``continued``: the last
+    message goes on."""
 
     model: str
     messages: list[dict[str, Any]]
@@ -44,6 +45,7 @@ class ChatParts:
     structured_outputs: StructuredOutputs | None = None
     choices: int = 1
     include_usage: bool = False
+    continued: bool = False
     names: dict[str, str] = field(default_factory=dict)
 
 
@@ -67,6 +69,7 @@ def plan_chat(body: ChatCompletionRequest) -> Plan:
             cache_key=body.prompt_cache_key,
             choices=body.n or 1,
             include_usage=bool(body.stream_options and body.stream_options.include_usage),
+            continued=is_continued(body),
             names=_names(body),
         )
     )
@@ -88,6 +91,13 @@ def plan_parts(parts: ChatParts) -> Plan:
     if guide is not None:
         options |= guide.options()
         names |= guide.names()
+    if parts.continued:
+        if tool_guide is not None:
+            raise invalid(
+                "continue_final_message",
+                "tool_choice forces a call, which is no text that goes on; send one of them",
+            )
+        options["continue_final_message"] = True
     if tool_guide is not None:
         options["tool_choice"] = "none"  # the guided text is the call
     if mode == "native" and parts.one_tool_call:

@@ -72,6 +72,19 @@ INPUTS = (
         gateway=Translated("chat_template_kwargs.enable_thinking"),
     ),
     Input(
+        "continue_final_message",
+        "BOOL",
+        help="Go on with the text of the last message, which is from `assistant`, instead of "
+        "opening a new turn; the answer is what comes after it.",
+        example=(True,),
+        absent="false",
+        sdk=SdkOption(
+            help="Go on with the text of the last message, which is from ``assistant``, instead of "
+            "opening a new turn; the answer is what comes after it."
+        ),
+        gateway=Translated("continue_final_message"),
+    ),
+    Input(
         "max_tokens",
         "INT32",
         help="Most tokens of the answer, thoughts and tool calls included.",

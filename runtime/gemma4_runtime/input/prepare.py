@@ -28,6 +28,16 @@ from gemma4_runtime.messages import GenerationRequest, GuidedDecoding, SamplingP
 __all__ = ["Preparer"]
 
 
+_CHAT_ONLY = (
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "enable_thinking",
+    "continue_final_message",
+)
+"""Inputs that say something of messages."""
+
+
 class Preparer:
     """Holds the tokenizer and template of an engine folder. Thread-safe."""
 
@@ -172,7 +182,7 @@ class Preparer:
             raise invalid(
                 Code.MISSING_INPUT, "text_input", "is missing, and so is messages; send one of them"
             )
-        for name in ("tools", "tool_choice", "parallel_tool_calls", "enable_thinking"):
+        for name in _CHAT_ONLY:
             if name in values and not chat:
                 raise invalid(
                     Code.CONFLICTING_INPUTS,
@@ -201,8 +211,8 @@ class Preparer:
     def token_ids(
         self, values: Mapping[str, Any], *, step: Callable[[str], None] = lambda field: None
     ) -> list[int]:
-        """Return the ids of ``messages`` (with ``tools``, ``enable_thinking``) or of ``text``
-        (``add_bos``). Raises INVALID_ARGUMENT."""
+        """Return the ids of ``messages`` (with ``tools``, ``enable_thinking``,
+        ``continue_final_message``) or of ``text`` (``add_bos``). Raises INVALID_ARGUMENT."""
         for name in ("text", "messages", "tools"):
             self.check_size(name, values.get(name, ""))
         if "messages" in values:
@@ -221,7 +231,7 @@ class Preparer:
         self, values: Mapping[str, Any], *, step: Callable[[str], None] = lambda field: None
     ) -> list[int]:
         """Return the ids of ``messages`` (and ``tools``, ``enable_thinking``), rendered up to the
-        model's turn."""
+        model's turn, or with ``continue_final_message`` up to the end of the last."""
         return self._chat(values, step)[0]
 
     def _chat(
@@ -234,9 +244,11 @@ class Preparer:
             step("tools")
             tools = parse_tools(values["tools"], self.limits, guard)
         step("messages")
-        messages = parse_messages(values["messages"], self.limits, guard)
+        continued = values.get("continue_final_message", False)
+        messages = parse_messages(values["messages"], self.limits, guard, continued=continued)
         self._check_fits("messages", sum(map(_bytes_of, messages)))
-        rendered = self.render(messages, tools, thinking=values.get("enable_thinking", False))
+        thinking = values.get("enable_thinking", False)
+        rendered = self.render(messages, tools, thinking=thinking, continued=continued)
         called = [tool["function"]["name"] for tool in tools]
         return self._tokenizer.encode_rendered(rendered), called
 
@@ -246,9 +258,10 @@ class Preparer:
         tools: list[dict[str, Any]] | None = None,
         *,
         thinking: bool = False,
+        continued: bool = False,
     ) -> str:
         """Render parsed messages. INVALID_ARGUMENT when the template objects."""
-        return self._template.render(messages, tools or [], thinking=thinking)
+        return self._template.render(messages, tools or [], thinking=thinking, continued=continued)
 
     def _check_fits(self, field: str, size: int) -> None:
         """Refuse text that cannot fit. No token is longer than the longest, so this refuses nothing
@@ -270,6 +283,8 @@ class Preparer:
         if self._in_thought(ids):
             return "open"
         control = self._tokenizer.control
+        if values.get("continue_final_message", False):
+            return "none"  # its text has begun
         if "messages" in values:
             thinking = values.get("enable_thinking", False)
         else:

@@ -28,6 +28,7 @@ def chat(messages: Any, **others: tuple[str, Any]) -> dict[str, tuple[str, Any]]
 
 USER = [{"role": "user", "content": "Hi"}]
 HI = s("Hi")
+YES = ("BOOL", [True])
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
 
@@ -85,8 +86,11 @@ BAD = [
     Bad("content empty list", chat([{"role": "user", "content": []}]), "messages[0].content"),
     Bad("image part", chat([{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]), "image_url"),
     Bad("text part without text", chat([{"role": "user", "content": [{"type": "text"}]}]), "content[0].text"),
-    Bad("assistant last", chat([*USER, {"role": "assistant", "content": "x"}]), "the last message"),
-    Bad("system only", chat([{"role": "system", "content": "x"}]), "the last message"),
+    Bad("user message to be continued", chat(USER, continue_final_message=YES), "continue_final_message: needs a last message from 'assistant'; it is from 'user'"),
+    Bad("call to be continued", chat([*USER, calls({"id": "a"})], continue_final_message=YES), "continue_final_message: needs a last message of text"),
+    Bad("empty message to be continued", chat([*USER, {"role": "assistant", "content": " <|channel>thought\nx"}], continue_final_message=YES), "continue_final_message: needs a last message with text"),
+    Bad("continued without messages", text(continue_final_message=YES), "continue_final_message: needs messages"),
+    Bad("call unanswered at the end", history(calls({"id": "a"})), "messages[1].tool_calls[0].id: 'a' is not answered before the model's turn"),
     Bad("tool without call", chat([*USER, {"role": "tool", "content": "x", "tool_call_id": "c"}]), "messages[1].role: a tool message must follow"),
     Bad("tool answers no call", chat([*USER, {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "content": "x", "tool_call_id": "zz"}]), "'zz' answers no call"),
     Bad("tool without id", chat([*USER, {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "content": "x"}]), "tool_call_id"),
