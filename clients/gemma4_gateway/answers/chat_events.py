@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from gemma4_client import Delta
 
-from gemma4_gateway.answers.chat_whole import finish_reason
+from gemma4_gateway.answers.chat_whole import allowed_calls, finish_reason, thoughts
 from gemma4_gateway.answers.envelope import Envelope
 from gemma4_gateway.answers.forced_calls import listed_calls, named_call
 from gemma4_gateway.answers.logprobs import TokenLogProb, chat_logprobs
@@ -39,6 +39,7 @@ class ChatEvents:
             envelope.head + b'{"index":%d,"delta":{"content":' % i for i in range(len(plan.calls))
         ]
         self._close = b'},"logprobs":null,"finish_reason":null}' + envelope.tail
+        self._plain = plan.tool_mode in ("none", "native") and not plan.continuous_usage
 
     def chunk(self, index: int, delta: Delta, log_probs: list[TokenLogProb] | None) -> bytes:
         """Return the events for one chunk of the engine; b"" when it shows nothing."""
@@ -47,12 +48,13 @@ class ChatEvents:
             choice.begun
             and log_probs is None
             and not (delta.reasoning or delta.tool_calls or delta.finish_reason)
-            and self._plan.tool_mode in ("none", "native")
+            and self._plain
         )
         if simple:
             if not delta.text:
                 return b""
             return self._open[index] + orjson.dumps(delta.text) + self._close
+        self._envelope.count(delta)
         events = b"" if choice.begun else self._begin(index, choice)
         for part in self._parts(choice, delta):
             events += self._event(index, part, log_probs if "content" in part else None, None)
@@ -75,7 +77,7 @@ class ChatEvents:
     def _parts(self, choice: _Choice, delta: Delta) -> list[dict[str, Any]]:
         parts: list[dict[str, Any]] = []
         if delta.reasoning:
-            parts.append({"reasoning_content": delta.reasoning})
+            parts.append(thoughts(delta.reasoning))
         mode = self._plan.tool_mode
         if mode == "named":
             return parts + self._named(choice, delta)
@@ -85,7 +87,9 @@ class ChatEvents:
             return parts + self._calls(choice, calls)
         if delta.text:
             parts.append({"content": delta.text})
-        return parts + (self._calls(choice, delta.tool_calls) if mode == "native" else [])
+        if mode == "native" and delta.tool_calls:
+            parts += self._calls(choice, allowed_calls(self._plan, delta.tool_calls))
+        return parts
 
     def _named(self, choice: _Choice, delta: Delta) -> list[dict[str, Any]]:
         if not delta.text:

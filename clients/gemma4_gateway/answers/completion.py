@@ -40,13 +40,16 @@ class CompletionEvents:
         self._envelope = envelope = Envelope(KIND, plan, answer_id=answer_id, created=created)
         self._open = [envelope.head + b'{"index":%d,"text":' % i for i in range(len(plan.calls))]
         self._close = b',"logprobs":null,"finish_reason":null}' + envelope.tail
+        self._plain = not plan.continuous_usage
 
     def chunk(self, index: int, delta: Delta, log_probs: list[TokenLogProb] | None) -> bytes:
         """Events for one chunk of the engine; b"" when it shows nothing."""
         if log_probs is None and not delta.finish_reason:
             if not delta.text:
                 return b""
-            return self._open[index] + orjson.dumps(delta.text) + self._close
+            if self._plain:
+                return self._open[index] + orjson.dumps(delta.text) + self._close
+        self._envelope.count(delta)
         return self._envelope.event(_choice(self._plan, index, delta, log_probs))
 
     def end(self, usage: UsageCount) -> bytes:

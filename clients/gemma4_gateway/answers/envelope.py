@@ -9,7 +9,7 @@ from gemma4_client import Delta
 
 from gemma4_gateway.answers.logprobs import TokenLogProb
 from gemma4_gateway.answers.sse import DONE
-from gemma4_gateway.answers.usage import UsageCount
+from gemma4_gateway.answers.usage import UsageCount, usage_of
 from gemma4_gateway.jsons import dumps
 from gemma4_gateway.translate.request_plan import Plan
 
@@ -62,6 +62,13 @@ class Envelope:
         self._include_usage = plan.include_usage
         self.head = b"data: " + dumps(fields)[:-1] + b',"choices":['
         self.tail = b'],"usage":null}\n\n' if plan.include_usage else b"]}\n\n"
+        self._continuous = plan.continuous_usage
+
+    def count(self, delta: Delta) -> None:
+        """Have the events that follow say the tokens so far of this chunk's choice, if that was
+        asked for."""
+        if self._continuous:
+            self.tail = b'],"usage":' + dumps(usage_of(delta)) + b"}\n\n"
 
     def event(self, choice: dict[str, Any]) -> bytes:
         """One event."""

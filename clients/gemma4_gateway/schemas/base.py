@@ -107,10 +107,11 @@ class ApiModel(BaseModel):
 
 
 class StreamOptions(ApiModel):
-    refused: ClassVar[dict[str, str]] = {
-        "continuous_usage_stats": "usage comes once, at the end: use include_usage",
-    }
     include_usage: bool | None = Field(None, description="Usage in one more chunk at the end.")
+    continuous_usage_stats: bool | None = Field(
+        None,
+        description="With include_usage: every chunk has the tokens of its choice so far.",
+    )
     include_obfuscation: Literal[False] | None = Field(None, description="Events are not padded.")
 
 

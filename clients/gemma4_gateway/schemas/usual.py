@@ -16,7 +16,6 @@ USUAL: dict[str, tuple[Any, ...]] = {
     "background": (False,),
     "best_of": (1,),
     "context_management": ([],),
-    "continuous_usage_stats": (False,),
     "defer_loading": (False,),
     "documents": ([],),
     "echo": (False,),

@@ -5,7 +5,13 @@ from __future__ import annotations
 from gemma4_gateway.errors import invalid
 from gemma4_gateway.schemas.completions import CompletionRequest
 from gemma4_gateway.translate.guides import format_guide
-from gemma4_gateway.translate.options import sampling_names, sampling_options, seeded
+from gemma4_gateway.translate.options import (
+    sampling_names,
+    sampling_options,
+    seeded,
+    wants_continuous_usage,
+    wants_usage,
+)
 from gemma4_gateway.translate.request_plan import EngineCall, Plan, affinity
 
 __all__ = ["plan_completion"]
@@ -40,7 +46,8 @@ def plan_completion(body: CompletionRequest) -> Plan:
         ],
         stream=bool(body.stream),
         affinity=affinity(head.encode()),
-        include_usage=bool(body.stream_options and body.stream_options.include_usage),
+        include_usage=wants_usage(body),
+        continuous_usage=wants_continuous_usage(body),
         log_probs=body.logprobs is not None,
         per_prompt=body.n or 1,
         names=names,

@@ -27,17 +27,20 @@ class EngineCall:
 class Plan:
     """``calls`` has one entry per choice. ``affinity`` names what requests with a shared prefix
     have in common. ``per_prompt`` choices share a prompt. ``names`` maps tensors to the parameters
-    they came from, for messages."""
+    they came from, for messages. ``continuous_usage``: every event has its choice's tokens so far.
+    ``allowed``: calls of other tools are left out."""
 
     model: str
     calls: list[EngineCall]
     stream: bool
     affinity: bytes
     include_usage: bool = False
+    continuous_usage: bool = False
     log_probs: bool = False
     tool_mode: ToolMode = "none"
     tool_name: str = ""
     one_tool_call: bool = False
+    allowed: frozenset[str] | None = None
     per_prompt: int = 1
     names: dict[str, str] = field(default_factory=dict)
 

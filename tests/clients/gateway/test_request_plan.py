@@ -278,3 +278,63 @@ def test_listed_calls(text: str, calls: list[tuple[str, str]]) -> None:
     assert [
         (c["function"]["name"], c["function"]["arguments"]) for c in listed_calls(text)
     ] == calls
+
+
+def test_a_last_message_goes_on() -> None:
+    begun = {"messages": [USER, {"role": "assistant", "content": "It is"}]}
+    for said in ({}, {"add_generation_prompt": False}, {"add_generation_prompt": None}):
+        assert options(**begun, continue_final_message=True, **said) == {
+            "continue_final_message": True
+        }
+    assert options(**begun) == options(**begun, add_generation_prompt=True) == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"add_generation_prompt": False}, "add_generation_prompt: false leaves no turn"),
+        (
+            {"add_generation_prompt": True, "continue_final_message": True},
+            "add_generation_prompt: true asks for a new turn",
+        ),
+        (
+            {"continue_final_message": True, "tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "required"},
+            "continue_final_message: tool_choice forces a call",
+        ),
+        (
+            {"stream": True, "stream_options": {"continuous_usage_stats": True}},
+            "stream_options.continuous_usage_stats: needs include_usage: true",
+        ),
+    ],
+)  # fmt: skip
+def test_forms_that_contradict_are_refused_by_name(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(ApiError, match=says):
+        plan(**given)
+
+
+def _tools(*names: str) -> list[dict[str, Any]]:
+    return [{"type": "function", "function": {"name": name}} for name in names]
+
+
+def _allowed(mode: str, *names: str) -> dict[str, Any]:
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": _tools(*names)}}
+
+
+def test_allowed_tools_are_the_only_tools() -> None:
+    three = _tools("f", "g", "h")
+    for mode in ("auto", "required"):
+        found = plan(tools=three, tool_choice=_allowed(mode, "h", "g"))
+        alone = plan(tools=_tools("g", "h"), tool_choice=mode)
+        assert found.calls == alone.calls
+        assert found.tool_mode == alone.tool_mode
+        assert found.allowed == {"g", "h"}
+    refusal = InvalidRequestError("tools[1].function.name: x", field="tools[1].function.name")
+    assert engine_refusal(refusal, found.names).param == "tools[2].function.name"
+    with pytest.raises(ApiError, match=r"tools\[1\]: 'x' is not among the tools: f, g, h"):
+        plan(tools=three, tool_choice=_allowed("auto", "f", "x"))
+    with pytest.raises(ApiError, match="is not among the tools: none"):
+        plan(tool_choice=_allowed("auto", "f"))
+
+
+def test_old_names_of_tools_that_mean_nothing() -> None:
+    assert plan(functions=[], function_call="none").calls == plan().calls
