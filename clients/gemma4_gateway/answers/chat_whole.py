@@ -10,6 +10,7 @@ from gemma4_client import Delta
 from gemma4_gateway.answers.envelope import whole_body
 from gemma4_gateway.answers.forced_calls import listed_calls, named_call
 from gemma4_gateway.answers.logprobs import TokenLogProb, chat_logprobs
+from gemma4_gateway.answers.token_ids import add_to_chat
 from gemma4_gateway.translate.request_plan import Plan
 
 __all__ = ["allowed_calls", "chat_body", "chat_choice", "finish_reason", "thoughts"]
@@ -36,7 +37,7 @@ def chat_choice(
     }
 
 
-chat_body = partial(whole_body, "chat.completion", chat_choice)
+chat_body = partial(whole_body, "chat.completion", chat_choice, add_to_chat)
 
 
 def allowed_calls(plan: Plan, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -162,6 +162,9 @@ class Sampling(ApiModel):
     max_tokens: int | None = Field(None, ge=1, lt=2**31, description="Default: all the room.")
     ignore_eos: bool | None = Field(None, description="Generate to max_tokens; for benchmarks.")
     structured_outputs: StructuredOutputs | None = None
+    return_token_ids: bool | None = Field(
+        None, description="token_ids of the answer and prompt_token_ids, as vLLM has them."
+    )
     user: str | None = Field(None, description="No effect.")
     metadata: Metadata | None = Field(None, description="No effect.")
     store: Literal[False] | None = Field(None, description="No effect; nothing is stored.")

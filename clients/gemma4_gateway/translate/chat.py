@@ -52,6 +52,7 @@ class ChatParts:
     choices: int = 1
     include_usage: bool = False
     continuous_usage: bool = False
+    token_ids: bool = False
     continued: bool = False
     names: dict[str, str] = field(default_factory=dict)
 
@@ -77,6 +78,7 @@ def plan_chat(body: ChatCompletionRequest) -> Plan:
             choices=body.n or 1,
             include_usage=wants_usage(body),
             continuous_usage=wants_continuous_usage(body),
+            token_ids=bool(body.return_token_ids),
             continued=is_continued(body),
             names=_names(body),
         )
@@ -130,6 +132,7 @@ def plan_parts(parts: ChatParts) -> Plan:
         tool_mode=mode,
         tool_name=tool_name,
         one_tool_call=parts.one_tool_call,
+        token_ids=parts.token_ids,
         allowed=allowed,
         per_prompt=parts.choices,
         names=names,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from gemma4_gateway.errors import invalid
 from gemma4_gateway.schemas.completions import CompletionRequest
 from gemma4_gateway.translate.guides import format_guide
@@ -17,13 +19,28 @@ from gemma4_gateway.translate.request_plan import EngineCall, Plan, affinity
 __all__ = ["plan_completion"]
 
 _HEAD_CHARS = 2048
-"""Characters of a prompt that choose its back end."""
+"""Characters or token ids of a prompt that choose its back end."""
+
+
+def _prompts(given: str | list[str] | list[int] | list[list[int]]) -> list[str] | list[list[int]]:
+    """Return all prompts: texts, or token ids of each."""
+    if isinstance(given, str):
+        return [given]
+    if isinstance(given[0], int):
+        return [cast("list[int]", given)]
+    return cast("list[str] | list[list[int]]", given)
+
+
+def _call(prompt: str | list[int], options: dict[str, Any]) -> EngineCall:
+    if isinstance(prompt, str):
+        return EngineCall(None, prompt, None, options)
+    return EngineCall(None, None, None, options, token_ids=prompt)
 
 
 def plan_completion(body: CompletionRequest) -> Plan:
     """Plan a completion. Choices are numbered as OpenAI does: all of the first prompt, then of the
     second. Raises :class:`~gemma4_gateway.errors.ApiError` 400."""
-    prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
+    prompts = _prompts(body.prompt)
     options = sampling_options(body, max_tokens=body.max_tokens)
     guide = format_guide(body.response_format, body.structured_outputs, source="response_format")
     names = sampling_names(body)
@@ -31,16 +48,18 @@ def plan_completion(body: CompletionRequest) -> Plan:
         options |= guide.options()
         names |= guide.names()
     if body.echo:
+        if not isinstance(prompts[0], str):
+            raise invalid("echo", "with token ids: only text is echoed; leave it out")
         if body.logprobs is not None:
             raise invalid("echo", "with logprobs: the engines give none for the prompt")
         options["exclude_input_in_output"] = False
     if body.logprobs is not None:
         options["return_log_probs"] = True
-    head = body.prompt_cache_key or prompts[0][:_HEAD_CHARS]
+    head = body.prompt_cache_key or str(prompts[0][:_HEAD_CHARS])
     return Plan(
         model=body.model,
         calls=[
-            EngineCall(None, prompt, None, seeded(options, body.seed, choice))
+            _call(prompt, seeded(options, body.seed, choice))
             for prompt in prompts
             for choice in range(body.n or 1)
         ],
@@ -49,6 +68,7 @@ def plan_completion(body: CompletionRequest) -> Plan:
         include_usage=wants_usage(body),
         continuous_usage=wants_continuous_usage(body),
         log_probs=body.logprobs is not None,
+        token_ids=bool(body.return_token_ids),
         per_prompt=body.n or 1,
         names=names,
     )

@@ -29,6 +29,16 @@ INPUTS = (
         gateway=Translated("prompt"),
     ),
     Input(
+        "prompt_token_ids",
+        "INT32",
+        many=True,
+        most=2**18,
+        help="A prompt as token ids, instead of `text_input` and `messages`. Nothing is added.",
+        example=(2, 5),
+        sdk=None,
+        gateway=Translated("prompt"),
+    ),
+    Input(
         "messages",
         "STRING",
         help="JSON array of messages in OpenAI's form.",

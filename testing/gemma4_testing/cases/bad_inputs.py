@@ -36,6 +36,10 @@ def text(**others: tuple[str, Any]) -> dict[str, tuple[str, Any]]:
     return {"text_input": HI, **others}
 
 
+def ids(*values: int) -> dict[str, tuple[str, Any]]:
+    return {"prompt_token_ids": ("INT32", [*values])}
+
+
 def tools(value: Any) -> dict[str, tuple[str, Any]]:
     return chat(USER, tools=s(json.dumps(value) if not isinstance(value, str) else value))
 
@@ -141,6 +145,15 @@ BAD = [
     Bad("tool $ref many times", tools(function(parameters={"type": "object", "properties": {"x": {"$ref": "#/$defs/a0"}}, "$defs": {f"a{i}": {"properties": {k: {"$ref": f"#/$defs/a{i + 1}"} for k in "abcd"}} for i in range(9)} | {"a9": {}}})), "with every $ref written out"),
     Bad("tool description number", tools(function(description=5)), "tools[0].function.description: must be a string"),
     Bad("too many tools", tools([{"type": "function", "function": {"name": f"f{i}"}} for i in range(129)]), "129 tools"),
+    Bad("no ids", ids(), "prompt_token_ids: is empty"),
+    Bad("id beyond the vocabulary", ids(2, 5, 2**30), "prompt_token_ids[2]: 1073741824 is not in 0 to "),
+    Bad("id below 0", ids(2, -1), "prompt_token_ids[1]: -1 is not in 0 to "),
+    Bad("id of a placeholder", ids(2, 5, 0), "prompt_token_ids[2]: 0 is the placeholder token <pad>"),
+    Bad("too many ids", ids(*[5] * 2048), "prompt_token_ids: 2048 tokens; the engine takes prompts of at most 2047"),
+    Bad("ids and text", ids(2, 5) | text(), "text_input: prompt_token_ids is given too"),
+    Bad("ids and messages", ids(2, 5) | chat(USER), "messages: prompt_token_ids is given too"),
+    Bad("tools beside ids", ids(2, 5) | {"tools": s("[]")}, "tools: needs messages"),
+    Bad("ids echoed", ids(2, 5) | {"exclude_input_in_output": ("BOOL", [False])}, "exclude_input_in_output: false needs text_input"),
     Bad("max_tokens 0", text(max_tokens=("INT32", [0])), "max_tokens: 0 must be at least 1"),
     Bad("max_tokens negative", text(max_tokens=("INT32", [-5])), "max_tokens: -5"),
     Bad("max_tokens too many", text(max_tokens=("INT32", [10**6])), "max_tokens: 1000000 with"),

@@ -10,6 +10,7 @@ from gemma4_client import Delta
 from gemma4_gateway.answers.chat_events import ChatEvents
 from gemma4_gateway.answers.chat_whole import chat_body
 from gemma4_gateway.answers.completion import CompletionEvents, completion_body
+from gemma4_gateway.answers.logprobs import TokenLogProb
 from gemma4_gateway.answers.merge import whole
 from gemma4_gateway.answers.sse import event, on_one_line
 from gemma4_gateway.answers.usage import UsageCount
@@ -56,6 +57,15 @@ def test_thoughts_have_both_names() -> None:
     assert {"reasoning_content": "hm", "reasoning": "hm"} in shown
     message = body(made, deltas)["choices"][0]["message"]
     assert message["reasoning"] == message["reasoning_content"] == "hm"
+
+
+def test_log_probs_beside_a_thought_are_kept() -> None:
+    log_prob = TokenLogProb(b"a", -0.5, 0)
+    events = ChatEvents(plan(log_probs=True), answer_id="a", created=1)
+    data = events.chunk(0, delta("a", reasoning="hm", finish="stop"), [log_prob])
+    chunks = parse(data + b"data: [DONE]\n\n")
+    shown = [c["choices"][0]["logprobs"] for c in chunks]
+    assert [t["token"] for s in shown if s for t in s["content"]] == ["a"]
 
 
 @given(answers(), st.sampled_from(["none", "native", "required"]), st.booleans())

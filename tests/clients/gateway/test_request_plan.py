@@ -10,6 +10,7 @@ import pytest
 from gemma4_client import InvalidRequestError
 from gemma4_client.wire import build_request
 from gemma4_gateway.answers.forced_calls import listed_calls
+from gemma4_gateway.body.route import validated
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.schemas.chat import ChatCompletionRequest
 from gemma4_gateway.schemas.completions import CompletionRequest
@@ -327,7 +328,7 @@ def test_allowed_tools_are_the_only_tools() -> None:
         alone = plan(tools=_tools("g", "h"), tool_choice=mode)
         assert found.calls == alone.calls
         assert found.tool_mode == alone.tool_mode
-        assert found.allowed == {"g", "h"}
+        assert found.allowed == frozenset(("g", "h"))
     refusal = InvalidRequestError("tools[1].function.name: x", field="tools[1].function.name")
     assert engine_refusal(refusal, found.names).param == "tools[2].function.name"
     with pytest.raises(ApiError, match=r"tools\[1\]: 'x' is not among the tools: f, g, h"):
@@ -338,3 +339,52 @@ def test_allowed_tools_are_the_only_tools() -> None:
 
 def test_old_names_of_tools_that_mean_nothing() -> None:
     assert plan(functions=[], function_call="none").calls == plan().calls
+
+
+def completion(**more: Any) -> Plan:
+    return plan_completion(CompletionRequest.model_validate({"model": "m", **more}))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "texts", "ids"),
+    [
+        ("a", ["a"], [None]),
+        (["a", "b"], ["a", "b"], [None, None]),
+        ([2, 5], [None], [[2, 5]]),
+        ([[2, 5], [7]], [None, None], [[2, 5], [7]]),
+    ],
+)
+def test_prompts_of_a_completion(prompt: Any, texts: list[Any], ids: list[Any]) -> None:
+    found = completion(prompt=prompt, n=2).calls
+    assert [call.text for call in found] == [text for text in texts for _ in range(2)]
+    assert [call.token_ids for call in found] == [one for one in ids for _ in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "param"),
+    [
+        ([], "prompt"),
+        ([[]], "prompt[0]"),
+        ([2, "a"], "prompt[1]"),
+        (["a", 2], "prompt[1]"),
+        ([[2], "a"], "prompt[1]"),
+        ([[2, None]], "prompt[0][1]"),
+        ([2, -1], "prompt[1]"),
+        ([2, 2**31], "prompt[1]"),
+        ([True], "prompt[0]"),
+        ([2.0], "prompt[0]"),
+        (5, "prompt"),
+        ({}, "prompt"),
+        ([[2]] * 65, "prompt"),
+    ],
+)
+def test_prompts_that_are_none(prompt: Any, param: str) -> None:
+    body = json.dumps({"model": "m", "prompt": prompt}).encode()
+    with pytest.raises(ApiError) as caught:
+        validated(CompletionRequest, body)
+    assert (caught.value.status, caught.value.param) == (400, param)
+
+
+def test_token_ids_are_not_echoed() -> None:
+    with pytest.raises(ApiError, match="echo: with token ids"):
+        completion(prompt=[2, 5], echo=True)
