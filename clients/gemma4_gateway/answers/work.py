@@ -108,7 +108,7 @@ class Work:
             affinity=self.plan.affinity,
             request_id=f"{self.record.request_id}-{index}" if many else self.record.request_id,
             timeout=self._timeout,
-            names=self.plan.names,
+            names=self.plan.names | call.names,
             calls=self.calls,
         )
         if self.record.first_token is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from dataclasses import replace
 
 from gemma4_gateway.errors import invalid
 from gemma4_gateway.schemas.completions import CompletionRequest
@@ -22,19 +22,20 @@ _HEAD_CHARS = 2048
 """Characters or token ids of a prompt that choose its back end."""
 
 
-def _prompts(given: str | list[str] | list[int] | list[list[int]]) -> list[str] | list[list[int]]:
-    """Return all prompts: texts, or token ids of each."""
+def _prompts(given: str | list[str] | list[int] | list[list[int]]) -> list[EngineCall]:
+    """Return a call without options for each prompt: a text, or token ids."""
     if isinstance(given, str):
-        return [given]
+        return [EngineCall(None, given, None, {})]
     if isinstance(given[0], int):
-        return [cast("list[int]", given)]
-    return cast("list[str] | list[list[int]]", given)
-
-
-def _call(prompt: str | list[int], options: dict[str, Any]) -> EngineCall:
-    if isinstance(prompt, str):
-        return EngineCall(None, prompt, None, options)
-    return EngineCall(None, None, None, options, token_ids=prompt)
+        return [EngineCall(None, None, None, {}, token_ids=given)]
+    return [
+        EngineCall(None, prompt, None, {}, names={"text_input": f"prompt[{i}]"})
+        if isinstance(prompt, str)
+        else EngineCall(
+            None, None, None, {}, token_ids=prompt, names={"prompt_token_ids": f"prompt[{i}]"}
+        )
+        for i, prompt in enumerate(given)
+    ]
 
 
 def plan_completion(body: CompletionRequest) -> Plan:
@@ -48,18 +49,19 @@ def plan_completion(body: CompletionRequest) -> Plan:
         options |= guide.options()
         names |= guide.names()
     if body.echo:
-        if not isinstance(prompts[0], str):
+        if prompts[0].token_ids is not None:
             raise invalid("echo", "with token ids: only text is echoed; leave it out")
         if body.logprobs is not None:
             raise invalid("echo", "with logprobs: the engines give none for the prompt")
         options["exclude_input_in_output"] = False
     if body.logprobs is not None:
         options["return_log_probs"] = True
-    head = body.prompt_cache_key or str(prompts[0][:_HEAD_CHARS])
+    first = prompts[0].text or prompts[0].token_ids or ""
+    head = body.prompt_cache_key or str(first[:_HEAD_CHARS])
     return Plan(
         model=body.model,
         calls=[
-            _call(prompt, seeded(options, body.seed, choice))
+            replace(prompt, options=seeded(options, body.seed, choice))
             for prompt in prompts
             for choice in range(body.n or 1)
         ],

@@ -16,13 +16,14 @@ the arguments of one named function; the guided text is a list of calls."""
 @dataclass(frozen=True, slots=True)
 class EngineCall:
     """One answer to generate: ``messages`` (with ``tools``), ``text`` or ``token_ids``, and input
-    tensors."""
+    tensors. ``names`` are as those of the plan, for this call."""
 
     messages: list[dict[str, Any]] | None
     text: str | None
     tools: list[dict[str, Any]] | None
     options: dict[str, Any]
     token_ids: list[int] | None = None
+    names: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

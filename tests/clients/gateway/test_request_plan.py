@@ -388,3 +388,18 @@ def test_prompts_that_are_none(prompt: Any, param: str) -> None:
 def test_token_ids_are_not_echoed() -> None:
     with pytest.raises(ApiError, match="echo: with token ids"):
         completion(prompt=[2, 5], echo=True)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "field", "param"),
+    [
+        ([2, 5], "prompt_token_ids[1]", "prompt[1]"),
+        ([[2], [2, 5]], "prompt_token_ids[1]", "prompt[1][1]"),
+        ("a", "text_input", "prompt"),
+        (["a", "b"], "text_input", "prompt[1]"),
+    ],
+)
+def test_a_refusal_names_the_prompt(prompt: Any, field: str, param: str) -> None:
+    found = completion(prompt=prompt)
+    names = found.names | found.calls[-1].names
+    assert engine_refusal(InvalidRequestError(f"{field}: x", field=field), names).param == param
