@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from gemma4_gateway.errors import invalid
 from gemma4_gateway.schemas.completions import CompletionRequest
@@ -25,17 +26,17 @@ _HEAD_CHARS = 2048
 def _prompts(given: str | list[str] | list[int] | list[list[int]]) -> list[EngineCall]:
     """Return a call without options for each prompt: a text, or token ids."""
     if isinstance(given, str):
-        return [EngineCall(None, given, None, {})]
+        return [_call(given)]
     if isinstance(given[0], int):
-        return [EngineCall(None, None, None, {}, token_ids=given)]
-    return [
-        EngineCall(None, prompt, None, {}, names={"text_input": f"prompt[{i}]"})
-        if isinstance(prompt, str)
-        else EngineCall(
-            None, None, None, {}, token_ids=prompt, names={"prompt_token_ids": f"prompt[{i}]"}
-        )
-        for i, prompt in enumerate(given)
-    ]
+        return [_call(given)]
+    prompts: list[Any] = [*given]
+    return [_call(prompt, f"prompt[{i}]") for i, prompt in enumerate(prompts)]
+
+
+def _call(prompt: str | list[int], name: str = "prompt") -> EngineCall:
+    if isinstance(prompt, str):
+        return EngineCall(None, prompt, None, {}, names={"text_input": name})
+    return EngineCall(None, None, None, {}, token_ids=prompt, names={"prompt_token_ids": name})
 
 
 def plan_completion(body: CompletionRequest) -> Plan:
