@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,7 +52,7 @@ class _Backend(_Servicer):
             zip((i.name for i in request.inputs), request.raw_input_contents, strict=True)
         )
         probe = inputs.get("max_tokens") == b"\0\0\0\0"
-        text = (inputs.get("messages") or inputs["text_input"])[4:].decode()
+        text = _prompt(inputs)
         if not probe:
             print("request", text, flush=True)
         if "poison" in text:
@@ -79,6 +79,13 @@ class _Backend(_Servicer):
             if "return_log_probs" in inputs:
                 answer["output_log_probs"] = [-0.5] * len(answer["output_ids"])
             yield message(answer)
+
+
+def _prompt(inputs: Mapping[str, bytes]) -> str:
+    ids = inputs.get("prompt_token_ids")
+    if ids is not None:
+        return f"{len(ids) // 4} token ids"
+    return (inputs.get("messages") or inputs["text_input"])[4:].decode()
 
 
 def _waited(text: str) -> bool:
