@@ -96,7 +96,7 @@ class EngineReply(Response):
     """Runs ``write``. When the client goes, ``stop`` is called, which ends the engine's work and so
     ``write``. When it fails, or the gateway stops, the client gets the error: as a status before
     the first byte, as an event made by ``error_event`` after it. Where no event came for
-    ``keep_alive`` seconds (None: for ever), to twice as many, there is a comment instead."""
+    ``keep_alive`` seconds (None: no limit), to twice as many, there is a comment instead."""
 
     def __init__(
         self,
