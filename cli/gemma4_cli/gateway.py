@@ -89,6 +89,14 @@ def gateway(
         int,
         typer.Option(min=0, help="Requests that a back end may have more, to reuse its cache."),
     ] = 8,
+    sse_keep_alive: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Seconds without an event of a stream after which a comment is sent, so that no "
+            "proxy closes it; 0: none.",
+        ),
+    ] = 15.0,
     log_format: Annotated[
         str, typer.Option(help="text, json, or auto: text on a terminal.")
     ] = "auto",
@@ -138,6 +146,7 @@ def gateway(
             health_interval=health_interval,
             dns_interval=dns_interval,
             imbalance=imbalance,
+            sse_keep_alive=sse_keep_alive,
             tls=check_tls(ssl_certfile, ssl_keyfile, ssl_ca_certs, ssl_cert_reqs),
         )
         problem = open_files_short_of(max_running + _OWN_FILES, f"--max-running {max_running}")

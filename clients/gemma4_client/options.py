@@ -22,6 +22,9 @@ class Options(TypedDict, total=False):
     """False: the answer ends after its first tool call."""
     enable_thinking: bool | None
     """Let the model think first; ``reasoning`` holds its thoughts."""
+    continue_final_message: bool | None
+    """Go on with the text of the last message, which is from ``assistant``, instead of opening a
+    new turn; the answer is what comes after it."""
     max_tokens: int | None
     """Most tokens of the answer, thoughts and tool calls included."""
     stream: bool

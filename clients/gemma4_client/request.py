@@ -64,15 +64,24 @@ def chat_request(
 
 
 def text_request(
-    text: str,
+    text: str | None,
     options: Mapping[str, Any],
     *,
+    prompt_token_ids: Sequence[int] | None = None,
     timeout: float | None = None,
     request_id: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Request:
-    """Make the request. Raises :class:`ValueError`, which names the option at fault."""
-    return _request({"text_input": text}, options, timeout, request_id, headers)
+    """Make the request of a text or of token ids. Raises :class:`ValueError`, which names the
+    option at fault."""
+    if (text is None) == (prompt_token_ids is None):
+        raise ValueError("give one of text and prompt_token_ids")
+    if prompt_token_ids is None:
+        return _request({"text_input": text}, options, timeout, request_id, headers)
+    if isinstance(prompt_token_ids, str | bytes) or not len(prompt_token_ids):
+        raise ValueError(f"prompt_token_ids={prompt_token_ids!r} must be a list of token ids")
+    prompt = {"prompt_token_ids": list(prompt_token_ids)}
+    return _request(prompt, options, timeout, request_id, headers)
 
 
 def _request(

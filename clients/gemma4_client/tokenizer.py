@@ -55,13 +55,19 @@ def tokenize_inputs(
     chat: bool,
     tools: Sequence[Mapping[str, Any]] | None = None,
     enable_thinking: bool | None = None,
+    continue_final_message: bool | None = None,
     add_bos: bool | None = None,
 ) -> Inputs:
     """Make the inputs. Raises :class:`ValueError` for options that do not go with the prompt."""
     if chat and add_bos is not None:
         raise ValueError(f"add_bos={add_bos} needs chat=False; the chat template sets BOS itself")
-    if not chat and (tools is not None or enable_thinking is not None):
-        raise ValueError("tools and enable_thinking need chat=True")
+    flags = {
+        "enable_thinking": enable_thinking,
+        "continue_final_message": continue_final_message,
+    }
+    for name, given in {"tools": tools, **flags}.items():
+        if given is not None and not chat:
+            raise ValueError(f"{name} needs chat=True")
     inputs: Inputs = {}
     if chat:
         inputs["messages"] = ("BYTES", [to_json("messages", as_messages(prompt))])
@@ -71,7 +77,7 @@ def tokenize_inputs(
         raise ValueError("a list of messages needs chat=True")
     if tools is not None:
         inputs["tools"] = ("BYTES", [to_json("tools", tools)])
-    for name, value in (("enable_thinking", enable_thinking), ("add_bos", add_bos)):
+    for name, value in {**flags, "add_bos": add_bos}.items():
         if value is not None:
             inputs[name] = ("BOOL", [value])
     return inputs

@@ -56,8 +56,7 @@ def check_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
                 f"{name}: no such option"
                 + (f"; did you mean {close[0]}?" if close else f"; there are {_known()}")
             )
-        for item in _items(name, value):
-            _pack(name, INPUT_TYPES[name], item)
+        raw_tensor(name, INPUT_TYPES[name], _items(name, value))
     return checked
 
 
@@ -107,6 +106,11 @@ def raw_tensor(name: str, datatype: str, values: Sequence[Any]) -> bytes:
 
     By hand: a string takes 0.5 us, with ``tritonclient.utils.serialize_byte_tensor`` 29 us, and a
     request of 170 us has two to four of them (2 cores, no GPU)."""
+    if datatype == "INT32":  # token ids: many
+        try:
+            return struct.pack(f"<{len(values)}i", *values)
+        except struct.error:
+            pass  # the one at fault is named below
     return b"".join([_pack(name, datatype, value) for value in values])
 
 

@@ -175,7 +175,11 @@ class Gateway:
     ) -> EngineReply:
         """Make the response that runs ``write``, which does the work."""
         return EngineReply(
-            write, stop=work.calls.cancel, lifecycle=self.lifecycle, error_event=on_error
+            write,
+            stop=work.calls.cancel,
+            lifecycle=self.lifecycle,
+            error_event=on_error,
+            keep_alive=self.settings.sse_keep_alive or None if work.plan.stream else None,
         )
 
     def refresh_metrics(self) -> None:

@@ -23,9 +23,9 @@ inputs. Types are Triton's; shapes are `[1, 1]`, and `[1, n]` where it says so.
 
 ## Inputs
 
-All are optional, but one of `text_input` and `messages` is needed. "Checkpoint" is its
-`generation_config.json`. "SDK": an option of the Python client. "Gateway": the parameter of the
-OpenAI API that sets it.
+All are optional, but one of `text_input`, `prompt_token_ids` and `messages` is needed. "Checkpoint"
+is its `generation_config.json`. "SDK": an option of the Python client. "Gateway": the parameter of
+the OpenAI API that sets it.
 
 """
 _THEIRS = """

@@ -21,7 +21,7 @@ class City(BaseModel):
 
 
 def test_options_are_the_inputs_and_the_guides() -> None:
-    prompts = {"messages", "tools", "text_input"}
+    prompts = {"messages", "tools", "text_input", "prompt_token_ids"}
     assert set(Options.__annotations__) == (set(INPUT_TYPES) - prompts) | set(GUIDES)
 
 

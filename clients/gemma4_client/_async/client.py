@@ -91,18 +91,23 @@ class AsyncClient:
 
     def generate(
         self,
-        text: str,
+        text: str | None = None,
         *,
+        prompt_token_ids: Sequence[int] | None = None,
         timeout: float | None = None,
         request_id: str | None = None,
         headers: Mapping[str, str] | None = None,
         **options: Unpack[Options],
     ) -> AsyncStream:
         """Do as :meth:`Client.generate`; not awaited."""
-        # sync: """Continue a raw prompt that you rendered; BOS is added once. Otherwise as :meth:`chat`."""
+        # sync: """Continue a raw prompt that you rendered, to which BOS is added once, or its
+        # sync: ``prompt_token_ids``, to which nothing is. Otherwise as :meth:`chat`."""
         return self._stream(
-            text_request(text, options, timeout=timeout, request_id=request_id, headers=headers)
-        )
+            text_request(
+                text, options, prompt_token_ids=prompt_token_ids, timeout=timeout,
+                request_id=request_id, headers=headers,
+            )
+        )  # fmt: skip
 
     async def map(
         self,
@@ -135,6 +140,7 @@ class AsyncClient:
         chat: bool = False,
         tools: Sequence[Mapping[str, Any]] | None = None,
         enable_thinking: bool | None = None,
+        continue_final_message: bool | None = None,
         add_bos: bool | None = None,
         timeout: float | None = 30.0,
     ) -> Tokens:
@@ -143,7 +149,12 @@ class AsyncClient:
         # sync: messages as :meth:`chat` would, template included."""
         return await self._tokens(
             tokenize_inputs(
-                prompt, chat=chat, tools=tools, enable_thinking=enable_thinking, add_bos=add_bos
+                prompt,
+                chat=chat,
+                tools=tools,
+                enable_thinking=enable_thinking,
+                continue_final_message=continue_final_message,
+                add_bos=add_bos,
             ),
             timeout,
         )

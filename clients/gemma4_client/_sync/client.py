@@ -86,17 +86,22 @@ class Client:
 
     def generate(
         self,
-        text: str,
+        text: str | None = None,
         *,
+        prompt_token_ids: Sequence[int] | None = None,
         timeout: float | None = None,
         request_id: str | None = None,
         headers: Mapping[str, str] | None = None,
         **options: Unpack[Options],
     ) -> Stream:
-        """Continue a raw prompt that you rendered; BOS is added once. Otherwise as :meth:`chat`."""
+        """Continue a raw prompt that you rendered, to which BOS is added once, or its
+        ``prompt_token_ids``, to which nothing is. Otherwise as :meth:`chat`."""
         return self._stream(
-            text_request(text, options, timeout=timeout, request_id=request_id, headers=headers)
-        )
+            text_request(
+                text, options, prompt_token_ids=prompt_token_ids, timeout=timeout,
+                request_id=request_id, headers=headers,
+            )
+        )  # fmt: skip
 
     def map(
         self,
@@ -128,6 +133,7 @@ class Client:
         chat: bool = False,
         tools: Sequence[Mapping[str, Any]] | None = None,
         enable_thinking: bool | None = None,
+        continue_final_message: bool | None = None,
         add_bos: bool | None = None,
         timeout: float | None = 30.0,
     ) -> Tokens:
@@ -135,7 +141,12 @@ class Client:
         messages as :meth:`chat` would, template included."""
         return self._tokens(
             tokenize_inputs(
-                prompt, chat=chat, tools=tools, enable_thinking=enable_thinking, add_bos=add_bos
+                prompt,
+                chat=chat,
+                tools=tools,
+                enable_thinking=enable_thinking,
+                continue_final_message=continue_final_message,
+                add_bos=add_bos,
             ),
             timeout,
         )

@@ -10,9 +10,10 @@ from gemma4_client import Delta
 from gemma4_gateway.answers.envelope import whole_body
 from gemma4_gateway.answers.forced_calls import listed_calls, named_call
 from gemma4_gateway.answers.logprobs import TokenLogProb, chat_logprobs
+from gemma4_gateway.answers.token_ids import add_to_chat
 from gemma4_gateway.translate.request_plan import Plan
 
-__all__ = ["chat_body", "chat_choice", "finish_reason"]
+__all__ = ["allowed_calls", "chat_body", "chat_choice", "finish_reason", "thoughts"]
 
 
 def chat_choice(
@@ -25,7 +26,7 @@ def chat_choice(
         "refusal": None,
     }
     if answer.reasoning:
-        message["reasoning_content"] = answer.reasoning
+        message |= thoughts(answer.reasoning)
     if calls:
         message["tool_calls"] = calls
     return {
@@ -37,7 +38,20 @@ def chat_choice(
     }
 
 
-chat_body = partial(whole_body, "chat.completion", chat_choice)
+chat_body = partial(whole_body, "chat.completion", chat_choice, add_to_chat)
+
+
+def allowed_calls(plan: Plan, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out calls of tools that the request did not allow."""
+    if plan.allowed is None:
+        return calls
+    return [call for call in calls if call["function"]["name"] in plan.allowed]
+
+
+def thoughts(text: str) -> dict[str, str]:
+    """Return the fields of a message or delta with thoughts: some clients read one, some the
+    other."""
+    return {"reasoning_content": text, "reasoning": text}
 
 
 def _content(plan: Plan, answer: Delta) -> tuple[str, list[dict[str, Any]]]:
@@ -47,7 +61,7 @@ def _content(plan: Plan, answer: Delta) -> tuple[str, list[dict[str, Any]]]:
     if plan.tool_mode == "required":
         return "", listed_calls(answer.text)[:most]
     if plan.tool_mode == "native":
-        return answer.text, answer.tool_calls[:most]
+        return answer.text, allowed_calls(plan, answer.tool_calls)[:most]
     return answer.text, []
 
 

@@ -6,7 +6,17 @@ from typing import Any
 
 from gemma4_client import Delta
 
-__all__ = ["UsageCount"]
+__all__ = ["UsageCount", "usage_of"]
+
+
+def usage_of(delta: Delta) -> dict[str, int]:
+    """Return ``usage`` of one choice so far, as vLLM has it in every event."""
+    prompt, completion = delta.prompt_tokens, delta.completion_tokens
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
 
 
 class UsageCount:

@@ -50,6 +50,8 @@ class Work:
         self.created = int(time.time())
         self._trackers = [TokenLogProbs() for _ in plan.calls] if plan.log_probs else None
         self._backends: dict[int, Answering] = {}
+        self.prompts: dict[int, list[int]] = {}
+        """Token ids of the prompt of each choice that has begun, if the plan wants them."""
         record.model, record.streamed = plan.model, plan.stream
 
     async def stream(self, out: Out, events: Events) -> None:
@@ -106,14 +108,28 @@ class Work:
             affinity=self.plan.affinity,
             request_id=f"{self.record.request_id}-{index}" if many else self.record.request_id,
             timeout=self._timeout,
-            names=self.plan.names,
+            names=self.plan.names | call.names,
             calls=self.calls,
         )
         if self.record.first_token is None:
             self.record.first_token = time.perf_counter()
+        if self.plan.token_ids:
+            await self._note_prompt(index, call, answering)
         self._backends[index] = answering
         self.record.backends.append(answering.backend.address)
         return answering
+
+    async def _note_prompt(self, index: int, call: EngineCall, answering: Answering) -> None:
+        if call.token_ids is not None:
+            self.prompts[index] = call.token_ids
+            return
+        try:
+            self.prompts[index] = await answering.backend.prompt_ids(call)
+        except BaseException as error:
+            answering.close()
+            if isinstance(error, Gemma4Error):
+                raise started_failure(error) from None
+            raise
 
     def usage(self) -> UsageCount:
         """Return a counter."""

@@ -17,6 +17,7 @@ from gemma4_runtime.contract.probe import PROBE_REQUEST_ID
 
 from gemma4_gateway.backends.tokenizer import TokenTable
 from gemma4_gateway.plain_text import without_paths
+from gemma4_gateway.translate.request_plan import EngineCall
 
 __all__ = ["Backend", "Lease"]
 
@@ -154,6 +155,20 @@ class Backend:
             reason = ""
         self.ready, self.reason = ready, without_paths(reason)
         return changed
+
+    async def prompt_ids(self, call: EngineCall) -> list[int]:
+        """Return the token ids of the call's messages or text. Raises the exceptions of
+        :mod:`gemma4_client.errors`."""
+        if call.messages is None:
+            return (await self.plain.tokenize(call.text or "")).ids
+        found = await self.plain.tokenize(
+            call.messages,
+            chat=True,
+            tools=call.tools,
+            enable_thinking=call.options.get("enable_thinking"),
+            continue_final_message=call.options.get("continue_final_message"),
+        )
+        return found.ids
 
     async def close(self) -> None:
         await self.client.close()

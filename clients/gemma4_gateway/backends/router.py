@@ -242,5 +242,9 @@ def _open(
             call.messages, tools=call.tools, timeout=timeout, request_id=request_id, **options
         )
     return backend.client.generate(
-        call.text or "", timeout=timeout, request_id=request_id, **options
+        call.text,
+        prompt_token_ids=call.token_ids,
+        timeout=timeout,
+        request_id=request_id,
+        **options,
     )

@@ -59,8 +59,11 @@ async def _answer(
     plan = await gateway.beside(request, make_plan)
     work = gateway.work(request, plan, prefix=answers.prefix)
     if not body.stream:
-        return gateway.reply(work, partial(work.whole, body=answers.body))
-    events = answers.events(plan, answer_id=work.answer_id, created=work.created)
+        whole = partial(answers.body, prompts=work.prompts)
+        return gateway.reply(work, partial(work.whole, body=whole))
+    events = answers.events(
+        plan, answer_id=work.answer_id, created=work.created, prompts=work.prompts
+    )
     return gateway.reply(work, partial(work.stream, events=events))
 
 

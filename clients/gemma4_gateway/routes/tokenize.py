@@ -11,7 +11,7 @@ from gemma4_gateway.body.route import JsonRoute
 from gemma4_gateway.routes.wiring import ERRORS, TheGateway
 from gemma4_gateway.schemas.tokenize import DetokenizeRequest, TokenizeRequest
 from gemma4_gateway.translate.failures import failure, unsendable
-from gemma4_gateway.translate.messages import engine_messages, engine_tools
+from gemma4_gateway.translate.messages import engine_messages, engine_tools, is_continued
 
 __all__ = ["router"]
 
@@ -22,6 +22,7 @@ router = APIRouter(tags=["tokens"], responses=ERRORS, route_class=JsonRoute)
 async def tokenize(body: TokenizeRequest, gateway: TheGateway) -> dict[str, Any]:
     """Return the token ids of a text or of a rendered chat."""
     model = gateway.check_model(body.model)
+    is_continued(body)
     try:
         found = await gateway.router.ask(model, lambda b: _tokenized(b.plain, body))
     except Gemma4Error as error:
@@ -47,6 +48,7 @@ async def _tokenized(client: AsyncClient, body: TokenizeRequest) -> Tokens:
         chat=True,
         tools=engine_tools(body.tools),
         enable_thinking=bool(template and template.enable_thinking),
+        continue_final_message=is_continued(body) or None,
     )
 
 

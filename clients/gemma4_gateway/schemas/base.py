@@ -107,10 +107,11 @@ class ApiModel(BaseModel):
 
 
 class StreamOptions(ApiModel):
-    refused: ClassVar[dict[str, str]] = {
-        "continuous_usage_stats": "usage comes once, at the end: use include_usage",
-    }
     include_usage: bool | None = Field(None, description="Usage in one more chunk at the end.")
+    continuous_usage_stats: bool | None = Field(
+        None,
+        description="With include_usage: every chunk has the tokens of its choice so far.",
+    )
     include_obfuscation: Literal[False] | None = Field(None, description="Events are not padded.")
 
 
@@ -170,6 +171,9 @@ class Sampling(ApiModel):
     max_tokens: int | None = Field(None, ge=1, lt=2**31, description="Default: all the room.")
     ignore_eos: bool | None = Field(None, description="Generate to max_tokens; for benchmarks.")
     structured_outputs: StructuredOutputs | None = None
+    return_token_ids: bool | None = Field(
+        None, description="token_ids of the answer and prompt_token_ids, as vLLM has them."
+    )
     user: str | None = Field(None, description="No effect.")
     metadata: Metadata | None = Field(None, description="No effect.")
     store: Literal[False] | None = Field(None, description="No effect; nothing is stored.")

@@ -14,11 +14,19 @@ from gemma4_gateway.schemas.base import (
     Items,
     Sampling,
 )
-from gemma4_gateway.schemas.declared import declared
-from gemma4_gateway.schemas.tools import NamedTool, ResponseFormat, Tool
+from gemma4_gateway.schemas.declared import declared, help_of
+from gemma4_gateway.schemas.tools import AllowedTools, NamedTool, ResponseFormat, Tool
 from gemma4_gateway.schemas.usual import USUAL
 
-__all__ = ["CHAT_REFUSED", "Caller", "ChatCompletionRequest", "ChatMessage", "TemplateOptions"]
+__all__ = [
+    "ADD_GENERATION_PROMPT",
+    "CHAT_REFUSED",
+    "CONTINUE_FINAL_MESSAGE",
+    "Caller",
+    "ChatCompletionRequest",
+    "ChatMessage",
+    "TemplateOptions",
+]
 
 _GUIDES = "use response_format or structured_outputs"
 SAMPLING_REFUSED = {
@@ -50,13 +58,17 @@ CHAT_REFUSED = SAMPLING_REFUSED | {
     "prompt_cache_options": "the engine's prompt cache needs no options",
     "prompt_cache_retention": "the engine's prompt cache has no retention time",
     "echo": "a chat is not echoed",
-    "add_generation_prompt": "the prompt always ends with the model's turn",
-    "continue_final_message": "the last message must be from user or tool",
     "add_special_tokens": "the chat template has its own",
     "documents": "put them into a message",
     "chat_template": "the template is the checkpoint's",
     "mm_processor_kwargs": "text only",
 }
+
+
+ADD_GENERATION_PROMPT: Any = Field(
+    None, description="Only true (default), or false with continue_final_message."
+)
+CONTINUE_FINAL_MESSAGE: Any = Field(None, description=help_of("continue_final_message"))
 
 
 class CalledFunction(ApiModel):
@@ -110,7 +122,7 @@ class ChatCompletionRequest(Sampling):
     messages: Annotated[list[ChatMessage], Items(MOST_MESSAGES, 1)]
     max_completion_tokens: int | None = Field(None, ge=1, lt=2**31, description="As max_tokens.")
     tools: Annotated[list[Tool], Items(MOST_TOOLS)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = Field(
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | AllowedTools | None = Field(
         None, description="Default auto with tools, else none."
     )
     parallel_tool_calls: bool | None = Field(None, description="false: at most one call.")
@@ -123,3 +135,5 @@ class ChatCompletionRequest(Sampling):
         None, description="none: no thinking; anything else: thinking."
     )
     chat_template_kwargs: TemplateOptions | None = None
+    add_generation_prompt: bool | None = ADD_GENERATION_PROMPT
+    continue_final_message: bool | None = CONTINUE_FINAL_MESSAGE

@@ -7,7 +7,12 @@ from typing import Annotated, ClassVar
 from pydantic import Field, model_validator
 
 from gemma4_gateway.schemas.base import MOST_MESSAGES, MOST_TOOLS, ApiModel, Items
-from gemma4_gateway.schemas.chat import ChatMessage, TemplateOptions
+from gemma4_gateway.schemas.chat import (
+    ADD_GENERATION_PROMPT,
+    CONTINUE_FINAL_MESSAGE,
+    ChatMessage,
+    TemplateOptions,
+)
 from gemma4_gateway.schemas.tools import Tool
 
 __all__ = ["DetokenizeRequest", "TokenizeRequest"]
@@ -16,7 +21,6 @@ _MOST_TOKENS = 131_072
 """Token ids of a request, at most."""
 TOKENIZE_REFUSED = {
     "chat_template": "the template is the checkpoint's",
-    "continue_final_message": "the last message must be from user or tool",
     "mm_processor_kwargs": "text only",
 }
 
@@ -34,7 +38,8 @@ class TokenizeRequest(ApiModel):
     add_special_tokens: bool | None = Field(
         None, description="With prompt: BOS first (default true)."
     )
-    add_generation_prompt: bool | None = Field(None, description="Only true (default).")
+    add_generation_prompt: bool | None = ADD_GENERATION_PROMPT
+    continue_final_message: bool | None = CONTINUE_FINAL_MESSAGE
     return_token_strs: bool | None = None
 
     @model_validator(mode="after")
@@ -45,8 +50,8 @@ class TokenizeRequest(ApiModel):
             raise ValueError("tools and chat_template_kwargs need messages")
         if self.messages is not None and self.add_special_tokens:
             raise ValueError("add_special_tokens needs prompt: the chat template has its own")
-        if self.add_generation_prompt is False:
-            raise ValueError("add_generation_prompt false: the prompt ends with the model's turn")
+        if self.prompt is not None and self.continue_final_message:
+            raise ValueError("continue_final_message needs messages")
         return self
 
 

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from gemma4_gateway.schemas.base import ApiModel
+from gemma4_gateway.schemas.base import MOST_TOOLS, ApiModel, Items
 
 __all__ = [
+    "AllowedTools",
     "FunctionTool",
     "JsonObjectFormat",
     "JsonSchema",
@@ -52,6 +53,20 @@ class NamedFunction(ApiModel):
 class NamedTool(ApiModel):
     type: Literal["function"]
     function: NamedFunction
+
+
+class Allowed(ApiModel):
+    mode: Literal["auto", "required"] = Field(
+        description="auto: the model may call one of them; required: it must."
+    )
+    tools: Annotated[list[NamedTool], Items(MOST_TOOLS, 1)]
+
+
+class AllowedTools(ApiModel):
+    """The model sees the others no more than it may call them."""
+
+    type: Literal["allowed_tools"]
+    allowed_tools: Allowed
 
 
 class TextFormat(ApiModel):

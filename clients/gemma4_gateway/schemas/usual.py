@@ -10,15 +10,12 @@ __all__ = ["USUAL", "is_usual", "refusal"]
 
 USUAL: dict[str, tuple[Any, ...]] = {
     "access_programs": ([],),
-    "add_generation_prompt": (True,),
     "add_special_tokens": (True,),
     "allowed_callers": ([], ["direct"]),
     "allowed_token_ids": ([],),
     "background": (False,),
     "best_of": (1,),
     "context_management": ([],),
-    "continue_final_message": (False,),
-    "continuous_usage_stats": (False,),
     "defer_loading": (False,),
     "documents": ([],),
     "echo": (False,),

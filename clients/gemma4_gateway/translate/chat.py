@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gemma4_gateway.errors import invalid
 from gemma4_gateway.jsons import dumps
 from gemma4_gateway.schemas.base import StructuredOutputs
 from gemma4_gateway.schemas.chat import ChatCompletionRequest
-from gemma4_gateway.schemas.tools import NamedTool, ResponseFormat, Tool
+from gemma4_gateway.schemas.tools import AllowedTools, NamedTool, ResponseFormat, Tool
 from gemma4_gateway.translate.guides import (
     Guide,
     format_guide,
     named_tool_schema,
     required_tools_schema,
 )
-from gemma4_gateway.translate.messages import engine_messages, engine_tools
-from gemma4_gateway.translate.options import sampling_names, sampling_options, seeded
+from gemma4_gateway.translate.messages import engine_messages, engine_tools, is_continued
+from gemma4_gateway.translate.options import (
+    sampling_names,
+    sampling_options,
+    seeded,
+    wants_continuous_usage,
+    wants_usage,
+)
 from gemma4_gateway.translate.request_plan import EngineCall, Plan, ToolMode, affinity
 
 __all__ = ["ChatParts", "affinity_of", "plan_chat", "plan_parts"]
@@ -27,13 +33,14 @@ __all__ = ["ChatParts", "affinity_of", "plan_chat", "plan_parts"]
 class ChatParts:
     """A chat request in this package's words. ``options`` are tensors; ``thinking`` is the
     parameter that asks for it, None for no thinking; ``names`` maps parameters of
-    /v1/chat/completions, and tensors, to those of the API that was called."""
+    /v1/chat/completions, and tensors, to those of the API that was called; ``continued``: the last
+    message goes on."""
 
     model: str
     messages: list[dict[str, Any]]
     options: dict[str, Any]
     tools: list[Tool]
-    tool_choice: str | NamedTool | None
+    tool_choice: str | NamedTool | AllowedTools | None
     one_tool_call: bool
     response_format: ResponseFormat | None
     thinking: str | None
@@ -45,6 +52,9 @@ class ChatParts:
     structured_outputs: StructuredOutputs | None = None
     choices: int = 1
     include_usage: bool = False
+    continuous_usage: bool = False
+    token_ids: bool = False
+    continued: bool = False
     names: dict[str, str] = field(default_factory=dict)
 
 
@@ -68,7 +78,10 @@ def plan_chat(body: ChatCompletionRequest) -> Plan:
             seed=body.seed,
             cache_key=body.prompt_cache_key,
             choices=body.n or 1,
-            include_usage=bool(body.stream_options and body.stream_options.include_usage),
+            include_usage=wants_usage(body),
+            continuous_usage=wants_continuous_usage(body),
+            token_ids=bool(body.return_token_ids),
+            continued=is_continued(body),
             names=_names(body),
         )
     )
@@ -81,6 +94,7 @@ def _names(body: ChatCompletionRequest) -> dict[str, str]:
 
 def plan_parts(parts: ChatParts) -> Plan:
     """Do as :func:`plan_chat`."""
+    parts, allowed = _only_allowed(parts)
     options = dict(parts.options)
     names = dict(parts.names)
     mode, tool_name, tool_guide = _tool_mode(parts)
@@ -90,6 +104,13 @@ def plan_parts(parts: ChatParts) -> Plan:
     if guide is not None:
         options |= guide.options()
         names |= guide.names()
+    if parts.continued:
+        if tool_guide is not None:
+            raise invalid(
+                "continue_final_message",
+                "tool_choice forces a call, which is no text that goes on; send one of them",
+            )
+        options["continue_final_message"] = True
     if tool_guide is not None:
         options["tool_choice"] = "none"  # the guided text is the call
     if mode == "native" and parts.one_tool_call:
@@ -110,10 +131,13 @@ def plan_parts(parts: ChatParts) -> Plan:
         stream=parts.stream,
         affinity=affinity_of(parts.cache_key, parts.messages, tools),
         include_usage=parts.include_usage,
+        continuous_usage=parts.continuous_usage,
         log_probs=parts.log_probs,
         tool_mode=mode,
         tool_name=tool_name,
         one_tool_call=parts.one_tool_call,
+        token_ids=parts.token_ids,
+        allowed=allowed,
         per_prompt=parts.choices,
         names=names,
         top_log_probs=parts.top_log_probs,
@@ -149,6 +173,43 @@ def _max_tokens(body: ChatCompletionRequest) -> int | None:
     return body.max_completion_tokens or body.max_tokens
 
 
+def _only_allowed(parts: ChatParts) -> tuple[ChatParts, frozenset[str] | None]:
+    """Return the request with the allowed tools only, and their names; None: all are allowed."""
+    choice = parts.tool_choice
+    if not isinstance(choice, AllowedTools):
+        return parts, None
+    for place, tool in enumerate(choice.allowed_tools.tools):
+        _check_declared(
+            f"tool_choice.allowed_tools.tools[{place}]", tool.function.name, parts.tools
+        )
+    names = frozenset(tool.function.name for tool in choice.allowed_tools.tools)
+    kept = [n for n, tool in enumerate(parts.tools) if tool.function.name in names]
+    return replace(
+        parts,
+        tools=[parts.tools[n] for n in kept],
+        tool_choice=choice.allowed_tools.mode,
+        names=parts.names | _moved(kept, parts.names),
+    ), names
+
+
+def _moved(kept: list[int], names: dict[str, str]) -> dict[str, str]:
+    """Return the names of the tools that are left: the engine numbers them anew."""
+    moved: dict[str, str] = {}
+    for place, number in enumerate(kept):
+        there = f"tools[{number}]"
+        moved[f"tools[{place}]"] = there
+        for name, shown in names.items():
+            if name.startswith(there):
+                moved[f"tools[{place}]{name[len(there) :]}"] = shown
+    return moved
+
+
+def _check_declared(param: str, name: str, tools: list[Tool]) -> None:
+    names = [tool.function.name for tool in tools]
+    if name not in names:
+        raise invalid(param, f"{name!r} is not among the tools: {', '.join(names) or 'none'}")
+
+
 def _tool_mode(parts: ChatParts) -> tuple[ToolMode, str, Guide | None]:
     choice, tools = parts.tool_choice, parts.tools
     if not tools:
@@ -158,12 +219,8 @@ def _tool_mode(parts: ChatParts) -> tuple[ToolMode, str, Guide | None]:
     if choice in (None, "auto"):
         return "native", "", None
     if isinstance(choice, NamedTool):
+        _check_declared("tool_choice", choice.function.name, tools)
         named = [t for t in tools if t.function.name == choice.function.name]
-        if not named:
-            declared = ", ".join(t.function.name for t in tools)
-            raise invalid(
-                "tool_choice", f"{choice.function.name!r} is not among the tools: {declared}"
-            )
         guide = Guide("json_schema", named_tool_schema(named[0]), "tool_choice")
         return "named", choice.function.name, guide
     if choice == "required":

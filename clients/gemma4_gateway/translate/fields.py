@@ -10,6 +10,7 @@ __all__ = ["parameter_of"]
 _NAMES = {
     "text_input": "prompt",
     "text": "prompt",
+    "prompt_token_ids": "prompt",
     "token_ids": "tokens",
     "stop_words": "stop",
     "random_seed": "seed",

@@ -9,7 +9,13 @@ from gemma4_gateway.jsons import dumps
 from gemma4_gateway.schemas.base import Sampling
 from gemma4_gateway.schemas.declared import PASSED_ON
 
-__all__ = ["sampling_names", "sampling_options", "seeded"]
+__all__ = [
+    "sampling_names",
+    "sampling_options",
+    "seeded",
+    "wants_continuous_usage",
+    "wants_usage",
+]
 
 
 def sampling_options(body: Sampling, *, max_tokens: int | None) -> dict[str, Any]:
@@ -35,7 +41,19 @@ def sampling_options(body: Sampling, *, max_tokens: int | None) -> dict[str, Any
         options["min_tokens"] = max_tokens
     if body.stream_options is not None and not body.stream:
         raise invalid("stream_options", "needs stream: true")
+    if wants_continuous_usage(body) and not wants_usage(body):
+        raise invalid("stream_options.continuous_usage_stats", "needs include_usage: true")
     return options
+
+
+def wants_usage(body: Sampling) -> bool:
+    """Return whether a last event shall have the usage."""
+    return bool(body.stream_options and body.stream_options.include_usage)
+
+
+def wants_continuous_usage(body: Sampling) -> bool:
+    """Return whether every event shall have it."""
+    return bool(body.stream_options and body.stream_options.continuous_usage_stats)
 
 
 def sampling_names(body: Sampling) -> dict[str, str]:

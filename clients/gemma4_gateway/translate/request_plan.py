@@ -15,29 +15,36 @@ the arguments of one named function; the guided text is a list of calls."""
 
 @dataclass(frozen=True, slots=True)
 class EngineCall:
-    """One answer to generate: ``messages`` (with ``tools``) or ``text``, and input tensors."""
+    """One answer to generate: ``messages`` (with ``tools``), ``text`` or ``token_ids``, and input
+    tensors. ``names`` are as those of the plan, for this call."""
 
     messages: list[dict[str, Any]] | None
     text: str | None
     tools: list[dict[str, Any]] | None
     options: dict[str, Any]
+    token_ids: list[int] | None = None
+    names: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """``calls`` has one entry per choice. ``affinity`` names what requests with a shared prefix
     have in common. ``per_prompt`` choices share a prompt. ``names`` maps tensors to the parameters
-    they came from, for messages."""
+    they came from, for messages. ``continuous_usage``: every event has its choice's tokens so far.
+    ``allowed``: calls of other tools are left out. ``token_ids``: the answer says them."""
 
     model: str
     calls: list[EngineCall]
     stream: bool
     affinity: bytes
     include_usage: bool = False
+    continuous_usage: bool = False
     log_probs: bool = False
     tool_mode: ToolMode = "none"
     tool_name: str = ""
     one_tool_call: bool = False
+    token_ids: bool = False
+    allowed: frozenset[str] | None = None
     per_prompt: int = 1
     names: dict[str, str] = field(default_factory=dict)
     top_log_probs: int = 0

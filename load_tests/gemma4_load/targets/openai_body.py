@@ -16,6 +16,8 @@ STATUS = {400: "INVALID_ARGUMENT", 401: "PERMISSION_DENIED", 403: "PERMISSION_DE
           422: "INVALID_ARGUMENT", 429: "UNAVAILABLE", 499: "CANCELLED", 502: "UNAVAILABLE",
           503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}  # fmt: skip
 """gRPC's names for HTTP's statuses; any other is INTERNAL."""
+_TEXTS = ("content", "reasoning_content", "reasoning")
+"""Where servers put what the user sees; one name or the other for thoughts."""
 _RENAMED = {"random_seed": "seed", "stop_words": "stop"}
 
 
@@ -82,5 +84,5 @@ def take_event(reply: Reply, event: Mapping[str, Any]) -> bool:
         calls = delta.get("tool_calls") or []
         _take_calls(reply, calls)
         reply.finish_reason = choice.get("finish_reason") or reply.finish_reason
-        shows |= bool(delta.get("content") or delta.get("reasoning_content") or calls)
+        shows |= bool(any(map(delta.get, _TEXTS)) or calls)
     return shows

@@ -30,6 +30,16 @@ _OWN = (
         gateway=Translated("prompt"),
     ),
     Input(
+        "prompt_token_ids",
+        "INT32",
+        many=True,
+        most=2**18,
+        help="A prompt as token ids, instead of `text_input` and `messages`. Nothing is added.",
+        example=(2, 5),
+        sdk=None,
+        gateway=Translated("prompt"),
+    ),
+    Input(
         "messages",
         "STRING",
         help="JSON array of messages in OpenAI's form.",
@@ -71,6 +81,19 @@ _OWN = (
         absent="false",
         sdk=SdkOption(help="Let the model think first; ``reasoning`` holds its thoughts."),
         gateway=Translated("chat_template_kwargs.enable_thinking"),
+    ),
+    Input(
+        "continue_final_message",
+        "BOOL",
+        help="Go on with the text of the last message, which is from `assistant`, instead of "
+        "opening a new turn; the answer is what comes after it.",
+        example=(True,),
+        absent="false",
+        sdk=SdkOption(
+            help="Go on with the text of the last message, which is from ``assistant``, instead of "
+            "opening a new turn; the answer is what comes after it."
+        ),
+        gateway=Translated("continue_final_message"),
     ),
     Input(
         "max_tokens",

@@ -20,6 +20,7 @@ TOKENIZER_INPUTS = (
     Tensor("messages", "STRING"),
     Tensor("tools", "STRING"),
     Tensor("enable_thinking", "BOOL"),
+    Tensor("continue_final_message", "BOOL"),
     Tensor("add_bos", "BOOL"),
     Tensor("token_ids", "INT32", many=True, most=2**18),
 )

@@ -31,10 +31,12 @@ _KEYS = {
 _ROLES = tuple(_KEYS)
 
 
-def parse_messages(text: str, limits: Limits, guard: Guard) -> list[dict[str, Any]]:
+def parse_messages(
+    text: str, limits: Limits, guard: Guard, *, continued: bool = False
+) -> list[dict[str, Any]]:
     """Return validated messages with guarded text, in the form that the template takes: ``content``
-    is text, or a list of text parts where there are several. Raises INVALID_ARGUMENT with the
-    field."""
+    is text, or a list of text parts where there are several. ``continued``: the last one is an
+    assistant's with text that shall go on. Raises INVALID_ARGUMENT with the field."""
     messages = load_json("messages", text, limits)
     if not isinstance(messages, list) or not messages:
         raise invalid(Code.WRONG_TYPE, "messages", "must be a non-empty JSON array of messages")
@@ -50,15 +52,28 @@ def parse_messages(text: str, limits: Limits, guard: Guard) -> list[dict[str, An
     parsed = [
         _message(f"messages[{i}]", message, guard, calls) for i, message in enumerate(messages)
     ]
-    if parsed[-1]["role"] not in ("user", "tool"):
-        raise invalid(
-            Code.INVALID_CONVERSATION,
-            f"messages[{len(parsed) - 1}].role",
-            f"{parsed[-1]['role']!r}: the last message must be from 'user' or 'tool', so that the "
-            "model has something to answer",
-        )
+    if continued:
+        _check_continued(parsed[-1])
     calls.end("the model's turn")
     return parsed
+
+
+def _check_continued(last: dict[str, Any]) -> None:
+    content = last["content"]
+    texts = [part["text"] for part in content] if isinstance(content, list) else [content or ""]
+    if last["role"] != "assistant":
+        problem = f"needs a last message from 'assistant'; it is from {last['role']!r}"
+    elif last.get("tool_calls"):
+        problem = "needs a last message of text; its tool_calls are whole, and want tool messages"
+    elif not "".join(texts).strip():
+        problem = "needs a last message with text; it has none"
+    else:
+        return
+    raise invalid(
+        Code.INVALID_CONVERSATION,
+        "continue_final_message",
+        f"{problem}; leave continue_final_message out for a new turn of the model",
+    )
 
 
 def _message(field: str, message: Any, guard: Guard, calls: ToolCalls) -> dict[str, Any]:

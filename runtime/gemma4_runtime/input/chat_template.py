@@ -14,12 +14,15 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from gemma4_runtime.errors import Code, invalid
+from gemma4_runtime.input.text import GUARD
 
 __all__ = ["ChatTemplate"]
 
 _PROBE = [{"role": "user", "content": "a"}]
 _AS_PYTHON = "'type': 'text'"
 """A template that knows no lists of parts prints Python's form of them."""
+_HERE = GUARD + GUARD
+"""Marks the end of the text that shall be continued; no guarded text contains it."""
 
 
 class ChatTemplate:
@@ -41,11 +44,18 @@ class ChatTemplate:
         self._template = environment.from_string(path.read_text(encoding="utf-8"))
 
     def render(
-        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], *, thinking: bool
+        self,
+        messages: list[dict[str, Any]],
+        tools: list[dict[str, Any]],
+        *,
+        thinking: bool,
+        continued: bool = False,
     ) -> str:
-        """Do as :meth:`compose`. INVALID_ARGUMENT when the template fails, in whatever way."""
+        """Do as :meth:`compose`, or with ``continued`` as :meth:`compose_continued`.
+        INVALID_ARGUMENT when the template fails, in whatever way."""
+        compose = self.compose_continued if continued else self.compose
         try:
-            return self.compose(messages, tools, thinking=thinking)
+            return compose(messages, tools, thinking=thinking)
         except MemoryError:
             raise
         except TemplateError as error:
@@ -66,20 +76,57 @@ class ChatTemplate:
         """Return the prompt up to and into the model's turn. Content may be a list of text parts; a
         template that knows only strings gets the joined text. A template that leaves no turn of the
         model open gets one, in its own words. Raises whatever the template raises."""
-        plain = _joined(messages)
-        rendered = None if plain == messages else self._with_parts(messages, tools, thinking)
-        if rendered is None:
-            rendered = self._render(plain, tools, thinking)
+        rendered = self._rendered(messages, tools, thinking)
         if rendered.rfind("<turn|>") > rendered.rfind("<|turn>"):
             rendered += self._opening(thinking)
         return rendered
 
+    def compose_continued(
+        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], *, thinking: bool
+    ) -> str:
+        """Return the prompt up to the end of the last message, which has text. White space at its
+        end stays where the template keeps it. Raises whatever the template raises."""
+        *earlier, last = messages
+        content = last["content"]
+        if isinstance(content, str):
+            marked: Any = content + _HERE + " "
+        else:
+            marked = [*content[:-1], content[-1] | {"text": content[-1]["text"] + _HERE + " "}]
+        rendered = self._rendered(
+            [*earlier, last | {"content": marked}], tools, thinking, opened=False
+        )
+        prompt, found, rest = rendered.rpartition(_HERE)
+        if not found:
+            raise TemplateError("it leaves out the last message, so nothing can continue that")
+        return prompt if rest.startswith(" ") else prompt.rstrip()
+
+    def _rendered(
+        self,
+        messages: list[dict[str, Any]],
+        tools: list[dict[str, Any]],
+        thinking: bool,
+        *,
+        opened: bool = True,
+    ) -> str:
+        """Render with parts if the template knows them."""
+        plain = _joined(messages)
+        if plain != messages:
+            rendered = self._with_parts(messages, tools, thinking, opened=opened)
+            if rendered is not None:
+                return rendered
+        return self._render(plain, tools, thinking, opened=opened)
+
     def _with_parts(
-        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], thinking: bool
+        self,
+        messages: list[dict[str, Any]],
+        tools: list[dict[str, Any]],
+        thinking: bool,
+        *,
+        opened: bool,
     ) -> str | None:
         """Render with parts; None when the template knows no lists of parts."""
         try:
-            rendered = self._render(messages, tools, thinking)
+            rendered = self._render(messages, tools, thinking, opened=opened)
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001 - the joined text is tried next, and tells what is wrong

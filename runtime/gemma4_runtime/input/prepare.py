@@ -28,6 +28,56 @@ from gemma4_runtime.messages import GenerationRequest, GuidedDecoding, SamplingP
 __all__ = ["Preparer"]
 
 
+_CHAT_ONLY = (
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "enable_thinking",
+    "continue_final_message",
+)
+"""Inputs that say something of messages."""
+
+
+_PROMPTS = ("messages", "text_input", "prompt_token_ids")
+"""Inputs that are the prompt, of which a request has one."""
+
+
+def _kind_of(values: Mapping[str, Any]) -> str:
+    """Return the name of the input that is the prompt."""
+    given = [name for name in _PROMPTS if name in values]
+    if not given:
+        raise invalid(
+            Code.MISSING_INPUT,
+            "text_input",
+            "is missing, and so are messages and prompt_token_ids; send one of them",
+        )
+    if len(given) > 1:
+        raise invalid(
+            Code.CONFLICTING_INPUTS,
+            given[0],
+            f"{given[1]} is given too; send one of them",
+            other=given[1],
+        )
+    (field,) = given
+    for name in _CHAT_ONLY:
+        if name in values and field != "messages":
+            raise invalid(
+                Code.CONFLICTING_INPUTS,
+                name,
+                f"needs messages; {field} is a prompt that you rendered",
+                other="messages",
+            )
+    if field != "text_input" and values.get("exclude_input_in_output") is False:
+        what = "a chat is" if field == "messages" else "token ids are"
+        raise invalid(
+            Code.CONFLICTING_INPUTS,
+            "exclude_input_in_output",
+            f"false needs text_input; {what} not echoed",
+            other="text_input",
+        )
+    return field
+
+
 class Preparer:
     """Holds the tokenizer and template of an engine folder. Thread-safe."""
 
@@ -79,7 +129,8 @@ class Preparer:
         """Do as :meth:`prepare`, of what :func:`~gemma4_runtime.input.names.read_request` gave.
         ``step`` is called with each input that is worked on; ``guide_known``: the guide was tried
         before."""
-        chat = self._check_kind(values)
+        field = _kind_of(values)
+        chat = field == "messages"
         for name in ("text_input", "messages", "tools"):
             self.check_size(name, values.get(name, ""))
         timeout = values.get("timeout_ms")
@@ -92,22 +143,14 @@ class Preparer:
                 most=self.limits.max_timeout_ms,
             )
         check_tool_options(values)
-        field = "messages" if chat else "text_input"
         tools: list[str] = []
         if chat:
             ids, tools = self._chat(values, step)
         else:
             step(field)
-            ids = self.text_ids(values[field])
-        if len(ids) > self.limits.max_prompt_tokens:
-            raise invalid(
-                Code.PROMPT_TOO_LONG,
-                field,
-                f"{len(ids)} tokens; the engine takes prompts of at most "
-                f"{self.limits.max_prompt_tokens}; shorten it",
-                tokens=len(ids),
-                limit=self.limits.max_prompt_tokens,
-            )
+            ids = values[field]
+            ids = self.text_ids(ids) if field == "text_input" else self._known_ids(ids)
+        self._check_tokens(field, ids)
         step("guided_decoding_guide")
         sampling = sampling_params(
             values,
@@ -134,7 +177,7 @@ class Preparer:
             stream=values.get("stream", False),
             channel="reasoning" if self._in_thought(ids) else "content",
             parse_tools=chat,
-            echo="" if values.get("exclude_input_in_output", True) else values[field],
+            echo="" if values.get("exclude_input_in_output", True) else values["text_input"],
             deadline=None if timeout is None else now + timeout / 1000,
             arrival=now,
             one_call=values.get("parallel_tool_calls") is False,
@@ -158,37 +201,6 @@ class Preparer:
         )
         return self._answers.problem(guided, values["text"], complete=values["complete"])
 
-    def _check_kind(self, values: Mapping[str, Any]) -> bool:
-        """Return True for chat, False for raw text."""
-        chat, text = "messages" in values, "text_input" in values
-        if chat and text:
-            raise invalid(
-                Code.CONFLICTING_INPUTS,
-                "messages",
-                "text_input is given too; send one of them",
-                other="text_input",
-            )
-        if not chat and not text:
-            raise invalid(
-                Code.MISSING_INPUT, "text_input", "is missing, and so is messages; send one of them"
-            )
-        for name in ("tools", "tool_choice", "parallel_tool_calls", "enable_thinking"):
-            if name in values and not chat:
-                raise invalid(
-                    Code.CONFLICTING_INPUTS,
-                    name,
-                    "needs messages; text_input is a prompt that you rendered",
-                    other="messages",
-                )
-        if chat and values.get("exclude_input_in_output") is False:
-            raise invalid(
-                Code.CONFLICTING_INPUTS,
-                "exclude_input_in_output",
-                "false needs text_input; a chat is not echoed",
-                other="text_input",
-            )
-        return chat
-
     def check_size(self, name: str, text: str) -> None:
         """Raise INVALID_ARGUMENT when the input is larger than this server reads."""
         most = self.limits.max_tools_bytes if name == "tools" else self.limits.max_text_bytes
@@ -201,8 +213,8 @@ class Preparer:
     def token_ids(
         self, values: Mapping[str, Any], *, step: Callable[[str], None] = lambda field: None
     ) -> list[int]:
-        """Return the ids of ``messages`` (with ``tools``, ``enable_thinking``) or of ``text``
-        (``add_bos``). Raises INVALID_ARGUMENT."""
+        """Return the ids of ``messages`` (with ``tools``, ``enable_thinking``,
+        ``continue_final_message``) or of ``text`` (``add_bos``). Raises INVALID_ARGUMENT."""
         for name in ("text", "messages", "tools"):
             self.check_size(name, values.get(name, ""))
         if "messages" in values:
@@ -217,11 +229,31 @@ class Preparer:
         self._check_fits(field, len(text.encode()))
         return self._tokenizer.encode_raw(text, field, add_bos=add_bos)
 
+    def _known_ids(self, ids: list[int]) -> list[int]:
+        """Return a prompt that the caller tokenized, checked."""
+        field = "prompt_token_ids"
+        if not ids:
+            raise invalid(Code.MISSING_INPUT, field, "is empty")
+        self._check_tokens(field, ids)
+        self._tokenizer.check_ids(ids, field)
+        return ids
+
+    def _check_tokens(self, field: str, ids: list[int]) -> None:
+        if len(ids) > self.limits.max_prompt_tokens:
+            raise invalid(
+                Code.PROMPT_TOO_LONG,
+                field,
+                f"{len(ids)} tokens; the engine takes prompts of at most "
+                f"{self.limits.max_prompt_tokens}; shorten it",
+                tokens=len(ids),
+                limit=self.limits.max_prompt_tokens,
+            )
+
     def chat_ids(
         self, values: Mapping[str, Any], *, step: Callable[[str], None] = lambda field: None
     ) -> list[int]:
         """Return the ids of ``messages`` (and ``tools``, ``enable_thinking``), rendered up to the
-        model's turn."""
+        model's turn, or with ``continue_final_message`` up to the end of the last."""
         return self._chat(values, step)[0]
 
     def _chat(
@@ -234,9 +266,11 @@ class Preparer:
             step("tools")
             tools = parse_tools(values["tools"], self.limits, guard)
         step("messages")
-        messages = parse_messages(values["messages"], self.limits, guard)
+        continued = values.get("continue_final_message", False)
+        messages = parse_messages(values["messages"], self.limits, guard, continued=continued)
         self._check_fits("messages", sum(map(_bytes_of, messages)))
-        rendered = self.render(messages, tools, thinking=values.get("enable_thinking", False))
+        thinking = values.get("enable_thinking", False)
+        rendered = self.render(messages, tools, thinking=thinking, continued=continued)
         called = [tool["function"]["name"] for tool in tools]
         return self._tokenizer.encode_rendered(rendered), called
 
@@ -246,9 +280,10 @@ class Preparer:
         tools: list[dict[str, Any]] | None = None,
         *,
         thinking: bool = False,
+        continued: bool = False,
     ) -> str:
         """Render parsed messages. INVALID_ARGUMENT when the template objects."""
-        return self._template.render(messages, tools or [], thinking=thinking)
+        return self._template.render(messages, tools or [], thinking=thinking, continued=continued)
 
     def _check_fits(self, field: str, size: int) -> None:
         """Refuse text that cannot fit. No token is longer than the longest, so this refuses nothing
@@ -270,6 +305,8 @@ class Preparer:
         if self._in_thought(ids):
             return "open"
         control = self._tokenizer.control
+        if values.get("continue_final_message", False):
+            return "none"  # its text has begun
         if "messages" in values:
             thinking = values.get("enable_thinking", False)
         else:

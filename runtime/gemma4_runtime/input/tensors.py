@@ -18,6 +18,8 @@ __all__ = ["read_inputs"]
 _MOST_BYTES = 2**21
 """Of one string, before anything reads it; most inputs have lower limits of their own."""
 
+_WHOLE = ("INT32", "INT64", "UINT64")
+
 _INPUTS = {
     tensor.name: Tensor(tensor.name, tensor.dtype, tensor.many, tensor.most) for tensor in INPUTS
 }
@@ -38,7 +40,8 @@ def read_inputs(
                 Code.UNKNOWN_INPUT, name, f"no such input; the inputs are {', '.join(specs)}"
             )
         flat = _flat(spec, array)
-        items = [_value(spec, item) for item in flat]
+        whole = array.dtype.kind in "iu" and spec.dtype in _WHOLE  # each is an int: none is checked
+        items = flat if whole else [_value(spec, item) for item in flat]
         values[name] = items if spec.many else items[0]
     return values
 

@@ -46,6 +46,9 @@ class PromptTokenizer:
                     f"{tokenizer_json}: added_tokens: {entry['content']!r} has id {entry['id']}, "
                     f"the tokenizers library gives it {self._plain.token_to_id(entry['content'])}"
                 )
+        self._reserved = {
+            token: literal for literal, token in self.control.items() if literal not in TURN_MARKERS
+        }
         literals = sorted(self.control, key=len, reverse=True)
         self._literal = re.compile("|".join(map(re.escape, literals)))
 
@@ -83,6 +86,28 @@ class PromptTokenizer:
         ids = self.encode_rendered(text)
         bos = self.control[_BOS]
         return [bos, *ids] if add_bos and ids[:1] != [bos] else ids
+
+    def check_ids(self, ids: list[int], field: str) -> None:
+        """Check a prompt that the caller tokenized: its ids are in the vocabulary, and control
+        tokens among them are those that :meth:`encode_raw` takes. Raises INVALID_ARGUMENT."""
+        if min(ids) < 0 or max(ids) >= self.vocab_size:
+            at = next(i for i, token in enumerate(ids) if not 0 <= token < self.vocab_size)
+            raise invalid(
+                Code.OUT_OF_RANGE,
+                f"{field}[{at}]",
+                f"{ids[at]} is not in 0 to {self.vocab_size - 1}",
+                least=0,
+                most=self.vocab_size - 1,
+            )
+        found = self._reserved.keys() & set(ids)
+        if found:
+            at = next(i for i, token in enumerate(ids) if token in found)
+            raise invalid(
+                Code.RESERVED_INPUT,
+                f"{field}[{at}]",
+                f"{ids[at]} is the placeholder token {self._reserved[ids[at]]}, which only the "
+                "server may set; remove it",
+            )
 
     def encode_plain(self, text: str) -> list[int]:
         """Return the ids of text in which nothing is a control token."""

@@ -26,8 +26,9 @@ class Lane(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """``text_bytes`` of all texts; ``marks``: of ``{``, ``[`` and ``,`` in JSON, more of which than
-    values there cannot be; ``objects``: of ``{`` in ``messages``; ``words`` to stop at or ban."""
+    """``text_bytes`` of all texts, where a token id counts as one; ``marks``: of ``{``, ``[`` and
+    ``,`` in JSON, more of which than values there cannot be; ``objects``: of ``{`` in ``messages``;
+    ``words`` to stop at or ban."""
 
     text_bytes: int
     marks: int
@@ -54,7 +55,8 @@ def lane_of(values: Mapping[str, Any], *, guide_known: bool, most_messages: int)
 
 def _within(values: Mapping[str, Any], guide: str, bound: _Bound) -> bool:
     texts = [values[name] for name in _TEXTS if name in values]
-    if sum(map(len, texts)) > bound.text_bytes or len(guide) > bound.guide_bytes:
+    size = sum(map(len, texts)) + len(values.get("prompt_token_ids", ()))
+    if size > bound.text_bytes or len(guide) > bound.guide_bytes:
         return False
     words = len(values.get("bad_words", ())) + len(values.get("stop_words", ()))
     if words > bound.words or _objects(values) > bound.objects:

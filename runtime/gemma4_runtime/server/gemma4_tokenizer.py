@@ -58,12 +58,12 @@ class TokenizerService:
         gone: Callable[[], bool],
     ) -> None:
         """Answer for one of ``text`` (a prompt that the caller rendered, as ``text_input``),
-        ``messages`` (with ``tools``, ``enable_thinking``) and ``token_ids``, which may be empty:
-        for ``engine`` alone, since Triton takes no call without inputs. ``engine`` has ``id``
-        (changes with every build and chat template), ``model``, ``runtime``, ``runtime_version``,
-        ``precision``, ``max_prompt_tokens``, ``max_total_tokens``, ``vocab_size``,
-        ``chat_template`` (SHA-256 of the one that this server renders with), ``created`` (seconds
-        since 1970).
+        ``messages`` (with ``tools``, ``enable_thinking``, ``continue_final_message``) and
+        ``token_ids``, which may be empty: for ``engine`` alone, since Triton takes no call without
+        inputs. ``engine`` has ``id`` (changes with every build and chat template), ``model``,
+        ``runtime``, ``runtime_version``, ``precision``, ``max_prompt_tokens``,
+        ``max_total_tokens``, ``vocab_size``, ``chat_template`` (SHA-256 of the one that this server
+        renders with), ``created`` (seconds since 1970).
 
         ``done`` is called once, here or in another thread, which also asks ``gone`` whether the
         client has left. Raises :class:`~gemma4_runtime.errors.RequestError`, and does not call it
@@ -84,7 +84,7 @@ class TokenizerService:
                 other=given[0],
             )
         source = given[0]
-        for name in ("tools", "enable_thinking"):
+        for name in ("tools", "enable_thinking", "continue_final_message"):
             if name in values and source != "messages":
                 raise invalid(Code.CONFLICTING_INPUTS, name, "needs messages", other="messages")
         if "add_bos" in values and source != "text":

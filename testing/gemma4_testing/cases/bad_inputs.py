@@ -28,11 +28,16 @@ def chat(messages: Any, **others: tuple[str, Any]) -> dict[str, tuple[str, Any]]
 
 USER = [{"role": "user", "content": "Hi"}]
 HI = s("Hi")
+YES = ("BOOL", [True])
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
 
 def text(**others: tuple[str, Any]) -> dict[str, tuple[str, Any]]:
     return {"text_input": HI, **others}
+
+
+def ids(*values: int) -> dict[str, tuple[str, Any]]:
+    return {"prompt_token_ids": ("INT32", [*values])}
 
 
 def tools(value: Any) -> dict[str, tuple[str, Any]]:
@@ -85,8 +90,11 @@ BAD = [
     Bad("content empty list", chat([{"role": "user", "content": []}]), "messages[0].content"),
     Bad("image part", chat([{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]), "image_url"),
     Bad("text part without text", chat([{"role": "user", "content": [{"type": "text"}]}]), "content[0].text"),
-    Bad("assistant last", chat([*USER, {"role": "assistant", "content": "x"}]), "the last message"),
-    Bad("system only", chat([{"role": "system", "content": "x"}]), "the last message"),
+    Bad("user message to be continued", chat(USER, continue_final_message=YES), "continue_final_message: needs a last message from 'assistant'; it is from 'user'"),
+    Bad("call to be continued", chat([*USER, calls({"id": "a"})], continue_final_message=YES), "continue_final_message: needs a last message of text"),
+    Bad("empty message to be continued", chat([*USER, {"role": "assistant", "content": " <|channel>thought\nx"}], continue_final_message=YES), "continue_final_message: needs a last message with text"),
+    Bad("continued without messages", text(continue_final_message=YES), "continue_final_message: needs messages"),
+    Bad("call unanswered at the end", history(calls({"id": "a"})), "messages[1].tool_calls[0].id: 'a' is not answered before the model's turn"),
     Bad("tool without call", chat([*USER, {"role": "tool", "content": "x", "tool_call_id": "c"}]), "messages[1].role: a tool message must follow"),
     Bad("tool answers no call", chat([*USER, {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "content": "x", "tool_call_id": "zz"}]), "'zz' answers no call"),
     Bad("tool without id", chat([*USER, {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "content": "x"}]), "tool_call_id"),
@@ -137,6 +145,15 @@ BAD = [
     Bad("tool $ref many times", tools(function(parameters={"type": "object", "properties": {"x": {"$ref": "#/$defs/a0"}}, "$defs": {f"a{i}": {"properties": {k: {"$ref": f"#/$defs/a{i + 1}"} for k in "abcd"}} for i in range(9)} | {"a9": {}}})), "with every $ref written out"),
     Bad("tool description number", tools(function(description=5)), "tools[0].function.description: must be a string"),
     Bad("too many tools", tools([{"type": "function", "function": {"name": f"f{i}"}} for i in range(129)]), "129 tools"),
+    Bad("no ids", ids(), "prompt_token_ids: is empty"),
+    Bad("id beyond the vocabulary", ids(2, 5, 2**30), "prompt_token_ids[2]: 1073741824 is not in 0 to "),
+    Bad("id below 0", ids(2, -1), "prompt_token_ids[1]: -1 is not in 0 to "),
+    Bad("id of a placeholder", ids(2, 5, 0), "prompt_token_ids[2]: 0 is the placeholder token <pad>"),
+    Bad("too many ids", ids(*[5] * 2048), "prompt_token_ids: 2048 tokens; the engine takes prompts of at most 2047"),
+    Bad("ids and text", ids(2, 5) | text(), "text_input: prompt_token_ids is given too"),
+    Bad("ids and messages", ids(2, 5) | chat(USER), "messages: prompt_token_ids is given too"),
+    Bad("tools beside ids", ids(2, 5) | {"tools": s("[]")}, "tools: needs messages"),
+    Bad("ids echoed", ids(2, 5) | {"exclude_input_in_output": ("BOOL", [False])}, "exclude_input_in_output: false needs text_input"),
     Bad("max_tokens 0", text(max_tokens=("INT32", [0])), "max_tokens: 0 must be at least 1"),
     Bad("max_tokens negative", text(max_tokens=("INT32", [-5])), "max_tokens: -5"),
     Bad("max_tokens too many", text(max_tokens=("INT32", [10**6])), "max_tokens: 1000000 with"),

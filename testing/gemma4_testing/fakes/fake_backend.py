@@ -2,7 +2,8 @@
 
 ``python -m gemma4_testing.fakes.fake_backend PORT KIND``: "good" answers; "poison" dies, with its
 connections, of a request that has the word in it; "refusing" is draining; "dead" has a preprocessing
-that has died, so Triton says ready; "killed" gets one, of a request with the word "poison" in it.
+that has died, so Triton says ready; "killed" gets one, of a request with the word "poison" in it;
+"slow" answers after a second, and a request with the word "refused" with a refusal.
 Prints its port, then one line for each request, with its prompt.
 """
 
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,7 +52,7 @@ class _Backend(_Servicer):
             zip((i.name for i in request.inputs), request.raw_input_contents, strict=True)
         )
         probe = inputs.get("max_tokens") == b"\0\0\0\0"
-        text = (inputs.get("messages") or inputs["text_input"])[4:].decode()
+        text = _prompt(inputs)
         if not probe:
             print("request", text, flush=True)
         if "poison" in text:
@@ -68,7 +69,7 @@ class _Backend(_Servicer):
                 'INVALID_ARGUMENT: [out_of_range field="max_tokens" least=1] max_tokens: 0 must be'
             )
             yield service_pb2.ModelStreamInferResponse(error_message=error)
-        elif self._kind == "refusing":
+        elif self._kind == "refusing" or (self._kind == "slow" and _waited(text)):
             error = (
                 "UNAVAILABLE: [draining] the server is draining before it stops; use another one"
             )
@@ -78,6 +79,19 @@ class _Backend(_Servicer):
             if "return_log_probs" in inputs:
                 answer["output_log_probs"] = [-0.5] * len(answer["output_ids"])
             yield message(answer)
+
+
+def _prompt(inputs: Mapping[str, bytes]) -> str:
+    ids = inputs.get("prompt_token_ids")
+    if ids is not None:
+        return f"{len(ids) // 4} token ids"
+    return (inputs.get("messages") or inputs["text_input"])[4:].decode()
+
+
+def _waited(text: str) -> bool:
+    """Return whether a slow back end refuses this, after its time."""
+    time.sleep(1)
+    return "refused" in text
 
 
 def main(port: int, kind: str) -> None:

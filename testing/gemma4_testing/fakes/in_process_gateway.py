@@ -46,6 +46,7 @@ def gateway_before(
     health_interval: float = 0.2,
     dns_interval: float = 5.0,
     tls: TlsFiles | None = None,
+    sse_keep_alive: float = 15.0,
     **connections: Any,
 ) -> Iterator[InProcess]:
     """In front of ``backends`` (host:port, or dns:///name:port), which serve the model "m". ``connections``: bounds of
@@ -58,6 +59,7 @@ def gateway_before(
         dns_interval=dns_interval,
         limits=limits or Limits(),
         tls=tls,
+        sse_keep_alive=sse_keep_alive,
     )
     gateway = Gateway(settings, Log("json", log))
     listener = claim_socket("127.0.0.1", 0)

@@ -58,6 +58,7 @@ INPUTS: dict[str, dict[str, Tensor]] = {
             tensor("messages", "BYTES", MESSAGES),
             tensor("tools", "BYTES", TOOLS),
             tensor("enable_thinking", "BOOL", False),
+            tensor("continue_final_message", "BOOL", False),
             tensor("add_bos", "BOOL", True),
             tensor("token_ids", "INT32", 2, 3),
         )

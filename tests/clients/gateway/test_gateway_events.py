@@ -10,11 +10,12 @@ from gemma4_client import Delta
 from gemma4_gateway.answers.chat_events import ChatEvents
 from gemma4_gateway.answers.chat_whole import chat_body
 from gemma4_gateway.answers.completion import CompletionEvents, completion_body
+from gemma4_gateway.answers.logprobs import TokenLogProb
 from gemma4_gateway.answers.merge import whole
 from gemma4_gateway.answers.sse import event, on_one_line
 from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.translate.request_plan import EngineCall, Plan
-from gemma4_testing.cases.gateway_answers import LISTED, answers, cuts, delta
+from gemma4_testing.cases.gateway_answers import LISTED, NATIVE, answers, cuts, delta
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +47,54 @@ def joined(chunks: list[dict[str, Any]]) -> tuple[Any, ...]:
         [calls[i] for i in sorted(calls)],
         [c["choices"][0]["finish_reason"] for c in chunks if c["choices"]][-1],
     )
+
+
+def test_thoughts_have_both_names() -> None:
+    made = plan()
+    deltas = [delta(reasoning="hm"), delta("a", finish="stop", index=1)]
+    chunks = streamed(made, deltas)
+    shown = [c["choices"][0]["delta"] for c in chunks]
+    assert {"reasoning_content": "hm", "reasoning": "hm"} in shown
+    message = body(made, deltas)["choices"][0]["message"]
+    assert message["reasoning"] == message["reasoning_content"] == "hm"
+
+
+def test_log_probs_beside_a_thought_are_kept() -> None:
+    log_prob = TokenLogProb(b"a", -0.5, 0)
+    events = ChatEvents(plan(log_probs=True), answer_id="a", created=1)
+    data = events.chunk(0, delta("a", reasoning="hm", finish="stop"), [log_prob])
+    chunks = parse(data + b"data: [DONE]\n\n")
+    shown = [c["choices"][0]["logprobs"] for c in chunks]
+    assert [t["token"] for s in shown if s for t in s["content"]] == ["a"]
+
+
+@given(answers(), st.sampled_from(["none", "native", "required"]), st.booleans())
+def test_continuous_usage(deltas: list[Delta], mode: str, whole_text: bool) -> None:
+    """Every chunk says the tokens of its choice so far, and only then."""
+    made = plan(tool_mode=mode, include_usage=True, continuous_usage=True)
+    if whole_text:
+        events: Any = CompletionEvents(made, answer_id="a", created=1)
+    else:
+        events = ChatEvents(made, answer_id="a", created=1)
+    usage = UsageCount(1, per_prompt=1)
+    usage.add(0, deltas[-1])
+    for made_of in deltas:
+        data = events.chunk(0, made_of, None)
+        for one in parse(data + b"data: [DONE]\n\n"):
+            assert one["usage"]["completion_tokens"] == made_of.completion_tokens
+            assert one["usage"]["prompt_tokens"] == 7
+            assert one["usage"]["total_tokens"] == 7 + made_of.completion_tokens
+    assert parse(events.end(usage))[-1]["usage"] == usage.body()
+
+
+def test_calls_that_are_not_allowed_are_left_out() -> None:
+    g = NATIVE[0] | {"function": {"name": "g", "arguments": "{}"}}
+    deltas = [delta(calls=[NATIVE[0], g]), delta(finish="tool_calls", index=1)]
+    made = plan(tool_mode="native", allowed=frozenset(["g"]))
+    assert joined(streamed(made, deltas)) == said(body(made, deltas))
+    assert [call["name"] for call in joined(streamed(made, deltas))[2]] == ["g"]
+    none = plan(tool_mode="native", allowed=frozenset(["h"]))
+    assert joined(streamed(none, deltas)) == said(body(none, deltas)) == ("", "", [], "stop")
 
 
 def said(body: dict[str, Any]) -> tuple[Any, ...]:

@@ -42,6 +42,8 @@ def accepted(schema: dict[str, Any]) -> str:
         return f"`{json.dumps(schema['const'])}`"
     if "enum" in schema:
         return ", ".join(f"`{v}`" for v in schema["enum"])
+    if "oneOf" in schema and "discriminator" not in schema:
+        return " or ".join(dict.fromkeys(map(accepted, schema["oneOf"])))
     if "oneOf" in schema:
         return "object"
     bounds = [

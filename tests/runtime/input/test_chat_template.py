@@ -51,6 +51,11 @@ CHATS = {
     "result in parts": [USER, calling("", "f"), result("c0", parts("a", "b"))],
     "call, answer": [USER, calling("", "f"), result("c0"), {"role": "assistant", "content": "b"}, USER],
     "thought": [USER, calling("", "f") | {"reasoning_content": "hm"}, result("c0")],
+    "assistant last": [USER, {"role": "assistant", "content": "b"}],
+    "assistant only": [{"role": "assistant", "content": "b"}],
+    "call, answer last": [USER, calling("", "f"), result("c0"), {"role": "assistant", "content": "b"}],
+    "system only": [{"role": "system", "content": "Be brief."}],
+    "system last": [USER, {"role": "assistant", "content": "b"}, {"role": "system", "content": "c"}],
 }  # fmt: skip
 
 

@@ -26,7 +26,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 ROOT = Path(__file__).parents[3]
-KINDS = {"token_ids": np.int32, "enable_thinking": np.bool_, "add_bos": np.bool_}
+KINDS = {"token_ids": np.int32, "enable_thinking": np.bool_, "add_bos": np.bool_,
+         "continue_final_message": np.bool_}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,8 @@ def ask(service: TokenizerService, **inputs: Any) -> Tokenized:
 
 CHAT = json.dumps([{"role": "user", "content": "日本 <|turn> 👋"}])
 
+BEGUN = json.dumps([*json.loads(CHAT), {"role": "assistant", "content": "It is"}])
+
 
 @pytest.mark.parametrize(
     ("inputs", "tensors"),
@@ -73,6 +76,7 @@ CHAT = json.dumps([{"role": "user", "content": "日本 <|turn> 👋"}])
         ({"messages": CHAT.encode()}, {"messages": CHAT.encode()}),
         ({"messages": CHAT.encode(), "enable_thinking": True, "tools": b"[]"},
          {"messages": CHAT.encode(), "enable_thinking": True}),
+        *[({"messages": BEGUN.encode(), "continue_final_message": True},) * 2],
     ],
 )  # fmt: skip
 def test_the_ids_are_those_of_the_engine(
