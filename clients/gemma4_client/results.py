@@ -16,8 +16,9 @@ class Delta:
     probability for each, or empty; ``cum_log_prob`` is their sum so far. ``timings`` (last chunk
     only) are the server's seconds: queue, prefill, decode.
 
-    Two values come from ``engine`` alone, not from ``gemma4``: ``reasoning_tokens``, the tokens of
-    thoughts so far with the control tokens around them; and, with log-probabilities,
+    Three values come from ``engine`` alone, not from ``gemma4``: ``reasoning_tokens``, the tokens
+    of thoughts so far with the control tokens around them; ``stop_word`` (last chunk only), the one
+    of the ``stop_words`` that ended the answer, or ""; and, with log-probabilities,
     ``text_tokens``: (number of a token in the answer from 0, bytes of it that are text). In order
     and over the whole answer these bytes are the text."""
 
@@ -33,6 +34,7 @@ class Delta:
     timings: dict[str, float] | None
     cum_log_prob: float = 0.0
     reasoning_tokens: int = 0
+    stop_word: str = ""
     text_tokens: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -52,6 +54,7 @@ def merged(deltas: Sequence[Delta], *, index: int) -> Delta:
         timings=last.timings,
         cum_log_prob=last.cum_log_prob,
         reasoning_tokens=last.reasoning_tokens,
+        stop_word=last.stop_word,
         text_tokens=[pair for d in deltas for pair in d.text_tokens],
     )
 

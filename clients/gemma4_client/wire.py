@@ -184,5 +184,6 @@ def delta_of(outputs: Mapping[str, Any]) -> Delta:
         json.loads(timings) if timings else None,
         outputs["cum_log_probs"],
         outputs.get("reasoning_tokens", 0),
+        outputs.get("stop_word", ""),
         [(number, size) for number, size in outputs.get("text_tokens", ())],
     )

@@ -164,6 +164,7 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     ``probe``: nothing for the client; only lets postprocessing see a cancel.
     ``check``: postprocessing shall ask whether the request was cancelled (about 50 us).
     ``reasoning_tokens``: those of thoughts so far, with the control tokens around them.
+    ``stop_word`` (last chunk only): the stop string that ended the answer; "" when none did.
     ``text_tokens`` (with log-probs): which tokens this chunk's content ends, as (number in the
     answer from 0, bytes of it that are content). Over an answer they make up the whole content. A
     token that a call or a thought divides comes twice, with its first bytes and with the rest.
@@ -183,6 +184,7 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     probe: bool = False
     check: bool = False
     reasoning_tokens: int = 0
+    stop_word: str = ""
     text_tokens: list[tuple[int, int]] = []
 
 

@@ -64,6 +64,8 @@ class StreamAssembler:
         self.complete = False
         """The model ended the answer by a control token; no limit and no stop string did."""
         self.finish_reason: str = ""
+        self.stop_word = ""
+        """The stop string that ended the answer; "" while and when none did."""
         self.next_index = 0
         if request.echo:
             self._segments.append(Segment("content", request.echo.encode()))
@@ -127,6 +129,7 @@ class StreamAssembler:
             timings=timings,
             check=check,
             reasoning_tokens=self._splitter.reasoning_tokens,
+            stop_word=self.stop_word,
             text_tokens=self._text_tokens.ready if self._text_tokens is not None else [],
         )
         if self._text_tokens is not None:
@@ -170,6 +173,7 @@ class StreamAssembler:
             return
         end, length = found
         tail += data[:end]
+        self.stop_word = tail[len(tail) - length :].decode()
         del tail[len(tail) - length :]
         self._close("stop")
 

@@ -13,9 +13,9 @@ __all__ = ["ChunkText", "pack", "pack_many", "render"]
 
 
 class ChunkText(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Values of gemma4's outputs for one response; names as the tensors. ``reasoning_tokens`` and
-    ``text_tokens`` (see :class:`~gemma4_runtime.messages.Chunk`) are no tensors: only ``packed``
-    has them."""
+    """Values of gemma4's outputs for one response; names as the tensors. ``reasoning_tokens``,
+    ``stop_word`` and ``text_tokens`` (see :class:`~gemma4_runtime.messages.Chunk`) are no tensors:
+    only ``packed`` has them."""
 
     text_output: str = ""
     reasoning_output: str = ""
@@ -29,6 +29,7 @@ class ChunkText(msgspec.Struct, frozen=True, omit_defaults=True):
     cum_log_probs: float = 0.0
     timings: str = ""
     reasoning_tokens: int = 0
+    stop_word: str = ""
     text_tokens: list[tuple[int, int]] = []
 
 
@@ -48,6 +49,7 @@ def render(chunk: Chunk) -> ChunkText:
         cum_log_probs=chunk.cum_log_prob,
         timings="" if chunk.timings is None else json.dumps(chunk.timings),
         reasoning_tokens=chunk.reasoning_tokens,
+        stop_word=chunk.stop_word,
         text_tokens=chunk.text_tokens,
     )
 

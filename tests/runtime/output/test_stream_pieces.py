@@ -97,9 +97,10 @@ def test_stop_strings_never_leak(
     text = joined(chunks)[0]
     ends = [(whole.find(s) + len(s), -len(s)) for s in stops if s in whole]
     if not ends:
-        assert text == whole
+        assert (text, chunks[-1].stop_word) == (whole, "")
         return
     end, length = min(ends)  # the first to be complete, the longest of those
+    assert chunks[-1].stop_word == whole[end + length : end]
     assert text == whole[: end + length]
     assert chunks[-1].finish_reason == "stop"
 
