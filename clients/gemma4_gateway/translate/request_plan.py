@@ -27,7 +27,8 @@ class EngineCall:
 class Plan:
     """``calls`` has one entry per choice. ``affinity`` names what requests with a shared prefix
     have in common. ``per_prompt`` choices share a prompt. ``names`` maps tensors to the parameters
-    they came from, for messages."""
+    they came from, for messages. ``whole_room``: where there is room for fewer tokens than
+    ``max_tokens``, the answer may have all of it; otherwise that is refused."""
 
     model: str
     calls: list[EngineCall]
@@ -39,6 +40,7 @@ class Plan:
     tool_name: str = ""
     one_tool_call: bool = False
     per_prompt: int = 1
+    whole_room: bool = False
     names: dict[str, str] = field(default_factory=dict)
 
 
