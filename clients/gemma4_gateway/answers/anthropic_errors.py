@@ -20,6 +20,9 @@ _KINDS = {
     429: "rate_limit_error",
     504: "timeout_error",
 }
+_TOO_LONG = "prompt is too long"
+"""Words of Anthropic's message, by which coding agents know that they have to shorten the
+conversation."""
 _FULL = {"overloaded", "gateway_full", "draining", "unavailable"}
 """Codes of errors that are the server's state and no limit of the caller."""
 
@@ -30,7 +33,8 @@ def anthropic_error(error: ApiError, request_id: str) -> dict[str, Any]:
     kind = _KINDS.get(error.status, kind)
     if error.code in _FULL:
         kind = "overloaded_error"
-    told = {"type": kind, "message": error.message}
+    long = error.code == "context_length_exceeded"
+    told = {"type": kind, "message": f"{_TOO_LONG}: {error.message}" if long else error.message}
     return {"type": "error", "error": told, "request_id": request_id}
 
 
