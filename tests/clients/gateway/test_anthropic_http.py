@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 from gemma4_gateway.keys import KeyEntry, KeyRing
@@ -35,6 +36,19 @@ def test_headers(gateway: InProcess) -> None:
         reply = http.post(PATH, json=BODY, headers={"anthropic-version": "2022-01-01"})
         assert "2026-10-21" in error_of(PATH, reply.json())["message"]
         assert "request-id" not in http.get("/v1/models").headers
+
+
+def test_models_have_the_fields_of_both_apis(gateway: InProcess) -> None:
+    with gateway.http() as http:
+        listed = http.get("/v1/models").json()
+        (model,) = listed["data"]
+        assert http.get("/v1/models/m").json() == model
+    assert (listed["has_more"], listed["first_id"], listed["last_id"]) == (False, "m", "m")
+    assert (model["id"], model["object"], model["type"], model["display_name"]) == (
+        "m", "model", "model", "m",
+    )  # fmt: skip
+    made = datetime.strptime(model["created_at"], "%Y-%m-%dT%H:%M:%S%z")
+    assert made.timestamp() == model["created"]
 
 
 @pytest.mark.parametrize(

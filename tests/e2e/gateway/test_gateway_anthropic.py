@@ -54,6 +54,7 @@ def test_a_message(client: Any, gateway: RunningGateway) -> None:
     assert text == whole.content[0].text == final.content[0].text
     assert final.usage.output_tokens == whole.usage.output_tokens
     total = client.messages.count_tokens(model=MODEL, messages=FRANCE).input_tokens
+    assert [model.id for model in client.models.list()] == [MODEL]
     assert total == final.usage.input_tokens + final.usage.cache_read_input_tokens
 
     async def asked() -> str:
