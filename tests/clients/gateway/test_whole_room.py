@@ -35,7 +35,11 @@ def begun(router: Any, max_tokens: int, *, whole_room: bool) -> None:
     plan = Plan("m", [call], False, b"", whole_room=whole_room)
     work = Work(plan, router, Record("r", "POST", "/"), timeout=1, prefix="msg")
     (begin,) = work.begins()
-    asyncio.run(begin())
+
+    async def once() -> None:
+        await begin()
+
+    asyncio.run(once())
 
 
 def test_it_is_asked_again_without_a_limit() -> None:
