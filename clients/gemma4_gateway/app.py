@@ -16,11 +16,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from gemma4_gateway.access_log import Log
+from gemma4_gateway.answers.anthropic_errors import error_json
 from gemma4_gateway.errors import ApiError, validation_error
 from gemma4_gateway.gateway import Gateway
 from gemma4_gateway.middleware import Middleware
 from gemma4_gateway.record import record_of
-from gemma4_gateway.routes import chat, health, models, responses, tokenize
+from gemma4_gateway.routes import chat, health, messages, models, responses, tokenize
 from gemma4_gateway.settings import Settings
 
 __all__ = ["create_app", "create_asgi", "openapi"]
@@ -41,12 +42,12 @@ def create_app(gateway: Gateway) -> FastAPI:
     app = FastAPI(
         title="Gemma 4 gateway",
         version="1",
-        description="OpenAI's API in front of Triton servers that serve Gemma 4.",
+        description="OpenAI's and Anthropic's API in front of Triton servers that serve Gemma 4.",
         lifespan=lifespan,
         redoc_url=None,
     )
     app.state.gateway = gateway
-    for module in (chat, responses, models, tokenize, health):
+    for module in (chat, responses, messages, models, tokenize, health):
         app.include_router(module.router)
     app.add_exception_handler(ApiError, _on_api_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -75,14 +76,15 @@ def create_asgi(gateway: Gateway, app: FastAPI | None = None) -> ASGIApp:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "HEAD", "POST"],
             allow_headers=["*"],  # a preflight is told what it asks for
-            expose_headers=["x-request-id", "retry-after"],
+            expose_headers=["x-request-id", "request-id", "retry-after"],
         )
     return middleware
 
 
 def _respond(request: Request, error: ApiError) -> Response:
-    record_of(request.scope).failed(error)
-    return Response(error.json(), error.status, error.headers(), "application/json")
+    record = record_of(request.scope)
+    record.failed(error)
+    return Response(error_json(error, record), error.status, error.headers(), "application/json")
 
 
 async def _on_api_error(request: Request, error: Exception) -> Response:

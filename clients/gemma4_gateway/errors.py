@@ -92,21 +92,23 @@ def unavailable(
     )
 
 
-def validation_error(errors: Sequence[Any]) -> ApiError:
-    """400 for one of pydantic's errors: a list that is too long, else the first."""
+def validation_error(errors: Sequence[Any], *, at: str = "") -> ApiError:
+    """400 for one of pydantic's errors: a list that is too long, else the first. ``at`` is the path
+    of what was checked, when it is a part of the body."""
     first = next((error for error in errors if error["type"] == "too_long"), errors[0])
     place = first["loc"]
     if first["type"] == "too_long":
         lengths = first["ctx"]
         text = f"{lengths['actual_length']} items; at most {lengths['max_length']}"
-        return invalid(_path(place), text)
+        return invalid(_path(place, at), text)
     if first["type"] == UNSUPPORTED:
         name, reason = first["ctx"]["name"], first["ctx"]["reason"]
-        return invalid(_path([*place, name]), f"not supported: {reason}", code=UNSUPPORTED)
-    if not place:
+        return invalid(_path([*place, name], at), f"not supported: {reason}", code=UNSUPPORTED)
+    if not place and not at:
         text = first["msg"].removeprefix("Value error, ")
         return ApiError(400, f"the body: {text}", code="invalid_body")
-    param = _path(place)
+    param = _path(place, at)
+    name = str(place[0]) if place else ""
     if first["type"] == "extra_forbidden":
         return invalid(param, "no such parameter", code="unknown_parameter")
     message = first["msg"].removeprefix("Value error, ")
@@ -126,7 +128,7 @@ def _shown(value: Any) -> str:
     return shown if len(shown) <= 100 else ""
 
 
-def _path(place: Sequence[Any]) -> str:
+def _path(place: Sequence[Any], at: str = "") -> str:
     """``messages[0].content``; pydantic's names of union members are left out."""
     text = ""
     for part in place:
@@ -136,7 +138,7 @@ def _path(place: Sequence[Any]) -> str:
             continue
         else:
             text += f".{part}" if text else str(part)
-    return text
+    return f"{at}.{text}" if at and text else at or text
 
 
 _UNION_TAGS = {"str", "int", "none", "literal", "text", "json_object"}

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gemma4_gateway.access_log import Log
+from gemma4_gateway.answers.anthropic_errors import error_json
 from gemma4_gateway.body.uploads import Uploads
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.keys import ANONYMOUS, KeyEntry, KeyRing
@@ -63,19 +64,21 @@ class Middleware:
         if record.method == "HEAD":  # uvicorn leaves out the body of what GET answers
             scope = {**scope, "method": "GET"}
         record.put_into(scope)
-        id_header = (b"x-request-id", record.request_id.encode())
+        id_headers = [(b"x-request-id", record.request_id.encode())]
+        if record.anthropic:
+            id_headers.append((b"request-id", record.request_id.encode()))
 
         async def tell(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                message["headers"] = [*message.get("headers", ()), id_header]
+                message["headers"] = [*message.get("headers", ()), *id_headers]
             await send(message)
 
         try:
             await self._pass(scope, headers, receive, tell, record)
         except ApiError as error:
             record.failed(error)
-            await _send_error(error, tell)
+            await _send_error(error, record, tell)
         except ConnectionError as error:
             record.status, record.error = 499, str(error)
         except Exception as error:  # noqa: BLE001 - the last layer: a fault must not end the server
@@ -124,18 +127,21 @@ class Middleware:
     def _authenticate(self, headers: Headers) -> KeyEntry:
         if self.ring.open:
             return ANONYMOUS
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not key.strip():
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        given = [bearer if scheme.lower() == "bearer" else "", headers.get("x-api-key", "")]
+        keys = [key.strip() for key in given if key.strip()]
+        if not keys:
             raise ApiError(
-                401, "no API key; send it as `Authorization: Bearer KEY`",
+                401, "no API key; send it as `Authorization: Bearer KEY` or `x-api-key: KEY`",
                 kind="authentication_error", code="missing_api_key",
             )  # fmt: skip
-        entry = self.ring.find(key.strip())
-        if entry is None:
-            raise ApiError(
-                401, "this API key is unknown", kind="authentication_error", code="invalid_api_key"
-            )
-        return entry
+        for key in keys:
+            entry = self.ring.find(key)
+            if entry is not None:
+                return entry
+        raise ApiError(
+            401, "this API key is unknown", kind="authentication_error", code="invalid_api_key"
+        )
 
     def _check_length(self, headers: Headers) -> None:
         length = headers.get("content-length", "0")
@@ -186,8 +192,8 @@ def _request_id(headers: Headers) -> str:
     return given if _ID.match(given) else f"req_{uuid.uuid4().hex}"
 
 
-async def _send_error(error: ApiError, send: Send) -> None:
-    body = error.json()
+async def _send_error(error: ApiError, record: Record, send: Send) -> None:
+    body = error_json(error, record)
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     headers += [(k.encode(), v.encode()) for k, v in error.headers().items()]
     if error.status in (408, 413, 503):

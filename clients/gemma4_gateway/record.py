@@ -17,6 +17,8 @@ _ROUTES = {
     "/v1/chat/completions": "chat",
     "/v1/completions": "completions",
     "/v1/responses": "responses",
+    "/v1/messages": "messages",
+    "/v1/messages/count_tokens": "count_tokens",
     "/v1/models": "models",
     "/tokenize": "tokenize",
     "/detokenize": "detokenize",
@@ -24,7 +26,16 @@ _ROUTES = {
     "/health/ready": "health",
     "/metrics": "metrics",
 }
-_POSTS = {"chat", "completions", "responses", "tokenize", "detokenize"}
+_POSTS = {
+    "chat",
+    "completions",
+    "responses",
+    "messages",
+    "count_tokens",
+    "tokenize",
+    "detokenize",
+}
+_ANTHROPIC = "/v1/messages"
 
 
 @dataclass(slots=True)
@@ -52,6 +63,11 @@ class Record:
         """Note the error that ended the request. ``code`` is that of the back end's error, where
         one was the cause."""
         self.error, self.code = error.message, error.cause or error.code or ""
+
+    @property
+    def anthropic(self) -> bool:
+        """Whether the path is one of Anthropic's API, whose errors have another form."""
+        return self.path == _ANTHROPIC or self.path.startswith(f"{_ANTHROPIC}/")
 
     @property
     def takes_body(self) -> bool:

@@ -6,7 +6,7 @@ from boards.parts import Board, Panel, Query, Row, Step, Variable, quantile
 
 __all__ = ["USERS"]
 
-_ANSWERS = 'route=~"chat|completions|responses"'
+_ANSWERS = 'route=~"chat|completions|responses|messages"'
 _ALL = f"gemma4_gateway_requests_total{{@,{_ANSWERS}}}"
 _TRIED = f'gemma4_gateway_requests_total{{@,{_ANSWERS},status=~"2..|5.."}}'
 """What the alerts count: the caller's own mistakes and limits (4xx) are left out."""

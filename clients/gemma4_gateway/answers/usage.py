@@ -57,6 +57,17 @@ class UsageCount:
             "completion_tokens_details": {"reasoning_tokens": self.reasoning},
         }
 
+    def message_body(self) -> dict[str, Any]:
+        """Return ``usage`` of a message of Anthropic's API, whose ``input_tokens`` are those that
+        no cache had."""
+        return {
+            "input_tokens": self.prompt - self.cached,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": self.cached,
+            "output_tokens": self.completion,
+            "output_tokens_details": {"thinking_tokens": self.reasoning},
+        }
+
     def response_body(self) -> dict[str, Any]:
         """Return ``usage`` of a response."""
         return {

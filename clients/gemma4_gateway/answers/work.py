@@ -6,16 +6,19 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
 from gemma4_client import Delta, Gemma4Error
+from gemma4_client.errors import Code
 
 from gemma4_gateway.answers.logprobs import TokenLogProb, TokenLogProbs
 from gemma4_gateway.answers.merge import Begin, chunks_of, gathered
 from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.backends.calls import OpenCalls
 from gemma4_gateway.backends.router import Answering, Router
+from gemma4_gateway.errors import ApiError
 from gemma4_gateway.record import Record
 from gemma4_gateway.reply import Out
 from gemma4_gateway.translate.failures import started_failure
@@ -100,8 +103,24 @@ class Work:
         return [partial(self._begin, i, call) for i, call in enumerate(self.plan.calls)]
 
     async def _begin(self, index: int, call: EngineCall) -> Answering:
+        try:
+            answering = await self._begin_as_it_is(index, call)
+        except ApiError as error:
+            if not self.plan.whole_room or error.cause != Code.TOO_MANY_TOKENS:
+                raise
+            options = {k: v for k, v in call.options.items() if k != "max_tokens"}
+            answering = await self._begin_as_it_is(index, replace(call, options=options))
+        if self.record.first_token is None:
+            self.record.first_token = time.perf_counter()
+        if self.plan.token_ids:
+            await self._note_prompt(index, call, answering)
+        self._backends[index] = answering
+        self.record.backends.append(answering.backend.address)
+        return answering
+
+    async def _begin_as_it_is(self, index: int, call: EngineCall) -> Answering:
         many = len(self.plan.calls) > 1
-        answering = await self._router.begin(
+        return await self._router.begin(
             call,
             model=self.plan.model,
             stream=self.plan.stream,
@@ -111,13 +130,6 @@ class Work:
             names=self.plan.names | call.names,
             calls=self.calls,
         )
-        if self.record.first_token is None:
-            self.record.first_token = time.perf_counter()
-        if self.plan.token_ids:
-            await self._note_prompt(index, call, answering)
-        self._backends[index] = answering
-        self.record.backends.append(answering.backend.address)
-        return answering
 
     async def _note_prompt(self, index: int, call: EngineCall, answering: Answering) -> None:
         if call.token_ids is not None:

@@ -1,7 +1,8 @@
-"""/v1/models."""
+"""/v1/models, with the fields of OpenAI's and of Anthropic's list."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter
@@ -17,7 +18,14 @@ router = APIRouter(tags=["OpenAI"], responses=ERRORS)
 @router.get("/v1/models")
 async def list_models(gateway: TheGateway) -> dict[str, Any]:
     """Return the names to use as `model`."""
-    return {"object": "list", "data": [_model(gateway, n) for n in gateway.model_names()]}
+    names = gateway.model_names()
+    return {
+        "object": "list",
+        "data": [_model(gateway, name) for name in names],
+        "has_more": False,
+        "first_id": names[0],
+        "last_id": names[-1],
+    }
 
 
 @router.get("/v1/models/{model:path}")
@@ -39,4 +47,5 @@ def _model(gateway: Gateway, name: str) -> dict[str, Any]:
             "runtime": f"{info.runtime} {info.runtime_version}",
             "precision": info.precision,
         }
-    return found
+    created = datetime.fromtimestamp(found["created"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return found | {"type": "model", "display_name": name, "created_at": created}

@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 
 from gemma4_gateway.gateway import Gateway
 
-__all__ = ["ERRORS", "STREAM", "TheGateway"]
+__all__ = ["ANTHROPIC_ERRORS", "ERRORS", "STREAM", "TheGateway"]
 
 
 async def _gateway(request: Request) -> Gateway:
@@ -36,10 +36,25 @@ _ERROR_SCHEMA = {
 }
 
 
-def _error(description: str) -> dict[str, Any]:
+_ANTHROPIC_SCHEMA = {
+    "type": "object",
+    "required": ["type", "error", "request_id"],
+    "properties": {
+        "type": {"const": "error"},
+        "error": {
+            "type": "object",
+            "required": ["type", "message"],
+            "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
+        },
+        "request_id": {"type": "string"},
+    },
+}
+
+
+def _error(description: str, schema: dict[str, Any] = _ERROR_SCHEMA) -> dict[str, Any]:
     return {
         "description": description,
-        "content": {"application/json": {"schema": _ERROR_SCHEMA}},
+        "content": {"application/json": {"schema": schema}},
     }
 
 
@@ -54,5 +69,10 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     503: _error("Draining, or no back end is ready; see Retry-After."),
     504: _error("The time for one answer is over."),
 }
+
+ANTHROPIC_ERRORS = {
+    status: _error(error["description"], _ANTHROPIC_SCHEMA) for status, error in ERRORS.items()
+}
+"""In the form of Anthropic's API."""
 
 STREAM: dict[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}}

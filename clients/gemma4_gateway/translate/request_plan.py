@@ -31,7 +31,9 @@ class Plan:
     """``calls`` has one entry per choice. ``affinity`` names what requests with a shared prefix
     have in common. ``per_prompt`` choices share a prompt. ``names`` maps tensors to the parameters
     they came from, for messages. ``continuous_usage``: every event has its choice's tokens so far.
-    ``allowed``: calls of other tools are left out. ``token_ids``: the answer says them."""
+    ``allowed``: calls of other tools are left out. ``token_ids``: the answer says them.
+    ``whole_room``: where there is room for fewer tokens than ``max_tokens``, the answer may have
+    all of it; otherwise that is refused."""
 
     model: str
     calls: list[EngineCall]
@@ -46,6 +48,7 @@ class Plan:
     token_ids: bool = False
     allowed: frozenset[str] | None = None
     per_prompt: int = 1
+    whole_room: bool = False
     names: dict[str, str] = field(default_factory=dict)
     top_log_probs: int = 0
 

@@ -13,6 +13,7 @@ BASES = {
     "/v1/chat/completions": b'"model":"m","messages":[' + USER + b"]",
     "/v1/completions": b'"model":"m","prompt":"hi"',
     "/v1/responses": b'"model":"m","input":"hi"',
+    "/v1/messages": b'"model":"m","max_tokens":1,"messages":[' + USER + b"]",
     "/tokenize": b'"prompt":"hi"',
     "/detokenize": b'"model":"m"',
 }
@@ -76,6 +77,10 @@ FIELDS = {
     "/v1/responses": (
         "input", "tools", "include", "metadata", "text", "reasoning", "instructions", "unknown",
     ),
+    "/v1/messages": (
+        "messages", "system", "tools", "tool_choice", "stop_sequences", "metadata", "cache_control",
+        "output_config", "context_management", "mcp_servers", "unknown",
+    ),
     "/tokenize": ("prompt", "messages", "tools", "chat_template_kwargs", "unknown"),
     "/detokenize": ("tokens", "unknown"),
 }  # fmt: skip
@@ -96,6 +101,14 @@ NESTED = {
         b'"input":[{"type":"reasoning","content":%s}]',
         b'"tools":[{"type":"function","name":"f","parameters":%s}]',
         b'"text":{"format":{"type":"json_schema","name":"a","schema":%s}}',
+    ),
+    "/v1/messages": (
+        b'"max_tokens":1,"messages":[{"role":"user","content":%s}]',
+        b'"max_tokens":1,"messages":[{"role":"user","content":[{"type":"tool_result",'
+        b'"tool_use_id":"a","content":%s}]}]',
+        b'"max_tokens":1,"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"a",'
+        b'"name":"f","input":{"a":%s}}]}]',
+        b'"max_tokens":1,"tools":[{"name":"f","input_schema":{"a":%s}}]',
     ),
     "/tokenize": (b'"messages":[{"role":"user","content":%s}]',),
 }

@@ -39,6 +39,21 @@ SEEDS: list[tuple[str, dict[str, Any]]] = [
         "text": {"format": {"type": "json_object"}}, "stream": True,
     }),
     ("/v1/responses", {"input": "hi", "instructions": "a", "reasoning": {"effort": "none"}}),
+    ("/v1/messages", {
+        "system": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}],
+        "messages": [
+            _USER,
+            {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "a", "signature": "b"},
+                {"type": "tool_use", "id": "c", "name": "f", "input": {"a": 1}}]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "c", "content": "1", "is_error": True}]},
+        ],
+        "tools": [{"name": "f", "input_schema": {"type": "object"}}], "tool_choice": {"type": "auto"},
+        "thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 3, "stream": True,
+        "stop_sequences": ["x"], "metadata": {"user_id": "a"},
+    }),
+    ("/v1/messages/count_tokens", {"messages": [_USER], "system": "a"}),
     ("/tokenize", {"messages": [_USER], "tools": [_TOOL]}),
     ("/tokenize", {"prompt": "hi"}),
     ("/detokenize", {"tokens": [1, 2, 3]}),

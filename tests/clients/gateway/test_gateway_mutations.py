@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from gemma4_gateway.plain_text import escaped
+from gemma4_testing.cases.error_forms import error_of
 from gemma4_testing.cases.gateway_mutations import mutated
 from gemma4_testing.fakes.canary import Canary
 from gemma4_testing.fakes.fake_backend import fake_backend
@@ -48,8 +49,7 @@ def send(sender: Sender, port: int, number: int, model: str) -> str:
         sender.connection.close()
         sender.connection = None
     if reply.status >= 400:
-        told = json.loads(data)["error"]
-        assert set(told) == {"message", "type", "param", "code"}, number
+        told = error_of(request.path, json.loads(data))
         assert told["message"] == escaped(told["message"]), (number, told)
         assert len(told["message"]) < 2500, number
         assert "Traceback" not in told["message"], number

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from gemma4_gateway.app import openapi
+from gemma4_gateway.schemas.anthropic import CountTokensRequest, MessagesRequest
 from gemma4_gateway.schemas.base import NO_EFFECT
 from gemma4_gateway.schemas.chat import ChatCompletionRequest
 from gemma4_gateway.schemas.completions import CompletionRequest
@@ -23,6 +24,8 @@ BODIES = {
     "/v1/chat/completions": ChatCompletionRequest,
     "/v1/completions": CompletionRequest,
     "/v1/responses": ResponsesRequest,
+    "/v1/messages": MessagesRequest,
+    "/v1/messages/count_tokens": CountTokensRequest,
     "/tokenize": TokenizeRequest,
     "/detokenize": DetokenizeRequest,
 }

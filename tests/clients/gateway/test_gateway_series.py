@@ -10,15 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-ROUTES = {"chat", "completions", "responses", "models", "tokenize", "detokenize", "health",
-          "metrics", "other"}  # fmt: skip
+ROUTES = {"chat", "completions", "responses", "messages", "count_tokens", "models", "tokenize",
+          "detokenize", "health", "metrics", "other"}  # fmt: skip
 STATUSES = {"200", "400", "401", "403", "404", "405", "408", "411", "413", "415", "422", "429",
             "431", "499", "500", "501", "502", "503", "504"}  # fmt: skip
 
 word = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
-path = st.sampled_from(["/v1/chat/completions", "/v1/models", "/tokenize", "/metrics"]) | st.builds(
-    "/{}/{}".format, word, word
-)
+path = st.sampled_from(
+    ["/v1/chat/completions", "/v1/messages", "/v1/models", "/tokenize", "/metrics"]
+) | st.builds("/{}/{}".format, word, word)
 method = st.sampled_from(["GET", "POST", "PUT", "DELETE", "OPTIONS"]) | st.from_regex(
     r"[A-Z]{3,12}", fullmatch=True
 )

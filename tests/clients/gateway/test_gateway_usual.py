@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from gemma4_gateway.body.route import validated
 from gemma4_gateway.errors import ApiError
+from gemma4_gateway.schemas.anthropic import MessagesRequest, MessageTool, OutputConfig
+from gemma4_gateway.schemas.anthropic_blocks import BLOCKS
 from gemma4_gateway.schemas.base import ApiModel, StreamOptions
 from gemma4_gateway.schemas.chat import ChatCompletionRequest, ChatMessage
 from gemma4_gateway.schemas.completions import CompletionRequest
@@ -23,13 +25,20 @@ BODIES: dict[type[ApiModel], dict[str, Any]] = {
     ChatCompletionRequest: {"model": "m", "messages": [{"role": "user", "content": "hi"}]},
     CompletionRequest: {"model": "m", "prompt": "hi"},
     ResponsesRequest: {"model": "m", "input": "hi"},
+    MessagesRequest: {
+        "model": "m",
+        "max_tokens": 5,
+        "messages": [{"role": "user", "content": "hi"}],
+    },
 }
 PARTS: dict[str, dict[str, Any]] = {
     "stream_options": {"stream_options": {}},
     "text": {"text": {}},
     "tools[0]": {"tools": [{"type": "function", "name": "f"}]},
+    "output_config": {"output_config": {}},
 }
 """What a body needs for a part to be there."""
+MESSAGE_TOOL = {"tools": [{"name": "f", "input_schema": {}}]}
 
 
 def places() -> Iterator[tuple[type[ApiModel], type[ApiModel], str]]:
@@ -41,6 +50,8 @@ def places() -> Iterator[tuple[type[ApiModel], type[ApiModel], str]]:
     yield ResponsesRequest, TextOptions, "text.{}"
     yield ResponsesRequest, ResponseTool, "tools[0].{}"
     yield ChatCompletionRequest, ChatMessage, "messages[0].{}"
+    yield MessagesRequest, MessageTool, "tools[0].{}"
+    yield MessagesRequest, OutputConfig, "output_config.{}"
 
 
 PARAMETERS = [
@@ -59,7 +70,8 @@ def part_of(text: dict[str, Any], parent: str) -> dict[str, Any]:
 
 def body_with(body: type[ApiModel], path: str, value: Any) -> dict[str, Any]:
     parent, _, name = path.rpartition(".")
-    text = deepcopy(BODIES[body] | PARTS.get(parent, {}))
+    needed = MESSAGE_TOOL if (body, parent) == (MessagesRequest, "tools[0]") else PARTS.get(parent)
+    text = deepcopy(BODIES[body] | (needed or {}))
     part_of(text, parent)[name] = value
     return text
 
@@ -105,6 +117,7 @@ def test_others_are_refused_by_path_and_reason(
 
 def test_the_table_names_refused_parameters_only() -> None:
     refused = {name for _, part, _ in places() for name in part.refused}
+    refused |= {name for of in BLOCKS.values() for block in of.values() for name in block.refused}
     assert refused >= USUAL.keys()
 
 

@@ -1,0 +1,94 @@
+"""Content blocks of Anthropic's Messages API. A block is checked by the model of its ``type``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from gemma4_gateway.schemas.base import MOST_PARTS, ApiModel, Items
+
+__all__ = [
+    "BLOCKS",
+    "NOT_TAKEN",
+    "Block",
+    "Blocks",
+    "CacheControl",
+    "RedactedThinkingBlock",
+    "TextBlock",
+    "ThinkingBlock",
+    "ToolResultBlock",
+    "ToolUseBlock",
+]
+
+CacheControl = Annotated[
+    dict[str, Any] | None,
+    Field(description="No effect: the engine caches the start of every prompt."),
+]
+Blocks = Annotated[list[dict[str, Any]], Items(MOST_PARTS)]
+
+
+class Block(ApiModel):
+    """What every block has."""
+
+    cache_control: CacheControl = None
+
+
+class TextBlock(Block):
+    refused: ClassVar[dict[str, str]] = {"citations": "the model cites nothing; leave it out"}
+    type: Literal["text"]
+    text: str
+
+
+class ThinkingBlock(Block):
+    type: Literal["thinking"]
+    thinking: str
+    signature: str | None = Field(None, description="Not looked at.")
+
+
+class RedactedThinkingBlock(Block):
+    """Of another model. Nobody else can read it."""
+
+    type: Literal["redacted_thinking"]
+    data: str
+
+
+class ToolUseBlock(Block):
+    refused: ClassVar[dict[str, str]] = {
+        "caller": "the model itself calls the tools",
+        "toolset_name": "there are no toolsets",
+    }
+    type: Literal["tool_use"]
+    id: str
+    name: str
+    input: dict[str, Any]
+
+
+class ToolResultBlock(Block):
+    refused: ClassVar[dict[str, str]] = {"toolset_name": "there are no toolsets"}
+    type: Literal["tool_result"]
+    tool_use_id: str
+    content: str | Blocks | None = None
+    is_error: bool | None = Field(None, description="The model sees `Error: ` before the content.")
+
+
+BLOCKS: dict[str, dict[str, type[Block]]] = {
+    "system": {"text": TextBlock},
+    "user": {"text": TextBlock, "tool_result": ToolResultBlock},
+    "assistant": {
+        "text": TextBlock,
+        "thinking": ThinkingBlock,
+        "redacted_thinking": RedactedThinkingBlock,
+        "tool_use": ToolUseBlock,
+    },
+    "tool_result": {"text": TextBlock},
+}
+"""By who says it, and ``type``."""
+NOT_TAKEN = {
+    "image": "the model is served for text only; describe the image in a text block",
+    "document": "the model is served for text only; send what it says as a text block",
+    "search_result": "send what was found as a text block",
+    "container_upload": "there is no code execution",
+    "tool_reference": "there is no tool search; declare the tool in tools",
+}
+"""Types of blocks that others take, and what to send instead."""

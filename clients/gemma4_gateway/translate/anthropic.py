@@ -1,0 +1,104 @@
+"""/v1/messages -> the chat request that asks the same, and its plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from gemma4_gateway.schemas.anthropic import (
+    CountTokensRequest,
+    MessagesRequest,
+    MessageTool,
+    ToolChoice,
+)
+from gemma4_gateway.schemas.tools import (
+    FunctionTool,
+    JsonSchema,
+    JsonSchemaFormat,
+    NamedFunction,
+    NamedTool,
+    Tool,
+)
+from gemma4_gateway.translate.anthropic_turns import conversation
+from gemma4_gateway.translate.chat import ChatParts, plan_parts
+from gemma4_gateway.translate.request_plan import Plan
+
+__all__ = ["plan_messages"]
+
+_NAMES = {
+    "stop_words": "stop_sequences",
+    "response_format": "output_config.format",
+    "guided_decoding_guide": "output_config.format",
+    "guided_decoding_guide_type": "output_config.format",
+    "enable_thinking": "thinking",
+}
+_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
+
+
+def plan_messages(body: CountTokensRequest) -> Plan:
+    """Plan the call; of a body without ``max_tokens``, the prompt of the call. Raises
+    :class:`~gemma4_gateway.errors.ApiError` 400."""
+    messages, names = conversation(body.system, body.messages)
+    tools = body.tools or []
+    for index in range(len(tools)):
+        names[f"tools[{index}].function"] = f"tools[{index}]"
+        names[f"tools[{index}].function.parameters"] = f"tools[{index}].input_schema"
+    choice = body.tool_choice
+    thinks = body.thinking is not None and body.thinking.type != "disabled"
+    plan = plan_parts(
+        ChatParts(
+            model=body.model,
+            messages=messages,
+            options=_options(body) if isinstance(body, MessagesRequest) else {},
+            tools=[_tool(tool) for tool in tools],
+            tool_choice=_choice(choice),
+            one_tool_call=bool(choice and choice.disable_parallel_tool_use),
+            response_format=_form(body),
+            thinking="thinking" if thinks else None,
+            log_probs=False,
+            stream=isinstance(body, MessagesRequest) and bool(body.stream),
+            seed=None,
+            cache_key=None,
+            names=_NAMES | names,
+        )
+    )
+    return replace(plan, whole_room=True)
+
+
+def _options(body: MessagesRequest) -> dict[str, Any]:
+    options: dict[str, Any] = {"max_tokens": body.max_tokens}
+    for name in ("temperature", "top_p", "top_k"):
+        if (value := getattr(body, name)) is not None:
+            options[name] = value
+    if body.stop_sequences:
+        options["stop_words"] = body.stop_sequences
+    return options
+
+
+def _form(body: CountTokensRequest) -> JsonSchemaFormat | None:
+    if body.output_config is None or body.output_config.format is None:
+        return None
+    form = body.output_config.format
+    schema = JsonSchema.model_validate({"name": "format", "schema": form.schema_})
+    return JsonSchemaFormat(type="json_schema", json_schema=schema)
+
+
+def _choice(choice: ToolChoice | None) -> str | NamedTool | None:
+    if choice is None:
+        return None
+    if choice.name is not None:
+        return NamedTool(type="function", function=NamedFunction(name=choice.name))
+    return _CHOICES[choice.type]
+
+
+def _tool(tool: MessageTool) -> Tool:
+    return Tool(
+        type="function",
+        function=FunctionTool(
+            name=tool.name,
+            description=tool.description,
+            parameters=tool.input_schema,
+            response=None,
+            strict=tool.strict,
+        ),
+    )
