@@ -73,6 +73,14 @@ def gateway(
     cors_origin: Annotated[
         list[str] | None, typer.Option(help="Origin of a web page that may call; may be repeated.")
     ] = None,
+    drop_unsupported: Annotated[
+        bool,
+        typer.Option(
+            "--drop-unsupported",
+            help="Of /v1/responses: leave out tools that are no functions (web_search, ...) and "
+            "text.verbosity rather than refuse them, for Codex CLI.",
+        ),
+    ] = False,
     grace: Annotated[
         float, typer.Option(min=0, help="Seconds that running answers get at the end.")
     ] = 30.0,
@@ -138,6 +146,7 @@ def gateway(
             health_interval=health_interval,
             dns_interval=dns_interval,
             imbalance=imbalance,
+            drop_unsupported=drop_unsupported,
             tls=check_tls(ssl_certfile, ssl_keyfile, ssl_ca_certs, ssl_cert_reqs),
         )
         problem = open_files_short_of(max_running + _OWN_FILES, f"--max-running {max_running}")

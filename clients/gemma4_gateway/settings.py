@@ -66,7 +66,9 @@ class Settings:
     every ``dns_interval`` seconds. ``model_names``: the names the model is served under; empty: the
     engine's own. ``cors_origins``: empty: no CORS headers. ``grace``: seconds
     that running answers get at the end. ``drain_delay``: seconds that it stays up, not ready,
-    after SIGTERM, for a load balancer to notice. ``tls``: None is HTTP without TLS."""
+    after SIGTERM, for a load balancer to notice. ``tls``: None is HTTP without TLS.
+    ``drop_unsupported``: of /v1/responses, leave out tools that are no functions and
+    ``text.verbosity`` rather than refuse them."""
 
     backends: tuple[str, ...] = ("127.0.0.1:8001",)
     host: str = "127.0.0.1"
@@ -81,6 +83,7 @@ class Settings:
     dns_interval: float = 5.0
     imbalance: int = 8
     tls: TlsFiles | None = None
+    drop_unsupported: bool = False
 
 
 def check_tls(

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from gemma4_client import Delta, Gemma4Error
+from gemma4_runtime.contract.inputs import SAMPLING
 
 from gemma4_gateway.answers.logprobs import TokenLogProb, TokenLogProbs
 from gemma4_gateway.answers.merge import Begin, chunks_of, gathered
@@ -22,6 +23,9 @@ from gemma4_gateway.translate.failures import started_failure
 from gemma4_gateway.translate.request_plan import EngineCall, Plan
 
 __all__ = ["Body", "Events", "Work"]
+
+_DECLARED = {option.name: option.default for option in SAMPLING if option.default is not None}
+"""Gemma 4's published values of sampling options."""
 
 
 class Events(Protocol):
@@ -114,6 +118,13 @@ class Work:
         self._backends[index] = answering
         self.record.backends.append(answering.backend.address)
         return answering
+
+    def sampling(self) -> dict[str, float]:
+        """Return what sampling options are that the request left out, on the back end that answers
+        it; what is declared where that back end does not say it."""
+        infos = [answering.backend.info for answering in self._backends.values()]
+        said = infos[0].sampling if infos and infos[0] is not None else {}
+        return _DECLARED | dict(said)
 
     def usage(self) -> UsageCount:
         """Return a counter."""

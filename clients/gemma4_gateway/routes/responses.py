@@ -16,7 +16,7 @@ from gemma4_gateway.body.route import JsonRoute
 from gemma4_gateway.routes.wiring import ERRORS, STREAM, TheGateway
 from gemma4_gateway.schemas.responses import ResponsesRequest
 from gemma4_gateway.translate.request_plan import Plan
-from gemma4_gateway.translate.responses import echo, plan_responses
+from gemma4_gateway.translate.responses import plan_responses
 
 __all__ = ["router"]
 
@@ -36,9 +36,12 @@ async def create_response(
 ) -> Response:
     """Answer items. Stateless: `input` is the whole conversation."""
     gateway.check_model(body.model)
-    plan, said = await gateway.beside(request, lambda: (plan_responses(body), echo(body)))
-    work = gateway.work(request, plan, prefix="resp")
-    events = ResponseEvents(work.plan, said, answer_id=work.answer_id, created=work.created)
+    drop = gateway.settings.drop_unsupported
+    planned = await gateway.beside(request, partial(plan_responses, body, drop=drop))
+    work = gateway.work(request, planned.plan, prefix="resp")
+    events = ResponseEvents(
+        planned, answer_id=work.answer_id, created=work.created, sampling=work.sampling
+    )
     if body.stream:
         return gateway.reply(work, partial(work.stream, events=events), on_error=events.error)
 
