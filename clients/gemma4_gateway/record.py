@@ -17,6 +17,7 @@ _ROUTES = {
     "/v1/chat/completions": "chat",
     "/v1/completions": "completions",
     "/v1/responses": "responses",
+    "/v1/responses/input_tokens": "input_tokens",
     "/v1/models": "models",
     "/tokenize": "tokenize",
     "/detokenize": "detokenize",
@@ -24,7 +25,7 @@ _ROUTES = {
     "/health/ready": "health",
     "/metrics": "metrics",
 }
-_POSTS = {"chat", "completions", "responses", "tokenize", "detokenize"}
+_POSTS = {"chat", "completions", "responses", "input_tokens", "tokenize", "detokenize"}
 
 
 @dataclass(slots=True)
@@ -63,6 +64,8 @@ class Record:
         every path that does not exist."""
         if self.path.startswith("/v1/models/"):
             return "models"
+        if self.path.startswith("/v1/responses/") and self.path not in _ROUTES:
+            return "stored_responses"
         return _ROUTES.get(self.path, "other")
 
     def put_into(self, scope: Scope) -> None:

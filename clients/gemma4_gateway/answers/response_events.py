@@ -53,6 +53,7 @@ class ResponseEvents:
         self._calls = 0
         self._finish = ""
         self._out: list[bytes] = []
+        self._whole: dict[str, Any] | None = None
 
     def chunk(self, index: int, delta: Delta, log_probs: list[TokenLogProb] | None) -> bytes:
         """Return the events for one chunk of the engine."""
@@ -80,12 +81,15 @@ class ResponseEvents:
         return self._flush()
 
     def body(self, usage: UsageCount) -> dict[str, Any]:
-        """Return the whole response."""
+        """Return the whole response, the same object each time."""
+        if self._whole is not None:
+            return self._whole
         cut = self._finish == "length"
         found = self._body("incomplete" if cut else "completed")
         found["incomplete_details"] = {"reason": "max_output_tokens"} if cut else None
         found["completed_at"] = None if cut else int(time.time())
         found["usage"] = usage.response_body()
+        self._whole = found
         return found
 
     def _body(self, status: str) -> dict[str, Any]:

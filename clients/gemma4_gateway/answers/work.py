@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Protocol
@@ -56,8 +56,14 @@ class Work:
         self._backends: dict[int, Answering] = {}
         record.model, record.streamed = plan.model, plan.stream
 
-    async def stream(self, out: Out, events: Events) -> None:
-        """Write events until the answer is whole."""
+    async def stream(
+        self,
+        out: Out,
+        events: Events,
+        before_end: Callable[[UsageCount], Awaitable[None]] | None = None,
+    ) -> None:
+        """Write events until the answer is whole. ``before_end`` is awaited before the last ones
+        are made."""
         usage = self.usage()
         still_open = len(self.plan.calls)
         last = b""
@@ -71,17 +77,13 @@ class Work:
                     await out.events(data)
                 else:  # goes out with the end: a write costs as much as everything else here
                     last += data
+        if before_end is not None:
+            await before_end(usage)
         await out.end(last + events.end(usage))
 
     async def whole(self, out: Out, body: Body) -> None:
         """Write one JSON object."""
-        answers = await self.answers()
-        usage = self.usage()
-        for index, answer in enumerate(answers):
-            self.note(index, answer, usage)
-        log_probs = None
-        if self._trackers:
-            log_probs = [await self.log_probs(i, answer) for i, answer in enumerate(answers)]
+        answers, log_probs, usage = await self.gathered()
         await out.json(
             body(
                 self.plan,
@@ -92,6 +94,19 @@ class Work:
                 usage=usage,
             )
         )
+
+    async def gathered(
+        self,
+    ) -> tuple[list[Delta], list[list[TokenLogProb]] | None, UsageCount]:
+        """Return the whole answer of every choice, their log-probs if asked for, and the counts."""
+        answers = await self.answers()
+        usage = self.usage()
+        for index, answer in enumerate(answers):
+            self.note(index, answer, usage)
+        log_probs = None
+        if self._trackers:
+            log_probs = [await self.log_probs(i, answer) for i, answer in enumerate(answers)]
+        return answers, log_probs, usage
 
     async def answers(self) -> list[Delta]:
         """Return the whole answer of every choice."""

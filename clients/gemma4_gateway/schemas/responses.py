@@ -1,4 +1,4 @@
-"""Body of /v1/responses. Stateless: nothing is stored, so the input is the whole conversation."""
+"""Body of /v1/responses."""
 
 from __future__ import annotations
 
@@ -34,12 +34,10 @@ Include = Literal[
 """All but the first two ask for parts of items that no answer has here."""
 _MOST_ITEMS = 4096
 """Input items of a request, at most."""
-_STATELESS = "nothing is stored; send the earlier items in `input`"
 RESPONSES_REFUSED = {
-    "previous_response_id": _STATELESS,
-    "conversation": _STATELESS,
-    "background": _STATELESS,
-    "background_options": _STATELESS,
+    "conversation": "use previous_response_id, or send the earlier items in `input`",
+    "background": "the client waits for the answer; use stream",
+    "background_options": "the client waits for the answer; use stream",
     "prompt": "there are no stored prompts; send `instructions` and `input`",
     "context_management": "a prompt that is too long is refused; shorten it",
     "moderation": "there is no moderation model",
@@ -90,7 +88,9 @@ class ResponseStreamOptions(ApiModel):
 
 class ResponsesRequest(ApiModel):
     refused: ClassVar[dict[str, str]] = RESPONSES_REFUSED
-    no_effect: ClassVar[dict[str, str]] = NO_EFFECT | {
+    no_effect: ClassVar[dict[str, str]] = {
+        name: why for name, why in NO_EFFECT.items() if name != "store"
+    } | {
         "max_tool_calls": "there are no built-in tools, whose calls it limits",
         "client_metadata": "informative",
     }
@@ -131,7 +131,12 @@ class ResponsesRequest(ApiModel):
     client_metadata: Annotated[dict[str, Any], Pairs(64)] | None = Field(
         None, description="No effect."
     )
-    store: Literal[False] | None = Field(None, description="Nothing is stored.")
+    store: bool | None = Field(
+        None, description="true needs --response-store, and is the default with it."
+    )
+    previous_response_id: str | None = Field(
+        None, max_length=128, description="Needs --response-store: what to continue."
+    )
     user: str | None = Field(None, description="No effect.")
     metadata: Metadata | None = Field(None, description="Given back; no other effect.")
     service_tier: Literal["auto", "default"] | None = Field(None, description="No effect.")

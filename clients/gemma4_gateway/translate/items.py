@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gemma4_gateway.errors import ApiError, invalid
@@ -33,23 +34,29 @@ _OF_OTHER_TOOLS = {
 
 
 def input_messages(
-    instructions: str | None, given: str | list[dict[str, Any]], *, drop: bool = False
+    instructions: str | None,
+    given: str | list[dict[str, Any]],
+    *,
+    earlier: Sequence[dict[str, Any]] = (),
+    drop: bool = False,
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Return the messages, and for each of their fields as the engine names it
     (``messages[1].tool_calls[0].id``) the item's (``input[3].call_id``). Items that belong to one
-    turn of the model become one message. ``drop``: leave out items of tools that do not exist here.
-    Raises :class:`~gemma4_gateway.errors.ApiError` 400 that names the item."""
+    turn of the model become one message. ``earlier`` come before ``given``. ``drop``: leave out
+    items of tools that do not exist here. Raises :class:`~gemma4_gateway.errors.ApiError` 400 that
+    names the item."""
     messages: list[dict[str, Any]] = []
     names: dict[str, str] = {}
     if instructions:
         messages.append({"role": "system", "content": instructions})
         names |= dict.fromkeys(("messages[0]", "messages[0].content"), "instructions")
+    places = ["previous_response_id"] * len(earlier)
     if isinstance(given, str):
-        here = f"messages[{len(messages)}]"
-        names |= dict.fromkeys((here, f"{here}.content"), "input")
-        return [*messages, {"role": "user", "content": given}], names
-    for index, item in enumerate(given):
-        place = f"input[{index}]"
+        given = [{"role": "user", "content": given}]
+        places.append("input")
+    else:
+        places += [f"input[{index}]" for index in range(len(given))]
+    for place, item in zip(places, [*earlier, *given], strict=True):
         kind = item.get("type")
         if isinstance(kind, str) and kind in _OF_OTHER_TOOLS:
             if not drop:
@@ -59,7 +66,8 @@ def input_messages(
         here = f"messages[{len(messages) - 1}]"
         names.setdefault(here, place)
         for field, own in fields.items():
-            names.setdefault(f"{here}.{field}", f"{place}{own}")
+            whole = place in ("input", "previous_response_id")
+            names.setdefault(f"{here}.{field}", place if whole else f"{place}{own}")
     return messages, names
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,16 +48,23 @@ class ResponsePlan:
     encrypted: bool
 
 
-def plan_responses(body: ResponsesRequest, *, drop: bool = False) -> ResponsePlan:
-    """Plan the calls. ``drop``: leave out what does not exist here rather than refuse it. Raises
-    :class:`~gemma4_gateway.errors.ApiError` 400."""
+def plan_responses(
+    body: ResponsesRequest,
+    *,
+    drop: bool = False,
+    earlier: Sequence[dict[str, Any]] = (),
+    stores: bool = False,
+) -> ResponsePlan:
+    """Plan the calls. ``drop``: leave out what does not exist here rather than refuse it.
+    ``earlier`` are the items of ``previous_response_id``. ``stores``: a response is stored unless
+    ``store`` is false. Raises :class:`~gemma4_gateway.errors.ApiError` 400."""
     if body.stream_options is not None and not body.stream:
         raise invalid("stream_options", "needs stream: true")
     verbosity = body.text.verbosity if body.text else None
     if verbosity not in (None, _ONLY_VERBOSITY) and not drop:
         raise unsupported("text.verbosity", f"{verbosity}: say it in the instructions")
     shown = shown_tools(body, drop=drop)
-    messages, items = input_messages(body.instructions, body.input, drop=drop)
+    messages, items = input_messages(body.instructions, body.input, earlier=earlier, drop=drop)
     effort = body.reasoning.effort if body.reasoning else None
     include = body.include or []
     plan = plan_parts(
@@ -76,7 +84,8 @@ def plan_responses(body: ResponsesRequest, *, drop: bool = False) -> ResponsePla
             names=_NAMES | items | shown.places,
         )
     )
-    return ResponsePlan(plan, _said(body, shown), shown.called, ENCRYPTED in include)
+    said = _said(body, shown) | {"store": stores and body.store is not False}
+    return ResponsePlan(plan, said, shown.called, ENCRYPTED in include)
 
 
 def _options(body: ResponsesRequest) -> dict[str, Any]:
@@ -105,12 +114,11 @@ def _said(body: ResponsesRequest, shown: ShownTools) -> dict[str, Any]:
         "max_output_tokens": body.max_output_tokens,
         "max_tool_calls": body.max_tool_calls,
         "parallel_tool_calls": body.parallel_tool_calls is not False,
-        "previous_response_id": None,
+        "previous_response_id": body.previous_response_id,
         "reasoning": {
             "effort": body.reasoning.effort if body.reasoning else None,
             "summary": None,
         },
-        "store": False,
         "text": {"format": _said_form(body)},
         "tool_choice": given.get("tool_choice", "auto"),
         "tools": shown.said,
