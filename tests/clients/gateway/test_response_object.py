@@ -110,7 +110,7 @@ def test_no_required_field_is_missing(more: dict[str, Any], finish: str) -> None
     for event in seen:
         EVENT.validate_python(event, strict=False)
         for one in objects(event):
-            kind = one.get("object", one.get("type"))
+            kind = str(one.get("object", one.get("type")))
             missing = set(REQUIRED.get(kind, "").split()) - one.keys()
             assert not missing, (event["type"], kind, missing)
     read = Response.model_validate(response)

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 T = TypeVar("T")
 ITEM = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
-ANSWER = {"type": "message", "role": "assistant", "status": "completed",
+ANSWER: dict[str, Any] = {"type": "message", "role": "assistant", "status": "completed",
           "content": [{"type": "output_text", "text": "Yes", "annotations": []}]}  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def body(name: str, previous: str | None = None, text: str = "Yes") -> dict[str, Any]:
-    part = ANSWER["content"][0] | {"text": text}  # type: ignore[index]
+    part = ANSWER["content"][0] | {"text": text}
     output = [ANSWER | {"id": f"out_{name}", "content": [part]}]
     return {"id": name, "previous_response_id": previous, "output": output, "big": 2**70}
 
