@@ -73,6 +73,29 @@ def gateway(
     cors_origin: Annotated[
         list[str] | None, typer.Option(help="Origin of a web page that may call; may be repeated.")
     ] = None,
+    response_store: Annotated[
+        Path | None,
+        typer.Option(help="SQLite file that keeps responses; default: nothing is stored."),
+    ] = None,
+    response_store_count: Annotated[
+        int | None,
+        typer.Option(min=1, help="Responses in it; the oldest go first. Default: 100,000."),
+    ] = None,
+    response_store_mib: Annotated[
+        int | None, typer.Option(min=1, help="Size of their texts. Default: 1,024.")
+    ] = None,
+    response_store_days: Annotated[
+        float | None,
+        typer.Option(min=0.0001, help="Days since its last use that one is kept. Default: 30."),
+    ] = None,
+    drop_unsupported: Annotated[
+        bool,
+        typer.Option(
+            "--drop-unsupported",
+            help="Of /v1/responses: leave out tools that are no functions (web_search, ...) and "
+            "text.verbosity rather than refuse them, for Codex CLI.",
+        ),
+    ] = False,
     grace: Annotated[
         float, typer.Option(min=0, help="Seconds that running answers get at the end.")
     ] = 30.0,
@@ -116,6 +139,7 @@ def gateway(
             Settings,
             SettingsError,
             check_backend,
+            check_store,
             check_tls,
         )
     except ImportError as error:
@@ -147,6 +171,10 @@ def gateway(
             dns_interval=dns_interval,
             imbalance=imbalance,
             sse_keep_alive=sse_keep_alive,
+            drop_unsupported=drop_unsupported,
+            store=check_store(
+                response_store, response_store_count, response_store_mib, response_store_days
+            ),
             tls=check_tls(ssl_certfile, ssl_keyfile, ssl_ca_certs, ssl_cert_reqs),
         )
         problem = open_files_short_of(max_running + _OWN_FILES, f"--max-running {max_running}")

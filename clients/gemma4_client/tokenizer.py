@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gemma4_client.errors import ServerError
@@ -22,7 +22,8 @@ Inputs = dict[str, tuple[str, list[Any]]]
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
     """The engine that a server runs. ``id`` changes with every build; ``created`` is when it was
-    built, in seconds since 1970; lengths are in tokens."""
+    built, in seconds since 1970; lengths are in tokens. ``sampling`` has, by its name, what a
+    sampling option is when a request leaves it out; a server of before 0.2 does not say it."""
 
     id: str
     model: str
@@ -33,6 +34,7 @@ class ServerInfo:
     max_total_tokens: int
     vocab_size: int
     created: int
+    sampling: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ def read_tokens(raw: Mapping[str, bytes]) -> Tokens:
     try:
         data = raw["token_ids"]
         known = json.loads(read_strings(raw["engine"])[0])
+        known.setdefault("sampling", {})
         server = ServerInfo(**{item.name: known[item.name] for item in fields(ServerInfo)})
         return Tokens(
             ids=list(struct.unpack(f"<{len(data) // 4}i", data)),

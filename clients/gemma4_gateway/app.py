@@ -21,7 +21,15 @@ from gemma4_gateway.errors import ApiError, validation_error
 from gemma4_gateway.gateway import Gateway
 from gemma4_gateway.middleware import Middleware
 from gemma4_gateway.record import record_of
-from gemma4_gateway.routes import chat, health, messages, models, responses, tokenize
+from gemma4_gateway.routes import (
+    chat,
+    health,
+    messages,
+    models,
+    responses,
+    stored_responses,
+    tokenize,
+)  # fmt: skip
 from gemma4_gateway.settings import Settings
 
 __all__ = ["create_app", "create_asgi", "openapi"]
@@ -47,7 +55,7 @@ def create_app(gateway: Gateway) -> FastAPI:
         redoc_url=None,
     )
     app.state.gateway = gateway
-    for module in (chat, responses, messages, models, tokenize, health):
+    for module in (chat, responses, stored_responses, messages, models, tokenize, health):
         app.include_router(module.router)
     app.add_exception_handler(ApiError, _on_api_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -74,7 +82,7 @@ def create_asgi(gateway: Gateway, app: FastAPI | None = None) -> ASGIApp:
         middleware = CORSMiddleware(
             middleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "HEAD", "POST"],
+            allow_methods=["DELETE", "GET", "HEAD", "POST"],
             allow_headers=["*"],  # a preflight is told what it asks for
             expose_headers=["x-request-id", "request-id", "retry-after"],
         )

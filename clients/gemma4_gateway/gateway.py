@@ -30,6 +30,7 @@ from gemma4_gateway.settings import Settings, SettingsError
 from gemma4_gateway.translate.request_plan import Plan
 
 if TYPE_CHECKING:
+    from gemma4_gateway.store.responses import ResponseStore
     from gemma4_gateway.tls.certificates import Certificates
 
 __all__ = ["Gateway"]
@@ -49,6 +50,7 @@ class Gateway:
         self.ring = load_keys(settings.keys)
         self.metrics = Metrics()
         self.certificates = self._certificates()
+        self.store = self._store()
         self.gate = Gate(settings.limits)
         self.uploads = Uploads(settings.limits.max_body)
         self.off_loop = OffLoop()
@@ -94,6 +96,8 @@ class Gateway:
         await self.discovery.stop()
         await self.health.stop()
         self.off_loop.close()
+        if self.store is not None:
+            await asyncio.to_thread(self.store.close)
         await asyncio.gather(*(backend.close() for backend in self.backends))
 
     def reload_keys(self) -> None:
@@ -125,6 +129,18 @@ class Gateway:
         from gemma4_gateway.tls.certificates import Certificates
 
         return Certificates(self.settings.tls, self.metrics, self.log)
+
+    def _store(self) -> ResponseStore | None:
+        if self.settings.store is None:
+            return None
+        # SQLite takes 10 ms to import, which those without a store need not wait for.
+        from gemma4_gateway.store.responses import ResponseStore
+
+        return ResponseStore(self.settings.store, failed=self._not_stored)
+
+    def _not_stored(self, reason: str) -> None:
+        self.metrics.not_stored.inc()
+        self.log.event("response_not_stored", level="error", reason=reason)
 
     @property
     def ready(self) -> bool:

@@ -41,6 +41,9 @@ class Metrics:
         self.retries = self._counter(
             "backend_refusals", "Requests that a back end did not take", "backend"
         )
+        self.not_stored = self._counter(
+            "responses_not_stored", "Responses that were answered but not stored"
+        )
         self.running = self._gauge("running_requests", "Requests in flight")
         self.ready = self._gauge("backend_ready", "1: takes requests", "backend")
         self.outstanding = self._gauge("backend_requests", "Requests in flight", "backend")

@@ -19,6 +19,7 @@ _ROUTES = {
     "/v1/responses": "responses",
     "/v1/messages": "messages",
     "/v1/messages/count_tokens": "count_tokens",
+    "/v1/responses/input_tokens": "input_tokens",
     "/v1/models": "models",
     "/tokenize": "tokenize",
     "/detokenize": "detokenize",
@@ -30,6 +31,7 @@ _POSTS = {
     "chat",
     "completions",
     "responses",
+    "input_tokens",
     "messages",
     "count_tokens",
     "tokenize",
@@ -79,6 +81,8 @@ class Record:
         every path that does not exist."""
         if self.path.startswith("/v1/models/"):
             return "models"
+        if self.path.startswith("/v1/responses/") and self.path not in _ROUTES:
+            return "stored_responses"
         return _ROUTES.get(self.path, "other")
 
     def put_into(self, scope: Scope) -> None:

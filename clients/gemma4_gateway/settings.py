@@ -13,8 +13,10 @@ __all__ = [
     "Limits",
     "Settings",
     "SettingsError",
+    "StoreOptions",
     "TlsFiles",
     "check_backend",
+    "check_store",
     "check_tls",
 ]
 
@@ -61,13 +63,26 @@ class TlsFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreOptions:
+    """Where responses are stored, and how many responses, bytes of text, and seconds since their
+    last use at most."""
+
+    path: Path
+    responses: int = 100_000
+    bytes: int = 1024 * _MIB
+    seconds: float = 30 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """``backends``: ``host:port`` of gRPC services, or ``dns:///name:port``, which is looked up
     every ``dns_interval`` seconds. ``model_names``: the names the model is served under; empty: the
     engine's own. ``cors_origins``: empty: no CORS headers. ``grace``: seconds
     that running answers get at the end. ``drain_delay``: seconds that it stays up, not ready,
     after SIGTERM, for a load balancer to notice. ``sse_keep_alive``: seconds without an event of a
-    stream after which a comment is sent; 0: none. ``tls``: None is HTTP without TLS."""
+    stream after which a comment is sent; 0: none. ``tls``: None is HTTP without TLS.
+    ``drop_unsupported``: of /v1/responses, leave out tools that are no functions and
+    ``text.verbosity`` rather than refuse them. ``store``: None keeps no responses."""
 
     backends: tuple[str, ...] = ("127.0.0.1:8001",)
     host: str = "127.0.0.1"
@@ -83,6 +98,8 @@ class Settings:
     imbalance: int = 8
     sse_keep_alive: float = 15.0
     tls: TlsFiles | None = None
+    drop_unsupported: bool = False
+    store: StoreOptions | None = None
 
 
 def check_tls(
@@ -109,6 +126,27 @@ def check_tls(
             "it to 2, or leave one of the two out"
         )
     return TlsFiles(certfile, keyfile, ca_certs, ssl.VerifyMode(cert_reqs))
+
+
+def check_store(
+    path: Path | None, responses: int | None, mib: int | None, days: float | None
+) -> StoreOptions | None:
+    """Return what the options of the store say together; None without any. None is the default.
+    Raises :class:`SettingsError` for one that would have no effect."""
+    given = {"count": responses, "mib": mib, "days": days}
+    if path is None:
+        for name, value in given.items():
+            if value is not None:
+                flag = f"--response-store-{name} {value}"
+                raise SettingsError(f"{flag}: needs --response-store, the file; give it too")
+        return None
+    options = StoreOptions(path)
+    return StoreOptions(
+        path,
+        options.responses if responses is None else responses,
+        options.bytes if mib is None else mib * _MIB,
+        options.seconds if days is None else days * 86_400,
+    )
 
 
 def check_backend(address: str) -> str:

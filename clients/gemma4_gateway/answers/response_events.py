@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
-import uuid
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gemma4_client import Delta
 
 from gemma4_gateway.answers.forced_calls import listed_calls, named_call
 from gemma4_gateway.answers.logprobs import TokenLogProb, chat_logprobs
+from gemma4_gateway.answers.response_items import (
+    call_item,
+    custom_input,
+    message_item,
+    reasoning_item,
+)
 from gemma4_gateway.answers.sse import named_event
 from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.errors import ApiError
-from gemma4_gateway.translate.request_plan import Plan
+from gemma4_gateway.translate.response_tools import Called
+from gemma4_gateway.translate.responses import ResponsePlan
+from gemma4_gateway.translate.thoughts import sealed
 
 __all__ = ["ResponseEvents"]
 
 
 class ResponseEvents:
     """Feed it the chunks of the answer with ``chunk``; then ``end`` for the last events, or
-    ``body`` for the whole. ``echo`` is what the response repeats of the request."""
+    ``body`` for the whole. ``sampling`` gives, once the answer has begun, what an option is that
+    the request left out."""
 
-    def __init__(self, plan: Plan, echo: dict[str, Any], *, answer_id: str, created: int) -> None:
-        self._plan = plan
-        self._echo = echo
+    def __init__(
+        self,
+        request: ResponsePlan,
+        *,
+        answer_id: str,
+        created: int,
+        sampling: Callable[[], Mapping[str, float]],
+    ) -> None:
+        self._request = request
+        self._plan = request.plan
+        self._sampling = sampling
         self._id = answer_id
         self._created = created
         self._sequence = 0
@@ -35,6 +53,7 @@ class ResponseEvents:
         self._calls = 0
         self._finish = ""
         self._out: list[bytes] = []
+        self._whole: dict[str, Any] | None = None
 
     def chunk(self, index: int, delta: Delta, log_probs: list[TokenLogProb] | None) -> bytes:
         """Return the events for one chunk of the engine."""
@@ -62,25 +81,32 @@ class ResponseEvents:
         return self._flush()
 
     def body(self, usage: UsageCount) -> dict[str, Any]:
-        """Return the whole response."""
+        """Return the whole response, the same object each time."""
+        if self._whole is not None:
+            return self._whole
         cut = self._finish == "length"
         found = self._body("incomplete" if cut else "completed")
         found["incomplete_details"] = {"reason": "max_output_tokens"} if cut else None
+        found["completed_at"] = None if cut else int(time.time())
         found["usage"] = usage.response_body()
+        self._whole = found
         return found
 
     def _body(self, status: str) -> dict[str, Any]:
+        said, sampling = self._request.said, self._sampling()
+        left_out = {name for name, value in said.items() if value is None} & sampling.keys()
         return {
             "id": self._id,
             "object": "response",
             "created_at": self._created,
+            "completed_at": None,
             "status": status,
             "error": None,
             "incomplete_details": None,
             "model": self._plan.model,
             "output": self._items,
             "usage": None,
-        } | self._echo
+        } | {name: sampling[name] if name in left_out else said[name] for name in said}
 
     def _begin(self) -> None:
         if not self._begun:
@@ -127,15 +153,7 @@ class ResponseEvents:
         if self._open is not None and self._open["type"] == kind:
             return self._open
         self._close()
-        part: dict[str, Any]
-        item: dict[str, Any]
-        if kind == "message":
-            part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
-            item = {"id": _new_id("msg"), "type": "message", "role": "assistant"}
-        else:
-            part = {"type": "reasoning_text", "text": ""}
-            item = {"id": _new_id("rs"), "type": "reasoning", "summary": []}
-        item |= {"status": "in_progress", "content": []}
+        item, part = message_item() if kind == "message" else reasoning_item()
         self._add(item)
         self._item_event("response.content_part.added", item, content_index=0, part=part)
         item["content"] = [part]
@@ -144,21 +162,14 @@ class ResponseEvents:
     def _start_call(self, call: dict[str, Any]) -> None:
         self._close()
         self._calls += 1
-        self._add(
-            {
-                "id": _new_id("fc"),
-                "type": "function_call",
-                "call_id": call["id"],
-                "name": call["function"]["name"],
-                "arguments": "",
-                "status": "in_progress",
-            }
-        )
+        name = call["function"]["name"]
+        self._add(call_item(call, self._request.called.get(name) or Called(name)))
 
     def _arguments(self, text: str) -> None:
         assert self._open is not None
         self._pieces.append(text)
-        self._item_event("response.function_call_arguments.delta", self._open, delta=text)
+        if self._open["type"] == "function_call":
+            self._item_event("response.function_call_arguments.delta", self._open, delta=text)
 
     def _add(self, item: dict[str, Any]) -> None:
         self._items.append(item)
@@ -176,18 +187,28 @@ class ResponseEvents:
             self._item_event(
                 "response.function_call_arguments.done", item, name=item["name"], arguments=text
             )
+        elif item["type"] == "custom_tool_call":
+            item["input"] = custom_input(text)
+            kind = "response.custom_tool_call_input"
+            self._item_event(f"{kind}.delta", item, delta=item["input"])
+            self._item_event(f"{kind}.done", item, input=item["input"])
         else:
-            part = item["content"][0]
-            part["text"] = text
-            done = {"content_index": 0, "text": text}
-            if item["type"] == "message":
-                done["logprobs"] = part["logprobs"]
-                self._item_event("response.output_text.done", item, **done)
-            else:
-                self._item_event("response.reasoning_text.done", item, **done)
-            self._item_event("response.content_part.done", item, content_index=0, part=part)
+            self._close_text(item, text)
         item["status"] = "incomplete" if self._finish == "length" else "completed"
         self._event("response.output_item.done", output_index=len(self._items) - 1, item=item)
+
+    def _close_text(self, item: dict[str, Any], text: str) -> None:
+        part = item["content"][0]
+        part["text"] = text
+        done = {"content_index": 0, "text": text}
+        if item["type"] == "message":
+            done["logprobs"] = part["logprobs"]
+            self._item_event("response.output_text.done", item, **done)
+        else:
+            if self._request.encrypted:
+                item["encrypted_content"] = sealed(text)
+            self._item_event("response.reasoning_text.done", item, **done)
+        self._item_event("response.content_part.done", item, content_index=0, part=part)
 
     def _item_event(self, kind: str, item: dict[str, Any], **fields: Any) -> None:
         self._event(kind, item_id=item["id"], output_index=len(self._items) - 1, **fields)
@@ -202,7 +223,3 @@ class ResponseEvents:
         events = b"".join(self._out)
         self._out.clear()
         return events
-
-
-def _new_id(prefix: str) -> str:
-    return f"{prefix}_{uuid.uuid4().hex}"

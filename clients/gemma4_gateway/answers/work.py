@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from gemma4_client import Delta, Gemma4Error
 from gemma4_client.errors import Code
+from gemma4_runtime.contract.inputs import SAMPLING
 
 from gemma4_gateway.answers.logprobs import TokenLogProb, TokenLogProbs
 from gemma4_gateway.answers.merge import Begin, chunks_of, gathered
@@ -25,6 +26,9 @@ from gemma4_gateway.translate.failures import started_failure
 from gemma4_gateway.translate.request_plan import EngineCall, Plan
 
 __all__ = ["Body", "Events", "Work"]
+
+_DECLARED = {option.name: option.default for option in SAMPLING if option.default is not None}
+"""Gemma 4's published values of sampling options."""
 
 
 class Events(Protocol):
@@ -57,8 +61,14 @@ class Work:
         """Token ids of the prompt of each choice that has begun, if the plan wants them."""
         record.model, record.streamed = plan.model, plan.stream
 
-    async def stream(self, out: Out, events: Events) -> None:
-        """Write events until the answer is whole."""
+    async def stream(
+        self,
+        out: Out,
+        events: Events,
+        before_end: Callable[[UsageCount], Awaitable[None]] | None = None,
+    ) -> None:
+        """Write events until the answer is whole. ``before_end`` is awaited before the last ones
+        are made."""
         usage = self.usage()
         still_open = len(self.plan.calls)
         last = b""
@@ -72,17 +82,13 @@ class Work:
                     await out.events(data)
                 else:  # goes out with the end: a write costs as much as everything else here
                     last += data
+        if before_end is not None:
+            await before_end(usage)
         await out.end(last + events.end(usage))
 
     async def whole(self, out: Out, body: Body) -> None:
         """Write one JSON object."""
-        answers = await self.answers()
-        usage = self.usage()
-        for index, answer in enumerate(answers):
-            self.note(index, answer, usage)
-        log_probs = None
-        if self._trackers:
-            log_probs = [await self.log_probs(i, answer) for i, answer in enumerate(answers)]
+        answers, log_probs, usage = await self.gathered()
         await out.json(
             body(
                 self.plan,
@@ -93,6 +99,19 @@ class Work:
                 usage=usage,
             )
         )
+
+    async def gathered(
+        self,
+    ) -> tuple[list[Delta], list[list[TokenLogProb]] | None, UsageCount]:
+        """Return the whole answer of every choice, their log-probs if asked for, and the counts."""
+        answers = await self.answers()
+        usage = self.usage()
+        for index, answer in enumerate(answers):
+            self.note(index, answer, usage)
+        log_probs = None
+        if self._trackers:
+            log_probs = [await self.log_probs(i, answer) for i, answer in enumerate(answers)]
+        return answers, log_probs, usage
 
     async def answers(self) -> list[Delta]:
         """Return the whole answer of every choice."""
@@ -142,6 +161,13 @@ class Work:
             if isinstance(error, Gemma4Error):
                 raise started_failure(error) from None
             raise
+
+    def sampling(self) -> dict[str, float]:
+        """Return what sampling options are that the request left out, on the back end that answers
+        it; what is declared where that back end does not say it."""
+        infos = [answering.backend.info for answering in self._backends.values()]
+        said = infos[0].sampling if infos and infos[0] is not None else {}
+        return _DECLARED | dict(said)
 
     def usage(self) -> UsageCount:
         """Return a counter."""

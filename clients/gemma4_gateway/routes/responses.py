@@ -1,4 +1,4 @@
-"""/v1/responses."""
+"""/v1/responses, and how many tokens its input has."""
 
 from __future__ import annotations
 
@@ -6,51 +6,113 @@ from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
-from gemma4_client import Delta
+from gemma4_client import Gemma4Error
 from starlette.responses import Response
 
-from gemma4_gateway.answers.logprobs import TokenLogProb
 from gemma4_gateway.answers.response_events import ResponseEvents
 from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.body.route import JsonRoute
+from gemma4_gateway.errors import UNSUPPORTED, ApiError, invalid
+from gemma4_gateway.gateway import Gateway
+from gemma4_gateway.record import record_of
+from gemma4_gateway.reply import Out
 from gemma4_gateway.routes.wiring import ERRORS, STREAM, TheGateway
 from gemma4_gateway.schemas.responses import ResponsesRequest
-from gemma4_gateway.translate.request_plan import Plan
-from gemma4_gateway.translate.responses import echo, plan_responses
+from gemma4_gateway.translate.failures import failure, unsendable
+from gemma4_gateway.translate.kept_items import kept_items, references
+from gemma4_gateway.translate.responses import ResponsePlan, plan_responses
 
 __all__ = ["router"]
 
-router = APIRouter(route_class=JsonRoute)
+router = APIRouter(route_class=JsonRoute, tags=["OpenAI"])
 
 _ANSWER = {"application/json": {"schema": {"type": "object", "required": ["id", "output"]}}}
+_NO_STORE = "nothing is stored; {}, or start the gateway with --response-store"
 
 
 @router.post(
     "/v1/responses",
     responses=ERRORS
     | {200: {"description": "A response, or events.", "content": _ANSWER | STREAM}},
-    tags=["OpenAI"],
 )
 async def create_response(
     body: ResponsesRequest, request: Request, gateway: TheGateway
 ) -> Response:
-    """Answer items. Stateless: `input` is the whole conversation."""
-    gateway.check_model(body.model)
-    plan, said = await gateway.beside(request, lambda: (plan_responses(body), echo(body)))
-    work = gateway.work(request, plan, prefix="resp")
-    events = ResponseEvents(work.plan, said, answer_id=work.answer_id, created=work.created)
-    if body.stream:
-        return gateway.reply(work, partial(work.stream, events=events), on_error=events.error)
+    """Answer items. `input` is the whole conversation, or with `previous_response_id` what is new
+    of it."""
+    if body.store and gateway.store is None:
+        raise _no_store("store", "leave it out")
+    planned = await _plan(body, request, gateway)
+    work = gateway.work(request, planned.plan, prefix="resp")
+    events = ResponseEvents(
+        planned, answer_id=work.answer_id, created=work.created, sampling=work.sampling
+    )
+    owner = record_of(request.scope).key.name
 
-    def whole(
-        _: Plan,
-        answers: list[Delta],
-        log_probs: list[list[TokenLogProb]] | None,
-        *,
-        usage: UsageCount,
-        **__: Any,
-    ) -> dict[str, Any]:
+    async def keep(usage: UsageCount) -> None:
+        """Store the response, which says whether that was done."""
+        if gateway.store is not None and planned.said["store"]:
+            given, whole = kept_items(body.input), events.body(usage)
+            previous = body.previous_response_id
+            whole["store"] = await gateway.store.save(owner, previous, given, whole)
+
+    async def write(out: Out) -> None:
+        answers, log_probs, usage = await work.gathered()
         events.chunk(0, answers[0], log_probs[0] if log_probs else None)
-        return events.body(usage)
+        await keep(usage)
+        await out.json(events.body(usage))
 
-    return gateway.reply(work, partial(work.whole, body=whole))
+    if body.stream:
+        streaming = partial(work.stream, events=events, before_end=keep)
+        return gateway.reply(work, streaming, on_error=events.error)
+    return gateway.reply(work, write)
+
+
+@router.post("/v1/responses/input_tokens", responses=ERRORS)
+async def count_input_tokens(
+    body: ResponsesRequest, request: Request, gateway: TheGateway
+) -> dict[str, Any]:
+    """Count the tokens of a prompt. Takes the same body as /v1/responses, and generates nothing."""
+    plan = (await _plan(body, request, gateway)).plan
+    (call,) = plan.calls
+    thinking = bool(call.options.get("enable_thinking"))
+    try:
+        found = await gateway.router.ask(
+            plan.model,
+            lambda b: b.plain.tokenize(
+                call.messages or [], chat=True, tools=call.tools, enable_thinking=thinking
+            ),
+        )
+    except Gemma4Error as error:
+        raise failure(error, plan.names) from None
+    except ValueError as error:
+        raise unsendable(error) from None
+    return {"object": "response.input_tokens", "input_tokens": len(found.ids)}
+
+
+async def _plan(body: ResponsesRequest, request: Request, gateway: Gateway) -> ResponsePlan:
+    """Plan the request, with what it refers to of stored responses put in."""
+    gateway.check_model(body.model)
+    owner = record_of(request.scope).key.name
+    earlier: list[dict[str, Any]] = []
+    if body.previous_response_id is not None:
+        if gateway.store is None:
+            raise _no_store("previous_response_id", "send the earlier items in `input`")
+        earlier = await gateway.store.conversation(
+            owner, body.previous_response_id, most_bytes=gateway.settings.limits.max_body
+        )
+    for place, wanted in references(body.input).items():
+        if gateway.store is None:
+            raise _no_store(f"input[{place}].type", "item_reference: send the item itself")
+        item = await gateway.store.item(owner, wanted) if isinstance(wanted, str) else None
+        if item is None:
+            raise invalid(f"input[{place}].id", f"{wanted!r} is not stored; send the item itself")
+        assert isinstance(body.input, list)
+        body.input[place] = item
+    drop, stores = gateway.settings.drop_unsupported, gateway.store is not None
+    work = partial(plan_responses, body, drop=drop, earlier=earlier, stores=stores)
+    return await gateway.beside(request, work)
+
+
+def _no_store(param: str, way_out: str) -> ApiError:
+    return invalid(param, f"not supported: {_NO_STORE.format(way_out)}", code=UNSUPPORTED)

@@ -23,6 +23,7 @@ __all__ = [
     "ApiModel",
     "Items",
     "Metadata",
+    "Pairs",
     "Sampling",
     "StreamOptions",
     "StructuredOutputs",
@@ -83,12 +84,13 @@ NO_EFFECT = {
 class ApiModel(BaseModel):
     """Strict: no coercion, no unknown names. ``refused`` maps the parameters that other servers
     have and this one has not to the reason. ``usual`` maps some of them to the values that ask for
-    what happens anyway; these are taken, and null is for all. ``most_nodes`` bounds the values in a
-    body."""
+    what happens anyway; these are taken, and null is for all. ``no_effect`` says why a parameter
+    changes nothing. ``most_nodes`` bounds the values in a body."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
     refused: ClassVar[dict[str, str]] = {}
     usual: ClassVar[dict[str, tuple[Any, ...]]] = USUAL
+    no_effect: ClassVar[dict[str, str]] = NO_EFFECT
     most_nodes: ClassVar[int] = MOST_NODES
 
     @model_validator(mode="before")

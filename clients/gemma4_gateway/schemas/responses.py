@@ -1,4 +1,4 @@
-"""Body of /v1/responses. Stateless: nothing is stored, so the input is the whole conversation."""
+"""Body of /v1/responses."""
 
 from __future__ import annotations
 
@@ -6,28 +6,39 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from gemma4_gateway.schemas.base import MOST_TOOLS, ApiModel, Items, Metadata
+from gemma4_gateway.schemas.base import MOST_TOOLS, NO_EFFECT, ApiModel, Items, Metadata, Pairs
 from gemma4_gateway.schemas.declared import declared, help_of
-from gemma4_gateway.schemas.tools import JsonObjectFormat, TextFormat, ToolName
+from gemma4_gateway.schemas.response_tools import AnyTool, ToolChoice
+from gemma4_gateway.schemas.tools import JsonObjectFormat, TextFormat
 
 __all__ = [
+    "ENCRYPTED",
+    "LOG_PROBS",
     "RESPONSES_REFUSED",
-    "NamedResponseTool",
     "ResponseJsonSchema",
-    "ResponseTool",
     "ResponsesRequest",
 ]
 
+LOG_PROBS = "message.output_text.logprobs"
+ENCRYPTED = "reasoning.encrypted_content"
+Include = Literal[
+    "message.output_text.logprobs",
+    "reasoning.encrypted_content",
+    "code_interpreter_call.outputs",
+    "computer_call_output.output.image_url",
+    "file_search_call.results",
+    "message.input_image.image_url",
+    "web_search_call.action.sources",
+    "web_search_call.results",
+]
+"""All but the first two ask for parts of items that no answer has here."""
 _MOST_ITEMS = 4096
 """Input items of a request, at most."""
-_STATELESS = "nothing is stored; send the earlier items in `input`"
 RESPONSES_REFUSED = {
-    "previous_response_id": _STATELESS,
-    "conversation": _STATELESS,
-    "background": _STATELESS,
-    "background_options": _STATELESS,
+    "conversation": "use previous_response_id, or send the earlier items in `input`",
+    "background": "the client waits for the answer; use stream",
+    "background_options": "the client waits for the answer; use stream",
     "prompt": "there are no stored prompts; send `instructions` and `input`",
-    "max_tool_calls": "there are no built-in tools; parallel_tool_calls limits calls",
     "context_management": "a prompt that is too long is refused; shorten it",
     "moderation": "there is no moderation model",
     "access_programs": "there are none",
@@ -36,27 +47,6 @@ RESPONSES_REFUSED = {
     "prompt_cache_retention": "the engine's prompt cache has no retention time",
     "stop": "the Responses API has none; use /v1/chat/completions",
 }
-
-
-class ResponseTool(ApiModel):
-    """A function. Built-in tools (web_search, ...) do not exist here."""
-
-    refused: ClassVar[dict[str, str]] = {
-        "allowed_callers": "the client calls the functions",
-        "defer_loading": "there is no tool search",
-        "output_schema": "name it response, as Gemma 4's chat template does",
-    }
-    type: Literal["function"]
-    name: ToolName
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-    response: dict[str, Any] | None = Field(None, description="As in /v1/chat/completions.")
-    strict: bool | None = Field(None, description="As in /v1/chat/completions.")
-
-
-class NamedResponseTool(ApiModel):
-    type: Literal["function"]
-    name: ToolName
 
 
 class ResponseJsonSchema(ApiModel):
@@ -73,17 +63,23 @@ ResponseForm = Annotated[
 
 
 class TextOptions(ApiModel):
-    refused: ClassVar[dict[str, str]] = {"verbosity": "say it in the instructions"}
     format: ResponseForm | None = None
+    verbosity: Literal["low", "medium", "high"] | None = Field(
+        None, description="Only medium, unless the gateway has --drop-unsupported."
+    )
+
+
+Summary = Literal["auto", "concise", "detailed"]
 
 
 class Reasoning(ApiModel):
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = Field(
         None, description="none: no thinking; anything else: thinking."
     )
-    summary: Literal["auto"] | None = Field(
+    summary: Summary | None = Field(
         None, description="No effect: thoughts come whole, as `content` of the reasoning item."
     )
+    generate_summary: Summary | None = Field(None, description="The old name of summary.")
 
 
 class ResponseStreamOptions(ApiModel):
@@ -92,6 +88,12 @@ class ResponseStreamOptions(ApiModel):
 
 class ResponsesRequest(ApiModel):
     refused: ClassVar[dict[str, str]] = RESPONSES_REFUSED
+    no_effect: ClassVar[dict[str, str]] = {
+        name: why for name, why in NO_EFFECT.items() if name != "store"
+    } | {
+        "max_tool_calls": "there are no built-in tools, whose calls it limits",
+        "client_metadata": "informative",
+    }
 
     model: str = Field(description="One of the names of /v1/models.")
     input: str | Annotated[list[dict[str, Any]], Items(_MOST_ITEMS)] = Field(
@@ -104,6 +106,8 @@ class ResponsesRequest(ApiModel):
     max_output_tokens: int | None = Field(None, ge=1, lt=2**31)
     temperature: float | None = declared("temperature")
     top_p: float | None = declared("top_p")
+    presence_penalty: float | None = declared("presence_penalty")
+    frequency_penalty: float | None = declared("frequency_penalty")
     top_k: int | None = Field(None, ge=-1, lt=2**31, description="Not in OpenAI's API.")
     seed: int | None = Field(
         None,
@@ -111,15 +115,28 @@ class ResponsesRequest(ApiModel):
         lt=2**63,
         description=f"Not in OpenAI's API. {help_of('random_seed')}",
     )
-    tools: Annotated[list[ResponseTool], Items(MOST_TOOLS)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | NamedResponseTool | None = None
+    tools: Annotated[list[AnyTool], Items(MOST_TOOLS)] | None = Field(
+        None, description="Functions, namespaces of functions, custom tools without a grammar."
+    )
+    tool_choice: ToolChoice | None = Field(None, description="Default auto with tools, else none.")
     parallel_tool_calls: bool | None = Field(None, description="false: at most one call.")
     text: TextOptions | None = None
     reasoning: Reasoning | None = None
-    include: Annotated[list[Literal["message.output_text.logprobs"]], Items(16)] | None = None
+    include: Annotated[list[Include], Items(16)] | None = Field(
+        None, description=f"{LOG_PROBS}, {ENCRYPTED}; the others have no effect."
+    )
     top_logprobs: int | None = declared("top_logprobs")
     truncation: Literal["disabled"] | None = Field(None, description="Too long is refused.")
-    store: Literal[False] | None = Field(None, description="Nothing is stored.")
+    max_tool_calls: int | None = Field(None, ge=1, lt=2**31, description="No effect.")
+    client_metadata: Annotated[dict[str, Any], Pairs(64)] | None = Field(
+        None, description="No effect."
+    )
+    store: bool | None = Field(
+        None, description="true needs --response-store, and is the default with it."
+    )
+    previous_response_id: str | None = Field(
+        None, max_length=128, description="Needs --response-store: what to continue."
+    )
     user: str | None = Field(None, description="No effect.")
     metadata: Metadata | None = Field(None, description="Given back; no other effect.")
     service_tier: Literal["auto", "default"] | None = Field(None, description="No effect.")

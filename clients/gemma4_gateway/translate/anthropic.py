@@ -44,6 +44,8 @@ def plan_messages(body: CountTokensRequest) -> Plan:
         names[f"tools[{index}].function"] = f"tools[{index}]"
         names[f"tools[{index}].function.parameters"] = f"tools[{index}].input_schema"
     choice = body.tool_choice
+    last = len(body.messages) - 1
+    names["continue_final_message"] = f"messages[{last}]"
     thinks = body.thinking is not None and body.thinking.type != "disabled"
     plan = plan_parts(
         ChatParts(
@@ -56,6 +58,8 @@ def plan_messages(body: CountTokensRequest) -> Plan:
             response_format=_form(body),
             thinking="thinking" if thinks else None,
             log_probs=False,
+            top_log_probs=0,
+            continued=body.messages[last].role == "assistant",
             stream=isinstance(body, MessagesRequest) and bool(body.stream),
             seed=None,
             cache_key=None,

@@ -42,13 +42,6 @@ def conversation(
         made.add("system", "system", _without_billing(system))
     for index, turn in enumerate(turns):
         made.add(turn.role, f"messages[{index}]", turn.content, field=".content")
-    last = len(turns) - 1
-    if turns[last].role == "assistant":
-        raise invalid(
-            f"messages[{last}].role",
-            "the last message is the assistant's, and its text cannot be continued; end with one "
-            "of the user",
-        )
     return made.messages, made.names()
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gemma4_gateway.errors import ApiError, invalid
+from gemma4_gateway.translate.response_tools import custom_arguments, shown_name, unsupported
+from gemma4_gateway.translate.thoughts import unsealed
 
 __all__ = ["input_messages"]
 
@@ -12,37 +15,59 @@ _TEXT_PARTS = ("input_text", "output_text", "text")
 _FIELDS = {
     "message": {"type", "role", "content", "id", "status", "phase"},
     "function_call": {
-        "type", "call_id", "name", "arguments", "id", "status",
+        "type", "call_id", "name", "arguments", "id", "status", "namespace",
         "parsed_arguments",  # which OpenAI's package adds in parse(); no effect
     },
     "function_call_output": {"type", "call_id", "output", "id", "status"},
+    "custom_tool_call": {"type", "call_id", "name", "input", "id", "status", "namespace"},
+    "custom_tool_call_output": {"type", "call_id", "output", "id", "status"},
     "reasoning": {"type", "summary", "content", "id", "status", "encrypted_content"},
 }  # fmt: skip
+_OF_OTHER_TOOLS = {
+    "apply_patch_call", "apply_patch_call_output", "code_interpreter_call", "computer_call",
+    "computer_call_output", "file_search_call", "image_generation_call", "local_shell_call",
+    "local_shell_call_output", "mcp_approval_request", "mcp_approval_response", "mcp_call",
+    "mcp_list_tools", "shell_call", "shell_call_output", "tool_search_call", "tool_search_output",
+    "web_search_call",
+}  # fmt: skip
+"""Items of tools that do not exist here."""
 
 
 def input_messages(
-    instructions: str | None, given: str | list[dict[str, Any]]
+    instructions: str | None,
+    given: str | list[dict[str, Any]],
+    *,
+    earlier: Sequence[dict[str, Any]] = (),
+    drop: bool = False,
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Return the messages, and for each of their fields as the engine names it
     (``messages[1].tool_calls[0].id``) the item's (``input[3].call_id``). Items that belong to one
-    turn of the model become one message. Raises :class:`~gemma4_gateway.errors.ApiError` 400 that
+    turn of the model become one message. ``earlier`` come before ``given``. ``drop``: leave out
+    items of tools that do not exist here. Raises :class:`~gemma4_gateway.errors.ApiError` 400 that
     names the item."""
     messages: list[dict[str, Any]] = []
     names: dict[str, str] = {}
     if instructions:
         messages.append({"role": "system", "content": instructions})
         names |= dict.fromkeys(("messages[0]", "messages[0].content"), "instructions")
+    places = ["previous_response_id"] * len(earlier)
     if isinstance(given, str):
-        here = f"messages[{len(messages)}]"
-        names |= dict.fromkeys((here, f"{here}.content"), "input")
-        return [*messages, {"role": "user", "content": given}], names
-    for index, item in enumerate(given):
-        place = f"input[{index}]"
+        given = [{"role": "user", "content": given}]
+        places.append("input")
+    else:
+        places += [f"input[{index}]" for index in range(len(given))]
+    for place, item in zip(places, [*earlier, *given], strict=True):
+        kind = item.get("type")
+        if isinstance(kind, str) and kind in _OF_OTHER_TOOLS:
+            if not drop:
+                raise unsupported(f"{place}.type", f"{kind} is of no function")
+            continue
         fields = _add(messages, place, item)
         here = f"messages[{len(messages) - 1}]"
         names.setdefault(here, place)
         for field, own in fields.items():
-            names.setdefault(f"{here}.{field}", f"{place}{own}")
+            whole = place in ("input", "previous_response_id")
+            names.setdefault(f"{here}.{field}", place if whole else f"{place}{own}")
     return messages, names
 
 
@@ -54,16 +79,14 @@ def _add(messages: list[dict[str, Any]], place: str, item: dict[str, Any]) -> di
     unknown = [k for k, v in item.items() if k not in _FIELDS[kind] and v is not None]
     if unknown:
         raise invalid(f"{place}.{unknown[0]}", f"is not taken in a {kind} item")
-    if kind == "function_call_output":
+    if kind in ("function_call_output", "custom_tool_call_output"):
         content = _content(f"{place}.output", item.get("output"))
         call_id = _string(f"{place}.call_id", item.get("call_id"))
         messages.append({"role": "tool", "tool_call_id": call_id, "content": content})
         return {"content": ".output", "tool_call_id": ".call_id", "role": ".type"}
-    if kind == "function_call":
-        return _add_call(messages, place, item)
+    if kind in ("function_call", "custom_tool_call"):
+        return _add_call(messages, place, item, custom=kind == "custom_tool_call")
     if kind == "reasoning":
-        if item.get("encrypted_content") is not None:
-            raise invalid(f"{place}.encrypted_content", "cannot be read here; send `content`")
         text = _reasoning(place, item)
         if text:
             turn = _turn(messages)
@@ -73,11 +96,16 @@ def _add(messages: list[dict[str, Any]], place: str, item: dict[str, Any]) -> di
     return {"content": ".content"}
 
 
-def _add_call(messages: list[dict[str, Any]], place: str, item: dict[str, Any]) -> dict[str, str]:
-    function = {
-        "name": _string(f"{place}.name", item.get("name")),
-        "arguments": _string(f"{place}.arguments", item.get("arguments")),
-    }
+def _add_call(
+    messages: list[dict[str, Any]], place: str, item: dict[str, Any], *, custom: bool
+) -> dict[str, str]:
+    name = _string(f"{place}.name", item.get("name"))
+    namespace = _string(f"{place}.namespace", item.get("namespace") or "")
+    if custom:
+        arguments = custom_arguments(_string(f"{place}.input", item.get("input")))
+    else:
+        arguments = _string(f"{place}.arguments", item.get("arguments"))
+    function = {"name": shown_name(name, namespace), "arguments": arguments}
     call_id = _string(f"{place}.call_id", item.get("call_id"))
     calls = _turn(messages).setdefault("tool_calls", [])
     here = f"tool_calls[{len(calls)}]"
@@ -110,8 +138,8 @@ def _turn(messages: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _reasoning(place: str, item: dict[str, Any]) -> str:
     content = item.get("content")
-    if content is None:
-        return ""
+    if not content:  # clients that keep no plain thoughts send back the other form
+        return unsealed(f"{place}.encrypted_content", item.get("encrypted_content"))
     if not isinstance(content, list):
         raise invalid(f"{place}.content", "must be a list of reasoning_text parts")
     return "".join(

@@ -7,12 +7,14 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
 from gemma4_runtime.contract.models import TOKENIZER_INPUTS
 from gemma4_runtime.errors import Code, RequestError, invalid
+from gemma4_runtime.input.sampling import load_defaults
 from gemma4_runtime.input.tensors import read_inputs
 from gemma4_runtime.manifest import CHAT_TEMPLATE, MANIFEST_NAME, Manifest, read_manifest
 from gemma4_runtime.output.vocab import load_token_table
@@ -48,7 +50,8 @@ class TokenizerService:
         self._pieces = load_token_table(folder / "tokenizer.json").pieces
         template = hashlib.sha256((folder / CHAT_TEMPLATE).read_bytes()).hexdigest()
         identity = hashlib.sha256((folder / MANIFEST_NAME).read_bytes() + template.encode())
-        self._engine = json.dumps(_describe(manifest, identity.hexdigest(), template))
+        described = _describe(manifest, identity.hexdigest(), template)
+        self._engine = json.dumps(described | {"sampling": _sampling(folder)})
 
     def answer(
         self,
@@ -63,7 +66,8 @@ class TokenizerService:
         inputs. ``engine`` has ``id`` (changes with every build and chat template), ``model``,
         ``runtime``, ``runtime_version``, ``precision``, ``max_prompt_tokens``,
         ``max_total_tokens``, ``vocab_size``, ``chat_template`` (SHA-256 of the one that this server
-        renders with), ``created`` (seconds since 1970).
+        renders with), ``created`` (seconds since 1970), ``sampling`` (by its name, what a sampling
+        option is when a request leaves it out; one that is drawn for each request is not there).
 
         ``done`` is called once, here or in another thread, which also asks ``gone`` whether the
         client has left. Raises :class:`~gemma4_runtime.errors.RequestError`, and does not call it
@@ -137,3 +141,8 @@ def _describe(manifest: Manifest, identity: str, template: str) -> dict[str, Any
         "chat_template": template,
         "created": int(manifest.created_at.timestamp()),
     }
+
+
+def _sampling(folder: Path) -> dict[str, float]:
+    defaults = load_defaults(folder / "generation_config.json").sampling
+    return {name: value for name, value in defaults.items() if value is not None}

@@ -18,6 +18,7 @@ from gemma4_gateway.answers.logprobs import (
 from gemma4_gateway.answers.response_events import ResponseEvents
 from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.translate.request_plan import Plan
+from gemma4_gateway.translate.responses import ResponsePlan
 from gemma4_runtime.output.vocab import TokenTable
 from gemma4_testing.cases.answers_of_tokens import deltas_of, shown
 from hypothesis import given, settings
@@ -84,7 +85,9 @@ def items_of(
         model="m", calls=[], stream=True, affinity=b"", include_usage=False, log_probs=True,
         tool_mode="native",
     )  # fmt: skip
-    events, tracker = ResponseEvents(plan, {}, answer_id="r", created=1), TokenLogProbs()
+    planned = ResponsePlan(plan, said={}, called={}, encrypted=False)
+    events = ResponseEvents(planned, answer_id="r", created=1, sampling=dict)
+    tracker = TokenLogProbs()
     data = b""
     for delta in deltas:
         tokens = [table.pieces[i] if i < len(table.pieces) else b"" for i in delta.ids]

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from gemma4_gateway.app import openapi
 from gemma4_gateway.schemas.anthropic import CountTokensRequest, MessagesRequest
-from gemma4_gateway.schemas.base import NO_EFFECT
 from gemma4_gateway.schemas.chat import ChatCompletionRequest
 from gemma4_gateway.schemas.completions import CompletionRequest
 from gemma4_gateway.schemas.responses import ResponsesRequest
@@ -61,12 +60,12 @@ def accepted(schema: dict[str, Any]) -> str:
 def table(path: str, model: type[Any]) -> str:
     schema = model.model_json_schema()
     lines = [f"### `{path}`", "", "| parameter | takes | what |", "|---|---|---|"]
-    effective = [n for n in schema["properties"] if n not in NO_EFFECT]
+    effective = [n for n in schema["properties"] if n not in model.no_effect]
     for name in effective:
         field = schema["properties"][name]
         what = field.get("description", "").replace("|", "\\|")
         lines.append(f"| `{name}` | {accepted(field)} | {what} |")
-    idle = [f"`{n}` ({NO_EFFECT[n]})" for n in schema["properties"] if n in NO_EFFECT]
+    idle = [f"`{n}` ({model.no_effect[n]})" for n in schema["properties"] if n in model.no_effect]
     if idle:
         lines += ["", "Accepted without effect: " + ", ".join(idle) + "."]
     if model.refused:

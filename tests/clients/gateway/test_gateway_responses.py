@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from gemma4_gateway.schemas.responses import ResponsesRequest
 from gemma4_gateway.translate.failures import engine_refusal
 from gemma4_gateway.translate.items import input_messages
 from gemma4_gateway.translate.request_plan import EngineCall, Plan
-from gemma4_gateway.translate.responses import echo, plan_responses
+from gemma4_gateway.translate.responses import plan_responses
 from gemma4_testing.cases.gateway_answers import LISTED, answers, cuts, delta
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,12 +26,13 @@ from pydantic import TypeAdapter
 
 EVENT = TypeAdapter(ResponseStreamEvent)
 CALL = EngineCall([], None, None, {})
+SAMPLING = {"temperature": 0.5, "top_p": 0.95, "presence_penalty": 0.0, "frequency_penalty": 0.0}
 
 
 def machine(**more: Any) -> ResponseEvents:
-    made = Plan("m", [CALL], True, b"", **more)
-    said = echo(ResponsesRequest.model_validate({"model": "m", "input": "x"}))
-    return ResponseEvents(made, said, answer_id="resp_1", created=1)
+    planned = plan_responses(ResponsesRequest.model_validate({"model": "m", "input": "x"}))
+    made = replace(planned, plan=Plan("m", [CALL], True, b"", **more))
+    return ResponseEvents(made, answer_id="resp_1", created=1, sampling=lambda: SAMPLING)
 
 
 def usage(last: Delta) -> UsageCount:
@@ -220,7 +222,7 @@ def test_the_plan() -> None:
         "tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": True}],
         "tool_choice": {"type": "function", "name": "f"}, "parallel_tool_calls": False,
     }  # fmt: skip
-    made = plan_responses(ResponsesRequest.model_validate(body))
+    made = plan_responses(ResponsesRequest.model_validate(body)).plan
     options = made.calls[0].options
     assert (made.tool_mode, made.tool_name, made.one_tool_call) == ("named", "f", True)
     assert options["max_tokens"] == 5 and options["guided_decoding_guide_type"] == "json_schema"
@@ -229,14 +231,14 @@ def test_the_plan() -> None:
         ResponsesRequest.model_validate(
             {"model": "m", "input": "x", "reasoning": {"effort": "low"}}
         )
-    )
+    ).plan
     assert thinking.calls[0].options == {"enable_thinking": True}
     form = {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}}}
     guided = {"model": "m", "input": "x", "text": form}
-    made = plan_responses(ResponsesRequest.model_validate(guided))
+    made = plan_responses(ResponsesRequest.model_validate(guided)).plan
     assert json.loads(made.calls[0].options["guided_decoding_guide"]) == {"type": "object"}
     both = guided | {"reasoning": {"effort": "high"}, "tools": body["tools"]}
-    made = plan_responses(ResponsesRequest.model_validate(both))
+    made = plan_responses(ResponsesRequest.model_validate(both)).plan
     assert made.tool_mode == "native"
     assert made.calls[0].options == {
         "guided_decoding_guide_type": "json_schema", "guided_decoding_guide": '{"type": "object"}',

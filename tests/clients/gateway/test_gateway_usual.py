@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
@@ -15,7 +16,8 @@ from gemma4_gateway.schemas.anthropic_blocks import BLOCKS
 from gemma4_gateway.schemas.base import ApiModel, StreamOptions
 from gemma4_gateway.schemas.chat import ChatCompletionRequest, ChatMessage
 from gemma4_gateway.schemas.completions import CompletionRequest
-from gemma4_gateway.schemas.responses import ResponsesRequest, ResponseTool, TextOptions
+from gemma4_gateway.schemas.response_tools import CustomTool, ResponseTool
+from gemma4_gateway.schemas.responses import ResponsesRequest
 from gemma4_gateway.schemas.usual import USUAL, is_usual
 from gemma4_gateway.translate.chat import plan_chat
 from hypothesis import given, settings
@@ -33,9 +35,9 @@ BODIES: dict[type[ApiModel], dict[str, Any]] = {
 }
 PARTS: dict[str, dict[str, Any]] = {
     "stream_options": {"stream_options": {}},
-    "text": {"text": {}},
     "tools[0]": {"tools": [{"type": "function", "name": "f"}]},
     "output_config": {"output_config": {}},
+    "tools[1]": {"tools": [{"type": "function", "name": "f"}, {"type": "custom", "name": "c"}]},
 }
 """What a body needs for a part to be there."""
 MESSAGE_TOOL = {"tools": [{"name": "f", "input_schema": {}}]}
@@ -47,8 +49,8 @@ def places() -> Iterator[tuple[type[ApiModel], type[ApiModel], str]]:
         yield body, body, "{}"
     yield ChatCompletionRequest, StreamOptions, "stream_options.{}"
     yield CompletionRequest, StreamOptions, "stream_options.{}"
-    yield ResponsesRequest, TextOptions, "text.{}"
     yield ResponsesRequest, ResponseTool, "tools[0].{}"
+    yield ResponsesRequest, CustomTool, "tools[1].{}"
     yield ChatCompletionRequest, ChatMessage, "messages[0].{}"
     yield MessagesRequest, MessageTool, "tools[0].{}"
     yield MessagesRequest, OutputConfig, "output_config.{}"
@@ -62,7 +64,7 @@ PARAMETERS = [
 def part_of(text: dict[str, Any], parent: str) -> dict[str, Any]:
     """Return the object of the body at a path such as ``tools[0]``; "" is the body."""
     inside: Any = text
-    for step in parent.replace("[0]", ".0").split(".") if parent else ():
+    for step in re.findall(r"\w+", parent):
         inside = inside[int(step) if step.isdigit() else step]
     assert isinstance(inside, dict)
     return inside

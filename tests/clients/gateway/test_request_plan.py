@@ -166,7 +166,7 @@ DECLARED = {"name": "f", "parameters": {"type": "object"}, "response": RESPONSE}
             ResponsesRequest.model_validate(
                 {"model": "m", "input": "Hi", "tools": [{"type": "function", **DECLARED}]}
             )
-        ).calls,
+        ).plan.calls,
     ],
     ids=["chat", "responses"],
 )

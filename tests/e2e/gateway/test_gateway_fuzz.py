@@ -24,6 +24,8 @@ HANG_S = 20
 
 OPERATIONS = ["POST /v1/chat/completions", "POST /v1/completions", "POST /v1/responses",
               "POST /v1/messages", "POST /v1/messages/count_tokens",
+              "POST /v1/responses/input_tokens", "GET /v1/responses/{response_id}",
+              "DELETE /v1/responses/{response_id}", "GET /v1/responses/{response_id}/input_items",
               "GET /v1/models", "GET /v1/models/{model}", "POST /tokenize", "POST /detokenize",
               "GET /health/live", "GET /health/ready", "GET /health", "GET /ping", "GET /version",
               "GET /metrics"]  # fmt: skip

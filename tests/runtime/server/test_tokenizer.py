@@ -122,6 +122,12 @@ def test_the_engine_is_named(service: TokenizerService, folder: Path) -> None:
     template = (folder / "chat_template.jinja").read_bytes()
     assert engine["chat_template"] == hashlib.sha256(template).hexdigest()
     assert engine["vocab_size"] == read_manifest(folder).model.vocab_size
+    published = json.loads((folder / "generation_config.json").read_text())
+    sampling = engine["sampling"]
+    assert {name: sampling[name] for name in ("temperature", "top_k", "top_p")} == {
+        name: published[name] for name in ("temperature", "top_k", "top_p")
+    }
+    assert sampling["presence_penalty"] == 0 and "random_seed" not in sampling
 
 
 @pytest.mark.parametrize(
