@@ -10,6 +10,7 @@ from gemma4_client import Answer, Options, ResponseFormatError
 from gemma4_client.guides import GUIDES, guide_inputs, parse_answer
 from gemma4_client.request import chat_request, text_request
 from gemma4_client.wire import INPUT_TYPES
+from gemma4_runtime.contract.nvidia import NVIDIA_INPUTS
 from gemma4_testing.fakes.both_clients import KINDS, PROTOCOLS, client_of
 from gemma4_testing.fakes.fake_triton import Script, chunk, server_of
 from pydantic import BaseModel
@@ -22,7 +23,8 @@ class City(BaseModel):
 
 def test_options_are_the_inputs_and_the_guides() -> None:
     prompts = {"messages", "tools", "text_input", "prompt_token_ids"}
-    assert set(Options.__annotations__) == (set(INPUT_TYPES) - prompts) | set(GUIDES)
+    others = prompts | {tensor.name for tensor in NVIDIA_INPUTS}
+    assert set(Options.__annotations__) == (set(INPUT_TYPES) - others) | set(GUIDES)
 
 
 def test_requests() -> None:

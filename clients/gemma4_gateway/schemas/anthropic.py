@@ -133,7 +133,7 @@ class CountTokensRequest(ApiModel):
 
     model: str = Field(description="One of the names of /v1/models.")
     messages: Annotated[list[TurnParam], Items(MOST_MESSAGES, 1)] = Field(
-        description="Turns; the last one is the user's."
+        description="Turns; the answer goes on with the text of a last one of the assistant."
     )
     system: str | Blocks | None = Field(None, description="Text, or text blocks.")
     tools: Annotated[list[MessageTool], Items(MOST_TOOLS)] | None = None
