@@ -39,7 +39,7 @@ def gateway(
     ] = 8080,
     served_model_name: Annotated[
         list[str] | None,
-        typer.Option(help="Name of the model; may be repeated. Default: the engine's."),
+        typer.Option(help="Name of the model; may be repeated. Default: the checkpoint's."),
     ] = None,
     api_keys_file: Annotated[
         Path | None,
@@ -108,6 +108,7 @@ def gateway(
             Settings,
             SettingsError,
             check_backend,
+            check_model_names,
             check_tls,
         )
     except ImportError as error:
@@ -122,7 +123,7 @@ def gateway(
             backends=tuple(dict.fromkeys(check_backend(a) for a in addresses)),
             host=host,
             port=port,
-            model_names=tuple(served_model_name or ()),
+            model_names=check_model_names(served_model_name or ()),
             keys=KeySource(api_keys_file, (plain,) if plain else ()),
             limits=Limits(
                 max_body=max_body_mib * 1024 * 1024,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,10 +16,13 @@ __all__ = [
     "SettingsError",
     "TlsFiles",
     "check_backend",
+    "check_model_names",
     "check_tls",
 ]
 
 _MIB = 1024 * 1024
+_MOST_NAME = 256
+"""Characters of the name of a model, as in ``model`` of a request."""
 
 
 class SettingsError(ValueError):
@@ -107,6 +111,22 @@ def check_tls(
             "it to 2, or leave one of the two out"
         )
     return TlsFiles(certfile, keyfile, ca_certs, ssl.VerifyMode(cert_reqs))
+
+
+def check_model_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names, each once. Raises :class:`SettingsError` for one that no client could
+    send."""
+    for name in names:
+        if not name.strip() or name != name.strip() or not name.isprintable():
+            raise SettingsError(
+                f"--served-model-name {name!r}: must be printable text without spaces around it, "
+                "such as gemma-4"
+            )
+        if len(name) > _MOST_NAME:
+            raise SettingsError(
+                f"--served-model-name: has {len(name)} characters; at most {_MOST_NAME}"
+            )
+    return tuple(dict.fromkeys(names))
 
 
 def check_backend(address: str) -> str:
