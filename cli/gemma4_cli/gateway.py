@@ -89,6 +89,7 @@ def gateway(
         int,
         typer.Option(min=0, help="Requests that a back end may have more, to reuse its cache."),
     ] = 8,
+    webui: Annotated[bool, typer.Option(help="Chat page at / for browsers.")] = True,
     log_format: Annotated[
         str, typer.Option(help="text, json, or auto: text on a terminal.")
     ] = "auto",
@@ -139,6 +140,7 @@ def gateway(
             health_interval=health_interval,
             dns_interval=dns_interval,
             imbalance=imbalance,
+            webui=webui,
             tls=check_tls(ssl_certfile, ssl_keyfile, ssl_ca_certs, ssl_cert_reqs),
         )
         problem = open_files_short_of(max_running + _OWN_FILES, f"--max-running {max_running}")

@@ -70,7 +70,8 @@ class Settings:
     every ``dns_interval`` seconds. ``model_names``: the names the model is served under; empty: the
     engine's own. ``cors_origins``: empty: no CORS headers. ``grace``: seconds
     that running answers get at the end. ``drain_delay``: seconds that it stays up, not ready,
-    after SIGTERM, for a load balancer to notice. ``tls``: None is HTTP without TLS."""
+    after SIGTERM, for a load balancer to notice. ``webui``: browsers get the chat page at `/`.
+    ``tls``: None is HTTP without TLS."""
 
     backends: tuple[str, ...] = ("127.0.0.1:8001",)
     host: str = "127.0.0.1"
@@ -84,6 +85,7 @@ class Settings:
     health_interval: float = 1.0
     dns_interval: float = 5.0
     imbalance: int = 8
+    webui: bool = True
     tls: TlsFiles | None = None
 
 
