@@ -9,7 +9,7 @@ export function stats(times, usage) {
   const seconds = (times.last - times.first) / 1000;
   const tokens = usage?.completion_tokens;
   if (tokens > 1 && seconds > 0) parts.push(`${((tokens - 1) / seconds).toFixed(1)} tokens/s`);
-  if (usage) parts.push(`${tokens} tokens after a prompt of ${usage.prompt_tokens}`);
+  if (usage) parts.push(`${tokens} token${tokens === 1 ? "" : "s"} after a prompt of ${usage.prompt_tokens}`);
   return parts.join(" · ");
 }
 

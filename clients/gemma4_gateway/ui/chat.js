@@ -27,7 +27,7 @@ function show() {
   byId("send").hidden = running !== null;
   byId("stop").hidden = running === null;
   byId("send").disabled = waitsForResults;
-  question.placeholder = waitsForResults ? "First give the results of the tool calls" : "Your message";
+  question.placeholder = waitsForResults ? "Tool results come first" : "Your message";
 }
 
 /** Keep the end in sight, unless the user has scrolled up. */

@@ -1,13 +1,17 @@
 // Elements. Text is only ever set as text: the page's policy lets nothing parse it as HTML.
 
-/** Make an element. `props` are properties, or attributes where the name has a dash. */
+/** Make an element. `props` are properties, or attributes where the name has a dash. `children` are
+ *  nodes and texts, and lists of them of any length. */
 export function element(tag, props = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {
     if (name.includes("-") || name === "role") made.setAttribute(name, value);
     else made[name] = value;
   }
-  made.append(...children);
+  for (const child of children) {
+    if (Array.isArray(child)) for (const one of child) made.append(one);
+    else made.append(child);
+  }
   return made;
 }
 

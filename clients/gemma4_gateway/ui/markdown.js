@@ -3,7 +3,7 @@ import { copyButton, element } from "./dom.js";
 import { inline } from "./markdown_inline.js";
 
 const DEEPEST = 6;
-const FENCE = /^ {0,3}(`{3,}|~{3,})[ \t]*([^\s`]*)/;
+const FENCE = /^ {0,3}(?:(`{3,})([^`]*)|(~{3,})(.*))$/;
 const HEADING = /^ {0,3}(#{1,6})(?:[ \t]|$)/;
 const RULE = /^ {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$/;
 const QUOTE = /^ {0,3}>/;
@@ -46,7 +46,7 @@ function take(lines, at, depth) {
   while (end < lines.length && !blank(lines[end]) && !startsBlock(lines[end]) && !isTable(lines, end)) {
     end += 1;
   }
-  return [end, () => element("p", {}, ...withBreaks(lines.slice(at, end)))];
+  return [end, () => element("p", {}, withBreaks(lines.slice(at, end)))];
 }
 
 function withBreaks(lines) {
@@ -54,12 +54,13 @@ function withBreaks(lines) {
 }
 
 function takeFence(lines, at) {
-  const [, mark, language] = FENCE.exec(lines[at]);
+  const found = FENCE.exec(lines[at]);
+  const [mark, about] = found[1] ? [found[1], found[2]] : [found[3], found[4]];
   const indent = lines[at].search(/\S/);
   let end = at + 1;
   while (end < lines.length && !closes(lines[end], mark)) end += 1;
   const code = lines.slice(at + 1, end).map((l) => l.slice(Math.min(indent, Math.max(0, l.search(/\S|$/)))));
-  return [Math.min(end + 1, lines.length), () => codeBlock(code.join("\n"), language)];
+  return [Math.min(end + 1, lines.length), () => codeBlock(code.join("\n"), about.trim())];
 }
 
 function closes(line, mark) {
@@ -80,7 +81,7 @@ function heading(line) {
   let end = text.length;
   while (text[end - 1] === "#") end -= 1;
   if (end === 0 || text[end - 1] === " ") text = text.slice(0, end).trim();
-  return element(`h${Math.min(marks + 2, 6)}`, {}, ...inline(text));
+  return element(`h${Math.min(marks + 2, 6)}`, {}, inline(text));
 }
 
 function takeQuote(lines, at, depth) {
@@ -90,7 +91,7 @@ function takeQuote(lines, at, depth) {
     inner.push(lines[end].replace(/^ {0,3}> ?/, ""));
     end += 1;
   }
-  return [end, () => element("blockquote", {}, ...elements(inner.join("\n"), depth + 1))];
+  return [end, () => element("blockquote", {}, elements(inner.join("\n"), depth + 1))];
 }
 
 function takeList(lines, at, depth) {
@@ -122,16 +123,16 @@ function takeList(lines, at, depth) {
   return [end, () => {
     const list = element(ordered ? "ol" : "ul");
     if (ordered && start !== 1) list.start = start;
-    list.append(...items.map((item) => element("li", {}, ...tight(item.join("\n"), depth + 1))));
+    for (const item of items) list.append(element("li", {}, tight(item.join("\n"), depth + 1)));
     return list;
   }];
 }
 
 /** The elements of a list's item; a paragraph that comes first needs no box of its own. */
 function tight(text, depth) {
-  const [first, ...rest] = elements(text, depth);
-  if (first === undefined) return [];
-  return first.tagName === "P" ? [...first.childNodes, ...rest] : [first, ...rest];
+  const found = elements(text, depth);
+  if (found[0]?.tagName !== "P") return found;
+  return [...found[0].childNodes, ...found.slice(1)];
 }
 
 function cells(line) {
@@ -155,12 +156,13 @@ function takeTable(lines, at) {
     c.endsWith(":") ? (c.startsWith(":") ? "center" : "right") : "");
   const row = (line, tag) => {
     const texts = cells(line);
-    return element("tr", {}, ...sides.map((className, i) =>
-      element(tag, { className }, ...inline(texts[i] ?? ""))));
+    const columns = Math.max(sides.length, texts.length); // GitHub drops cells beyond the head's
+    return element("tr", {}, Array.from({ length: columns }, (_, i) =>
+      element(tag, { className: sides[i] ?? "" }, inline(texts[i] ?? ""))));
   };
   return [end, () => element("div", { className: "table", tabIndex: 0 }, element("table", {},
     element("thead", {}, row(lines[at], "th")),
-    element("tbody", {}, ...lines.slice(at + 2, end).map((line) => row(line, "td")))))];
+    element("tbody", {}, lines.slice(at + 2, end).map((line) => row(line, "td")))))];
 }
 
 const elements = (text, depth) => blocks(text, depth).map((block) => block.make());
@@ -178,7 +180,7 @@ export class Markdown {
     let same = 0;
     while (same < wanted.length && this.#shown[same] === wanted[same].source) same += 1;
     while (this.box.childNodes.length > same) this.box.lastChild.remove();
-    this.box.append(...wanted.slice(same).map((block) => block.make()));
+    for (const block of wanted.slice(same)) this.box.append(block.make());
     this.#shown = wanted.map((block) => block.source);
   }
 }

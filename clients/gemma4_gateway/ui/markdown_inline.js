@@ -101,7 +101,7 @@ class Scanner {
       const close = this.#closing(mark);
       if (close < 0) continue;
       const inner = inline(this.text.slice(this.at + mark.length, close), this.depth + 1);
-      return this.#add(element(tag, {}, ...inner), close + mark.length);
+      return this.#add(element(tag, {}, inner), close + mark.length);
     }
     const length = this.#run(this.at, this.text[this.at]);
     this.#plain += this.text.slice(this.at, this.at + length);
@@ -160,7 +160,7 @@ class Scanner {
     const inner = this.depth < DEEPEST ? inline(label || target, DEEPEST) : [label || target];
     return this.#add(element("a", {
       href: url.href, target: "_blank", rel: "noopener noreferrer",
-    }, ...inner), end);
+    }, inner), end);
   }
 
   #angle() {
