@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from gemma4_testing.chat_page.samples import TOOLS
+from gemma4_testing.chat_page.talk import Open, ask, last, whole
 from gemma4_testing.fakes.in_process_gateway import InProcess
 from gemma4_testing.fakes.scripted_backend import ScriptedBackend
 from gemma4_testing.waiting import wait_until
-from page.conftest import Open
-from page.samples import TOOLS
-from page.talk import ask, last, whole
 from playwright.sync_api import Page
 
 STATS = r"time to first token \d+\.\d\d s · \d+\.\d tokens/s · \d+ tokens after a prompt of 3"

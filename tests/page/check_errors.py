@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 from gemma4_gateway.settings import KeySource
+from gemma4_testing.chat_page.talk import Open, ask, last, problem, whole
 from gemma4_testing.fakes.in_process_gateway import InProcess, gateway_before
 from gemma4_testing.fakes.scripted_backend import ScriptedBackend
 from gemma4_testing.servers.running_gateway import RunningGateway
-from page.conftest import Open
-from page.talk import ask, last, problem, whole
 from playwright.sync_api import Page, Route
 
 

@@ -7,10 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
+from gemma4_testing.chat_page.samples import TOOLS
+from gemma4_testing.chat_page.talk import Open, whole
 from gemma4_testing.fakes.in_process_gateway import InProcess
-from page.conftest import Open
-from page.samples import TOOLS
-from page.talk import whole
 from playwright.sync_api import Page
 
 SIZES = [(1280, 800), (390, 844), (320, 600)]

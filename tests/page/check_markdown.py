@@ -6,10 +6,9 @@ import random
 from typing import Any
 
 import pytest
+from gemma4_testing.chat_page.samples import HOSTILE, MARKDOWN
+from gemma4_testing.chat_page.talk import Open, whole
 from gemma4_testing.fakes.in_process_gateway import InProcess
-from page.conftest import Open
-from page.samples import HOSTILE, MARKDOWN
-from page.talk import whole
 from playwright.sync_api import Page
 
 TAGS = {"P", "STRONG", "EM", "DEL", "CODE", "BR", "A", "H3", "H4", "H5", "H6", "HR", "BLOCKQUOTE",

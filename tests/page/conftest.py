@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from gemma4_testing.chat_page.samples import answer
+from gemma4_testing.chat_page.talk import Open
 from gemma4_testing.fakes.in_process_gateway import InProcess, gateway_before
 from gemma4_testing.fakes.scripted_backend import ScriptedBackend, scripted_backend
-from page.samples import answer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-Open = Callable[..., "Page"]
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Locator, Page
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-__all__ = ["ask", "last", "problem", "whole"]
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+__all__ = ["Open", "ask", "last", "problem", "whole"]
+
+Open = Callable[..., "Page"]
+"""Opens a URL; ``width``, ``height`` and ``scheme`` say how it is shown."""
 
 
 def ask(page: Page, text: str) -> None:
