@@ -17,7 +17,7 @@ ENGINE ?= engines/demo
 LOCK := requirements.lock
 
 .PHONY: help setup serve chat gateway load lint format generate test test-unit coverage test-xgrammar test-helm test-monitoring \
-  test-alerts test-fresh test-compose test-image-twice test-dashboards test-gpu-image test-fuzz test-random test-faults test-endurance bench bench-clients bench-host \
+  test-alerts test-fresh test-compose test-image-twice test-dashboards test-page test-gpu-image test-fuzz test-random test-faults test-endurance bench bench-clients bench-host \
   bench-host-ttft bench-meter bench-agreement types-of-models clean
 .DEFAULT_GOAL := setup
 
@@ -161,6 +161,14 @@ test-image-twice: ## Build the image for CPUs twice from nothing and compare the
 # Needs Debian's package prometheus, and chromium to draw: ARGS='--draw FOLDER'.
 test-dashboards: $(VENV)/.test ## Ask a real Prometheus every query of the dashboards.
 	$(BIN)/python tests/dashboards $(ARGS)
+
+# Needs chromium; playwright, which steers it, has 165 MB. PICTURES=FOLDER keeps screenshots.
+$(VENV)/.page: $(VENV)/.test
+	$(PIP) install -c $(LOCK) playwright
+	@touch $@
+
+test-page: $(VENV)/.page ## Use the gateway's chat page and /docs in a headless Chromium.
+	$(BIN)/python -m pytest -c tests/page/pytest.ini tests/page -q $(ARGS)
 
 # The GPU image on stand-ins of NVIDIA's; needs podman. See tests/gpu_image/README.md.
 test-gpu-image: ## Build deploy/docker/Dockerfile on stand-ins of its base, and serve.

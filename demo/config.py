@@ -80,6 +80,7 @@ def config_dict() -> dict[str, Any]:
         "dtype": "bfloat16",
     }
     return {
+        "_name_or_path": "gemma4-demo",
         "architectures": ["Gemma4ForConditionalGeneration"],
         "model_type": "gemma4",
         "dtype": "bfloat16",

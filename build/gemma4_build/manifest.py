@@ -26,6 +26,7 @@ from gemma4_runtime.manifest import (
 from gemma4_runtime.version import project_version
 
 from gemma4_build.build_time import build_time
+from gemma4_build.model_name import checkpoint_name
 from gemma4_build.model_spec import ARCHITECTURE, ModelSpec
 from gemma4_build.precision import PRECISIONS
 from gemma4_build.request import BuildRequest, prefill_batch, resolve_limits, synthetic_pace
@@ -121,7 +122,7 @@ def compose(
             "runtime": request.runtime,
             "runtime_version": runtime_version(request.runtime),
             "source": Source(
-                name=request.checkpoint.resolve().name, architecture=ARCHITECTURE, files=sources
+                name=checkpoint_name(request.checkpoint), architecture=ARCHITECTURE, files=sources
             ),
             "precision": request.precision if options is not None else "none",
             "limits": resolve_limits(request, spec),

@@ -28,6 +28,7 @@ from gemma4_build.manifest import (
     memory_need,
     write_manifest,
 )
+from gemma4_build.model_name import checkpoint_name
 from gemma4_build.precision import PRECISIONS
 from gemma4_build.progress import Reporter
 from gemma4_build.request import BuildRequest, resolve_limits
@@ -144,7 +145,7 @@ class _Build:
         state, model, header = folder / _STATE, folder / MODEL, folder / _HEADER
         size = write_header(
             header,
-            name=self.request.checkpoint.resolve().name,
+            name=checkpoint_name(self.request.checkpoint),
             spec=spec,
             vocabulary=self.vocabulary,
             precision=precision,

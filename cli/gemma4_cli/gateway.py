@@ -39,7 +39,7 @@ def gateway(
     ] = 8080,
     served_model_name: Annotated[
         list[str] | None,
-        typer.Option(help="Name of the model; may be repeated. Default: the engine's."),
+        typer.Option(help="Name of the model; may be repeated. Default: the checkpoint's."),
     ] = None,
     api_keys_file: Annotated[
         Path | None,
@@ -120,6 +120,7 @@ def gateway(
             "proxy closes it; 0: none.",
         ),
     ] = 15.0,
+    webui: Annotated[bool, typer.Option(help="Chat page at / for browsers.")] = True,
     log_format: Annotated[
         str, typer.Option(help="text, json, or auto: text on a terminal.")
     ] = "auto",
@@ -139,6 +140,7 @@ def gateway(
             Settings,
             SettingsError,
             check_backend,
+            check_model_names,
             check_store,
             check_tls,
         )
@@ -154,7 +156,7 @@ def gateway(
             backends=tuple(dict.fromkeys(check_backend(a) for a in addresses)),
             host=host,
             port=port,
-            model_names=tuple(served_model_name or ()),
+            model_names=check_model_names(served_model_name or ()),
             keys=KeySource(api_keys_file, (plain,) if plain else ()),
             limits=Limits(
                 max_body=max_body_mib * 1024 * 1024,
@@ -175,6 +177,7 @@ def gateway(
             store=check_store(
                 response_store, response_store_count, response_store_mib, response_store_days
             ),
+            webui=webui,
             tls=check_tls(ssl_certfile, ssl_keyfile, ssl_ca_certs, ssl_cert_reqs),
         )
         problem = open_files_short_of(max_running + _OWN_FILES, f"--max-running {max_running}")

@@ -19,7 +19,7 @@ def get_weather(city: str) -> str:
 model = ChatOpenAI(
     base_url=sys.argv[1],
     api_key=sys.argv[2] if len(sys.argv) > 2 else "none",
-    model=sys.argv[3] if len(sys.argv) > 3 else "checkpoint",
+    model=sys.argv[3] if len(sys.argv) > 3 else "gemma-4",
     temperature=0,
 ).bind_tools([get_weather])
 messages = [HumanMessage("What is the weather in Oslo?")]

@@ -10,7 +10,7 @@ import litellm
 from weather import TOOLS, get_weather
 
 options = {
-    "model": "openai/" + (sys.argv[3] if len(sys.argv) > 3 else "checkpoint"),
+    "model": "openai/" + (sys.argv[3] if len(sys.argv) > 3 else "gemma-4"),
     "api_base": sys.argv[1],
     "api_key": sys.argv[2] if len(sys.argv) > 2 else "none",
     "temperature": 0,

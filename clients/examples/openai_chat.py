@@ -1,6 +1,5 @@
 """Chat through the gateway with the openai package: whole, streamed, with thoughts.
 
-gemma4 gateway &
 python openai_chat.py http://127.0.0.1:8080/v1
 """
 

@@ -29,7 +29,8 @@ from gemma4_gateway.routes import (
     responses,
     stored_responses,
     tokenize,
-)  # fmt: skip
+)
+from gemma4_gateway.routes.pages import add_pages
 from gemma4_gateway.settings import Settings
 
 __all__ = ["create_app", "create_asgi", "openapi"]
@@ -52,11 +53,13 @@ def create_app(gateway: Gateway) -> FastAPI:
         version="1",
         description="OpenAI's and Anthropic's API in front of Triton servers that serve Gemma 4.",
         lifespan=lifespan,
+        docs_url=None,  # these two load their files from the internet
         redoc_url=None,
     )
     app.state.gateway = gateway
     for module in (chat, responses, stored_responses, messages, models, tokenize, health):
         app.include_router(module.router)
+    add_pages(app, webui=gateway.settings.webui)
     app.add_exception_handler(ApiError, _on_api_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)

@@ -25,6 +25,7 @@ def banner(gateway: Gateway, host: str, port: int) -> str:
             f"  The gateway {state}",
             "",
             f"  OpenAI base URL  {url}/v1",
+            *((f"  chat page        {url}/",) if gateway.settings.webui else ()),
             *(() if certificates is None else (f"  certificate      {certificates.summary}",)),
             f"  models           {', '.join(names) or 'unknown until a back end is ready'}",
             f"  API keys         {'none asked for' if gateway.ring.open else 'needed'}",

@@ -25,7 +25,7 @@ __all__ = ["Middleware"]
 _ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}\Z")
 _HEALTH = ("/health", "/ping")
 _QUIET = (*_HEALTH, "/metrics")
-_OPEN = (*_QUIET, "/version", "/docs", "/openapi.json", "/redoc")
+_OPEN = (*_QUIET, "/version", "/docs", "/openapi.json", "/ui/")
 
 
 class Middleware:
@@ -92,7 +92,7 @@ class Middleware:
     ) -> None:
         if self._client_certificates and not record.path.startswith(_HEALTH):
             _check_certificate(scope)
-        if record.path.startswith(_OPEN):
+        if record.path == "/" or record.path.startswith(_OPEN):
             await self._app(scope, receive, send)
             return
         record.key = self._authenticate(headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,11 +17,14 @@ __all__ = [
     "StoreOptions",
     "TlsFiles",
     "check_backend",
+    "check_model_names",
     "check_store",
     "check_tls",
 ]
 
 _MIB = 1024 * 1024
+_MOST_NAME = 256
+"""Characters of the name of a model, as in ``model`` of a request."""
 
 
 class SettingsError(ValueError):
@@ -80,9 +84,10 @@ class Settings:
     engine's own. ``cors_origins``: empty: no CORS headers. ``grace``: seconds
     that running answers get at the end. ``drain_delay``: seconds that it stays up, not ready,
     after SIGTERM, for a load balancer to notice. ``sse_keep_alive``: seconds without an event of a
-    stream after which a comment is sent; 0: none. ``tls``: None is HTTP without TLS.
-    ``drop_unsupported``: of /v1/responses, leave out tools that are no functions and
-    ``text.verbosity`` rather than refuse them. ``store``: None keeps no responses."""
+    stream after which a comment is sent; 0: none. ``webui``: browsers get the chat page at `/`.
+    ``tls``: None is HTTP without TLS. ``drop_unsupported``: of /v1/responses, leave out tools that
+    are no functions and ``text.verbosity`` rather than refuse them. ``store``: None keeps no
+    responses."""
 
     backends: tuple[str, ...] = ("127.0.0.1:8001",)
     host: str = "127.0.0.1"
@@ -97,6 +102,7 @@ class Settings:
     dns_interval: float = 5.0
     imbalance: int = 8
     sse_keep_alive: float = 15.0
+    webui: bool = True
     tls: TlsFiles | None = None
     drop_unsupported: bool = False
     store: StoreOptions | None = None
@@ -147,6 +153,22 @@ def check_store(
         options.bytes if mib is None else mib * _MIB,
         options.seconds if days is None else days * 86_400,
     )
+
+
+def check_model_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names, each once. Raises :class:`SettingsError` for one that no client could
+    send."""
+    for name in names:
+        if not name.strip() or name != name.strip() or not name.isprintable():
+            raise SettingsError(
+                f"--served-model-name {name!r}: must be printable text without spaces around it, "
+                "such as gemma-4"
+            )
+        if len(name) > _MOST_NAME:
+            raise SettingsError(
+                f"--served-model-name: has {len(name)} characters; at most {_MOST_NAME}"
+            )
+    return tuple(dict.fromkeys(names))
 
 
 def check_backend(address: str) -> str:

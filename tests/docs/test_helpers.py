@@ -14,7 +14,9 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 HELPERS = sorted((ROOT / "testing" / "gemma4_testing").rglob("*.py"))
 BENCHES = sorted((ROOT / "bench").glob("*.py"))
 SOURCES = ("runtime", "build", "clients", "load_tests", "serve", "cli")
-SCRIPTS = ("tests/compose/", "tests/gpu_image/", "tests/helm_chart/", "tests/monitoring/")
+SCRIPTS = (
+    "tests/compose/", "tests/gpu_image/", "tests/helm_chart/", "tests/monitoring/", "tests/page/",
+)  # fmt: skip
 """Folders of programs that have an environment of their own, or need more than Python."""
 PROGRAMS = {"tests/alone.py", "tests/unit.py", "tests/fresh/checks.py", "tests/fresh/container.py"}
 

@@ -22,6 +22,7 @@ from gemma4_runtime.version import project_version
 
 from gemma4_build.build_time import build_time
 from gemma4_build.manifest import model_facts
+from gemma4_build.model_name import checkpoint_name
 from gemma4_build.model_spec import ARCHITECTURE, ModelSpec
 from gemma4_build.request import BuildRequest, resolve_limits
 from gemma4_build.trtllm.bytes_needed import COMPUTE_BYTES, plan_rank
@@ -100,7 +101,7 @@ def compose(
         runtime="tensorrt_llm",
         runtime_version=PINNED,
         source=ManifestSource(
-            name=request.checkpoint.resolve().name, architecture=ARCHITECTURE, files=source.files
+            name=checkpoint_name(request.checkpoint), architecture=ARCHITECTURE, files=source.files
         ),
         precision=request.precision,
         tensor_parallel=options.tp,

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from gemma4_gateway.routes.wiring import TheGateway
 
-__all__ = ["router"]
+__all__ = ["NOT_READY", "ready", "router"]
 
 router = APIRouter(tags=["operation"])
 
@@ -28,14 +28,15 @@ async def software() -> dict[str, str]:
     return {"version": version("gemma4-triton")}
 
 
-_NOT_READY: dict[int | str, dict[str, Any]] = {
+NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {"description": "Not ready; `backends` says why."}
 }
+"""What `/health/ready` may answer beside 200."""
 
 
-@router.get("/health", responses=_NOT_READY, summary="The same as /health/ready, as vLLM has it")
-@router.get("/ping", responses=_NOT_READY, summary="The same as /health/ready, for SageMaker")
-@router.get("/health/ready", responses=_NOT_READY)
+@router.get("/health", responses=NOT_READY, summary="The same as /health/ready, as vLLM has it")
+@router.get("/ping", responses=NOT_READY, summary="The same as /health/ready, for SageMaker")
+@router.get("/health/ready", responses=NOT_READY)
 async def ready(gateway: TheGateway) -> Response:
     """Answer 200 when it takes requests and at least one back end is ready."""
     lifecycle = gateway.lifecycle

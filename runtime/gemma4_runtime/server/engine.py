@@ -18,6 +18,7 @@ from gemma4_runtime.messages import (
     TopLogProbs,
     decode_request,
 )
+from gemma4_runtime.model_name import model_name
 from gemma4_runtime.output.vocab import load_token_table
 from gemma4_runtime.preparation.client import PreparationClient
 from gemma4_runtime.server.access_log import log_request
@@ -63,7 +64,7 @@ class EngineStep:
         self.metrics = EngineMetrics(
             self._engine.info,
             version=project_version(),
-            model_name=manifest.source.name,
+            model_name=model_name(manifest.source.name),
             restarts=settings.restarts,
         )
         self._emitters = Emitters(

@@ -17,6 +17,7 @@ from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.input.sampling import load_defaults
 from gemma4_runtime.input.tensors import read_inputs
 from gemma4_runtime.manifest import CHAT_TEMPLATE, MANIFEST_NAME, Manifest, read_manifest
+from gemma4_runtime.model_name import model_name
 from gemma4_runtime.output.vocab import load_token_table
 from gemma4_runtime.preparation.client import PreparationClient, Result
 from gemma4_runtime.preparation.worker import ids_of
@@ -131,7 +132,7 @@ class TokenizerService:
 def _describe(manifest: Manifest, identity: str, template: str) -> dict[str, Any]:
     return {
         "id": identity,
-        "model": manifest.source.name,
+        "model": model_name(manifest.source.name),
         "runtime": manifest.runtime,
         "runtime_version": manifest.runtime_version,
         "precision": manifest.precision,

@@ -14,8 +14,8 @@ MODEL = "gemma-4-demo"
 
 
 class RunningGateway(Command):
-    """Started on a free port, before Triton servers with these gRPC ports. ``log``: the file that
-    standard error goes to, else ``output``."""
+    """Started on a free port, before Triton servers with these gRPC ports. ``names`` of the model;
+    none: the engine's own. ``log``: the file that standard error goes to, else ``output``."""
 
     start_s = 60
     stop_s = 45
@@ -24,14 +24,13 @@ class RunningGateway(Command):
         self,
         *backends: int,
         args: tuple[str, ...] = (),
+        names: tuple[str, ...] = (MODEL,),
         env: dict[str, str] | None = None,
         log: str | None = None,
     ) -> None:
         addresses = [f"--backend=127.0.0.1:{port}" for port in backends]
-        super().__init__(
-            "gateway", "--port", "0", "--served-model-name", MODEL, *addresses, *args,
-            env=env, stderr=log,
-        )  # fmt: skip
+        served = [f"--served-model-name={name}" for name in names]
+        super().__init__("gateway", "--port", "0", *served, *addresses, *args, env=env, stderr=log)
         self.port = self.banner_port("URL")
         scheme = "https" if "--ssl-certfile" in args else "http"
         self.url = f"{scheme}://127.0.0.1:{self.port}"

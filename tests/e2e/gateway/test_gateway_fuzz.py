@@ -28,7 +28,7 @@ OPERATIONS = ["POST /v1/chat/completions", "POST /v1/completions", "POST /v1/res
               "DELETE /v1/responses/{response_id}", "GET /v1/responses/{response_id}/input_items",
               "GET /v1/models", "GET /v1/models/{model}", "POST /tokenize", "POST /detokenize",
               "GET /health/live", "GET /health/ready", "GET /health", "GET /ping", "GET /version",
-              "GET /metrics"]  # fmt: skip
+              "GET /metrics", "GET /"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
