@@ -75,17 +75,10 @@ async def count_tokens(
     model = gateway.check_model(body.model)
     plan = await gateway.beside(request, partial(plan_messages, body))
     (call,) = plan.calls
-    assert call.messages is not None
-    messages, thinks = call.messages, bool(call.options.get("enable_thinking"))
     try:
-        found = await gateway.router.ask(
-            model,
-            lambda b: b.plain.tokenize(
-                messages, chat=True, tools=call.tools, enable_thinking=thinks
-            ),
-        )
+        found = await gateway.router.ask(model, lambda b: b.prompt_ids(call))
     except Gemma4Error as error:
         raise failure(error, plan.names) from None
     except ValueError as error:
         raise unsendable(error) from None
-    return {"input_tokens": len(found.ids)}
+    return {"input_tokens": len(found)}

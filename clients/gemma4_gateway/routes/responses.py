@@ -75,19 +75,13 @@ async def count_input_tokens(
     """Count the tokens of a prompt. Takes the same body as /v1/responses, and generates nothing."""
     plan = (await _plan(body, request, gateway)).plan
     (call,) = plan.calls
-    thinking = bool(call.options.get("enable_thinking"))
     try:
-        found = await gateway.router.ask(
-            plan.model,
-            lambda b: b.plain.tokenize(
-                call.messages or [], chat=True, tools=call.tools, enable_thinking=thinking
-            ),
-        )
+        found = await gateway.router.ask(plan.model, lambda b: b.prompt_ids(call))
     except Gemma4Error as error:
         raise failure(error, plan.names) from None
     except ValueError as error:
         raise unsendable(error) from None
-    return {"object": "response.input_tokens", "input_tokens": len(found.ids)}
+    return {"object": "response.input_tokens", "input_tokens": len(found)}
 
 
 async def _plan(body: ResponsesRequest, request: Request, gateway: Gateway) -> ResponsePlan:

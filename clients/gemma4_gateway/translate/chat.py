@@ -107,7 +107,7 @@ def plan_parts(parts: ChatParts) -> Plan:
     if parts.continued:
         if tool_guide is not None:
             raise invalid(
-                "continue_final_message",
+                names.get("continue_final_message", "continue_final_message"),
                 "tool_choice forces a call, which is no text that goes on; send one of them",
             )
         options["continue_final_message"] = True

@@ -175,10 +175,19 @@ def test_turns_of_a_conversation_prefer_one_back_end() -> None:
     assert plan(system=again, messages=TURNS).affinity == first
 
 
+def test_text_of_a_last_assistant_goes_on() -> None:
+    made = plan(messages=[HI, assistant(text("The"))]).calls[0]
+    assert made.options["continue_final_message"] is True
+    assert made.messages is not None and made.messages[-1]["content"] == "The"
+    assert "continue_final_message" not in plan(messages=[HI]).calls[0].options
+    with pytest.raises(ApiError, match="forces a call") as caught:
+        plan(messages=[HI, assistant(text("The"))], tools=TOOLS, tool_choice={"type": "any"})
+    assert caught.value.param == "messages[1]"
+
+
 @pytest.mark.parametrize(
     ("given", "param"),
     [
-        ({"messages": [HI, assistant(text("The"))]}, "messages[1].role"),
         ({"messages": [user()]}, "messages[0].content"),
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),

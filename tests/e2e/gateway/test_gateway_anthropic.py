@@ -66,6 +66,16 @@ def test_a_message(client: Any, gateway: RunningGateway) -> None:
     assert asyncio.run(asked()) == text
 
 
+def test_an_answer_that_the_client_has_begun(client: Any) -> None:
+    begun = [*FRANCE, {"role": "assistant", "content": "The capital of France"}]
+    whole = client.messages.create(messages=begun, **GREEDY)
+    assert whole.content[0].text == " is Paris."
+    total = client.messages.count_tokens(model=MODEL, messages=begun).input_tokens
+    assert total == whole.usage.input_tokens + whole.usage.cache_read_input_tokens
+    with pytest.raises(anthropic.BadRequestError, match=r"messages\[1\]"):
+        client.messages.create(messages=[*FRANCE, {"role": "assistant", "content": ""}], **GREEDY)
+
+
 def test_thoughts(client: Any) -> None:
     options = GREEDY | {"max_tokens": 500, "thinking": {"type": "enabled", "budget_tokens": 1024}}
     whole = client.messages.create(messages=FRANCE, **options)
