@@ -114,6 +114,7 @@ FIRST: dict[str, tuple[dict[str, Any], str, str]] = {
     "good": ({}, "good", "With 2 users at once: "),
     "failed": ({"failed": 3}, "warn", "3 of 43 requests failed (7.0%)"),
     "late client": ({"lag": 0.3}, "bad", "does not show how fast the server is: this client saw"),
+    "most failed": ({"failed": 60}, "bad", "60 of 100 requests failed (60.0%): the times are"),
     "stopped": ({"stopped": "the server stopped answering at 3 s: gone"}, "bad", "was stopped in"),
     "SLOs met": ({"slos": True}, "good", "100% of the requests met the SLOs"),
     "SLOs missed": ({"slos": True, "failed": 9}, "warn", "No load met the SLOs for 95%"),
@@ -124,7 +125,10 @@ FIRST: dict[str, tuple[dict[str, Any], str, str]] = {
 @pytest.mark.parametrize("name", FIRST)
 def test_the_verdict_comes_first(name: str) -> None:
     what, kind, said = FIRST[name]
-    what = {"whole": 40, "failed": 0, "lag": 0.001, "slos": False, "stopped": ""} | what
+    usual: dict[str, Any] = {
+        "whole": 40, "failed": 0, "lag": 0.001, "slos": False, "stopped": "",
+    }  # fmt: skip
+    what = usual | what
     records = steady(what["whole"], seconds=10) + [
         record(100 + at, status="UNAVAILABLE", error="full", arrivals=[], tokens=[])
         for at in range(what["failed"])

@@ -14,7 +14,7 @@ __all__ = ["Chart", "Hover", "Line", "svg"]
 
 WIDTH, HEIGHT = 480, 290
 """Of the drawing, in units of its view box; the page scales it."""
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 12, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 24, 12, 44
 COLORS = 8
 """Colors of the style sheet (``c0`` and so on); further lines are dashed."""
 

@@ -11,6 +11,8 @@ __all__ = ["Verdict", "verdict"]
 
 _SHARE = 0.95
 """Share of the requests that a level without a search has to answer within the SLOs."""
+_MANY = 0.5
+"""Share of failed requests above which nothing else is worth the sentence."""
 
 Kind = Literal["good", "warn", "bad"]
 
@@ -94,6 +96,8 @@ def verdict(report: dict[str, Any]) -> Verdict:
         of = "This run does" if len(levels) == 1 else f"{len(invalid)} of {len(levels)} levels do"
         why = invalid[0]["invalid_reasons"][0].rstrip(".")
         return Verdict("bad", f"{of} not show how fast the server is: {why}.")
-    failed = any(level["counts"]["failed"] for level in levels)
+    failed = sum(level["counts"]["failed"] for level in levels)
+    if failed > _MANY * sum(level["counts"]["measured"] for level in levels):
+        return Verdict("bad", f"{_failures(levels)}: the times are those of the others only.")
     met, text = _best(report)
     return Verdict("good" if met and not failed else "warn", text)
