@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import bootstrap
+from scipy.stats import DegenerateDataWarning, bootstrap
 
 from gemma4_load.errors import OptionError
 from gemma4_load.metrics import REQUEST_METRICS
@@ -78,10 +79,12 @@ def _ratio(
         over = np.asarray(of(x, axis))
         return np.divide(of(y, axis), over, out=np.full(over.shape, np.nan), where=over > _ZERO)
 
-    found = bootstrap(
-        (a, b), statistic, n_resamples=_RESAMPLES, method="percentile", vectorized=True,
-        batch=200, rng=np.random.default_rng(seed),
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DegenerateDataWarning)  # the interval is NaN, and said so
+        found = bootstrap(
+            (a, b), statistic, n_resamples=_RESAMPLES, method="percentile", vectorized=True,
+            batch=200, rng=np.random.default_rng(seed),
+        )  # fmt: skip
     low, high = found.confidence_interval
     figures = (float(statistic(a, b)), float(low), float(high))
     ratio, low, high = figures if np.isfinite(figures).all() else (np.nan, np.nan, np.nan)
