@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["OK", "Record", "Window"]
+__all__ = ["OK", "SHORTEST_S", "Record", "Window"]
 
 OK = "OK"
+SHORTEST_S = 0.1
+"""Seconds below which a window has no rates: an event more or less would decide them."""
 
 
 @dataclass(slots=True)
@@ -74,6 +76,10 @@ class Window:
         """Return the requests that were due in the window; latencies are theirs, whenever they
         ended."""
         return [record for record in records if self.holds(record.scheduled)]
+
+    def rate(self, count: float) -> float | None:
+        """Return ``count`` a second; None in a window that is shorter than :data:`SHORTEST_S`."""
+        return count / self.seconds if self.seconds >= SHORTEST_S else None
 
     def tokens(self, records: list[Record]) -> float:
         """Return the output tokens that arrived in the window, of every request."""

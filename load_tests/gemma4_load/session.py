@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import fields
@@ -16,6 +15,7 @@ from gemma4_load.drive.run import LevelRun
 from gemma4_load.drive.search import highest, voted
 from gemma4_load.errors import LoadError, TargetError
 from gemma4_load.load_plan import Plan
+from gemma4_load.machine import machine
 from gemma4_load.report.files import Results
 from gemma4_load.report.page import page
 from gemma4_load.report.summary import summarize
@@ -94,7 +94,7 @@ class Session:
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "url": plan.url,
             "server": server,
-            "client": {"python": platform.python_version(), "machine": platform.machine()},
+            "client": machine(),
             "workload": spec,
             "seed": plan.base.seed,
             "slos": {slo.metric.name: slo.limit for slo in plan.slos},
@@ -120,8 +120,9 @@ class Session:
         except* LoadError as group:
             raise _first(group) from None
         finally:
-            if display is not None:
+            if display is not None:  # its line is gone before the figures are printed
                 display.cancel()
+                await asyncio.wait((display,))
         return self._keep(result, scraper.result(), began)
 
     def _keep(self, result: LevelResult, server: dict[str, Any], began: float) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("module", ["aiohttp", "jinja2", "plotly", "prometheus_client", "uvloop"])
+@pytest.mark.parametrize("module", ["aiohttp", "jinja2", "prometheus_client", "uvloop"])
 def test_a_missing_package_is_named(module: str) -> None:
     """As after `make serve`, which installs none of these."""
     code = (

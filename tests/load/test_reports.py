@@ -93,8 +93,9 @@ def test_page_stands_alone(tmp_path: Path) -> None:
     }  # fmt: skip
     html = page(report)
     assert "<script>alert(1)" not in html
-    assert "time to first token, cumulative" in html
+    assert "Time to first token, cumulative" in html
     assert 'src="http' not in html
+    assert len(html.encode()) < 100_000
 
 
 def test_compare(tmp_path: Path) -> None:

@@ -23,4 +23,4 @@ class Goodput(RunMetric):
     def value(self, records: list[Record], window: Window, slos: Sequence[Slo]) -> float | None:
         if not slos:
             return None
-        return sum(window.holds(r.end) and met(r, slos) for r in records) / window.seconds
+        return window.rate(sum(window.holds(r.end) and met(r, slos) for r in records))

@@ -22,4 +22,4 @@ class InFlight(RunMetric):
 
     def value(self, records: list[Record], window: Window, slos: Sequence[Slo]) -> float | None:
         inside = [min(r.end, window.end) - max(r.scheduled, window.begin) for r in records]
-        return sum(seconds for seconds in inside if seconds > 0) / window.seconds
+        return window.rate(sum(seconds for seconds in inside if seconds > 0))

@@ -21,4 +21,4 @@ class OutputThroughput(RunMetric):
     better: ClassVar[Literal["lower", "higher"] | None] = "higher"
 
     def value(self, records: list[Record], window: Window, slos: Sequence[Slo]) -> float | None:
-        return window.tokens(records) / window.seconds
+        return window.rate(window.tokens(records))

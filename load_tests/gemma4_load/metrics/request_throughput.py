@@ -20,4 +20,4 @@ class RequestThroughput(RunMetric):
     better: ClassVar[Literal["lower", "higher"] | None] = "higher"
 
     def value(self, records: list[Record], window: Window, slos: Sequence[Slo]) -> float | None:
-        return sum(r.whole and window.holds(r.end) for r in records) / window.seconds
+        return window.rate(sum(r.whole and window.holds(r.end) for r in records))

@@ -24,4 +24,4 @@ class TotalThroughput(RunMetric):
         prompts = sum(
             r.prompt_tokens for r in records if r.arrivals and window.holds(r.arrivals[0])
         )
-        return (window.tokens(records) + prompts) / window.seconds
+        return window.rate(window.tokens(records) + prompts)

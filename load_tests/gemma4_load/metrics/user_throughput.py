@@ -13,7 +13,7 @@ __all__ = ["UserThroughput"]
 
 
 class UserThroughput(RequestMetric):
-    """``1 / itl`` (AIPerf: "output token throughput per user")."""
+    """``1 / itl`` (AIPerf: "output token throughput per user"); none where there is no ITL."""
 
     name: ClassVar[str] = "user_throughput"
     label: ClassVar[str] = "output tokens/s per user"
@@ -21,4 +21,4 @@ class UserThroughput(RequestMetric):
     better: ClassVar[Literal["lower", "higher"] | None] = "higher"
 
     def values(self, record: Record) -> Sequence[float]:
-        return [1 / value for value in Itl().values(record) if value > 0]
+        return [1 / value for value in Itl().values(record)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import bootstrap
+from scipy.stats import DegenerateDataWarning, bootstrap
 
 from gemma4_load.errors import OptionError
 from gemma4_load.metrics import REQUEST_METRICS
@@ -26,6 +27,8 @@ _LEAST = 8
 """Requests, or blocks of time, that each side needs for an interval."""
 _BLOCKS = 20
 """Blocks of time into which the window is cut for the interval of the throughput."""
+_ZERO = 1e-9
+"""Seconds, or tokens/s, that count as 0: nothing is divided by them."""
 _ARRIVALS = ("arrival", "burstiness")
 """Of a level, what its label does not say and makes it another load."""
 
@@ -33,7 +36,8 @@ _ARRIVALS = ("arrival", "burstiness")
 @dataclass(frozen=True, slots=True)
 class Difference:
     """``ratio`` is B / A with a 95 % interval; ``verdict`` is worse, better or same: the whole
-    interval is beyond the threshold, or not. Units are those of the metric."""
+    interval is beyond the threshold, or not. Where A is 0, or is so in some resamples, the ratio
+    and its interval are NaN and ``verdict`` is ``-``. Units are those of the metric."""
 
     level: str
     metric: str
@@ -44,8 +48,15 @@ class Difference:
     high: float
     verdict: str
 
+    @property
+    def defined(self) -> bool:
+        """Return True when there is a ratio."""
+        return self.verdict != "-"
+
 
 def _verdict(low: float, high: float, better: str, threshold: float) -> str:
+    if np.isnan(low):
+        return "-"
     if better == "higher":
         low, high = 1 / high if high else np.inf, 1 / low if low else np.inf
     if low > 1 + threshold:
@@ -56,8 +67,8 @@ def _verdict(low: float, high: float, better: str, threshold: float) -> str:
 def _ratio(
     a: Floats, b: Floats, percentile: float | None, seed: int
 ) -> tuple[float, float, float, float, float]:
-    """Return B / A of a percentile, or of the mean; with the percentile bootstrap's 95 % interval
-    (Efron 1979; scipy)."""
+    """Return A, B and B / A of a percentile, or of the mean; with the percentile bootstrap's 95 %
+    interval (Efron 1979; scipy). A ratio over 0, also in a resample, has no interval."""
 
     def of(data: Floats, axis: int = -1) -> Any:
         if percentile is None:
@@ -65,14 +76,19 @@ def _ratio(
         return np.percentile(data, percentile, axis=axis)
 
     def statistic(x: Floats, y: Floats, axis: int = -1) -> Any:
-        return of(y, axis) / np.maximum(of(x, axis), 1e-12)
+        over = np.asarray(of(x, axis))
+        return np.divide(of(y, axis), over, out=np.full(over.shape, np.nan), where=over > _ZERO)
 
-    found = bootstrap(
-        (a, b), statistic, n_resamples=_RESAMPLES, method="percentile", vectorized=True,
-        batch=200, rng=np.random.default_rng(seed),
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DegenerateDataWarning)  # the interval is NaN, and said so
+        found = bootstrap(
+            (a, b), statistic, n_resamples=_RESAMPLES, method="percentile", vectorized=True,
+            batch=200, rng=np.random.default_rng(seed),
+        )  # fmt: skip
     low, high = found.confidence_interval
-    return float(of(a)), float(of(b)), float(statistic(a, b)), float(low), float(high)
+    figures = (float(statistic(a, b)), float(low), float(high))
+    ratio, low, high = figures if np.isfinite(figures).all() else (np.nan, np.nan, np.nan)
+    return float(of(a)), float(of(b)), ratio, low, high
 
 
 def _values(rows: list[dict[str, str]], level: str, metric: str) -> Floats:

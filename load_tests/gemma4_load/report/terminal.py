@@ -6,16 +6,20 @@ import asyncio
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from gemma4_load.drive.run import LevelRun
 from gemma4_load.metrics import REQUEST_METRICS, RUN_METRICS
 from gemma4_load.report.compare import Difference
-from gemma4_load.report.numbers import show
+from gemma4_load.report.fitting import fitting, packed
+from gemma4_load.report.missing import missing
+from gemma4_load.report.numbers import enough, quantity, show
 
 __all__ = ["Terminal"]
 
 _SHOWN = ("ttft", "itl", "inter_chunk", "tpot", "latency", "queue_time")
+_PERCENTILES = ("p50", "p90", "p95", "p99")
+_KEYS = ("mean", *_PERCENTILES, "max")
 _EVERY_S = 0.5
 """Seconds between two lines of progress."""
 
@@ -56,46 +60,54 @@ class Terminal:
             f"{window['end'] - window['begin']:.1f} s, {counts['failed']} failed"
             + (f", {counts['left']} left" if counts["left"] else "")
         )
-        table = Table(box=None, pad_edge=False)
-        for name in ("ms", "mean", "p50", "p90", "p95", "p99", "max"):
-            table.add_column(name, justify="left" if name == "ms" else "right")
-        for name in _SHOWN:
-            if found := summary["requests"][name]:
-                cells = [
-                    show(found[key], "s") for key in ("mean", "p50", "p90", "p95", "p99", "max")
-                ]
-                table.add_row(REQUEST_METRICS[name].label, *cells)
-        self._out.print(table)
+        rows = [
+            [
+                REQUEST_METRICS[name].label,
+                *(show(found[key], "s") if enough(key, found["count"]) else "-" for key in _KEYS),
+            ]
+            for name in _SHOWN
+            if (found := summary["requests"][name])
+        ]
+        if rows:
+            self._out.print(
+                fitting(self._out, ("ms", *_KEYS), rows, optional=("p95", "mean", "p90"))
+            )
         run = [
-            f"{metric.label} {show(summary['run'][name], metric.unit)}"
-            + (f" {metric.unit}" if metric.unit not in ("share", "requests") else "")
+            f"{metric.label} {quantity(summary['run'][name], metric.unit)}"
             for name, metric in RUN_METRICS.items()
             if summary["run"][name] is not None
         ]
-        self._out.print("  ".join(run), soft_wrap=True)
+        self._out.print(packed(run, self._out.width))
         for status, found in summary["errors"].items():
             message = next(iter(found["messages"]), "")
-            self._out.print(f"[red]{found['count']} x {status}[/]: {message}", soft_wrap=True)
+            self._say(f"[red]{found['count']} x {status}[/]: {escape(message)}")
         for note in summary["notes"]:
-            self._out.print(f"note: {note}", soft_wrap=True)
+            self._say(f"note: {note}")
         for reason in summary["invalid_reasons"]:
-            self._out.print(f"[red]NOT VALID[/]: {reason}", soft_wrap=True)
+            self._say(f"[red]NOT VALID[/]: {escape(reason)}")
         if summary["stopped"]:
-            self._out.print(f"[red]stopped[/]: {summary['stopped']}", soft_wrap=True)
+            self._say(f"[red]stopped[/]: {escape(summary['stopped'])}")
+        for why in missing(summary, keys=_PERCENTILES, slos=summary["run"]["goodput"] is not None):
+            self._say(f"[dim]{why}[/]")
         self._out.print()
+
+    def _say(self, text: str) -> None:
+        """Print a sentence: wrapped between words in a terminal, one line elsewhere."""
+        self._out.print(text, soft_wrap=not self._out.is_terminal)
 
     def differences(self, found: list[Difference]) -> None:
         """Print the table of a comparison."""
-        table = Table(box=None, pad_edge=False)
-        for name in ("level", "metric", "A", "B", "B / A", "95 % interval", ""):
-            table.add_column(name, justify="left" if name in ("level", "metric", "") else "right")
-        colors = {"worse": "red", "better": "green", "same": "default"}
+        colors = {"worse": "red", "better": "green", "same": "default", "-": "default"}
+        rows = []
         for item in found:
-            metric = item.metric.split(" ")[0]
-            unit = "s" if metric in REQUEST_METRICS else "tokens/s"
-            table.add_row(
-                item.level, item.metric, show(item.a, unit), show(item.b, unit),
-                f"{item.ratio:.3f}", f"{item.low:.3f} to {item.high:.3f}",
+            unit = "s" if item.metric.split(" ")[0] in REQUEST_METRICS else "tokens/s"
+            interval = f"{item.low:.3f} to {item.high:.3f}" if item.defined else "-"
+            rows.append([
+                item.level, item.metric, quantity(item.a, unit), quantity(item.b, unit),
+                f"{item.ratio:.3f}" if item.defined else "-", interval,
                 f"[{colors[item.verdict]}]{item.verdict}[/]",
-            )  # fmt: skip
-        self._out.print(table)
+            ])  # fmt: skip
+        columns = ("level", "metric", "A", "B", "B / A", "95 % interval", "verdict")
+        self._out.print(fitting(self._out, columns, rows, text=("metric", "verdict")))
+        if any(not item.defined for item in found):
+            self._say("No B / A where A is 0, or so often 0 that the interval has no end.")
