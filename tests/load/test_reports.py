@@ -58,7 +58,8 @@ def test_a_client_that_lagged_says_so() -> None:
     sent_late = summarize(open_loop, (), max_client_lag=0.025, server={})
     assert "sent 250.0 ms late" in sent_late["invalid_reasons"][0]
     nothing = summarize(finished([]), (), max_client_lag=0.025, server={})
-    assert nothing["invalid_reasons"] == ["no request of the window came to its end"]
+    (reason,) = nothing["invalid_reasons"]
+    assert reason.startswith("no request of the window came to its end: ")
 
 
 def test_folder(tmp_path: Path) -> None:

@@ -75,7 +75,8 @@ def test_a_pipe_gets_a_line_for_each_sentence() -> None:
     out = printed(terminal, 40, tty=False)
     found = summarize(finished(answers(3), lag=0.3), (), max_client_lag=0.025, server={})
     terminal.level(found)
-    assert "NOT VALID: this client saw chunks 300.0 ms late (p99)\n" in out.getvalue()
+    assert "NOT VALID: this client saw chunks 300.0 ms late (p99)" in out.getvalue()
+    assert "or allow more with --max-client-lag\n" in out.getvalue()
     assert "(p90 10, p95 20, p99 100); there are 3." in out.getvalue()
 
 

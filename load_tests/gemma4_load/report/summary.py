@@ -71,7 +71,7 @@ def _nothing_whole(due: list[Record]) -> str:
     if failed:
         return f"{text}; the most frequent error: {failed.most_common(1)[0][0]}"
     if not due:
-        return f"{text}: none was sent after the warm-up; raise --duration, or lower --warmup"
+        return f"{text}: all were sent in the warm-up; raise --duration, or lower --warmup"
     return f"{text}: the client left each one; lower --cancel-share, or raise --duration"
 
 

@@ -28,7 +28,7 @@ def test_taken(parameters: dict[str, Any], timeout: int) -> None:
     ("parameters", "says"),
     [
         ({"temprature": 0.5}, r"^temprature: no such input; did you mean temperature\?"),
-        ({"foo": 1}, "^foo: no such input; the inputs are text_input, messages, "),
+        ({"foo": 1}, "^foo: no such input; the inputs are text_input, prompt_token_ids, "),
         ({"max_tokens": 3}, "^max_tokens: is an input; send it as a tensor"),
         ({"priority": 1}, "^priority: 1: requests are served in the order"),
         ({"sequence_id": 4}, "^sequence_id: 4: requests stand alone"),
