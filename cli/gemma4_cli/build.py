@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["build"]
 
+_LLAMA = "Only for --runtime llama_cpp (CPU)"
+_GPU = "Only for --runtime tensorrt_llm (GPU)"
+_SYNTHETIC = "Only for --runtime synthetic"
+
 
 def build(
     checkpoint: Annotated[Path, typer.Argument(help="Folder of the Hugging Face checkpoint.")],
@@ -42,7 +46,10 @@ def build(
     ] = None,
     prefill_batch: Annotated[
         int | None,
-        typer.Option(help="Prompt tokens at a time; more is faster and lets cancels wait longer."),
+        typer.Option(
+            help="Prompt tokens at a time; more is faster and lets cancels wait longer.",
+            rich_help_panel=_LLAMA,
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace another engine folder.")] = False,
     skip_verify: Annotated[
@@ -50,57 +57,102 @@ def build(
     ] = False,
     byte_tokens: Annotated[
         str | None,
-        typer.Option(help="literal (default: streams every id) or byte (llama.cpp's own type)."),
+        typer.Option(
+            help="literal (default: streams every id) or byte (llama.cpp's own type).",
+            rich_help_panel=_LLAMA,
+        ),
     ] = None,
     prefill_tokens_per_s: Annotated[
-        float | None, typer.Option(help="Pace of the synthetic runtime; default 20000.")
+        float | None,
+        typer.Option(
+            help="Pace of the synthetic runtime; default 20000.", rich_help_panel=_SYNTHETIC
+        ),
     ] = None,
     decode_tokens_per_s: Annotated[
-        float | None, typer.Option(help="Pace of the synthetic runtime; default 200.")
+        float | None,
+        typer.Option(
+            help="Pace of the synthetic runtime; default 200.", rich_help_panel=_SYNTHETIC
+        ),
     ] = None,
     tokens_per_step: Annotated[
-        int | None, typer.Option(help="Tokens that the synthetic runtime gives at once; default 1.")
+        int | None,
+        typer.Option(
+            help="Tokens that the synthetic runtime gives at once; default 1.",
+            rich_help_panel=_SYNTHETIC,
+        ),
     ] = None,
     threads: Annotated[
         int | None,
         typer.Option(help="For converting (default 4 at most) or quantizing."),
     ] = None,
-    tp: Annotated[int | None, typer.Option(help="GPUs that share the model.")] = None,
+    tp: Annotated[
+        int | None, typer.Option(help="GPUs that share the model.", rich_help_panel=_GPU)
+    ] = None,
     ep: Annotated[
-        int | None, typer.Option(help="Of these, GPUs that split the experts by number; 0: all.")
+        int | None,
+        typer.Option(
+            help="Of these, GPUs that split the experts by number; 0: all.", rich_help_panel=_GPU
+        ),
     ] = None,
     gpu: Annotated[
-        str | None, typer.Option(help="GPU to build for, such as h100, h200 or b200.")
+        str | None,
+        typer.Option(help="GPU to build for, such as h100, h200 or b200.", rich_help_panel=_GPU),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="latency, throughput (default) or long-context.")
+        str | None,
+        typer.Option(help="latency, throughput (default) or long-context.", rich_help_panel=_GPU),
     ] = None,
     quantize: Annotated[
-        str | None, typer.Option(help="nvfp4: experts (default) or mlp, the dense MLPs too.")
+        str | None,
+        typer.Option(
+            help="nvfp4: experts (default) or mlp, the dense MLPs too.", rich_help_panel=_GPU
+        ),
     ] = None,
     pad_experts: Annotated[
-        bool, typer.Option("--pad-experts", help="Pad MLPs with zeros so that --tp divides them.")
+        bool,
+        typer.Option(
+            "--pad-experts",
+            help="Pad MLPs with zeros so that --tp divides them.",
+            rich_help_panel=_GPU,
+        ),
     ] = False,
     calibration: Annotated[
-        Path | None, typer.Option(help="JSON lines of messages or text to calibrate with.")
+        Path | None,
+        typer.Option(
+            help="JSON lines of messages or text to calibrate with.", rich_help_panel=_GPU
+        ),
     ] = None,
     calibration_samples: Annotated[
-        int | None, typer.Option(help="Most texts to calibrate with; default 64.")
+        int | None,
+        typer.Option(help="Most texts to calibrate with; default 64.", rich_help_panel=_GPU),
     ] = None,
     calibration_length: Annotated[
-        int | None, typer.Option(help="Most tokens of one of them; default 512.")
+        int | None,
+        typer.Option(help="Most tokens of one of them; default 512.", rich_help_panel=_GPU),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="Quantize on auto (default), cpu or cuda.")
+        str | None,
+        typer.Option(help="Quantize on auto (default), cpu or cuda.", rich_help_panel=_GPU),
     ] = None,
     reference: Annotated[
-        Path | None, typer.Option(help="bf16 checkpoint to measure a quantized one against.")
+        Path | None,
+        typer.Option(
+            help="bf16 checkpoint to measure a quantized one against.", rich_help_panel=_GPU
+        ),
     ] = None,
     assistant: Annotated[
-        Path | None, typer.Option(help="MTP draft model; there is no guided decoding with it.")
+        Path | None,
+        typer.Option(
+            help="MTP draft model; there is no guided decoding with it.", rich_help_panel=_GPU
+        ),
     ] = None,
     warm: Annotated[
-        bool, typer.Option("--warm", help="Start it once on this machine's GPUs and measure it.")
+        bool,
+        typer.Option(
+            "--warm",
+            help="Start it once on this machine's GPUs and measure it.",
+            rich_help_panel=_GPU,
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
