@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from gemma4_runtime.manifest import Manifest, ManifestLimits
+from gemma4_runtime.model_name import model_name
 from gemma4_runtime.recorded_answers import RECORD_NAME
 
 from gemma4_serve.process import ServerOptions
@@ -19,6 +20,9 @@ def banner(
     host = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host
     ports, limits = options.ports, manifest.limits
     chat = f"{sys.argv[0]} chat" + ("" if ports.grpc == 8001 else f" --url {host}:{ports.grpc}")
+    gateway = f"{sys.argv[0]} gateway"
+    if ports.grpc != 8001:
+        gateway += f" --backend {host}:{ports.grpc}"
     body = '{"messages":"[{\\"role\\":\\"user\\",\\"content\\":\\"What is 7 + 8?\\"}]"}'
     quality = manifest.quality
     verified = (
@@ -34,6 +38,7 @@ def banner(
             f"  Gemma 4 is ready ({seconds:.1f} s)",
             "",
             *([] if warning is None else [f"  Warning: {warning}", ""]),
+            f"  model    {model_name(manifest.source.name)}: {_size(manifest)}",
             f"  engine   {options.engine}",
             f"           {manifest.runtime} {manifest.runtime_version}, {manifest.precision}",
             f"           {verified}",
@@ -44,12 +49,23 @@ def banner(
             f"  metrics  http://{host}:{ports.metrics}/metrics",
             "",
             "  Chat:    " + chat,
+            f"  OpenAI:  {gateway}",
             f"  curl -s http://{host}:{ports.http}/v2/models/gemma4/generate -d '{body}'",
             "",
             "  Ctrl-C stops: running answers finish first.",
             "",
         )
     )
+
+
+def _size(manifest: Manifest) -> str:
+    """Return what tells the 26B from the demo."""
+    if manifest.runtime == "synthetic":
+        return "no weights"
+    model, weights = manifest.model, manifest.memory.weight_bytes
+    shown = f"{weights / 1e9:.1f} GB" if weights >= 1e9 else f"{weights / 1e6:.0f} MB"
+    experts = f", {model.experts} experts" if model.experts else ""
+    return f"{model.layers} layers{experts}, {shown} of weights"
 
 
 def _gate(options: ServerOptions, manifest: Manifest) -> str:

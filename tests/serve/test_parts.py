@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,8 @@ def test_checks_of_tensorrt_llm(checkpoint: Path, tmp_path: Path) -> None:
     check_runtime(options(gpu_device_ids="0;1"), manifest)
     shown = banner(options(gpu_device_ids="0;1"), manifest, seconds=1.0)
     assert "4 slots, 2 copies of the model on GPUs 0;1" in shown and "Warning" not in shown
+    assert re.search(r"^  model    \S+: 6 layers, 8 experts, \d+ MB of weights$", shown, re.M)
+    assert re.search(r"^  OpenAI:  \S+ gateway --backend 127.0.0.1:2$", shown, re.M)
     assert "Warning: too old" in banner(options(), manifest, seconds=1.0, warning="too old")
     for changes, says in (
         ({"gpu_device_ids": "0,1"}, "tensor_parallel_size"),
