@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gemma4_gateway.answers.anthropic_errors import error_json
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.http1 import Http10Cycle, Parser
 from gemma4_gateway.metrics import Metrics
+from gemma4_gateway.record import Record
 from gemma4_gateway.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -150,10 +153,12 @@ class BoundedHttp(HttpToolsProtocol):
             self._arm(_REST_S, "body_after_answer")
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse whatever the parser did not take; in the form of every other error."""
+        """Refuse whatever the parser did not take; in the form of every other error of the path, as
+        far as that is known."""
         error = self._refusal
         self.shared.metrics.connections_cut.labels(error.code).inc()
-        body = error.json()
+        path = bytes(getattr(self, "url", b"")).partition(b"?")[0].decode("latin-1")
+        body = error_json(error, Record(f"req_{uuid.uuid4().hex}", "", path))
         head = (
             b"HTTP/1.1 %d \r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
             b"connection: close\r\n\r\n"
