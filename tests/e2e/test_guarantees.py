@@ -212,6 +212,8 @@ def test_bad_inputs_disturb_nothing(server: Served) -> None:
                 contents.fp32_contents.extend(values)
             elif dtype == "INT64":
                 contents.int64_contents.extend(values)
+            elif dtype == "UINT64":
+                contents.uint64_contents.extend(values)
             else:
                 contents.int_contents.extend(values)
         (reply,) = list(stub.ModelStreamInfer(iter([request]), timeout=30))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import reprlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ _IDLE = {"priority": (0,), "sequence_id": (0, ""), "sequence_start": (False,),
          "sequence_end": (False,), "binary_data_output": (True, False)}  # fmt: skip
 """Triton's own that change nothing at these values."""
 _WHY = {
+    "binary_data_output": "must be true or false",
     "priority": "requests are served in the order in which they come; leave it out",
     "sequence_id": "requests stand alone; send the whole conversation in messages",
     "sequence_start": "requests stand alone; send the whole conversation in messages",
@@ -44,7 +46,7 @@ def check_parameters(parameters: Mapping[str, Any], inputs: Collection[str] = IN
             continue
         if name in _IDLE:
             if value not in _IDLE[name]:
-                raise invalid(Code.OPTION_UNSUPPORTED, name, f"{value!r}: {_WHY[name]}")
+                raise invalid(Code.OPTION_UNSUPPORTED, name, f"{reprlib.repr(value)}: {_WHY[name]}")
             continue
         raise invalid(Code.UNKNOWN_INPUT, name[:_SHOWN], _hint(name, inputs))
     timeout = parameters.get(TIMEOUT, 0)
@@ -52,7 +54,8 @@ def check_parameters(parameters: Mapping[str, Any], inputs: Collection[str] = IN
         raise invalid(
             Code.INVALID_VALUE,
             TIMEOUT,
-            f"{timeout!r} must be a whole number of microseconds; timeout_ms is in milliseconds",
+            f"{reprlib.repr(timeout)} must be a whole number of microseconds; timeout_ms is in "
+            "milliseconds",
         )
     return timeout
 

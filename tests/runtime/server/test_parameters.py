@@ -8,6 +8,8 @@ import pytest
 from gemma4_runtime.contract.inputs import INPUT
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.server.parameters import check_parameters, with_timeout
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,27 @@ def test_taken(parameters: dict[str, Any], timeout: int) -> None:
 def test_refused(parameters: dict[str, Any], says: str) -> None:
     with pytest.raises(RequestError, match=says):
         check_parameters(parameters)
+
+
+NAMES = [
+    "binary_data_output",
+    "priority",
+    "sequence_end",
+    "sequence_id",
+    "sequence_start",
+    "timeout",
+]
+
+
+@given(
+    st.sampled_from(NAMES) | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=2000),
+)
+def test_any_parameter_is_taken_or_refused(name: str, value: Any) -> None:
+    try:
+        check_parameters({name: value})
+    except RequestError as error:
+        assert len(str(error)) < 2000
 
 
 def test_no_input_has_the_name_of_a_parameter() -> None:
