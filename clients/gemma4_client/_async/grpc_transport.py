@@ -121,7 +121,11 @@ class AsyncGrpcTransport:
         self._pool.check()
         questions = [(self._stub.ServerReady, service_pb2.ServerReadyRequest())]
         questions += [(self._stub.ModelReady, ready_request(name)) for name in NEEDED]
-        return await all_ready(questions, timeout=timeout, metadata=self._metadata)
+        # The connection of a parent process is closed here, and has to be made anew first.
+        forked = not self._pool.owner.here
+        return await all_ready(
+            questions, timeout=timeout, metadata=self._metadata, wait_for_ready=forked
+        )
 
     async def close(self) -> None:
         for channel in self._pool.channels:
