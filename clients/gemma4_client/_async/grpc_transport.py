@@ -121,11 +121,7 @@ class AsyncGrpcTransport:
         self._pool.check()
         questions = [(self._stub.ServerReady, service_pb2.ServerReadyRequest())]
         questions += [(self._stub.ModelReady, ready_request(name)) for name in NEEDED]
-        # The connection of a parent process is closed here, and has to be made anew first.
-        forked = not self._pool.owner.here
-        return await all_ready(
-            questions, timeout=timeout, metadata=self._metadata, wait_for_ready=forked
-        )
+        return await all_ready(questions, timeout=timeout, metadata=self._metadata)
 
     async def close(self) -> None:
         for channel in self._pool.channels:

@@ -77,9 +77,11 @@ class Pool(Generic[C]):
         return call
 
     def check(self) -> None:
-        """Raise :class:`RuntimeError` in a forked process in which it cannot be used."""
+        """Raise :class:`RuntimeError` in a forked process: an inherited connection works there at
+        times only."""
         if not self.owner.here:
             check_grpc(loop=self.loop)
+            self.owner.check("client")
 
     def _ended(self, connection: _Connection[C]) -> None:
         with self._lock:
