@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -26,5 +28,10 @@ def missing(error: ImportError, *, extra: str) -> str:
     system."""
     from gemma4_runtime.needs import explain_import
 
-    package = f"{error.name} is missing; `pip install '.[{extra}]'` in the project's folder"
+    # Not a pip of another Python, which comes first where no environment is activated.
+    python, here = Path(sys.executable), Path.cwd()
+    shown = shlex.quote(str(python.relative_to(here) if python.is_relative_to(here) else python))
+    package = (
+        f"{error.name} is missing; `{shown} -m pip install '.[{extra}]'` in the project's folder"
+    )
     return explain_import(error) or package

@@ -8,6 +8,7 @@ from typing import Any
 
 from gemma4_client import Delta
 
+from gemma4_gateway.answers.chat_whole import allowed_calls
 from gemma4_gateway.answers.forced_calls import listed_calls, named_call
 from gemma4_gateway.answers.logprobs import TokenLogProb, chat_logprobs
 from gemma4_gateway.answers.response_items import (
@@ -128,7 +129,7 @@ class ResponseEvents:
         else:
             if delta.text or log_probs:
                 self._text(delta.text, log_probs)
-            calls = delta.tool_calls if mode == "native" else []
+            calls = allowed_calls(self._plan, delta.tool_calls) if mode == "native" else []
         for call in calls:
             if not (self._plan.one_tool_call and self._calls):
                 self._start_call(call)

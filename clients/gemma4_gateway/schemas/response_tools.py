@@ -10,7 +10,7 @@ from gemma4_gateway.schemas.base import MOST_TOOLS, ApiModel, Items
 from gemma4_gateway.schemas.tools import TextFormat, ToolName
 
 __all__ = [
-    "AllowedTools",
+    "AllowedResponseTools",
     "AnyTool",
     "CustomTool",
     "NamedResponseTool",
@@ -91,7 +91,7 @@ class NamedResponseTool(ApiModel):
     name: ToolName
 
 
-class AllowedTools(ApiModel):
+class AllowedResponseTools(ApiModel):
     """The model sees these tools only."""
 
     type: Literal["allowed_tools"]
@@ -101,5 +101,5 @@ class AllowedTools(ApiModel):
 
 ToolChoice = (
     Literal["none", "auto", "required"]
-    | Annotated[NamedResponseTool | AllowedTools, Field(discriminator="type")]
+    | Annotated[NamedResponseTool | AllowedResponseTools, Field(discriminator="type")]
 )

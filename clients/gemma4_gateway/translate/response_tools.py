@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gemma4_gateway.errors import UNSUPPORTED, ApiError, invalid
 from gemma4_gateway.schemas.base import MOST_TOOLS
 from gemma4_gateway.schemas.response_tools import (
-    AllowedTools,
+    AllowedResponseTools,
     CustomTool,
     NamedResponseTool,
     NamespaceTool,
@@ -17,7 +17,14 @@ from gemma4_gateway.schemas.response_tools import (
     ResponseTool,
 )
 from gemma4_gateway.schemas.responses import ResponsesRequest
-from gemma4_gateway.schemas.tools import FunctionTool, NamedFunction, NamedTool, Tool
+from gemma4_gateway.schemas.tools import (
+    Allowed,
+    AllowedTools,
+    FunctionTool,
+    NamedFunction,
+    NamedTool,
+    Tool,
+)
 
 __all__ = ["Called", "ShownTools", "custom_arguments", "shown_name", "shown_tools", "unsupported"]
 
@@ -48,7 +55,7 @@ class ShownTools:
     called: dict[str, Called] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     said: list[dict[str, Any]] = field(default_factory=list)
-    choice: str | NamedTool | None = None
+    choice: str | NamedTool | AllowedTools | None = None
 
     def add(self, place: str, called: Called, tool: ResponseTool | CustomTool) -> None:
         """Add one tool. Raises 400 for a name that is there already."""
@@ -122,15 +129,14 @@ def _chosen(body: ResponsesRequest, shown: ShownTools, *, drop: bool) -> ShownTo
         name = _find(shown, choice.name, custom=choice.type == "custom")
         if name is None:
             raise invalid("tool_choice", _not_there(choice.name, shown))
-        named = NamedTool(type="function", function=NamedFunction(name=name))
-        return _with(shown, shown.tools, named)
-    if isinstance(choice, AllowedTools):
+        return replace(shown, choice=_named(name))
+    if isinstance(choice, AllowedResponseTools):
         return _allowed(choice, shown, drop=drop)
-    return _with(shown, shown.tools, choice)
+    return replace(shown, choice=choice)
 
 
-def _allowed(choice: AllowedTools, shown: ShownTools, *, drop: bool) -> ShownTools:
-    allowed = set()
+def _allowed(choice: AllowedResponseTools, shown: ShownTools, *, drop: bool) -> ShownTools:
+    allowed: dict[str, None] = {}
     for index, one in enumerate(choice.tools):
         place = f"tool_choice.tools[{index}]"
         kind, name = one.get("type"), one.get("name")
@@ -138,25 +144,21 @@ def _allowed(choice: AllowedTools, shown: ShownTools, *, drop: bool) -> ShownToo
             found = _find(shown, name, custom=kind == "custom")
             if found is None:
                 raise invalid(f"{place}.name", _not_there(name, shown))
-            allowed.add(found)
+            allowed[found] = None
         elif not isinstance(kind, str) or kind in ("function", "custom"):
             raise invalid(place, "needs type and name")
         elif not drop:
             raise unsupported(f"{place}.type", f"{kind} is no function")
-    tools = [tool for tool in shown.tools if tool.function.name in allowed]
-    if not tools:
-        return _with(shown, [], None if choice.mode == "auto" else choice.mode)
-    return _with(shown, tools, choice.mode)
+    if choice.mode == "none":
+        return replace(shown, choice=choice.mode)
+    if not allowed:  # all of them were left out
+        return replace(shown, tools=[], choice=None if choice.mode == "auto" else choice.mode)
+    kept = Allowed(mode=choice.mode, tools=[_named(name) for name in allowed])
+    return replace(shown, choice=AllowedTools(type="allowed_tools", allowed_tools=kept))
 
 
-def _with(shown: ShownTools, tools: list[Tool], choice: str | NamedTool | None) -> ShownTools:
-    """Return a copy that shows only ``tools``, some of those of ``shown``."""
-    before = {tool.function.name: f"tools[{i}].function" for i, tool in enumerate(shown.tools)}
-    places = {
-        f"tools[{i}].function": shown.places[before[tool.function.name]]
-        for i, tool in enumerate(tools)
-    }
-    return ShownTools(tools, shown.called, places, shown.said, choice)
+def _named(name: str) -> NamedTool:
+    return NamedTool(type="function", function=NamedFunction(name=name))
 
 
 def _find(shown: ShownTools, name: str, *, custom: bool) -> str | None:

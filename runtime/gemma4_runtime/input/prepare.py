@@ -19,6 +19,7 @@ from gemma4_runtime.input.chat import parse_messages
 from gemma4_runtime.input.chat_template import ChatTemplate
 from gemma4_runtime.input.names import read_request
 from gemma4_runtime.input.sampling import load_defaults, sampling_params
+from gemma4_runtime.input.tensors import only_one
 from gemma4_runtime.input.text import GUARD, PromptTokenizer
 from gemma4_runtime.input.tools import parse_tools
 from gemma4_runtime.limits import Limits
@@ -44,21 +45,7 @@ _PROMPTS = ("messages", "text_input", "prompt_token_ids")
 
 def _kind_of(values: Mapping[str, Any]) -> str:
     """Return the name of the input that is the prompt."""
-    given = [name for name in _PROMPTS if name in values]
-    if not given:
-        raise invalid(
-            Code.MISSING_INPUT,
-            "text_input",
-            "is missing, and so are messages and prompt_token_ids; send one of them",
-        )
-    if len(given) > 1:
-        raise invalid(
-            Code.CONFLICTING_INPUTS,
-            given[0],
-            f"{given[1]} is given too; send one of them",
-            other=given[1],
-        )
-    (field,) = given
+    field = only_one(values, _PROMPTS, usual="text_input")
     for name in _CHAT_ONLY:
         if name in values and field != "messages":
             raise invalid(

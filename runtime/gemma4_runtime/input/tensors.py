@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from gemma4_runtime.contract.inputs import INPUTS
 from gemma4_runtime.contract.tensors import Tensor
 from gemma4_runtime.errors import Code, invalid
 
-__all__ = ["read_inputs"]
+__all__ = ["only_one", "read_inputs"]
 
 
 _MOST_BYTES = 2**21
@@ -44,6 +44,25 @@ def read_inputs(
         items = flat if whole else [_value(spec, item) for item in flat]
         values[name] = items if spec.many else items[0]
     return values
+
+
+def only_one(values: Mapping[str, Any], names: Sequence[str], *, usual: str) -> str:
+    """Return which of ``names`` is among the inputs. Raises INVALID_ARGUMENT for none, in the name
+    of the ``usual`` one, and for several."""
+    given = [name for name in names if name in values]
+    if not given:
+        others = " and ".join(name for name in names if name != usual)
+        raise invalid(
+            Code.MISSING_INPUT, usual, f"is missing, and so are {others}; send one of them"
+        )
+    if len(given) > 1:
+        raise invalid(
+            Code.CONFLICTING_INPUTS,
+            given[0],
+            f"{given[1]} is given too; send one of them",
+            other=given[1],
+        )
+    return given[0]
 
 
 def _flat(spec: Tensor, array: npt.NDArray[Any]) -> list[Any]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from gemma4_runtime.contract.models import TOKENIZER_INPUTS
 from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.input.sampling import load_defaults
-from gemma4_runtime.input.tensors import read_inputs
+from gemma4_runtime.input.tensors import only_one, read_inputs
 from gemma4_runtime.manifest import CHAT_TEMPLATE, MANIFEST_NAME, Manifest, read_manifest
 from gemma4_runtime.model_name import model_name
 from gemma4_runtime.output.vocab import load_token_table
@@ -26,7 +26,7 @@ from gemma4_runtime.settings import Settings
 __all__ = ["Tokenized", "TokenizerService"]
 
 _INPUTS = {tensor.name: tensor for tensor in TOKENIZER_INPUTS}
-_SOURCES = ("text", "messages", "token_ids")
+_SOURCES = ("token_ids", "text", "messages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +74,7 @@ class TokenizerService:
         client has left. Raises :class:`~gemma4_runtime.errors.RequestError`, and does not call it
         then."""
         values = read_inputs(tensors, _INPUTS)
-        given = [name for name in _SOURCES if name in values]
-        if not given:
-            raise invalid(
-                Code.MISSING_INPUT,
-                "token_ids",
-                "is missing, and so are text and messages; send one of them",
-            )
-        if len(given) > 1:
-            raise invalid(
-                Code.CONFLICTING_INPUTS,
-                given[1],
-                f"{given[0]} is given too; send one of them",
-                other=given[0],
-            )
-        source = given[0]
+        source = only_one(values, _SOURCES, usual="token_ids")
         for name in ("tools", "enable_thinking", "continue_final_message"):
             if name in values and source != "messages":
                 raise invalid(Code.CONFLICTING_INPUTS, name, "needs messages", other="messages")

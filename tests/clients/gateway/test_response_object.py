@@ -227,6 +227,22 @@ def test_allowed_tools(mode: str) -> None:
     assert len(request.said["tools"]) == 3
 
 
+def test_calls_of_tools_that_are_not_allowed_are_left_out() -> None:
+    choice = {
+        "type": "allowed_tools",
+        "mode": "auto",
+        "tools": [{"type": "custom", "name": "patch"}],
+    }
+    calls = [
+        {"id": name, "type": "function", "function": {"name": name, "arguments": "{}"}}
+        for name in ("f", "patch", "ns.f")
+    ]
+    for given_choice, names in ((choice, ["patch"]), ("auto", ["f", "patch", "f"])):
+        request = planned(tools=TOOLS, tool_choice=given_choice)
+        response, _ = answered(request, delta(calls=calls, finish="tool_calls"))
+        assert [item["name"] for item in response["output"]] == names
+
+
 @given(st.text())
 def test_thoughts_come_back(text: str) -> None:
     assert unsealed("x", sealed(text)) == text

@@ -16,7 +16,6 @@ from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
 from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.engines.factory import create_engine
-from gemma4_runtime.engines.synthetic import Faults, SyntheticEngine
 from gemma4_runtime.errors import Code, RequestError, Status
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GenerationRequest, GuidedDecoding, SamplingParams
@@ -390,65 +389,3 @@ def test_guides_that_cannot_work(
     assert end.code == (Code.INVALID_GRAMMAR if grammar else Code.GUIDE_UNSUPPORTED)
     assert end.field == "guided_decoding_guide"
     run(model, encode("Hello"), max_tokens=2)
-
-
-def synthetic(table: TokenTable, **options: Any) -> SyntheticEngine:
-    return SyntheticEngine(
-        slots=2,
-        max_queued=5,
-        max_total_tokens=5000,
-        vocab_size=500,
-        special_ids=table.special,
-        **options,
-    )
-
-
-def test_drain_and_close(checkpoint: Path, table: TokenTable) -> None:
-    engine = synthetic(table, interval_s=0.001)
-    running = ask(engine, [300, 301], key="a", max_tokens=20)
-    long = ask(engine, [300], key="b", max_tokens=4000)
-    engine.drain()
-    with pytest.raises(RequestError, match="draining") as caught:
-        ask(engine, [300], key="c")
-    assert caught.value.code == Code.DRAINING
-    assert running.wait().reason == "length"
-    assert running.ids == [300, 301] * 10
-    engine.close()
-    assert long.wait().reason == "cancelled"
-
-
-def test_more_slots_than_the_prefill_batch(
-    checkpoint: Path, table: TokenTable, encode: Callable[[str], list[int]], tmp_path: Path
-) -> None:
-    """llama.cpp aborts the process on a batch smaller than its slots."""
-    build_engine(
-        BuildRequest(
-            checkpoint=checkpoint, out=tmp_path / "e", precision="int8", slots=12,
-            prefill_batch=8, max_total_tokens=200, skip_verify=True,
-        ),
-        SilentReporter(),
-    )  # fmt: skip
-    settings = Settings(tmp_path / "e", tmp_path, threads=1)
-    engine = create_engine(tmp_path / "e", read_manifest(tmp_path / "e"), table, settings)
-    sinks = [ask(engine, encode("hello"), key=str(i), max_tokens=5) for i in range(12)]
-    assert all(sink.wait().reason in ("stop", "length") for sink in sinks)
-    engine.close()
-
-
-def test_synthetic_faults(table: TokenTable) -> None:
-    engine = synthetic(table, faults=Faults(fail_at=4))
-    sink = ask(engine, [300], max_tokens=10)
-    assert isinstance(sink.wait(), RequestError)
-    assert len(sink.ids) == 3
-    engine.close()
-
-
-def test_synthetic_steps_of_several_tokens(table: TokenTable) -> None:
-    engine = synthetic(table, interval_s=0.02, tokens_per_step=4)
-    started = time.monotonic()
-    sink = ask(engine, [300, 301, 302], max_tokens=10)
-    assert sink.wait().reason == "length"
-    assert time.monotonic() - started >= 3 * 4 * 0.02
-    assert sink.sizes == [4, 4, 2]
-    assert sink.ids == [300, 301, 302] * 3 + [300]
-    engine.close()
