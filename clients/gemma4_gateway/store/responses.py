@@ -7,13 +7,13 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from gemma4_gateway.errors import ApiError, invalid, not_found, unavailable
 from gemma4_gateway.jsons import dumps
 from gemma4_gateway.settings import SettingsError, StoreOptions
 from gemma4_gateway.store.database import BrokenChainError, Database, Kept, StoredRow
+from gemma4_gateway.store.disk_thread import DiskThread
 
 __all__ = ["ResponseStore"]
 
@@ -39,7 +39,7 @@ class ResponseStore:
         self._failed = failed
         self._wait = wait
         self._waiting = 0
-        self._pool = ThreadPoolExecutor(1, "gateway-store")
+        self._thread = DiskThread("gateway-store")
         try:
             self._database.open()
         except (sqlite3.Error, OSError) as error:
@@ -53,7 +53,7 @@ class ResponseStore:
         if self._waiting >= _MOST_WAITING:
             raise OSError("too many calls wait for the disk")
         self._waiting += 1
-        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        future = asyncio.wrap_future(self._thread.submit(work))
         future.add_done_callback(self._done)
         try:
             return await asyncio.wait_for(asyncio.shield(future), self._wait)
@@ -149,8 +149,8 @@ class ResponseStore:
 
     def close(self) -> None:
         """Close the file once what waits has been written; waits at most as long as a call."""
-        closing = self._pool.submit(self._database.close)
-        self._pool.shutdown(wait=False)
+        closing = self._thread.submit(self._database.close)
+        self._thread.close()
         try:
             closing.result(self._wait)
         except (TimeoutError, sqlite3.Error) as error:

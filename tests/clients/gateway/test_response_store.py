@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -209,7 +211,7 @@ def test_what_is_wrong_with_the_disk_is_told_and_fails_no_answer(
 def test_a_disk_that_does_not_answer_holds_no_answer_up(tmp_path: Path) -> None:
     with store(tmp_path / "s.db", wait=0.2) as (kept, failures):
         stuck = threading.Event()
-        kept._pool.submit(stuck.wait)
+        kept._thread.submit(stuck.wait)
         started = time.monotonic()
 
         async def many() -> list[bool]:
@@ -229,6 +231,28 @@ def test_a_disk_that_does_not_answer_holds_no_answer_up(tmp_path: Path) -> None:
             "the disk did not answer", "too many calls wait for the disk",
         }  # fmt: skip
         stuck.set()
+
+
+HANGS = """
+import asyncio, sys, threading
+from pathlib import Path
+from gemma4_gateway.settings import StoreOptions
+from gemma4_gateway.store.responses import ResponseStore
+
+store = ResponseStore(StoreOptions(Path(sys.argv[1])), failed=print, wait=0.1)
+store._database.save = lambda kept: threading.Event().wait()
+asyncio.run(store.save("me", None, [], {"id": "a", "output": []}))
+store.close()
+print("the end")
+"""
+
+
+def test_a_disk_that_hangs_does_not_hold_up_the_end_of_the_process(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HANGS, str(tmp_path / "responses.db")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == "the end"
+    assert ended.stdout.count("did not answer") == 1 and "was not closed" in ended.stdout
 
 
 def test_two_gateways_share_a_file(tmp_path: Path) -> None:
