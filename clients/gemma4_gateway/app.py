@@ -23,6 +23,7 @@ from gemma4_gateway.middleware import Middleware
 from gemma4_gateway.record import record_of
 from gemma4_gateway.routes import (
     chat,
+    compact,
     health,
     messages,
     models,
@@ -57,7 +58,7 @@ def create_app(gateway: Gateway) -> FastAPI:
         redoc_url=None,
     )
     app.state.gateway = gateway
-    for module in (chat, responses, stored_responses, messages, models, tokenize, health):
+    for module in (chat, responses, compact, stored_responses, messages, models, tokenize, health):
         app.include_router(module.router)
     add_pages(app, webui=gateway.settings.webui)
     app.add_exception_handler(ApiError, _on_api_error)

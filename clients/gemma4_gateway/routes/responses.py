@@ -12,22 +12,19 @@ from starlette.responses import Response
 from gemma4_gateway.answers.response_events import ResponseEvents
 from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.body.route import JsonRoute
-from gemma4_gateway.errors import UNSUPPORTED, ApiError, invalid
-from gemma4_gateway.gateway import Gateway
 from gemma4_gateway.record import record_of
 from gemma4_gateway.reply import Out
+from gemma4_gateway.routes.response_plan import no_store, plan_of
 from gemma4_gateway.routes.wiring import ERRORS, STREAM, TheGateway
 from gemma4_gateway.schemas.responses import ResponsesRequest
 from gemma4_gateway.translate.failures import failure, unsendable
-from gemma4_gateway.translate.kept_items import kept_items, references
-from gemma4_gateway.translate.responses import ResponsePlan, plan_responses
+from gemma4_gateway.translate.kept_items import kept_items
 
 __all__ = ["router"]
 
 router = APIRouter(route_class=JsonRoute, tags=["OpenAI"])
 
 _ANSWER = {"application/json": {"schema": {"type": "object", "required": ["id", "output"]}}}
-_NO_STORE = "nothing is stored; {}, or start the gateway with --response-store"
 
 
 @router.post(
@@ -41,8 +38,8 @@ async def create_response(
     """Answer items. `input` is the whole conversation, or with `previous_response_id` what is new
     of it."""
     if body.store and gateway.store is None:
-        raise _no_store("store", "leave it out")
-    planned = await _plan(body, request, gateway)
+        raise no_store("store", "leave it out")
+    planned = await plan_of(body, request, gateway)
     work = gateway.work(request, planned.plan, prefix="resp")
     events = ResponseEvents(
         planned, answer_id=work.answer_id, created=work.created, sampling=work.sampling
@@ -73,7 +70,7 @@ async def count_input_tokens(
     body: ResponsesRequest, request: Request, gateway: TheGateway
 ) -> dict[str, Any]:
     """Count the tokens of a prompt. Takes the same body as /v1/responses, and generates nothing."""
-    plan = (await _plan(body, request, gateway)).plan
+    plan = (await plan_of(body, request, gateway)).plan
     (call,) = plan.calls
     try:
         found = await gateway.router.ask(plan.model, lambda b: b.prompt_ids(call))
@@ -82,31 +79,3 @@ async def count_input_tokens(
     except ValueError as error:
         raise unsendable(error) from None
     return {"object": "response.input_tokens", "input_tokens": len(found)}
-
-
-async def _plan(body: ResponsesRequest, request: Request, gateway: Gateway) -> ResponsePlan:
-    """Plan the request, with what it refers to of stored responses put in."""
-    gateway.check_model(body.model)
-    owner = record_of(request.scope).key.name
-    earlier: list[dict[str, Any]] = []
-    if body.previous_response_id is not None:
-        if gateway.store is None:
-            raise _no_store("previous_response_id", "send the earlier items in `input`")
-        earlier = await gateway.store.conversation(
-            owner, body.previous_response_id, most_bytes=gateway.settings.limits.max_body
-        )
-    for place, wanted in references(body.input).items():
-        if gateway.store is None:
-            raise _no_store(f"input[{place}].type", "item_reference: send the item itself")
-        item = await gateway.store.item(owner, wanted) if isinstance(wanted, str) else None
-        if item is None:
-            raise invalid(f"input[{place}].id", f"{wanted!r} is not stored; send the item itself")
-        assert isinstance(body.input, list)
-        body.input[place] = item
-    drop, stores = gateway.settings.drop_unsupported, gateway.store is not None
-    work = partial(plan_responses, body, drop=drop, earlier=earlier, stores=stores)
-    return await gateway.beside(request, work)
-
-
-def _no_store(param: str, way_out: str) -> ApiError:
-    return invalid(param, f"not supported: {_NO_STORE.format(way_out)}", code=UNSUPPORTED)

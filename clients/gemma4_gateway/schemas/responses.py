@@ -14,6 +14,7 @@ from gemma4_gateway.schemas.tools import JsonObjectFormat, TextFormat
 __all__ = [
     "ENCRYPTED",
     "LOG_PROBS",
+    "MOST_ITEMS",
     "RESPONSES_REFUSED",
     "ResponseJsonSchema",
     "ResponsesRequest",
@@ -32,7 +33,7 @@ Include = Literal[
     "web_search_call.results",
 ]
 """All but the first two ask for parts of items that no answer has here."""
-_MOST_ITEMS = 4096
+MOST_ITEMS = 4096
 """Input items of a request, at most."""
 RESPONSES_REFUSED = {
     "conversation": "use previous_response_id, or send the earlier items in `input`",
@@ -96,7 +97,7 @@ class ResponsesRequest(ApiModel):
     }
 
     model: str = Field(description="One of the names of /v1/models.")
-    input: str | Annotated[list[dict[str, Any]], Items(_MOST_ITEMS)] = Field(
+    input: str | Annotated[list[dict[str, Any]], Items(MOST_ITEMS)] = Field(
         min_length=1,
         description="Text, or items: messages, function_call, function_call_output, reasoning.",
     )

@@ -22,6 +22,7 @@ _FIELDS = {
     "custom_tool_call": {"type", "call_id", "name", "input", "id", "status", "namespace"},
     "custom_tool_call_output": {"type", "call_id", "output", "id", "status"},
     "reasoning": {"type", "summary", "content", "id", "status", "encrypted_content"},
+    "compaction": {"type", "id", "encrypted_content", "created_by"},
 }  # fmt: skip
 _OF_OTHER_TOOLS = {
     "apply_patch_call", "apply_patch_call_output", "code_interpreter_call", "computer_call",
@@ -31,6 +32,8 @@ _OF_OTHER_TOOLS = {
     "web_search_call",
 }  # fmt: skip
 """Items of tools that do not exist here."""
+_SUMMARY = "Summary of the conversation so far:\n{}\n"
+"""What a compaction item is to the model: a turn of its own, since it wrote the summary."""
 
 
 def input_messages(
@@ -92,6 +95,11 @@ def _add(messages: list[dict[str, Any]], place: str, item: dict[str, Any]) -> di
             turn = _turn(messages)
             turn["reasoning_content"] = turn.get("reasoning_content", "") + text
         return {"reasoning_content": ".content"} if text else {}
+    if kind == "compaction":
+        field = f"{place}.encrypted_content"
+        text = unsealed(field, _string(field, item.get("encrypted_content")))
+        _turn(messages)["content"] += _SUMMARY.format(text)
+        return {"content": ".encrypted_content"}
     _add_message(messages, place, item)
     return {"content": ".content"}
 

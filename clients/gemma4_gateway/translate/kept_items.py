@@ -15,6 +15,7 @@ _PREFIXES = {
     "custom_tool_call": "ctc",
     "custom_tool_call_output": "ctco",
     "reasoning": "rs",
+    "compaction": "cmp",
 }
 
 
@@ -37,7 +38,7 @@ def _kept(item: dict[str, Any]) -> dict[str, Any]:
     kind = item["type"]
     kept = {name: value for name, value in item.items() if value is not None}
     kept["id"] = item.get("id") if _is_id(item.get("id")) else new_id(_PREFIXES[kind])
-    if kind != "reasoning":
+    if kind not in ("reasoning", "compaction"):
         kept["status"] = item.get("status") or "completed"
     if kind == "message":
         kept["content"] = _parts(item["role"], item["content"])

@@ -1,5 +1,6 @@
-"""Thoughts as ``encrypted_content``, for clients that send back nothing else of them. They are not
-secret, since ``content`` has them too, and so only encoded: every gateway can read them again."""
+"""Thoughts and summaries as ``encrypted_content``, for clients that send back nothing else of them.
+They are not secret, since the client may see them, and so only encoded: every gateway can read them
+again."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ def unsealed(place: str, value: Any) -> str:
     if value is None or value == "":
         return ""
     if not isinstance(value, str) or not value.startswith(_MARK):
-        raise invalid(place, "was made by another server; send `content`, or leave the item out")
+        raise invalid(place, "was made by another server; send plain text, or leave the item out")
     try:
         data = base64.b64decode(value[len(_MARK) :].encode(), altchars=b"-_", validate=True)
         return data.decode()

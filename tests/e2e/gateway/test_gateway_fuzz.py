@@ -24,7 +24,7 @@ HANG_S = 20
 
 OPERATIONS = ["POST /v1/chat/completions", "POST /v1/completions", "POST /v1/responses",
               "POST /v1/messages", "POST /v1/messages/count_tokens",
-              "POST /v1/responses/input_tokens", "GET /v1/responses/{response_id}",
+              "POST /v1/responses/input_tokens", "POST /v1/responses/compact", "GET /v1/responses/{response_id}",
               "DELETE /v1/responses/{response_id}", "GET /v1/responses/{response_id}/input_items",
               "GET /v1/models", "GET /v1/models/{model}", "POST /tokenize", "POST /detokenize",
               "GET /health/live", "GET /health/ready", "GET /health", "GET /ping", "GET /version",
@@ -49,6 +49,9 @@ def aim(case: Any) -> None:
         body["messages"] = user("Hi")
         for name in ("tools", "tool_choice", "structured_outputs"):
             body.pop(name, None)
+    if case.path == "/v1/responses/compact" and not body.get("input"):
+        body["input"] = "Hi"
+        body.pop("previous_response_id", None)
     if case.path in LENGTHS:
         for name in ("min_tokens", "ignore_eos", "max_completion_tokens"):
             body.pop(name, None)

@@ -73,3 +73,26 @@ def test_what_is_not_to_be_stored_is_not(storing: Any) -> None:
     answer = storing.responses.create(input="Hi", store=False, **OPTIONS)
     with pytest.raises(openai.NotFoundError):
         storing.responses.retrieve(answer.id)
+
+
+def test_a_conversation_made_short(storing: Any) -> None:
+    first = storing.responses.create(input="What is the capital of France?", **OPTIONS)
+    short = storing.responses.compact(
+        model=MODEL, input="And of Italy?", previous_response_id=first.id
+    )
+    assert short.object == "response.compaction" and short.usage.output_tokens > 0
+    assert short.usage.input_tokens > first.usage.input_tokens
+    *users, summary = short.output
+    texts = [item.content[0].text for item in users]
+    assert texts == ["What is the capital of France?", "And of Italy?"]
+    assert [item.role for item in users] == ["user", "user"] and summary.type == "compaction"
+    items = [item.model_dump(exclude_none=True) for item in short.output]
+    more = [*items, {"role": "user", "content": "What is the weather in Oslo?"}]
+    second = storing.responses.create(input=more, **OPTIONS)
+    assert second.status == "completed" and second.output_text
+    kept = list(storing.responses.input_items.list(second.id, order="asc"))
+    assert [item.type for item in kept] == ["message", "message", "compaction", "message"]
+    third = storing.responses.create(input="Go on", previous_response_id=second.id, **OPTIONS)
+    assert third.usage.input_tokens > second.usage.input_tokens
+    with pytest.raises(openai.NotFoundError, match="previous_response_id"):
+        storing.responses.compact(model=MODEL, previous_response_id="resp-none")
