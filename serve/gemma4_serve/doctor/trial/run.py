@@ -10,7 +10,7 @@ from pathlib import Path
 from gemma4_runtime.manifest import Manifest
 
 from gemma4_serve.doctor.report import Result
-from gemma4_serve.doctor.trial import answers, requests, state
+from gemma4_serve.doctor.trial import answers, figures, requests, state
 from gemma4_serve.doctor.trial.budget import Budget, bounded
 from gemma4_serve.doctor.trial.long_prompt import long_prompt
 from gemma4_serve.doctor.trial.server import TrialServer
@@ -39,7 +39,7 @@ CHECKS = (
     Check("long prompt", long_prompt, 120),
     Check("pace", requests.pace, 150),
     Check("cancel", requests.cancel, 90),
-    Check("statistics", state.statistics, 90),
+    Check("statistics", figures.statistics, 90),
     Check("guides", answers.guides, 90),
     Check("seeds", answers.seeds, 120),
     Check("overload", requests.overload, 150),

@@ -1,4 +1,4 @@
-"""Checks of what the server says of itself: statistics, quality gate, memory; and its restart."""
+"""Checks of a server's quality gate and memory, and of its restart."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gemma4_runtime.trtllm.nvml import read_driver
 from gemma4_serve.doctor.report import Result
 from gemma4_serve.doctor.trial.trial import REQUEST_S, TEXT, Trial
 
-__all__ = ["memory", "quality_gate", "restart", "statistics"]
+__all__ = ["memory", "quality_gate", "restart"]
 
 _GATE_S = 120.0
 """Seconds from the start to the end of the gate's first run."""
@@ -24,7 +24,6 @@ _PUBLISH_S = 10.0
 _TELL_S = 10.0
 """Seconds in which a client has to hear that the engine was lost."""
 _RUNS = "gemma4_quality_gate_runs_total"
-_BLOCKS = "nv_trt_llm_kv_cache_block_metrics"
 
 
 def quality_gate(trial: Trial) -> Result:
@@ -46,68 +45,6 @@ def quality_gate(trial: Trial) -> Result:
         "" if passed else "build again; if it stays, the runtime computes wrongly here",
         {"agreement": agreement, "passed": passed},
     )  # fmt: skip
-
-
-def statistics(trial: Trial) -> Result:
-    """Check the figures of the metrics, the runtime's own among them, against a known request."""
-    server, client = trial.server, trial.client()
-    server.wait_idle()
-    server.wait_counted(_PUBLISH_S)  # what the checks before left to count
-    before = server.metric("gemma4_generation_tokens_total") or 0.0
-    stream = trial.running_stream(client)
-    running = used = 0.0
-    tokens, samples = 0, 0
-    for delta in stream:
-        tokens += len(delta.ids)
-        if tokens > samples * 16:  # metrics cost time of the stream
-            samples += 1
-            found = server.metrics()
-            running = max(running, found.get("gemma4_num_requests_running", 0))
-            used = max(used, found.get("gemma4_kv_cache_usage_perc", 0))
-    wanted = before + tokens
-    wrong = []
-    try:
-        server.wait(
-            lambda: server.metric("gemma4_generation_tokens_total") == wanted, _PUBLISH_S, "counted"
-        )
-    except TimeoutError:
-        counted = (server.metric("gemma4_generation_tokens_total") or 0.0) - before
-        wrong.append(f"{counted:.0f} of {tokens} tokens counted")
-    blocks = {kind: _block(server.metrics(), kind) for kind in ("max", "tokens_per")}
-    need = trial.manifest.limits.slots * trial.manifest.limits.max_total_tokens
-    pool = blocks["max"] * blocks["tokens_per"]
-    if not pool:
-        wrong.append("the runtime gave no figures of its KV cache")
-    drafted = _drafts(server.metrics())
-    figures = {
-        "tokens": tokens, "seen_running": running, "seen_kv_usage": used,
-        "kv_blocks": blocks["max"], "kv_block_tokens": blocks["tokens_per"],
-        "kv_pool_tokens": pool, "all_slots_tokens": need, "drafts": drafted,
-    }  # fmt: skip
-    accepted = ""
-    if drafted:
-        accepted = (
-            f"; {drafted['accepted_tokens']:.0f} of {drafted['draft_tokens']:.0f} drafted tokens "
-            "were accepted"
-        )
-    return Result(
-        "statistics", "fail" if wrong else "ok",
-        f"KV cache of {pool:.0f} tokens for {trial.manifest.limits.slots} slots of "
-        f"{trial.manifest.limits.max_total_tokens}, {used:.0%} used by one request{accepted}",
-        "; ".join(wrong), figures,
-    )  # fmt: skip
-
-
-def _block(found: dict[str, float], kind: str) -> float:
-    return next(
-        (v for k, v in found.items() if k.startswith(_BLOCKS) and f'type="{kind}"' in k), 0.0
-    )
-
-
-def _drafts(found: dict[str, float]) -> dict[str, float]:
-    names = ("drafts", "draft_tokens", "accepted_tokens")
-    keys = {name: f"gemma4_spec_decode_num_{name}_total" for name in names}
-    return {name: found[key] for name, key in keys.items() if key in found}
 
 
 def memory(trial: Trial) -> Result:
