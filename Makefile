@@ -89,10 +89,15 @@ generate: $(VENV)/.test ## Write anew what is made from the code: tensors, optio
 # arguments name tests of the other half only.
 WORKERS ?= 2
 TOGETHER := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# With LANES=1 three parts run at once, each in a network of its own: see scripts/lanes.sh.
 test: $(VENV)/.dev lint ## Lint, and run every test, also against a real server.
+ifdef LANES
+	@bash scripts/lanes.sh $(BIN)/python $(ARGS)
+else
 	@$(BIN)/python -m pytest --only together $(TOGETHER) $(ARGS); together=$$?; \
 	  $(BIN)/python -m pytest --only alone $(ARGS); \
 	  case $$together,$$? in 0,0 | 0,5 | 5,0) ;; *) exit 1 ;; esac
+endif
 
 test-unit: $(VENV)/.test ## Run the fast tests: no server, no torch.
 	$(BIN)/python -m pytest --unit $(TOGETHER) $(ARGS)

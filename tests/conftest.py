@@ -27,8 +27,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--unit", action="store_true", help="Only the fast tests: see tests/unit.py.")
     parser.addoption(
         "--only",
-        choices=["alone", "together"],
-        help="The tests that need the machine to themselves, see tests/alone.py, or the others.",
+        choices=["together", "alone", "e2e", "rest"],
+        help="alone: the tests of tests/alone.py; of them e2e: tests/e2e, and rest: the others.",
     )
 
 
@@ -44,8 +44,12 @@ def left_out(config: pytest.Config, path: str, name: str) -> bool:
     """Say whether a test is not one of those that were asked for; ``path`` under tests/."""
     if config.getoption("--unit") and is_in(NOT_UNIT, path, name):
         return True
-    only = config.getoption("--only")
-    return only is not None and is_in(ALONE, path, name) != (only == "alone")
+    only: str | None = config.getoption("--only")
+    if only is None:
+        return False
+    if only in ("e2e", "rest") and is_in({"e2e"}, path, name) != (only == "e2e"):
+        return True
+    return is_in(ALONE, path, name) != (only != "together")
 
 
 def is_in(table: Collection[str], path: str, name: str) -> bool:
@@ -57,9 +61,13 @@ def is_in(table: Collection[str], path: str, name: str) -> bool:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Spare what is left out as a whole the import: of torch, above all."""
     path = collection_path.relative_to(ROOT / "tests").as_posix()
-    if left_out(config, path, "") and not (config.getoption("--only") == "alone" and holds(path)):
+    if left_out(config, path, "") and not (takes_alone(config) and holds(path)):
         return True
     return None
+
+
+def takes_alone(config: pytest.Config) -> bool:
+    return config.getoption("--only") in ("alone", "e2e", "rest")
 
 
 def holds(path: str) -> bool:
