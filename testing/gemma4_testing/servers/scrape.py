@@ -24,8 +24,12 @@ Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 def scrape(server: Served) -> Values:
     """Every sample by its own name: prometheus_client's parser renames counters."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.metrics}/metrics", timeout=10) as reply:
-        text = reply.read().decode()
+    url = f"http://127.0.0.1:{server.metrics}/metrics"
+    try:
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            text = reply.read().decode()
+    except OSError as error:
+        raise AssertionError(f"{url}: {error}; the server's log:\n{server.text[-5000:]}") from None
     return {
         (name, frozenset(_LABEL.findall(labels))): float(number)
         for name, labels, number in _SAMPLE.findall(text)
