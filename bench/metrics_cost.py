@@ -5,7 +5,8 @@ A server with the synthetic engine answers a load, with clocks in its processes
 processes for 1,000 tokens, and of it: what the publishing threads took by their own clock; what
 Triton took for their messages, whose price is the CPU of its process for a burst of them, sent
 while nothing else went on; and counting, which is the number of calls times what one takes in this
-process. Comparing a server with metrics and one without shows nothing: the noise of two
+process. What updates cost while nothing goes on, before and after the load, is taken off, since the
+CPU time of then is not counted either. Comparing a server with metrics and one without shows nothing: the noise of two
 measurements is several times larger than what is looked for.
 """
 
@@ -81,14 +82,14 @@ def counting() -> tuple[str, dict[str, float]]:
         if busy:
             metrics.ended(record)
         before = Sends.count
-        publisher.publish(histograms=histograms)
+        publisher.publish("all" if histograms else "none")
         return Sends.count - before
 
     lines = [f"counting: {chunk:.2f} us for a chunk, {request:.1f} us for a request"]
     for busy, what in ((False, "tokens came"), (True, "tokens came and requests ended")):
         plain, whole = (sent(busy=busy, histograms=h) for h in (False, True))
         lines.append(f"messages of an update, {what}: {plain}, with histograms {whole}")
-    update = each_us(1000, lambda: publisher.publish(histograms=False))
+    update = each_us(1000, lambda: publisher.publish("none"))
     lines.append(f"an update without its messages: {update:.0f} us")
     publisher.close()
     return "\n".join(lines), {"tokens": chunk, "ended": request}
@@ -102,9 +103,12 @@ def burst_us(folder: Path) -> float:
     return float(result.read_text()) * 1e6
 
 
+REST_S = 2 * HISTOGRAMS_EVERY * INTERVAL_S + 1
+"""Seconds without load until all that happened before has been sent."""
+
+
 def clocks(folder: Path) -> dict[str, float]:
     """Return the sums over the processes, of updates that are over: see bench/metrics_clock."""
-    time.sleep(HISTOGRAMS_EVERY * INTERVAL_S + 1)
     found: dict[str, float] = {}
     for path in folder.glob("*.clock"):
         for name, value in json.loads(path.read_text()).items():
@@ -114,15 +118,26 @@ def clocks(folder: Path) -> dict[str, float]:
 
 def measure(server: Served, folder: Path, streams: int, a: argparse.Namespace) -> str:
     """Return one line: CPU milliseconds for 1,000 tokens of the load of ``a``."""
+    time.sleep(REST_S)
+    at_rest = clocks(folder)
+    time.sleep(REST_S)
     before = clocks(folder)
-    cpu, tokens = 0.0, 0
+    cpu, tokens, loaded, began = 0.0, 0, 0.0, time.monotonic()
     for _ in range(a.turns):
         url = f"127.0.0.1:{server.grpc}"
+        started = time.monotonic()
         run = Measured([server], Job("client", url, streams, a.tokens, PROMPT, 1 / a.rate))
+        loaded += time.monotonic() - started
         cpu += sum(run.cpu.values())
         tokens += run.load.tokens
+    time.sleep(REST_S)
     after = clocks(folder)
-    ran = {name: value - before.get(name, 0.0) for name, value in after.items()}
+    outside = (time.monotonic() - began - loaded) / REST_S
+    ran = {
+        name: value - before.get(name, 0.0) - outside * (before[name] - at_rest[name])
+        for name, value in after.items()
+        if name in at_rest
+    } | {name: after[name] for name in after if name not in at_rest}
     parts = (
         ran["publishing_s"] * 1e3,
         ran["messages"] * a.message_us / 1e3,
@@ -131,7 +146,7 @@ def measure(server: Served, folder: Path, streams: int, a: argparse.Namespace) -
     each = [part / tokens * 1000 for part in parts]
     total = cpu / tokens * 1e6
     shown = " ".join(f"{value:11.2f}" for value in (total, *each))
-    return f"{streams:7} {shown} {sum(each) / total:8.2%} {ran['messages']:9.0f} messages"
+    return f"{streams:7} {shown} {sum(each) / total:8.2%} {ran['messages']:9.0f} messages in {loaded:.0f} s"
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ ALONE = {
     "clients/test_cache.py": "starts many processes",
     "e2e": "starts servers, and measures them",
     "runtime/preparation/test_process.py": "measures how long short work waits beside long work",
+    "runtime/processes/test_parent.py": "waits for processes within deadlines",
     "runtime/server/streams": "measures the pace of streams",
     "serve/test_group.py": "waits for processes within deadlines",
     "serve/test_proc.py": "waits for processes within deadlines",

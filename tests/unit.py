@@ -39,6 +39,7 @@ NOT_UNIT = {
     "runtime/output/test_tool_calls.py::test_any_text_is_valid_json_or_refused": "random texts",
     "runtime/output/test_tool_calls.py::test_a_megabyte_of_garbage_takes_linear_time": "a second each",
     "runtime/preparation/test_process.py": "starts processes; waits for their limits",
+    "runtime/processes/test_parent.py": "waits for processes within deadlines",
     "serve/test_engine_folder_fuzz.py": "reads hundreds of damaged folders",
     "serve/test_start_crash.py": "starts processes",
 }

@@ -70,9 +70,9 @@ class ClockedPublisher(publisher.Publisher):
         self._gauge = self._family.Metric(labels={"pid": str(os.getpid())})
         super().__init__(store, Families(make_family), **named)
 
-    def publish(self, *, histograms: bool = True) -> None:
+    def publish(self, histograms: publisher.Histograms = "all") -> None:
         started = time.thread_time()
-        super().publish(histograms=histograms)
+        super().publish(histograms)
         self._spent += time.thread_time() - started
         line = json.dumps({**calls, "publishing_s": self._spent})
         (FOLDER / f"{os.getpid()}.clock").write_text(line)

@@ -16,7 +16,7 @@ RUNTIME: dict[str, set[str]] = {
     "output": {"contract"},
     "trtllm": set(),
     "guides": {"output"},
-    "engines": {"guides", "logs", "output", "trtllm"},
+    "engines": {"guides", "logs", "output", "processes", "trtllm"},
     "input": {"contract", "guides", "output"},
     "preparation": {"input", "guides", "logs", "output", "processes"},
     "server": {

@@ -34,6 +34,7 @@ _TOKENS = tuple(float(digit * 10**power) for power in range(6) for digit in (1, 
 @dataclass(frozen=True, slots=True)
 class Family:
     """``buckets``: upper bounds of a histogram, ascending, without the last (infinity).
+    ``few``: with less new values it waits for others, up to a minute (see the publisher).
     ``late``: a gauge that is not there before it is set; others begin with 0."""
 
     name: str
@@ -41,6 +42,7 @@ class Family:
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    few: int = 16
     late: bool = False
 
 
@@ -49,7 +51,7 @@ FAMILIES = (
            "From the arrival of a request to its first token", buckets=_TTFT_S),
     Family("gemma4_inter_token_latency_seconds", "histogram",
            "Between two tokens of an answer; those of one chunk share its time",
-           buckets=_BETWEEN_TOKENS_S),
+           buckets=_BETWEEN_TOKENS_S, few=1024),  # 68 tokens/s in the usual 15 s
     Family("gemma4_e2e_request_latency_seconds", "histogram",
            "From the arrival of a request to the end of its answer", buckets=_REQUEST_S),
     Family("gemma4_request_prepare_time_seconds", "histogram",

@@ -1,9 +1,11 @@
 """Hands the values of a store to Triton, whose endpoint ``/metrics`` then shows them.
 
 Triton counts in its own process: each change of a value is a message there and back, 40 us (20 us
-of CPU) in Triton 2.51. So values are counted here, and a thread of its own sends what has changed:
-counters and gauges once a second, histograms every fifteen, whatever the load. One value more
-changes most buckets of a histogram, since each bucket includes the smaller ones.
+of CPU) in Triton 2.51. So values are counted here, and a thread of its own sends what has changed,
+whatever the load: counters and gauges once a second, histograms every fifteen. One value more
+changes most buckets of a histogram, since each bucket includes the smaller ones, so few values wait
+for others: a histogram with less than 16 new ones (1,024 of times between tokens) goes when no more
+come, after 60 s at the latest.
 
 The histograms go as counters (``NAME_bucket`` with ``le``, ``NAME_sum``, ``NAME_count``). Triton
 has a kind for histograms, but it takes one observation at a time, which would be a message for
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from threading import Event, Thread
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.metrics.families import Family
@@ -25,7 +27,9 @@ __all__ = ["HISTOGRAMS_EVERY", "INTERVAL_S", "Publisher"]
 INTERVAL_S = 1.0
 """Between two updates. Prometheus asks every 5 to 60 s."""
 HISTOGRAMS_EVERY = 15
-"""Updates, of which one takes the histograms along."""
+"""Updates, of which one takes along the histograms that are due."""
+
+Histograms = Literal["none", "due", "all"]
 
 
 class Metric(Protocol):
@@ -66,14 +70,14 @@ class Publisher:
         self._thread = Thread(target=self._run, name="metrics", daemon=True)
         self._thread.start()
 
-    def publish(self, *, histograms: bool = True) -> None:
-        """Send what has changed since the last time."""
+    def publish(self, histograms: Histograms = "all") -> None:
+        """Send what has changed since the last time. ``histograms``: of which."""
         self._refresh()
         self._store.settle()
-        for sample in self._store.plain_samples():
+        for sample in self._store.take_plain():
             self._send(sample)
-        if histograms:
-            for sample in self._store.changed_distributions():
+        if histograms != "none":
+            for sample in self._store.take_distributions(only_due=histograms == "due"):
                 self._send(sample)
 
     def close(self) -> None:
@@ -85,11 +89,11 @@ class Publisher:
         turns = 0
         while self._works and not self._over.wait(self._interval):
             turns += 1
-            self._works = self._tried(histograms=turns % HISTOGRAMS_EVERY == 0)
+            self._works = self._tried("none" if turns % HISTOGRAMS_EVERY else "due")
 
-    def _tried(self, *, histograms: bool = True) -> bool:
+    def _tried(self, histograms: Histograms = "all") -> bool:
         try:
-            self.publish(histograms=histograms)
+            self.publish(histograms)
         except Exception as error:  # noqa: BLE001 - requests are served without metrics too
             log_event("metrics_stopped", level="error", error=repr(error))
             return False

@@ -12,13 +12,14 @@ import numpy as np
 
 from gemma4_runtime.metrics.families import Family
 
-__all__ = ["Distribution", "Sample", "Store"]
+__all__ = ["LOOKS", "Distribution", "Sample", "Store"]
 
 Sample = tuple[Family, str, tuple[str, ...], float]
 """A family, what follows its name (``_bucket``, ``_sum``, ``_count`` of a histogram, else ""), the
 values of its labels (the bucket's bound last), and the value."""
 
-
+LOOKS = 4
+"""Turns of histograms after which any value is worth the 20 messages that its histogram takes."""
 _MOST = 1 << 20
 """Values that wait at most. They are put into buckets once a second; where nobody does that any
 more, the oldest are dropped."""
@@ -38,7 +39,9 @@ class Distribution:
         self._lock = Lock()
         self._counts = np.zeros(len(self._bounds), np.int64)
         self._sum = 0.0
-        self._changed = True
+        self._unsent = 1  # values since they were last taken; at first the zeros
+        self._unsent_before = 0  # at the last look
+        self._looks = 0
 
     def observe(self, value: float, times: int = 1) -> None:
         """Put ``value`` in, ``times`` times."""
@@ -54,16 +57,34 @@ class Distribution:
                 places = np.searchsorted(self._buckets, values)
                 self._counts += np.bincount(places, minlength=self._counts.size)
                 self._sum += math.fsum(values)
-                self._changed = True
+                self._unsent += len(values)
 
-    def samples(self, *, only_changed: bool) -> list[Sample]:
-        """Return all, as in the text format: buckets that include the smaller ones, sum and count.
-        With ``only_changed``: none if nothing came since the last such call."""
+    def due(self) -> bool:
+        """Look whether it is worth while to send the values: not only a few have come, none has
+        come since the last look, or it was put off for :data:`LOOKS` looks. A look is at a turn at
+        which histograms may go."""
         self.settle()
         with self._lock:
-            if only_changed and not self._changed:
+            rests = self._unsent == self._unsent_before
+            self._unsent_before = self._unsent
+            self._looks += 1
+            many = self._unsent >= self._family.few or self._looks >= LOOKS
+            return bool(self._unsent) and (many or rests)
+
+    def take(self) -> list[Sample]:
+        """Return all samples if a value has come since the last call, else none."""
+        self.settle()
+        with self._lock:
+            if not self._unsent:
                 return []
-            self._changed = self._changed and not only_changed
+            self._unsent = self._unsent_before = self._looks = 0
+        return self.samples()
+
+    def samples(self) -> list[Sample]:
+        """Return all, as in the text format: buckets that include the smaller ones, sum and
+        count."""
+        self.settle()
+        with self._lock:
             totals, total_sum = np.cumsum(self._counts).tolist(), self._sum
         found: list[Sample] = [
             (self._family, "_bucket", (bound,), float(total))
@@ -89,17 +110,22 @@ class Store:
                 self._distributions[family.name] = Distribution(family)
             else:
                 self._values[family.name] = {} if family.labels or family.late else {(): 0.0}
+        self._changed = {(name, labels) for name, of in self._values.items() for labels in of}
 
     def add(self, name: str, amount: float = 1.0, *labels: str) -> None:
         """Add to a counter."""
         with self._lock:
             values = self._values[name]
             values[labels] = values.get(labels, 0.0) + amount
+            self._changed.add((name, labels))
 
     def set(self, name: str, value: float, *labels: str) -> None:
         """Set a gauge, or a counter that is counted elsewhere."""
         with self._lock:
-            self._values[name][labels] = value
+            values = self._values[name]
+            if values.get(labels) != value:
+                values[labels] = value
+                self._changed.add((name, labels))
 
     def distribution(self, name: str) -> Distribution:
         """Return a histogram; what observes often keeps it."""
@@ -116,28 +142,26 @@ class Store:
 
     def samples(self) -> list[Sample]:
         """Return all values."""
-        return self.plain_samples() + [
-            sample
-            for distribution in self._distributions.values()
-            for sample in distribution.samples(only_changed=False)
-        ]
-
-    def plain_samples(self) -> list[Sample]:
-        """Return all values of counters and gauges."""
         with self._lock:
-            return [
-                (self._families[name], "", labels, value)
-                for name, values in self._values.items()
-                for labels, value in values.items()
-            ]
+            plain = self._plain({(n, labels) for n, of in self._values.items() for labels in of})
+        distributions = self._distributions.values()
+        return plain + [sample for each in distributions for sample in each.samples()]
 
-    def changed_distributions(self) -> list[Sample]:
-        """Return the values of the histograms that have changed since the last call."""
-        return [
-            sample
-            for distribution in self._distributions.values()
-            for sample in distribution.samples(only_changed=True)
-        ]
+    def take_plain(self) -> list[Sample]:
+        """Return the counters and gauges that have changed since the last call."""
+        with self._lock:
+            changed, self._changed = self._changed, set()
+            return self._plain(changed)
+
+    def take_distributions(self, *, only_due: bool) -> list[Sample]:
+        """Return the values of the histograms that have changed since they were last returned; with
+        ``only_due``, of those that are :meth:`Distribution.due`."""
+        distributions = self._distributions.values()
+        chosen = [each for each in distributions if not only_due or each.due()]
+        return [sample for each in chosen for sample in each.take()]
+
+    def _plain(self, keys: Iterable[tuple[str, tuple[str, ...]]]) -> list[Sample]:
+        return [(self._families[n], "", labels, self._values[n][labels]) for n, labels in keys]
 
 
 def _bound_text(bound: float) -> str:

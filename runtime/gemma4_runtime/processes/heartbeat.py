@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
+from gemma4_runtime.processes.parent import Parent
+
 __all__ = ["BEATS_NAME", "BEAT_S", "SEEN", "Heartbeat", "read_beat"]
 
 BEATS_NAME = "beats"
@@ -27,7 +29,8 @@ _WORD = 8
 
 class Heartbeat:
     """Beats every :data:`BEAT_S` seconds until :meth:`close`. ``on_orphan`` is called once, in the
-    thread, when the parent process has ended; the file is gone by then."""
+    thread, when the parent process has ended; the file is gone by then. Make it in the main thread:
+    see :class:`~gemma4_runtime.processes.parent.Parent`."""
 
     def __init__(self, run_dir: Path, *, on_orphan: Callable[[], None]) -> None:
         folder = run_dir / BEATS_NAME
@@ -38,7 +41,7 @@ class Heartbeat:
             self._map = mmap.mmap(file.fileno(), _WORD)
         self._word = memoryview(self._map).cast("Q")
         self._on_orphan = on_orphan
-        self._parent = os.getppid()
+        self._parent = Parent()
         self._stop = Event()
         self._beat()
         self._thread = Thread(target=self._run, name="heartbeat", daemon=True)
@@ -58,7 +61,7 @@ class Heartbeat:
     def _run(self) -> None:
         while not self._stop.wait(BEAT_S):
             self._beat()
-            if os.getppid() != self._parent:
+            if self._parent.gone():
                 with suppress(FileNotFoundError):
                     self._path = self._path.rename(self._path.with_suffix(SEEN))
                 self._on_orphan()

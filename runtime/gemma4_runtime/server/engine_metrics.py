@@ -54,6 +54,7 @@ class EngineMetrics:
         self._between_tokens = self.store.distribution("gemma4_inter_token_latency_seconds")
         self._put_gap = self._between_tokens.put
         self._info = info
+        self._stats: EngineStats | None = None
         self.store.set("gemma4_slots", info.slots)
         self.store.set("gemma4_max_queued", info.max_queued)
         self.store.set(
@@ -110,6 +111,9 @@ class EngineMetrics:
     def state(self, stats: EngineStats) -> None:
         """Take over the engine's state, which is that of now."""
         self.store.set("gemma4_last_update_timestamp_seconds", time.time())
+        if stats == self._stats:
+            return
+        self._stats = stats
         for name, value in (
             ("prompt_tokens_total", stats.prompt_tokens),
             ("generation_tokens_total", stats.generated_tokens),

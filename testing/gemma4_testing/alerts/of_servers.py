@@ -117,7 +117,8 @@ def pair(stack: Stack) -> None:
 
 def only(stack: Stack) -> None:
     """The only server behind a gateway is killed: its symptoms fire too, and Alertmanager keeps
-    them for itself."""
+    them for itself as long as the server is gone. Afterwards it need not: the gateway asks its back
+    end every two seconds, and Prometheus may see the server first."""
     server = stack.server(stack.engines.wide)
     gateway = stack.gateway(server.grpc)
     symptoms = {"Gemma4NoReadyBackend page", "Gemma4BackendNotReady ticket"}
@@ -127,9 +128,9 @@ def only(stack: Stack) -> None:
         server.kill()
         fault.fires()
         fault.inhibits(burn, *symptoms)
+        assert stack.told().isdisjoint(symptoms), stack.told()
         server.start()
         fault.ends()
-    assert stack.told().isdisjoint(symptoms), stack.told()
 
 
 def lagging(stack: Stack) -> None:

@@ -19,6 +19,9 @@ from gemma4_testing.waiting import wait_until
 
 __all__ = ["Gateway", "Server", "hold"]
 
+FASTER = Path(__file__).with_name("faster")
+"""In PYTHONPATH it makes a server's histograms as fast as the rules of alerts."""
+
 
 class Server:
     """`gemma4 serve` on ports that stay the same; not started yet."""
@@ -33,6 +36,8 @@ class Server:
             "--http-port", str(self.http), "--grpc-port", str(self.grpc),
             "--metrics-port", str(self.metrics),
         )  # fmt: skip
+        path = os.pathsep.join(filter(None, (str(FASTER), os.environ.get("PYTHONPATH"))))
+        env = {"PYTHONPATH": path, **env}
         self.served = Served(self.engine, self._run_dir, *self._args, *ports, env=env)
 
     @property

@@ -22,6 +22,10 @@ from gemma4_testing.waiting import wait_until
 __all__ = ["FACTOR", "Alerting", "Target", "free_port"]
 
 FACTOR, LEAST_S, MOST_S = 20, 5, 60
+GROUP_WAIT = "3s"
+"""How long Alertmanager waits for a cause before it tells of a symptom. 1.5 times a scrape and an
+evaluation together, as in deploy/monitoring (30 s; 10 s and 10 s): both may be seen that far apart,
+however fast the rules are. Divided by the factor it would be less than either."""
 Key = tuple[str, str]
 """A namespace and a form."""
 
@@ -205,6 +209,7 @@ class Alerting:
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
         text = faster(ALERTMANAGER.read_text(), FACTOR, least=LEAST_S, most=MOST_S)
         routes = yaml.safe_load(text)
+        routes["route"]["group_wait"] = GROUP_WAIT
         own = self._server.server_address[1]
         for receiver in routes["receivers"]:
             receiver["webhook_configs"] = [

@@ -15,8 +15,9 @@ __all__ = ["Values", "scrape", "settled", "value"]
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 _UPDATED = "gemma4_last_update_timestamp_seconds"
-_TURNS = HISTOGRAMS_EVERY + 1
-"""Updates that begin later than an event, until one with histograms has ended for certain."""
+_TURNS = 2 * HISTOGRAMS_EVERY + 1
+"""Updates that begin later than an event, until one with histograms has ended for certain: the
+second one with them, since a few values wait for others first."""
 
 Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
 """By a sample's name and labels."""
@@ -41,7 +42,7 @@ def value(found: Values, name: str, **labels: str) -> float:
     return found.get((name, frozenset(labels.items())), 0.0)
 
 
-def settled(server: Served, timeout: float = 60.0) -> Values:
+def settled(server: Served, timeout: float = 90.0) -> Values:
     """Return the samples when all that happened before this call is in them.
 
     The engine step says when its last update began; an update with histograms has ended when the

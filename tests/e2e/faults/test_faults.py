@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import time
@@ -18,6 +19,8 @@ from typing import Any
 import psutil
 import pytest
 from gemma4_client import Client, Gemma4Error
+from gemma4_runtime.processes.heartbeat import read_beat
+from gemma4_runtime.processes.parent import LEFT_S
 from gemma4_runtime.server.board import Field
 from gemma4_serve.proc import runs
 from gemma4_testing.faults.cell import Cell, Starting, fault_engine, find, run_cell
@@ -28,6 +31,8 @@ from gemma4_testing.waiting import wait_until
 SOON_S = 10.0
 """What takes a second or two where the machine has nothing else to do."""
 BACK_S = 60.0
+STANDS_STILL_S = 3.0
+"""A sign of life comes five times a second."""
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +107,35 @@ def test_a_killed_supervisor_leaves_nothing(engine: Path) -> None:
     assert "never" not in result.outcomes and "whole" not in result.outcomes, result.log
     assert result.told < SOON_S  # type: ignore[operator]
     assert result.left == []
+
+
+def test_the_last_process_ends_when_all_others_are_killed_at_once(
+    engine: Path, tmp_path: Path
+) -> None:
+    """While it waits in shared memory with Python's global lock, as it does once a second for Triton
+    to take a metric."""
+    served = Served(engine, tmp_path / "run")
+    last, triton = (find(served.process.pid, name) for name in ("engine", "tritonserver"))
+    assert last is not None and triton is not None
+    pidfd = os.pidfd_open(last.pid)
+    others = [served.process.pid, *descendants(served)]
+    others.remove(last.pid)
+
+    def quiet_s() -> float:
+        return time.monotonic() - (read_beat(served.run_dir, last.pid) or 0.0)
+
+    try:
+        for pid in (served.process.pid, triton.pid):
+            os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: quiet_s() > STANDS_STILL_S, BACK_S)
+        for pid in others:
+            os.kill(pid, signal.SIGKILL)
+        assert not select.select([pidfd], [], [], STANDS_STILL_S)[0], "it was not stuck"
+        assert select.select([pidfd], [], [], LEFT_S + SOON_S)[0]
+    finally:
+        for pid in filter(runs, (*others, last.pid)):
+            os.kill(pid, signal.SIGKILL)
+        os.close(pidfd)
 
 
 @pytest.mark.parametrize("process", ["engine", "preprocessing"])

@@ -11,8 +11,9 @@ from gemma4_runtime.metrics.families import Family
 from gemma4_runtime.metrics.publisher import Publisher
 from gemma4_runtime.metrics.store import Store
 
+MANY = 5
 MADE = (
-    Family("t_seconds", "histogram", "h", buckets=(1.0,)),
+    Family("t_seconds", "histogram", "h", buckets=(1.0,), few=MANY),
     Family("t_total", "counter", "c", labels=("a",)),
     Family("t", "gauge", "g"),
 )
@@ -97,27 +98,59 @@ def test_the_thread_sends_and_asks_for_gauges() -> None:
 def test_histograms_go_with_some_updates_only(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(MADE)
     publisher = Publisher(store, Families, interval=1000)
-    asked: list[bool] = []
-
-    def publish(*, histograms: bool) -> None:
-        asked.append(histograms)
-
-    monkeypatch.setattr(publisher, "publish", publish)
+    asked: list[str] = []
+    monkeypatch.setattr(publisher, "publish", asked.append)
     monkeypatch.setattr(publisher._over, "wait", lambda interval: len(asked) == 7)
     monkeypatch.setattr("gemma4_runtime.metrics.publisher.HISTOGRAMS_EVERY", 3)
     publisher._run()
-    assert asked == [False, False, True] * 2 + [False]
+    assert asked == ["none", "none", "due"] * 2 + ["none"]
 
 
 def test_a_histogram_is_sent_when_it_has_changed_only() -> None:
     store = Store(MADE)
     publisher = Publisher(store, Families, interval=1000)
     store.observe("t_seconds", 0.5)
-    publisher.publish(histograms=False)
+    publisher.publish("none")
     assert "t_seconds_count" not in Families.made or not Families.made["t_seconds_count"].value
     publisher.publish()
     assert Families.made["t_seconds_count"].value == 1
-    assert not store.changed_distributions()
+    assert not store.take_distributions(only_due=False)
+
+
+@pytest.mark.parametrize(
+    ("values", "sent"),
+    [
+        ([MANY] * 4, [1, 2, 3, 4]),
+        ([1, 1, 1, 1, 1, 1, 1, 1, 1], [0, 0, 0, 4, 4, 4, 4, 8, 8]),
+        ([1, 0, 0], [0, 1, 1]),
+        ([0, 0, 0, 1, 0], [0, 0, 0, 1, 1]),
+        ([1, MANY - 1, 1, 0], [0, MANY, MANY, MANY + 1]),
+    ],
+    ids=["many", "a few all the time", "a few, then none", "the first after a rest", "enough"],
+)
+def test_a_few_values_wait_for_others(values: list[int], sent: list[int]) -> None:
+    """``values`` that come before each turn of the histograms; how many Triton knows after it."""
+    store = Store(MADE)
+    publisher = Publisher(store, Families, interval=1000)
+    shown = []
+    for times in values:
+        store.observe("t_seconds", 0.5, times)
+        publisher.publish("due")
+        shown.append(Families.made["t_seconds_count"].value)
+    publisher.close()
+    assert shown == [MANY * count for count in sent] if values[0] == MANY else shown == sent
+
+
+def test_what_has_not_changed_costs_no_message() -> None:
+    store = Store(MADE)
+    publisher = Publisher(store, Families, refresh=lambda: store.set("t", 5), interval=1000)
+    store.add("t_total", 1, "x")
+    for _ in range(5):
+        publisher.publish("due")
+    publisher.close()
+    calls = {name: metric.calls for name, metric in Families.made.items()}
+    assert calls.pop("t") == calls.pop("t_total{a=x}") == 1
+    assert not any(calls.values()), calls
 
 
 def test_a_triton_without_metrics_serves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,21 @@ def test_what_has_no_labels_is_there_from_the_start() -> None:
     assert not [name for name, _ in found if name == "t_by_total"]
 
 
+@given(st.lists(st.tuples(st.sampled_from("xy"), st.integers(0, 2), st.booleans()), max_size=20))
+def test_what_is_taken_is_what_has_changed(steps: list[tuple[str, int, bool]]) -> None:
+    """Setting, adding and taking in any order: who keeps what was taken knows all values."""
+    store, known = Store(MADE), dict[tuple[str, tuple[str, ...]], float]()
+    for label, amount, take in steps:
+        store.set("t_total", amount)
+        store.add("t_by_total", amount, label, "z")
+        if take:
+            known |= {(f.name, labels): value for f, _, labels, value in store.take_plain()}
+            assert known.items() <= values(store).items()
+    known |= {(f.name, labels): value for f, _, labels, value in store.take_plain()}
+    assert known == {key: n for key, n in values(store).items() if not key[0].startswith("t_sec")}
+    assert not store.take_plain()
+
+
 def test_threads_lose_nothing() -> None:
     store = Store(MADE)
 

@@ -3,7 +3,7 @@
 Apart from the engine step, because CUDA_VISIBLE_DEVICES can be set only before TensorRT-LLM is
 imported, because its threads would share the interpreter lock with the emitter, and because its
 death must leave someone to end the streams. FD is a connected Unix socket; its end of file means
-that the parent is gone, and so do we.
+that the parent is gone, and so do we. One that hangs in TensorRT-LLM then is ended by Linux.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from gemma4_runtime.engines.tensorrt_llm.wire import (
     decode_command,
     frame,
 )
+from gemma4_runtime.processes.parent import end_with_parent
 
 __all__ = ["main"]
 
@@ -47,6 +48,7 @@ def main(descriptor: int) -> int:
     """Serve until closed; returns the exit status."""
     # The server decides when to stop, not a Ctrl-C that reaches the whole terminal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     # The processes that TensorRT-LLM starts must not hold our end open when we die.
     os.set_inheritable(descriptor, False)
     connection = socket.socket(fileno=descriptor)
