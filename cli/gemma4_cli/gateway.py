@@ -11,11 +11,14 @@ import typer
 from gemma4_runtime.processes.limits import open_files_short_of
 
 from gemma4_cli.fail import fail, fail_import
+from gemma4_cli.help_page import Command, Group
 
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="OpenAI-compatible gateway in front of Triton servers.", invoke_without_command=True
+    cls=Group,
+    help="OpenAI-compatible gateway in front of Triton servers.",
+    invoke_without_command=True,
 )
 _OWN_FILES = 64
 """Open files beside a connection for each request."""
@@ -202,7 +205,7 @@ def _open_standard_files() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
-@app.command("new-key")
+@app.command("new-key", cls=Command)
 def new_key(
     name: Annotated[str, typer.Option(help="Whose key it is; shown in the log.")],
     api_keys_file: Annotated[Path, typer.Option(help="File to add its hash to.")],

@@ -15,13 +15,14 @@ import typer
 from gemma4_runtime.processes.limits import open_files_short_of
 
 from gemma4_cli.fail import fail, fail_import
+from gemma4_cli.help_page import Command, Group
 
 if TYPE_CHECKING:
     from gemma4_load.load_plan import Plan
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Measure a server under load.", invoke_without_command=True)
+app = typer.Typer(cls=Group, help="Measure a server under load.", invoke_without_command=True)
 _OWN_FILES = 64
 """Open files beside the connections."""
 
@@ -95,7 +96,9 @@ def load(
     warmup: Annotated[
         float, typer.Option(min=0.0, help="Seconds of every level that are not measured.")
     ] = 2.0,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of prompts and arrivals: the same one, the same load.")
+    ] = 0,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one answer.")] = 120.0,
     max_in_flight: Annotated[
         int, typer.Option(min=1, help="Open loop: more than so many end the run.")
@@ -292,7 +295,7 @@ def _run(plan: Plan, *, quiet: bool) -> dict[str, Any]:
         fail(f"interrupted; the requests so far are in {plan.out}/requests.csv", code=130)
 
 
-@app.command("compare")
+@app.command("compare", cls=Command)
 def compare(
     a: Annotated[Path, typer.Argument(help="Folder of results: the baseline.")],
     b: Annotated[Path, typer.Argument(help="Folder of results to judge.")],

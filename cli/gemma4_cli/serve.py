@@ -19,10 +19,29 @@ def serve(
     engine: Annotated[Path, typer.Option(help="Engine folder made by `gemma4 build`.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     http_port: Annotated[
-        int, typer.Option(envvar="HTTP_PORT", min=0, max=65535, help="0: any free one.")
+        int,
+        typer.Option(
+            envvar="HTTP_PORT", min=0, max=65535, help="Of Triton's HTTP; 0: any free one."
+        ),
     ] = 8000,
-    grpc_port: Annotated[int, typer.Option(envvar="GRPC_PORT", min=0, max=65535)] = 8001,
-    metrics_port: Annotated[int, typer.Option(envvar="METRICS_PORT", min=0, max=65535)] = 8002,
+    grpc_port: Annotated[
+        int,
+        typer.Option(
+            envvar="GRPC_PORT",
+            min=0,
+            max=65535,
+            help="Of its gRPC, for `gemma4 chat` and the gateway; 0: any free one.",
+        ),
+    ] = 8001,
+    metrics_port: Annotated[
+        int,
+        typer.Option(
+            envvar="METRICS_PORT",
+            min=0,
+            max=65535,
+            help="Of its metrics, for Prometheus; 0: any free one.",
+        ),
+    ] = 8002,
     slots: Annotated[int | None, typer.Option(min=1, help="Requests that run at once.")] = None,
     max_queued: Annotated[int | None, typer.Option(min=0, help="Requests that wait.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Compute threads.")] = None,

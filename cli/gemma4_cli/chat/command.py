@@ -26,9 +26,17 @@ def chat(
     ] = None,
     system: Annotated[str, typer.Option(help="System message.")] = "",
     think: Annotated[bool, typer.Option(help="Let the model think first.")] = False,
-    temperature: Annotated[float | None, typer.Option(min=0.0)] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1)] = None,
-    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="0: always the likeliest; default: the checkpoint's."),
+    ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Longest answer; default: what the model has room for."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the sampling: the same one, the same answer.")
+    ] = None,
     timeout: Annotated[float | None, typer.Option(min=0.001, help="Seconds for an answer.")] = None,
 ) -> None:
     """Talk to a server in the terminal. In a pipe: the question from stdin, plain text out."""
