@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from gemma4_runtime.logs.form import set_log_form
+from gemma4_runtime.logs.standard import take_logging
 from gemma4_runtime.processes.limits import open_files_short_of
 
 from gemma4_cli.fail import fail, fail_import
 from gemma4_cli.help_page import Command, Group
+from gemma4_cli.log_format import HELP, chosen_form
 
 if TYPE_CHECKING:
     from gemma4_load.load_plan import Plan
@@ -115,6 +118,7 @@ def load(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder with files.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    log_format: Annotated[str, typer.Option(help=f"Of warnings on stderr: {HELP}")] = "auto",
 ) -> None:
     """Send requests, and report what users would feel. Ctrl-C stops sending and keeps the results.
 
@@ -123,6 +127,8 @@ def load(
     """
     if context.invoked_subcommand is not None:
         return
+    set_log_form(chosen_form(log_format, sys.stderr))
+    take_logging()
     try:
         import uvloop  # noqa: F401 - _run needs them
         from gemma4_load import session  # noqa: F401
