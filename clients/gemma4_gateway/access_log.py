@@ -26,8 +26,9 @@ _ANYBODY = ANONYMOUS.name
 
 class Log:
     """``json``: one object a line; ``text`` and ``color``: for people. Keys, prompts and answers
-    are never written. It never raises and never waits: what cannot be written is dropped and counted.
-    What a client sends can neither forge a line or a field nor move the cursor of a terminal."""
+    are never written. It never raises and never waits: what cannot be written is dropped and
+    counted. What a client sends can neither forge a line or a field nor move the cursor of a
+    terminal."""
 
     def __init__(self, form: LogForm, out: TextIO | None = None) -> None:
         self._form = form
