@@ -51,6 +51,8 @@ class Lines:
 
         with contextlib.suppress(OSError):
             _prepare(self._path)
+        output = Vt100_Output.from_pty(sys.stdout, term=os.environ.get("TERM"))
+        output.enable_cpr = False  # it need not know where the cursor is; not all terminals tell
         self._session = PromptSession(
             history=_history(self._path),
             completer=WordCompleter(self._words, sentence=True),
@@ -61,8 +63,7 @@ class Lines:
             input_processors=[TabsProcessor()],
             key_bindings=_keys(),
             prompt_continuation=lambda width, *_: "." * (width - 1) + " ",
-            # It need not know where the cursor is, and not every terminal would tell.
-            output=Vt100_Output.from_pty(sys.stdout, term=os.environ.get("TERM"), enable_cpr=False),
+            output=output,
         )
         return self
 
