@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import pytest
 from gemma4_testing.fakes.fake_triton import Script, chunk, server_of, whole
 
 GEMMA4 = str(Path(sys.executable).with_name("gemma4"))
+PROMPT = re.escape(b"\x1b[?2004h")  # the terminal is asked to tell pastes
 Start = Callable[..., Any]
 
 
@@ -32,7 +34,7 @@ def terminal(tmp_path: Path) -> Iterator[Start]:
         )  # fmt: skip
         child.delaybeforesend = 0.2
         children.append(child)
-        child.expect(b"> ")
+        child.expect(PROMPT)
         return child
 
     yield start
@@ -78,7 +80,7 @@ def test_a_paste_is_one_question(terminal: Start) -> None:
                 child.setwinsize(20 + count, 30 + 5 * count)
             child.send(b"\r")
             child.expect(b"first after")
-            child.expect(b"> ")
+            child.expect(PROMPT)
             assert seen.count == count
             assert question(seen.bodies[-1]) == (text if expected is None else expected)
 
@@ -96,7 +98,7 @@ def test_typed_lines(terminal: Start, tmp_path: Path) -> None:
         for keys, expected in typed:
             child.send(keys)
             child.expect(b"first after")
-            child.expect(b"> ")
+            child.expect(PROMPT)
             assert question(seen.bodies[-1]) == expected
         child.sendeof()
         child.expect(pexpect.EOF)
@@ -138,17 +140,17 @@ def test_ctrl_c_twice_leaves(terminal: Start) -> None:
         child.sendintr()
         child.expect(b"stopped; Ctrl-C again leaves")
         assert seen.gone.wait(5)
-        child.expect(b"> ")
+        child.expect(PROMPT)
         child.send(b"some text")
         child.sendintr()  # takes the text away, and does not leave
         child.expect(b"Ctrl-C again, Ctrl-D or /quit leaves")
         child.send(b"more\r")
         child.expect(b"hello!")
         child.expect(b"first after")
-        child.expect(b"> ")
+        child.expect(PROMPT)
         child.sendintr()
         child.expect(b"Ctrl-C again")
-        child.expect(b"> ")
+        child.expect(PROMPT)
         child.sendintr()
         child.expect(pexpect.EOF)
         child.close()
