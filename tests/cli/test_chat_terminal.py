@@ -15,7 +15,7 @@ import pytest
 from gemma4_testing.fakes.fake_triton import Script, chunk, server_of, whole
 
 GEMMA4 = str(Path(sys.executable).with_name("gemma4"))
-PROMPT = re.escape("\x1b[?2004h")  # a terminal is asked to tell pastes
+PROMPT = re.escape("\x1b[?7h\x1b[0m\x1b[?12l\x1b[?25h")  # what ends the drawing of a prompt
 THOUGHTS = chunk(0, text="") | {"reasoning_output": "Let me think."}
 CALL = (
     '[{"id": "1", "type": "function",'
@@ -30,7 +30,7 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., pexpect.spawn[str]]]:
 
     def start(url: str, *args: Any) -> Any:
         child = pexpect.spawn(
-            GEMMA4, ["chat", "--url", url, *args], encoding="utf-8", timeout=15,
+            GEMMA4, ["chat", "--url", url, *args], encoding="utf-8", timeout=120,
             dimensions=(40, 80),
             env=os.environ | {"XDG_STATE_HOME": str(tmp_path), "TERM": "xterm", "NO_COLOR": "1"},
         )  # fmt: skip

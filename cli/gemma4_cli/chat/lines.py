@@ -19,6 +19,7 @@ from gemma4_cli.chat.question import block_is_open, question_of
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
     from prompt_toolkit.key_binding import KeyBindings
+    from prompt_toolkit.output.vt100 import Vt100_Output
 
 __all__ = ["Lines", "history_path"]
 
@@ -39,6 +40,7 @@ class Lines:
         self._path = path
         self._words = sorted(words)
         self._session: PromptSession[str] | None = None
+        self._output: Vt100_Output | None = None
         self.abandoned = False
         """Whether there was some text when Ctrl-C was pressed."""
 
@@ -51,7 +53,7 @@ class Lines:
 
         with contextlib.suppress(OSError):
             _prepare(self._path)
-        output = Vt100_Output.from_pty(sys.stdout, term=os.environ.get("TERM"))
+        self._output = output = Vt100_Output.from_pty(sys.stdout, term=os.environ.get("TERM"))
         output.enable_cpr = False  # it need not know where the cursor is; not all terminals tell
         self._session = PromptSession(
             history=_history(self._path),
@@ -65,10 +67,20 @@ class Lines:
             prompt_continuation=lambda width, *_: "." * (width - 1) + " ",
             output=output,
         )
+        self._ask_for_pastes()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._session = None
+        if self._output is not None:
+            self._output.disable_bracketed_paste()
+            self._output.flush()
+        self._session = self._output = None
+
+    def _ask_for_pastes(self) -> None:
+        """Ask the terminal to tell pastes, also while an answer comes."""
+        assert self._output is not None
+        self._output.enable_bracketed_paste()
+        self._output.flush()
 
     def read(self, prompt: str) -> str:
         """Read one question: a line, a paste of several, or a block between lines of three
@@ -80,6 +92,8 @@ class Lines:
         except KeyboardInterrupt:
             self.abandoned = bool(self._session.default_buffer.text)
             raise
+        finally:
+            self._ask_for_pastes()  # no more, says the prompt at its end
 
 
 def _keys() -> KeyBindings:

@@ -30,8 +30,8 @@ class Terminal:
 
     def loop(self) -> None:
         """Answer until /quit, Ctrl-D, or Ctrl-C twice, which ends the command with 130."""
-        self._note(f"{self._who()} /help lists commands; Ctrl-C stops an answer.")
         with Lines(history_path(), COMMANDS) as lines:
+            self._note(f"{self._who()} /help lists commands; Ctrl-C stops an answer.")
             while True:
                 try:
                     question = lines.read("> ")
