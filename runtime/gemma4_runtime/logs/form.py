@@ -35,7 +35,7 @@ def written(fields: Mapping[str, object], *, form: LogForm | None = None) -> str
     try:
         return json_line(fields) if form == "json" else text_line(fields, color=form == "color")
     except Exception as error:  # noqa: BLE001 - a line must not end what it tells of
-        lost = {"lost": repr(error)}
+        lost: dict[str, object] = {"lost": repr(error)}
         return json_line(log_fields(str(fields.get("event")), lost, level="error"))
 
 
