@@ -7,6 +7,7 @@ __all__ = ["ALONE"]
 
 ALONE = {
     "build": "uses all cores by itself: torch, llama.cpp; measures memory",
+    "cli/test_chat_keyboard.py": "talks to a server in a terminal",
     "cli/test_chat_terminal.py": "talks to a server in a terminal",
     "cli/test_odd_conditions.py": "starts servers",
     "clients/gateway/test_gateway_bombs.py": "measures how long a gateway is held up",

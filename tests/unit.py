@@ -8,6 +8,7 @@ __all__ = ["NOT_UNIT"]
 NOT_UNIT = {
     "bench/test_fp8_tensor_cores.py": "needs torch",
     "build": "builds engines and measures them; the reference is torch's",
+    "cli/test_chat_keyboard.py": "talks to a server in a terminal",
     "cli/test_chat_terminal.py": "talks to a server in a terminal",
     "cli/test_odd_conditions.py": "starts servers",
     "clients/gateway/test_gateway_bombs.py": "starts a gateway; bodies that take long to read",

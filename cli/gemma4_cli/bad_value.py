@@ -6,9 +6,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import typer
-from typer.core import TyperGroup
 
 from gemma4_cli.fail import fail
+from gemma4_cli.help_page import Group
+from gemma4_cli.limits import limits
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -19,7 +20,7 @@ _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 _LIMITS = ("greater_than", "less_than")
 
 
-class NamesBadValues(TyperGroup):
+class NamesBadValues(Group):
     """The group of all commands. Typer's own message has neither the value nor a right one."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -40,20 +41,11 @@ def _explain(param: Any, cause: ValidationError) -> str:
     source = ""
     if isinstance(param.envvar, str) and os.environ.get(param.envvar) == value:
         source = f" (variable {param.envvar})"
-    limits = _limits(param)
+    allowed = limits(param)
     if kind.startswith(_LIMITS):
-        wanted = limits
+        wanted = allowed
     else:
-        wanted = ", ".join(filter(None, (_KINDS.get(kind.partition("_")[0]), limits)))
+        wanted = ", ".join(filter(None, (_KINDS.get(kind.partition("_")[0]), allowed)))
     default = param.default
     example = f", such as {default}, the default" if isinstance(default, int | float) else ""
     return f"{option} {value}{source}: must be {wanted or wrong['msg']}{example}"
-
-
-def _limits(param: Any) -> str:
-    least, most = getattr(param, "min", None), getattr(param, "max", None)
-    if least is not None and most is not None:
-        return f"from {least} to {most}"
-    if least is not None:
-        return f"at least {least}"
-    return "" if most is None else f"at most {most}"

@@ -47,9 +47,27 @@ def doctor(
             "The report names the checks that were left out.",
         ),
     ] = 840.0,
-    http_port: Annotated[int, typer.Option(envvar="HTTP_PORT", min=0, max=65535)] = 8000,
-    grpc_port: Annotated[int, typer.Option(envvar="GRPC_PORT", min=0, max=65535)] = 8001,
-    metrics_port: Annotated[int, typer.Option(envvar="METRICS_PORT", min=0, max=65535)] = 8002,
+    http_port: Annotated[
+        int,
+        typer.Option(
+            envvar="HTTP_PORT", min=0, max=65535, help="Of HTTP: whether it is free to serve on."
+        ),
+    ] = 8000,
+    grpc_port: Annotated[
+        int,
+        typer.Option(
+            envvar="GRPC_PORT", min=0, max=65535, help="Of gRPC: whether it is free to serve on."
+        ),
+    ] = 8001,
+    metrics_port: Annotated[
+        int,
+        typer.Option(
+            envvar="METRICS_PORT",
+            min=0,
+            max=65535,
+            help="Of metrics: whether it is free to serve on.",
+        ),
+    ] = 8002,
 ) -> None:
     """Look at driver, GPUs, memory, software, ports and an engine folder; try it with --gpu.
 

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import NoReturn
 
 import typer
+from gemma4_runtime.logs.text import printable
 
 __all__ = ["fail", "fail_import", "missing"]
 
 
 def fail(message: str, *, code: int) -> NoReturn:
-    """End the command with ``gemma4: message``."""
-    print(f"gemma4: {message}", file=sys.stderr)
+    """End the command with ``gemma4: message``, without what a terminal would obey: a server, or
+    a file, may have chosen its words."""
+    shown = "\n".join(map(printable, message.split("\n")))
+    print(f"gemma4: {shown}", file=sys.stderr)
     raise typer.Exit(code)
 
 

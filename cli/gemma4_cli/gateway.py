@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from gemma4_runtime.logs.form import set_log_form
 from gemma4_runtime.processes.limits import open_files_short_of
 
 from gemma4_cli.fail import fail, fail_import
+from gemma4_cli.help_page import Command, Group
+from gemma4_cli.log_format import HELP, chosen_form
 
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="OpenAI-compatible gateway in front of Triton servers.", invoke_without_command=True
+    cls=Group,
+    help="OpenAI-compatible gateway in front of Triton servers.",
+    invoke_without_command=True,
 )
 _OWN_FILES = 64
 """Open files beside a connection for each request."""
@@ -121,9 +126,7 @@ def gateway(
         ),
     ] = 15.0,
     webui: Annotated[bool, typer.Option(help="Chat page at / for browsers.")] = True,
-    log_format: Annotated[
-        str, typer.Option(help="text, json, or auto: text on a terminal.")
-    ] = "auto",
+    log_format: Annotated[str, typer.Option(help=HELP)] = "auto",
 ) -> None:
     """Serve OpenAI's API until Ctrl-C or SIGTERM."""
     if context.invoked_subcommand is not None:
@@ -146,9 +149,8 @@ def gateway(
         )
     except ImportError as error:
         fail_import(error, extra="gateway")
-    if log_format not in ("auto", "text", "json"):
-        fail(f"--log-format {log_format}: use text, json or auto", code=2)
-    form = log_format if log_format != "auto" else "text" if _on_terminal() else "json"
+    form = chosen_form(log_format, sys.stderr)
+    set_log_form(form)
     addresses = backend or [f"127.0.0.1:{os.environ.get('GRPC_PORT', '8001')}"]
     plain = os.environ.get(_KEY_VARIABLE, "").strip()
     try:
@@ -183,14 +185,10 @@ def gateway(
         problem = open_files_short_of(max_running + _OWN_FILES, f"--max-running {max_running}")
         if problem:
             raise SettingsError(f"{problem}, or lower --max-running")
-        made = Gateway(settings, Log("json" if form == "json" else "text"))
+        made = Gateway(settings, Log(form))
         run(made, claim_socket(host, port))
     except SettingsError as error:
         fail(str(error), code=2)
-
-
-def _on_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _open_standard_files() -> None:
@@ -202,7 +200,7 @@ def _open_standard_files() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
-@app.command("new-key")
+@app.command("new-key", cls=Command)
 def new_key(
     name: Annotated[str, typer.Option(help="Whose key it is; shown in the log.")],
     api_keys_file: Annotated[Path, typer.Option(help="File to add its hash to.")],

@@ -12,16 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from gemma4_runtime.logs.form import set_log_form
+from gemma4_runtime.logs.standard import take_logging
 from gemma4_runtime.processes.limits import open_files_short_of
 
 from gemma4_cli.fail import fail, fail_import
+from gemma4_cli.help_page import Command, Group
+from gemma4_cli.log_format import HELP, chosen_form
 
 if TYPE_CHECKING:
     from gemma4_load.load_plan import Plan
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Measure a server under load.", invoke_without_command=True)
+app = typer.Typer(cls=Group, help="Measure a server under load.", invoke_without_command=True)
 _OWN_FILES = 64
 """Open files beside the connections."""
 
@@ -95,7 +99,9 @@ def load(
     warmup: Annotated[
         float, typer.Option(min=0.0, help="Seconds of every level that are not measured.")
     ] = 2.0,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of prompts and arrivals: the same one, the same load.")
+    ] = 0,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one answer.")] = 120.0,
     max_in_flight: Annotated[
         int, typer.Option(min=1, help="Open loop: more than so many end the run.")
@@ -112,6 +118,7 @@ def load(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder with files.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    log_format: Annotated[str, typer.Option(help=f"Of warnings on stderr: {HELP}")] = "auto",
 ) -> None:
     """Send requests, and report what users would feel. Ctrl-C stops sending and keeps the results.
 
@@ -120,6 +127,8 @@ def load(
     """
     if context.invoked_subcommand is not None:
         return
+    set_log_form(chosen_form(log_format, sys.stderr))
+    take_logging()
     try:
         import uvloop  # noqa: F401 - _run needs them
         from gemma4_load import session  # noqa: F401
@@ -292,7 +301,7 @@ def _run(plan: Plan, *, quiet: bool) -> dict[str, Any]:
         fail(f"interrupted; the requests so far are in {plan.out}/requests.csv", code=130)
 
 
-@app.command("compare")
+@app.command("compare", cls=Command)
 def compare(
     a: Annotated[Path, typer.Argument(help="Folder of results: the baseline.")],
     b: Annotated[Path, typer.Argument(help="Folder of results to judge.")],

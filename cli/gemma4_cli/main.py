@@ -10,6 +10,7 @@ import typer
 from gemma4_cli import build, chat, doctor, gateway, load, serve, template
 from gemma4_cli.bad_value import NamesBadValues
 from gemma4_cli.guard import guarded
+from gemma4_cli.help_page import Command
 
 _DISTRIBUTION = "gemma4-triton"
 
@@ -55,10 +56,10 @@ def main(
     """Serve Gemma 4 26B-A4B with Triton Inference Server."""
 
 
-app.command("build")(build.build)
-app.command("serve")(serve.serve)
-app.command("template")(template.template)
-app.command("chat")(chat.chat)
-app.command("doctor")(doctor.doctor)
+app.command("build", cls=Command)(build.build)
+app.command("serve", cls=Command)(serve.serve)
+app.command("template", cls=Command)(template.template)
+app.command("chat", cls=Command)(chat.chat)
+app.command("doctor", cls=Command)(doctor.doctor)
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(load.app, name="load")

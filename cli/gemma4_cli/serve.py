@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from gemma4_cli.fail import fail, fail_import
+from gemma4_cli.log_format import HELP, chosen_form
 
 __all__ = ["serve"]
 
@@ -19,10 +20,29 @@ def serve(
     engine: Annotated[Path, typer.Option(help="Engine folder made by `gemma4 build`.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     http_port: Annotated[
-        int, typer.Option(envvar="HTTP_PORT", min=0, max=65535, help="0: any free one.")
+        int,
+        typer.Option(
+            envvar="HTTP_PORT", min=0, max=65535, help="Of Triton's HTTP; 0: any free one."
+        ),
     ] = 8000,
-    grpc_port: Annotated[int, typer.Option(envvar="GRPC_PORT", min=0, max=65535)] = 8001,
-    metrics_port: Annotated[int, typer.Option(envvar="METRICS_PORT", min=0, max=65535)] = 8002,
+    grpc_port: Annotated[
+        int,
+        typer.Option(
+            envvar="GRPC_PORT",
+            min=0,
+            max=65535,
+            help="Of its gRPC, for `gemma4 chat` and the gateway; 0: any free one.",
+        ),
+    ] = 8001,
+    metrics_port: Annotated[
+        int,
+        typer.Option(
+            envvar="METRICS_PORT",
+            min=0,
+            max=65535,
+            help="Of its metrics, for Prometheus; 0: any free one.",
+        ),
+    ] = 8002,
     slots: Annotated[int | None, typer.Option(min=1, help="Requests that run at once.")] = None,
     max_queued: Annotated[int | None, typer.Option(min=0, help="Requests that wait.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Compute threads.")] = None,
@@ -54,9 +74,7 @@ def serve(
     quality_gate_interval: Annotated[
         float, typer.Option(min=0, help="Seconds between two runs of it; 0: at the start only.")
     ] = 3600.0,
-    log_format: Annotated[
-        str, typer.Option(help="text, json, or auto: text on a terminal.")
-    ] = "auto",
+    log_format: Annotated[str, typer.Option(help=HELP)] = "auto",
     run_dir: Annotated[
         Path | None, typer.Option(help="Folder for status board and control socket.")
     ] = None,
@@ -81,6 +99,8 @@ def serve(
     3 stopped and answers were cut off, 131 ended by SIGQUIT."""
     try:
         from gemma4_runtime.engine_folder import load_engine_folder
+        from gemma4_runtime.logs.form import set_log_form
+        from gemma4_runtime.logs.standard import take_logging
         from gemma4_runtime.manifest import EngineFolderError
         from gemma4_runtime.settings import QUALITY_GATE_MODES
         from gemma4_serve.aliases import check_aliases
@@ -96,13 +116,13 @@ def serve(
         from gemma4_serve.supervisor import Supervisor
     except ImportError as error:
         fail_import(error, extra="serve")
-    if log_format not in ("auto", "text", "json"):
-        fail(f"--log-format {log_format}: use text, json or auto", code=2)
+    form = chosen_form(log_format, sys.stderr)
     if quality_gate not in QUALITY_GATE_MODES:
         fail(f"--quality-gate {quality_gate}: use {', '.join(QUALITY_GATE_MODES)}", code=2)
     if not math.isfinite(quality_gate_interval):
         fail(f"--quality-gate-interval {quality_gate_interval}: use a number of seconds", code=2)
-    form = log_format if log_format != "auto" else "text" if sys.stderr.isatty() else "json"
+    set_log_form(form)
+    take_logging()
     try:
         with ExitStack() as stack:
             folder = load_engine_folder(engine, verify_hashes=True, slots=slots)
@@ -132,7 +152,7 @@ def serve(
             code = Supervisor(
                 options,
                 folder.manifest,
-                LogPump("json" if form == "json" else "text", verbose=verbose),
+                LogPump(form, verbose=verbose),
                 start_timeout=start_timeout,
                 restarts=RestartPolicy(restarts, window=restart_window),
             ).run()

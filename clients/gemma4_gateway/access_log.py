@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 import time
 import traceback
 from functools import partial
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
+from gemma4_runtime.logs.form import LogForm, escaped
 from gemma4_runtime.logs.lines import log_fields
+from gemma4_runtime.logs.text import fact, facts, shown_id, text_line
 from gemma4_runtime.logs.writer import LogWriter
 
 from gemma4_gateway.jsons import dumps
-from gemma4_gateway.plain_text import escaped
+from gemma4_gateway.keys import ANONYMOUS
 from gemma4_gateway.record import Record
 
 __all__ = ["Log"]
 
 _TRACE_END = 1900
 """Last characters of a traceback that a line keeps."""
-_PLAIN = re.compile(r"[^\s\"'=\\]+")
+_ANYBODY = ANONYMOUS.name
 
 
 class Log:
-    """``json``: one object a line; ``text``: for people. Keys, prompts and answers are never
-    written. It never raises and never waits: what cannot be written is dropped and counted. What a
-    client sends can neither forge a line or a field nor move the cursor of a terminal."""
+    """``json``: one object a line; ``text`` and ``color``: for people. Keys, prompts and answers
+    are never written. It never raises and never waits: what cannot be written is dropped and
+    counted. What a client sends can neither forge a line or a field nor move the cursor of a
+    terminal."""
 
-    def __init__(self, form: Literal["json", "text"], out: TextIO | None = None) -> None:
-        self._json = form == "json"
+    def __init__(self, form: LogForm, out: TextIO | None = None) -> None:
+        self._form = form
         self._writer = LogWriter(2 if out is None else partial(_put, out), reports=False)
         self._told = 0
 
@@ -45,12 +46,11 @@ class Log:
         if dropped > self._told:
             fields["lines_dropped"], self._told = dropped - self._told, dropped
         line = log_fields(event, fields, level=level)
-        if self._json:
+        if self._form == "json":
             self._writer.write(escaped(dumps(line).decode()))
         else:
-            clock = time.strftime("%H:%M:%S", time.gmtime())
-            words = (f"{k}={_word(line[k])}" for k in fields if line[k] not in (None, "", []))
-            self._writer.write(f"{clock} {event} {' '.join(words)}")
+            words = _request_words(line) if event == "request" else None
+            self._writer.write(text_line(line, color=self._form == "color", words=words))
 
     def close(self) -> None:
         """Write what there is, if it can be written."""
@@ -91,10 +91,22 @@ def _put(out: TextIO, data: bytes) -> None:
     out.flush()
 
 
-def _word(value: Any) -> str:
-    """One value of a text line, quoted where it would look like several."""
-    text = str(value)
-    return escaped(text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False))
+def _request_words(line: dict[str, Any]) -> str:
+    """Return what a person wants to know of a request: the usual first, the rest by name."""
+    ttft = line["ttft_seconds"]
+    told = ("request_id", "status", "method", "path", "prompt_tokens", "completion_tokens",
+            "ttft_seconds", "seconds", "finish")  # fmt: skip
+    usual = ("time", "level", "event", "stream", *(("key",) if line["key"] == _ANYBODY else ()))
+    parts = [
+        shown_id(line["request_id"]), str(line["status"]), fact(line["method"]), fact(line["path"]),
+        line["finish"] and fact(line["finish"]),
+        f"{line['prompt_tokens']}+{line['completion_tokens']} tokens"
+        if line["prompt_tokens"] or line["completion_tokens"] else "",
+        f"first {ttft * 1000:.0f} ms" if ttft else "",
+        f"{line['seconds']:.3g} s",
+        facts({name: value for name, value in line.items() if name not in (*told, *usual)}),
+    ]  # fmt: skip
+    return " ".join(filter(None, parts))
 
 
 class _Handler(logging.Handler):

@@ -1,4 +1,5 @@
-"""The server's log: Triton's own lines and our models' JSON lines, as JSON or as text."""
+"""The server's log, read as it is written: Triton's own lines, TensorRT-LLM's, and our models'
+JSON, all in one form."""
 
 from __future__ import annotations
 
@@ -6,33 +7,26 @@ import json
 import re
 from collections import deque
 from collections.abc import Callable
-from typing import IO, Any, Literal
+from typing import IO
 
 from gemma4_runtime.logs.events import log_event
+from gemma4_runtime.logs.form import LogForm, escaped, written
 from gemma4_runtime.logs.lines import log_fields
+from gemma4_runtime.logs.text import printable, text_line
 from gemma4_runtime.logs.writer import writer_of
 
-__all__ = ["LogFormat", "LogPump", "printable"]
+from gemma4_serve.native_lines import NativeLine, has_gpu, is_noise, native_line
+from gemma4_serve.request_line import request_words
 
-LogFormat = Literal["json", "text"]
-
-_TRITON = re.compile(r"([IWEF])\d{4} \d\d:\d\d:\d\d\.\d+ \d+ (\S+?)\] \"?(.*?)\"?\Z")
-_LEVELS = {"I": "info", "W": "warning", "E": "error", "F": "fatal"}
-_NOISE = (
-    "unable to create stream for",
-    "CudaDriverHelper",
-    "Failed to initialize NVML",
-    "DCGM unable to start",
-    "Unable to allocate pinned system memory",
-    "failed to allocate pinned system memory",
-    "CUDA memory pool",
-)
-"""What Triton says of GPUs on a machine that has none."""
-
+__all__ = ["LogPump"]
 
 _LONGEST = 1 << 16
 """Characters of a line; a longer one is cut into several."""
 _NO_REASON = "no reason in its log; try --verbose"
+_COLORS = re.compile(r"\x1b\[[\d;]*m")
+"""Colors that libraries write though nobody looks."""
+_ROWS = ("+", "|")
+"""What the rows of Triton's tables begin with."""
 
 
 class LogPump:
@@ -40,12 +34,15 @@ class LogPump:
     a server whose output nobody takes would stand still. ``write`` must neither raise nor wait."""
 
     def __init__(
-        self, form: LogFormat, *, verbose: bool, write: Callable[[str], None] | None = None
+        self, form: LogForm, *, verbose: bool, write: Callable[[str], None] | None = None
     ) -> None:
-        """``write`` takes one line; None: stderr."""
+        """``verbose``: also what Triton and TensorRT-LLM say that is neither a warning nor an
+        error. ``write`` takes one line; None: stderr."""
         self._write_line = write or writer_of(2).write
         self._form = form
         self._verbose = verbose
+        self._gpu = has_gpu()
+        self._table: bool | None = None  # whether the rows that may follow are shown
         self._problems: deque[str] = deque(maxlen=30)
         self._plain: deque[str] = deque(maxlen=10)
 
@@ -73,65 +70,63 @@ class LogPump:
                 log_event("log_line_broke", level="error", error=repr(error))
 
     def line(self, text: str) -> None:
-        """Pass on one line, or drop it as noise."""
-        if text.startswith("{"):
-            self._write_line(_readable(text) if self._form == "text" else text)
-            return
-        match = _TRITON.match(text)
-        level = _LEVELS[match[1]] if match else "info"
-        message = match[3] if match else text
-        if any(noise in message for noise in _NOISE):
-            return
-        if match is None and text.strip():
-            self._plain.append(text)
-        if level in ("error", "fatal"):
-            reason = message.split("\\n\\nAt:")[0]  # without the Python stack of a model
+        """Pass on one line. Left out, but with ``verbose``, are Triton's and TensorRT-LLM's news
+        that nothing is wrong, and what Triton says of GPUs where there is none."""
+        native = native_line(text)
+        if native is not None:
+            shown = self._native(native)
+            self._table = None if native.text else shown
+        elif self._table is not None and (not text or text.startswith(_ROWS)):
+            if self._table:
+                self._unknown(text)
+        elif text.startswith("{"):
+            self._ours(text)
+        elif not is_noise(text) or self._gpu or self._verbose:
+            if text.strip():
+                self._plain.append(text)
+            self._unknown(text)
+
+    def _native(self, line: NativeLine) -> bool:
+        """Pass on a line of Triton's or TensorRT-LLM's; return whether it is shown."""
+        noise = is_noise(line.text) and not self._gpu
+        if line.level in ("error", "fatal") and not noise:
+            reason = line.text.split("\\n\\nAt:")[0]  # without the Python stack of a model
             if _is_refusal(reason) or not self._problems:
                 self._problems.append(reason)
-        if level == "info" and not self._verbose:
-            return
-        if self._form == "text":
-            self._write_line(printable(text))
-            return
-        fields = log_fields("triton", {"message": message}, level=level, longest=_LONGEST)
-        self._write_line(json.dumps(fields))
+        if (noise or line.level == "info") and not self._verbose:
+            return False
+        fields = log_fields(line.source, {"message": line.text}, level=line.level, longest=_LONGEST)
+        if self._form == "json":
+            self._write_line(written(fields, form="json"))
+            return True
+        if line.clock:
+            fields["time"] = f"{str(fields['time'])[:11]}{line.clock}"
+        words = f"{line.place} {line.text}"
+        self._write_line(text_line(fields, color=self._form == "color", words=words))
+        return True
+
+    def _ours(self, text: str) -> None:
+        try:
+            fields = json.loads(text)
+        except (ValueError, RecursionError):
+            fields = None
+        if not isinstance(fields, dict):
+            self._unknown(text)
+        elif self._form == "json":
+            self._write_line(escaped(text))
+        else:
+            words = request_words(fields) if fields.get("event") == "request" else None
+            self._write_line(text_line(fields, color=self._form == "color", words=words))
+
+    def _unknown(self, text: str) -> None:
+        """Pass on a line of no known form: as it is, or in a JSON object."""
+        text = _COLORS.sub("", text)
+        if self._form == "json":
+            fields = log_fields("output", {"message": text}, longest=_LONGEST)
+            self._write_line(written(fields, form="json"))
+        else:
+            self._write_line(printable(text.replace("\t", "    ")))
 
 
 def _is_refusal(reason: str) -> bool:
     return reason.startswith("failed to load")
-
-
-def printable(text: str) -> str:
-    """Return ``text`` with every character that a terminal would obey, or that is not shown,
-    escaped: a client chooses its request id."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _readable(text: str) -> str:
-    """Write one of our JSON lines for a terminal."""
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
-        return printable(text)
-    if not isinstance(fields, dict):
-        return printable(text)
-    return printable(_sentence(fields))
-
-
-def _sentence(fields: dict[str, Any]) -> str:
-    if fields.get("event") != "request":
-        rest = " ".join(
-            f"{k}={v}" for k, v in fields.items() if k not in ("time", "level", "event")
-        )
-        return f"{fields.get('event', '')} {rest}".strip()
-    name = fields["request_id"] or fields["key"][:8]
-    if fields["status"] != "OK":
-        return f"request {name} {fields['status']}: {fields['message']}"
-    rate = fields["completion_tokens"] / fields["decode_s"] if fields["decode_s"] > 0 else 0.0
-    return (
-        f"request {name} {fields['finish_reason']} {fields['prompt_tokens']}+"
-        f"{fields['completion_tokens']} tokens, first after {fields['ttft_s'] * 1000:.0f} ms, "
-        f"{rate:.0f} tokens/s"
-    )

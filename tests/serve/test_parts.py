@@ -1,9 +1,7 @@
-"""Ports, logs, finding Triton."""
+"""Ports, finding Triton, the banner."""
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import re
 import socket
@@ -15,7 +13,6 @@ from gemma4_runtime.manifest import read_manifest
 from gemma4_serve.banner import banner
 from gemma4_serve.errors import ServeError
 from gemma4_serve.install import find_repository, find_triton
-from gemma4_serve.logs import LogPump
 from gemma4_serve.ports import Ports, claim_ports
 from gemma4_serve.process import ServerOptions
 from gemma4_serve.runtime_checks import check_runtime
@@ -54,69 +51,6 @@ def test_the_wheels_triton(tmp_path: Path) -> None:
     assert found.embedded and found.binary.is_file()
     assert (found.backends / "python" / "triton_python_backend_stub").is_file()
     assert (find_repository() / "engine" / "1" / "model.py").is_file()
-
-
-def test_log_lines() -> None:
-    lines: list[Any] = []
-    pump = LogPump("json", verbose=False, write=lines.append)
-    pump.line('{"event":"request","request_id":"r"}')
-    pump.line('I1124 13:01:19.991370 3005 metrics.cc:770] "Collecting CPU metrics"')
-    pump.line("W1124 13:01:19.991243 3005 metrics.cc:798] DCGM unable to start: no")
-    pump.line("E1124 13:01:19.991243 3005 x.cc:1] \"failed to load 'engine': why\\n\\nAt:\\n x\"")
-    first, second = map(json.loads, lines)
-    assert first["request_id"] == "r"
-    assert second["level"] == "error"
-    assert pump.last_words() == "failed to load 'engine': why"
-
-
-def test_request_lines_for_people() -> None:
-    lines: list[Any] = []
-    record = {
-        "event": "request",
-        "request_id": "r1",
-        "key": "k",
-        "status": "OK",
-        "finish_reason": "stop",
-        "prompt_tokens": 5,
-        "completion_tokens": 10,
-        "decode_s": 0.1,
-        "ttft_s": 0.012,
-    }
-    pump = LogPump("text", verbose=False, write=lines.append)
-    pump.line(json.dumps(record))
-    pump.line(json.dumps(record | {"status": "CANCELLED", "message": "gone"}))
-    assert lines == [
-        "request r1 stop 5+10 tokens, first after 12 ms, 100 tokens/s",
-        "request r1 CANCELLED: gone",
-    ]
-
-
-def test_a_terminal_obeys_no_client() -> None:
-    lines: list[Any] = []
-    pump = LogPump("text", verbose=True, write=lines.append)
-    evil = "id\n\x1b[2Jrequest x stop\x9b\u2028\u202e"
-    record = {"event": "request", "request_id": evil, "key": "k", "status": "CANCELLED"}
-    pump.line(json.dumps(record | {"message": evil}))
-    pump.line(json.dumps({"event": evil, evil: evil}))
-    pump.line(f"W1124 13:01:19.991243 3005 x.cc:1] {evil}")
-    pump.line(evil)
-    pump.line('{"a": ' * 100_000)
-    pump.line('["' + evil)
-    assert all(line.isprintable() for line in lines) and len(lines) == 6
-
-
-def test_the_pump_reads_on_whatever_a_line_breaks() -> None:
-    lines = []
-
-    def write(line: Any) -> None:
-        lines.append(line)
-        if "bad" in line:
-            raise RuntimeError("no place")
-
-    pump = LogPump("json", verbose=True, write=write)
-    pump.run(io.StringIO('bad\n{"event": "good"}\n' + "x" * 200_000 + "\nlast\n"))
-    assert "last" in lines[-1] and '{"event": "good"}' in lines
-    assert "bad" in pump.last_words() and "last" in pump.last_words()
 
 
 def test_checks_of_tensorrt_llm(checkpoint: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from gemma4_client import Client
 
-from gemma4_cli.chat.plain import ask_plainly
+from gemma4_cli.chat.plain import ask_plainly, read_stdin
 from gemma4_cli.chat.session import Session
 from gemma4_cli.chat.terminal import Terminal
 from gemma4_cli.fail import fail
@@ -26,12 +26,25 @@ def chat(
     ] = None,
     system: Annotated[str, typer.Option(help="System message.")] = "",
     think: Annotated[bool, typer.Option(help="Let the model think first.")] = False,
-    temperature: Annotated[float | None, typer.Option(min=0.0)] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1)] = None,
-    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="0: always the likeliest; default: the checkpoint's."),
+    ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Longest answer; default: what the model has room for."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the sampling: the same one, the same answer.")
+    ] = None,
     timeout: Annotated[float | None, typer.Option(min=0.001, help="Seconds for an answer.")] = None,
 ) -> None:
-    """Talk to a server in the terminal. In a pipe: the question from stdin, plain text out."""
+    """Talk to a server in the terminal. In a pipe: the question from stdin, plain text out.
+
+    A paste of several lines is one question, and so is all of stdin. Exit status: 0 answered or
+    left, 1 no answer, 2 bad options or question, 130 stopped by Ctrl-C.
+    """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it writes to stderr in a form of its own
     address = url or f"127.0.0.1:{os.environ.get('GRPC_PORT', '8001')}"
     options: dict[str, Any] = {
         "temperature": temperature,
@@ -48,6 +61,6 @@ def chat(
         if once is not None and once != "-":
             ask_plainly(client, session, options, once)
         elif once == "-" or not (sys.stdin.isatty() and sys.stdout.isatty()):
-            ask_plainly(client, session, options, sys.stdin.read())
+            ask_plainly(client, session, options, read_stdin())
         else:
             Terminal(client, session, options).loop()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from gemma4_cli.chat.question import QUOTES
 from gemma4_cli.chat.session import Session
 
-__all__ = ["COMMANDS", "Reply", "run_command"]
+__all__ = ["COMMANDS", "Reply", "is_command", "run_command"]
+
+_NAME = re.compile(r"/[a-z]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,10 @@ def _reset(session: Session, rest: str) -> Reply:
 def _help(session: Session, rest: str) -> Reply:
     width = max(len(usage) for usage, _, _ in COMMANDS.values())
     lines = [f"{usage:{width}}  {what}" for usage, what, _ in COMMANDS.values()]
-    lines.append("Ctrl-C stops an answer, Ctrl-D leaves.")
+    lines += [
+        "Ctrl-C stops an answer, twice it leaves; Ctrl-D leaves.",
+        f"Alt-Enter, or \\ at its end, begins another line; {QUOTES} begins and ends a block.",
+    ]
     return Reply("\n".join(lines))
 
 
@@ -108,6 +115,15 @@ COMMANDS: dict[str, tuple[str, str, Callable[[Session, str], Reply]]] = {
     "/quit": ("/quit", "leave", _quit),
 }
 """Usage, what it does, and the function, by name."""
+
+
+def is_command(text: str) -> bool:
+    """Return whether ``text`` is a command, not a question: it begins with the name of one, or is
+    one line that looks like that. A path or a pasted comment is a question."""
+    verb = text.partition(" ")[0]
+    if verb in COMMANDS or verb == "/exit":
+        return True
+    return "\n" not in text and _NAME.fullmatch(verb) is not None
 
 
 def run_command(session: Session, line: str) -> Reply:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from gemma4_client import Gemma4Error, InvalidRequestError
 from gemma4_client.errors import ClientCode
 
+from gemma4_cli.wrong_port import wrong_port
+
 __all__ = ["exit_code", "explain"]
 
 
 def explain(error: Gemma4Error, url: str) -> str:
-    """Return the message, and what to do where no server was found."""
+    """Return the message. Where it did not come from the models of a server, the address may be a
+    wrong one: then what listens there, and what to do."""
     message = str(error)
-    if error.code == ClientCode.CONNECTION_FAILED:
-        return f"no server at {url}; start one with `gemma4 serve`, or give its --url ({message})"
-    return message
+    if error.code not in {code.value for code in ClientCode}:
+        return message
+    advice = wrong_port(url)
+    return message if advice is None else f"{advice} ({message})"
 
 
 def exit_code(error: Gemma4Error) -> int:

@@ -1,4 +1,5 @@
-"""One question, its answer as plain text: for pipes and ``--once``."""
+"""One question, its answer as plain text: for pipes and ``--once``. A pipe gets the very text; a
+terminal gets no control characters."""
 
 from __future__ import annotations
 
@@ -10,15 +11,35 @@ import typer
 from gemma4_client import Client, Gemma4Error
 
 from gemma4_cli.chat.errors import exit_code, explain
+from gemma4_cli.chat.question import whole_text
 from gemma4_cli.chat.session import Session
+from gemma4_cli.chat.visible import visible
 from gemma4_cli.fail import fail
 
-__all__ = ["ask_plainly"]
+__all__ = ["ask_plainly", "read_stdin"]
+
+
+def read_stdin() -> str:
+    """Return all of stdin, one question. Ends the command with 2 where it is no text in the
+    encoding of this terminal."""
+    stdin = sys.stdin
+    data = stdin.buffer.read()
+    try:
+        return data.decode(stdin.encoding).replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        fail(
+            f"stdin: byte {error.start} is {data[error.start]:#04x}, which is not "
+            f"{stdin.encoding}; convert it, as `iconv -f latin1 -t {stdin.encoding}` does, or set "
+            "LC_ALL",
+            code=2,
+        )
 
 
 def ask_plainly(client: Client, session: Session, options: dict[str, Any], question: str) -> None:
     """Print the answer's text as it comes, and a newline; thoughts are left out. Tool calls cannot
     happen: no tools are offered. Ends the command with 1, 2 or 130 when there is no answer."""
+    shown = visible if sys.stdout.isatty() else str
+    question = whole_text(question)
     if not question.strip():
         fail("the question is empty; give it with --once or on stdin", code=2)
     try:
@@ -27,7 +48,7 @@ def ask_plainly(client: Client, session: Session, options: dict[str, Any], quest
         ) as stream:
             last = ""
             for delta in stream:
-                sys.stdout.write(delta.text)
+                sys.stdout.write(shown(delta.text))
                 sys.stdout.flush()
                 last = delta.text[-1:] or last
     except BrokenPipeError:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import typer
 from gemma4_client import Client, Gemma4Error
 from rich.console import Console
 
-from gemma4_cli.chat.commands import COMMANDS, run_command
+from gemma4_cli.chat.commands import COMMANDS, is_command, run_command
 from gemma4_cli.chat.errors import explain
 from gemma4_cli.chat.lines import Lines, history_path
 from gemma4_cli.chat.session import Session
 from gemma4_cli.chat.view import AnswerView, stats_line
+from gemma4_cli.chat.visible import visible
 
 __all__ = ["Terminal"]
 
@@ -24,26 +26,34 @@ class Terminal:
         self._session = session
         self._options = options
         self._console = Console(highlight=False)
+        self._stopped = False  # by Ctrl-C, and nothing was asked since
 
     def loop(self) -> None:
-        """Answer until /quit or Ctrl-D."""
-        self._note(f"{self._who()} /help lists commands; Ctrl-C stops an answer.")
+        """Answer until /quit, Ctrl-D, or Ctrl-C twice, which ends the command with 130."""
         with Lines(history_path(), COMMANDS) as lines:
+            self._note(f"{self._who()} /help lists commands; Ctrl-C stops an answer.")
             while True:
                 try:
-                    if not self._handle(lines.read("> ")):
-                        return
+                    question = lines.read("> ")
                 except EOFError:
-                    self._console.print()
                     return
                 except KeyboardInterrupt:
-                    self._console.print()
-                    self._note("Ctrl-D or /quit leaves")
+                    if self._stopped and not lines.abandoned:
+                        raise typer.Exit(130) from None
+                    self._stopped = not lines.abandoned
+                    self._note("Ctrl-C again, Ctrl-D or /quit leaves")
+                    continue
+                self._stopped = False
+                try:
+                    if not self._handle(question):
+                        return
+                except KeyboardInterrupt:
+                    raise typer.Exit(130) from None
 
     def _handle(self, line: str) -> bool:
         """Carry out a command; return False to leave."""
-        if not line.startswith("/"):
-            if line:
+        if not is_command(line):
+            if line.strip():
                 self.ask(line)
             return True
         reply = run_command(self._session, line)
@@ -52,30 +62,31 @@ class Terminal:
         if reply.stats:
             self._note(self._who())
         if reply.question is not None:
-            self._console.print(f"> {reply.question}", markup=False)
+            self._console.print(f"> {visible(reply.question)}", markup=False)
             self.ask(reply.question)
         return not reply.leave
 
     def ask(self, question: str) -> None:
-        """Take one turn. Ctrl-C ends the answer, on the server too; what came of it is kept."""
+        """Take one turn. Ctrl-C ends the answer, on the server too; what came of it is kept. A
+        second one, before the server has heard of the first, is raised."""
         session = self._session
         try:
             stream = self._client.chat(
                 session.messages(question), enable_thinking=session.thinking, **self._options
             )
-            stopped = False
             try:
                 with stream, AnswerView(self._console) as view:
                     for delta in stream:
                         view.show(delta)
             except KeyboardInterrupt:
-                stopped = True
+                self._stopped = True
             answer = stream.answer
             if answer.text or answer.tool_calls:
                 session.keep(question, answer)
-            self._note("(stopped)" if stopped else stats_line(answer))
+            self._note("(stopped; Ctrl-C again leaves)" if self._stopped else stats_line(answer))
         except Gemma4Error as error:
-            self._console.print(explain(error, self._client.url), style="red", markup=False)
+            message = visible(explain(error, self._client.url))
+            self._console.print(message, style="red", markup=False, soft_wrap=True)
 
     def _who(self) -> str:
         """Return one line on the server."""
@@ -86,4 +97,4 @@ class Terminal:
         return f"{info.model}, {info.runtime} {info.precision}, at {self._client.url}."
 
     def _note(self, text: str) -> None:
-        self._console.print(text, style="dim", markup=False)
+        self._console.print(visible(text), style="dim", markup=False)

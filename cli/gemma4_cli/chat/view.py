@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.markdown import Markdown
 
-from gemma4_cli.chat.blocks import cut
+from gemma4_cli.chat.blocks import Piece, Splitter
+from gemma4_cli.chat.code import CodeBlock
+from gemma4_cli.chat.visible import visible
 
 __all__ = ["AnswerView", "stats_line"]
 
@@ -20,13 +22,14 @@ _REDRAW_S = 0.06
 
 
 class AnswerView:
-    """Use as a context manager; whole blocks of Markdown scroll away for good, and only the last
-    one is drawn again and again."""
+    """Use as a context manager; whole blocks of Markdown scroll away for good, code line by line,
+    and only the last block of prose is drawn again and again."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._thinking = False
-        self._text = ""
+        self._splitter = Splitter()
+        self._code: CodeBlock | None = None
         self._live: Live | None = None
         self._drawn = 0.0
 
@@ -35,22 +38,20 @@ class AnswerView:
 
     def __exit__(self, *_: object) -> None:
         self._end_thoughts()
-        if self._live is not None:
-            self._live.update(Markdown(self._text))
-            self._live.vertical_overflow = "visible"
-            self._live.stop()
-            self._live = None
+        self._erase()
+        for piece in self._splitter.end():
+            self._print(piece)
 
     def show(self, delta: Delta) -> None:
         """Show the next chunk."""
         if delta.reasoning:
             self._thinking = True
             self._console.print(
-                delta.reasoning, end="", style="dim italic", markup=False, soft_wrap=True
+                visible(delta.reasoning), end="", style="dim italic", markup=False, soft_wrap=True
             )
         if delta.text:
             self._end_thoughts()
-            self._add(delta.text)
+            self._add(visible(delta.text))
         for call in delta.tool_calls:
             self._end_thoughts()
             self._call(call)
@@ -61,21 +62,40 @@ class AnswerView:
             self._console.print("\n")
 
     def _add(self, text: str) -> None:
+        pieces = self._splitter.feed(text)
+        if pieces:
+            self._erase()
+        for piece in pieces:
+            self._print(piece)
+        if self._splitter.rest.strip() and (pieces or monotonic() - self._drawn > _REDRAW_S):
+            self._draw(self._splitter.rest)
+
+    def _print(self, piece: Piece) -> None:
+        """Show for good what is whole."""
+        if piece.kind == "open":
+            self._code = CodeBlock(self._console, piece.text)
+        elif piece.kind == "code" and self._code is not None:
+            self._code.line(piece.text)
+        elif piece.kind == "close" and self._code is not None:
+            self._code.close(piece.text)
+            self._code = None
+            self._console.print()
+        else:
+            self._console.print(Markdown(piece.text), "")
+
+    def _draw(self, prose: str) -> None:
         if self._live is None:
             # No refresh thread: it could draw between the two steps of a cut, a block short.
-            self._live = Live(console=self._console, auto_refresh=False)
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
-        self._text += text
-        whole = cut(self._text)
-        if whole:
-            done, self._text = self._text[:whole], self._text[whole:]
-            self._live.update(Markdown(self._text), refresh=True)
-            self._live.console.print(Markdown(done), "")  # draws the rest again, below it
-        elif monotonic() - self._drawn > _REDRAW_S:
-            self._live.update(Markdown(self._text), refresh=True)
-        else:
-            return
+        self._live.update(Markdown(prose), refresh=True)
         self._drawn = monotonic()
+
+    def _erase(self) -> None:
+        """Take away what was drawn of a block that was not whole."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
     def _call(self, call: dict[str, Any]) -> None:
         function = call["function"]
@@ -83,8 +103,9 @@ class AnswerView:
             arguments = json.dumps(json.loads(function["arguments"]), ensure_ascii=False)
         except ValueError:
             arguments = function["arguments"]
-        console = self._live.console if self._live is not None else self._console
-        console.print(f"{function['name']}({arguments})", style="cyan", markup=False)
+        self._erase()
+        shown = visible(f"{function['name']}({arguments})")
+        self._console.print(shown, style="cyan", markup=False, soft_wrap=True)
 
 
 def stats_line(answer: Answer) -> str:

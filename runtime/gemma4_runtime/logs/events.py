@@ -1,12 +1,11 @@
-"""JSON lines on standard error, one for each event.
+"""Lines on standard error, one for each event, in the form of this process.
 
 Nothing here raises or waits: see :mod:`gemma4_runtime.logs.writer`.
 """
 
 from __future__ import annotations
 
-import json
-
+from gemma4_runtime.logs.form import written
 from gemma4_runtime.logs.lines import log_fields
 from gemma4_runtime.logs.writer import write_at_once, writer_of
 
@@ -20,18 +19,11 @@ _LONGEST_AT_ONCE = 500
 def log_event(event: str, *, level: str = "info", **fields: object) -> None:
     """Write one line of :func:`~gemma4_runtime.logs.lines.log_fields`. A field that is no JSON is
     written as its ``str()``."""
-    writer_of(_STDERR).write(_text(log_fields(event, fields, level=level)))
+    writer_of(_STDERR).write(written(log_fields(event, fields, level=level)))
 
 
 def log_event_at_once(event: str, *, level: str = "info", **fields: object) -> None:
     """As :func:`log_event`, for a process that must not have a second thread: a line that standard
     error does not take at once is lost. Fields are cut off after 500 characters."""
     fields_cut = log_fields(event, fields, level=level, longest=_LONGEST_AT_ONCE)
-    write_at_once(_STDERR, _text(fields_cut))
-
-
-def _text(line: dict[str, object]) -> str:
-    try:
-        return json.dumps(line, ensure_ascii=False, default=str)
-    except Exception as error:  # noqa: BLE001 - a line must not end what it tells of
-        return json.dumps(log_fields(str(line["event"]), {"lost": repr(error)}, level="error"))
+    write_at_once(_STDERR, written(fields_cut))

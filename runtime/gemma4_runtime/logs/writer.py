@@ -20,7 +20,6 @@ bytes as fast as it can (2 cores, 24 GiB, no GPU; Python 3.11):
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import select
 import time
@@ -29,6 +28,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from threading import Condition, Thread
 
+from gemma4_runtime.logs.form import written
 from gemma4_runtime.logs.lines import log_fields
 
 __all__ = ["LogWriter", "flush_logs", "write_at_once", "writer_of"]
@@ -141,7 +141,7 @@ class LogWriter:
 
 def _report(lines: int) -> bytes:
     fields = log_fields("log_lines_dropped", {"lines": lines}, level="warning")
-    return json.dumps(fields).encode() + b"\n"
+    return written(fields).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -12,7 +12,7 @@ _FIRST, _LAST, _TROUBLE = 200, 200, 100
 _LONGEST = 400
 """Characters of a line."""
 _SAYS_TROUBLE = re.compile(
-    r"(?i)(?:\b|User)(?:warn|error|fail|fall(?:s|ing)? ?back|unsupported|deprecat)"
+    r"(?i)(?:\b|User)(?:warn|error|fail|fatal|fall(?:s|ing)? ?back|unsupported|deprecat)"
     r"|(?-i:\[[WEF]\]|^[WEF]\d{4} )"
 )
 """Words of trouble, and the levels of TensorRT-LLM's lines and of Triton's."""
