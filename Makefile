@@ -104,7 +104,7 @@ coverage: $(VENV)/.test ## Run the fast tests and print which lines they cover; 
 # The models are files of one name, model.py, in folders that are no packages: mypy takes one a run.
 lint: types-of-models
 types-of-models: $(VENV)/.dev ## Check the types of the models in model_repository.
-	@for model in model_repository/*/1/model.py; do \
+	@for model in model_repository/*/1/model.py nvidia_repository/*/1/model.py; do \
 	  echo "mypy $$model"; $(BIN)/python -m mypy --no-error-summary $$model || exit 1; done
 
 # The structural tags of TensorRT-LLM, walked through xgrammar itself; it brings PyTorch.
