@@ -13,7 +13,15 @@ from gemma4_runtime.contract.inputs import INPUT
 from gemma4_runtime.contract.models import CHUNK, REQUEST, Model
 from gemma4_runtime.contract.tensors import Tensor
 
-__all__ = ["INPUT_NAMES", "NVIDIA_MODELS", "OVERLAY", "REFUSED", "RETURN_SEQUENCES", "Refused", "Shaped"]
+__all__ = [
+    "INPUT_NAMES",
+    "NVIDIA_MODELS",
+    "OVERLAY",
+    "REFUSED",
+    "RETURN_SEQUENCES",
+    "Refused",
+    "Shaped",
+]
 
 _ANY = -1
 

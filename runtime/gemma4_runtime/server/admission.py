@@ -86,9 +86,7 @@ class Admission:
 
 def _check_load(board: Board, count: int) -> None:
     if board[Field.DRAINING]:
-        raise RequestError(
-            Code.DRAINING, "the server is draining before it stops; use another one"
-        )
+        raise RequestError(Code.DRAINING, "the server is draining before it stops; use another one")
     if board[Field.GATE_CLOSED]:
         raise RequestError(
             Code.QUALITY_GATE_FAILED,

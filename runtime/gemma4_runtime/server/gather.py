@@ -43,5 +43,8 @@ class Gather:
         ordered = [self._results[number] for number in range(self._count)]
         if self._cut is not None:
             ordered.append(self._cut)
-        errors = [result for result in ordered if isinstance(result, RequestError)]
-        self._done(errors[:1] or ordered)
+        for result in ordered:
+            if isinstance(result, RequestError):
+                ordered = [result]
+                break
+        self._done(ordered)
