@@ -207,6 +207,9 @@ $(RANDOM_ENGINE)/engine.json: | $(VENV)/.dev
 bench-clients: $(VENV)/.dev ## Measure the Python SDK against bare tritonclient.
 	$(BIN)/python bench/clients.py $(ARGS)
 
+bench-nvidia: $(VENV)/.dev ## Measure NVIDIA's ensemble of the overlay against gemma4.
+	$(BIN)/python bench/nvidia_ensemble.py $(ARGS)
+
 bench: $(VENV)/.dev $(ENGINE)/engine.json $(RANDOM_ENGINE)/engine.json ## Measure llama.cpp alone and through Triton.
 	$(BIN)/python bench/engine.py --engine $(ENGINE) $(ARGS)
 	$(BIN)/python bench/engine.py --engine $(RANDOM_ENGINE) $(ARGS)

@@ -69,8 +69,8 @@ def test_what_is_taken(theirs: Theirs, value: Any, prepare_values: Prepare) -> N
 def test_what_is_refused_is_named(theirs: Theirs, value: Any, prepare_values: Prepare) -> None:
     error = refusal(theirs, value, prepare_values)
     assert error.status is Status.INVALID_ARGUMENT
-    assert error.message.startswith((f"{theirs.name}: ", f"{theirs.name}[0]: "))
-    assert len(error.message) > len(theirs.name) + 15
+    assert error.message.startswith(theirs.name)
+    assert error.field is not None and error.field.startswith(theirs.name)
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,6 @@ def test_a_batch_has_each_prompt_as_often_as_asked(rows: list[tuple[str, int]], 
         ({"text_input": np.full((33, 1), b"a", np.object_),
           "num_return_sequences": np.full((33, 1), 2, np.int32)},
          "num_return_sequences: 2 is not in 1 to 1"),
-        ({"text_input": np.array([[b"a"]], np.object_), "min_p": np.array([[1]], np.int32)},
-         "min_p: "),
         ({"text_input": np.array([[b"a", b"b"]], np.object_)}, "text_input: shape [1, 2] holds 2"),
     ],
 )  # fmt: skip

@@ -12,7 +12,7 @@ from gemma4_runtime.server.gather import Gather
 ERROR, CUT = RequestError(Code.CLIENT_CANCELLED, "a"), RequestError(Code.ENGINE_FAILED, "b")
 
 
-@pytest.mark.parametrize("order", permutations(range(3)))
+@pytest.mark.parametrize("order", list(permutations(range(3))))
 @pytest.mark.parametrize("bad", [None, 0, 1, 2])
 def test_results_in_any_order(order: tuple[int, ...], bad: int | None) -> None:
     answers: list[list[Result]] = []
