@@ -17,7 +17,7 @@ ENGINE ?= engines/demo
 LOCK := requirements.lock
 
 .PHONY: help setup serve chat gateway load lint format generate test test-unit coverage test-xgrammar test-helm test-monitoring \
-  test-alerts test-fresh test-compose test-image-twice test-dashboards test-page test-gpu-image test-fuzz test-random test-faults test-endurance bench bench-clients bench-host \
+  test-alerts test-fresh test-compose test-image-twice test-dashboards test-page test-gpu-image test-fuzz test-random test-faults test-endurance bench bench-clients bench-nvidia bench-host \
   bench-host-ttft bench-meter bench-agreement types-of-models clean
 .DEFAULT_GOAL := setup
 

@@ -20,9 +20,10 @@ from typing import Any
 
 import psutil
 import tritonclient.grpc as triton
-from clients import tensors
 from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
 from gemma4_testing.servers.served import Served
+
+from clients import tensors
 
 SIDES = ("gemma4", "ensemble")
 FIGURES = ("tokens/s", "TTFT ms", "tokens/response", "server CPU s/1,000 tokens")
