@@ -42,7 +42,7 @@ def overlay(engines: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     assert served.stop() == 0, "".join(served.output[-30:])
 
 
-def tensors(prompt: str = PROMPTS[0], **more: Any) -> dict[str, npt.NDArray[Any]]:
+def tensors(prompt: str = PROMPTS[0], /, **more: Any) -> dict[str, npt.NDArray[Any]]:
     values = {"text_input": prompt, "max_tokens": 32, "beam_width": 1, "temperature": 1.0, **more}
     return {name: array(NAMED[name], value) for name, value in values.items()}
 
@@ -76,7 +76,7 @@ def ask(
 def texts(results: list[Any]) -> list[str]:
     """Of responses without an error, indexed as they do."""
     for result in results:
-        assert not isinstance(result, Exception), result
+        assert not isinstance(result, Exception), str(result)
         assert result.as_numpy("text_output").shape == (1,)
     return [result.as_numpy("text_output")[0].decode("utf-8") for result in results]
 
