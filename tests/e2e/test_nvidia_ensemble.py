@@ -9,7 +9,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ import tritonclient.grpc as triton
 from gemma4_runtime.contract.nvidia_models import OVERLAY
 from gemma4_runtime.server.board import Field
 from gemma4_testing.cases.nvidia_inputs import THEIRS, array, request
-from gemma4_testing.faults.cell import find
 from gemma4_testing.servers.served import Served
 from gemma4_testing.waiting import wait_until
 
@@ -250,35 +248,3 @@ def test_our_models_are_there_as_ever(overlay: Served) -> None:
         answer = json.loads(generate(overlay, model, {"text_input": PROMPTS[0], **DOCUMENTED}))
         assert answer["text_output"] == ANSWERS[0]
         assert answer["finish_reason"] == "stop"
-
-
-def test_running_answers_finish_before_a_stop(engines: Path, tmp_path: Path) -> None:
-    served = Served(engines / "synthetic", tmp_path / "run", "--nvidia-ensemble")
-    with ThreadPoolExecutor() as pool:
-        asked = tensors("Count", max_tokens=200, stream=True)
-        running = pool.submit(ask, served, asked, wanted=("text_output", "num_output_tokens"))
-        wait_until(lambda: served.board()[Field.ACTIVE], 30)
-        assert served.stop() == 0, "".join(served.output[-30:])
-        results = running.result()
-    assert texts(results)
-    assert sum(result.as_numpy("num_output_tokens")[0][0] for result in results) == 200
-
-
-def test_a_lost_process_is_replaced(engines: Path, tmp_path: Path) -> None:
-    """Its requests end with an error, and the server comes back."""
-    served = Served(engines / "synthetic", tmp_path / "run", "--nvidia-ensemble")
-    try:
-        for number, process in enumerate(("nvidia_postprocessing", "nvidia_preprocessing"), 1):
-            victim = find(served.process.pid, process)
-            assert victim is not None
-            with ThreadPoolExecutor() as pool:
-                asked = tensors("Count", max_tokens=3000, stream=True)
-                running = pool.submit(ask, served, asked)
-                wait_until(lambda: served.board()[Field.ACTIVE], 30)
-                victim.kill()
-                assert isinstance(running.result()[-1], Exception)
-            served.wait_for("Ctrl-C stops", times=number + 1)
-            wait_until(served.ready, 30)
-            assert texts(ask(served, tensors("Count", max_tokens=3)))
-    finally:
-        assert served.stop() == 0, "".join(served.output[-30:])
