@@ -17,7 +17,7 @@ ENGINE ?= engines/demo
 LOCK := requirements.lock
 
 .PHONY: help setup serve chat gateway load lint format generate test test-unit coverage test-xgrammar test-helm test-monitoring \
-  test-alerts test-fresh test-compose test-image-twice test-dashboards test-page test-gpu-image test-fuzz test-random test-faults test-endurance bench bench-clients bench-host \
+  test-alerts test-fresh test-compose test-image-twice test-dashboards test-page test-gpu-image test-fuzz test-random test-faults test-endurance bench bench-clients bench-nvidia bench-host \
   bench-host-ttft bench-meter bench-agreement types-of-models clean
 .DEFAULT_GOAL := setup
 
@@ -109,7 +109,7 @@ coverage: $(VENV)/.test ## Run the fast tests and print which lines they cover; 
 # The models are files of one name, model.py, in folders that are no packages: mypy takes one a run.
 lint: types-of-models
 types-of-models: $(VENV)/.dev ## Check the types of the models in model_repository.
-	@for model in model_repository/*/1/model.py; do \
+	@for model in model_repository/*/1/model.py nvidia_repository/*/1/model.py; do \
 	  echo "mypy $$model"; $(BIN)/python -m mypy --no-error-summary $$model || exit 1; done
 
 # The structural tags of TensorRT-LLM, walked through xgrammar itself; it brings PyTorch.
@@ -211,6 +211,9 @@ $(RANDOM_ENGINE)/engine.json: | $(VENV)/.dev
 
 bench-clients: $(VENV)/.dev ## Measure the Python SDK against bare tritonclient.
 	$(BIN)/python bench/clients.py $(ARGS)
+
+bench-nvidia: $(VENV)/.dev ## Measure NVIDIA's ensemble of the overlay against gemma4.
+	$(BIN)/python bench/nvidia_ensemble.py $(ARGS)
 
 bench: $(VENV)/.dev $(ENGINE)/engine.json $(RANDOM_ENGINE)/engine.json ## Measure llama.cpp alone and through Triton.
 	$(BIN)/python bench/engine.py --engine $(ENGINE) $(ARGS)

@@ -84,6 +84,14 @@ def serve(
             help="Serve the model gemma4 under this name too, such as ensemble; may be repeated."
         ),
     ] = None,
+    nvidia_ensemble: Annotated[
+        bool,
+        typer.Option(
+            "--nvidia-ensemble",
+            help="Serve NVIDIA's models ensemble and tensorrt_llm_bls too, with their tensors, for "
+            "clients written for them.",
+        ),
+    ] = False,
     allow_remote_embedded_triton: Annotated[
         bool,
         typer.Option(
@@ -105,7 +113,7 @@ def serve(
         from gemma4_runtime.settings import QUALITY_GATE_MODES
         from gemma4_serve.aliases import check_aliases
         from gemma4_serve.errors import ServeError
-        from gemma4_serve.install import find_repository
+        from gemma4_serve.install import find_overlay, find_repository
         from gemma4_serve.logs import LogPump
         from gemma4_serve.ports import Ports, claim_ports
         from gemma4_serve.process import ServerOptions
@@ -128,7 +136,8 @@ def serve(
             folder = load_engine_folder(engine, verify_hashes=True, slots=slots)
             prepare(run_dir, folder.manifest)
             repository = find_repository()
-            check_aliases(alias or (), repository)
+            overlay = find_overlay() if nvidia_ensemble else None
+            check_aliases(alias or (), [repository, *([overlay] if overlay else ())])
             sweep()
             own_dir = run_dir or stack.enter_context(private_run_dir())
             stack.enter_context(lock_run_dir(own_dir))
@@ -147,6 +156,7 @@ def serve(
                 quality_gate_interval=quality_gate_interval,
                 allow_remote_embedded=allow_remote_embedded_triton,
                 aliases=tuple(alias or ()),
+                overlay=overlay,
             )
             check_runtime(options, folder.manifest)
             code = Supervisor(

@@ -134,6 +134,7 @@ class GenerationRequest(msgspec.Struct, frozen=True, array_like=True):
     ``check`` is not 0 for a request of the server's own quality gate: the number of the copy of the
     model that it is for, from 1.
     ``echo`` is text to put before the first content (``exclude_input_in_output`` = false).
+    ``place``: see :class:`Chunk`.
     """
 
     key: str
@@ -148,6 +149,7 @@ class GenerationRequest(msgspec.Struct, frozen=True, array_like=True):
     arrival: float = 0.0
     one_call: bool = False
     check: int = 0
+    place: tuple[int, int] = (0, 0)
 
 
 class ToolCall(msgspec.Struct, frozen=True):
@@ -190,6 +192,8 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     answer from 0, bytes of it that are content). Over an answer they make up the whole content. A
     token that a call or a thought divides comes twice, with its first bytes and with the rest.
     ``details``: what few chunks have; None saves the others its cost.
+    ``place``: of a call that has several prompts or answers, the number of the prompt and of the
+    answer to it, from 0.
     """
 
     key: str
@@ -208,6 +212,7 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     reasoning_tokens: int = 0
     text_tokens: list[tuple[int, int]] = []
     details: ChunkDetails | None = None
+    place: tuple[int, int] = (0, 0)
 
 
 _encoder = msgspec.msgpack.Encoder()

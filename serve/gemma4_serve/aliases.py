@@ -18,12 +18,13 @@ _ENSEMBLE = "gemma4"
 _OWN_NAME = re.compile(rf'^name: "{_ENSEMBLE}"$', re.MULTILINE)
 
 
-def check_aliases(aliases: Sequence[str], repository: Path) -> None:
-    """Raise :class:`ServeError` for a name that Triton cannot have, or has already."""
+def check_aliases(aliases: Sequence[str], repositories: Sequence[Path]) -> None:
+    """Raise :class:`ServeError` for a name that Triton cannot have, or has already by one of
+    ``repositories``."""
     for number, alias in enumerate(aliases):
         if not _NAME.match(alias):
             raise ServeError(f"--alias {alias}: use letters, digits, _ - and . (at most 64)")
-        if (repository / alias).exists():
+        if any((repository / alias).exists() for repository in repositories):
             raise ServeError(f"--alias {alias}: is a model of this server; choose another name")
         if alias in aliases[:number]:
             raise ServeError(f"--alias {alias}: is given twice")

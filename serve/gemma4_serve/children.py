@@ -20,7 +20,7 @@ from gemma4_runtime.restarts import RestartReason
 from gemma4_serve.liveness import Liveness
 from gemma4_serve.proc import cause_of_death, model_of, name_of, runs
 
-__all__ = ["Children", "Loss"]
+__all__ = ["LAST_STEPS", "Children", "Loss"]
 
 _LOOK_S = 0.2
 """Seconds between two looks at the processes."""
@@ -28,7 +28,9 @@ _SEARCH_S = 10.0
 """To list the processes of a machine takes some 30 ms."""
 _HEALED = ("preparation",)
 """Replaced by the process that started it, without harm to answers that are under way."""
-_NEEDED = ("engine", "postprocessing", "tritonserver")
+LAST_STEPS = ("postprocessing", "nvidia_postprocessing")
+"""The models after the engine."""
+_NEEDED = ("engine", *LAST_STEPS, "tritonserver")
 """By answers that are under way."""
 
 
@@ -112,13 +114,13 @@ class Children:
         loss = self.still(now)
         return loss if loss is not None and loss.process in _NEEDED else None
 
-    def killed(self, model: str) -> bool:
-        """Return whether a process of ``model`` was ended by a signal; Triton ends it by itself
-        too."""
+    def killed(self, *models: str) -> bool:
+        """Return whether a process of one of ``models`` was ended by a signal; Triton ends them by
+        itself too."""
         return any(
             "signal" in cause_of_death(child.pid)
             for child in self._children
-            if child.name == model and not runs(child.pid)
+            if child.name in models and not runs(child.pid)
         )
 
     def close(self) -> None:

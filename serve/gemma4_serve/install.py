@@ -14,7 +14,7 @@ from gemma4_serve.links import Links
 from gemma4_serve.loader_check import check_loads
 from gemma4_serve.model_python import make_model_python
 
-__all__ = ["TritonInstall", "find_repository", "find_triton"]
+__all__ = ["TritonInstall", "find_overlay", "find_repository", "find_triton"]
 
 SYSTEM = Path("/opt/tritonserver")
 _STUB = "triton_python_backend_stub"
@@ -103,8 +103,17 @@ def _lay_out_backends(root: Path, target: Path) -> Path:
 
 def find_repository() -> Path:
     """Return the model repository: in the installed package, or beside it in a checkout."""
+    return _repository("model_repository", "gemma4")
+
+
+def find_overlay() -> Path:
+    """Return the model repository with NVIDIA's models, which is served beside ours."""
+    return _repository("nvidia_repository", "ensemble")
+
+
+def _repository(name: str, model: str) -> Path:
     here = Path(__file__).resolve().parent
-    for folder in (here / "model_repository", here.parents[1] / "model_repository"):
-        if (folder / "gemma4" / "config.pbtxt").is_file():
+    for folder in (here / name, here.parents[1] / name):
+        if (folder / model / "config.pbtxt").is_file():
             return folder
-    raise ServeError("the model repository is missing from this installation; install it again")
+    raise ServeError(f"{name} is missing from this installation; install it again")

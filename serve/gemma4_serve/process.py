@@ -25,7 +25,7 @@ from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
 
 from gemma4_serve import tied
 from gemma4_serve.aliases import write_aliases
-from gemma4_serve.children import Children, Loss
+from gemma4_serve.children import LAST_STEPS, Children, Loss
 from gemma4_serve.errors import ServeError, StartCrashError
 from gemma4_serve.exposure import closing_arguments
 from gemma4_serve.group import end_group
@@ -57,7 +57,8 @@ _PUMP_S = 2.0
 class ServerOptions:
     """How to start a server. ``threads``, ``slots``, ``max_queued`` None: the manifest's.
     ``grace``: seconds that running answers get at the end. ``quality_gate`` and its interval: see
-    :class:`~gemma4_runtime.settings.Settings`. ``aliases``: further names of the ensemble."""
+    :class:`~gemma4_runtime.settings.Settings`. ``aliases``: further names of the ensemble.
+    ``overlay``: a second model repository."""
 
     engine: Path
     repository: Path
@@ -73,6 +74,7 @@ class ServerOptions:
     quality_gate_interval: float = names.QUALITY_GATE_INTERVAL_S
     allow_remote_embedded: bool = False
     aliases: tuple[str, ...] = ()
+    overlay: Path | None = None
 
 
 class TritonProcess:
@@ -134,12 +136,13 @@ class TritonProcess:
 
     def _command(self, install: TritonInstall) -> list[str]:
         options, ports = self._options, self._options.ports
-        more = write_aliases(options.aliases, options.repository, options.run_dir)
+        named = write_aliases(options.aliases, options.repository, options.run_dir)
+        more = [folder for folder in (named, options.overlay) if folder is not None]
         exit_timeout = math.ceil(options.grace + _CLOSE_S + _TELL_S)
         return [
             str(install.binary),
             f"--model-repository={install.path(options.repository)}",
-            *(() if more is None else (f"--model-repository={install.path(more)}",)),
+            *(f"--model-repository={install.path(folder)}" for folder in more),
             f"--backend-directory={install.backends}",
             f"--backend-config=python,shm-region-prefix-name={self._shm_prefix}",
             "--disable-auto-complete-config",
@@ -249,7 +252,7 @@ class TritonProcess:
             self._wait_idle(_TELL_S, hurry)
         control.close()
         # The ensemble's answers end with an error then, though the engine has finished them.
-        return finished and not (self._children and self._children.killed("postprocessing"))
+        return finished and not (self._children and self._children.killed(*LAST_STEPS))
 
     def _wait_idle(self, seconds: float, hurry: Callable[[], bool]) -> bool:
         board, end = self.board(), time.monotonic() + seconds

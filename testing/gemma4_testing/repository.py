@@ -20,6 +20,7 @@ FOLDERS = [
     "serve",
     "cli",
     "model_repository",
+    "nvidia_repository",
     "bench",
     "testing",
     "tests",

@@ -17,6 +17,7 @@ MODULES = sorted(set(re.findall(r"`([\w./-]+\.py)`", ARCHITECTURE)))
 TESTS = re.findall(r"^\* `(tests/[\w/]+\.py)::(\w+)`$", GUARANTEES, re.M)
 REQUEST_PATH = [
     "model_repository/*/1/*.py",
+    "nvidia_repository/*/1/*.py",
     "runtime/gemma4_runtime/server/*.py",
     "runtime/gemma4_runtime/server/streams/*.py",
     "runtime/gemma4_runtime/preparation/*.py",

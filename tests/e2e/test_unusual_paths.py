@@ -20,7 +20,7 @@ SOURCES = ["runtime", "build", "clients", "load_tests", "serve", "cli"]
 def test_a_server_in_a_folder_with_an_unusual_name(engines: Path, tmp_path: Path) -> None:
     place = tmp_path / "a b ü'$x"
     checkout = place / "checkout"
-    for name in [*SOURCES, "model_repository"]:
+    for name in [*SOURCES, "model_repository", "nvidia_repository"]:
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("run", "tmp"):
         (place / name).mkdir()

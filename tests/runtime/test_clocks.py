@@ -6,7 +6,17 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("runtime", "model_repository", "serve", "clients", "load_tests", "cli", "build", "bench")
+FOLDERS = (
+    "runtime",
+    "model_repository",
+    "nvidia_repository",
+    "serve",
+    "clients",
+    "load_tests",
+    "cli",
+    "build",
+    "bench",
+)
 STAMPS = {
     "runtime/gemma4_runtime/logs/lines.py": "when a line was written",
     "serve/gemma4_serve/run_folder.py": "compared with a file's time, which has this clock",

@@ -13,7 +13,11 @@ from gemma4_client.codes import ClientCode
 from gemma4_runtime.errors import UNKNOWN_CODE, Code, RequestError, Status, invalid
 
 ROOT = Path(__file__).parents[2]
-SOURCES = [*(ROOT / "runtime").rglob("*.py"), *(ROOT / "model_repository").rglob("*.py")]
+SOURCES = [
+    *(ROOT / "runtime").rglob("*.py"),
+    *(ROOT / "model_repository").rglob("*.py"),
+    *(ROOT / "nvidia_repository").rglob("*.py"),
+]
 TESTS = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
 TESTS += (ROOT / "testing").rglob("*.py")
 ALWAYS = {

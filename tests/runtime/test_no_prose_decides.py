@@ -18,6 +18,7 @@ FOLDERS = (
     "clients",
     "load_tests",
     "model_repository",
+    "nvidia_repository",
     "runtime",
     "serve",
     "testing",

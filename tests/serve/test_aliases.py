@@ -11,7 +11,7 @@ from gemma4_testing.repository import ROOT
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-REPOSITORY = ROOT / "model_repository"
+REPOSITORY, OVERLAY = ROOT / "model_repository", ROOT / "nvidia_repository"
 
 
 def test_an_alias_is_the_ensemble_under_another_name(tmp_path: Path) -> None:
@@ -39,6 +39,7 @@ def test_a_later_start_without_them_has_none(tmp_path: Path) -> None:
     [
         (["gemma4"], "--alias gemma4: is a model of this server"),
         (["engine"], "--alias engine: is a model of this server"),
+        (["ensemble"], "--alias ensemble: is a model of this server"),
         (["a", "a"], "--alias a: is given twice"),
         (["../x"], "--alias ../x: use letters"),
         ([""], "--alias : use letters"),
@@ -47,4 +48,4 @@ def test_a_later_start_without_them_has_none(tmp_path: Path) -> None:
 )
 def test_names_that_cannot_be(aliases: list[str], says: str) -> None:
     with pytest.raises(ServeError, match=says):
-        check_aliases(aliases, REPOSITORY)
+        check_aliases(aliases, [REPOSITORY, OVERLAY])

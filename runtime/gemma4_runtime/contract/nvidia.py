@@ -77,7 +77,10 @@ NVIDIA_INPUTS: tuple[Alias | NoEffect, ...] = (
     _no_effect("return_context_logits", "BOOL", (False,), _NO_LOGITS),
     _no_effect("return_generation_logits", "BOOL", (False,), _NO_LOGITS),
     _no_effect(
-        "return_perf_metrics", "BOOL", (False,), "the output timings has the times of each answer"
+        "return_perf_metrics",
+        "BOOL",
+        (False,),
+        "the output timings of gemma4 has the times of each answer",
     ),
     _no_effect(
         "return_num_input_tokens", "BOOL", (False, True), "the output prompt_tokens always has them"

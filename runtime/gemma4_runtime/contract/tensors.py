@@ -19,7 +19,7 @@ __all__ = [
     "Value",
 ]
 
-DataType = Literal["STRING", "BOOL", "INT32", "INT64", "UINT64", "FP32", "UINT8"]
+DataType = Literal["STRING", "BOOL", "INT32", "INT64", "UINT64", "FP16", "FP32", "UINT8"]
 """A type of Triton, as in ``config.pbtxt`` without ``TYPE_``."""
 
 Value = bool | int | float | str

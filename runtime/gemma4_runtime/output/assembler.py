@@ -43,7 +43,7 @@ class StreamAssembler:
         self, request: GenerationRequest, table: TokenTable, *, prompt_tokens: int
     ) -> None:
         sampling = request.sampling
-        self._key = request.key
+        self._key, self._place = request.key, request.place
         self._stream = request.stream
         self._prompt_tokens = prompt_tokens
         self._stop_ids = frozenset(sampling.stop_token_ids)
@@ -152,6 +152,7 @@ class StreamAssembler:
             reasoning_tokens=self._splitter.reasoning_tokens,
             text_tokens=self._text_tokens.ready if self._text_tokens is not None else [],
             details=self._details(),
+            place=self._place,
         )
         if self._text_tokens is not None:
             self._text_tokens.ready = []

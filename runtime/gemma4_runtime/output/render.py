@@ -9,7 +9,7 @@ import msgspec
 
 from gemma4_runtime.messages import Channel, Chunk, ToolCall, TopLogProbs
 
-__all__ = ["ChunkText", "pack", "pack_many", "render"]
+__all__ = ["ChunkText", "channel_text", "pack", "pack_many", "render"]
 
 
 class ChunkText(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -39,8 +39,8 @@ def render(chunk: Chunk) -> ChunkText:
     """Render a chunk. Segments end on whole characters, so each channel decodes alone; a malformed
     byte run gives one U+FFFD for each maximal invalid part."""
     return ChunkText(
-        text_output=_decode(chunk, "content"),
-        reasoning_output=_decode(chunk, "reasoning"),
+        text_output=channel_text(chunk, "content"),
+        reasoning_output=channel_text(chunk, "reasoning"),
         tool_calls=_calls(chunk.tool_calls),
         finish_reason=chunk.finish_reason,
         chunk_index=chunk.index,
@@ -71,7 +71,8 @@ def pack_many(texts: Sequence[tuple[int, ChunkText]]) -> bytes:
     return _encoder.encode(texts)
 
 
-def _decode(chunk: Chunk, channel: Channel) -> str:
+def channel_text(chunk: Chunk, channel: Channel) -> str:
+    """Return what a chunk has of one channel."""
     data = b"".join(s.data for s in chunk.segments if s.channel == channel)
     return data.decode("utf-8", errors="replace")
 

@@ -3,13 +3,14 @@ prepared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
-from gemma4_runtime.errors import Code, RequestError, overloaded
+from gemma4_runtime.contract.inputs import INPUT
+from gemma4_runtime.errors import Code, RequestError, invalid, overloaded
 from gemma4_runtime.input.names import read_request
 from gemma4_runtime.preparation.client import Done, PreparationClient
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
@@ -41,12 +42,39 @@ class Admission:
         :class:`~gemma4_runtime.messages.GenerationRequest` or an error, in another thread, which
         also asks ``gone`` whether the client has left. Raises
         :class:`~gemma4_runtime.errors.RequestError`, and calls neither then."""
-        timeout = check_parameters(parameters)
-        live = self._live.get()
-        key = request_key(parameters, live.sealer)
-        self._check_load(live.board)
-        self._client.ask(
+        timeout = self.check(parameters)
+        self.ask(
             with_timeout(read_request(tensors), timeout),
+            request_id=request_id,
+            key=request_key(parameters, self._live.last().sealer),
+            now=now,
+            done=done,
+            gone=gone,
+        )
+
+    def check(
+        self, parameters: Mapping[str, Any], inputs: Collection[str] = INPUT, *, count: int = 1
+    ) -> int:
+        """Check the parameters of a call with these ``inputs``, and whether the server takes
+        ``count`` more requests. Return Triton's timeout in microseconds. Raises
+        :class:`~gemma4_runtime.errors.RequestError`."""
+        timeout = check_parameters(parameters, inputs)
+        _check_load(self._live.get().board, count)
+        return timeout
+
+    def ask(
+        self,
+        values: dict[str, Any],
+        *,
+        request_id: str,
+        key: str,
+        now: float,
+        done: Done,
+        gone: Callable[[], bool],
+    ) -> None:
+        """Have a request prepared that was read and checked before; as :meth:`admit`."""
+        self._client.ask(
+            values,
             kind="request",
             done=done,
             gone=gone,
@@ -55,21 +83,28 @@ class Admission:
             now=now,
         )
 
-    @staticmethod
-    def _check_load(board: Board) -> None:
-        if board[Field.DRAINING]:
-            raise RequestError(
-                Code.DRAINING, "the server is draining before it stops; use another one"
-            )
-        if board[Field.GATE_CLOSED]:
-            raise RequestError(
-                Code.QUALITY_GATE_FAILED,
-                "the engine does not give its recorded answers any more; use another server",
-            )
-        most = board[Field.SLOTS] + board[Field.MAX_QUEUED]
-        if board[Field.IN_FLIGHT] >= most:
-            raise overloaded(
-                f"{board[Field.IN_FLIGHT]} requests run or wait",
-                slots=board[Field.SLOTS],
-                max_queued=board[Field.MAX_QUEUED],
-            )
+
+def _check_load(board: Board, count: int) -> None:
+    if board[Field.DRAINING]:
+        raise RequestError(Code.DRAINING, "the server is draining before it stops; use another one")
+    if board[Field.GATE_CLOSED]:
+        raise RequestError(
+            Code.QUALITY_GATE_FAILED,
+            "the engine does not give its recorded answers any more; use another server",
+        )
+    most = board[Field.SLOTS] + board[Field.MAX_QUEUED]
+    if count > most:
+        raise invalid(
+            Code.INPUT_TOO_LARGE,
+            "text_input",
+            f"needs {count} answers; this server takes {most} at once; send several requests",
+            size=count,
+            limit=most,
+        )
+    if board[Field.IN_FLIGHT] + count > most:
+        more = f", and this call has {count}" if count > 1 else ""
+        raise overloaded(
+            f"{board[Field.IN_FLIGHT]} requests run or wait{more}",
+            slots=board[Field.SLOTS],
+            max_queued=board[Field.MAX_QUEUED],
+        )

@@ -1,7 +1,7 @@
 """The status board: a small shared file by which the processes of one server see each other.
 
-The engine step writes load and state, postprocessing writes how many chunks it has handled;
-preprocessing (admission) and ``gemma4 serve`` (drain, supervision) read. Every field is an
+The engine step writes load and state, the models after it write how many chunks they have handled;
+those before it (admission) and ``gemma4 serve`` (drain, supervision) read. Every field is an
 aligned 8-byte word with one writer, so reads and writes need no lock. The key, by which the steps
 know each other's messages, is written before the board can be opened and never again.
 """
@@ -57,6 +57,8 @@ class Field(IntEnum):
     """1 while the last run of the quality gate failed and it is enforced: no request is taken."""
     CHUNKS_HANDLED = 32
     """Written by postprocessing."""
+    NVIDIA_CHUNKS_HANDLED = 33
+    """Written by nvidia_postprocessing."""
     KEY = 60
     """The first of four words, :attr:`Board.key`."""
 

@@ -22,6 +22,8 @@ _MAX_TEXT = 2**20
 """Characters of an id or a guide, beyond what preprocessing takes."""
 _MAX_WORDS = 4096
 """Stop or bad words, and tools, beyond what preprocessing takes."""
+_MAX_ANSWERS = 4096
+"""Prompts of a call, or answers to one of them, beyond what any step takes."""
 _RANGES = tuple(
     (option.name, option.param, *option.bounds, option.default is None) for option in SAMPLING
 )
@@ -69,6 +71,7 @@ class RequestCheck:
         )
         yield "deadline", request.deadline is None or math.isfinite(request.deadline)
         yield "arrival", math.isfinite(request.arrival)
+        yield "place", all(0 <= number < _MAX_ANSWERS for number in request.place)
         yield from _sampling_facts(sampling)
 
     def _in_vocabulary(self, ids: list[int] | tuple[int, ...]) -> bool:

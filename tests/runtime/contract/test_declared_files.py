@@ -15,8 +15,9 @@ from gemma4_gateway.schemas.declared import PASSED_ON
 from gemma4_gateway.translate import fields
 from gemma4_runtime.contract.inputs import INPUT, INPUTS, SAMPLING
 from gemma4_runtime.contract.models import MODELS
+from gemma4_runtime.contract.nvidia_models import INPUT_NAMES, NVIDIA_MODELS, OVERLAY, Shaped
 from gemma4_runtime.contract.outputs import OUTPUTS
-from gemma4_runtime.contract.tensors import Translated
+from gemma4_runtime.contract.tensors import Tensor, Translated
 from gemma4_runtime.messages import SamplingParams
 from gemma4_runtime.output.render import ChunkText
 from google.protobuf import text_format
@@ -58,34 +59,54 @@ def test_a_region_needs_both_comments_once() -> None:
             region.put(text)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_tritons_own_reader_finds_the_declared_tensors(name: str) -> None:
-    text = (ROOT / "model_repository" / name / "config.pbtxt").read_text(encoding="utf-8")
-    config = text_format.Parse(text, model_config_pb2.ModelConfig())
+REPOSITORIES = {"model_repository": MODELS, "nvidia_repository": NVIDIA_MODELS}
+EACH = [(folder, name) for folder, models in REPOSITORIES.items() for name in models]
+
+
+def config_of(folder: str, name: str) -> model_config_pb2.ModelConfig:
+    text = (ROOT / folder / name / "config.pbtxt").read_text(encoding="utf-8")
+    return text_format.Parse(text, model_config_pb2.ModelConfig())
+
+
+@pytest.mark.parametrize(("folder", "name"), EACH)
+def test_tritons_own_reader_finds_the_declared_tensors(folder: str, name: str) -> None:
+    config, model = config_of(folder, name), REPOSITORIES[folder][name]
     kind = model_config_pb2.DataType.Name
-    for found, declared in (
-        (config.input, MODELS[name].inputs),
-        (config.output, MODELS[name].outputs),
-    ):
+    assert config.name == name
+    for found, declared in ((config.input, model.inputs), (config.output, model.outputs)):
         assert [(t.name, kind(t.data_type), list(t.dims)) for t in found] == [
-            (t.name, f"TYPE_{t.dtype}", [t.dims]) for t in declared
+            (t.name, f"TYPE_{t.dtype}", list(t.shape) if isinstance(t, Shaped) else [t.dims])
+            for t in declared
         ]
-    assert {t.optional for t in config.input} == {MODELS[name].optional}
+    assert {t.optional for t in config.input} == {model.optional}
 
 
-def test_every_model_of_the_repository_is_declared() -> None:
-    folders = {path.parent.name for path in Path(ROOT, "model_repository").glob("*/config.pbtxt")}
-    assert folders == set(MODELS)
+@pytest.mark.parametrize("folder", REPOSITORIES)
+def test_every_model_of_a_repository_is_declared(folder: str) -> None:
+    found = {path.parent.name for path in Path(ROOT, folder).glob("*/config.pbtxt")}
+    assert found == set(REPOSITORIES[folder])
+    assert not set(MODELS) & set(NVIDIA_MODELS)
 
 
-def test_the_ensemble_passes_every_tensor_on() -> None:
-    text = (ROOT / "model_repository" / "gemma4" / "config.pbtxt").read_text(encoding="utf-8")
-    config = text_format.Parse(text, model_config_pb2.ModelConfig())
-    first, engine, last = config.ensemble_scheduling.step
-    assert dict(first.input_map) == {name: name for name in INPUT}
+@pytest.mark.parametrize(
+    ("folder", "name", "inputs", "outputs"),
+    [
+        ("model_repository", "gemma4", tuple(INPUT), OUTPUTS),
+        *(
+            ("nvidia_repository", name, INPUT_NAMES, NVIDIA_MODELS[name].outputs)
+            for name in OVERLAY
+        ),
+    ],
+)
+def test_an_ensemble_passes_every_tensor_on(
+    folder: str, name: str, inputs: tuple[str, ...], outputs: tuple[Tensor, ...]
+) -> None:
+    first, engine, last = config_of(folder, name).ensemble_scheduling.step
+    assert engine.model_name == "engine"
+    assert dict(first.input_map) == {name: name for name in inputs}
     assert dict(engine.input_map) == dict(first.output_map) == {"request": "request"}
     assert dict(last.input_map) == dict(engine.output_map) == {"chunk": "chunk"}
-    assert dict(last.output_map) == {tensor.name: tensor.name for tensor in OUTPUTS}
+    assert dict(last.output_map) == {tensor.name: tensor.name for tensor in outputs}
 
 
 def test_fields_of_the_messages() -> None:

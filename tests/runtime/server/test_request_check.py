@@ -30,6 +30,7 @@ REQUEST = [
     ("key", ""), ("key", "k" * 65), ("request_id", "x" * (2**20 + 1)), ("input_ids", []),
     ("input_ids", [2000]), ("input_ids", [-1]), ("input_ids", [2**31 - 1]), ("input_ids", [2**63]),
     ("input_ids", [1] * 3), ("input_ids", [1] * 1000), ("deadline", NAN), ("arrival", INF),
+    ("place", (-1, 0)), ("place", (0, 4096)),
 ]  # fmt: skip
 SAMPLING = [
     ("max_tokens", 0), ("max_tokens", -1), ("max_tokens", 99), ("max_tokens", 2**62),

@@ -18,8 +18,8 @@ starts anew."""
 
 
 class Backlog:
-    """Chunks sent less those that postprocessing has handled, by its word on the board.
-    Thread-safe."""
+    """Chunks sent less those that the models after the engine have handled, by their words on the
+    board. Thread-safe."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
@@ -38,7 +38,7 @@ class Backlog:
         """Return True while postprocessing has enough before it. ``now``:
         :func:`time.monotonic`."""
         with self._lock:
-            handled = self._board[Field.CHUNKS_HANDLED]
+            handled = self._handled()
             # A client can send postprocessing its own chunks again: no more were handled than sent.
             self._base = min(self._base, self._sent - handled)
             if self._sent - self._base - handled <= _MOST:
@@ -55,4 +55,7 @@ class Backlog:
     def reset(self) -> None:
         """Start anew when nothing is open: what was not handled never will be."""
         with self._lock:
-            self._base = self._sent - self._board[Field.CHUNKS_HANDLED]
+            self._base = self._sent - self._handled()
+
+    def _handled(self) -> int:
+        return self._board[Field.CHUNKS_HANDLED] + self._board[Field.NVIDIA_CHUNKS_HANDLED]
