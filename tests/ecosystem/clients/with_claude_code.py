@@ -20,8 +20,8 @@ SETTINGS = {
 
 
 def claude(*options: str, model: str = MODEL) -> Done:
-    return run("claude", "-p", QUESTION, "--max-turns", "1", *options,
-               **SETTINGS, ANTHROPIC_MODEL=model)  # fmt: skip
+    return run("claude", "-p", QUESTION, "--system-prompt", "Be brief.", "--tools", "",
+               *options, **SETTINGS, ANTHROPIC_MODEL=model)  # fmt: skip
 
 
 def checked(result: dict) -> None:

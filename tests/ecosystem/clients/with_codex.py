@@ -11,6 +11,16 @@ model_provider = "gateway"
 approval_policy = "never"
 sandbox_mode = "read-only"
 check_for_update_on_startup = false
+model_instructions_file = "{home}/instructions.md"
+web_search = "disabled"
+[features]
+apps = false
+goals = false
+plugins = false
+shell_tool = false
+unified_exec = false
+[agents]
+enabled = false
 [analytics]
 enabled = false
 [model_providers.gateway]
@@ -27,7 +37,8 @@ stream_idle_timeout_ms = 170000
 def codex(model: str) -> Done:
     home = HOME / "codex"
     home.mkdir(exist_ok=True)
-    (home / "config.toml").write_text(CONFIG.format(model=model, url=V1))
+    (home / "instructions.md").write_text("Be brief.")
+    (home / "config.toml").write_text(CONFIG.format(model=model, url=V1, home=home))
     return run("codex", "exec", "--json", "--skip-git-repo-check", QUESTION,
                CODEX_HOME=str(home), GATEWAY_KEY="any")  # fmt: skip
 

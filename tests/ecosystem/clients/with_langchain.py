@@ -16,7 +16,7 @@ from langgraph.prebuilt import create_react_agent
 from pydantic import BaseModel
 
 OPTIONS = {"model": MODEL, "api_key": "any", "temperature": 0, "max_retries": 0}
-MODEL_OPENAI = ChatOpenAI(base_url=V1, **OPTIONS)
+MODEL_OPENAI = ChatOpenAI(base_url=V1, stream_usage=True, **OPTIONS)
 MODEL_RESPONSES = ChatOpenAI(base_url=V1, use_responses_api=True, **OPTIONS)
 MODEL_ANTHROPIC = ChatAnthropic(base_url=URL, max_tokens=200, **OPTIONS)
 
