@@ -17,7 +17,7 @@ ENGINE ?= engines/demo
 LOCK := requirements.lock
 
 .PHONY: help setup serve chat gateway load lint format generate test test-unit coverage test-xgrammar test-helm test-monitoring \
-  test-alerts test-fresh test-compose test-image-twice test-dashboards test-page test-gpu-image test-fuzz test-random test-faults test-endurance bench bench-clients bench-nvidia bench-host \
+  test-alerts test-fresh test-compose test-image-twice test-dashboards test-page test-gpu-image test-clients test-fuzz test-random test-faults test-endurance bench bench-clients bench-nvidia bench-host \
   bench-host-ttft bench-meter bench-agreement types-of-models clean
 .DEFAULT_GOAL := setup
 
@@ -178,6 +178,10 @@ test-page: $(VENV)/.page ## Use the gateway's chat page and /docs in a headless 
 # The GPU image on stand-ins of NVIDIA's; needs podman. See tests/gpu_image/README.md.
 test-gpu-image: ## Build deploy/docker/Dockerfile on stand-ins of its base, and serve.
 	@python3 tests/gpu_image $(ARGS)
+
+# Other people's clients, each in an environment of its own. See tests/ecosystem/README.md.
+test-clients: $(VENV)/.test ## Run LiteLLM, LangChain, Codex CLI and others against a real server.
+	@$(BIN)/python tests/ecosystem $(ARGS)
 
 # COUNT requests of each of Triton's four protocols and of the gateway, and the hand-made bombs.
 COUNT ?= 20000

@@ -15,7 +15,8 @@ HELPERS = sorted((ROOT / "testing" / "gemma4_testing").rglob("*.py"))
 BENCHES = sorted((ROOT / "bench").glob("*.py"))
 SOURCES = ("runtime", "build", "clients", "load_tests", "serve", "cli")
 SCRIPTS = (
-    "tests/compose/", "tests/gpu_image/", "tests/helm_chart/", "tests/monitoring/", "tests/page/",
+    "tests/compose/", "tests/ecosystem/", "tests/gpu_image/", "tests/helm_chart/",
+    "tests/monitoring/", "tests/page/",
 )  # fmt: skip
 """Folders of programs that have an environment of their own, or need more than Python."""
 PROGRAMS = {"tests/alone.py", "tests/unit.py", "tests/fresh/checks.py", "tests/fresh/container.py"}

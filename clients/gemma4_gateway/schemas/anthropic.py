@@ -47,7 +47,6 @@ class MessageTool(ApiModel):
 
     refused: ClassVar[dict[str, str]] = {
         "allowed_callers": "the model itself calls the tools",
-        "defer_loading": "there is no tool search",
         "input_examples": "put them into the description",
     }
     type: Literal["custom"] | None = None
@@ -55,6 +54,11 @@ class MessageTool(ApiModel):
     description: str | None = None
     input_schema: dict[str, Any] = Field(description="JSON schema of type object.")
     strict: bool | None = Field(None, description="As in /v1/chat/completions.")
+    defer_loading: bool | None = Field(
+        None,
+        description="true: the model sees the tool once a tool_reference block, or tool_choice, "
+        "names it.",
+    )
     eager_input_streaming: bool | None = Field(
         None, description="No effect: input of a call is streamed whole, forced input as it comes."
     )
@@ -90,8 +94,10 @@ class Thinking(ApiModel):
     budget_tokens: int | None = Field(
         None, ge=1, lt=2**31, description="Not enforced: max_tokens bounds thoughts and answer."
     )
-    display: Literal["summarized", "omitted"] | None = Field(
-        None, description="summarized (default): thoughts come whole; omitted: without their text."
+    display: Literal["summarized", "updates", "omitted"] | None = Field(
+        None,
+        description="summarized (default) and updates: thoughts come whole, as they are made; "
+        "omitted: without their text.",
     )
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "RedactedThinkingBlock",
     "TextBlock",
     "ThinkingBlock",
+    "ToolReferenceBlock",
     "ToolResultBlock",
     "ToolUseBlock",
 ]
@@ -64,6 +65,13 @@ class ToolUseBlock(Block):
     input: dict[str, Any]
 
 
+class ToolReferenceBlock(Block):
+    """From here on the model sees a tool that has ``defer_loading``."""
+
+    type: Literal["tool_reference"]
+    tool_name: str
+
+
 class ToolResultBlock(Block):
     refused: ClassVar[dict[str, str]] = {"toolset_name": "there are no toolsets"}
     type: Literal["tool_result"]
@@ -81,7 +89,7 @@ BLOCKS: dict[str, dict[str, type[Block]]] = {
         "redacted_thinking": RedactedThinkingBlock,
         "tool_use": ToolUseBlock,
     },
-    "tool_result": {"text": TextBlock},
+    "tool_result": {"text": TextBlock, "tool_reference": ToolReferenceBlock},
 }
 """By who says it, and ``type``."""
 NOT_TAKEN = {
@@ -89,6 +97,6 @@ NOT_TAKEN = {
     "document": "the model is served for text only; send what it says as a text block",
     "search_result": "send what was found as a text block",
     "container_upload": "there is no code execution",
-    "tool_reference": "there is no tool search; declare the tool in tools",
+    "tool_reference": "belongs into the content of a tool_result",
 }
 """Types of blocks that others take, and what to send instead."""

@@ -5,20 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from gemma4_gateway.schemas.anthropic import (
-    CountTokensRequest,
-    MessagesRequest,
-    MessageTool,
-    ToolChoice,
-)
-from gemma4_gateway.schemas.tools import (
-    FunctionTool,
-    JsonSchema,
-    JsonSchemaFormat,
-    NamedFunction,
-    NamedTool,
-    Tool,
-)
+from gemma4_gateway.schemas.anthropic import CountTokensRequest, MessagesRequest
+from gemma4_gateway.schemas.tools import JsonSchema, JsonSchemaFormat
+from gemma4_gateway.translate.anthropic_tools import chat_choice, chat_tool, seen_tools
 from gemma4_gateway.translate.anthropic_turns import conversation
 from gemma4_gateway.translate.chat import ChatParts, plan_parts
 from gemma4_gateway.translate.request_plan import Plan
@@ -32,17 +21,16 @@ _NAMES = {
     "guided_decoding_guide_type": "output_config.format",
     "enable_thinking": "thinking",
 }
-_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
 def plan_messages(body: CountTokensRequest) -> Plan:
     """Plan the call; of a body without ``max_tokens``, the prompt of the call. Raises
     :class:`~gemma4_gateway.errors.ApiError` 400."""
     messages, names = conversation(body.system, body.messages)
-    tools = body.tools or []
-    for index in range(len(tools)):
-        names[f"tools[{index}].function"] = f"tools[{index}]"
-        names[f"tools[{index}].function.parameters"] = f"tools[{index}].input_schema"
+    tools = seen_tools(body)
+    for index, (place, _) in enumerate(tools):
+        names[f"tools[{index}].function"] = f"tools[{place}]"
+        names[f"tools[{index}].function.parameters"] = f"tools[{place}].input_schema"
     choice = body.tool_choice
     last = len(body.messages) - 1
     names["continue_final_message"] = f"messages[{last}]"
@@ -52,8 +40,8 @@ def plan_messages(body: CountTokensRequest) -> Plan:
             model=body.model,
             messages=messages,
             options=_options(body) if isinstance(body, MessagesRequest) else {},
-            tools=[_tool(tool) for tool in tools],
-            tool_choice=_choice(choice),
+            tools=[chat_tool(tool) for _, tool in tools],
+            tool_choice=chat_choice(choice),
             one_tool_call=bool(choice and choice.disable_parallel_tool_use),
             response_format=_form(body),
             thinking="thinking" if thinks else None,
@@ -85,24 +73,3 @@ def _form(body: CountTokensRequest) -> JsonSchemaFormat | None:
     form = body.output_config.format
     schema = JsonSchema.model_validate({"name": "format", "schema": form.schema_})
     return JsonSchemaFormat(type="json_schema", json_schema=schema)
-
-
-def _choice(choice: ToolChoice | None) -> str | NamedTool | None:
-    if choice is None:
-        return None
-    if choice.name is not None:
-        return NamedTool(type="function", function=NamedFunction(name=choice.name))
-    return _CHOICES[choice.type]
-
-
-def _tool(tool: MessageTool) -> Tool:
-    return Tool(
-        type="function",
-        function=FunctionTool(
-            name=tool.name,
-            description=tool.description,
-            parameters=tool.input_schema,
-            response=None,
-            strict=tool.strict,
-        ),
-    )

@@ -17,6 +17,7 @@ from gemma4_gateway.schemas.anthropic_blocks import (
     RedactedThinkingBlock,
     TextBlock,
     ThinkingBlock,
+    ToolReferenceBlock,
     ToolResultBlock,
     ToolUseBlock,
 )
@@ -141,7 +142,7 @@ class _Conversation:
         texts: list[str] = [content] if isinstance(content, str) else []
         if isinstance(content, list):
             parts = _checked("tool_result", f"{at}.content", content)
-            texts = [part.text for _, part in parts if isinstance(part, TextBlock)]
+            texts = [text for _, part in parts if (text := _told(part))]
         if block.is_error:
             texts = ["Error: " + "".join(texts[:1]), *texts[1:]]
         told = [{"type": "text", "text": text} for text in texts]
@@ -152,6 +153,14 @@ class _Conversation:
             f"{here}.tool_call_id": f"{at}.tool_use_id",
             f"{here}.role": f"{at}.type",
         }
+
+
+def _told(block: Block) -> str:
+    """Return what the model sees of a block of a tool's result."""
+    if isinstance(block, ToolReferenceBlock):
+        return f"The tool {block.tool_name} can be called now."
+    assert isinstance(block, TextBlock)
+    return block.text
 
 
 def _checked(

@@ -138,6 +138,8 @@ TOOLS = [{"name": "f", "description": "d", "input_schema": {"type": "object"}, "
         ({"stop_sequences": []}, {"max_tokens": 9}, "none"),
         ({"thinking": {"type": "enabled", "budget_tokens": 1024}},
          {"max_tokens": 9, "enable_thinking": True}, "none"),
+        ({"thinking": {"type": "adaptive", "display": "updates"}},
+         {"max_tokens": 9, "enable_thinking": True}, "none"),
         ({"thinking": {"type": "adaptive", "display": "omitted"}},
          {"max_tokens": 9, "enable_thinking": True}, "none"),
         ({"thinking": {"type": "disabled"}}, {"max_tokens": 9}, "none"),

@@ -1,0 +1,33 @@
+"""AIPerf, NVIDIA's load generator, over two of OpenAI's forms."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from checking import MODEL, URL, report
+
+CHECKPOINT = Path(__file__).resolve().parents[3] / "demo/checkpoint"
+REQUESTS = 12
+
+
+def profile(endpoint: str) -> None:
+    folder = Path(f"aiperf-{endpoint}")
+    done = subprocess.run(
+        [Path(sys.executable).with_name("aiperf"), "profile", "--model", MODEL, "--url", URL,
+         "--endpoint-type", endpoint, "--streaming", "--tokenizer", CHECKPOINT,
+         "--request-count", str(REQUESTS), "--concurrency", "3", "--synthetic-input-tokens-mean",
+         "50", "--output-tokens-mean", "20", "--extra-inputs", "ignore_eos:true",
+         "--artifact-dir", folder, "--ui", "none"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, (done.stdout[-2000:], done.stderr[-2000:])
+    (file,) = folder.rglob("profile_export_aiperf.json")
+    found = json.loads(file.read_text())
+    assert found["request_count"]["avg"] == REQUESTS, found
+    assert found["output_sequence_length"]["avg"] == 20, found["output_sequence_length"]
+    assert found["time_to_first_token"]["avg"] > 0
+    assert not found.get("error_summary"), found["error_summary"]
+
+
+sys.exit(report(chat=lambda: profile("chat"), completions=lambda: profile("completions")))
