@@ -26,6 +26,8 @@ NOT_UNIT = {
     "e2e": "starts servers",
     "fresh": "is no test of pytest",
     "load/test_page.py::test_no_set_of_requests_gives_an_absurd_figure": "random runs",
+    "plan/test_plan_gpu_memory.py": "random sizes",
+    "plan/test_plan_real_files.py": "builds engines",
     "runtime/engines": "loads engines",
     "runtime/guides/test_guide_bounds.py::test_a_bomb_is_refused_by_name": "seconds of CPU time each",
     "runtime/guides/test_guide_table.py::test_our_patterns_are_within_the_formats": "random texts",
