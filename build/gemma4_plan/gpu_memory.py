@@ -21,7 +21,7 @@ from gemma4_plan.model import published_model
 from gemma4_plan.overhead import Overhead, overhead
 from gemma4_plan.span import Span
 
-__all__ = ["DEFAULT_SLOTS", "MOST_SLOTS", "GpuMemory", "Room", "Split", "plan_gpu"]
+__all__ = ["DEFAULT_SLOTS", "MOST_SLOTS", "GpuMemory", "Room", "Split", "plan_gpu", "rank_of"]
 
 MOST_SLOTS = 2048
 """Requests at once on one copy of the model: TensorRT-LLM's default ``max_batch_size``."""
@@ -139,7 +139,7 @@ def plan_gpu(
 
 
 @cache
-def _rank(split: Split) -> RankPlan:
+def rank_of(split: Split) -> RankPlan:
     return plan_rank(
         published_model(), split.precision, tp=split.tp, ep=split.ep, quantize=split.quantize,
         pad=split.pad,
@@ -152,7 +152,7 @@ class _Planner:
     def __init__(self, card: Card, split: Split, preset: Preset) -> None:
         self.card, self.split, self.preset = card, split, preset
         self.spec = published_model()
-        self.rank = _rank(split)
+        self.rank = rank_of(split)
 
     def overhead(self, slots: int) -> Overhead:
         return overhead(

@@ -117,6 +117,68 @@ def memory(
     raise typer.Exit(0 if any(fits(answer) for answer in found) else 1)
 
 
+@app.command("fit")
+def fit(
+    prompt_tokens: Annotated[
+        int, typer.Option(min=1, max=262_143, help="Prompt of a request.")
+    ] = 1024,
+    output_tokens: Annotated[int, typer.Option(min=1, max=262_143, help="Its answer.")] = 512,
+    ttft_ms: Annotated[
+        float | None, typer.Option(min=0.001, help="SLO: mean time to the first token.")
+    ] = None,
+    itl_ms: Annotated[
+        float | None, typer.Option(min=0.001, help="SLO: mean time between two tokens.")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.000001, help="Requests/s that all copies together carry.")
+    ] = None,
+    gpu: Gpu = None,
+    precision: Annotated[
+        str | None, typer.Option(help="bf16, fp8, nvfp4 or int4; default all of them.")
+    ] = None,
+    usd_per_hour: Annotated[
+        float | None, typer.Option(min=0.001, help="Price of one --gpu, not the catalog's.")
+    ] = None,
+    cautious: Annotated[
+        bool, typer.Option("--cautious", help="Hold the SLOs at the bad end of the estimates.")
+    ] = False,
+    max_streams: Annotated[
+        int, typer.Option(min=1, max=2048, help="Requests at once on one copy of the model.")
+    ] = 256,
+    top: Annotated[int, typer.Option(min=1, max=1000, help="Options to show.")] = 10,
+    catalog: CatalogFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead, of all.")] = False,
+) -> None:
+    """Rank GPUs, precisions and splits that hold the SLOs, the cheapest first.
+
+    Speeds are estimates of a roofline that was fitted to published measurements of other engines;
+    each is a range with the error of held-out points. Exit status: 0 an option holds, 2 bad
+    options, or SLOs that none holds.
+    """
+    try:
+        from gemma4_plan.catalog import read_catalog
+        from gemma4_plan.errors import PlanError
+        from gemma4_plan.options import FitQuestion, rank
+        from gemma4_plan.options_table import as_json as in_json
+        from gemma4_plan.options_table import show
+        from gemma4_plan.speed.fitted import read_fitted
+    except ImportError as error:
+        fail_import(error, extra="build")
+    try:
+        question = FitQuestion(
+            prompt=prompt_tokens, output=output_tokens, ttft_ms=ttft_ms, itl_ms=itl_ms, rate=rate,
+            gpu=None if gpu is None else gpu.strip().lower(), precision=precision,
+            usd_per_hour=usd_per_hour, cautious=cautious, max_streams=max_streams,
+        )  # fmt: skip
+        ranking = rank(question, read_catalog(catalog), read_fitted())
+    except PlanError as error:
+        fail(str(error), code=2)
+    if as_json:
+        print(json.dumps(in_json(ranking, question)))
+    else:
+        show(ranking, question, Console(), top=top)
+
+
 @app.command("catalog")
 def catalog(
     file: CatalogFile = None,

@@ -167,7 +167,7 @@ def test_graphs(slots: int, count: int) -> None:
 def test_activations_grow_with_the_step_and_the_batch() -> None:
     def beside(**more: int) -> Span:
         sizes = {"tp": 1, "ep": 1, "slots": 64, "step_tokens": 8192} | more
-        return overhead(published_model(), "bf16", **sizes).activations  # type: ignore[arg-type]
+        return overhead(published_model(), "bf16", **sizes).activations
 
     for more in ({"step_tokens": 16384}, {"slots": 256}):
         assert beside().low <= beside(**more).low
@@ -185,9 +185,9 @@ def test_activations_grow_with_the_step_and_the_batch() -> None:
         ({"tp": 4, "ep": 3}, "--ep must divide --tp"),
     ],
 )
-def test_splits_that_nothing_loads(change: dict[str, int], words: str) -> None:
+def test_splits_that_nothing_loads(change: dict[str, Any], words: str) -> None:
     with pytest.raises(BadQuestionError, match=words):
-        replace(Split(precision="fp8"), **change).check()  # type: ignore[arg-type]
+        replace(Split(precision="fp8"), **change).check()
 
 
 def test_padding_makes_a_split_possible_and_larger() -> None:
