@@ -130,7 +130,7 @@ def fit(
         float | None, typer.Option(min=0.001, help="SLO: mean time between two tokens.")
     ] = None,
     rate: Annotated[
-        float | None, typer.Option(min=0.000001, help="Requests/s that all copies together carry.")
+        float | None, typer.Option(min=0.001, help="Requests/s that all copies together carry.")
     ] = None,
     gpu: Gpu = None,
     precision: Annotated[
