@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from gemma4_runtime.trtllm.kv_memory import KvShape
+
 from gemma4_build.gpu_options import CALIBRATION_LENGTH, CALIBRATION_SAMPLES
 from gemma4_build.model_spec import ModelSpec
 from gemma4_build.tensor_table import EMBEDDING, checkpoint_tensors
@@ -28,7 +30,7 @@ from gemma4_build.trtllm.formats import (
 from gemma4_build.trtllm.layerwise.need import QuantizeNeed, quantize_need
 from gemma4_build.trtllm.widths import Widths, padded, widths
 
-__all__ = ["BuildNeed", "RankPlan", "build_need", "plan_rank", "scheme_for"]
+__all__ = ["BuildNeed", "RankPlan", "build_need", "kv_shape", "plan_rank", "scheme_for"]
 
 KV_ITEM = {"bf16": 2, "fp8": 1, "nvfp4": 1, "int4": 1}
 """Bytes of a cached value: the quantized checkpoints come with an FP8 KV cache."""
@@ -96,8 +98,7 @@ def plan_rank(
         elif rule.kind != "matrix":
             other += 2 * prod(rule.shape)
     attention = sums["qkv"] + sums["o"]
-    item = KV_ITEM[precision]
-    sliding = sum(spec.sliding)
+    kv = kv_shape(spec).token_bytes(element_bytes=KV_ITEM[precision], tp=tp)
     return RankPlan(
         weights=sums["experts"] + sums["mlp"] + attention + embedding + other,
         experts=sums["experts"],
@@ -105,10 +106,23 @@ def plan_rank(
         attention=attention,
         embedding=embedding,
         other=other,
-        kv_sliding_per_token=sliding * 2 * _heads(spec.kv_heads, tp) * spec.head_dim * item,
-        kv_full_per_token=(spec.layers - sliding)
-        * 2 * _heads(spec.global_kv_heads, tp) * spec.global_head_dim * item,
-    )  # fmt: skip
+        kv_sliding_per_token=kv.sliding,
+        kv_full_per_token=kv.full,
+    )
+
+
+def kv_shape(spec: ModelSpec) -> KvShape:
+    """Return what decides the size of the model's KV cache."""
+    sliding = sum(spec.sliding)
+    return KvShape(
+        sliding_layers=sliding,
+        sliding_heads=spec.kv_heads,
+        sliding_head_dim=spec.head_dim,
+        full_layers=spec.layers - sliding,
+        full_heads=spec.global_kv_heads,
+        full_head_dim=spec.global_head_dim,
+        window=spec.window,
+    )
 
 
 def build_need(

@@ -16,7 +16,7 @@ from gemma4_runtime.manifest import (
     TensorRtLlmOptions,
 )
 from gemma4_runtime.manifest import Source as ManifestSource
-from gemma4_runtime.trtllm.kv_memory import KV_BLOCK_TOKENS
+from gemma4_runtime.trtllm.kv_memory import window_tokens
 from gemma4_runtime.trtllm.versions import PINNED
 from gemma4_runtime.version import project_version
 
@@ -79,7 +79,7 @@ def memory_need(spec: ModelSpec, request: BuildRequest) -> MemoryNeed:
         weight_bytes=plan.weights,
         kv_bytes_per_token_sliding=plan.kv_sliding_per_token,
         kv_bytes_per_token_full=plan.kv_full_per_token,
-        sliding_cells=spec.window + KV_BLOCK_TOKENS,
+        sliding_cells=window_tokens(spec.window),
         compute_bytes=COMPUTE_BYTES,
     )
 

@@ -27,19 +27,17 @@ from dataclasses import dataclass
 from typing import Any
 
 __all__ = [
-    "KV_BLOCK_TOKENS", "Blocks", "block_bytes", "host_cache_bytes", "least_host_bytes",
-    "request_blocks", "request_bytes", "step_blocks",
+    "GEMMA4_26B_KV", "KV_BLOCK_TOKENS", "Blocks", "KvShape", "block_bytes", "held_requests",
+    "host_cache_bytes", "least_host_bytes", "request_blocks", "request_bytes", "step_blocks",
+    "window_tokens",
 ]  # fmt: skip
 
 KV_BLOCK_TOKENS = 32
 """Tokens of a block of the KV cache where ``kv_cache_config.tokens_per_block`` says nothing:
 TensorRT-LLM's default."""
 
-# Gemma 4 26B-A4B (config.json); keys and values are both kept.
-_SLIDING_LAYERS, _SLIDING_HEADS, _SLIDING_HEAD_DIM = 25, 8, 256
-_GLOBAL_LAYERS, _GLOBAL_HEADS, _GLOBAL_HEAD_DIM = 5, 2, 512
-_WINDOW_BLOCKS = 1024 // KV_BLOCK_TOKENS + 2
-"""The sliding window, and the blocks at its two ends."""
+_WINDOW_ENDS = 2
+"""Blocks at the two ends of the sliding window, which it fills in part."""
 _NOT_SAID = 2049
 """Tokens of the request by which TensorRT-LLM divides where ``avg_seq_len`` says nothing."""
 _STEP_TOKENS = 8192
@@ -68,13 +66,48 @@ class Blocks:
         return Blocks(self.sliding * other.sliding, self.full * other.full)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KvShape:
+    """What decides the size of the cache. Heads and their sizes are those of keys; values have the
+    same, and both are kept. ``window`` is that of the sliding layers, in tokens."""
+
+    sliding_layers: int
+    sliding_heads: int
+    sliding_head_dim: int
+    full_layers: int
+    full_heads: int
+    full_head_dim: int
+    window: int
+
+    def token_bytes(self, *, element_bytes: int, tp: int) -> Blocks:
+        """Return the bytes of a token on each of ``tp`` GPUs, for all layers of a kind.
+        ``element_bytes`` is 2 for a bf16 cache and 1 for fp8. A head that is not shared out is on
+        every GPU."""
+        sliding = self.sliding_layers * -(-self.sliding_heads // tp) * self.sliding_head_dim
+        full = self.full_layers * -(-self.full_heads // tp) * self.full_head_dim
+        return Blocks(sliding, full) * (2 * element_bytes)
+
+
+GEMMA4_26B_KV = KvShape(
+    sliding_layers=25, sliding_heads=8, sliding_head_dim=256,
+    full_layers=5, full_heads=2, full_head_dim=512, window=1024,
+)  # fmt: skip
+"""Gemma 4 26B-A4B (its config.json)."""
+
+
+def window_tokens(window: int) -> int:
+    """Return the most tokens of a request for which sliding layers have room at once: those of
+    ``window`` and the rest of the blocks at its ends."""
+    return (-(-window // KV_BLOCK_TOKENS) + _WINDOW_ENDS) * KV_BLOCK_TOKENS
+
+
+_WINDOW_BLOCKS = window_tokens(GEMMA4_26B_KV.window) // KV_BLOCK_TOKENS
+"""Blocks of a request in sliding layers, at most."""
+
+
 def block_bytes(*, element_bytes: int, tp: int) -> Blocks:
-    """Return the bytes of one block on each of ``tp`` GPUs, for all layers of its kind.
-    ``element_bytes`` is 2 for a bf16 cache and 1 for fp8. A head that is not shared out is on every
-    GPU."""
-    sliding = _SLIDING_LAYERS * -(-_SLIDING_HEADS // tp) * _SLIDING_HEAD_DIM
-    full = _GLOBAL_LAYERS * -(-_GLOBAL_HEADS // tp) * _GLOBAL_HEAD_DIM
-    return Blocks(sliding, full) * (2 * element_bytes * KV_BLOCK_TOKENS)
+    """Return the bytes of one block on each of ``tp`` GPUs, for all layers of its kind."""
+    return GEMMA4_26B_KV.token_bytes(element_bytes=element_bytes, tp=tp) * KV_BLOCK_TOKENS
 
 
 def request_blocks(tokens: int) -> Blocks:
@@ -93,6 +126,24 @@ def step_blocks(slots: int, tokens: int, *, step_tokens: int) -> Blocks:
     ``step_tokens``, which has no window yet, and ``slots`` less one requests of ``tokens``."""
     prompt = -(-step_tokens // KV_BLOCK_TOKENS)
     return Blocks(prompt, prompt) + request_blocks(tokens) * max(slots - 1, 0)
+
+
+def held_requests(
+    pool: int, tokens: int, *, slots: int, step_tokens: int, element_bytes: int, tp: int
+) -> int:
+    """Return how many whole requests of ``tokens`` the GPU's pool of ``pool`` bytes holds, where
+    ``avg_seq_len`` is ``tokens``, ``max_batch_size`` is ``slots`` and ``max_num_tokens`` is
+    ``step_tokens``. It may be more than ``slots``."""
+    size = block_bytes(element_bytes=element_bytes, tp=tp)
+    parts = step_blocks(slots, tokens, step_tokens=step_tokens).by(size)
+    each = request_blocks(tokens).by(size)
+    return max(
+        0,
+        min(
+            pool * parts.sliding // (parts.total * each.sliding),
+            pool * parts.full // (parts.total * each.full),
+        ),
+    )
 
 
 def host_cache_bytes(

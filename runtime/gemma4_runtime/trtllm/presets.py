@@ -14,7 +14,7 @@ from gemma4_runtime.trtllm.kv_memory import host_cache_bytes
 from gemma4_runtime.trtllm.setup import PRECISIONS
 from gemma4_runtime.trtllm.unsupported import check
 
-__all__ = ["CHECKPOINT", "PRESETS", "Preset", "compose"]
+__all__ = ["CHECKPOINT", "FREE_MEMORY", "PRESETS", "Preset", "compose", "step_tokens"]
 
 Preset = Literal["latency", "throughput", "long-context"]
 PRESETS: tuple[Preset, ...] = ("latency", "throughput", "long-context")
@@ -29,12 +29,18 @@ for each. 8192 is NVIDIA's value for this model; 2048 keeps their wait short."""
 _STREAM_INTERVAL = {"latency": 1, "throughput": 4, "long-context": 1}
 """Steps between two responses of a stream. The first token is never held back."""
 
-_FREE_MEMORY = {"latency": 0.8, "throughput": 0.85, "long-context": 0.9}
+FREE_MEMORY = {"latency": 0.8, "throughput": 0.85, "long-context": 0.9}
 """Of the GPU memory that the weights leave, for the KV cache. NVIDIA's tests use 0.6 to 0.8; the
 default of 0.9 leaves little room for the workspaces of 8192-token steps."""
 
 _DRAFT_TOKENS = 3
 """NVIDIA's accuracy test of the assistant."""
+
+
+def step_tokens(preset: Preset, *, slots: int, assistant: bool = False) -> int:
+    """Return ``max_num_tokens``: those of the preset, and no fewer than a step of ``slots`` running
+    requests has, drafts of the MTP assistant included."""
+    return max(_MAX_NUM_TOKENS[preset], slots * (1 + _DRAFT_TOKENS if assistant else 1))
 
 
 def compose(
@@ -64,10 +70,9 @@ def compose(
     if precision not in PRECISIONS:
         raise ValueError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
     fraction = (
-        _FREE_MEMORY[preset] if free_gpu_memory_fraction is None else free_gpu_memory_fraction
+        FREE_MEMORY[preset] if free_gpu_memory_fraction is None else free_gpu_memory_fraction
     )
-    each = 1 if assistant is None else 1 + _DRAFT_TOKENS  # tokens of a running request in a step
-    step_tokens = max(_MAX_NUM_TOKENS[preset], slots * each)
+    most = step_tokens(preset, slots=slots, assistant=assistant is not None)
     args: dict[str, Any] = {
         "model": CHECKPOINT,
         # We send token ids and read token ids, but xgrammar needs the vocabulary, and the input
@@ -82,7 +87,7 @@ def compose(
         "context_parallel_size": 1,
         "enable_attention_dp": attention_dp,
         "max_batch_size": slots,
-        "max_num_tokens": step_tokens,
+        "max_num_tokens": most,
         "max_seq_len": max_total_tokens,
         "max_beam_width": 1,
         "enable_chunked_prefill": True,
@@ -98,7 +103,7 @@ def compose(
             "host_cache_size": host_cache_bytes(
                 slots,
                 max_total_tokens,
-                step_tokens=step_tokens,
+                step_tokens=most,
                 element_bytes=2 if precision == "bf16" else 1,
                 tp=1 if attention_dp else tp,  # then every GPU keeps whole requests
             ),

@@ -9,10 +9,10 @@ from typing import Any
 
 from gemma4_build.model_spec import parse_config
 from gemma4_build.random_checkpoint import PRESETS, config_for
-from gemma4_build.trtllm.bytes_needed import COMPUTE_BYTES, plan_rank
+from gemma4_build.trtllm.bytes_needed import COMPUTE_BYTES, KV_ITEM, plan_rank
 from gemma4_runtime.trtllm.compatibility import verdict
 from gemma4_runtime.trtllm.gpus import GPUS
-from gemma4_runtime.trtllm.kv_memory import KV_BLOCK_TOKENS
+from gemma4_runtime.trtllm.kv_memory import request_bytes
 from gemma4_runtime.trtllm.setup import PRECISIONS
 
 PAGE = Path(__file__).parents[3] / "docs" / "precision.md"
@@ -106,8 +106,7 @@ def memory() -> list[str]:
             ):
                 continue
             plan = plan_rank(spec, precision, tp=tp, ep=ep)
-            kept = min(TOKENS, spec.window + KV_BLOCK_TOKENS)
-            each = kept * plan.kv_sliding_per_token + TOKENS * plan.kv_full_per_token
+            each = request_bytes(TOKENS, element_bytes=KV_ITEM[precision], tp=tp)
             fits = [
                 max(0, int(size * 1e9 - plan.weights - COMPUTE_BYTES) // each)
                 for size in (80, 141, 180)

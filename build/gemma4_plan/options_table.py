@@ -1,0 +1,100 @@
+"""The ranking for a terminal and as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from gemma4_plan.commands import build_command
+from gemma4_plan.options import FitQuestion, Option, Ranking
+from gemma4_plan.span import Span
+
+__all__ = ["as_json", "show"]
+
+
+def show(ranking: Ranking, question: FitQuestion, console: Console, *, top: int) -> None:
+    """Print the first ``top`` options, and the command that builds for the first."""
+    table = Table(title_justify="left")
+    table.add_column("")
+    table.add_column("precision", no_wrap=True)
+    table.add_column("runs", no_wrap=True)
+    for column in ("streams", "ITL, ms", "TTFT, ms", "tokens/s a GPU", "$ per 10⁶ tokens"):
+        table.add_column(column, justify="right")
+    if question.rate is not None:
+        table.add_column(f"GPUs for {question.rate:g}/s", justify="right")
+    for option in ranking.options[:top]:
+        table.add_row(*_cells(option))
+    console.print(table)
+    best = ranking.options[0]
+    console.print(f"streams: held down by {_BOUND[best.bound]} in the first line", highlight=False)
+    if len(ranking.options) > top:
+        console.print(f"{len(ranking.options) - top} more options: --top {len(ranking.options)}")
+    for left in ranking.left_out:
+        console.print(f"not ranked: {left.what}: {left.reason}", style="dim", highlight=False)
+    console.print(_build(best, question), soft_wrap=True, highlight=False)
+
+
+_BOUND = {"memory": "memory", "batch": "--max-streams", "itl": "--itl-ms", "ttft": "--ttft-ms"}
+
+
+def _cells(option: Option) -> list[str]:
+    split, share = option.split, 1 / option.split.tp
+    shown = option.card.product + (f" x {split.tp}" if split.tp > 1 else "")
+    cost = option.usd_per_million
+    cells = [
+        shown,
+        split.precision + (f", ep {split.ep}" if split.ep > 1 else ""),
+        option.status,
+        str(option.streams),
+        _digits(option.itl_ms),
+        _digits(option.ttft_ms),
+        _digits(Span(option.tokens_per_s.low * share, option.tokens_per_s.high * share)),
+        "" if cost is None else f"{cost.low:.2f} to {cost.high:.2f}",
+    ]
+    if option.copies is not None:
+        copies = option.copies
+        cells.append(_digits(Span(copies.low * split.tp, copies.high * split.tp), whole=True))
+    return cells
+
+
+def _digits(span: Span, *, whole: bool = False) -> str:
+    ends = [f"{end:,.0f}" if whole or end >= 100 else f"{end:.3g}" for end in (span.low, span.high)]
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+
+
+def _build(option: Option, question: FitQuestion) -> str:
+    return build_command(
+        option.gpu, option.split, slots=option.streams, tokens=question.prompt + question.output
+    )
+
+
+def as_json(ranking: Ranking, question: FitQuestion) -> dict[str, Any]:
+    """Return everything; spans are [low, high]."""
+    return {
+        "options": [
+            {
+                "gpu": option.gpu,
+                "precision": option.split.precision,
+                "tensor_parallel": option.split.tp,
+                "expert_parallel": option.split.ep,
+                "status": option.status,
+                "reason": option.reason,
+                "streams": option.streams,
+                "bound": option.bound,
+                "itl_ms": option.itl_ms.as_list(),
+                "ttft_ms": option.ttft_ms.as_list(),
+                "tokens_per_s": option.tokens_per_s.as_list(),
+                "usd_per_million_tokens": _maybe(option.usd_per_million),
+                "copies": _maybe(option.copies),
+                "build": _build(option, question),
+            }
+            for option in ranking.options
+        ],
+        "left_out": [{"what": left.what, "reason": left.reason} for left in ranking.left_out],
+    }
+
+
+def _maybe(span: Span | None) -> list[float] | None:
+    return None if span is None else span.as_list()
