@@ -87,12 +87,9 @@ def test_the_check_finds(source: str) -> None:
     assert len(faults(source)) == 1
 
 
-@pytest.mark.parametrize(
-    "source", ["try:\n x()\nexcept* ValueError:\n pass", "def f(*x: *tuple[int]): pass"]
-)
-def test_the_check_refuses_newer_syntax(source: str) -> None:
+def test_the_check_refuses_newer_syntax() -> None:
     with pytest.raises(SyntaxError):
-        faults(source)
+        faults("try:\n x()\nexcept* ValueError:\n pass")
 
 
 def test_the_tools_check_the_same_level() -> None:
