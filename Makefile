@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: help setup serve chat gateway load lint format generate test test-unit coverage test-xgrammar test-helm test-monitoring \
+.PHONY: help setup serve chat gateway load lint types-of-clients format generate test test-unit test-pythons coverage test-xgrammar test-helm test-monitoring \
   test-alerts test-fresh test-compose test-image-twice test-dashboards test-page test-gpu-image test-clients test-fuzz test-random test-faults test-endurance bench bench-clients bench-nvidia bench-host \
   bench-host-ttft bench-meter bench-agreement types-of-models clean
 .DEFAULT_GOAL := setup
@@ -77,6 +77,12 @@ format: $(VENV)/.dev ## Format the code.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Clients, gateway and load tests run on more Pythons than the server; what is newer than the oldest
+# of these fails here.
+lint: types-of-clients
+types-of-clients: $(VENV)/.dev ## Check the types of the light packages for the oldest Python.
+	$(BIN)/python -m mypy --python-version 3.10 clients/gemma4_client clients/gemma4_gateway load_tests/gemma4_load cli/gemma4_cli
+
 # Parts of files that `python -m declare` makes, then pages that tests compare with the code.
 PAGES := tests/build/trtllm/test_precision_page.py tests/clients/gateway/test_gateway_pages.py \
   tests/clients/test_reference_page.py tests/runtime/input/test_errors_page.py tests/cli/test_cli_page.py \
@@ -101,6 +107,11 @@ endif
 
 test-unit: $(VENV)/.test ## Run the fast tests: no server, no torch.
 	$(BIN)/python -m pytest --unit $(TOGETHER) $(ARGS)
+
+# Each in an environment of its own, .venv-pythons/VERSION, with the newest packages and no lock.
+LIGHT_PYTHONS ?= python3.10 python3.11 python3.12 python3.13 python3.14
+test-pythons: ## Test clients, gateway and load on every Python from 3.10 that is found.
+	@sh scripts/test_pythons.sh $(LIGHT_PYTHONS)
 
 coverage: $(VENV)/.test ## Run the fast tests and print which lines they cover; there is no gate.
 	$(BIN)/python -m coverage run -m pytest --unit -q $(ARGS)
@@ -244,4 +255,4 @@ bench-meter: $(VENV)/.dev ## Check `gemma4 load` against an engine of known pace
 	$(BIN)/python bench/meter.py $(ARGS)
 
 clean: ## Remove what was installed, built and cached.
-	rm -rf $(VENV) $(AIPERF_VENV) $(XGRAMMAR_VENV) $(HELM_VENV) $(COMPOSE_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) .venv-pythons $(AIPERF_VENV) $(XGRAMMAR_VENV) $(HELM_VENV) $(COMPOSE_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -10,6 +10,7 @@ import pytest
 from alone import ALONE
 from gemma4_runtime.output.vocab import TokenTable, load_token_table
 from hypothesis import HealthCheck, settings
+from light import NOT_LIGHT
 from unit import NOT_UNIT
 
 ROOT = Path(__file__).parents[1]
@@ -25,6 +26,7 @@ settings.load_profile("repeatable")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--unit", action="store_true", help="Only the fast tests: see tests/unit.py.")
+    parser.addoption("--light", action="store_true", help="Leave out those of tests/light.py.")
     parser.addoption(
         "--only",
         choices=["together", "alone", "e2e", "rest"],
@@ -43,6 +45,8 @@ def pytest_configure() -> None:
 def left_out(config: pytest.Config, path: str, name: str) -> bool:
     """Say whether a test is not one of those that were asked for; ``path`` under tests/."""
     if config.getoption("--unit") and is_in(NOT_UNIT, path, name):
+        return True
+    if config.getoption("--light") and is_in(NOT_LIGHT, path, name):
         return True
     only: str | None = config.getoption("--only")
     if only is None:

@@ -13,6 +13,7 @@ from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.manifest import Manifest, WarmUp
 from gemma4_runtime.messages import GenerationRequest, SamplingParams, TopLogProbs
+from gemma4_runtime.needs import install_extra
 from gemma4_runtime.trtllm.gpu_sets import first_gpu_name
 
 from gemma4_build.errors import WarmUpError
@@ -42,8 +43,7 @@ def warm_engine(folder: Path, manifest: Manifest, reporter: Reporter) -> Manifes
         from gemma4_runtime.settings import ENGINE_DIR, load_settings
     except ModuleNotFoundError as error:
         raise WarmUpError(
-            f"--warm: {error.name} is not installed: pip install '.[runtime]' in the project's "
-            "folder"
+            f"--warm: {error.name} is not installed: {install_extra('runtime')}"
         ) from None
     limits = manifest.limits
     reporter.say("Warming up: loading the engine")

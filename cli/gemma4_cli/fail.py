@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -27,14 +25,10 @@ def fail_import(error: ImportError, *, extra: str) -> NoReturn:
 
 
 def missing(error: ImportError, *, extra: str) -> str:
-    """Return what to install: a package of ours with ``extra``, or a shared library of the
-    system."""
-    from gemma4_runtime.needs import explain_import
+    """Return what to do: take another Python, or install a package of ours with ``extra`` or a
+    shared library of the system."""
+    from gemma4_runtime.needs import explain_import, install_extra, wrong_python
 
     # Not a pip of another Python, which comes first where no environment is activated.
-    python, here = Path(sys.executable), Path.cwd()
-    shown = shlex.quote(str(python.relative_to(here) if python.is_relative_to(here) else python))
-    package = (
-        f"{error.name} is missing; `{shown} -m pip install '.[{extra}]'` in the project's folder"
-    )
-    return explain_import(error) or package
+    package = f"{error.name} is missing; {install_extra(extra)}"
+    return wrong_python(extra) or explain_import(error) or package

@@ -54,12 +54,17 @@ def parse_address(url: str, protocol: Protocol | None = None, tls: TLS | None = 
     Raises :class:`ValueError`."""
     if protocol not in (None, "grpc", "http"):
         raise ValueError(f"protocol={protocol!r} must be grpc or http")
-    parts = urlsplit(url if "://" in url else f"{protocol or 'grpc'}://{url}")
+    try:
+        parts = urlsplit(url if "://" in url else f"{protocol or 'grpc'}://{url}")
+    except ValueError as error:
+        raise ValueError(f"url={url!r}: {error}") from None
     if parts.scheme not in _SCHEMES:
         raise ValueError(f"url={url!r}: use host:port, grpc://, grpcs://, http:// or https://")
     found, secure = _SCHEMES[parts.scheme]
     if protocol not in (None, found):
         raise ValueError(f"url={url!r} is {found}, but protocol={protocol!r}")
+    if parts.netloc.rpartition("@")[2].count(":") > 1 and "[" not in parts.netloc:
+        raise ValueError(f"url={url!r}: put an IPv6 address into brackets, as in [::1]:8001")
     try:
         host, port = parts.hostname, parts.port
     except ValueError as error:

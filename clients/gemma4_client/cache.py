@@ -74,9 +74,9 @@ class Cache:
         try:
             import diskcache
         except ImportError as error:
-            raise ImportError(
-                "Cache needs diskcache: pip install '.[cache]' in the project's folder"
-            ) from error
+            from gemma4_runtime.needs import install_extra
+
+            raise ImportError(f"Cache needs diskcache: {install_extra('cache')}") from error
         Path(folder).mkdir(parents=True, exist_ok=True)
         self._max_age = max_age
         self._lock = Lock()

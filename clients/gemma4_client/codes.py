@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
+from gemma4_runtime.enums import StrEnum
 from gemma4_runtime.errors import UNKNOWN_CODE
 
 __all__ = ["ClientCode"]

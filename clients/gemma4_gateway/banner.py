@@ -9,7 +9,7 @@ __all__ = ["banner"]
 
 def banner(gateway: Gateway, host: str, port: int) -> str:
     """Return the URL, models, back ends, a line to copy."""
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     shown = f"[{shown}]" if ":" in shown else shown
     certificates = gateway.certificates
     url = f"{'http' if certificates is None else 'https'}://{shown}:{port}"

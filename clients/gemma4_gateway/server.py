@@ -27,11 +27,12 @@ _AT_ONCE = 130
 
 def claim_socket(host: str, port: int) -> socket.socket:
     """Bind a socket; port 0 takes a free one. Raises :class:`SettingsError`."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    family = socket.AF_INET6 if ":" in bare else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
+        listener.bind((bare, port))
     except OSError as error:
         listener.close()
         raise SettingsError(

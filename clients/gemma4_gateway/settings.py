@@ -184,6 +184,10 @@ def check_backend(address: str) -> str:
             f"--backend {address}: is a URL; give host:port of Triton's gRPC service, "
             "or dns:///name:port"
         )
+    if ":" in host.strip("[]") and not (host.startswith("[") and host.endswith("]")):
+        raise SettingsError(
+            f"--backend {address}: put an IPv6 address into brackets, as in [::1]:8001"
+        )
     if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise SettingsError(
             f"--backend {address}: must be host:port of Triton's gRPC service, such as "

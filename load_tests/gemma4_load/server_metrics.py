@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import aiohttp
+from gemma4_client.concurrency.timeouts import TIMED_OUT
 from prometheus_client.parser import text_string_to_metric_families
 
 __all__ = ["Scraper", "parse"]
@@ -47,7 +48,7 @@ class Scraper:
             async with session.get(self._url) as response:
                 response.raise_for_status()
                 self._seen.append(parse(await response.text()))
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        except (aiohttp.ClientError, *TIMED_OUT, ValueError) as error:
             self._error = f"{type(error).__name__}: {error}"
 
     async def _watch(self) -> None:

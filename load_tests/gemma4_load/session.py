@@ -6,10 +6,11 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
 
+from gemma4_load.drive.groups import ungrouped
 from gemma4_load.drive.level import Level, LevelResult
 from gemma4_load.drive.run import LevelRun
 from gemma4_load.drive.search import highest, voted
@@ -91,7 +92,7 @@ class Session:
             "tool": "gemma4 load",
             "schema": _SCHEMA,
             "version": version("gemma4-triton"),
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "url": plan.url,
             "server": server,
             "client": machine(),
@@ -115,10 +116,9 @@ class Session:
         display = self._watch(run)
         began = time.time()
         try:
-            async with Scraper(self._plan.metrics_url) as scraper:
-                result = await run.run()
-        except* LoadError as group:
-            raise _first(group) from None
+            with ungrouped():
+                async with Scraper(self._plan.metrics_url) as scraper:
+                    result = await run.run()
         finally:
             if display is not None:  # its line is gone before the figures are printed
                 display.cancel()
@@ -163,12 +163,6 @@ class Session:
         assert self._results is not None
         self._results.report(self.report)
         self._results.page(page(self.report))
-
-
-def _first(group: BaseExceptionGroup[LoadError]) -> LoadError:
-    """Return one of the errors of a group."""
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _plain(value: Any) -> Any:

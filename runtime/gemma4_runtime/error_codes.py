@@ -6,7 +6,7 @@ change at any time.
 
 from __future__ import annotations
 
-from enum import StrEnum
+from gemma4_runtime.enums import StrEnum
 
 __all__ = ["Code", "Status"]
 

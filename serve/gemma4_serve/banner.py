@@ -8,6 +8,7 @@ from gemma4_runtime.manifest import Manifest, ManifestLimits
 from gemma4_runtime.model_name import model_name
 from gemma4_runtime.recorded_answers import RECORD_NAME
 
+from gemma4_serve.hosts import in_url
 from gemma4_serve.process import ServerOptions
 
 __all__ = ["banner"]
@@ -17,12 +18,14 @@ def banner(
     options: ServerOptions, manifest: Manifest, *, seconds: float, warning: str | None = None
 ) -> str:
     """Return text with URLs, engine and lines to copy, and what a person should mend."""
-    host = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host
+    host = in_url(options.host)
     ports, limits = options.ports, manifest.limits
-    chat = f"{sys.argv[0]} chat" + ("" if ports.grpc == 8001 else f" --url {host}:{ports.grpc}")
+    address = f"{host}:{ports.grpc}"
+    elsewhere = address != "127.0.0.1:8001"  # the clients' default
+    chat = f"{sys.argv[0]} chat" + (f" --url {address}" if elsewhere else "")
     gateway = f"{sys.argv[0]} gateway"
-    if ports.grpc != 8001:
-        gateway += f" --backend {host}:{ports.grpc}"
+    if elsewhere:
+        gateway += f" --backend {address}"
     body = '{"messages":"[{\\"role\\":\\"user\\",\\"content\\":\\"What is 7 + 8?\\"}]"}'
     quality = manifest.quality
     verified = (
@@ -45,7 +48,7 @@ def banner(
             f"           {_slots(options, limits)} of {limits.max_total_tokens} tokens",
             f"           quality gate: {_gate(options, manifest)}",
             f"  HTTP     http://{host}:{ports.http}",
-            f"  gRPC     {host}:{ports.grpc}",
+            f"  gRPC     {address}",
             f"  metrics  http://{host}:{ports.metrics}/metrics",
             "",
             "  Chat:    " + chat,

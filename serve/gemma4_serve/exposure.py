@@ -13,6 +13,7 @@ import secrets
 import socket
 
 from gemma4_serve.errors import ServeError
+from gemma4_serve.hosts import plain
 from gemma4_serve.install import TritonInstall
 
 __all__ = ["ALLOW_REMOTE", "CLOSED", "check_host", "closing_arguments"]
@@ -51,7 +52,7 @@ def _is_loopback(host: str) -> bool:
     """Return whether every address of ``host`` is this machine's own. An address that cannot be
     resolved is left to the check of the ports, which says so."""
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(plain(host), None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return False
     return bool(found) and all(ipaddress.ip_address(a[4][0]).is_loopback for a in found)

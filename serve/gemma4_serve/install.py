@@ -9,6 +9,8 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+from gemma4_runtime.needs import install_extra, wrong_python
+
 from gemma4_serve.errors import ServeError
 from gemma4_serve.links import Links
 from gemma4_serve.loader_check import check_loads
@@ -60,7 +62,7 @@ def _find(run_dir: Path, system: Path) -> TritonInstall:
     if spec is None or spec.origin is None:
         raise ServeError(
             f"no Triton server: {system} is not there and the wheel is not installed; "
-            "`pip install '.[serve]'` in the project's folder, or run in our image"
+            f"{wrong_python('serve') or install_extra('serve')}, or run in our image"
         )
     package = Path(spec.origin).parent
     root = package / "tritonserver"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import psutil
 
 from gemma4_serve.errors import ServeError
+from gemma4_serve.hosts import grpc_form, resolve
 
 __all__ = ["Ports", "claim_ports"]
 
@@ -28,15 +29,16 @@ def claim_ports(host: str, wanted: Ports) -> Ports:
     try:
         for name in ("http", "grpc", "metrics"):
             port: int = getattr(wanted, name)
-            probe = socket.socket()
-            held.append(probe)
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((host, port))
-            except (OSError, OverflowError) as error:
+                family, address = resolve(host, port)
+                probe = socket.socket(family, socket.SOCK_STREAM)
+                held.append(probe)
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+            except (OSError, OverflowError, UnicodeError) as error:
                 reason = f"{getattr(error, 'strerror', None) or error}{_holder(port)}"
                 raise ServeError(
-                    f"--{name}-port {port}: cannot listen on {host}:{port}: {reason}; "
+                    f"--{name}-port {port}: cannot listen on {grpc_form(host)}:{port}: {reason}; "
                     "stop the other server, choose another port, or 0 for any free one"
                 ) from None
             chosen[name] = probe.getsockname()[1]

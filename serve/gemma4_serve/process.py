@@ -29,6 +29,7 @@ from gemma4_serve.children import LAST_STEPS, Children, Loss
 from gemma4_serve.errors import ServeError, StartCrashError
 from gemma4_serve.exposure import closing_arguments
 from gemma4_serve.group import end_group
+from gemma4_serve.hosts import grpc_form, http_form, in_url
 from gemma4_serve.install import TritonInstall
 from gemma4_serve.liveness import STUCK_S
 from gemma4_serve.logs import LogPump
@@ -147,11 +148,11 @@ class TritonProcess:
             f"--backend-config=python,shm-region-prefix-name={self._shm_prefix}",
             "--disable-auto-complete-config",
             f"--exit-timeout-secs={exit_timeout}",
-            f"--http-address={options.host}",
+            f"--http-address={http_form(options.host)}",
             f"--http-port={ports.http}",
-            f"--grpc-address={options.host}",
+            f"--grpc-address={grpc_form(options.host)}",
             f"--grpc-port={ports.grpc}",
-            f"--metrics-address={options.host}",
+            f"--metrics-address={http_form(options.host)}",
             f"--metrics-port={ports.metrics}",
             # Clients and load balancers may ping idle connections every 10 s.
             "--grpc-keepalive-permit-without-calls=true",
@@ -202,8 +203,7 @@ class TritonProcess:
         return f"the server {describe_status(self._process.returncode)}"
 
     def _url(self, path: str) -> str:
-        host = "127.0.0.1" if self._options.host in ("0.0.0.0", "::") else self._options.host
-        return f"http://{host}:{self._options.ports.http}{path}"
+        return f"http://{in_url(self._options.host)}:{self._options.ports.http}{path}"
 
     def triton_version(self) -> str:
         """Return the version that a ready server says it has; empty where it says none."""

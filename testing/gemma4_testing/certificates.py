@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class Authority:
     ) -> TlsFiles:
         """Write a certificate for 127.0.0.1 and localhost (or ``names``) that ends in ``days`` and
         began ``-begins`` days ago, and its key."""
-        now = datetime.now(UTC)
+        now = datetime.now(timezone.utc)
         made = self.ca.issue_cert(
             *(names.split() or ("127.0.0.1", "localhost")),
             common_name=name,

@@ -20,5 +20,5 @@ def test_a_missing_package_is_named(module: str) -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert ran.returncode == 2, ran.stderr
     assert f"gemma4: {module}" in ran.stderr
-    found = re.search(r"`(\S+) -m pip install '\.\[load\]'`", ran.stderr)
+    found = re.search(r"`(\S+) -m pip install -e '\.\[load\]'`", ran.stderr)
     assert found is not None and Path(found[1]).samefile(sys.executable)  # no other Python's pip

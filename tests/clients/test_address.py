@@ -47,6 +47,10 @@ def test_a_path_before_triton() -> None:
 @pytest.mark.parametrize(
     ("url", "options", "says"),
     [
+        ("::1", {}, r"brackets, as in \[::1\]:8001"),
+        ("::1:8001", {}, "brackets"),
+        ("http://fe80::1", {}, "brackets"),
+        ("http://[::1", {}, "url='http://"),
         ("ftp://host", {}, "use host:port"),
         ("host:port", {}, "url='host:port'"),
         ("", {}, "must be a host and a port"),

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 ROOT = Path(__file__).parents[2]
-BARE = {"grpcio", "numpy", "protobuf", "rich", "tenacity", "tritonclient", "typer"}
+BARE = {"async-timeout", "grpcio", "numpy", "protobuf", "rich", "tenacity", "tritonclient", "typer",
+        "typing-extensions"}  # fmt: skip
 
 BLOCK = """
 import sys

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from alone import ALONE
+from light import NOT_LIGHT
 from unit import NOT_UNIT
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +21,9 @@ def test_every_target_is_explained() -> None:
     assert set(explained) >= set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.M))
 
 
-@pytest.mark.parametrize("table", [ALONE, NOT_UNIT], ids=["alone", "not unit"])
+@pytest.mark.parametrize(
+    "table", [ALONE, NOT_LIGHT, NOT_UNIT], ids=["alone", "not light", "not unit"]
+)
 def test_what_a_table_of_tests_names_exists(table: dict[str, str]) -> None:
     tests = Path(__file__).parents[1]
     for path in table:

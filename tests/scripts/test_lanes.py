@@ -26,7 +26,7 @@ def names() -> Iterator[tuple[str, str]]:
 def lanes_of(path: str, name: str) -> list[str]:
     lanes = re.findall(r"--only (\w+)", SCRIPT)
     assert len(lanes) == 3
-    options: dict[str, Any] = {"--unit": False}
+    options: dict[str, Any] = {"--unit": False, "--light": False}
     configs: dict[str, Any] = {
         lane: SimpleNamespace(getoption=(options | {"--only": lane}).get) for lane in lanes
     }

@@ -19,7 +19,7 @@ SYSTEM = TritonInstall(
 REMOTE = ["0.0.0.0", "::", "192.0.2.1", "255.255.255.255", "", "no such host", "x" * 300, "2001:db8::1"]  # fmt: skip
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "localhost", "::1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "localhost", "::1", "[::1]"])
 def test_loopback_is_fine(host: str) -> None:
     check_host(EMBEDDED, host, allow_remote=False)
 

@@ -12,6 +12,7 @@ import pytest
 from gemma4_runtime.manifest import read_manifest
 from gemma4_serve.banner import banner
 from gemma4_serve.errors import ServeError
+from gemma4_serve.hosts import grpc_form, http_form, in_url
 from gemma4_serve.install import find_repository, find_triton
 from gemma4_serve.ports import Ports, claim_ports
 from gemma4_serve.process import ServerOptions
@@ -22,6 +23,34 @@ from gemma4_testing.engine_folders.trtllm_folder import make_folder
 def test_free_ports_are_different() -> None:
     ports = claim_ports("127.0.0.1", Ports(0, 0, 0))
     assert len({ports.http, ports.grpc, ports.metrics}) == 3
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]", "localhost"])
+def test_ports_of_other_addresses(host: str) -> None:
+    assert claim_ports(host, Ports(0, 0, 0)).http > 0
+
+
+def test_a_port_in_use_on_ipv6() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ServeError, match=rf"cannot listen on \[::1\]:{port}: "):
+            claim_ports("::1", Ports(port, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "grpc", "http"),
+    [
+        ("127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1", "0.0.0.0", "0.0.0.0"),
+        ("localhost", "localhost", "localhost", "localhost"),
+        ("::1", "[::1]", "[::1]", "ipv6:::1"),
+        ("[::1]", "[::1]", "[::1]", "ipv6:::1"),
+        ("::", "[::1]", "[::]", "ipv6:::"),
+        ("2001:db8::7", "[2001:db8::7]", "[2001:db8::7]", "ipv6:2001:db8::7"),
+    ],
+)
+def test_a_host_in_each_form(host: str, url: str, grpc: str, http: str) -> None:
+    assert (in_url(host), grpc_form(host), http_form(host)) == (url, grpc, http)
 
 
 def test_ports_in_use_are_named() -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from gemma4_runtime.needs import install_extra
+
 from gemma4_build.errors import BuildError, QuantizationError
 from gemma4_build.progress import Reporter
 from gemma4_build.trtllm.layerwise.job import Job
@@ -84,8 +86,8 @@ def require_modelopt() -> None:
         )
     for name in done.stdout.split():
         raise BuildError(
-            f"{name} is not installed for {python}: pip install '.[quantize]' in the project's "
-            "folder, or build from a checkpoint that is quantized already"
+            f"{name} is not installed for {python}: {install_extra('quantize', python)}, or build "
+            "from a checkpoint that is quantized already"
         )
 
 

@@ -57,7 +57,7 @@ class AsyncGrpcCall:
                     whole = delta.finish_reason != ""
                     yield delta
         except ENDED as error:
-            if self._cancelled and not being_cancelled():
+            if self._cancelled and not being_cancelled(guess=False):
                 raise CancelledError(own_cancel()) from None
             if not isinstance(error, grpc.RpcError):
                 raise

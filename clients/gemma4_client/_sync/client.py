@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic
-from typing import Any, Literal, Unpack
+from typing import Any, Literal
 
 import tenacity
+from typing_extensions import Unpack
 
 from gemma4_client._sync.stream import Found, Stream
 from gemma4_client.address import Protocol, parse_address

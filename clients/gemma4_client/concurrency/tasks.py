@@ -8,6 +8,8 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from gemma4_client.concurrency.timeouts import TIMED_OUT
+
 __all__ = ["Loop", "Queue", "Stop", "run_blocking", "sleep"]
 
 T = TypeVar("T")
@@ -35,7 +37,7 @@ class Stop:
 
     async def wait(self, seconds: float) -> None:
         """Return when it is set, or after ``seconds``."""
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(*TIMED_OUT):
             await asyncio.wait_for(self._event.wait(), seconds)
 
 

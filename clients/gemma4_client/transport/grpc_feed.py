@@ -184,7 +184,7 @@ async def _read(call: Any, inbox: Inbox) -> None:
         inbox.fail(error)
     except asyncio.CancelledError:
         inbox.fail(CancelledError(own_cancel()))
-        if being_cancelled():  # by the end of the loop
+        if being_cancelled(guess=True):  # by the end of the loop
             await _settle(call)
             raise
 

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc.aio
 
+from gemma4_client.concurrency.timeouts import TIMED_OUT, timeout
 from gemma4_client.transport.grpc_wire import END_S
 
 __all__ = ["ENDED", "IS_LOOP", "all_ready", "being_cancelled", "read_on", "when_over"]
@@ -20,8 +22,11 @@ IS_LOOP = True
 """Whether it is for an event loop."""
 
 
-def being_cancelled() -> bool:
-    """Whether the running task itself is cancelled; it has to see that."""
+def being_cancelled(*, guess: bool) -> bool:
+    """Whether the running task itself is cancelled; it has to see that. Python 3.10 does not tell:
+    there it is ``guess``."""
+    if sys.version_info < (3, 11):
+        return guess
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
@@ -29,13 +34,13 @@ def being_cancelled() -> bool:
 async def read_on(call: Any) -> None:
     """After an error message: to the end of ``call``. See :data:`END_S`."""
     try:
-        async with asyncio.timeout(END_S):
+        async with timeout(END_S):
             async for _ in call:
                 pass
-    except (grpc.RpcError, TimeoutError):
+    except (grpc.RpcError, *TIMED_OUT):
         pass
     except asyncio.CancelledError:
-        if being_cancelled():
+        if being_cancelled(guess=True):
             raise
 
 

@@ -20,7 +20,7 @@ IS_LOOP = False
 """Whether it is for an event loop."""
 
 
-def being_cancelled() -> bool:
+def being_cancelled(*, guess: bool) -> bool:
     """Return False: a thread cannot be cancelled."""
     return False
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gemma4_client.address import Address
+from gemma4_client.concurrency import timeouts
 from gemma4_client.errors import (
     CancelledError,
     DeadlineExceededError,
@@ -45,8 +46,10 @@ def need_httpx() -> Any:
     try:
         import httpx
     except ImportError as error:
+        from gemma4_runtime.needs import install_extra
+
         raise ImportError(
-            "HTTP needs httpx: pip install '.[http]' in the project's folder, or use the gRPC port"
+            f"HTTP needs httpx: {install_extra('http')}, or use the gRPC port"
         ) from error
     return httpx
 
@@ -88,7 +91,7 @@ class HttpCore:
         """Send the request; deliver the chunks and how it ended. Cancel the task to cancel the
         request."""
         try:
-            async with asyncio.timeout(timeout):
+            async with timeouts.timeout(timeout):
                 if request.streamed:
                     await self._stream(request, timeout, deliver)
                 else:
@@ -96,7 +99,7 @@ class HttpCore:
                         read_json(await self._post("generate", request, timeout), ranks(request))
                     )
             deliver(None)
-        except TimeoutError as error:
+        except timeouts.TIMED_OUT as error:
             deliver(self._explain(error) if timeout is None else _too_late(timeout))
         except asyncio.CancelledError:
             deliver(CancelledError(own_cancel()))
@@ -140,11 +143,11 @@ class HttpCore:
         """See :class:`~gemma4_client._async.transport.AsyncTransport`."""
         body, headers = infer_body(inputs)
         try:
-            async with asyncio.timeout(timeout):
+            async with timeouts.timeout(timeout):
                 reply = await self._client.post(
                     f"/v2/models/{model}/infer", content=body, headers=headers
                 )
-        except TimeoutError as error:
+        except timeouts.TIMED_OUT as error:
             raise (self._explain(error) if timeout is None else _too_late(timeout)) from None
         except self._lost as error:
             raise self._explain(error) from None
@@ -155,11 +158,11 @@ class HttpCore:
     async def ready(self, timeout: float) -> bool:
         paths = ["/v2/health/ready", *(f"/v2/models/{name}/ready" for name in NEEDED)]
         try:
-            async with asyncio.timeout(timeout):
+            async with timeouts.timeout(timeout):
                 for path in paths:
                     if (await self._client.get(path)).status_code != 200:
                         return False
-        except (TimeoutError, *self._lost):
+        except (*timeouts.TIMED_OUT, *self._lost):
             return False
         return True
 

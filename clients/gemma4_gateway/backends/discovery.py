@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from gemma4_client.concurrency.timeouts import TIMED_OUT
+
 from gemma4_gateway.backends.backend import Backend
 from gemma4_gateway.backends.health import HealthChecker
 from gemma4_gateway.backends.names import DnsName, resolve
@@ -76,7 +78,7 @@ class Discovery:
             for followed in self.names
         ]
         first_round = asyncio.gather(*(followed.looked_up.wait() for followed in self.names))
-        with suppress(TimeoutError):
+        with suppress(*TIMED_OUT):
             await asyncio.wait_for(first_round, _FIRST_ROUND_S)
 
     async def stop(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from gemma4_client.concurrency.timeouts import TIMED_OUT
+
 from gemma4_gateway.backends.backend import Backend
 
 __all__ = ["HealthChecker"]
@@ -84,7 +86,7 @@ class HealthChecker:
         while True:
             try:
                 await asyncio.wait_for(wake.wait(), self._interval)
-            except TimeoutError:
+            except TIMED_OUT:
                 pass
             wake.clear()
             ready = await self._check(backend, final=failed >= 1)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import sys
 
 from gemma4_gateway.errors import ApiError
+
+if sys.version_info >= (3, 11):
+    import re
+else:  # the standard library's has no possessive quantifiers
+    import regex as re
 
 __all__ = [
     "MOST_DEPTH",

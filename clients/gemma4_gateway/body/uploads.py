@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
+from gemma4_client.concurrency.timeouts import TIMED_OUT, Timeout, end_now, timeout
 from starlette.types import Message, Receive
 
 from gemma4_gateway.errors import ApiError, overloaded
@@ -21,7 +21,7 @@ _MOST_BYTES = 512 * 1024 * 1024
 
 @dataclass(eq=False, slots=True)
 class _Upload:
-    limit: asyncio.Timeout
+    limit: Timeout
     size: int = 0
     evicted: bool = False
 
@@ -65,7 +65,7 @@ class Uploads:
         parts: list[bytes] = []
         upload = None
         try:
-            async with asyncio.timeout(self._deadline) as limit:
+            async with timeout(self._deadline) as limit:
                 upload = _Upload(limit)
                 self._under_way[upload] = None
                 self._make_way(upload)
@@ -77,7 +77,7 @@ class Uploads:
         except BaseException as error:
             if upload is not None:
                 self._bytes -= upload.size
-            if isinstance(error, TimeoutError):
+            if isinstance(error, TIMED_OUT):
                 raise self._too_slow(upload) from None
             raise
         finally:
@@ -120,7 +120,7 @@ class Uploads:
             self._bytes -= oldest.size
             oldest.size = 0
             del self._under_way[oldest]
-            oldest.limit.reschedule(0.0)
+            end_now(oldest.limit)
 
     def _too_slow(self, upload: _Upload | None) -> ApiError:
         text = f"the body did not come within {self._deadline:g} s"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from fastapi import APIRouter
@@ -47,5 +47,5 @@ def _model(gateway: Gateway, name: str) -> dict[str, Any]:
             "runtime": f"{info.runtime} {info.runtime_version}",
             "precision": info.precision,
         }
-    created = datetime.fromtimestamp(found["created"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    created = datetime.fromtimestamp(found["created"], timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     return found | {"type": "model", "display_name": name, "created_at": created}

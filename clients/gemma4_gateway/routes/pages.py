@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
+from gemma4_runtime.needs import install_extra
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -100,7 +101,7 @@ async def docs() -> Response:
     if _swagger_ui() is None:
         raise not_found(
             "/docs: fastapi-offline, which has its files, is not installed; "
-            "pip install fastapi-offline, or see /openapi.json",
+            f"{install_extra('gateway')}, or see /openapi.json",
             code="docs_not_installed",
         )
     return _page("docs.html", _DOCS_POLICY)

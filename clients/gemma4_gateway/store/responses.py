@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from gemma4_client.concurrency.timeouts import TIMED_OUT
+
 from gemma4_gateway.errors import ApiError, invalid, not_found, unavailable
 from gemma4_gateway.jsons import dumps
 from gemma4_gateway.settings import SettingsError, StoreOptions
@@ -57,7 +59,7 @@ class ResponseStore:
         future.add_done_callback(self._done)
         try:
             return await asyncio.wait_for(asyncio.shield(future), self._wait)
-        except TimeoutError:
+        except TIMED_OUT:
             raise OSError(f"the disk did not answer within {self._wait:g} s") from None
 
     def _done(self, future: asyncio.Future[Any]) -> None:
@@ -153,7 +155,7 @@ class ResponseStore:
         self._thread.close()
         try:
             closing.result(self._wait)
-        except (TimeoutError, sqlite3.Error) as error:
+        except (*TIMED_OUT, sqlite3.Error) as error:
             self._failed(f"the file was not closed: {_reason(error)}")
 
 

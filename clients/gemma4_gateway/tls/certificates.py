@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 from prometheus_client import Counter
 
@@ -42,7 +42,7 @@ class Certificates:
     @property
     def summary(self) -> str:
         """Return names and end in a line."""
-        end = datetime.fromtimestamp(self._identity.not_after, UTC)
+        end = datetime.fromtimestamp(self._identity.not_after, timezone.utc)
         return f"{', '.join(self._identity.names) or 'no name'}, until {end:%Y-%m-%d %H:%M} UTC"
 
     def reload(self) -> None:
@@ -82,7 +82,7 @@ class Certificates:
     def _told(self, event: str) -> None:
         identity = self._identity
         self._metrics.not_after.set(identity.not_after)
-        end = datetime.fromtimestamp(identity.not_after, UTC)
+        end = datetime.fromtimestamp(identity.not_after, timezone.utc)
         self._log.event(
             event, level="warning" if identity.warnings else "info", names=list(identity.names),
             not_after=f"{end:%Y-%m-%dT%H:%M:%SZ}", warnings=list(identity.warnings),

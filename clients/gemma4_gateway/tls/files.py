@@ -8,7 +8,7 @@ import ssl
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from cryptography import x509
@@ -183,7 +183,7 @@ def _check_order(path: Path, chain: list[x509.Certificate]) -> None:
 def _warnings(
     files: TlsFiles, chain: list[x509.Certificate], authorities: list[x509.Certificate]
 ) -> list[str]:
-    now, found = datetime.now(UTC), []
+    now, found = datetime.now(timezone.utc), []
     for option, path, certificates in (
         ("--ssl-certfile", files.certfile, chain),
         ("--ssl-ca-certs", files.ca_certs, authorities),

@@ -11,6 +11,7 @@ from itertools import count
 import numpy as np
 
 from gemma4_load.drive.arrivals import arrivals
+from gemma4_load.drive.groups import TaskGroup
 from gemma4_load.drive.lag import LagWatch
 from gemma4_load.drive.level import Level, LevelResult
 from gemma4_load.observe import Observation
@@ -86,7 +87,7 @@ class LevelRun:
     # closed loop
 
     async def _closed(self, users: int) -> None:
-        async with asyncio.TaskGroup() as tasks:
+        async with TaskGroup() as tasks:
             for _ in range(users):
                 tasks.create_task(self._user())
 
@@ -135,7 +136,7 @@ class LevelRun:
             yield due, ask
 
     async def _open(self, plan: Iterator[tuple[float, Ask | None]]) -> None:
-        async with asyncio.TaskGroup() as tasks:
+        async with TaskGroup() as tasks:
             for due, planned in plan:
                 number = next(self._numbers)
                 rng = self._rng(number)

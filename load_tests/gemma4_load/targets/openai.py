@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from gemma4_client.concurrency.timeouts import TIMED_OUT
 
 from gemma4_load.errors import TargetError
 from gemma4_load.targets.base import Seen
@@ -58,7 +59,7 @@ class OpenAITarget:
                         return reply
                 if not done:
                     raise TargetError("DATA_LOSS", "the stream ended without [DONE]")
-        except TimeoutError:
+        except TIMED_OUT:
             raise TargetError("DEADLINE_EXCEEDED", "no whole answer in time") from None
         except aiohttp.ClientError as error:
             raise TargetError("UNAVAILABLE", f"{type(error).__name__}: {error}") from None
@@ -97,7 +98,7 @@ class OpenAITarget:
                 if response.status != 200:
                     raise failure(response.status, await response.text())
                 return [str(entry["id"]) for entry in orjson.loads(await response.read())["data"]]
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, *TIMED_OUT) as error:
             raise TargetError("UNAVAILABLE", f"{type(error).__name__}: {error}") from None
         except (KeyError, TypeError, orjson.JSONDecodeError):
             raise TargetError("INTERNAL", "/models is not OpenAI's") from None

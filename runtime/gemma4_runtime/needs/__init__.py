@@ -6,6 +6,15 @@ its syntax is that of Python 3.6: an old Python must get far enough to say that 
 """
 
 from gemma4_runtime.needs.advice import explain_import, explain_library, report
+from gemma4_runtime.needs.extras import install_extra, wrong_python
 from gemma4_runtime.needs.machine import Machine, look
 
-__all__ = ["Machine", "explain_import", "explain_library", "look", "report"]
+__all__ = [
+    "Machine",
+    "explain_import",
+    "explain_library",
+    "install_extra",
+    "look",
+    "report",
+    "wrong_python",
+]

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
     ("args", "says"),
     [
         (["--backend", "http://localhost:8001"], "is a URL; give host:port"),
+        (["--backend", "::1:8001"], "brackets, as in [::1]:8001"),
         (["--backend", "localhost"], "must be host:port"),
         (["--backend", "localhost:99999"], "must be host:port"),
         (["--backend", ":8001"], "must be host:port"),

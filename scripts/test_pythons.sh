@@ -1,0 +1,27 @@
+#!/bin/sh
+# usage: test_pythons.sh PYTHON...
+# Installs clients, gateway and load tests for each of these commands that is a Python from 3.10 on,
+# imports every module of theirs and runs their fast tests. Ends with status 1 when one fails or none
+# is found.
+set -u
+cd "$(dirname "$0")/.."
+good='' bad='' none=''
+for python in "$@"; do
+  version=$("$python" -c 'import sys; assert sys.version_info >= (3, 10)
+print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || {
+    none="$none $python"
+    continue
+  }
+  echo "== Python $version"
+  venv=.venv-pythons/$version
+  if { [ -x "$venv/bin/python" ] || sh install/make_venv.sh "$python" "$venv"; } &&
+    "$venv/bin/python" -m pip --disable-pip-version-check --quiet install '.[test-clients]' &&
+    "$venv/bin/python" scripts/import_light.py &&
+    "$venv/bin/python" -m pytest --unit --light -q tests/clients tests/load tests/cli; then
+    good="$good $version"
+  else
+    bad="$bad $version"
+  fi
+done
+echo "passed:${good:- none}; failed:${bad:- none}; not found:${none:- none}"
+[ -n "$good" ] && [ -z "$bad" ]
