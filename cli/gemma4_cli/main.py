@@ -56,7 +56,7 @@ def main(
 
 
 app.command("build")(build.build)
-app.command("serve")(serve.serve)
+app.command("serve", context_settings={"auto_envvar_prefix": "GEMMA4_SERVE"})(serve.serve)
 app.command("template")(template.template)
 app.command("chat")(chat.chat)
 app.command("doctor")(doctor.doctor)

@@ -37,10 +37,16 @@ def test_the_values_are_not_the_defaults() -> None:
 
 @pytest.mark.parametrize("wrong", COMMAND_LINE, ids=lambda wrong: wrong.variable)
 def test_what_the_command_line_refuses(
-    wrong: Wrong, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    wrong: Wrong,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The command of the service, with its paths in the container led to this machine."""
-    command = services("*", **wrong.env)[wrong.service]["command"]
+    """The command of the service with its variables, its paths led to this machine."""
+    service = services("*", **wrong.env)[wrong.service]
+    command = service["command"]
+    for name, value in service.get("environment", {}).items():
+        monkeypatch.setenv(name, "" if value is None else str(value))
     assert command[0] == "gemma4"
     (tmp_path / "empty").mkdir()
     checkpoint = tmp_path / "empty" if wrong.variable == "CHECKPOINT" else ROOT / "demo/checkpoint"
