@@ -14,6 +14,7 @@ from gemma4_testing.deploy.wrong_settings import (
     ANY_TEXT,
     COMMAND_LINE,
     CONTAINERS,
+    MOUNTED,
     NOT_REFUSED,
     Wrong,
 )
@@ -57,8 +58,6 @@ def test_what_the_command_line_refuses(
     said = capsys.readouterr().err
     lines = [line for line in said.splitlines() if not line.startswith("{")]
     assert status in (1, 2) and len(lines) == 1, said
-    # That has another name in the container.
-    mounted = wrong.variable == "CHECKPOINT"
-    for word in (*wrong.words, *([] if mounted else [wrong.value])):
+    for word in (*wrong.words, *([] if wrong.variable in MOUNTED else [wrong.value])):
         assert word in lines[0]
     assert not (tmp_path / "engine").exists()

@@ -17,8 +17,6 @@ _NO_LOOK = "one back end, which the gateway looks at every second"
 COMPOSE_ABSENT: dict[str, dict[str, str]] = {
     "gateway": {
         "port": "GATEWAY_PORT publishes 8080 of the container",
-        "ssl_ca_certs": "only with TLS_FOLDER",
-        "ssl_cert_reqs": "only with TLS_FOLDER",
         "grace": "stop_grace_period, which no setting can follow, goes with it",
         "drain_delay": "no load balancer that would have to notice is before it",
         "health_interval": _NO_LOOK,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ANY_TEXT", "COMMAND_LINE", "CONTAINERS", "NOT_REFUSED", "Wrong"]
+__all__ = ["ANY_TEXT", "COMMAND_LINE", "CONTAINERS", "MOUNTED", "NOT_REFUSED", "Wrong"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,12 @@ COMMAND_LINE = [
     _gateway("response-store-count", "RESPONSE_STORE_COUNT", "9", "needs --response-store"),
     _gateway("response-store-mib", "RESPONSE_STORE_MIB", "9", "needs --response-store"),
     _gateway("response-store-days", "RESPONSE_STORE_DAYS", "soon", "a number, at least 0.0001"),
+    Wrong(
+        "TLS_CLIENTS_FOLDER",
+        "/none/clients",
+        "gateway",
+        ("--ssl-ca-certs /clients/ca.crt", "needs --ssl-certfile"),
+    ),
     Wrong("CPU_ENGINE", "/engine/none", "triton", ("no such folder", "gemma4 build")),
     Wrong("ENGINE", "/engine/none", "triton", ("no such folder", "gemma4 build"), "gpu", True),
     # Where nothing is, an engine of containers makes an empty folder.
@@ -71,6 +77,9 @@ COMMAND_LINE = [
     _build("MAX_TOTAL_TOKENS", "lots", "--max-total-tokens", "a whole number"),
 ]
 """What ``gemma4`` itself refuses."""
+
+MOUNTED = {"CHECKPOINT", "TLS_CLIENTS_FOLDER"}
+"""They have another name in the container, which the message has."""
 
 
 def _container(service: str, words: tuple[str, ...], profile: str, **settings: str) -> list[Wrong]:
