@@ -31,16 +31,17 @@ class NamesBadValues(Group):
 
             if error.param is None or not isinstance(error.__cause__, ValidationError):
                 raise
-            fail(_explain(error.param, error.__cause__), code=2)
+            prefix = getattr(error.ctx, "auto_envvar_prefix", None)
+            fail(_explain(error.param, error.__cause__, prefix), code=2)
 
 
-def _explain(param: Any, cause: ValidationError) -> str:
+def _explain(param: Any, cause: ValidationError, prefix: str | None) -> str:
     wrong = cause.errors()[0]
     value, kind = wrong["input"], wrong["type"]
     option = max(param.opts, key=len)
-    source = ""
-    if isinstance(param.envvar, str) and os.environ.get(param.envvar) == value:
-        source = f" (variable {param.envvar})"
+    variables = [param.envvar, f"{prefix}_{str(param.name).upper()}" if prefix else None]
+    given = [v for v in variables if isinstance(v, str) and os.environ.get(v) == value]
+    source = f" (variable {given[0]})" if given else ""
     allowed = limits(param)
     if kind.startswith(_LIMITS):
         wanted = allowed

@@ -21,6 +21,7 @@ app = typer.Typer(
     cls=Group,
     help="OpenAI-compatible gateway in front of Triton servers.",
     invoke_without_command=True,
+    context_settings={"auto_envvar_prefix": "GEMMA4_GATEWAY"},
 )
 _OWN_FILES = 64
 """Open files beside a connection for each request."""
@@ -40,7 +41,15 @@ def gateway(
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(envvar="GATEWAY_PORT", min=0, max=65535, help="0: any free one.")
+        int,
+        # Kubernetes sets GEMMA4_GATEWAY_PORT to a URL where a service is called gemma4-gateway.
+        typer.Option(
+            envvar="GATEWAY_PORT",
+            allow_from_autoenv=False,
+            min=0,
+            max=65535,
+            help="0: any free one.",
+        ),
     ] = 8080,
     served_model_name: Annotated[
         list[str] | None,
@@ -144,6 +153,7 @@ def gateway(
             SettingsError,
             check_backend,
             check_model_names,
+            check_origins,
             check_store,
             check_tls,
         )
@@ -168,7 +178,7 @@ def gateway(
                 key_requests_per_minute=key_requests_per_minute,
                 key_tokens_per_minute=key_tokens_per_minute,
             ),
-            cors_origins=tuple(cors_origin or ()),
+            cors_origins=check_origins(cors_origin or ()),
             grace=grace,
             drain_delay=drain_delay,
             health_interval=health_interval,

@@ -57,7 +57,9 @@ def main(
 
 
 app.command("build", cls=Command)(build.build)
-app.command("serve", cls=Command)(serve.serve)
+app.command("serve", cls=Command, context_settings={"auto_envvar_prefix": "GEMMA4_SERVE"})(
+    serve.serve
+)
 app.command("template", cls=Command)(template.template)
 app.command("chat", cls=Command)(chat.chat)
 app.command("doctor", cls=Command)(doctor.doctor)

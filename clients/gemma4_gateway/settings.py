@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ __all__ = [
     "TlsFiles",
     "check_backend",
     "check_model_names",
+    "check_origins",
     "check_store",
     "check_tls",
 ]
@@ -25,6 +27,8 @@ __all__ = [
 _MIB = 1024 * 1024
 _MOST_NAME = 256
 """Characters of the name of a model, as in ``model`` of a request."""
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\sA-Z]+")
+"""As browsers send it: no path, not even a slash at the end, and no capitals."""
 
 
 class SettingsError(ValueError):
@@ -169,6 +173,18 @@ def check_model_names(names: Sequence[str]) -> tuple[str, ...]:
                 f"--served-model-name: has {len(name)} characters; at most {_MOST_NAME}"
             )
     return tuple(dict.fromkeys(names))
+
+
+def check_origins(origins: Sequence[str]) -> tuple[str, ...]:
+    """Return the origins, each once. Raises :class:`SettingsError` for one that no browser
+    sends."""
+    for origin in origins:
+        if origin not in ("*", "null") and not _ORIGIN.fullmatch(origin):
+            raise SettingsError(
+                f"--cors-origin {origin}: must be scheme://host or scheme://host:port in small "
+                "letters, without a slash at the end, such as https://app.example.com; * for all"
+            )
+    return tuple(dict.fromkeys(origins))
 
 
 def check_backend(address: str) -> str:

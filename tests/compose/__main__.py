@@ -161,7 +161,7 @@ def main() -> int:
     """Exit status 0 when every check passed. The last line says how many did."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", default="bookworm", help="a release of Debian, or an image")
-    parser.add_argument("--only", choices=("default", "tls", "gpu"), help="one of the runs")
+    parser.add_argument("--only", choices=("default", "tls", "mtls", "gpu"), help="one of the runs")
     parser.add_argument(
         "--reuse-images", action="store_true", help="those of the last run, nothing is built"
     )
@@ -205,6 +205,8 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
     first = Project(name, ROOT, env)
     second = Project(f"{name}-tls", ROOT, tls.settings(env, folder / "tls"))
+    clients = tls.client_settings(second.env, folder / "clients")
+    fourth = Project(f"{name}-mtls", ROOT, clients)
     third = Project(f"{name}-gpu", ROOT, gpu.settings(env, image, str(ROOT / "demo/checkpoint")),
                     files=("docker-compose.yml", "tests/compose/no_gpu.yml"))  # fmt: skip
     folder.chmod(0o755)  # the gateway's user reads its certificate
@@ -215,11 +217,16 @@ def main() -> int:
         if options.only in (None, "tls"):
             tls.with_tls(check, second, ports, folder / "tls/ca.crt")
             down(check, second, ("load",))
+        if options.only in (None, "mtls"):
+            tls.with_clients(check, fourth, ports, folder / "tls/ca.crt")
+            down(check, fourth, ("load",))
         if options.only in (None, "gpu"):
             gpu.gpu_profile(check, third, ports)
             down(check, third, ("gpu",))
     finally:
-        for project, profile in ((first, "load"), (second, "load"), (third, "gpu")):
+        for project, profile in (
+            (first, "load"), (second, "load"), (fourth, "load"), (third, "gpu"),
+        ):  # fmt: skip
             if project.leftovers():
                 project.compose("down", "--volumes", "--timeout=1", profiles=(profile,))
         shutil.rmtree(folder)

@@ -22,20 +22,26 @@ USERS = 8
 """Requests that the demo engine runs at once."""
 
 
-def chat(check: Checks, port: str, authority: Path | None = None) -> None:
-    """Over TLS with ``authority``, which must have issued the gateway's certificate."""
+def chat(
+    check: Checks, port: str, authority: Path | None = None, client: Path | None = None
+) -> None:
+    """Over TLS with ``authority``, which must have issued the gateway's certificate; with the
+    certificate in the folder ``client``."""
     question = {
         "model": "",
         "messages": [{"role": "user", "content": "What is the capital of France?"}],
     }
     base = f"{'https' if authority else 'http'}://127.0.0.1:{port}/v1"
     trust = ssl.create_default_context(cafile=authority) if authority else None
+    if trust and client:
+        trust.load_cert_chain(client / "client.crt", client / "client.key")
     question["model"] = json.loads(get(f"{base}/models", context=trust)[1])["data"][0]["id"]
     began = time.monotonic()
     status, text = get(f"{base}/chat/completions", json.dumps(question).encode(), context=trust,
                        **{"Content-Type": "application/json"})  # fmt: skip
     answer = json.loads(text)["choices"][0]["message"]["content"] if status == 200 else text
-    check(f"chat through the gateway{', over TLS' if authority else ''}: {answer!r} after "
+    check(f"chat through the gateway{', over TLS' if authority else ''}"
+          f"{', with a certificate' if client else ''}: {answer!r} after "
           f"{time.monotonic() - began:.2f} s", status == 200 and "Paris" in answer, text)  # fmt: skip
 
 

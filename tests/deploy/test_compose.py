@@ -8,17 +8,20 @@ from typing import Any
 
 import pytest
 import yaml
+from gemma4_load.targets import CLIENT_CERT, CLIENT_KEY
 from gemma4_runtime.trtllm.compatibility import verdict
 from gemma4_testing.deploy.compose_files import COMPOSE_FILES, ROOT, VARIABLE, load, parse, services
 
 GPU = {"GPU": "h100", "CHECKPOINT": "/models/x"}
 DEFAULT = {"triton", "gateway", "prometheus", "alertmanager", "grafana"}
 TLS = {"TLS_FOLDER": "/etc/gemma4/tls"}
-EVERY = [(name, env) for env in ({}, GPU, TLS) for name in services("*", **env)]
+CLIENTS = {**TLS, "TLS_CLIENTS_FOLDER": "/etc/gemma4/clients"}
+NAMES = {str({}): "cpu", str(GPU): "gpu", str(TLS): "tls", str(CLIENTS): "clients"}
+EVERY = [(name, env) for env in ({}, GPU, TLS, CLIENTS) for name in services("*", **env)]
 
 
 def each(found: list[tuple[str, dict[str, str]]]) -> pytest.MarkDecorator:
-    ids = [f"{name}-{'tls' if env == TLS else 'gpu' if env else 'cpu'}" for name, env in found]
+    ids = [f"{name}-{NAMES[str(env)]}" for name, env in found]
     return pytest.mark.parametrize(("name", "env"), found, ids=ids)
 
 
@@ -185,7 +188,7 @@ def test_tls_changes_how_the_gateway_is_asked_and_nothing_else() -> None:
     assert {k: str(v) for k, v in changed.items()} == {
         "ssl_certfile": "/tls/tls.crt", "ssl_keyfile": "/tls/tls.key",
     }  # fmt: skip
-    (folder,) = tls["gateway"]["volumes"]
+    (folder,) = (v for v in tls["gateway"]["volumes"] if v not in plain["gateway"]["volumes"])
     assert (folder["source"], folder["target"]) == ("/etc/gemma4/tls", "/tls")
     assert tls["gateway"]["ports"] == plain["gateway"]["ports"]
     # By a name that its certificate has.
@@ -193,8 +196,37 @@ def test_tls_changes_how_the_gateway_is_asked_and_nothing_else() -> None:
     named = services("*", **TLS, TLS_NAME="gemma.example")
     assert named["gateway"]["networks"]["inner"]["aliases"] == ["gemma.example"]
     assert named["locust"]["command"][-1] == "https://gemma.example:8080/v1"
-    (authorities,) = tls["locust"]["volumes"]
+    (authorities,) = (v for v in tls["locust"]["volumes"] if isinstance(v, dict))
     assert tls["locust"]["environment"]["SSL_CERT_FILE"] == authorities["target"]
+
+
+def test_clients_certificates_are_a_folder_for_those_that_ask_and_are_asked() -> None:
+    tls, clients = services("*", **TLS), services("*", **CLIENTS)
+    found = {n for n, s in clients.items() if "/etc/gemma4/clients:/clients:ro" in s["volumes"]}
+    assert found == {"gateway", "prometheus", "locust"}
+    assert {n for n in tls if tls[n] != clients[n]} == found
+    changed = {
+        name: value
+        for service in ("gateway", "locust")
+        for name, value in clients[service]["environment"].items()
+        if value != tls[service]["environment"][name]
+    }
+    assert changed == {
+        "GEMMA4_GATEWAY_SSL_CA_CERTS": "/clients/ca.crt", "GEMMA4_GATEWAY_SSL_CERT_REQS": 1,
+        CLIENT_CERT: "/clients/client.crt", CLIENT_KEY: "/clients/client.key",
+    }  # fmt: skip
+    # Prometheus's file differs in the certificate alone.
+    (before, after) = (
+        load(f"deploy/monitoring/prometheus.{kind}.yml", {}) for kind in ("tls", "tls.clients")
+    )
+    assert clients["prometheus"]["command"][0].endswith("/prometheus.tls.clients.yml")
+    (gateway,) = (j for j in after["scrape_configs"] if j["job_name"] == "gateway")
+    shown = {key: gateway["tls_config"].pop(key) for key in ("cert_file", "key_file")}
+    assert shown == {"cert_file": "/clients/client.crt", "key_file": "/clients/client.key"}
+    assert before == after
+    # Without, the folder is an empty volume and no certificate is asked for.
+    assert "clients:/clients:ro" in services()["gateway"]["volumes"]
+    assert not services()["gateway"]["environment"]["GEMMA4_GATEWAY_SSL_CA_CERTS"]
 
 
 def test_gpu_services_share_and_pin_memory() -> None:
@@ -231,9 +263,11 @@ def test_a_file_that_a_setting_names_is_never_made(name: str, env: Any) -> None:
             assert mount["type"] == "bind" and mount["read_only"] is True
             assert mount["bind"] == {"create_host_path": False}
         else:
-            source = mount.split(":")[0]
-            # CHECKPOINT may be a volume, which only the short form can say.
-            assert source.startswith("./deploy/") or "/" not in source or "/checkpoint:" in mount
+            source, target = mount.split(":")[:2]
+            # These may be a volume, which only the short form can say. In an empty folder, what
+            # reads it misses its file, and says so.
+            either = target in ("/checkpoint", "/clients")
+            assert source.startswith("./deploy/") or "/" not in source or either
 
 
 def _defaults() -> dict[str, set[str]]:

@@ -14,6 +14,7 @@ from gemma4_testing.deploy.wrong_settings import (
     ANY_TEXT,
     COMMAND_LINE,
     CONTAINERS,
+    MOUNTED,
     NOT_REFUSED,
     Wrong,
 )
@@ -37,10 +38,16 @@ def test_the_values_are_not_the_defaults() -> None:
 
 @pytest.mark.parametrize("wrong", COMMAND_LINE, ids=lambda wrong: wrong.variable)
 def test_what_the_command_line_refuses(
-    wrong: Wrong, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    wrong: Wrong,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The command of the service, with its paths in the container led to this machine."""
-    command = services("*", **wrong.env)[wrong.service]["command"]
+    """The command of the service with its variables, its paths led to this machine."""
+    service = services("*", **wrong.env)[wrong.service]
+    command = service["command"]
+    for name, value in service.get("environment", {}).items():
+        monkeypatch.setenv(name, "" if value is None else str(value))
     assert command[0] == "gemma4"
     (tmp_path / "empty").mkdir()
     checkpoint = tmp_path / "empty" if wrong.variable == "CHECKPOINT" else ROOT / "demo/checkpoint"
@@ -51,8 +58,6 @@ def test_what_the_command_line_refuses(
     said = capsys.readouterr().err
     lines = [line for line in said.splitlines() if not line.startswith("{")]
     assert status in (1, 2) and len(lines) == 1, said
-    # That has another name in the container.
-    mounted = wrong.variable == "CHECKPOINT"
-    for word in (*wrong.words, *([] if mounted else [wrong.value])):
+    for word in (*wrong.words, *([] if wrong.variable in MOUNTED else [wrong.value])):
         assert word in lines[0]
     assert not (tmp_path / "engine").exists()

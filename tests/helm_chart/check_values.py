@@ -31,6 +31,11 @@ WRONG = {  # what is set, and words of the message
     "gateway.mode": ("daemon", ["/gateway/mode", "sidecar"]),
     "gateway.apiKeys.entries": ([{"name": "a", "sha256": "sk-1"}], ["entries/0/sha256"]),
     "gateway.tls.existingSecret": ("My Secret", ["/gateway/tls/existingSecret"]),
+    "gateway.sseKeepAliveSeconds": ("15s", ["/gateway/sseKeepAliveSeconds", "number"]),
+    "gateway.webui": ("no", ["/gateway/webui", "boolean"]),
+    "gateway.responseStore.mib": (0, ["/gateway/responseStore/mib", "minimum"]),
+    "gateway.responseStore.sizeLimit": ("4 GB", ["/gateway/responseStore/sizeLimit"]),
+    "triton.aliases": ("ensemble", ["/triton/aliases", "array"]),
     "gateway.service.port": (70000, ["/gateway/service/port", "maximum"]),
     "autoscaling.kind": ("vpa", ["/autoscaling/kind", "keda"]),
     "autoscaling.keda.triggers": ([{"name": "x"}], ["triggers/0"]),
@@ -86,6 +91,14 @@ CONTRADICTIONS = [  # values that are each right, and words of the message
         "needs gateway.mode deployment",
     ),
     (together(CHECKPOINT, {"ingress": {"enabled": True}}), "ingress.host"),
+    (
+        together(CHECKPOINT, {"gateway": {"responseStore": {"enabled": True}}}),
+        "gateway.replicas 2: gateways on several nodes",
+    ),
+    (
+        together(file("cpu"), {"gateway": {"responseStore": {"enabled": True}}}),
+        "set gateway.mode to deployment",
+    ),
     (
         together(CHECKPOINT, {"gateway": {"tls": {"clientCaSecret": "ca"}}}),
         "set gateway.tls.existingSecret",

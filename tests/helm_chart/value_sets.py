@@ -90,7 +90,12 @@ SETS: dict[str, dict[str, Any]] = {
                     "envFrom": [{"secretRef": {"name": "s3"}}],
                 },
             },
-            "gateway": {"apiKeys": {"entries": KEYS}, "corsOrigins": ["https://app.example.org"]},
+            "gateway": {
+                "apiKeys": {"entries": KEYS},
+                "corsOrigins": ["https://app.example.org"],
+                "replicas": 1,
+                "responseStore": {"enabled": True, "existingClaim": "responses"},
+            },
             "ingress": {
                 "enabled": True,
                 "className": "nginx",
@@ -115,11 +120,14 @@ SETS: dict[str, dict[str, Any]] = {
             "gateway": {
                 "apiKeys": {"existingSecret": "keys"},
                 "tls": {"existingSecret": "gemma4-tls", "clientCaSecret": "clients-ca"},
+                "webui": False, "dropUnsupported": True, "sseKeepAliveSeconds": 0.5,
+                "replicas": 1, "responseStore": {"enabled": True, "days": 0.5},
             },
             **MONITORED,
             "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]},
             "triton": {
                 "cache": {"existingClaim": "cache"}, "slots": 64, "maxQueued": 8, "threads": 4,
+                "aliases": ["ensemble", "gemma"],
                 "runtimeClassName": "nvidia", "priorityClassName": "serving",
             },
             "imagePullSecrets": [{"name": "registry"}],

@@ -17,7 +17,7 @@ from gemma4_load.errors import LoadError, OptionError
 from gemma4_load.locust_users.collect import Collector
 from gemma4_load.locust_users.measured import MeasuredWords
 from gemma4_load.observe import Observation
-from gemma4_load.targets import API_KEY
+from gemma4_load.targets import API_KEY, client_certificate
 from gemma4_load.targets.base import failure_of
 from gemma4_load.targets.blocking import (
     BlockingGrpc,
@@ -62,8 +62,8 @@ class _StreamUser(User):  # type: ignore[misc]
 
     def on_start(self) -> None:
         options = self.environment.parsed_options
-        self._target = self.connect()
         try:
+            self._target = self.connect()
             if not 0 <= options.warmup < math.inf:
                 raise OptionError(f"--warmup {options.warmup}: must be 0 or more seconds")
             spec = WorkloadSpec(
@@ -82,7 +82,8 @@ class _StreamUser(User):  # type: ignore[misc]
         self._next: Ask | None = None
 
     def on_stop(self) -> None:
-        self._target.close()
+        if hasattr(self, "_target"):
+            self._target.close()
 
     @task  # type: ignore[untyped-decorator]
     def request(self) -> None:
@@ -144,4 +145,5 @@ class OpenAIUser(_StreamUser):
             timeout=options.answer_timeout,
             model=options.openai_model,
             api_key=os.environ.get(API_KEY, ""),
+            context=client_certificate(),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -118,11 +119,19 @@ class BlockingHttp:
 
 
 class BlockingOpenAI:
-    """An OpenAI server; ``url`` ends in /v1."""
+    """An OpenAI server; ``url`` ends in /v1. ``context``: as :class:`OpenAITarget`."""
 
-    def __init__(self, url: str, *, timeout: float, model: str = "", api_key: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float,
+        model: str = "",
+        api_key: str = "",
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._http = _client(url, timeout, headers=headers)
+        self._http = _client(url, timeout, headers=headers, verify=context or True)
         self._model = model
 
     def ask(self, ask: Ask, seen: Seen) -> Reply:

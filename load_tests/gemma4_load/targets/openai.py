@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 import aiohttp
@@ -20,15 +21,24 @@ _DATA = b"data:"
 
 
 class OpenAITarget:
-    """``url`` ends in /v1. Without ``model``, the first that the server lists."""
+    """``url`` ends in /v1. Without ``model``, the first that the server lists. ``context`` has the
+    client's certificate, when the server asks for one."""
 
-    def __init__(self, url: str, *, timeout: float, model: str = "", api_key: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float,
+        model: str = "",
+        api_key: str = "",
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self.url = url.rstrip("/")
         self._model = model
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         # limit=0: as many connections as there are requests; read_bufsize: an event is one line.
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, ssl=context or True),
             timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=10),
             headers=headers,
             read_bufsize=2**20,

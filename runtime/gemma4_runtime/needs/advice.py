@@ -13,7 +13,8 @@ from gemma4_runtime.needs.packages import (
 __all__ = ["explain_import", "explain_library", "report"]
 
 GLIBC = (2, 35)
-"""Of the nvidia-pytriton wheel, whose tag is manylinux_2_35_x86_64."""
+"""Of the nvidia-pytriton wheels, whose tags are manylinux_2_35_x86_64 and _aarch64."""
+_ARCHITECTURES = ("x86_64", "AMD64", "aarch64", "arm64")
 
 _USERS = {
     "libgomp.so.1": "llama.cpp needs it",
@@ -36,7 +37,7 @@ def report(machine: Machine) -> str:
     if wrong:
         return (
             f"gemma4 cannot be served here: {wrong}. The embedded Triton needs Linux on x86-64 "
-            "with glibc 2.35 or newer, such as Debian 12, Ubuntu 22.04 or Fedora 37."
+            "or arm64 with glibc 2.35 or newer, such as Debian 12, Ubuntu 22.04 or Fedora 37."
         )
     lacks = _lacks(machine)
     if not lacks:
@@ -66,7 +67,7 @@ def explain_import(error: ImportError) -> "str | None":
 
 
 def _wrong_platform(machine: Machine) -> str:
-    if machine.architecture not in ("x86_64", "AMD64"):
+    if machine.architecture not in _ARCHITECTURES:
         return f"the processor is {machine.architecture}"
     if machine.glibc is None:
         return "the C library is not glibc"

@@ -46,7 +46,11 @@ _parsed = functools.lru_cache(yaml.safe_load)
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     both = base.keys() & over.keys()
-    deeper = {k: _merge(base[k], over[k]) for k in both if isinstance(base[k], dict)}
+    deeper: dict[str, Any] = {
+        k: _merge(base[k], over[k]) for k in both if isinstance(base[k], dict)
+    }
+    if "volumes" in both:
+        deeper["volumes"] = [*base["volumes"], *over["volumes"]]
     return {**base, **over, **deeper}
 
 

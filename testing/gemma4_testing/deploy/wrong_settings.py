@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ANY_TEXT", "COMMAND_LINE", "CONTAINERS", "NOT_REFUSED", "Wrong"]
+__all__ = ["ANY_TEXT", "COMMAND_LINE", "CONTAINERS", "MOUNTED", "NOT_REFUSED", "Wrong"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,38 @@ def _build(variable: str, value: str, *words: str, gpu: bool = True) -> Wrong:
     return Wrong(variable, value, service, words, profile, gpu)
 
 
+def _gateway(option: str, variable: str, value: str, *words: str) -> Wrong:
+    return Wrong(variable, value, "gateway", (f"--{option} {value}", *words))
+
+
 COMMAND_LINE = [
     Wrong("QUALITY_GATE", "maybe", "triton", ("--quality-gate", "off, report, enforce")),
     Wrong("QUALITY_GATE_INTERVAL", "often", "triton", ("--quality-gate-interval", "a number")),
+    Wrong("MAX_QUEUED", "few", "triton", ("--max-queued", "a whole number")),
+    Wrong("CPU_THREADS", "0", "triton", ("--threads", "at least 1")),
+    Wrong("START_TIMEOUT", "long", "triton", ("--start-timeout", "a number")),
+    _gateway("api-keys-file", "API_KEYS_FILE", "/none/keys.json", "No such file"),
+    _gateway("key-requests-per-minute", "KEY_REQUESTS_PER_MINUTE", "few", "a whole number"),
+    _gateway("key-tokens-per-minute", "KEY_TOKENS_PER_MINUTE", "-1", "at least 0"),
+    _gateway("key-max-running", "KEY_MAX_RUNNING", "1.5", "a whole number"),
+    _gateway("timeout", "GATEWAY_TIMEOUT", "0", "at least 0.1"),
+    _gateway("max-running", "GATEWAY_MAX_RUNNING", "0", "at least 1"),
+    _gateway("max-body-mib", "GATEWAY_MAX_BODY_MIB", "4m", "a whole number"),
+    _gateway("sse-keep-alive", "SSE_KEEP_ALIVE", "never", "a number"),
+    _gateway("cors-origin", "CORS_ORIGINS", "app.example.com", "https://app.example.com"),
+    _gateway("webui", "WEBUI", "maybe", "true or false"),
+    _gateway("drop-unsupported", "DROP_UNSUPPORTED", "tools", "true or false"),
+    _gateway("response-store", "RESPONSE_STORE", "/none/responses.db", "No such file"),
+    # Each of them is for the file.
+    _gateway("response-store-count", "RESPONSE_STORE_COUNT", "9", "needs --response-store"),
+    _gateway("response-store-mib", "RESPONSE_STORE_MIB", "9", "needs --response-store"),
+    _gateway("response-store-days", "RESPONSE_STORE_DAYS", "soon", "a number, at least 0.0001"),
+    Wrong(
+        "TLS_CLIENTS_FOLDER",
+        "/none/clients",
+        "gateway",
+        ("--ssl-ca-certs /clients/ca.crt", "needs --ssl-certfile"),
+    ),
     Wrong("CPU_ENGINE", "/engine/none", "triton", ("no such folder", "gemma4 build")),
     Wrong("ENGINE", "/engine/none", "triton", ("no such folder", "gemma4 build"), "gpu", True),
     # Where nothing is, an engine of containers makes an empty folder.
@@ -48,6 +77,9 @@ COMMAND_LINE = [
     _build("MAX_TOTAL_TOKENS", "lots", "--max-total-tokens", "a whole number"),
 ]
 """What ``gemma4`` itself refuses."""
+
+MOUNTED = {"CHECKPOINT", "TLS_CLIENTS_FOLDER"}
+"""They have another name in the container, which the message has."""
 
 
 def _container(service: str, words: tuple[str, ...], profile: str, **settings: str) -> list[Wrong]:

@@ -136,10 +136,17 @@ def test_a_python_that_no_archive_has(installer: str) -> None:
     assert ("apt-get install -y libgomp1" in text) == (installer == "apt")
 
 
+def test_arm64_is_as_good_as_x86_64() -> None:
+    """nvidia-pytriton, xllamacpp and all others have wheels for it."""
+    arm = BOOKWORM._replace(architecture="aarch64")
+    for missing in ((), (GOMP,)):
+        assert report(arm._replace(missing=missing)) == report(BOOKWORM._replace(missing=missing))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"architecture": "aarch64"}, "the processor is aarch64"),
+        ({"architecture": "riscv64"}, "the processor is riscv64"),
         ({"glibc": None}, "the C library is not glibc"),
         ({"glibc": (2, 34)}, "glibc is 2.34"),
     ],

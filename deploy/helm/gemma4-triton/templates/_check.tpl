@@ -57,6 +57,12 @@
 {{- if and $v.gateway.tls.existingSecret $v.inferencePool.enabled -}}
 {{- fail "gateway.tls.existingSecret: an InferencePool is asked over HTTP; leave it empty, and let TLS end at the Gateway's listener" -}}
 {{- end -}}
+{{- if and $v.gateway.responseStore.enabled (include "gemma4.sidecar" .) -}}
+{{- fail "gateway.responseStore.enabled: a sidecar's file is that of its pod alone; set gateway.mode to deployment" -}}
+{{- end -}}
+{{- if and $v.gateway.responseStore.enabled (gt (int $v.gateway.replicas) 1) -}}
+{{- fail (printf "gateway.replicas %d: gateways on several nodes cannot share gateway.responseStore; set it to 1" (int $v.gateway.replicas)) -}}
+{{- end -}}
 {{- if and $v.ingress.enabled (not $v.ingress.host) -}}
 {{- fail "ingress.host: name the host" -}}
 {{- end -}}

@@ -23,6 +23,19 @@
     - --key-requests-per-minute={{ int $g.keyRequestsPerMinute }}
     - --key-tokens-per-minute={{ int $g.keyTokensPerMinute }}
     - --key-max-running={{ int $g.keyMaxRunning }}
+    - --sse-keep-alive={{ $g.sseKeepAliveSeconds }}
+    - --{{ ternary "" "no-" $g.webui }}webui
+    {{- if $g.dropUnsupported }}
+    - --drop-unsupported
+    {{- end }}
+    {{- with $g.responseStore }}
+    {{- if .enabled }}
+    - --response-store=/responses/responses.db
+    - --response-store-count={{ int .count }}
+    - --response-store-mib={{ int .mib }}
+    - --response-store-days={{ .days }}
+    {{- end }}
+    {{- end }}
     - --grace={{ int $g.graceSeconds }}
     - --log-format=json
     {{- range $g.servedModelNames }}
@@ -76,6 +89,9 @@
   resources: {{- toYaml $g.resources | nindent 4 }}
   volumeMounts:
     - {name: gateway-tmp, mountPath: /tmp}
+    {{- if $g.responseStore.enabled }}
+    - {name: responses, mountPath: /responses}
+    {{- end }}
     {{- if include "gemma4.keysSecret" . }}
     - {name: keys, mountPath: /keys, readOnly: true}
     {{- end }}
@@ -90,6 +106,16 @@
 {{- define "gemma4.gatewayVolumes" -}}
 - name: gateway-tmp
   emptyDir: {sizeLimit: 64Mi}
+{{- with .Values.gateway.responseStore }}
+{{- if .enabled }}
+- name: responses
+  {{- if .existingClaim }}
+  persistentVolumeClaim: {claimName: {{ .existingClaim }}}
+  {{- else }}
+  emptyDir: {sizeLimit: {{ .sizeLimit }}}
+  {{- end }}
+{{- end }}
+{{- end }}
 {{- with include "gemma4.keysSecret" . }}
 - name: keys
   secret: {secretName: {{ . }}, defaultMode: 0440}

@@ -108,6 +108,9 @@ containers:
       {{- end }}
       - --gpu-device-ids={{ join ";" $sets }}
       {{- end }}
+      {{- range $t.aliases }}
+      - --alias={{ . }}
+      {{- end }}
       {{- if $t.allowRemoteEmbeddedTriton }}
       - --allow-remote-embedded-triton
       {{- end }}
