@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gemma4_cli import build, chat, doctor, gateway, load, serve, template
+from gemma4_cli import build, chat, doctor, dynamo_worker, gateway, load, serve, template
 from gemma4_cli.bad_value import NamesBadValues
 from gemma4_cli.guard import guarded
 
@@ -62,3 +62,4 @@ app.command("chat")(chat.chat)
 app.command("doctor")(doctor.doctor)
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(load.app, name="load")
+app.command("dynamo-worker")(dynamo_worker.dynamo_worker)
