@@ -56,7 +56,7 @@ class Serving:
 
     async def generate(
         self, request: Mapping[str, Any], context: RequestContext
-    ) -> AsyncGenerator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """Answer one request, chunk by chunk. Raises what ``raise_as`` makes."""
         try:
             asked = read_request(request, eos_ids=self._eos_ids)
@@ -81,7 +81,7 @@ class Serving:
 
     async def _answer(
         self, asked: EngineRequest, context: RequestContext, running: Running
-    ) -> AsyncGenerator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         tried: frozenset[str] = frozenset()
         refusal: UnavailableError | None = None
         while (server := self._servers.pick(tried)) is not None:
@@ -101,7 +101,7 @@ class Serving:
 
     async def _of(
         self, server: Server, asked: EngineRequest, context: RequestContext, running: Running
-    ) -> AsyncGenerator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         stream = server.client.generate(
             prompt_token_ids=asked.token_ids,
             timeout=self._timeout,
