@@ -58,6 +58,8 @@ class Serving:
         self, request: Mapping[str, Any], context: RequestContext
     ) -> AsyncGenerator[dict[str, Any], None]:
         """Answer one request, chunk by chunk. Raises what ``raise_as`` makes."""
+        if self._ended:
+            raise self._raise_as(stopping())
         try:
             asked = read_request(request, eos_ids=self._eos_ids)
         except RefusedError as error:

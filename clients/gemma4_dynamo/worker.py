@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import suppress
 
 import uvloop
 from dynamo.runtime import DistributedRuntime
@@ -20,6 +21,9 @@ from gemma4_dynamo.servers import Servers
 from gemma4_dynamo.serving import Serving
 
 __all__ = ["run"]
+
+_ENDING_S = 5.0
+"""Seconds that an answer which was ended has to tell Dynamo so."""
 
 
 def run(options: WorkerOptions) -> None:
@@ -109,5 +113,6 @@ async def _leave(options: WorkerOptions, membership: Membership, serving: Servin
         await asyncio.wait_for(serving.idle.wait(), options.grace)
     except TimeoutError:
         log_event("grace_is_over", given_away=serving.end_all(), level="warning")
-        await asyncio.wait_for(serving.idle.wait(), options.grace or 1)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(serving.idle.wait(), _ENDING_S)
     log_event("stopped")

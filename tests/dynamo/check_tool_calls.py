@@ -1,14 +1,16 @@
 """Dynamo's parser of Gemma 4's answers against ours, on the same token ids. The differences are a
-table of docs/dynamo.md."""
+table of docs/dynamo.md; `UPDATE_DOCS=1` writes it anew."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 from cluster import LOGS, MODEL, Frontend, Process
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
@@ -19,7 +21,7 @@ from tokenizers import Tokenizer
 
 ROOT = Path(__file__).parents[2]
 CHECKPOINT = ROOT / "demo" / "checkpoint"
-TABLE = ROOT / "docs" / "dynamo.md"
+PAGE = ROOT / "docs" / "dynamo.md"
 
 
 def rows(name: str) -> list[str]:
@@ -36,6 +38,10 @@ PUBLISHED = [
     '<|tool_call>call:f{a:<|"|>it\'s "x"<|"|>,b:<|"|><|"|>,c:-1.5,d:true,e:null}<tool_call|>',
     '<|tool_call>call:f{a:{b:{c:[<|"|>x<|"|>,[1,2]]}}}<tool_call|>',
     '<|tool_call>call:f{a:<|"|>{"x": [1, 2]}<|"|>}<tool_call|>',
+    '<|tool_call>call:f{a:<|"|>x, } | < "y"<|"|>}<tool_call|>',
+    "<|tool_call>call:f{a:[1,-2.5,1e9]}<tool_call|>",
+    "<|tool_call>call:f{a:[{c:true}],d:{},e:[]}<tool_call|>",
+    "<|tool_call>call:f{first name:1}<tool_call|>",
     '<|tool_call>call:f{a:<|"|>line\nnext\\n<|"|>}<tool_call|>',
 ]  # fmt: skip
 CASES = [*PUBLISHED, *rows("repaired"), *rows("refused")]
@@ -83,29 +89,53 @@ def frontend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frontend]:
     worker.kill()
 
 
+Parts = tuple[str, str, list[tuple[str, Any]]]
+NONE = "no answer at all"
+
+
+def theirs(client: openai.OpenAI, number: int) -> Parts | str:
+    """Content, reasoning and calls of the case, as Dynamo's frontend reads them."""
+    tool: Any = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    answer = client.chat.completions.create(
+        model=MODEL, messages=[{"role": "user", "content": "x"}], max_tokens=1000 + number,
+        tools=[tool], extra_body={"chat_template_kwargs": {"enable_thinking": True}},
+    )  # fmt: skip
+    if not answer.choices:
+        return NONE
+    message: Any = answer.choices[0].message
+    calls = [(c.function.name, json.loads(c.function.arguments)) for c in message.tool_calls or []]
+    return message.content or "", getattr(message, "reasoning_content", None) or "", calls
+
+
+def shown(parts: Parts | str) -> str:
+    """A cell of the table."""
+    if isinstance(parts, str):
+        return parts
+    content, reasoning, calls = parts
+    told = [f"`{name}` {json.dumps(arguments, ensure_ascii=False)}" for name, arguments in calls]
+    told += [f"text `{content}`"] if content else []
+    told += [f"thought `{reasoning}`"] if reasoning else []
+    return " and ".join(told) or "nothing"
+
+
+def row(*cells: str) -> str:
+    plain = (cell.replace("\n", "\\n").replace("|", "\\|") for cell in cells)
+    return "| " + " | ".join(plain) + " |\n"
+
+
 def test_the_differences_are_those_of_the_page(frontend: Frontend) -> None:
     client = frontend.client()
-    tool: Any = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
-    found = []
+    found = ""
     for number, text in enumerate(CASES):
-        answer = client.chat.completions.create(
-            model=MODEL, messages=[{"role": "user", "content": "x"}], max_tokens=1000 + number,
-            tools=[tool], extra_body={"chat_template_kwargs": {"enable_thinking": True}},
-        )  # fmt: skip
-        if not answer.choices:
-            found.append((text, ours(ids_of(text)), "an answer without a choice"))
-            continue
-        message: Any = answer.choices[0].message
-        calls = [
-            (c.function.name, json.loads(c.function.arguments)) for c in message.tool_calls or []
-        ]
-        reasoning = getattr(message, "reasoning_content", None) or ""
-        theirs = (message.content or "", reasoning, calls)
-        if theirs != ours(ids_of(text)):
-            found.append((text, ours(ids_of(text)), theirs))
-    for each in found:
-        print(*each, sep="\n    ")
-    (LOGS / "tool_calls.json").write_text(json.dumps(found, indent=1))
-    told = TABLE.read_text(encoding="utf-8").split("<!-- differences -->")[1].split("<!-- end")[0]
-    kinds = re.findall(r"^\| `(.*)` \|", told, re.M)
-    assert [text for text, _, _ in found] == [k.replace("\\|", "|") for k in kinds]
+        mine, other = ours(ids_of(text)), theirs(client, number)
+        if mine != other:
+            body = text.removeprefix("<|tool_call>").removesuffix("<tool_call|>")
+            found += row(f"`{body}`", shown(mine), shown(other))
+    print(found)
+    page = PAGE.read_text(encoding="utf-8")
+    before, rest = page.split("<!-- differences -->\n")
+    head, after = rest.split("|---|---|---|\n")[0], rest.split("<!-- end of differences -->")[1]
+    new = f"{before}<!-- differences -->\n{head}|---|---|---|\n{found}<!-- end of differences -->{after}"
+    if os.environ.get("UPDATE_DOCS"):
+        PAGE.write_text(new, encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == new

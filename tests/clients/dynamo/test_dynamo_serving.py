@@ -199,6 +199,8 @@ def test_a_worker_that_stops_gives_its_answers_away() -> None:
         with pytest.raises(ToldError, match="the worker stopped") as found:
             await anext(chunks)
         assert found.value.kind == "EngineShutdown"
+        with pytest.raises(ToldError, match="the worker stopped"):
+            await read(serving, Context())
 
     asyncio.run(run())
 
