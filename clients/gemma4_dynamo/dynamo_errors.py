@@ -11,7 +11,9 @@ __all__ = ["exception_of"]
 
 def exception_of(failure: Failure) -> Exception:
     """Return the exception to raise in a handler."""
+    made: Exception
     if failure.status:
-        return exceptions.HttpError(failure.status, failure.message)
-    kind: type[Exception] = getattr(exceptions, failure.kind)
-    return kind(failure.message)
+        made = exceptions.HttpError(failure.status, failure.message)
+    else:
+        made = getattr(exceptions, failure.kind)(failure.message)
+    return made

@@ -53,11 +53,12 @@ class Membership:
             "stop_conditions": {"max_tokens": 1},
             "_HEALTH_CHECK": True,
         }
-        return asyncio.ensure_future(
+        served: asyncio.Future[None] = asyncio.ensure_future(
             self.endpoint.serve_endpoint(
                 serving.generate, graceful_shutdown=True, health_check_payload=probe
             )
         )
+        return served
 
     async def list(self, wanted: bool) -> None:
         """Be in discovery, or not be: requests that come all the same are served."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import suppress
+from typing import Any
 
 import uvloop
 from dynamo.runtime import DistributedRuntime
@@ -89,7 +90,8 @@ async def _serve(
     ]
     stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait([stopping, served, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        ends: list[asyncio.Future[Any]] = [stopping, served, *tasks]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         tasks[0].cancel()
         if stop.is_set():
             await _leave(options, membership, serving)
