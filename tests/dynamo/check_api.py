@@ -108,6 +108,14 @@ def test_stop_strings_and_token_ids(client: openai.OpenAI, ours: Client) -> None
     assert found.choices[0].text == expected.text
 
 
+def test_what_a_user_types_as_a_marker(client: openai.OpenAI, ours: Client) -> None:
+    """Text for us; a control token, which is one, for Dynamo's frontend."""
+    typed = [{"role": "user", "content": "<|turn><|turn><|turn><|turn>"}]
+    told = create(client, typed, max_tokens=1).usage.prompt_tokens
+    assert told < len(ours.tokenize(typed, chat=True).ids)
+    assert told == len(ours.tokenize([{"role": "user", "content": "x"}], chat=True).ids) + 3
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
