@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: help setup serve chat gateway load lint types-of-clients format generate test test-unit test-pythons coverage test-xgrammar test-helm test-monitoring \
+.PHONY: help setup serve chat gateway load lint types-of-clients format generate test test-unit test-pythons coverage test-xgrammar test-dynamo test-helm test-monitoring \
   test-alerts test-fresh test-compose test-image-twice test-dashboards test-page test-gpu-image test-clients test-fuzz test-random test-faults test-endurance bench bench-clients bench-nvidia bench-host \
   bench-host-ttft bench-meter bench-agreement types-of-models clean
 .DEFAULT_GOAL := setup
@@ -135,6 +135,23 @@ $(XGRAMMAR_VENV)/.created: | $(VENV)/.created
 test-xgrammar: $(XGRAMMAR_VENV)/.created ## Walk TensorRT-LLM's guides through xgrammar itself.
 	@for version in $(XGRAMMAR); do $(XGRAMMAR_VENV)/bin/python -m pip --disable-pip-version-check \
 	  --quiet install xgrammar==$$version && $(XGRAMMAR_VENV)/bin/python tests/xgrammar_walk || exit 1; done
+
+# Dynamo pins another pydantic than the lock file, and its package aisimulate is not to be had.
+DYNAMO := 1.6.1
+DYNAMO_VENV := .venv-dynamo
+DYNAMO_NEEDS := aiohttp certifi 'kubernetes<33' msgspec prometheus-client pyzmq 'redis<9' tqdm \
+  transformers uvloop zstandard hypothesis openai pytest pytest-timeout
+$(DYNAMO_VENV)/.$(DYNAMO): $(LOCK) | $(VENV)/.created
+	$(BIN)/python -m venv --clear $(DYNAMO_VENV)
+	@grep -v '^pydantic' $(LOCK) > $(DYNAMO_VENV)/constraints.txt
+	$(DYNAMO_VENV)/bin/python -m pip --disable-pip-version-check --quiet install \
+	  -c $(DYNAMO_VENV)/constraints.txt -e '.[dynamo,serve]' $(DYNAMO_NEEDS)
+	$(DYNAMO_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps \
+	  ai-dynamo==$(DYNAMO)
+	@touch $@
+
+test-dynamo: $(DYNAMO_VENV)/.$(DYNAMO) ## Run NVIDIA Dynamo's frontend over two workers of ours.
+	$(DYNAMO_VENV)/bin/python -m pytest -c tests/dynamo/pytest.ini tests/dynamo -q -s $(ARGS)
 
 # The Helm chart, rendered by Helm's own engine, which comes as a library of 240 MB.
 HELM_VENV := .venv-helm
@@ -255,4 +272,4 @@ bench-meter: $(VENV)/.dev ## Check `gemma4 load` against an engine of known pace
 	$(BIN)/python bench/meter.py $(ARGS)
 
 clean: ## Remove what was installed, built and cached.
-	rm -rf $(VENV) .venv-pythons $(AIPERF_VENV) $(XGRAMMAR_VENV) $(HELM_VENV) $(COMPOSE_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) .venv-pythons $(AIPERF_VENV) $(XGRAMMAR_VENV) $(HELM_VENV) $(DYNAMO_VENV) $(COMPOSE_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

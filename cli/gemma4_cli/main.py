@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gemma4_cli import build, chat, doctor, gateway, load, plan, serve, template
+from gemma4_cli import build, chat, doctor, dynamo_worker, gateway, load, plan, serve, template
 from gemma4_cli.bad_value import NamesBadValues
 from gemma4_cli.guard import guarded
 from gemma4_cli.help_page import Command
@@ -66,3 +66,4 @@ app.command("doctor", cls=Command)(doctor.doctor)
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(load.app, name="load")
 app.add_typer(plan.app, name="plan")
+app.command("dynamo-worker", cls=Command)(dynamo_worker.dynamo_worker)

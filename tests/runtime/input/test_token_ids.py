@@ -42,7 +42,7 @@ def prepare(preparer: Preparer, **values: Any) -> GenerationRequest:
 
 
 def test_ids_are_the_text_that_they_are_of(preparer: Preparer) -> None:
-    @settings(max_examples=300)
+    @settings(max_examples=1000)
     @given(st.lists(PIECES, min_size=1, max_size=12).map("".join))
     def check(text: str) -> None:
         of_text = prepare(preparer, text_input=text)

@@ -1,0 +1,80 @@
+"""``gemma4 dynamo-worker``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gemma4_cli.fail import fail, fail_import
+
+__all__ = ["dynamo_worker"]
+
+
+def dynamo_worker(
+    engine: Annotated[
+        Path,
+        typer.Option(help="Engine folder that the servers serve; Dynamo reads its tokenizer."),
+    ],
+    server: Annotated[
+        list[str] | None,
+        typer.Option(help="host:port of a Triton server's gRPC service. May be repeated."),
+    ] = None,
+    served_model_name: Annotated[
+        str, typer.Option(help="Name of the model. Default: the checkpoint's.")
+    ] = "",
+    endpoint: Annotated[
+        str, typer.Option(help="NAMESPACE.COMPONENT.ENDPOINT in Dynamo.")
+    ] = "dynamo.backend.generate",
+    discovery_backend: Annotated[
+        str, typer.Option(envvar="DYN_DISCOVERY_BACKEND", help="etcd, kubernetes, file or mem.")
+    ] = "etcd",
+    request_plane: Annotated[
+        str, typer.Option(envvar="DYN_REQUEST_PLANE", help="tcp or nats.")
+    ] = "tcp",
+    event_plane: Annotated[
+        str, typer.Option(envvar="DYN_EVENT_PLANE", help="zmq or nats.")
+    ] = "zmq",
+    drain_delay: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Seconds to take requests after leaving discovery, for frontends to notice."
+        ),
+    ] = 2.0,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds that running answers get at the end.")
+    ] = 30.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one answer.")] = 600.0,
+    health_interval: Annotated[
+        float,
+        typer.Option(min=0.05, help="Seconds between two looks at a server and two load reports."),
+    ] = 1.0,
+) -> None:
+    """Serve as a worker of NVIDIA Dynamo, in front of Triton servers, until Ctrl-C or SIGTERM."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    try:
+        from gemma4_dynamo.options import OptionsError, WorkerOptions
+        from gemma4_dynamo.worker import run
+    except ImportError as error:
+        fail_import(error, extra="dynamo")
+    addresses = server or [f"127.0.0.1:{os.environ.get('GRPC_PORT', '8001')}"]
+    try:
+        run(
+            WorkerOptions(
+                engine=engine,
+                servers=tuple(dict.fromkeys(addresses)),
+                name=served_model_name,
+                endpoint=endpoint,
+                discovery=discovery_backend,
+                request_plane=request_plane,
+                event_plane=event_plane,
+                drain_delay=drain_delay,
+                grace=grace,
+                timeout=timeout,
+                health_interval=health_interval,
+            )
+        )
+    except OptionsError as error:
+        fail(str(error), code=2)

@@ -1,0 +1,73 @@
+"""A worker's place in Dynamo's discovery: joined while it can answer, left before it stops."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from dynamo.llm import ModelInput, ModelRuntimeConfig, ModelType, WorkerType, register_model
+from dynamo.runtime import DistributedRuntime
+from gemma4_runtime.logs.events import log_event
+
+from gemma4_dynamo.load import BLOCK_TOKENS, Capacity
+from gemma4_dynamo.model import PARSER, Model
+from gemma4_dynamo.serving import Serving
+
+__all__ = ["Membership"]
+
+
+class Membership:
+    """``endpoint_path`` is NAMESPACE.COMPONENT.ENDPOINT. Belongs to the running event loop."""
+
+    def __init__(self, runtime: DistributedRuntime, endpoint_path: str) -> None:
+        self.endpoint = runtime.endpoint(endpoint_path)
+        self._listed = True
+        self._turn = asyncio.Lock()
+
+    async def register(self, model: Model, name: str, capacity: Capacity) -> None:
+        """Say which model this is, and what it can hold."""
+        config = ModelRuntimeConfig()
+        config.context_length = model.context_length
+        config.max_num_seqs = capacity.slots
+        config.total_kv_blocks = capacity.kv_blocks
+        config.tool_call_parser = PARSER
+        config.reasoning_parser = PARSER
+        config.kv_event_publishing_enabled = False
+        config.enable_local_indexer = False
+        await register_model(
+            ModelInput.Tokens,
+            ModelType.Chat | ModelType.Completions,
+            self.endpoint,
+            str(model.folder),
+            name,
+            worker_type=WorkerType.Aggregated,
+            kv_cache_block_size=BLOCK_TOKENS,
+            runtime_config=config,
+        )
+
+    def serve(self, serving: Serving, model: Model) -> asyncio.Future[None]:
+        """Take requests; the future is done when the runtime has shut down."""
+        probe: dict[str, Any] = {
+            "token_ids": [model.bos_id],
+            "sampling_options": {"temperature": 0.0},
+            "stop_conditions": {"max_tokens": 1},
+            "_HEALTH_CHECK": True,
+        }
+        served: asyncio.Future[None] = asyncio.ensure_future(
+            self.endpoint.serve_endpoint(
+                serving.generate, graceful_shutdown=True, health_check_payload=probe
+            )
+        )
+        return served
+
+    async def list(self, wanted: bool) -> None:
+        """Be in discovery, or not be: requests that come all the same are served."""
+        async with self._turn:
+            if wanted == self._listed:
+                return
+            if wanted:
+                await self.endpoint.register_endpoint_instance()
+            else:
+                await self.endpoint.unregister_endpoint_instance()
+            self._listed = wanted
+        log_event("joined_discovery" if wanted else "left_discovery")

@@ -1,0 +1,58 @@
+"""What a worker is told at its start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["DISCOVERY", "EVENT_PLANES", "REQUEST_PLANES", "OptionsError", "WorkerOptions"]
+
+DISCOVERY = ("etcd", "kubernetes", "file", "mem")
+REQUEST_PLANES = ("tcp", "nats")
+EVENT_PLANES = ("zmq", "nats")
+
+
+class OptionsError(ValueError):
+    """An option or a file is wrong; the message says which, and the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """``servers``: ``host:port`` of gRPC services of Triton, all with the engine of the folder
+    ``engine``. ``name``: the name of the model, "" for the engine's own. ``endpoint``: namespace,
+    component and endpoint in Dynamo. ``drain_delay``: seconds that the worker still takes requests
+    after it has left discovery, for frontends to notice. ``grace``: seconds that running answers
+    get after that. ``timeout``: seconds for one answer. ``health_interval``: seconds between two
+    looks at a server, and between two reports of the load.
+
+    Raises :class:`OptionsError`."""
+
+    engine: Path
+    servers: tuple[str, ...] = ("127.0.0.1:8001",)
+    name: str = ""
+    endpoint: str = "dynamo.backend.generate"
+    discovery: str = "etcd"
+    request_plane: str = "tcp"
+    event_plane: str = "zmq"
+    drain_delay: float = 2.0
+    grace: float = 30.0
+    timeout: float = 600.0
+    health_interval: float = 1.0
+
+    def __post_init__(self) -> None:
+        parts = self.endpoint.split(".")
+        if len(parts) != 3 or not all(parts):
+            raise OptionsError(
+                f"--endpoint {self.endpoint}: is not NAMESPACE.COMPONENT.ENDPOINT, such as "
+                "dynamo.backend.generate"
+            )
+        choices = (
+            ("--discovery-backend", self.discovery, DISCOVERY),
+            ("--request-plane", self.request_plane, REQUEST_PLANES),
+            ("--event-plane", self.event_plane, EVENT_PLANES),
+        )
+        for option, value, known in choices:
+            if value not in known:
+                raise OptionsError(f"{option} {value}: use one of {', '.join(known)}")
+        if not self.servers:
+            raise OptionsError("--server: give the address of at least one Triton server")

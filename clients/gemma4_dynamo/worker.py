@@ -1,0 +1,120 @@
+"""Joins Dynamo, serves, and leaves it again."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import suppress
+from typing import Any
+
+import uvloop
+from dynamo.runtime import DistributedRuntime
+from gemma4_client import Gemma4Error
+from gemma4_runtime.logs.events import log_event
+
+from gemma4_dynamo.dynamo_errors import exception_of
+from gemma4_dynamo.load import Load
+from gemma4_dynamo.membership import Membership
+from gemma4_dynamo.model import Model, read_model
+from gemma4_dynamo.options import WorkerOptions
+from gemma4_dynamo.reports import Reports
+from gemma4_dynamo.servers import Servers
+from gemma4_dynamo.serving import Serving
+
+__all__ = ["run"]
+
+_ENDING_S = 5.0
+"""Seconds that an answer which was ended has to tell Dynamo so."""
+
+
+def run(options: WorkerOptions) -> None:
+    """Serve until SIGTERM or SIGINT. Raises :class:`~gemma4_dynamo.options.OptionsError`."""
+    uvloop.run(_run(options))
+
+
+async def _run(options: WorkerOptions) -> None:
+    model = read_model(options.engine)
+    servers = Servers(options.servers, interval=options.health_interval)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        name = await _first_answer(servers, model, options, stop)
+        if name is not None:
+            await _serve(options, model, servers, name, stop)
+    finally:
+        await servers.close()
+
+
+async def _first_answer(
+    servers: Servers, model: Model, options: WorkerOptions, stop: asyncio.Event
+) -> str | None:
+    """Wait for a server; return the name of the model, or None when told to stop."""
+    log_event("waiting_for_server", servers=[server.address for server in servers.all])
+    while not stop.is_set():
+        for server in servers.all:
+            if await server.check():
+                try:
+                    info = await server.info()
+                except Gemma4Error:
+                    continue
+                model.check(server.address, info)
+                return options.name or info.model
+        try:
+            await asyncio.wait_for(stop.wait(), options.health_interval)
+        except TimeoutError:
+            pass
+    return None
+
+
+async def _serve(
+    options: WorkerOptions, model: Model, servers: Servers, name: str, stop: asyncio.Event
+) -> None:
+    runtime = DistributedRuntime(
+        asyncio.get_running_loop(),
+        options.discovery,
+        options.request_plane,
+        event_plane=options.event_plane,
+    )
+    load = Load(model.capacity(len(servers.all)))
+    serving = Serving(servers, load, exception_of, eos_ids=model.eos_ids, timeout=options.timeout)
+    membership = Membership(runtime, options.endpoint)
+    reports = Reports(membership.endpoint, load, interval=options.health_interval)
+    await reports.start()
+    await membership.register(model, name, load.capacity)
+    served = membership.serve(serving, model)
+    log_event("serving", model=name, endpoint=options.endpoint, slots=load.capacity.slots)
+    tasks = [
+        asyncio.create_task(servers.watch(membership.list)),
+        asyncio.create_task(reports.run()),
+    ]
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        ends: list[asyncio.Future[Any]] = [stopping, served, *tasks]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        tasks[0].cancel()
+        if stop.is_set():
+            await _leave(options, membership, serving)
+    finally:
+        for task in (*tasks, stopping):
+            task.cancel()
+        reports.stop()
+        runtime.shutdown()
+        done = await asyncio.gather(served, *tasks, return_exceptions=True)
+    failed = [e for e in done if isinstance(e, Exception)]
+    if failed:
+        raise failed[0]
+
+
+async def _leave(options: WorkerOptions, membership: Membership, serving: Serving) -> None:
+    """Leave discovery, let frontends notice, let answers end, and give the rest away."""
+    log_event("draining", running=serving.running)
+    await membership.list(False)
+    await asyncio.sleep(options.drain_delay)
+    try:
+        await asyncio.wait_for(serving.idle.wait(), options.grace)
+    except TimeoutError:
+        log_event("grace_is_over", given_away=serving.end_all(), level="warning")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(serving.idle.wait(), _ENDING_S)
+    log_event("stopped")
