@@ -39,7 +39,10 @@ def test_every_row_has_a_test() -> None:
 
 def test_families_are_those_that_are_run() -> None:
     """Each family of `make test-clients`, with the packages and checks of its table."""
-    found = {name.strip("`"): (packages, checks) for name, packages, checks in rows("what is run")}
+    found = {
+        name.strip("`"): (packages, checks)
+        for name, packages, checks in rows("packages | what is run")
+    }
     assert found == {
         family.name: (
             ", ".join(" ".join(item) for item in family.versions.items()) or "of the machine",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from gemma4_build.pipeline import build_engine
@@ -40,31 +41,29 @@ def build() -> Path:
     return ENGINE
 
 
+@dataclass(frozen=True)
 class Gateways:
     """Started before the same server. ``plain`` has the defaults and a store of responses,
     ``lenient`` the option --drop-unsupported."""
 
-    def __init__(self, server: Served, folder: Path) -> None:
-        store = f"--response-store={folder / 'responses.db'}"
-        self.plain = RunningGateway(server.grpc, args=(store,), log=str(folder / "plain.log"))
-        self.lenient = RunningGateway(
-            server.grpc, args=("--drop-unsupported",), log=str(folder / "lenient.log")
-        )
-
-    def stop(self) -> int:
-        """Return the worst exit status."""
-        return max(self.plain.stop(), self.lenient.stop())
+    plain: RunningGateway
+    lenient: RunningGateway
 
 
 @contextmanager
 def serving(engine: Path, folder: Path) -> Iterator[Gateways]:
-    """Start a server and its gateways, and stop them. Their logs are in ``folder``."""
-    server = Served(engine, folder / "run")
-    gateways = None
-    try:
-        gateways = Gateways(server, folder)
-        yield gateways
-    finally:
-        if gateways is not None:
-            gateways.stop()
-        server.stop()
+    """Start a server and its gateways, and stop what was started. Logs are in ``folder``."""
+    with ExitStack() as running:
+        server = Served(engine, folder / "run")
+        running.callback(server.stop)
+        made = []
+        for name, option in (
+            ("plain", f"--response-store={folder / 'responses.db'}"),
+            ("lenient", "--drop-unsupported"),
+        ):
+            gateway = RunningGateway(
+                server.grpc, args=(option,), log=str(folder / f"{name}.log")
+            )  # fmt: skip
+            running.callback(gateway.stop)
+            made.append(gateway)
+        yield Gateways(*made)
