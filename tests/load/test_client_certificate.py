@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,7 +59,8 @@ def blocking(url: str) -> str:
 def test_the_certificate_opens(
     url: str, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for ask in (lambda: asyncio.run(_asked(url)), lambda: blocking(url)):
+    ways: tuple[Callable[[], str], ...] = (lambda: asyncio.run(_asked(url)), lambda: blocking(url))
+    for ask in ways:
         with pytest.raises(TargetError, match="client certificate"):
             ask()
     show(monkeypatch, authority.issue("client"))
