@@ -262,3 +262,51 @@ def test_a_server_that_starts_in_an_odd_place_serves(work: Path) -> None:
     )
     assert re.search("small/r: No space left.*another --out", done.stderr)
     assert done.stdout.rstrip().endswith("serve 0"), "something was left in TMPDIR"
+
+
+ODD_PLACES = {
+    # name: (before the server, its --host, where clients find it)
+    "IPv6 loopback": ("", "::1", "[::1]"),
+    "every address of IPv6": ("", ":: --allow-remote-embedded-triton", "[::1]"),
+    "a name": ("", "localhost", "localhost"),
+    "a HOME that is not there": ("export HOME=/nonexistent;", "127.0.0.1", "127.0.0.1"),
+    "a HOME that cannot be written": ("export HOME=$PWD/fixed;", "127.0.0.1", "127.0.0.1"),
+    "a folder that cannot be written": ("cd fixed;", "127.0.0.1", "127.0.0.1"),
+    "a dumb, narrow terminal": (
+        "export TERM= COLUMNS=20 LINES=5 PYTHONIOENCODING=ascii;", "127.0.0.1", "127.0.0.1",
+    ),
+    "files for their owner only": ("umask 077;", "127.0.0.1", "127.0.0.1"),
+}  # fmt: skip
+ODD = """
+engine=$PWD/engine; {before}
+LC_ALL={plain} {gemma4} serve --engine $engine --host {host} \
+  --http-port {http} --grpc-port {grpc} --metrics-port {metrics} > {log} 2>&1 &
+server=$!
+until curl --noproxy '*' -gsf http://{at}:{http}/v2/models/gemma4/ready
+do kill -0 $server; sleep 0.2; done
+set +e
+for url in {at}:{grpc} http://{at}:{http}; do
+  LC_ALL={plain} {gemma4} chat --url "$url" --once hello --max-tokens 20; echo "chat $?"
+done
+kill $server; wait $server; echo "serve $?"
+"""
+
+
+@pytest.mark.parametrize("name", ODD_PLACES)
+def test_serve_and_chat_in_odd_places(name: str, work: Path, tmp_path: Path) -> None:
+    before, host, at = ODD_PLACES[name]
+    ports = {}
+    with ExitStack() as stack:
+        for port in ("http", "grpc", "metrics"):
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            ports[port] = listener.getsockname()[1]
+    log = tmp_path / "log"
+    script = ODD.format(
+        before=before, host=host, at=at, log=log, gemma4=TYPED, plain=PLAIN, **ports
+    )
+    done = run(work, script)
+    said = f"{done.stdout}{done.stderr}{log.read_text()}"
+    assert re.findall(r"^(?:chat|serve) \d+$", done.stdout, re.MULTILINE) == [
+        "chat 0", "chat 0", "serve 0",
+    ], said  # fmt: skip
+    assert "Traceback" not in said

