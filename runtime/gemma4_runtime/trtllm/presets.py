@@ -69,9 +69,7 @@ def compose(
         raise ValueError(f"preset {preset!r} is unknown; use one of {', '.join(PRESETS)}")
     if precision not in PRECISIONS:
         raise ValueError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
-    fraction = (
-        FREE_MEMORY[preset] if free_gpu_memory_fraction is None else free_gpu_memory_fraction
-    )
+    fraction = FREE_MEMORY[preset] if free_gpu_memory_fraction is None else free_gpu_memory_fraction
     most = step_tokens(preset, slots=slots, assistant=assistant is not None)
     args: dict[str, Any] = {
         "model": CHECKPOINT,
