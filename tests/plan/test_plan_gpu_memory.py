@@ -1,4 +1,4 @@
-"""What a GPU holds: against TensorRT-LLM's published rules, and laws that hold for any GPU."""
+"""What a GPU holds: against TensorRT-LLM's published rules, and what holds for any GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The roofline: its work by hand, its laws, and its fit to what others measured."""
+"""The roofline: its work by hand, its properties, and its fit to what others measured."""
 
 from __future__ import annotations
 
@@ -101,7 +101,9 @@ def test_only_several_gpus_send() -> None:
     streams=st.integers(1, 255),
     tp=st.sampled_from((1, 2, 4)),
 )
-def test_laws(option: tuple[str, str], prompt: int, output: int, streams: int, tp: int) -> None:
+def test_never_faster_with_more_to_do(
+    option: tuple[str, str], prompt: int, output: int, streams: int, tp: int
+) -> None:
     """More streams, longer prompts and a slower memory never make a step shorter."""
     gpu, precision = option
     here = pace(gpu, precision, tp, prompt=prompt, output=output)
