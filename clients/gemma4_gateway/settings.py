@@ -27,7 +27,7 @@ __all__ = [
 _MIB = 1024 * 1024
 _MOST_NAME = 256
 """Characters of the name of a model, as in ``model`` of a request."""
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\sA-Z]+")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@,\sA-Z]+")
 """As browsers send it: no path, not even a slash at the end, and no capitals."""
 
 

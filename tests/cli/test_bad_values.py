@@ -82,3 +82,33 @@ def test_variables_are_named(
     text = refused(capsys, *command)
     wanted = f"gemma4: {option} abc (variable {variable}): must be a whole number, from 0 to 65535"
     assert text.startswith(wanted)
+
+
+@pytest.mark.parametrize(
+    ("words", "prefix"),
+    [(("gateway",), "GEMMA4_GATEWAY_"), (("serve", "--engine=x"), "GEMMA4_SERVE_")],
+)
+def test_every_option_is_a_variable(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...], prefix: str,
+) -> None:  # fmt: skip
+    """Numbers and switches, which alone have wrong values before anything runs; but for the port of
+    the gateway: Kubernetes sets GEMMA4_GATEWAY_PORT by itself."""
+    tried = 0
+    for param in GROUP.commands[words[0]].params:
+        kind = str(param.type_descriptor.annotation)
+        if not any(name in kind for name in ("int", "float", "bool")) or param.name == "help":
+            continue
+        variable = prefix + param.name.upper()
+        monkeypatch.setenv(variable, "odd")
+        if variable == "GEMMA4_GATEWAY_PORT":
+            monkeypatch.setenv("GEMMA4_GATEWAY_TIMEOUT", "never")
+            assert "--timeout never" in refused(capsys, *words)
+            monkeypatch.delenv("GEMMA4_GATEWAY_TIMEOUT")
+        else:
+            text = refused(capsys, *words)
+            option = max(param.opts, key=len)
+            assert text.startswith(f"gemma4: {option} odd (variable {variable}): must be "), text
+            tried += 1
+        monkeypatch.delenv(variable)
+    assert tried > 9
