@@ -9,7 +9,7 @@ from gemma4_client import Delta
 __all__ = ["BLOCK_TOKENS", "Capacity", "Load", "Running", "Sample"]
 
 BLOCK_TOKENS = 32
-"""Tokens of what is called a block of the KV cache towards Dynamo; TensorRT-LLM's own is as
+"""Tokens of what is called a block of the KV cache toward Dynamo; TensorRT-LLM's own is as
 large."""
 
 

@@ -119,7 +119,7 @@ def test_what_a_user_types_as_a_marker(client: openai.OpenAI, ours: Client) -> N
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"n": 2, "temperature": 1}, "sampling_options.n: 2 is not supported"),
+        ({"n": 2, "temperature": openai.NOT_GIVEN}, "sampling_options.n: 2 is not supported"),
         ({"max_tokens": 100_000}, "max_tokens: 100000 with"),
         ({"extra_body": {"guided_regex": "("}}, "guided_decoding_guide"),
         ({"extra_body": {"nvext": {"cache_salt": "x"}}}, "routing.cache_salt"),
