@@ -28,7 +28,7 @@ def checked(result: dict) -> None:
     assert result["type"] == "result", result
     usage = result["usage"]
     sent = usage["input_tokens"] + usage["cache_read_input_tokens"]
-    assert sent > 1000 and usage["output_tokens"] > 0, usage
+    assert sent > 100 and usage["output_tokens"] > 0, usage
     # The model's words have no sense here: it may also have called a tool, in one turn of one.
     assert not result["is_error"] or result["subtype"] == "error_max_turns", result
     print(usage, result["subtype"])
