@@ -10,10 +10,13 @@ import typer
 from rich.console import Console
 
 from gemma4_cli.fail import fail, fail_import
+from gemma4_cli.help_page import Command, Group
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Plan memory, GPUs and cost before you buy or build.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group, help="Plan memory, GPUs and cost before you buy or build.", no_args_is_help=True
+)
 
 _GPU = "Only for GPUs"
 _CPU = "Only for --gpu cpu"
@@ -28,7 +31,7 @@ CatalogFile = Annotated[
 ]
 
 
-@app.command("memory")
+@app.command("memory", cls=Command)
 def memory(
     gpu: Gpu = None,
     precision: Annotated[
@@ -117,7 +120,7 @@ def memory(
     raise typer.Exit(0 if any(fits(answer) for answer in found) else 1)
 
 
-@app.command("fit")
+@app.command("fit", cls=Command)
 def fit(
     prompt_tokens: Annotated[
         int, typer.Option(min=1, max=262_143, help="Prompt of a request.")
@@ -179,7 +182,7 @@ def fit(
         show(ranking, question, Console(), top=top)
 
 
-@app.command("catalog")
+@app.command("catalog", cls=Command)
 def catalog(
     file: CatalogFile = None,
     as_yaml: Annotated[

@@ -26,6 +26,7 @@ _LEAVES = "EngineShutdown"
 """The same, and Dynamo sends this worker nothing for some seconds."""
 _GOING = frozenset({Code.DRAINING, Code.SERVER_STOPPED, Code.QUALITY_GATE_FAILED})
 _TIMEOUT_STATUS = 408
+"""HTTP status for an answer that its own deadline ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from gemma4_runtime.picklable import PicklableError
+
 __all__ = ["RefusedError"]
 
 
-class RefusedError(ValueError):
+class RefusedError(PicklableError, ValueError):
     """``field`` is the name of the option in Dynamo's request."""
 
     def __init__(self, field: str, message: str) -> None:

@@ -95,7 +95,8 @@ def test_every_option_is_a_variable(
     """Numbers and switches, which alone have wrong values before anything runs; but for the port of
     the gateway: Kubernetes sets GEMMA4_GATEWAY_PORT by itself."""
     tried = 0
-    for param in GROUP.commands[words[0]].params:
+    params: list[Any] = GROUP.commands[words[0]].params
+    for param in params:
         kind = str(param.type_descriptor.annotation)
         if not any(name in kind for name in ("int", "float", "bool")) or param.name == "help":
             continue

@@ -14,7 +14,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[2]
-BARE = {"async-timeout", "grpcio", "numpy", "protobuf", "rich", "tenacity", "tritonclient", "typer",
+BARE = {"async-timeout", "grpcio", "numpy", "prompt-toolkit", "protobuf", "rich", "tenacity", "tritonclient", "typer",
         "typing-extensions"}  # fmt: skip
 
 BLOCK = """

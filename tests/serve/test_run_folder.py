@@ -60,7 +60,7 @@ def test_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         dead = subprocess.Popen(["true"])
         dead.wait()
         ours = tmp_path / "shm" / f"{shared_memory_prefix()}x"
-        namespace = ours.name.split(str(os.getpid()))[0]
+        namespace = run_folder.namespace()
         names = [ours.name, f"{namespace}{dead.pid}_1_x", f"gemma4_1_{dead.pid}_1_x", "other"]
         for name in names:
             (tmp_path / "shm" / name).touch()

@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 _ANY = -1
+"""A dimension of any length, as Triton writes it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ MOST_ANSWERS = 64
 _REFUSED = {tensor.name: tensor.instead for tensor in REFUSED}
 _PROMPT = "text_input"
 _SEEDS = 2**64
+"""Seeds that there are: the next after the last is the first."""
 
 
 @dataclass(frozen=True, slots=True)

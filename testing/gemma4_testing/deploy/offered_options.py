@@ -34,6 +34,7 @@ COMPOSE_ABSENT: dict[str, dict[str, str]] = {
         "gpu_device_ids": "TP GPUs hold one copy; more copies are for the chart",
         "run_dir": "one of its own in /tmp",
         "alias": "only the gateway reaches Triton, and it asks for gemma4",
+        "nvidia_ensemble": "as alias",
         "verbose": "for whoever starts Triton by hand",
     },
 }

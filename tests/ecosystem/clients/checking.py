@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import re
 import sys
 import time
 import traceback
@@ -60,7 +61,7 @@ def raises(kind: type[BaseException], call: Callable[[], Any], *words: str) -> N
     try:
         call()
     except kind as error:
-        missing = [word for word in words if word not in str(error)]
+        missing = [word for word in words if not re.search(re.escape(word), f"{error}")]
         assert not missing, f"{missing} not in {error}"
     else:
         raise AssertionError(f"{kind.__name__} was not raised")

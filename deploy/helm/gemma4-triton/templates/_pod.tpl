@@ -111,6 +111,9 @@ containers:
       {{- range $t.aliases }}
       - --alias={{ . }}
       {{- end }}
+      {{- if $t.nvidiaEnsemble }}
+      - --nvidia-ensemble
+      {{- end }}
       {{- if $t.allowRemoteEmbeddedTriton }}
       - --allow-remote-embedded-triton
       {{- end }}
