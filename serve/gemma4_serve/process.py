@@ -115,6 +115,7 @@ class TritonProcess:
         self._pump.start()
         self._children: Children | None = None
         self._probe: LiveProbe | None = None
+        self._closed = False
 
     def _model_env(self, install: TritonInstall) -> dict[str, str]:
         options = self._options
@@ -238,12 +239,10 @@ class TritonProcess:
         return f"sent no chunk and no question for {silent:.0f} s" if silent > STUCK_S else None
 
     def drain(self, *, hurry: Callable[[], bool]) -> bool:
-        """Take no request any more, be not ready, and wait for the accepted ones; True when all of
-        them ended. ``hurry``: do not wait any longer."""
+        """Take no request any more, be not ready once no answer of an ensemble runs, and wait for
+        the accepted ones; True when all of them ended. ``hurry``: do not wait any longer."""
         control = ControlClient(self._options.run_dir / CONTROL_NAME)
         told = control.send("drain")
-        if self.running():
-            self._process.terminate()  # not ready from now on; what it has accepted goes on
         finished = told and self._wait_idle(self._options.grace, hurry)
         if not finished:
             if not self.running():
@@ -254,13 +253,25 @@ class TritonProcess:
         # The ensemble's answers end with an error then, though the engine has finished them.
         return finished and not (self._children and self._children.killed(*LAST_STEPS))
 
+    def _close_endpoints(self) -> None:
+        """Have Triton be not ready from now on. What it has accepted goes on, but for answers of an
+        ensemble over gRPC: Triton 2.51 sends nothing of them any more."""
+        if self.running() and not self._closed:
+            self._closed = True
+            self._process.terminate()
+
     def _wait_idle(self, seconds: float, hurry: Callable[[], bool]) -> bool:
         board, end = self.board(), time.monotonic() + seconds
+        alone_since = 0.0  # when an answer of an ensemble was last seen
         try:
             while time.monotonic() < end and self.running() and not hurry():
+                now = time.monotonic()
+                if board[Field.IN_ENSEMBLE]:
+                    alone_since = now
+                elif board[Field.DRAINING] and now - alone_since > _SETTLE_S:
+                    self._close_endpoints()
                 if board[Field.DRAINING] and board[Field.IN_FLIGHT] == 0:
                     return True
-                now = time.monotonic()
                 if self._children is not None and (loss := self._children.lost_while_draining(now)):
                     log_event("lost_while_draining", level="error", loss=str(loss))
                     return False

@@ -6,12 +6,13 @@ import http.client
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import grpc
@@ -29,7 +30,7 @@ from gemma4_runtime.errors import Code, Status, parse_wire
 from gemma4_runtime.server.board import Field
 from gemma4_testing.cases.bad_inputs import BAD
 from gemma4_testing.servers.command import GEMMA4
-from gemma4_testing.servers.served import Served, user
+from gemma4_testing.servers.served import Served, generate, user
 from gemma4_testing.waiting import wait_until
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
@@ -168,6 +169,53 @@ def test_drain(engines: Path, tmp_path: Path) -> None:
             client.chat(user("x"), max_tokens=5).result()
         list(stream.iterator)
         assert stream.answer.completion_tokens == 150
+    assert served.process.wait(30) == 0
+
+
+def test_drain_of_the_ensemble(engines: Path, tmp_path: Path) -> None:
+    """Over gRPC with a call that is half closed and one that is not, and over HTTP."""
+    served = Served(engines / "synthetic", tmp_path / "run")
+    request = service_pb2.ModelInferRequest(model_name="gemma4")
+    for name, kind, field, value in (
+        ("text_input", "BYTES", "bytes_contents", b"x"),
+        ("max_tokens", "INT32", "int_contents", 300),
+        ("min_tokens", "INT32", "int_contents", 300),
+        ("stream", "BOOL", "bool_contents", True),
+    ):
+        tensor = request.inputs.add(name=name, datatype=kind, shape=[1, 1])
+        getattr(tensor.contents, field).append(value)
+    over = Event()
+
+    def held_open() -> Iterator[Any]:
+        yield request
+        over.wait(60)
+
+    def by_grpc(requests: Iterator[Any]) -> int:
+        with grpc.insecure_channel(f"127.0.0.1:{served.grpc}") as channel:
+            stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+            found = 0
+            for reply in stub.ModelStreamInfer(requests, timeout=60):
+                assert not reply.error_message
+                outputs = [output.name for output in reply.infer_response.outputs]
+                at = outputs.index("completion_tokens")
+                (found,) = struct.unpack("<i", reply.infer_response.raw_output_contents[at])
+                if found == 300:
+                    over.set()
+        return found
+
+    def by_http() -> int:
+        body = {"text_input": "x", "stream": True, "max_tokens": 300, "min_tokens": 300}
+        last = generate(served, body, stream=True)[-1]
+        return int(last["completion_tokens"])
+
+    with ThreadPoolExecutor(3) as pool:
+        answers = [
+            pool.submit(by_grpc, iter([request])), pool.submit(by_grpc, held_open()),
+            pool.submit(by_http),
+        ]  # fmt: skip
+        wait_until(lambda: served.board()[Field.IN_ENSEMBLE] == 3, 5)
+        served.process.send_signal(signal.SIGTERM)
+        assert [answer.result(60) for answer in answers] == [300, 300, 300]
     assert served.process.wait(30) == 0
 
 

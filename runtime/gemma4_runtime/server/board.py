@@ -51,6 +51,8 @@ class Field(IntEnum):
     KV_BLOCKS_USED = 17
     KV_BLOCKS = 18
     """Of the engine's paged KV cache; 0 where it has none, or has not said yet."""
+    IN_ENSEMBLE = 19
+    """Those of IN_FLIGHT that came through an ensemble."""
     RELEASED = 24
     """1 when the engine was closed before its server."""
     GATE_CLOSED = 25

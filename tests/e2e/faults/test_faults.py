@@ -170,7 +170,7 @@ def test_a_run_folder_has_one_server(often: Served, engine: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_drain_is_not_ready_and_cuts_nothing(engine: Path, tmp_path: Path, number: int) -> None:
-    """Streams of the ensemble and of the engine, and a plain call."""
+    """Streams of the engine, and two calls of the ensemble, which keep the endpoints open."""
     served = Served(engine, tmp_path / "run")
     body = {"messages": json.dumps(user("x")), "max_tokens": 150}
 
@@ -185,20 +185,23 @@ def test_a_drain_is_not_ready_and_cuts_nothing(engine: Path, tmp_path: Path, num
             return found
 
     with served.client() as client, ThreadPoolExecutor(4) as pool:
-        streams = [pool.submit(client.chat("x", max_tokens=150).result) for _ in range(2)]
+        streams = [pool.submit(client.chat("x", max_tokens=900).result) for _ in range(2)]
         whole, unary = pool.submit(plain, "gemma4"), pool.submit(plain, "gemma4_unary")
         wait_until(lambda: served.board()[Field.ACTIVE] == 4, SOON_S)
         assert served.ready()
         served.process.send_signal(number)
-        wait_until(lambda: not served.ready(), SOON_S)
-        assert not all(each.done() for each in streams)
-        with pytest.raises(Gemma4Error) as refused:
-            client.chat("x", max_tokens=1).result()
-        assert refused.value.status == "UNAVAILABLE"
-        assert [each.result(60).completion_tokens for each in streams] == [150, 150]
-        assert whole.result(60)["completion_tokens"] == 150
-        counts = {o["name"]: o["data"] for o in unary.result(60)["outputs"]}
-        assert counts["completion_tokens"] == [150]
+        wait_until(lambda: served.board()[Field.DRAINING] == 1, SOON_S)
+        for at_first in (True, False):
+            with pytest.raises(Gemma4Error) as refused:
+                client.chat("x", max_tokens=1).result()
+            assert refused.value.status == "UNAVAILABLE"
+            if at_first:
+                assert whole.result(60)["completion_tokens"] == 150
+                counts = {o["name"]: o["data"] for o in unary.result(60)["outputs"]}
+                assert counts["completion_tokens"] == [150]
+                wait_until(lambda: not served.ready(), SOON_S)
+        assert not any(each.done() for each in streams)
+        assert [each.result(60).completion_tokens for each in streams] == [900, 900]
     assert served.process.wait(SOON_S) == 0
     assert json.loads(served.output[-1])["all_answers_finished"] is True
 

@@ -31,7 +31,7 @@ class Delivery:
         feeds: Feeds,
         backlog: Backlog,
         *,
-        in_flight: Callable[[int], None],
+        in_flight: Callable[[int, bool], None],
         on_end: Callable[[RequestRecord], None],
     ) -> None:
         self._engine = engine
@@ -50,7 +50,7 @@ class Delivery:
             if stream.request.key in self._streams:
                 return False
             self._streams[stream.request.key] = stream
-        self._in_flight(1)
+        self._in_flight(1, stream.transport.direct)
         return True
 
     def find(self, key: str) -> Stream | None:
@@ -76,7 +76,7 @@ class Delivery:
             if known:
                 del self._streams[stream.request.key]
         if known:
-            self._in_flight(-1)
+            self._in_flight(-1, stream.transport.direct)
 
     # -- the emitter's thread -------------------------------------------------------------------
 

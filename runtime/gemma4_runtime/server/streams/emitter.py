@@ -60,7 +60,7 @@ class Emitter:
         table: TokenTable,
         *,
         backlog: Backlog,
-        in_flight: Callable[[int], None],
+        in_flight: Callable[[int, bool], None],
         on_end: Callable[[RequestRecord], None],
         on_tokens: Callable[[int, float], None],
         on_tick: Callable[[], None] | None,

@@ -32,11 +32,14 @@ class _InFlight:
     def __init__(self, board: Board) -> None:
         self._board = board
         self._lock = Lock()
-        self.count = 0
+        self.count = self._in_ensemble = 0
 
-    def change(self, by: int) -> None:
+    def change(self, by: int, direct: bool) -> None:
         with self._lock:
             self.count += by
+            self._in_ensemble += 0 if direct else by
+            # Before the sum: who sees that nothing is in flight has seen the end of these too.
+            self._board[Field.IN_ENSEMBLE] = self._in_ensemble
             self._board[Field.IN_FLIGHT] = self.count
 
 
