@@ -15,6 +15,7 @@ from typing import Any
 import pexpect
 import pytest
 from gemma4_testing.fakes.fake_triton import Script, chunk, server_of, whole
+from gemma4_testing.terminal import Terminal
 
 GEMMA4 = str(Path(sys.executable).with_name("gemma4"))
 PROMPT = re.escape(b"\x1b[?7h\x1b[0m\x1b[?12l\x1b[?25h")  # what ends the drawing of a prompt
@@ -27,8 +28,8 @@ def terminal(tmp_path: Path) -> Iterator[Start]:
     children = []
 
     def start(url: str, encoding: str = "utf-8", **env: str) -> Any:
-        child = pexpect.spawn(
-            GEMMA4, ["chat", "--url", url], timeout=120, dimensions=(24, 60),
+        child = Terminal(
+            GEMMA4, ["chat", "--url", url], timeout=60, dimensions=(24, 60),
             env=os.environ | {"XDG_STATE_HOME": str(tmp_path), "TERM": "xterm", "NO_COLOR": "1",
                               "PYTHONIOENCODING": encoding} | env,
         )  # fmt: skip

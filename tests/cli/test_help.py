@@ -11,12 +11,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import pexpect
 import pytest
 import typer
 from gemma4_build.gpu_options import GpuOptions
 from gemma4_cli import build
 from gemma4_cli.main import app
+from gemma4_testing.terminal import Terminal
 from typer.testing import CliRunner
 
 GEMMA4 = str(Path(sys.executable).with_name("gemma4"))
@@ -86,7 +86,7 @@ def in_terminal(*args: str, columns: int, **env: str) -> str:
     usual = {
         name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")
     }
-    child = pexpect.spawn(
+    child = Terminal(
         GEMMA4, list(args), encoding="utf-8", timeout=60, dimensions=(24, columns),
         env=usual | {"TERM": "xterm-256color"} | env,
     )  # fmt: skip

@@ -57,7 +57,7 @@ class Lines:
         output.enable_cpr = False  # it need not know where the cursor is; not all terminals tell
         self._session = PromptSession(
             history=_history(self._path),
-            completer=WordCompleter(self._words, sentence=True),
+            completer=WordCompleter([f"{word} " for word in self._words], sentence=True),
             complete_while_typing=False,
             complete_style=CompleteStyle.READLINE_LIKE,
             reserve_space_for_menu=0,
@@ -87,6 +87,7 @@ class Lines:
         quotation marks. A backslash at the end of a line, or Alt-Enter, begins another one. Raises
         :class:`EOFError` at Ctrl-D, :class:`KeyboardInterrupt` at Ctrl-C."""
         assert self._session is not None
+        self.abandoned = False
         try:
             return question_of(self._session.prompt(prompt))
         except KeyboardInterrupt:

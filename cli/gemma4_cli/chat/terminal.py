@@ -35,6 +35,9 @@ class Terminal:
             while True:
                 try:
                     question = lines.read("> ")
+                    self._stopped = False
+                    if not self._handle(question):
+                        return
                 except EOFError:
                     return
                 except KeyboardInterrupt:
@@ -42,13 +45,6 @@ class Terminal:
                         raise typer.Exit(130) from None
                     self._stopped = not lines.abandoned
                     self._note("Ctrl-C again, Ctrl-D or /quit leaves")
-                    continue
-                self._stopped = False
-                try:
-                    if not self._handle(question):
-                        return
-                except KeyboardInterrupt:
-                    raise typer.Exit(130) from None
 
     def _handle(self, line: str) -> bool:
         """Carry out a command; return False to leave."""
