@@ -29,7 +29,8 @@ class Membership:
         config = ModelRuntimeConfig()
         config.context_length = model.context_length
         config.max_num_seqs = capacity.slots
-        config.total_kv_blocks = capacity.kv_blocks
+        if capacity.kv_blocks is not None:  # Dynamo takes no None for "not known"
+            config.total_kv_blocks = capacity.kv_blocks
         config.tool_call_parser = PARSER
         config.reasoning_parser = PARSER
         config.kv_event_publishing_enabled = False

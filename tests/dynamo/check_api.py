@@ -39,7 +39,8 @@ def ours(cluster: Cluster) -> Client:
 
 
 def create(client: openai.OpenAI, messages: Any, **options: Any) -> Any:
-    return client.chat.completions.create(model=MODEL, messages=messages, temperature=0, **options)
+    settings = {"temperature": 0} | options
+    return client.chat.completions.create(model=MODEL, messages=messages, **settings)
 
 
 @pytest.mark.parametrize("text", ["Hello, who are you?", "What is the capital of France?", "Count"])
