@@ -20,7 +20,7 @@ SCRIPTS = (
 )  # fmt: skip
 """Folders of programs that have an environment of their own, or need more than Python."""
 PROGRAMS = {
-    "tests/alone.py", "tests/light.py", "tests/unit.py", "tests/fresh/checks.py",
+    "tests/alone.py", "tests/lanes.py", "tests/light.py", "tests/unit.py", "tests/fresh/checks.py",
     "tests/fresh/container.py",
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from alone import ALONE
-from conftest import left_out
+from lanes import left_out
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = (ROOT / "scripts/lanes.sh").read_text()

@@ -38,7 +38,7 @@ class OpenAITarget:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         # limit=0: as many connections as there are requests; read_bufsize: an event is one line.
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=context or True),
+            connector=aiohttp.TCPConnector(limit=0, ssl=context or ssl.create_default_context()),
             timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=10),
             headers=headers,
             read_bufsize=2**20,
