@@ -283,18 +283,22 @@ def _run(plan: Plan, *, quiet: bool) -> dict[str, Any]:
 
     async def go() -> dict[str, Any]:
         loop = asyncio.get_running_loop()
+        running = asyncio.ensure_future(session.run())
 
         def interrupted() -> None:
-            session.stop("interrupted; waiting for the requests under way")
             loop.remove_signal_handler(signal.SIGINT)
+            if not session.stop("interrupted; waiting for the requests under way"):
+                running.cancel()
 
         loop.add_signal_handler(signal.SIGINT, interrupted)
-        return await session.run()
+        return await running
 
     try:
         return uvloop.run(go())
     except OptionError:
         raise
+    except asyncio.CancelledError:
+        fail("interrupted before the first request", code=130)
     except LoadError as error:
         fail(str(error), code=1)
     except KeyboardInterrupt:

@@ -72,10 +72,13 @@ class Session:
                 self._results.close()
         return self.report
 
-    def stop(self, why: str) -> None:
-        """Send no new requests; what is under way is waited for."""
-        if self._run is not None:
-            self._run.stop(why)
+    def stop(self, why: str) -> bool:
+        """Send no new requests; what is under way is waited for. Return False where none has been
+        sent yet, and nothing was stopped."""
+        if self._run is None:
+            return False
+        self._run.stop(why)
+        return True
 
     async def _begin(self, target: Target) -> tuple[dict[str, Any], Workload]:
         try:
