@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -37,12 +38,18 @@ def median_of(text: str, label: str) -> float:
 def test_locust_agrees_with_gemma4_load(
     paced: tuple[Served, RunningGateway], tmp_path: Path, user: str, protocol: str
 ) -> None:
-    """They run one after the other, so another load of the machine may part them once, not thrice."""
-    for attempt in range(3):
-        pairs = medians_of_both(url(paced, protocol), user, tmp_path / str(attempt))
-        if all(theirs == pytest.approx(ours, rel=0.1) for theirs, ours in pairs.values()):
-            return
-    raise AssertionError(pairs)
+    """They run one after the other, so another load of the machine may part one pair of runs: then
+    the median of three pairs decides."""
+    target = url(paced, protocol)
+    found = [medians_of_both(target, user, tmp_path / "0")]
+    if not agree(found):
+        found += [medians_of_both(target, user, tmp_path / str(n)) for n in (1, 2)]
+    assert agree(found), found
+
+
+def agree(found: list[dict[str, tuple[float, float]]]) -> bool:
+    ratios = [median(ms[name][0] / ms[name][1] for ms in found) for name in ("ttft", "itl")]
+    return ratios == pytest.approx([1, 1], rel=0.1)
 
 
 def medians_of_both(target: str, user: str, out: Path) -> dict[str, tuple[float, float]]:

@@ -31,14 +31,15 @@ def end_siblings(run_dir: Path) -> None:
     2 s. One that has seen it is killed too: it may have stopped before its end, when another of its
     threads got the lock. Whoever calls this should end right after it."""
     end = time.monotonic() + _GRACE_S
-    found: set[psutil.Process] = set()
+    found: dict[psutil.Process, bool] = {}  # process: whether it has seen it
     while True:
         now = dict(_others(run_dir))
-        found.update(now.values())
+        found.update((process, path.suffix == SEEN) for path, process in now.items())
         if all(path.suffix == SEEN for path in now) or time.monotonic() > end:
             break
         time.sleep(BEAT_S / 4)
-    for process in found:
+    # Those that cannot see it first: the others do the same now, and kill this process too.
+    for process in sorted(found, key=lambda process: found[process]):
         with suppress(psutil.NoSuchProcess):  # it has ended, as it should
             process.kill()
 

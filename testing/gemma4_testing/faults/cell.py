@@ -14,7 +14,6 @@ from threading import Thread
 
 import psutil
 from gemma4_client import Client, Gemma4Error
-from gemma4_runtime.processes.parent import LEFT_S
 from gemma4_serve.proc import name_of, runs
 from gemma4_serve.run_folder import namespace
 
@@ -240,7 +239,7 @@ def _end(served: Served, result: Result) -> None:
         result.left.append("gemma4 serve")
         served.process.kill()
     with suppress(AssertionError):
-        wait_until(lambda: not any(map(runs, result.known)), LEFT_S + 5)
+        wait_until(lambda: not any(map(runs, result.known)), 5)
     result.left += [f"{name_of(pid)} {pid}" for pid in result.known if runs(pid)]
     regions = f"{namespace()}{served.process.pid}_*"
     result.left += [path.name for path in Path("/dev/shm").glob(regions)]
