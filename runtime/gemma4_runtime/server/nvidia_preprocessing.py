@@ -24,7 +24,7 @@ from gemma4_runtime.server.gather import Gather
 from gemma4_runtime.server.guard import attempt, told
 from gemma4_runtime.server.live_board import LiveBoard
 from gemma4_runtime.server.parameters import with_timeout
-from gemma4_runtime.server.request_key import new_key, refuse_key
+from gemma4_runtime.server.request_key import keys_of_call, refuse_key
 from gemma4_runtime.server.seal import Kind
 from gemma4_runtime.settings import Settings
 
@@ -83,12 +83,13 @@ class NvidiaPreprocessing:
             self._admission.check(parameters, INPUT_NAMES, count=len(parts))
         now = time.monotonic()
         gather = Gather(len(parts), partial(self._answer, way, parts))
-        for number, part in enumerate(parts):
+        keys = keys_of_call(len(parts))
+        for number, (part, key) in enumerate(zip(parts, keys, strict=True)):
             try:
                 self._admission.ask(
                     with_timeout(part.values, timeout),
                     request_id=request_id,
-                    key=new_key(),
+                    key=key,
                     now=now,
                     done=partial(gather.take, number),
                     gone=way.client_gone,

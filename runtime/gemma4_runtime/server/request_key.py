@@ -15,12 +15,39 @@ from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.messages import KEY_PARAMETER
 from gemma4_runtime.server.seal import Kind, Sealer
 
-__all__ = ["new_key", "refuse_key", "request_key", "sealed_key"]
+__all__ = [
+    "is_shared",
+    "keys_of_call",
+    "new_key",
+    "refuse_key",
+    "request_key",
+    "same_call",
+    "sealed_key",
+]
+
+_DOT = "."
+"""Parts the key of a call from the number of one of its requests."""
 
 
 def new_key() -> str:
     """Return 32 random hexadecimal digits."""
     return uuid.uuid4().hex
+
+
+def keys_of_call(count: int) -> list[str]:
+    """Return keys for the requests of one call; see :func:`same_call`."""
+    key = new_key()
+    return [key] if count == 1 else [f"{key}{_DOT}{number}" for number in range(count)]
+
+
+def is_shared(key: str) -> bool:
+    """Say whether the call of this request has others."""
+    return _DOT in key
+
+
+def same_call(one: str, other: str) -> bool:
+    """Say whether two requests came in one call."""
+    return one.partition(_DOT)[0] == other.partition(_DOT)[0]
 
 
 def sealed_key(key: str, sealer: Sealer) -> str:

@@ -24,6 +24,7 @@ from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.messages import GenerationRequest
 from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.output.vocab import TokenTable
+from gemma4_runtime.server.request_key import is_shared, same_call
 from gemma4_runtime.server.streams.backlog import Backlog
 from gemma4_runtime.server.streams.checks import CHECK_S, StreamChecks, client_cancelled
 from gemma4_runtime.server.streams.delivery import Delivery
@@ -124,9 +125,14 @@ class Emitter:
         self._feeds.drain()
 
     def cancel(self, key: str) -> None:
-        """End the stream of ``key``, whose client has left. Unknown keys are ignored."""
-        stream = self._delivery.find(key)
-        if stream is not None:
+        """End the stream of ``key``, whose client has left, and those of the same call: Triton may
+        ask for no more of their chunks, so nobody would notice it by them. Unknown keys are
+        ignored."""
+        found = self._delivery.find(key)
+        streams = [] if found is None else [found]
+        if is_shared(key):
+            streams = [s for s in self._delivery.open_streams() if same_call(s.request.key, key)]
+        for stream in streams:
             self._fail_soon(stream, client_cancelled())
 
     def abort_all(self, error: RequestError) -> None:
