@@ -5,7 +5,8 @@ of CPU) in Triton 2.51. So values are counted here, and a thread of its own send
 whatever the load: counters and gauges once a second, histograms every fifteen. One value more
 changes most buckets of a histogram, since each bucket includes the smaller ones, so few values wait
 for others: a histogram with less than 16 new ones (1,024 of times between tokens) goes when no more
-come, after 60 s at the latest.
+come, after 60 s at the latest. All go at once when no histogram has had a new value for three
+seconds, since the messages cost nothing that somebody waits for then.
 
 The histograms go as counters (``NAME_bucket`` with ``le``, ``NAME_sum``, ``NAME_count``). Triton
 has a kind for histograms, but it takes one observation at a time, which would be a message for
@@ -22,12 +23,14 @@ from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.metrics.families import Family
 from gemma4_runtime.metrics.store import Sample, Store
 
-__all__ = ["HISTOGRAMS_EVERY", "INTERVAL_S", "Publisher"]
+__all__ = ["AT_REST", "HISTOGRAMS_EVERY", "INTERVAL_S", "Publisher"]
 
 INTERVAL_S = 1.0
 """Between two updates. Prometheus asks every 5 to 60 s."""
 HISTOGRAMS_EVERY = 15
 """Updates, of which one takes along the histograms that are due."""
+AT_REST = 3
+"""Updates without a new value in any histogram, of which the last takes along all histograms."""
 
 Histograms = Literal["none", "due", "all"]
 
@@ -62,6 +65,7 @@ class Publisher:
         self._make_family = make_family
         self._refresh = refresh
         self._interval = interval
+        self._resting = 0  # updates since the last one that found a new value
         self._families: dict[str, MetricFamily] = {}
         self._metrics: dict[tuple[str, tuple[str, ...]], Metric] = {}
         self._sent: dict[tuple[str, tuple[str, ...]], float] = {}
@@ -71,9 +75,12 @@ class Publisher:
         self._thread.start()
 
     def publish(self, histograms: Histograms = "all") -> None:
-        """Send what has changed since the last time. ``histograms``: of which."""
+        """Send what has changed since the last time. ``histograms``: of which; the
+        :data:`AT_REST`-th call without a new value sends all."""
         self._refresh()
-        self._store.settle()
+        self._resting = 0 if self._store.settle() else self._resting + 1
+        if self._resting == AT_REST:
+            histograms = "all"
         for sample in self._store.take_plain():
             self._send(sample)
         if histograms != "none":

@@ -47,10 +47,10 @@ class Distribution:
         """Put ``value`` in, ``times`` times."""
         self._waiting.extend(repeat(value, times))
 
-    def settle(self) -> None:
-        """Put what waits into buckets."""
+    def settle(self) -> bool:
+        """Put what waits into buckets; return whether anything did."""
         if not self._waiting:
-            return
+            return False
         with self._lock:
             take = self._waiting.popleft
             if values := [take() for _ in range(len(self._waiting))]:
@@ -58,6 +58,7 @@ class Distribution:
                 self._counts += np.bincount(places, minlength=self._counts.size)
                 self._sum += math.fsum(values)
                 self._unsent += len(values)
+        return True
 
     def due(self) -> bool:
         """Look whether it is worth while to send the values: not only a few have come, none has
@@ -135,10 +136,11 @@ class Store:
         """Put ``value`` into a histogram, ``times`` times."""
         self._distributions[name].observe(value, times)
 
-    def settle(self) -> None:
-        """Put the values of all histograms into their buckets; call it once a second or so."""
-        for distribution in self._distributions.values():
-            distribution.settle()
+    def settle(self) -> bool:
+        """Put the values of all histograms into their buckets; return whether any has come since
+        the last call. Call it once a second or so."""
+        came = [distribution.settle() for distribution in self._distributions.values()]
+        return any(came)
 
     def samples(self) -> list[Sample]:
         """Return all values."""

@@ -6,7 +6,7 @@ import re
 import time
 import urllib.request
 
-from gemma4_runtime.metrics.publisher import HISTOGRAMS_EVERY, INTERVAL_S
+from gemma4_runtime.metrics.publisher import AT_REST, INTERVAL_S
 
 from gemma4_testing.servers.served import Served
 
@@ -15,9 +15,10 @@ __all__ = ["Values", "scrape", "settled", "value"]
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 _UPDATED = "gemma4_last_update_timestamp_seconds"
-_TURNS = 2 * HISTOGRAMS_EVERY + 1
-"""Updates that begin later than an event, until one with histograms has ended for certain: the
-second one with them, since a few values wait for others first."""
+_TURNS = AT_REST + 3
+"""Updates that begin later than an event, until one with all histograms has ended for certain: the
+first may find the event's values, AT_REST find none, and the next shows that those have ended; one
+more, since preprocessing updates by a clock of its own."""
 
 Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
 """By a sample's name and labels."""
@@ -45,9 +46,9 @@ def value(found: Values, name: str, **labels: str) -> float:
 def settled(server: Served, timeout: float = 90.0) -> Values:
     """Return the samples when all that happened before this call is in them.
 
-    The engine step says when its last update began; an update with histograms has ended when the
-    next one began. Preprocessing updates by a clock of its own and says no time, so nothing of ours
-    may have changed either while the engine made that many updates."""
+    The engine step says when its last update began; an update has ended when the next one began.
+    Preprocessing updates by a clock of its own and says no time, so nothing of ours may have
+    changed either while the engine made that many updates."""
     called, end = time.time(), time.monotonic() + timeout
     updates: set[float] = set()
     last: Values = {}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import pytest
 from gemma4_runtime.metrics.families import Family
-from gemma4_runtime.metrics.publisher import Publisher
+from gemma4_runtime.metrics.publisher import AT_REST, Publisher
 from gemma4_runtime.metrics.store import Store
 
 MANY = 5
@@ -123,7 +123,7 @@ def test_a_histogram_is_sent_when_it_has_changed_only() -> None:
         ([MANY] * 4, [1, 2, 3, 4]),
         ([1, 1, 1, 1, 1, 1, 1, 1, 1], [0, 0, 0, 4, 4, 4, 4, 8, 8]),
         ([1, 0, 0], [0, 1, 1]),
-        ([0, 0, 0, 1, 0], [0, 0, 0, 1, 1]),
+        ([0, 0, 0, 0, 1, 0], [0, 0, 0, 0, 1, 1]),
         ([1, MANY - 1, 1, 0], [0, MANY, MANY, MANY + 1]),
     ],
     ids=["many", "a few all the time", "a few, then none", "the first after a rest", "enough"],
@@ -139,6 +139,26 @@ def test_a_few_values_wait_for_others(values: list[int], sent: list[int]) -> Non
         shown.append(Families.made["t_seconds_count"].value)
     publisher.close()
     assert shown == [MANY * count for count in sent] if values[0] == MANY else shown == sent
+
+
+@pytest.mark.parametrize("histograms", ["none", "due"])
+def test_all_histograms_go_once_at_rest(histograms: Literal["none", "due"]) -> None:
+    """A rare request's values are not held back for others that do not come."""
+    store = Store((*MADE, Family("u_seconds", "histogram", "h", buckets=(1.0,), few=MANY)))
+    publisher = Publisher(store, Families, interval=1000)
+    for name in ("t_seconds", "u_seconds"):
+        store.observe(name, 0.5)
+        for update in range(AT_REST):
+            known = [Families.made[f"{each}_count"].value for each in ("t_seconds", "u_seconds")]
+            assert known == [name == "u_seconds", 0] or (histograms == "due" and update)
+            publisher.publish(histograms)
+        publisher.publish(histograms)
+        assert Families.made[f"{name}_count"].value == 1
+    calls = {name: metric.calls for name, metric in Families.made.items()}
+    for _ in range(2 * AT_REST):
+        publisher.publish(histograms)
+    publisher.close()
+    assert calls == {name: metric.calls for name, metric in Families.made.items()}
 
 
 def test_what_has_not_changed_costs_no_message() -> None:
