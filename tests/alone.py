@@ -23,5 +23,6 @@ ALONE = {
     "runtime/server/streams": "measures the pace of streams",
     "serve/test_group.py": "waits for processes within deadlines",
     "serve/test_proc.py": "waits for processes within deadlines",
+    "serve/test_sent.py": "waits for processes within deadlines",
 }
 """Paths under tests/, some with the name of a test, and why."""

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -37,6 +37,7 @@ from gemma4_serve.ports import Ports
 from gemma4_serve.probe import LiveProbe
 from gemma4_serve.proc import crashed, describe_status, runs
 from gemma4_serve.run_folder import shared_memory_prefix
+from gemma4_serve.sent import at_rest, wait_sent
 from gemma4_serve.starting import StartWatch
 from gemma4_serve.triton_version import ask_version
 
@@ -47,7 +48,9 @@ _POLL_S = 0.05
 _TELL_S = 0.5
 """For the clients of answers that were cut to hear of it."""
 _SETTLE_S = 0.3
-"""For the last chunks to leave Triton."""
+"""At least, for the last chunks to leave Triton."""
+_SEND_S = 5.0
+"""At most, for the same on a busy machine, or to a client that does not read."""
 _CLOSE_S = 10.0
 """For the engine to free its GPUs, which the next start needs."""
 _PUMP_S = 2.0
@@ -170,6 +173,9 @@ class TritonProcess:
         """Model names by process id, of a server that was ready."""
         return self._children.names if self._children is not None else {}
 
+    def _pids_of(self, models: Collection[str]) -> list[int]:
+        return [pid for pid, name in self.model_processes.items() if name in models]
+
     def running(self) -> bool:
         return self._process.poll() is None
 
@@ -262,11 +268,11 @@ class TritonProcess:
 
     def _wait_idle(self, seconds: float, hurry: Callable[[], bool]) -> bool:
         board, end = self.board(), time.monotonic() + seconds
-        alone_since = 0.0  # when an answer of an ensemble was last seen
+        alone_since = 0.0  # when an answer of an ensemble was last seen, or a last step at work
         try:
             while time.monotonic() < end and self.running() and not hurry():
                 now = time.monotonic()
-                if board[Field.IN_ENSEMBLE]:
+                if board[Field.IN_ENSEMBLE] or not all(map(at_rest, self._pids_of(LAST_STEPS))):
                     alone_since = now
                 elif board[Field.DRAINING] and now - alone_since > _SETTLE_S:
                     self._close_endpoints()
@@ -286,8 +292,10 @@ class TritonProcess:
         if self._children is None:  # it never was ready
             self.kill()
             return
-        time.sleep(_SETTLE_S)
-        engines = [pid for pid, name in self.model_processes.items() if name == "engine"]
+        ports = self._options.ports
+        sending = [self.pid, *self._pids_of(LAST_STEPS)]
+        wait_sent(sending, (ports.grpc, ports.http), least=_SETTLE_S, most=_SEND_S)
+        engines = self._pids_of(("engine",))
         control, board = ControlClient(self._options.run_dir / CONTROL_NAME), self.board()
         control.send("release")
         end = time.monotonic() + _CLOSE_S
