@@ -17,7 +17,7 @@ ENGINE ?= engines/demo
 LOCK := requirements.lock
 
 .PHONY: help setup serve chat gateway load lint types-of-clients format generate test test-unit test-pythons coverage test-xgrammar test-dynamo test-helm test-monitoring \
-  test-alerts test-fresh test-compose test-image-twice test-dashboards test-page test-gpu-image test-clients test-fuzz test-random test-faults test-endurance bench bench-clients bench-nvidia bench-host \
+  test-alerts test-fresh test-compose test-image-twice test-dashboards test-page test-gpu-image test-clients test-fuzz test-random test-faults test-endurance sbom audit bench bench-clients bench-nvidia bench-host \
   bench-host-ttft bench-meter bench-agreement types-of-models clean
 .DEFAULT_GOAL := setup
 
@@ -86,7 +86,7 @@ types-of-clients: $(VENV)/.dev ## Check the types of the light packages for the 
 # Parts of files that `python -m declare` makes, then pages that tests compare with the code.
 PAGES := tests/build/trtllm/test_precision_page.py tests/clients/gateway/test_gateway_pages.py \
   tests/clients/test_reference_page.py tests/runtime/input/test_errors_page.py tests/cli/test_cli_page.py \
-  tests/docs/test_metrics_page.py
+  tests/docs/test_metrics_page.py tests/deploy/test_licenses.py
 generate: $(VENV)/.test ## Write anew what is made from the code: tensors, options, pages.
 	$(BIN)/python -m declare
 	UPDATE_DOCS=1 $(BIN)/python -m pytest -q $(PAGES)
@@ -171,6 +171,30 @@ test-monitoring: $(VENV)/.test ## Check that every alert fires with its fault an
 # Needs Debian's prometheus and prometheus-alertmanager. Some scenes: ARGS="-k 'overload or pair'".
 test-alerts: $(VENV)/.test ## Fire every alert by a real fault, and see it end; takes 15 minutes.
 	$(BIN)/python -m pytest -c tests/monitoring/pytest.ini tests/monitoring/check_faults.py -q -s $(ARGS)
+
+# The server's packages in an environment of their own, as the image has them, and what lists them.
+SERVED_VENV := .venv-served
+SUPPLY_VENV := .venv-supply
+SBOM ?= out/sbom.cdx.json
+$(SERVED_VENV)/.created: pyproject.toml $(LOCK) | $(VENV)/.created
+	$(BIN)/python -m venv --clear $(SERVED_VENV)
+	$(SERVED_VENV)/bin/python -m pip --disable-pip-version-check --quiet install -c $(LOCK) '.[serve,gateway]'
+	$(SERVED_VENV)/bin/python -m pip --disable-pip-version-check --quiet uninstall --yes setuptools pip
+	@touch $@
+
+$(SUPPLY_VENV)/.created: | $(VENV)/.created
+	$(BIN)/python -m venv --clear $(SUPPLY_VENV)
+	$(SUPPLY_VENV)/bin/python -m pip --disable-pip-version-check --quiet install \
+	  cyclonedx-bom==7.5.0 pip-audit==2.10.1
+	@touch $@
+
+sbom: $(SERVED_VENV)/.created $(SUPPLY_VENV)/.created ## List what a server installs, as CycloneDX, in out/sbom.cdx.json.
+	@mkdir -p $(dir $(SBOM))
+	$(SUPPLY_VENV)/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --validate -o $(SBOM) $(SERVED_VENV)/bin/python
+
+audit: $(SUPPLY_VENV)/.created ## Look for known vulnerabilities of the locked packages; needs the internet.
+	$(SUPPLY_VENV)/bin/pip-audit --requirement $(LOCK) --no-deps --disable-pip $(ARGS)
 
 # README's commands in containers that have nothing; needs podman. See tests/fresh/README.md.
 BASES ?= bookworm
@@ -272,4 +296,4 @@ bench-meter: $(VENV)/.dev ## Check `gemma4 load` against an engine of known pace
 	$(BIN)/python bench/meter.py $(ARGS)
 
 clean: ## Remove what was installed, built and cached.
-	rm -rf $(VENV) .venv-pythons $(AIPERF_VENV) $(XGRAMMAR_VENV) $(HELM_VENV) $(DYNAMO_VENV) $(COMPOSE_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) .venv-pythons $(AIPERF_VENV) $(XGRAMMAR_VENV) $(HELM_VENV) $(DYNAMO_VENV) $(COMPOSE_VENV) $(SERVED_VENV) $(SUPPLY_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

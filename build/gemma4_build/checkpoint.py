@@ -11,6 +11,7 @@ from pathlib import Path
 from gemma4_runtime.manifest import SourceFile
 from gemma4_runtime.strict_json import JsonFileError, read_object
 
+from gemma4_build.data_only import PICKLES, check_data_only, is_pickle, pickled
 from gemma4_build.errors import (
     BadIndexError,
     MisshapenTensorError,
@@ -82,12 +83,14 @@ def open_tensors(folder: Path) -> Iterator[tuple[Mapping[str, StoredTensor], tup
 
 
 def check_text_files(folder: Path) -> None:
-    """Raise :class:`MissingFileError` unless all of :data:`TEXT_FILES` are there."""
+    """Raise :class:`MissingFileError` unless all of :data:`TEXT_FILES` are there, and
+    :class:`UnsupportedModelError` where one of them names code to be run."""
     if not folder.is_dir():
         raise MissingFileError(f"{folder}: not a folder; give the folder of a checkpoint")
     for name in TEXT_FILES:
         if not (folder / name).is_file():
             raise MissingFileError(f"{folder / name}: not found; download the whole checkpoint")
+    check_data_only(folder)
 
 
 def check_tensors(rules: tuple[TensorRule, ...], tensors: Mapping[str, StoredTensor]) -> None:
@@ -166,7 +169,8 @@ def _shard_paths(folder: Path) -> list[Path]:
             f"{folder / _INDEX}: not found, but there is {others[0]}{_more(others)}; "
             "download the index too"
         )
-    raise MissingFileError(f"{folder}: no {_SINGLE} and no {_INDEX}; not a safetensors checkpoint")
+    problem = pickled(folder) or "not a safetensors checkpoint; download the whole checkpoint"
+    raise MissingFileError(f"{folder}: no {_SINGLE} and no {_INDEX}; {problem}")
 
 
 def _weight_map(folder: Path) -> dict[str, str]:
@@ -178,6 +182,8 @@ def _weight_map(folder: Path) -> dict[str, str]:
     if not isinstance(pairs, dict) or not pairs:
         raise BadIndexError(f"{path}: bad index (weight_map names no file); download it again")
     for tensor, name in pairs.items():
+        if isinstance(name, str) and is_pickle(name):
+            raise BadIndexError(f"{path}: says {tensor} is in {name!r}; {PICKLES}")
         if not isinstance(name, str) or Path(name).name != name or not name.isprintable():
             raise BadIndexError(
                 f"{path}: says {tensor} is in {name!r}, which is not a file of this folder; "

@@ -12,6 +12,7 @@ from typing import Any
 from gemma4_runtime.one_line import one_line
 from gemma4_runtime.picklable import PicklableError
 from gemma4_runtime.trtllm.api import ApiError, check_arguments, load_api
+from gemma4_runtime.trtllm.foreign_code import foreign_code
 
 __all__ = ["SLIDING_WINDOW", "LlmArgsError", "check"]
 
@@ -217,6 +218,7 @@ def _speculation(args: dict[str, Any]) -> Iterator[Problem]:
 
 _CHECKS: tuple[Callable[[dict[str, Any]], Iterator[Problem]], ...] = (
     _paths,
+    foreign_code,
     _parallelism,
     _kv_cache,
     _lengths,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from gemma4_runtime.trtllm import llm_args
+from gemma4_runtime.trtllm.api import load_api
+from gemma4_runtime.trtllm.foreign_code import FOREIGN_CODE
 from gemma4_runtime.trtllm.llm_args import LlmArgsError, compose
 from gemma4_runtime.trtllm.setup import PRECISIONS
 
@@ -119,6 +122,15 @@ MTP = {
         ("skip_tokenizer_init", True, "vocabulary"),
         ("encode_only", True, "set it to false"),
         ("speculative_config", MTP, "do not go together"),
+        ("trust_remote_code", True, "set it to false"),
+        ("custom_tokenizer", "package.module.Tokenizer", "leave it out"),
+        ("post_processor_hook", "package.module.hook", "leave it out"),
+        ("ray_worker_extension_cls", "package.module.Extension", "leave it out"),
+        ("kv_connector_config", {"connector_module": "a", "connector_scheduler_class": "b",
+                                 "connector_worker_class": "c"}, "leave it out"),
+        ("env_overrides", {"LD_PRELOAD": "/tmp/x.so"}, "LD_PRELOAD could make"),
+        ("env_overrides", {"PYTHONPATH": "checkpoint"}, "PYTHONPATH could make"),
+        ("env_overrides", {"TRTLLM_ENABLE_PDL": "1"}, None),
         ("model", "/models/gemma", "relative"),
         ("model", "../gemma", "relative"),
         ("max_batchsize", 3, "max_batch_size"),
@@ -139,7 +151,7 @@ def test_problems(tmp_path: Path, key: str, value: Any, says: str | None) -> Non
     file = tmp_path / "llm_args.yaml"
     file.write_text(yaml.safe_dump(args))
     if says is None:  # 4096 tokens fit one step of 8192
-        assert llm_args.read(file)[name] is value
+        assert llm_args.read(file)[name] == value
         return
     with pytest.raises(LlmArgsError) as caught:
         llm_args.read(file)
@@ -184,6 +196,15 @@ def test_write_and_read(tmp_path: Path) -> None:
     assert file.read_text().startswith("# Arguments of TensorRT-LLM 1.3.0rc29")
     with pytest.raises(LlmArgsError):
         llm_args.write(file, made() | {"pipeline_parallel_size": 2})
+
+
+def test_every_argument_that_names_code_is_refused() -> None:
+    """A new one of the API is noticed: its type or its name says that it is code."""
+    arguments = load_api()["TorchLlmArgs"].arguments
+    named = re.compile(
+        r"remote_code|custom|hook|_cls$|_class$|loader$|processor$|connector|session$"
+    )
+    assert {name for name in arguments if named.search(name)} == set(FOREIGN_CODE)
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", "", "1: 2", "\xff"], ids=list("abcde"))

@@ -1,0 +1,1 @@
+"""Which packages and libraries come with a server, and under which licenses."""
