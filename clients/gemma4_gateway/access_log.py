@@ -64,6 +64,9 @@ class Log:
 
     def request(self, record: Record) -> None:
         """Write the access line."""
+        trace = {"trace_id": record.trace.trace_id} if record.trace else {}
+        if record.span_id:
+            trace["span_id"] = record.span_id
         ttft = record.first_token and record.first_token - record.started
         self.event(
             "request",
@@ -83,6 +86,7 @@ class Log:
             finish=record.finish or None,
             error=record.error or None,
             code=record.code or None,
+            **trace,
         )
 
 
