@@ -126,6 +126,7 @@ def _attributes(
 ) -> dict[str, str | int | float | list[str]]:
     sampling = request.sampling
     options: dict[str, object] = {
+        "stream": request.stream,
         "max_tokens": sampling.max_tokens,
         "temperature": sampling.temperature,
         "top_k": sampling.top_k,

@@ -14,6 +14,7 @@ PROVIDER = "triton"
 """``gen_ai.provider.name``: who answers. The convention lets any system name itself."""
 
 REQUEST: dict[str, str] = {
+    "stream": "gen_ai.request.stream",
     "max_tokens": "gen_ai.request.max_tokens",
     "temperature": "gen_ai.request.temperature",
     "top_k": "gen_ai.request.top_k",
@@ -22,7 +23,7 @@ REQUEST: dict[str, str] = {
     "frequency_penalty": "gen_ai.request.frequency_penalty",
     "random_seed": "gen_ai.request.seed",
 }
-"""Attributes by the names of our inputs: numbers all. Texts of a client (stop words, tools,
+"""Attributes by the names of our inputs: numbers and a flag. Texts of a client (stop words, tools,
 messages) are in no span."""
 
 
