@@ -38,6 +38,11 @@ class Assembly:
         return self._ended is not None
 
     @property
+    def last(self) -> Delta | None:
+        """The last chunk so far."""
+        return self._last
+
+    @property
     def deltas(self) -> list[Delta]:
         """Every chunk so far. Raises :class:`RuntimeError` without ``keep``."""
         if self._kept is None:

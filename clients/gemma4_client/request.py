@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gemma4_runtime.trace_context import TRACE_FIELDS, TraceContext, read_trace
+
 from gemma4_client.guides import guide_inputs
 from gemma4_client.transport.headers import check_headers
 from gemma4_client.wire import check_inputs
@@ -21,13 +23,15 @@ Messages = str | Sequence[Mapping[str, Any]]
 @dataclass(frozen=True, slots=True)
 class Request:
     """``inputs`` by tensor name, checked, without None. ``timeout`` is in seconds for the whole
-    answer, retries included. ``model`` is the class for ``Answer.parsed``."""
+    answer, retries included. ``model`` is the class for ``Answer.parsed``.
+    ``trace``: what it belongs to; the server's spans belong to that."""
 
     inputs: dict[str, Any]
     request_id: str
     timeout: float | None = None
     headers: Mapping[str, str] | None = None
     model: type[Any] | None = None
+    trace: TraceContext | None = None
 
     @property
     def streamed(self) -> bool:
@@ -84,6 +88,11 @@ def text_request(
     return _request(prompt, options, timeout, request_id, headers)
 
 
+def _others(headers: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """Return ``headers`` without those of a trace, which go into the request itself."""
+    return headers and {n: v for n, v in headers.items() if n.lower() not in TRACE_FIELDS}
+
+
 def _request(
     prompt: dict[str, Any],
     options: Mapping[str, Any],
@@ -101,6 +110,7 @@ def _request(
         inputs=check_inputs(inputs),
         request_id=request_id or uuid.uuid4().hex,
         timeout=timeout,
-        headers=headers,
+        headers=_others(headers),
         model=options.get("response_model"),
+        trace=read_trace(headers) if headers else None,
     )

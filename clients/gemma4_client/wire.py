@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from gemma4_runtime.contract.inputs import INPUTS
 from gemma4_runtime.contract.outputs import OUTPUTS
+from gemma4_runtime.trace_context import TraceContext, trace_fields
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import deserialize_bytes_tensor
 
@@ -115,7 +116,12 @@ def raw_tensor(name: str, datatype: str, values: Sequence[Any]) -> bytes:
 
 
 def build_request(
-    inputs: Mapping[str, Any], *, request_id: str = "", model: str = MODEL, feed: str = ""
+    inputs: Mapping[str, Any],
+    *,
+    request_id: str = "",
+    model: str = MODEL,
+    feed: str = "",
+    trace: TraceContext | None = None,
 ) -> service_pb2.ModelInferRequest:
     """Write ``inputs`` by tensor name; a list gives shape [1, n], anything else [1, 1]. None is
     left out. ``feed`` is KEY/NUMBER of a feed that shall carry the chunks. Raises
@@ -127,6 +133,9 @@ def build_request(
     request.parameters["triton_enable_empty_final_response"].bool_param = True
     if feed:
         request.parameters["gemma4_feed"].string_param = feed
+    if trace is not None:
+        for field, text in trace_fields(trace).items():
+            request.parameters[field].string_param = text
     return request
 
 

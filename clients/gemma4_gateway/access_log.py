@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from gemma4_runtime.logs.form import LogForm, escaped
 from gemma4_runtime.logs.lines import log_fields
+from gemma4_runtime.logs.repeats import REPEATED, Repeats
 from gemma4_runtime.logs.text import fact, facts, shown_id, text_line
 from gemma4_runtime.logs.writer import LogWriter
 
@@ -34,6 +35,7 @@ class Log:
         self._form = form
         self._writer = LogWriter(2 if out is None else partial(_put, out), reports=False)
         self._told = 0
+        self._repeats = Repeats(self._repeated)
 
     @property
     def dropped(self) -> int:
@@ -41,7 +43,15 @@ class Log:
         return self._writer.dropped
 
     def event(self, event: str, *, level: str = "info", **fields: Any) -> None:
-        """``fields`` must be JSON."""
+        """``fields`` must be JSON. Of a flood of equal warnings and errors a few are written:
+        :mod:`gemma4_runtime.logs.repeats`."""
+        if self._repeats.admit(event, level, fields):
+            self._write(event, level, fields)
+
+    def _repeated(self, event: str, times: int) -> None:
+        self._write(REPEATED, "warning", {"of": event, "times": times})
+
+    def _write(self, event: str, level: str, fields: dict[str, Any]) -> None:
         dropped = self._writer.dropped
         if dropped > self._told:
             fields["lines_dropped"], self._told = dropped - self._told, dropped
@@ -54,6 +64,7 @@ class Log:
 
     def close(self) -> None:
         """Write what there is, if it can be written."""
+        self._repeats.flush()
         self._writer.close()
 
     def take_logging(self) -> None:
@@ -64,6 +75,9 @@ class Log:
 
     def request(self, record: Record) -> None:
         """Write the access line."""
+        trace = {"trace_id": record.trace.trace_id} if record.trace else {}
+        if record.span_id:
+            trace["span_id"] = record.span_id
         ttft = record.first_token and record.first_token - record.started
         self.event(
             "request",
@@ -83,6 +97,7 @@ class Log:
             finish=record.finish or None,
             error=record.error or None,
             code=record.code or None,
+            **trace,
         )
 
 

@@ -54,6 +54,8 @@ def create_app(gateway: Gateway) -> FastAPI:
         version="1",
         description="OpenAI's and Anthropic's API in front of Triton servers that serve Gemma 4.",
         lifespan=lifespan,
+        # FastAPI's own sees none of what the middleware refuses, and writes what clients sent.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         docs_url=None,  # these two load their files from the internet
         redoc_url=None,
     )
@@ -80,6 +82,7 @@ def create_asgi(gateway: Gateway, app: FastAPI | None = None) -> ASGIApp:
         log=gateway.log,
         uploads=gateway.uploads,
         max_body=settings.limits.max_body,
+        spans=gateway.spans,
         client_certificates=bool(settings.tls and settings.tls.cert_reqs == ssl.CERT_OPTIONAL),
     )
     if settings.cors_origins:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from gemma4_runtime.tracing.pipeline import open_pipeline
 from starlette.requests import Request
 
 from gemma4_gateway.access_log import Log
@@ -27,6 +29,7 @@ from gemma4_gateway.metrics import Metrics
 from gemma4_gateway.record import record_of
 from gemma4_gateway.reply import EngineReply, Out
 from gemma4_gateway.settings import Settings, SettingsError
+from gemma4_gateway.spans import ServerSpans
 from gemma4_gateway.translate.request_plan import Plan
 
 if TYPE_CHECKING:
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
 __all__ = ["Gateway"]
 
 T = TypeVar("T")
+
+_SERVICE = "gemma4-gateway"
+"""Name of this service in traces, where the environment gives none."""
 
 
 class Gateway:
@@ -56,13 +62,17 @@ class Gateway:
         self.off_loop = OffLoop()
         self.lifecycle = Lifecycle()
         self.backends: list[Backend] = []
+        self.pipeline = open_pipeline(_SERVICE, log=log.event)
+        self.spans = ServerSpans(self.pipeline) if self.pipeline is not None else None
 
     async def start(self) -> None:
         """Find the back ends, connect, and look at each once."""
         settings = self.settings
         self.off_loop.start()
         names = {target: parse_name(target) for target in settings.backends}
-        self.backends = [Backend(target) for target, name in names.items() if name is None]
+        tracer = self.pipeline.tracer if self.pipeline is not None else None
+        make = partial(Backend, tracer=tracer)
+        self.backends = [make(target) for target, name in names.items() if name is None]
         self.health = HealthChecker(
             self.backends,
             interval=settings.health_interval,
@@ -77,6 +87,7 @@ class Gateway:
             on_event=self.log.event,
             on_removed=self.metrics.forget,
             on_fault=self._fault,
+            make=make,
         )
         self.router = Router(
             self.backends,
@@ -99,6 +110,8 @@ class Gateway:
         if self.store is not None:
             await asyncio.to_thread(self.store.close)
         await asyncio.gather(*(backend.close() for backend in self.backends))
+        if self.pipeline is not None:
+            await asyncio.to_thread(self.pipeline.close)
 
     def reload_keys(self) -> None:
         """Read the file of keys again when it has changed. A file that is wrong changes nothing."""
@@ -213,6 +226,8 @@ class Gateway:
         self.metrics.evicted_uploads.set(self.uploads.evictions)
         self.metrics.log_dropped.set(self.log.dropped)
         self.metrics.draining.set(self.lifecycle.draining)
+        if self.pipeline is not None:
+            self.metrics.set_spans(self.pipeline.counts)
 
     def _changed(self, backend: Backend) -> None:
         self.log.event(

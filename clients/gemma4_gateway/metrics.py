@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 if TYPE_CHECKING:
+    from gemma4_runtime.tracing.bounded import SpanCounts
+
     from gemma4_gateway.backends.backend import Backend
 
 __all__ = ["Metrics", "TlsMetrics"]
@@ -54,7 +56,15 @@ class Metrics:
         self.held_bytes = self._gauge("held_bytes", "Bytes of bodies, under way or running")
         self.evicted_uploads = self._gauge("evicted_uploads", "Bodies given up for others")
         self.log_dropped = self._gauge("log_lines_dropped", "Lines that could not be written")
+        self._spans: Gauge | None = None
         self.draining = self._gauge("draining", "1: the gateway is stopping")
+
+    def set_spans(self, counts: SpanCounts) -> None:
+        """Set what became of spans; there is none where no traces are sent."""
+        if self._spans is None:
+            self._spans = self._gauge("trace_spans", "Spans for the collector", "result")
+        for result, count in asdict(counts).items():
+            self._spans.labels(result).set(count)
 
     def with_tls(self) -> TlsMetrics:
         """Add those of TLS, which are absent where there is none."""

@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 
+from gemma4_runtime.trace_context import TraceContext, trace_context
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,7 +19,8 @@ from gemma4_gateway.keys import ANONYMOUS, KeyEntry, KeyRing
 from gemma4_gateway.lifecycle import Lifecycle
 from gemma4_gateway.limits import Gate
 from gemma4_gateway.metrics import Metrics
-from gemma4_gateway.record import Record
+from gemma4_gateway.record import LEFT, Record
+from gemma4_gateway.spans import ServerSpans
 
 __all__ = ["Middleware"]
 
@@ -30,7 +32,7 @@ _OPEN = (*_QUIET, "/version", "/docs", "/openapi.json", "/ui/")
 
 class Middleware:
     """Around the application. ``ring`` may be replaced while it runs. ``client_certificates``: only
-    those who have shown one may have more than /health."""
+    those who have shown one may have more than /health. ``spans`` None: none are made."""
 
     def __init__(
         self,
@@ -44,6 +46,7 @@ class Middleware:
         uploads: Uploads,
         max_body: int,
         client_certificates: bool = False,
+        spans: ServerSpans | None = None,
     ) -> None:
         self._app = app
         self.ring = ring
@@ -54,16 +57,20 @@ class Middleware:
         self._uploads = uploads
         self._max_body = max_body
         self._client_certificates = client_certificates
+        self._spans = spans
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        record = Record(_request_id(headers), scope["method"], scope["path"])
+        record = Record(_request_id(headers), scope["method"], scope["path"], trace=_trace(headers))
         if record.method == "HEAD":  # uvicorn leaves out the body of what GET answers
             scope = {**scope, "method": "GET"}
         record.put_into(scope)
+        span = None
+        if self._spans is not None and not record.path.startswith(_QUIET):
+            span = self._spans.begin(record, scope.get("scheme", "http"))
         id_headers = [(b"x-request-id", record.request_id.encode())]
         if record.anthropic:
             id_headers.append((b"request-id", record.request_id.encode()))
@@ -80,12 +87,14 @@ class Middleware:
             record.failed(error)
             await _send_error(error, record, tell)
         except ConnectionError as error:
-            record.status, record.error = 499, str(error)
+            record.status, record.error = LEFT, str(error)
         except Exception as error:  # noqa: BLE001 - the last layer: a fault must not end the server
             record.error = f"{type(error).__name__}: {error}"
             record.status = record.status if record.status >= 400 else 500
         finally:
             self._note(record)
+            if self._spans is not None and span is not None:
+                self._spans.end(span, record)
 
     async def _pass(
         self, scope: Scope, headers: Headers, receive: Receive, send: Send, record: Record
@@ -155,7 +164,7 @@ class Middleware:
         metrics.requests.labels(record.route, str(record.status)).inc()
         if record.route != "other":
             metrics.duration.labels(record.route).observe(time.perf_counter() - record.started)
-        if record.status == 499:
+        if record.status == LEFT:
             metrics.disconnects.inc()
         if record.first_token is not None:
             metrics.ttft.labels(record.route).observe(record.first_token - record.started)
@@ -190,6 +199,15 @@ def _check_certificate(scope: Scope) -> None:
 def _request_id(headers: Headers) -> str:
     given = headers.get("x-request-id", "")
     return given if _ID.match(given) else f"req_{uuid.uuid4().hex}"
+
+
+def _trace(headers: Headers) -> TraceContext | None:
+    """Return the client's trace. More than one ``traceparent`` is none; ``tracestate`` may come in
+    parts."""
+    parents = headers.getlist("traceparent")
+    if len(parents) != 1:
+        return None
+    return trace_context(parents[0], ",".join(headers.getlist("tracestate")))
 
 
 async def _send_error(error: ApiError, record: Record, send: Send) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from gemma4_runtime.trace_context import TraceContext
 from starlette.types import Scope
 
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.keys import ANONYMOUS, KeyEntry
 
-__all__ = ["Record", "record_of"]
+__all__ = ["LEFT", "Record", "record_of"]
+
+LEFT = 499
+"""Status of a request whose client left before it was answered, as nginx has it."""
 
 _SCOPE_KEY = "gemma4_gateway.record"
 _ROUTES = {
@@ -39,12 +43,15 @@ _POSTS = {
     "tokenize",
     "detokenize",
 }
+_VARYING = {"models": "/v1/models/{model}", "stored_responses": "/v1/responses/{response_id}"}
 _ANTHROPIC = "/v1/messages"
 
 
 @dataclass(slots=True)
 class Record:
-    """Times are seconds of :func:`time.perf_counter`. ``status`` 499: the client left."""
+    """Times are seconds of :func:`time.perf_counter`. ``status`` :data:`LEFT`: the client left.
+    ``trace`` is what the calls of back ends belong to; ``span_id`` is "" where no span of this
+    request is recorded."""
 
     request_id: str
     method: str
@@ -62,6 +69,8 @@ class Record:
     error: str = ""
     code: str = ""
     body_bytes: int = 0
+    trace: TraceContext | None = None
+    span_id: str = ""
 
     def failed(self, error: ApiError) -> None:
         """Note the error that ended the request. ``code`` is that of the back end's error, where
@@ -86,6 +95,13 @@ class Record:
         if self.path.startswith("/v1/responses/") and self.path not in _ROUTES:
             return "stored_responses"
         return _ROUTES.get(self.path, "other")
+
+    @property
+    def route_path(self) -> str:
+        """Path of the route, with names for its parts that vary; "" for one that does not exist."""
+        if self.path in _ROUTES:
+            return self.path
+        return _VARYING.get(self.route, "")
 
     def put_into(self, scope: Scope) -> None:
         scope[_SCOPE_KEY] = self

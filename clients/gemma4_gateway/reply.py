@@ -14,7 +14,7 @@ from gemma4_gateway.answers.sse import on_one_line
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.jsons import dumps
 from gemma4_gateway.lifecycle import Lifecycle
-from gemma4_gateway.record import record_of
+from gemma4_gateway.record import LEFT, record_of
 
 __all__ = ["EngineReply", "Out"]
 
@@ -132,7 +132,7 @@ class EngineReply(Response):
             if work.done():
                 work.result()
             else:
-                record.status, record.error = 499, "the client left"
+                record.status, record.error = LEFT, "the client left"
         except ApiError as error:
             told = aborted[0] if aborted else error
             record.failed(told)

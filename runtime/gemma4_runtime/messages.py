@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from gemma4_runtime.errors import Detail, RequestError, Status
+from gemma4_runtime.trace_context import TraceContext
 
 __all__ = [
     "FEED_PARAMETER",
@@ -134,7 +135,7 @@ class GenerationRequest(msgspec.Struct, frozen=True, array_like=True):
     ``check`` is not 0 for a request of the server's own quality gate: the number of the copy of the
     model that it is for, from 1.
     ``echo`` is text to put before the first content (``exclude_input_in_output`` = false).
-    ``place``: see :class:`Chunk`.
+    ``place``: see :class:`Chunk`. ``trace``: the trace that the client's span belongs to.
     """
 
     key: str
@@ -150,6 +151,7 @@ class GenerationRequest(msgspec.Struct, frozen=True, array_like=True):
     one_call: bool = False
     check: int = 0
     place: tuple[int, int] = (0, 0)
+    trace: TraceContext | None = None
 
 
 class ToolCall(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from typing import IO
 from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.logs.form import LogForm, escaped, written
 from gemma4_runtime.logs.lines import log_fields
+from gemma4_runtime.logs.repeats import REPEATED, Repeats
 from gemma4_runtime.logs.text import printable, text_line
 from gemma4_runtime.logs.writer import writer_of
 
@@ -42,6 +43,7 @@ class LogPump:
         self._form = form
         self._verbose = verbose
         self._gpu = has_gpu()
+        self._repeats = Repeats(self._repeated)
         self._table: bool | None = None  # whether the rows that may follow are shown
         self._problems: deque[str] = deque(maxlen=30)
         self._plain: deque[str] = deque(maxlen=10)
@@ -95,6 +97,8 @@ class LogPump:
                 self._problems.append(reason)
         if (noise or line.level == "info") and not self._verbose:
             return False
+        if not self._repeats.admit(line.source, line.level, {"message": line.text}):
+            return True  # the rows of a table that follow, too
         fields = log_fields(line.source, {"message": line.text}, level=line.level, longest=_LONGEST)
         if self._form == "json":
             self._write_line(written(fields, form="json"))
@@ -104,6 +108,10 @@ class LogPump:
         words = f"{line.place} {line.text}"
         self._write_line(text_line(fields, color=self._form == "color", words=words))
         return True
+
+    def _repeated(self, source: str, times: int) -> None:
+        fields = log_fields(REPEATED, {"of": source, "times": times}, level="warning")
+        self._write_line(written(fields, form=self._form))
 
     def _ours(self, text: str) -> None:
         try:

@@ -39,6 +39,7 @@ from gemma4_serve.proc import crashed, describe_status, runs
 from gemma4_serve.run_folder import shared_memory_prefix
 from gemma4_serve.sent import at_rest, wait_sent
 from gemma4_serve.starting import StartWatch
+from gemma4_serve.trace_headers import trace_arguments
 from gemma4_serve.triton_version import ask_version
 
 __all__ = ["ServerOptions", "TritonProcess"]
@@ -162,6 +163,7 @@ class TritonProcess:
             "--grpc-keepalive-permit-without-calls=true",
             "--grpc-http2-min-recv-ping-interval-without-data=10000",
             *closing_arguments(),
+            *trace_arguments(os.environ),
         ]
 
     @property

@@ -13,6 +13,7 @@ RUNTIME: dict[str, set[str]] = {
     "metrics": {"logs"},
     "processes": {"logs"},
     "needs": set(),
+    "tracing": {"needs"},
     "output": {"contract"},
     "trtllm": set(),
     "guides": {"output"},
@@ -28,6 +29,7 @@ RUNTIME: dict[str, set[str]] = {
         "output",
         "preparation",
         "processes",
+        "tracing",
     },
 }
 """Folders of the runtime, the lowest first, and those above the base that they may use."""

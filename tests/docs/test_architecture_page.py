@@ -29,6 +29,7 @@ REQUEST_PATH = [
     "runtime/gemma4_runtime/output/*.py",
     "runtime/gemma4_runtime/logs/*.py",
     "runtime/gemma4_runtime/processes/*.py",
+    "runtime/gemma4_runtime/tracing/*.py",
 ]
 
 

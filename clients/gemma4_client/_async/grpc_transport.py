@@ -94,7 +94,7 @@ class AsyncGrpcTransport:
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._pool.first)
 
     def start(self, request: Request, timeout: float | None) -> AsyncCall:
-        message = build_request(request.inputs, request_id=request.request_id)
+        message = build_request(request.inputs, request_id=request.request_id, trace=request.trace)
         return AsyncGrpcCall(self._send(message, request, timeout))
 
     def _send(

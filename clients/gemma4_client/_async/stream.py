@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from time import monotonic
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tenacity
 
@@ -18,8 +19,12 @@ from gemma4_client.errors import CancelledError, Gemma4Error, UnavailableError
 from gemma4_client.guides import parse_answer
 from gemma4_client.results import Answer, Delta
 from gemma4_client.retry import Guard
+from gemma4_client.spans import CallSpan
 from gemma4_client.transport.base import own_cancel
 from gemma4_client.transport.forks import Owner
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 __all__ = ["AsyncStream"]
 
@@ -51,9 +56,10 @@ class AsyncStream:
         timeout: float | None = None,
         model: type[Any] | None = None,
         lookup: Callable[[], Awaitable[Found]] | None = None,
+        span: CallSpan | None = None,
     ) -> None:
         """``start`` sends the request with the seconds that are left; ``lookup`` asks the
-        cache."""
+        cache; ``span`` ends with the answer."""
         self._start = start
         self._owner = Owner()
         self._guard = guard
@@ -62,6 +68,7 @@ class AsyncStream:
         self._model = model
         self._lookup = lookup
         self._cached = False
+        self._span = span
         self._assembly = Assembly(keep=lookup is not None)
         self._stop = Stop()
         self._read = False
@@ -106,6 +113,8 @@ class AsyncStream:
         finally:
             if self._call is not None and self._owner.here:
                 self._call.cancel()
+            if self._span is not None:
+                self._span.end(self._assembly.last, sys.exc_info()[1])
         if store is not None:
             await store(self._assembly.deltas)
 
@@ -140,6 +149,12 @@ class AsyncStream:
         raise AssertionError("an empty stream passed as whole")
 
     @property
+    def span(self) -> Span | None:
+        """OpenTelemetry's span of this request, for attributes of your own; None without a
+        tracer."""
+        return None if self._span is None else self._span.span
+
+    @property
     def answer(self) -> Answer:
         """What came so far."""
         answer = self._assembly.answer()
@@ -165,6 +180,8 @@ class AsyncStream:
         call = self._call
         if call is not None and self._owner.here:
             call.cancel()
+        if self._span is not None:
+            self._span.end(self._assembly.last, CancelledError(own_cancel()))
 
     async def aclose(self) -> None:
         """Do as :meth:`cancel`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tenacity
 from typing_extensions import Unpack
@@ -23,6 +23,7 @@ from gemma4_client.options import Options
 from gemma4_client.request import Messages, Request, chat_request, text_request
 from gemma4_client.results import Answer, Delta
 from gemma4_client.retry import Guard, RetryPolicy
+from gemma4_client.spans import CallSpans
 from gemma4_client.tls import TLS
 from gemma4_client.tokenizer import (
     MODEL,
@@ -33,6 +34,9 @@ from gemma4_client.tokenizer import (
     tokenize_inputs,
 )
 
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
 __all__ = ["Client"]
 
 
@@ -42,8 +46,9 @@ class Client:
     ``url`` is ``host:port`` of the gRPC service, or grpc://, grpcs://, http://, https:// and that;
     ``protocol`` ("grpc", "http") says what a bare ``host:port`` is. ``headers`` go with every
     request (gRPC metadata). ``retry`` None sends everything once; ``breaker`` None never stops
-    asking. ``cache`` keeps deterministic answers on disk. Raises :class:`ValueError` for an address
-    that is none, :class:`ImportError` when HTTP is asked for without its extra."""
+    asking. ``cache`` keeps deterministic answers on disk. ``tracer`` of OpenTelemetry makes a
+    span of each request, which the server's spans belong to. Raises :class:`ValueError` for an
+    address that is none, :class:`ImportError` when HTTP is asked for without its extra."""
 
     def __init__(
         self,
@@ -55,6 +60,7 @@ class Client:
         retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - frozen
         breaker: CircuitBreaker | Literal["default"] | None = "default",
         cache: Cache | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.url = url
         self._cache = cache
@@ -62,7 +68,9 @@ class Client:
         self._guard = Guard(
             retry, CircuitBreaker() if breaker == "default" else breaker, self._identity.forget
         )
-        self._connection = Connection(parse_address(url, protocol, tls), headers)
+        address = parse_address(url, protocol, tls)
+        self._spans = CallSpans(tracer, address) if tracer is not None else None
+        self._connection = Connection(address, headers)
 
     def chat(
         self,
@@ -188,6 +196,9 @@ class Client:
         return read_tokens(tenacity.Retrying(**limits)(once))
 
     def _stream(self, request: Request) -> Stream:
+        span = None
+        if self._spans is not None:
+            request, span = self._spans.start(request)
         return Stream(
             lambda left: self._connection.transport.start(request, left),
             self._guard,
@@ -196,6 +207,7 @@ class Client:
             lookup=self._lookup(request)
             if self._cache is not None and cacheable(request)
             else None,
+            span=span,
         )
 
     def _lookup(self, request: Request) -> Callable[[], Found]:

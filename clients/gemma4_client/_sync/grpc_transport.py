@@ -93,7 +93,7 @@ class GrpcTransport:
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._pool.first)
 
     def start(self, request: Request, timeout: float | None) -> Call:
-        message = build_request(request.inputs, request_id=request.request_id)
+        message = build_request(request.inputs, request_id=request.request_id, trace=request.trace)
         return GrpcCall(self._send(message, request, timeout))
 
     def _send(

@@ -34,7 +34,9 @@ class FeedingGrpcTransport(AsyncGrpcTransport):
         if feed is None:
             return super().start(request, timeout)
         place, number, inbox = feed.join()
-        message = build_request(request.inputs, request_id=request.request_id, feed=place)
+        message = build_request(
+            request.inputs, request_id=request.request_id, feed=place, trace=request.trace
+        )
         return FeedCall(self._send(message, request, timeout), feed, number, inbox)
 
     def _feed_for(self, request: Request) -> Feed | None:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gemma4_runtime.trace_context import trace_fields
+
 from gemma4_client.errors import ServerError, from_wire
 from gemma4_client.request import Request
 from gemma4_client.results import Delta
@@ -26,7 +28,7 @@ def generate_body(request: Request, timeout: float | None) -> bytes:
     """Return the JSON of ``generate`` and ``generate_stream``. The server does not look at the
     connection of a plain call, nor of a stream before its first chunk, so the deadline goes along.
     Raises :class:`ValueError` for a number that JSON cannot write."""
-    body = {"id": request.request_id, **request.inputs}
+    body = {"id": request.request_id, **request.inputs, **trace_fields(request.trace)}
     if timeout is not None:
         allowed = max(int(timeout * 1000), 1)
         body["timeout_ms"] = min(body.get("timeout_ms", allowed), allowed)

@@ -148,6 +148,7 @@ class Work:
             timeout=self._timeout,
             names=self.plan.names | call.names,
             calls=self.calls,
+            trace=self.record.trace,
         )
 
     async def _note_prompt(self, index: int, call: EngineCall, answering: Answering) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from gemma4_client import (
     AsyncClient,
@@ -19,6 +20,9 @@ from gemma4_gateway.backends.tokenizer import TokenTable
 from gemma4_gateway.plain_text import without_paths
 from gemma4_gateway.translate.request_plan import EngineCall
 
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
 __all__ = ["Backend", "Lease"]
 
 
@@ -31,9 +35,9 @@ _TOGETHER_S = 0.5
 second for each request that finds it dead."""
 
 
-def _connect(address: str) -> AsyncClient:
+def _connect(address: str, tracer: Tracer | None = None) -> AsyncClient:
     """Connect without retries of its own: the router knows the other back ends."""
-    return AsyncClient(address, retry=None, breaker=None)
+    return AsyncClient(address, retry=None, breaker=None, tracer=tracer)
 
 
 class Lease:
@@ -55,9 +59,16 @@ class Backend:
     """``ready``: the last health check passed. ``avoid_until``: seconds of ``now``; before it,
     other back ends are preferred. ``info`` stays None until the engine has named itself.
     ``suspect``: a request has failed there, so the next check asks it for more than its word.
-    ``client`` is for answers, ``plain`` for what must not wait behind them: health, tokens."""
+    ``client`` is for answers, ``plain`` for what must not wait behind them: health, tokens.
+    ``tracer`` makes the spans of answers."""
 
-    def __init__(self, address: str, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        address: str,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        tracer: Tracer | None = None,
+    ) -> None:
         self.address = address
         self.ready = False
         self.reason = "not checked yet"
@@ -70,7 +81,7 @@ class Backend:
         self._probed = float("-inf")
         self._dead: dict[str, float] = {}
         self._now = now
-        self.client = _connect(address)
+        self.client = _connect(address, tracer)
         self.plain = _connect(address)
         self.tokens = TokenTable(self.plain)
 

@@ -13,6 +13,7 @@ from gemma4_client import (
     ServerError,
     UnavailableError,
 )
+from gemma4_runtime.trace_context import TraceContext, trace_fields
 
 from gemma4_gateway.backends.affinity import choose
 from gemma4_gateway.backends.backend import Backend, Lease
@@ -21,6 +22,7 @@ from gemma4_gateway.backends.health import HealthChecker
 from gemma4_gateway.errors import ApiError, unavailable
 from gemma4_gateway.metrics import Metrics
 from gemma4_gateway.plain_text import without_paths
+from gemma4_gateway.spans import name_span
 from gemma4_gateway.translate.failures import (
     failure,
     lost,
@@ -132,12 +134,13 @@ class Router:
         timeout: float,
         names: dict[str, str],
         calls: OpenCalls,
+        trace: TraceContext | None = None,
     ) -> Answering:
         """Return with the first chunk. Each back end is tried at most once, and the next one only
         when this one provably never began the request: it refused, or had no connection. A
         request that a back end may have died of is sent to no other.
         ``timeout`` is seconds for the whole answer, all attempts together.
-        ``calls`` gets what was opened.
+        ``calls`` gets what was opened. ``trace`` is what the request belongs to.
         Raises :class:`~gemma4_gateway.errors.ApiError`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
@@ -148,7 +151,7 @@ class Router:
             tried |= {backend.address}
             try:
                 return await self._attempt(
-                    backend, call, stream, request_id, deadline - loop.time(), calls
+                    backend, call, model, stream, request_id, deadline - loop.time(), calls, trace
                 )
             except UnavailableError as error:
                 refusal = error
@@ -168,15 +171,18 @@ class Router:
         self,
         backend: Backend,
         call: EngineCall,
+        model: str,
         stream: bool,
         request_id: str,
         timeout: float,
         calls: OpenCalls,
+        trace: TraceContext | None,
     ) -> Answering:
         lease = backend.lease()
         opened = None
         try:
-            opened = _open(backend, call, stream, request_id, timeout)
+            opened = _open(backend, call, stream, request_id, timeout, trace)
+            name_span(opened, call, model)
             calls.add(opened)
             chunks = aiter(opened)
             first = await anext(chunks)
@@ -234,17 +240,29 @@ class Router:
 
 
 def _open(
-    backend: Backend, call: EngineCall, stream: bool, request_id: str, timeout: float
+    backend: Backend,
+    call: EngineCall,
+    stream: bool,
+    request_id: str,
+    timeout: float,
+    trace: TraceContext | None,
 ) -> AsyncStream:
+    headers = trace_fields(trace)
     options = call.options | {"stream": stream}
     if call.messages is not None:
         return backend.client.chat(
-            call.messages, tools=call.tools, timeout=timeout, request_id=request_id, **options
+            call.messages,
+            tools=call.tools,
+            timeout=timeout,
+            request_id=request_id,
+            headers=headers,
+            **options,
         )
     return backend.client.generate(
         call.text,
         prompt_token_ids=call.token_ids,
         timeout=timeout,
         request_id=request_id,
+        headers=headers,
         **options,
     )

@@ -18,6 +18,7 @@ from gemma4_runtime.server.live_board import LiveBoard
 from gemma4_runtime.server.parameters import TIMEOUT, check_parameters
 from gemma4_runtime.server.request_key import new_key, sealed_key
 from gemma4_runtime.settings import load_settings
+from gemma4_runtime.trace_context import read_trace, trace_fields
 
 
 class TritonPythonModel:
@@ -44,7 +45,8 @@ class TritonPythonModel:
             return _failure(told(error, "gemma4_unary"))
 
     def _ask(self, request: pb_utils.InferenceRequest) -> pb_utils.InferenceResponse:
-        timeout = check_parameters(without_feed(parameters_of(request)))
+        given = without_feed(parameters_of(request))
+        timeout = check_parameters(given)
         inputs = {tensor.name(): tensor for tensor in request.inputs()}
         stream = inputs.pop("stream", None)
         if stream is not None and stream.as_numpy().any():
@@ -61,6 +63,7 @@ class TritonPythonModel:
             parameters={
                 KEY_PARAMETER: sealed_key(key, self._live.get().sealer),
                 TIMEOUT: timeout,
+                **trace_fields(read_trace(given)),
             },
         )
         with ClientWatch(request.is_cancelled, lambda: self._control.send("cancel", key)):

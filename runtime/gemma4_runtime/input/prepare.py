@@ -25,6 +25,7 @@ from gemma4_runtime.input.tools import parse_tools
 from gemma4_runtime.limits import Limits
 from gemma4_runtime.manifest import CHAT_TEMPLATE
 from gemma4_runtime.messages import GenerationRequest, GuidedDecoding, SamplingParams
+from gemma4_runtime.trace_context import TraceContext
 
 __all__ = ["Preparer"]
 
@@ -112,6 +113,7 @@ class Preparer:
         now: float,
         step: Callable[[str], None] = lambda field: None,
         guide_known: bool = False,
+        trace: TraceContext | None = None,
     ) -> GenerationRequest:
         """Do as :meth:`prepare`, of what :func:`~gemma4_runtime.input.names.read_request` gave.
         ``step`` is called with each input that is worked on; ``guide_known``: the guide was tried
@@ -168,6 +170,7 @@ class Preparer:
             deadline=None if timeout is None else now + timeout / 1000,
             arrival=now,
             one_call=values.get("parallel_tool_calls") is False,
+            trace=trace,
         )
 
     def _without_control(self, sampling: SamplingParams) -> SamplingParams:

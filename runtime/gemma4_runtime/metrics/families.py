@@ -112,6 +112,9 @@ FAMILIES = (
            "Unix time of the last run of the quality gate that passed or failed", late=True),
     Family("gemma4_quality_gate_runs_total", "counter",
            "Runs of the quality gate: passed, failed, skipped", labels=("result",)),
+    Family("gemma4_trace_spans_total", "counter",
+           "Spans of the model `engine`: exported; failed, the collector did not take them; "
+           "dropped, too many waited. Not there unless traces are sent", labels=("result",)),
     Family("nv_trt_llm_request_metrics", "gauge", "Requests, as NVIDIA's TensorRT-LLM backend",
            labels=("model", "version", "request_type")),
     Family("nv_trt_llm_kv_cache_block_metrics", "gauge",

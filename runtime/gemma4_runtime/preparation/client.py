@@ -26,6 +26,7 @@ from gemma4_runtime.preparation.wire import (
     frame,
     read_replies,
 )
+from gemma4_runtime.trace_context import TraceContext
 
 __all__ = ["PreparationClient"]
 
@@ -77,6 +78,7 @@ class PreparationClient:
         request_id: str = "",
         key: str = "",
         now: float,
+        trace: TraceContext | None = None,
     ) -> None:
         """Ask for work. ``done`` gets the data of an Answer, or an error. ``gone``: whether the
         client has left; the work is stopped then. ``now``: :func:`time.monotonic`. Raises
@@ -88,7 +90,7 @@ class PreparationClient:
             self._numbers += 1
             number = self._numbers
             self._waiting[number] = _Waiting(done, gone, now)
-            self._send(Work(number, kind, values, request_id, key, now))
+            self._send(Work(number, kind, values, request_id, key, now, trace))
 
     def close(self) -> None:
         """Close the connection; what waits gets UNAVAILABLE."""

@@ -9,6 +9,7 @@ import msgspec
 
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.messages import SentError
+from gemma4_runtime.trace_context import TraceContext
 
 __all__ = [
     "SOCKET_NAME",
@@ -47,6 +48,7 @@ class Work(msgspec.Struct, frozen=True, tag=True, array_like=True):
     request_id: str = ""
     key: str = ""
     arrival: float = 0.0
+    trace: TraceContext | None = None
 
 
 class Drop(msgspec.Struct, frozen=True, tag=True, array_like=True):

@@ -69,6 +69,7 @@ class Worker:
             request_id=work.request_id,
             key=work.key,
             now=work.arrival,
+            trace=work.trace,
             step=step,
             guide_known=values in self.known,
         )

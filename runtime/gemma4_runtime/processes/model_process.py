@@ -12,8 +12,7 @@ import threading
 import traceback
 from pathlib import Path
 
-from gemma4_runtime.logs.events import log_event
-from gemma4_runtime.logs.writer import flush_logs
+from gemma4_runtime.logs.events import flush_events, log_event
 from gemma4_runtime.processes.heartbeat import Heartbeat
 from gemma4_runtime.processes.siblings import end_siblings
 from gemma4_runtime.settings import Settings
@@ -50,7 +49,7 @@ def _end_orphan(settings: Settings) -> None:
 def end_process(event: str, **fields: object) -> None:
     """Log why, and end this process without further ceremony."""
     log_event(event, level="error", **fields)
-    flush_logs()
+    flush_events()
     os._exit(EXIT_BROKEN)
 
 

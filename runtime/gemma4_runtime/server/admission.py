@@ -17,6 +17,7 @@ from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.live_board import LiveBoard
 from gemma4_runtime.server.parameters import check_parameters, with_timeout
 from gemma4_runtime.server.request_key import request_key
+from gemma4_runtime.trace_context import TraceContext, read_trace
 
 __all__ = ["Admission"]
 
@@ -50,6 +51,7 @@ class Admission:
             now=now,
             done=done,
             gone=gone,
+            trace=read_trace(parameters),
         )
 
     def check(
@@ -71,6 +73,7 @@ class Admission:
         now: float,
         done: Done,
         gone: Callable[[], bool],
+        trace: TraceContext | None = None,
     ) -> None:
         """Have a request prepared that was read and checked before; as :meth:`admit`."""
         self._client.ask(
@@ -81,6 +84,7 @@ class Admission:
             request_id=request_id,
             key=key,
             now=now,
+            trace=trace,
         )
 
 

@@ -10,6 +10,7 @@ from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.logs.events import log_event
+from gemma4_runtime.logs.standard import take_logging
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import (
     FEED_PARAMETER,
@@ -26,6 +27,7 @@ from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.control import CONTROL_NAME, ControlServer
 from gemma4_runtime.server.engine_loss import LossWatch
 from gemma4_runtime.server.engine_metrics import EngineMetrics
+from gemma4_runtime.server.engine_spans import EngineSpans
 from gemma4_runtime.server.gate.opening import open_gate
 from gemma4_runtime.server.request_check import RequestCheck
 from gemma4_runtime.server.seal import Kind, Sealer
@@ -35,10 +37,13 @@ from gemma4_runtime.server.streams.guide_judge import GuideJudge
 from gemma4_runtime.server.streams.record import RequestRecord
 from gemma4_runtime.server.streams.stream import Transport
 from gemma4_runtime.settings import Settings
+from gemma4_runtime.tracing.pipeline import open_pipeline
 from gemma4_runtime.version import project_version
 
 __all__ = ["EngineStep"]
 
+_SERVICE = "gemma4-triton"
+"""Name of this service in traces, where the environment gives none."""
 _WARM_UP_S = 300.0
 """Seconds that an engine has to answer its first request."""
 
@@ -67,6 +72,11 @@ class EngineStep:
             model_name=model_name(manifest.source.name),
             restarts=settings.restarts,
         )
+        self._pipeline = open_pipeline(_SERVICE, log=log_event)
+        self._spans: EngineSpans | None = None
+        if self._pipeline is not None:
+            take_logging()  # the exporter's warnings
+            self._spans = EngineSpans(self._pipeline, model_name(manifest.source.name))
         self._emitters = Emitters(
             self._engine,
             table,
@@ -107,15 +117,23 @@ class EngineStep:
     def refresh_metrics(self) -> None:
         """Take over the engine's state into :attr:`metrics`."""
         self.metrics.state(self._engine.stats())
+        if self._pipeline is not None:
+            self.metrics.spans(self._pipeline.counts)
 
-    def _ended(self, record: RequestRecord) -> None:
-        log_request(record)
+    def _ended(self, record: RequestRecord, request: GenerationRequest) -> None:
+        trace_id, span_id = request.trace.trace_id if request.trace else "", ""
+        if self._spans is not None:
+            trace_id, span_id = self._spans.ended(record, request)
+        log_request(record, trace_id=trace_id, span_id=span_id)
         self.metrics.ended(record)
 
     def close(self) -> None:
         """Close in order; open streams are failed as UNAVAILABLE."""
         self._control.close()
         self._release()
+        if self._spans is not None and self._pipeline is not None:
+            self._spans.close()
+            self._pipeline.close()
         self._checks.close()
         self._board.close()
 

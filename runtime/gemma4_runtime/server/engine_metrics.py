@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from gemma4_runtime.engines.base import EngineInfo, EngineStats
 from gemma4_runtime.errors import UNKNOWN_CODE, Code, RequestError
@@ -12,6 +14,9 @@ from gemma4_runtime.metrics.store import Store
 from gemma4_runtime.restarts import RestartReason
 from gemma4_runtime.server.gate.outcome import Outcome
 from gemma4_runtime.server.streams.record import RequestRecord
+
+if TYPE_CHECKING:
+    from gemma4_runtime.tracing.bounded import SpanCounts
 
 __all__ = ["FAILURES", "EngineMetrics", "count_failure"]
 
@@ -107,6 +112,11 @@ class EngineMetrics:
             self.store.set("gemma4_quality_gate_ok", int(outcome.verdict.passed))
             self.store.set("gemma4_quality_gate_agreement", outcome.verdict.agreement)
             self.store.set("gemma4_quality_gate_last_run_timestamp_seconds", outcome.at)
+
+    def spans(self, counts: SpanCounts) -> None:
+        """Take over what became of the spans of this process."""
+        for result, count in asdict(counts).items():
+            self.store.set("gemma4_trace_spans_total", count, result)
 
     def state(self, stats: EngineStats) -> None:
         """Take over the engine's state, which is that of now."""

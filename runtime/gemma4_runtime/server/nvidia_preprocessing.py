@@ -27,6 +27,7 @@ from gemma4_runtime.server.parameters import with_timeout
 from gemma4_runtime.server.request_key import keys_of_call, refuse_key
 from gemma4_runtime.server.seal import Kind
 from gemma4_runtime.settings import Settings
+from gemma4_runtime.trace_context import read_trace
 
 __all__ = ["NvidiaPreprocessing", "Way"]
 
@@ -83,7 +84,7 @@ class NvidiaPreprocessing:
             self._admission.check(parameters, INPUT_NAMES, count=len(parts))
         now = time.monotonic()
         gather = Gather(len(parts), partial(self._answer, way, parts))
-        keys = keys_of_call(len(parts))
+        keys, trace = keys_of_call(len(parts)), read_trace(parameters)
         for number, (part, key) in enumerate(zip(parts, keys, strict=True)):
             try:
                 self._admission.ask(
@@ -93,6 +94,7 @@ class NvidiaPreprocessing:
                     now=now,
                     done=partial(gather.take, number),
                     gone=way.client_gone,
+                    trace=trace,
                 )
             except RequestError as error:
                 gather.cut(number, error)

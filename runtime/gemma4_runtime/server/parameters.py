@@ -15,6 +15,7 @@ from typing import Any
 from gemma4_runtime.contract.inputs import INPUT
 from gemma4_runtime.errors import Code, invalid
 from gemma4_runtime.messages import FEED_PARAMETER, KEY_PARAMETER
+from gemma4_runtime.trace_context import TRACE_FIELDS
 
 __all__ = ["TIMEOUT", "check_parameters", "with_timeout"]
 
@@ -43,6 +44,8 @@ def check_parameters(parameters: Mapping[str, Any], inputs: Collection[str] = IN
     names of the model's."""
     for name, value in parameters.items():
         if name in _OURS or name == TIMEOUT or name.startswith(_TRITONS):
+            continue
+        if name.lower() in TRACE_FIELDS:  # a wrong one is no trace, and no error
             continue
         if name in _IDLE:
             if value not in _IDLE[name]:

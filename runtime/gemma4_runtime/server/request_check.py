@@ -15,6 +15,7 @@ from gemma4_runtime.engines.base import EngineInfo
 from gemma4_runtime.errors import Code, RequestError
 from gemma4_runtime.limits import MOST_BIAS
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
+from gemma4_runtime.trace_context import read_trace, trace_fields
 
 __all__ = ["RequestCheck"]
 
@@ -71,6 +72,7 @@ class RequestCheck:
         )
         yield "deadline", request.deadline is None or math.isfinite(request.deadline)
         yield "arrival", math.isfinite(request.arrival)
+        yield "trace", read_trace(trace_fields(request.trace)) == request.trace
         yield "place", all(0 <= number < _MAX_ANSWERS for number in request.place)
         yield from _sampling_facts(sampling)
 

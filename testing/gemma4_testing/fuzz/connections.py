@@ -204,7 +204,7 @@ def ended(replies: Any) -> int:
         return 0
 
 
-def infer(inputs: dict[str, Any], model: str = "gemma4", **more: str) -> Any:
+def infer(inputs: dict[str, Any], model: str = "gemma4", **more: Any) -> Any:
     return build_request(inputs, model=model, **more)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -38,7 +39,6 @@ class Command:
                 [program, *args],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT if stderr is None else other,
-                text=True,
                 env=os.environ | (env or {}),
             )
         Thread(target=self._read, daemon=True).start()
@@ -50,7 +50,8 @@ class Command:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
+        # A line ends with a newline and nothing else: a carriage return in it stays.
+        for line in io.TextIOWrapper(self.process.stdout, encoding="utf-8", newline="\n"):
             self.output.append(line)
 
     @property

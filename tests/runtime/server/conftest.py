@@ -33,7 +33,9 @@ def stack(
         } | options
         engine = SyntheticEngine(**given)
         records: list[Any] = []
-        emitter = Emitters(engine, table, board, on_end=records.append, judge=judge)
+        emitter = Emitters(
+            engine, table, board, on_end=lambda record, _: records.append(record), judge=judge
+        )
         made.append((emitter, engine))
         return emitter, engine, board, records
 

@@ -18,6 +18,7 @@ from gemma4_runtime.messages import (
     encode,
 )
 from gemma4_runtime.server.request_check import RequestCheck
+from gemma4_runtime.trace_context import TraceContext
 
 INFO = EngineInfo(
     runtime="synthetic", version="1", precision="none", slots=4, max_queued=4,
@@ -30,7 +31,8 @@ REQUEST = [
     ("key", ""), ("key", "k" * 65), ("request_id", "x" * (2**20 + 1)), ("input_ids", []),
     ("input_ids", [2000]), ("input_ids", [-1]), ("input_ids", [2**31 - 1]), ("input_ids", [2**63]),
     ("input_ids", [1] * 3), ("input_ids", [1] * 1000), ("deadline", NAN), ("arrival", INF),
-    ("place", (-1, 0)), ("place", (0, 4096)),
+    ("place", (-1, 0)), ("place", (0, 4096)), ("trace", TraceContext("x")),
+    ("trace", TraceContext(f"00-{'1' * 32}-{'2' * 16}-01", "\n")),
 ]  # fmt: skip
 SAMPLING = [
     ("max_tokens", 0), ("max_tokens", -1), ("max_tokens", 99), ("max_tokens", 2**62),

@@ -12,7 +12,7 @@ from threading import Lock
 
 from gemma4_runtime.engines.base import Engine
 from gemma4_runtime.errors import Code, RequestError
-from gemma4_runtime.messages import Chunk
+from gemma4_runtime.messages import Chunk, GenerationRequest
 from gemma4_runtime.server.streams.backlog import Backlog
 from gemma4_runtime.server.streams.feed import Entry, Feeds
 from gemma4_runtime.server.streams.record import RequestRecord, record_of
@@ -23,7 +23,8 @@ __all__ = ["Delivery"]
 
 class Delivery:
     """Holds the open streams of one emitter by their request's key. ``in_flight`` is told how many
-    more or fewer are open; ``on_end`` gets one record of each stream."""
+    more or fewer are open; ``on_end`` gets one record of each stream,
+    and its request."""
 
     def __init__(
         self,
@@ -32,7 +33,7 @@ class Delivery:
         backlog: Backlog,
         *,
         in_flight: Callable[[int, bool], None],
-        on_end: Callable[[RequestRecord], None],
+        on_end: Callable[[RequestRecord, GenerationRequest], None],
     ) -> None:
         self._engine = engine
         self._feeds = feeds
@@ -152,4 +153,4 @@ class Delivery:
         self.forget(stream)
 
     def _report(self, stream: Stream, error: RequestError | None) -> None:
-        self._on_end(record_of(stream, error, time.monotonic()))
+        self._on_end(record_of(stream, error, time.monotonic()), stream.request)

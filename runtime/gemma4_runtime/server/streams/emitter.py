@@ -62,7 +62,7 @@ class Emitter:
         *,
         backlog: Backlog,
         in_flight: Callable[[int, bool], None],
-        on_end: Callable[[RequestRecord], None],
+        on_end: Callable[[RequestRecord, GenerationRequest], None],
         on_tokens: Callable[[int, float], None],
         on_tick: Callable[[], None] | None,
         judge: Judge | None = None,

@@ -52,7 +52,7 @@ class Emitters:
         table: TokenTable,
         board: Board,
         *,
-        on_end: Callable[[RequestRecord], None] = lambda record: None,
+        on_end: Callable[[RequestRecord, GenerationRequest], None] = lambda record, request: None,
         on_tokens: Callable[[int, float], None] = lambda count, seconds: None,
         judge: Judge | None = None,
     ) -> None:

@@ -1,0 +1,1 @@
+"""Spans for an OpenTelemetry collector, where the environment asks for them."""
