@@ -37,6 +37,13 @@ def dynamo_worker(
     event_plane: Annotated[
         str, typer.Option(envvar="DYN_EVENT_PLANE", help="zmq or nats.")
     ] = "zmq",
+    input: Annotated[
+        str,
+        typer.Option(
+            help="tokens: Dynamo renders, tokenizes and reads tool calls. text: this worker does, "
+            "as the gateway; no answer survives the worker then."
+        ),
+    ] = "tokens",
     drain_delay: Annotated[
         float,
         typer.Option(
@@ -49,8 +56,15 @@ def dynamo_worker(
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one answer.")] = 600.0,
     health_interval: Annotated[
         float,
-        typer.Option(min=0.05, help="Seconds between two looks at a server and two load reports."),
+        typer.Option(min=0.05, help="Seconds between two looks at a server."),
     ] = 1.0,
+    card_folder: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for copies of tokenizer, template and configuration, which Dynamo reads. "
+            "It must have the same path for all workers of a model."
+        ),
+    ] = Path("/tmp/gemma4-dynamo"),
 ) -> None:
     """Serve as a worker of NVIDIA Dynamo, in front of Triton servers, until Ctrl-C or SIGTERM."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -74,6 +88,8 @@ def dynamo_worker(
                 grace=grace,
                 timeout=timeout,
                 health_interval=health_interval,
+                cards=card_folder,
+                input=input,
             )
         )
     except OptionsError as error:
