@@ -26,8 +26,12 @@ def dynamo_worker(
         str, typer.Option(help="Name of the model. Default: the checkpoint's.")
     ] = "",
     endpoint: Annotated[
-        str, typer.Option(help="NAMESPACE.COMPONENT.ENDPOINT in Dynamo.")
-    ] = "dynamo.backend.generate",
+        str,
+        typer.Option(
+            help="NAMESPACE.COMPONENT.ENDPOINT in Dynamo. Default: backend.generate in "
+            "DYN_NAMESPACE, else in dynamo."
+        ),
+    ] = "",
     discovery_backend: Annotated[
         str, typer.Option(envvar="DYN_DISCOVERY_BACKEND", help="etcd, kubernetes, file or mem.")
     ] = "etcd",
@@ -67,30 +71,30 @@ def dynamo_worker(
     ] = Path("/tmp/gemma4-dynamo"),
 ) -> None:
     """Serve as a worker of NVIDIA Dynamo, in front of Triton servers, until Ctrl-C or SIGTERM."""
+    from gemma4_dynamo.options import OptionsError, WorkerOptions, default_endpoint
+
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    try:
-        from gemma4_dynamo.options import OptionsError, WorkerOptions
-        from gemma4_dynamo.worker import run
-    except ImportError as error:
-        fail_import(error, extra="dynamo")
     addresses = server or [f"127.0.0.1:{os.environ.get('GRPC_PORT', '8001')}"]
     try:
-        run(
-            WorkerOptions(
-                engine=engine,
-                servers=tuple(dict.fromkeys(addresses)),
-                name=served_model_name,
-                endpoint=endpoint,
-                discovery=discovery_backend,
-                request_plane=request_plane,
-                event_plane=event_plane,
-                drain_delay=drain_delay,
-                grace=grace,
-                timeout=timeout,
-                health_interval=health_interval,
-                cards=card_folder,
-                input=input,
-            )
+        options = WorkerOptions(
+            engine=engine,
+            servers=tuple(dict.fromkeys(addresses)),
+            name=served_model_name,
+            endpoint=endpoint or default_endpoint(os.environ),
+            discovery=discovery_backend,
+            request_plane=request_plane,
+            event_plane=event_plane,
+            drain_delay=drain_delay,
+            grace=grace,
+            timeout=timeout,
+            health_interval=health_interval,
+            cards=card_folder,
+            input=input,
         )
+        try:
+            from gemma4_dynamo.worker import run
+        except ImportError as error:
+            fail_import(error, extra="dynamo")
+        run(options)
     except OptionsError as error:
         fail(str(error), code=2)

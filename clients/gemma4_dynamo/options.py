@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["DISCOVERY", "EVENT_PLANES", "INPUTS", "REQUEST_PLANES", "OptionsError", "WorkerOptions"]
+__all__ = [
+    "CARDS",
+    "DISCOVERY",
+    "EVENT_PLANES",
+    "INPUTS",
+    "REQUEST_PLANES",
+    "OptionsError",
+    "WorkerOptions",
+    "default_endpoint",
+]
 
 DISCOVERY = ("etcd", "kubernetes", "file", "mem")
 REQUEST_PLANES = ("tcp", "nats")
@@ -17,6 +27,13 @@ CARDS = Path("/tmp/gemma4-dynamo")
 
 class OptionsError(ValueError):
     """An option or a file is wrong; the message says which, and the way out."""
+
+
+def default_endpoint(environ: Mapping[str, str]) -> str:
+    """Return the endpoint in the namespace that Dynamo's operator gives to a worker."""
+    namespace = environ.get("DYN_NAMESPACE") or "dynamo"
+    suffix = environ.get("DYN_NAMESPACE_WORKER_SUFFIX")
+    return f"{namespace}-{suffix}.backend.generate" if suffix else f"{namespace}.backend.generate"
 
 
 @dataclass(frozen=True, slots=True)
