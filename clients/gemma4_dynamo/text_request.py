@@ -34,11 +34,14 @@ _CHARS_PER_TOKEN = 4
 _EVENT = b"data: "
 _DYNAMOS = frozenset({"_HEALTH_CHECK", "request_timestamp_ms"})
 """Fields that say something to Dynamo's own parts."""
+_RENAMED = {"chat_template_args": "chat_template_kwargs"}
+"""What Dynamo's frontend calls a parameter when it passes it on."""
 
 
 def read_text(request: Mapping[str, Any]) -> TextRequest:
     """Return what to ask of the engine. Raises :class:`RefusedError`, with the gateway's words."""
-    body = {k: v for k, v in request.items() if v is not None and k not in _DYNAMOS}
+    given = {k: v for k, v in request.items() if v is not None and k not in _DYNAMOS}
+    body = {_RENAMED.get(name, name): value for name, value in given.items()}
     if body.get("nvext"):
         raise RefusedError("nvext", "with --input text it has no effect; leave it out")
     body.pop("nvext", None)

@@ -147,6 +147,12 @@ def test_what_dynamo_adds_is_no_option() -> None:
     assert asked_of(**extra) == asked_of()
 
 
+def test_what_dynamo_renames_is_the_same() -> None:
+    thinking = {"enable_thinking": True}
+    assert asked_of(chat_template_args=thinking) == asked_of(chat_template_kwargs=thinking)
+    assert asked_of(chat_template_args=thinking)["enable_thinking"] is True
+
+
 def test_a_refusal_of_the_engine_names_the_parameter() -> None:
     request = read_text(HELLO | {"max_completion_tokens": 9})
     error = InvalidRequestError("max_tokens: 9 is too many", field="max_tokens")
