@@ -68,14 +68,20 @@ def test_ids_are_the_text(ours: Client) -> None:
 
 
 def test_ids_through_the_frontend_are_the_text(cluster: Cluster, ours: Client) -> None:
-    """A tenth of them the whole way."""
+    """A tenth of them the whole way. Of bytes that are no UTF-8 Dynamo's frontend makes more marks
+    than we do, so these are not compared; the log-probs say that the tokens are the same."""
     client = cluster.client()
     for number in range(0, PROMPTS, 10):
         ids = ours.tokenize(prompt(number)).ids
         found = client.completions.create(
             model=MODEL, prompt=ids, max_tokens=TOKENS, temperature=0, logprobs=0
         )
-        expected = ours.generate(prompt(number), max_tokens=TOKENS, temperature=0.0).result()
-        assert found.choices[0].text == expected.text, prompt(number)
-        assert found.usage is not None
+        expected = ours.generate(
+            prompt(number), max_tokens=TOKENS, temperature=0.0, return_log_probs=True
+        ).result()
+        (choice,) = found.choices
+        assert choice.text.replace("\ufffd", "") == expected.text.replace("\ufffd", "")
+        assert choice.logprobs is not None and found.usage is not None
+        assert choice.logprobs.token_logprobs == pytest.approx(expected.log_probs, abs=1e-3)
         assert found.usage.prompt_tokens == expected.prompt_tokens
+        assert found.usage.completion_tokens == expected.completion_tokens
