@@ -141,9 +141,9 @@ DYNAMO := 1.6.1
 DYNAMO_VENV := .venv-dynamo
 DYNAMO_NEEDS := aiohttp certifi 'kubernetes<33' msgspec prometheus-client pyzmq 'redis<9' tqdm \
   transformers uvloop zstandard hypothesis openai pytest pytest-timeout
-$(DYNAMO_VENV)/.$(DYNAMO): $(LOCK) | $(VENV)/.created
+$(DYNAMO_VENV)/.$(DYNAMO): $(LOCK) deploy/docker/dynamo.lock | $(VENV)/.created
 	$(BIN)/python -m venv --clear $(DYNAMO_VENV)
-	@grep -v '^pydantic' $(LOCK) > $(DYNAMO_VENV)/constraints.txt
+	@grep -v '^pydantic' $(LOCK) | cat - deploy/docker/dynamo.lock > $(DYNAMO_VENV)/constraints.txt
 	$(DYNAMO_VENV)/bin/python -m pip --disable-pip-version-check --quiet install \
 	  -c $(DYNAMO_VENV)/constraints.txt -e '.[dynamo,serve]' $(DYNAMO_NEEDS)
 	$(DYNAMO_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps \

@@ -5,7 +5,8 @@ directly, one response per token: what Triton's Python backend can carry), the r
 bench/reference (the usual kind: one Python step per token, transformers' tokenizer, no coalescing),
 our ensemble ``gemma4``, our ``engine`` called directly, a stream for each request, our ``client``
 (asyncio, whose streams share a feed), and the ``gateway``, which uses it, read as server-sent
-events. With ``--per-step 4`` our engine gives 4 tokens at once, as one with speculative decoding
+events. ``--topologies client,gateway,dynamo`` has NVIDIA Dynamo's frontend over our worker as well.
+With ``--per-step 4`` our engine gives 4 tokens at once, as one with speculative decoding
 does; faster ones (``--rate``) come together in a chunk anyway. The null engines keep to the same
 schedule, a token at a time. The load generator runs on the same cores; it checks order and
 completeness of every stream.
@@ -40,11 +41,15 @@ from gemma4_testing.servers.command import Command
 from gemma4_testing.servers.process_tree import lasting
 from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
 from gemma4_testing.servers.served import Served
+from host_dynamo import RunningDynamo
 from host_load import Job, Result
 
 ROOT = Path(__file__).parents[1]
 
 TOPOLOGIES = ("null", "reference", "gemma4", "engine", "client", "gateway")
+DYNAMO = "dynamo"
+"""Only when it is named: it needs an environment of its own."""
+OVER_HTTP = ("gateway", DYNAMO)
 PROMPT = "Hello world this is"
 HEAD = (
     f"{'topology':14} {'streams':>7} {'tokens/s':>9} {'resp/s':>7} {'TTFT ms':>8} {'gap p50':>8} "
@@ -155,11 +160,15 @@ def processes(runs: list[Measured]) -> str:
 
 
 class Ours:
-    """Our server, with the gateway before it if ``gateway``."""
+    """Our server, with the gateway before it if ``gateway``, and Dynamo's frontend and worker if
+    there is a ``dynamo``: the Python of their environment."""
 
-    def __init__(self, engine: Path, scratch: Path, *, gateway: bool) -> None:
+    def __init__(self, engine: Path, scratch: Path, *, gateway: bool, dynamo: Path | None) -> None:
         self._served = Served(engine, scratch / "run")
         self.gateway = RunningGateway(self._served.grpc) if gateway else None
+        self.dynamo = None
+        if dynamo is not None:
+            self.dynamo = RunningDynamo(dynamo, self._served.grpc, engine, scratch)
         with self._served.client() as client:
             tokens = client.tokenize([{"role": "user", "content": PROMPT}], chat=True)
         table = load_token_table(engine / "tokenizer.json")
@@ -168,20 +177,24 @@ class Ours:
 
     def measure(self, topology: str, streams: int, tokens: int, interval: float) -> Measured:
         job = Job(topology, f"127.0.0.1:{self._served.grpc}", streams, tokens, PROMPT, interval)
-        if topology != "gateway":
+        if topology not in OVER_HTTP:
             return Measured([self._served], job)
+        port, before = self._before(topology)
+        job = replace(job, url=f"127.0.0.1:{port}", model=MODEL, token_bytes=self._token_bytes)
+        return Measured([self._served, *before], job)
+
+    def _before(self, topology: str) -> tuple[int, Sequence[Command]]:
+        """Return the port that takes requests, and what runs before the server."""
+        if topology == DYNAMO:
+            assert self.dynamo is not None
+            return self.dynamo.port, self.dynamo.commands
         assert self.gateway is not None
-        job = replace(
-            job,
-            url=f"127.0.0.1:{self.gateway.port}",
-            model=MODEL,
-            token_bytes=self._token_bytes,
-        )
-        return Measured([self._served, self.gateway], job)
+        return self.gateway.port, [self.gateway]
 
     def stop(self) -> None:
-        if self.gateway is not None:
-            self.gateway.stop()
+        for before in (self.dynamo, self.gateway):
+            if before is not None:
+                before.stop()
         self._served.stop()
 
 
@@ -206,17 +219,23 @@ def measure(
     interval: float,
     engine: Path,
     scratch: Path,
+    dynamo: Path,
 ) -> dict[str, Measured]:
     """Measure one round: each topology once."""
     found = {}
-    for names in (("null", "reference"), ("gemma4", "engine", "client", "gateway")):
+    for names in (("null", "reference"), ("gemma4", "engine", "client", *OVER_HTTP)):
         wanted = [name for name in names if name in topologies]
         if not wanted:
             continue
         server = (
             Theirs(interval, scratch)
             if "null" in names
-            else Ours(engine, scratch, gateway="gateway" in wanted)
+            else Ours(
+                engine,
+                scratch,
+                gateway="gateway" in wanted,
+                dynamo=dynamo if DYNAMO in wanted else None,
+            )
         )
         try:
             for name in wanted:
@@ -236,11 +255,18 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--topologies", default=",".join(TOPOLOGIES))
+    parser.add_argument(
+        "--dynamo", type=Path, default=ROOT / ".venv-dynamo" / "bin" / "python",
+        help="Python of an environment with NVIDIA Dynamo, for the topology of that name",
+    )  # fmt: skip
     a = parser.parse_args()
     levels = [int(n) for n in a.streams.split(",")]
     topologies = a.topologies.split(",")
-    if unknown := set(topologies) - set(TOPOLOGIES):
-        parser.error(f"--topologies: {', '.join(unknown)}; there are {', '.join(TOPOLOGIES)}")
+    known = (*TOPOLOGIES, DYNAMO)
+    if unknown := set(topologies) - set(known):
+        parser.error(f"--topologies: {', '.join(unknown)}; there are {', '.join(known)}")
+    if DYNAMO in topologies and not a.dynamo.exists():
+        parser.error(f"--dynamo {a.dynamo}: not there; `make test-dynamo` makes it")
     if a.per_step < 1:
         parser.error(f"--per-step {a.per_step}: must be at least 1")
     interval = 1 / a.rate if a.rate else 0.0
@@ -257,7 +283,7 @@ def main() -> None:
         )
         for streams in levels:
             rounds = [
-                measure(topologies, streams, a.tokens, interval, engine, scratch)
+                measure(topologies, streams, a.tokens, interval, engine, scratch, a.dynamo)
                 for _ in range(a.rounds)
             ]
             for name in topologies:

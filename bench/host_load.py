@@ -26,8 +26,8 @@ METHOD = "/inference.GRPCInferenceService/ModelStreamInfer"
 
 @dataclass(frozen=True)
 class Job:
-    """``interval_s`` is the engine's pace, for the lag. ``url`` is host:port, of gRPC or of the
-    gateway. ``model`` and ``token_bytes`` are for the gateway: see :func:`gateway_chunks`."""
+    """``interval_s`` is the engine's pace, for the lag. ``url`` is host:port, of gRPC or of what
+    speaks HTTP. ``model`` and ``token_bytes`` are for that: see :func:`gateway_chunks`."""
 
     topology: str
     url: str
@@ -145,7 +145,7 @@ async def _follow(chunks: AsyncIterator[tuple[int, int]], stream: Stream) -> Non
 async def _run(job: Job) -> tuple[list[Stream], tuple[int, int]]:
     streams = [Stream() for _ in range(job.streams)]
     channel = client = None
-    if job.topology == "gateway":
+    if job.topology in ("gateway", "dynamo"):
 
         def chunks() -> AsyncIterator[tuple[int, int]]:
             return gateway_chunks(job.url, job.model, job.prompt, job.tokens, job.token_bytes)

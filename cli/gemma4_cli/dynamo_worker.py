@@ -26,8 +26,12 @@ def dynamo_worker(
         str, typer.Option(help="Name of the model. Default: the checkpoint's.")
     ] = "",
     endpoint: Annotated[
-        str, typer.Option(help="NAMESPACE.COMPONENT.ENDPOINT in Dynamo.")
-    ] = "dynamo.backend.generate",
+        str,
+        typer.Option(
+            help="NAMESPACE.COMPONENT.ENDPOINT in Dynamo. Default: backend.generate in "
+            "DYN_NAMESPACE, else in dynamo."
+        ),
+    ] = "",
     discovery_backend: Annotated[
         str, typer.Option(envvar="DYN_DISCOVERY_BACKEND", help="etcd, kubernetes, file or mem.")
     ] = "etcd",
@@ -37,6 +41,13 @@ def dynamo_worker(
     event_plane: Annotated[
         str, typer.Option(envvar="DYN_EVENT_PLANE", help="zmq or nats.")
     ] = "zmq",
+    input: Annotated[
+        str,
+        typer.Option(
+            help="tokens: Dynamo renders, tokenizes and reads tool calls. text: this worker does, "
+            "as the gateway; no answer survives the worker then."
+        ),
+    ] = "tokens",
     drain_delay: Annotated[
         float,
         typer.Option(
@@ -49,32 +60,41 @@ def dynamo_worker(
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one answer.")] = 600.0,
     health_interval: Annotated[
         float,
-        typer.Option(min=0.05, help="Seconds between two looks at a server and two load reports."),
+        typer.Option(min=0.05, help="Seconds between two looks at a server."),
     ] = 1.0,
+    card_folder: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for copies of tokenizer, template and configuration, which Dynamo reads. "
+            "It must have the same path for all workers of a model."
+        ),
+    ] = Path("/tmp/gemma4-dynamo"),
 ) -> None:
     """Serve as a worker of NVIDIA Dynamo, in front of Triton servers, until Ctrl-C or SIGTERM."""
+    from gemma4_dynamo.options import OptionsError, WorkerOptions, default_endpoint
+
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    try:
-        from gemma4_dynamo.options import OptionsError, WorkerOptions
-        from gemma4_dynamo.worker import run
-    except ImportError as error:
-        fail_import(error, extra="dynamo")
     addresses = server or [f"127.0.0.1:{os.environ.get('GRPC_PORT', '8001')}"]
     try:
-        run(
-            WorkerOptions(
-                engine=engine,
-                servers=tuple(dict.fromkeys(addresses)),
-                name=served_model_name,
-                endpoint=endpoint,
-                discovery=discovery_backend,
-                request_plane=request_plane,
-                event_plane=event_plane,
-                drain_delay=drain_delay,
-                grace=grace,
-                timeout=timeout,
-                health_interval=health_interval,
-            )
+        options = WorkerOptions(
+            engine=engine,
+            servers=tuple(dict.fromkeys(addresses)),
+            name=served_model_name,
+            endpoint=endpoint or default_endpoint(os.environ),
+            discovery=discovery_backend,
+            request_plane=request_plane,
+            event_plane=event_plane,
+            drain_delay=drain_delay,
+            grace=grace,
+            timeout=timeout,
+            health_interval=health_interval,
+            cards=card_folder,
+            input=input,
         )
+        try:
+            from gemma4_dynamo.worker import run
+        except ImportError as error:
+            fail_import(error, extra="dynamo")
+        run(options)
     except OptionsError as error:
         fail(str(error), code=2)

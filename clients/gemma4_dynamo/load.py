@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gemma4_client import Delta
+
+from gemma4_dynamo.steps import Step, Steps
 
 __all__ = ["BLOCK_TOKENS", "Capacity", "Load", "Running", "Sample"]
 
@@ -30,10 +34,6 @@ class Running:
     tokens: int
     begun: bool = False
 
-    def add(self, delta: Delta) -> None:
-        self.begun = True
-        self.tokens = delta.prompt_tokens + delta.completion_tokens
-
     @property
     def blocks(self) -> int:
         return -(-self.tokens // BLOCK_TOKENS)
@@ -43,7 +43,7 @@ class Running:
 class Sample:
     """The load at one moment. A request that has no token yet is in a slot (``prefill``) or waits
     for one (``waiting``): the engine gives slots in the order of arrival. Blocks are those of the
-    requests in slots."""
+    requests in slots. ``step``: since the sample before."""
 
     decode: int
     decode_tokens: int
@@ -53,25 +53,42 @@ class Sample:
     waiting: int
     waiting_tokens: int
     used_blocks: int
+    step: Step
 
 
 class Load:
-    """The requests of one worker. Requests that come to its servers by other ways are not seen."""
+    """The requests of one worker. Requests that come to its servers by other ways are not seen.
+    ``clock`` returns seconds."""
 
-    def __init__(self, capacity: Capacity) -> None:
+    def __init__(self, capacity: Capacity, clock: Callable[[], float] = time.monotonic) -> None:
         self.capacity = capacity
         self.running: dict[Running, None] = {}
+        self._steps = Steps(clock)
 
     def enter(self, *, prompt_tokens: int) -> Running:
+        """Note a request that came."""
         running = Running(prompt_tokens, prompt_tokens)
         self.running[running] = None
         return running
 
+    def add(self, running: Running, delta: Delta) -> None:
+        """Note a chunk of its answer."""
+        tokens = delta.prompt_tokens + delta.completion_tokens
+        if running.begun:
+            self._steps.generated(tokens - running.tokens)
+        else:
+            self._steps.begin(delta.prompt_tokens)
+            running.begun = True
+        running.tokens = tokens
+
     def leave(self, running: Running) -> None:
+        """Note that its answer has ended."""
         del self.running[running]
+        if running.begun:
+            self._steps.end()
 
     def sample(self) -> Sample:
-        """Return the load now."""
+        """Return the load now; averages begin anew."""
         begun = [r for r in self.running if r.begun]
         rest = [r for r in self.running if not r.begun]
         free = max(self.capacity.slots - len(begun), 0)
@@ -85,4 +102,5 @@ class Load:
             waiting=len(waiting),
             waiting_tokens=sum(r.prompt_tokens for r in waiting),
             used_blocks=sum(r.blocks for r in (*begun, *prefill)),
+            step=self._steps.take(),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 from dynamo.llm import ModelInput, ModelRuntimeConfig, ModelType, WorkerType, register_model
@@ -24,36 +25,35 @@ class Membership:
         self._listed = True
         self._turn = asyncio.Lock()
 
-    async def register(self, model: Model, name: str, capacity: Capacity) -> None:
-        """Say which model this is, and what it can hold."""
+    async def register(
+        self, model: Model, name: str, capacity: Capacity, *, card: Path, text: bool
+    ) -> None:
+        """Say which model this is, and what it can hold. ``card``: the folder that Dynamo reads.
+        ``text``: Dynamo sends OpenAI's body rather than token ids."""
         config = ModelRuntimeConfig()
         config.context_length = model.context_length
         config.max_num_seqs = capacity.slots
         if capacity.kv_blocks is not None:  # Dynamo takes no None for "not known"
             config.total_kv_blocks = capacity.kv_blocks
-        config.tool_call_parser = PARSER
-        config.reasoning_parser = PARSER
+        if not text:
+            config.tool_call_parser = PARSER
+            config.reasoning_parser = PARSER
         config.kv_event_publishing_enabled = False
         config.enable_local_indexer = False
         await register_model(
-            ModelInput.Tokens,
+            ModelInput.Text if text else ModelInput.Tokens,
             ModelType.Chat | ModelType.Completions,
             self.endpoint,
-            str(model.folder),
+            str(card),
             name,
             worker_type=WorkerType.Aggregated,
             kv_cache_block_size=BLOCK_TOKENS,
             runtime_config=config,
         )
 
-    def serve(self, serving: Serving, model: Model) -> asyncio.Future[None]:
-        """Take requests; the future is done when the runtime has shut down."""
-        probe: dict[str, Any] = {
-            "token_ids": [model.bos_id],
-            "sampling_options": {"temperature": 0.0},
-            "stop_conditions": {"max_tokens": 1},
-            "_HEALTH_CHECK": True,
-        }
+    def serve(self, serving: Serving, probe: dict[str, Any]) -> asyncio.Future[None]:
+        """Take requests; the future is done when the runtime has shut down. ``probe``: the request
+        of Dynamo's health check."""
         served: asyncio.Future[None] = asyncio.ensure_future(
             self.endpoint.serve_endpoint(
                 serving.generate, graceful_shutdown=True, health_check_payload=probe

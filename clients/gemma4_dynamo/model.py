@@ -9,6 +9,7 @@ from pathlib import Path
 from gemma4_client import ServerInfo
 from gemma4_runtime.manifest import EngineFolderError, Manifest, read_manifest
 
+from gemma4_dynamo.card import NEEDED
 from gemma4_dynamo.load import BLOCK_TOKENS, Capacity
 from gemma4_dynamo.options import OptionsError
 
@@ -17,12 +18,11 @@ __all__ = ["PARSER", "Model", "read_model"]
 PARSER = "gemma4"
 """Dynamo's name of its parsers of Gemma 4's tool calls and thoughts."""
 
-_NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json")
-
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """``folder`` has tokenizer, template and configuration, which Dynamo's frontend reads too.
+    """``folder`` has tokenizer, template and configuration, which Dynamo's frontend reads too; a
+    worker registers :func:`~gemma4_dynamo.card.card_folder` of it.
     ``slots`` and ``kv_blocks`` are of one server."""
 
     folder: Path
@@ -71,10 +71,10 @@ def _files_of(engine: Path, manifest: Manifest) -> Path:
     if manifest.tensorrt_llm is not None:
         folders.append(engine / manifest.tensorrt_llm.checkpoint)
     for folder in folders:
-        if all((folder / name).is_file() for name in _NEEDED):
+        if all((folder / name).is_file() for name in NEEDED):
             return folder
     raise OptionsError(
-        f"--engine {engine}: lacks {' or '.join(_NEEDED)}, which Dynamo reads; build it again"
+        f"--engine {engine}: lacks {' or '.join(NEEDED)}, which Dynamo reads; build it again"
     )
 
 

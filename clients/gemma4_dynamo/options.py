@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["DISCOVERY", "EVENT_PLANES", "REQUEST_PLANES", "OptionsError", "WorkerOptions"]
+__all__ = [
+    "CARDS",
+    "DISCOVERY",
+    "EVENT_PLANES",
+    "INPUTS",
+    "REQUEST_PLANES",
+    "OptionsError",
+    "WorkerOptions",
+    "default_endpoint",
+]
 
 DISCOVERY = ("etcd", "kubernetes", "file", "mem")
 REQUEST_PLANES = ("tcp", "nats")
 EVENT_PLANES = ("zmq", "nats")
+INPUTS = ("tokens", "text")
+CARDS = Path("/tmp/gemma4-dynamo")
+"""The same on every machine, since Dynamo compares it."""
 
 
 class OptionsError(ValueError):
     """An option or a file is wrong; the message says which, and the way out."""
+
+
+def default_endpoint(environ: Mapping[str, str]) -> str:
+    """Return the endpoint in the namespace that Dynamo's operator gives to a worker."""
+    namespace = environ.get("DYN_NAMESPACE") or "dynamo"
+    suffix = environ.get("DYN_NAMESPACE_WORKER_SUFFIX")
+    return f"{namespace}-{suffix}.backend.generate" if suffix else f"{namespace}.backend.generate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +43,8 @@ class WorkerOptions:
     component and endpoint in Dynamo. ``drain_delay``: seconds that the worker still takes requests
     after it has left discovery, for frontends to notice. ``grace``: seconds that running answers
     get after that. ``timeout``: seconds for one answer. ``health_interval``: seconds between two
-    looks at a server, and between two reports of the load.
+    looks at a server. ``cards``: the folder for what is registered
+    (:mod:`gemma4_dynamo.card`). ``input``: whether Dynamo sends token ids or OpenAI's body.
 
     Raises :class:`OptionsError`."""
 
@@ -38,6 +59,8 @@ class WorkerOptions:
     grace: float = 30.0
     timeout: float = 600.0
     health_interval: float = 1.0
+    cards: Path = CARDS
+    input: str = "tokens"
 
     def __post_init__(self) -> None:
         parts = self.endpoint.split(".")
@@ -50,6 +73,7 @@ class WorkerOptions:
             ("--discovery-backend", self.discovery, DISCOVERY),
             ("--request-plane", self.request_plane, REQUEST_PLANES),
             ("--event-plane", self.event_plane, EVENT_PLANES),
+            ("--input", self.input, INPUTS),
         )
         for option, value, known in choices:
             if value not in known:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from dynamo.llm import FpmDirectPublisher, WorkerMetricsPublisher
 from dynamo.runtime import Endpoint
 
 from gemma4_dynamo.load import Load, Sample
 
-__all__ = ["Reports"]
+__all__ = ["REPORT_S", "Reports"]
+
+REPORT_S = 0.25
+"""Seconds between two reports. Dynamo's publisher sends zeros for a worker that says nothing for
+one second."""
 
 
 class Reports:
-    """``interval``: seconds between two reports while nothing changes. KV events are not sent:
-    neither engine says which blocks its cache holds."""
+    """``interval``: seconds between two reports. KV events are not sent: neither engine says which
+    blocks its cache holds."""
 
     def __init__(self, endpoint: Endpoint, load: Load, *, interval: float) -> None:
         self._endpoint = endpoint
@@ -33,11 +36,12 @@ class Reports:
     async def run(self) -> None:
         """Report until cancelled."""
         while True:
-            started = time.monotonic()
             await asyncio.sleep(self._interval)
-            self._send(self._load.sample(), time.monotonic() - started)
+            self._send(self._load.sample())
 
-    def _send(self, sample: Sample, seconds: float) -> None:
+    def _send(self, sample: Sample) -> None:
+        """Send one. The planner learns from ``wall_time_secs`` how long a step takes with so many
+        tokens, and passes over a report in which it is 0."""
         if self._load.capacity.kv_blocks is not None:
             self._router.publish(
                 active_decode_blocks=sample.decode_blocks, kv_used_blocks=sample.used_blocks
@@ -46,7 +50,9 @@ class Reports:
         self._planner.publish(
             dp_rank=0,
             scheduled_num_prefill_requests=sample.prefill,
-            scheduled_sum_prefill_tokens=sample.prefill_tokens,
+            scheduled_sum_prefill_tokens=(
+                sample.step.prefill_tokens if sample.step.seconds else sample.prefill_tokens
+            ),
             scheduled_sum_prefill_kv_tokens=0,
             scheduled_num_decode_requests=sample.decode,
             scheduled_sum_decode_kv_tokens=sample.decode_tokens,
@@ -54,9 +60,10 @@ class Reports:
             queued_sum_prefill_tokens=sample.waiting_tokens,
             queued_num_decode_requests=0,
             queued_sum_decode_kv_tokens=0,
-            wall_time_secs=seconds,
+            wall_time_secs=sample.step.seconds,
         )
 
     def stop(self) -> None:
+        """Send no more."""
         if self._planner is not None:
             self._planner.shutdown()

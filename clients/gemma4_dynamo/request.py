@@ -1,4 +1,4 @@
-"""A request as Dynamo's frontend prepared it, as options of the SDK. Pure.
+"""A request as Dynamo's frontend prepared it, as options of the SDK.
 
 Every field is honored, belongs to Dynamo itself, or is refused by its name; one that is not known
 here is refused too, so that an option of a later Dynamo is not dropped.
@@ -10,8 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gemma4_client import AsyncClient, AsyncStream, Delta, InvalidRequestError
+
+from gemma4_dynamo.answer import CANCELLED, chunk_of
 from gemma4_dynamo.guides import guide_options
 from gemma4_dynamo.refused import RefusedError
+from gemma4_dynamo.token_texts import TokenTexts
 
 __all__ = ["EngineRequest", "read_request"]
 
@@ -110,6 +114,25 @@ class EngineRequest:
 
     token_ids: list[int]
     options: dict[str, Any]
+
+    @property
+    def prompt_tokens(self) -> int:
+        return len(self.token_ids)
+
+    def start(self, client: AsyncClient, *, request_id: str, timeout: float) -> AsyncStream:
+        return client.generate(
+            prompt_token_ids=self.token_ids, timeout=timeout, request_id=request_id, **self.options
+        )
+
+    async def chunks(self, delta: Delta, texts: TokenTexts) -> list[dict[str, Any]]:
+        best = (token for place in delta.top_log_probs for token, _ in place)
+        return [chunk_of(delta, await texts.learn(best))]
+
+    def refusal(self, error: InvalidRequestError) -> str:
+        return str(error)
+
+    def cancelled(self) -> list[dict[str, Any]]:
+        return [CANCELLED]
 
 
 def read_request(request: Mapping[str, Any], *, eos_ids: frozenset[int]) -> EngineRequest:

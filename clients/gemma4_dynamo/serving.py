@@ -7,13 +7,18 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, Protocol
 
-from gemma4_client import AsyncStream, CancelledError, Delta, Gemma4Error, UnavailableError
+from gemma4_client import (
+    AsyncStream,
+    CancelledError,
+    Gemma4Error,
+    InvalidRequestError,
+    UnavailableError,
+)
 
-from gemma4_dynamo.answer import CANCELLED, chunk_of
+from gemma4_dynamo.asked import Asked
 from gemma4_dynamo.failures import Failure, failure_of, never_begun, stopping
 from gemma4_dynamo.load import Load, Running
 from gemma4_dynamo.refused import RefusedError
-from gemma4_dynamo.request import EngineRequest, read_request
 from gemma4_dynamo.servers import Server, Servers
 
 __all__ = ["RequestContext", "Serving"]
@@ -28,22 +33,22 @@ class RequestContext(Protocol):
 
 
 class Serving:
-    """``raise_as`` makes an exception of Dynamo's of a failure. ``eos_ids`` end every answer.
-    ``timeout``: seconds for one answer. Belongs to one event loop."""
+    """``raise_as`` makes an exception of Dynamo's of a failure. ``read`` reads a request and raises
+    :class:`RefusedError`. ``timeout``: seconds for one answer. Belongs to one event loop."""
 
     def __init__(
         self,
         servers: Servers,
         load: Load,
         raise_as: Callable[[Failure], Exception],
+        read: Callable[[Mapping[str, Any]], Asked],
         *,
-        eos_ids: frozenset[int],
         timeout: float,
     ) -> None:
         self._servers = servers
         self._load = load
         self._raise_as = raise_as
-        self._eos_ids = eos_ids
+        self._read = read
         self._timeout = timeout
         self._streams: set[AsyncStream] = set()
         self._ended = False
@@ -61,19 +66,22 @@ class Serving:
         if self._ended:
             raise self._raise_as(stopping())
         try:
-            asked = read_request(request, eos_ids=self._eos_ids)
+            asked = self._read(request)
         except RefusedError as error:
             raise self._raise_as(Failure("InvalidArgument", str(error))) from None
-        running = self._load.enter(prompt_tokens=len(asked.token_ids))
+        running = self._load.enter(prompt_tokens=asked.prompt_tokens)
         self.idle.clear()
         try:
             async with aclosing(self._answer(asked, context, running)) as chunks:
                 async for chunk in chunks:
                     yield chunk
+        except InvalidRequestError as error:
+            raise self._raise_as(Failure("InvalidArgument", asked.refusal(error))) from None
         except Gemma4Error as error:
             if not (isinstance(error, CancelledError) and context.is_stopped()):
                 raise self._raise_as(self._failure(error)) from None
-            yield CANCELLED
+            for chunk in asked.cancelled():
+                yield chunk
         except ValueError as error:
             raise self._raise_as(Failure("InvalidArgument", str(error))) from None
         finally:
@@ -82,7 +90,7 @@ class Serving:
                 self.idle.set()
 
     async def _answer(
-        self, asked: EngineRequest, context: RequestContext, running: Running
+        self, asked: Asked, context: RequestContext, running: Running
     ) -> AsyncGenerator[dict[str, Any], None]:
         tried: frozenset[str] = frozenset()
         refusal: UnavailableError | None = None
@@ -102,32 +110,23 @@ class Serving:
         raise refusal or UnavailableError("no Triton server of this worker is ready", refused=True)
 
     async def _of(
-        self, server: Server, asked: EngineRequest, context: RequestContext, running: Running
+        self, server: Server, asked: Asked, context: RequestContext, running: Running
     ) -> AsyncGenerator[dict[str, Any], None]:
-        stream = server.client.generate(
-            prompt_token_ids=asked.token_ids,
-            timeout=self._timeout,
-            request_id=context.id(),
-            **asked.options,
-        )
+        stream = asked.start(server.client, request_id=context.id(), timeout=self._timeout)
         server.running += 1
         self._streams.add(stream)
         gone = asyncio.ensure_future(context.async_killed_or_stopped())
         gone.add_done_callback(lambda _: stream.cancel())
         try:
             async for delta in stream:
-                running.add(delta)
-                yield chunk_of(delta, await self._texts(server, delta))
+                self._load.add(running, delta)
+                for chunk in await asked.chunks(delta, server.texts):
+                    yield chunk
         finally:
             gone.cancel()
             stream.cancel()
             self._streams.discard(stream)
             server.running -= 1
-
-    async def _texts(self, server: Server, delta: Delta) -> Mapping[int, bytes]:
-        if not delta.top_log_probs:
-            return {}
-        return await server.texts.learn(t for place in delta.top_log_probs for t, _ in place)
 
     def _failure(self, error: Gemma4Error) -> Failure:
         if self._ended and isinstance(error, CancelledError):

@@ -12,12 +12,14 @@ from dynamo.runtime import DistributedRuntime
 from gemma4_client import Gemma4Error
 from gemma4_runtime.logs.events import log_event
 
+from gemma4_dynamo.card import card_folder
 from gemma4_dynamo.dynamo_errors import exception_of
 from gemma4_dynamo.load import Load
 from gemma4_dynamo.membership import Membership
 from gemma4_dynamo.model import Model, read_model
+from gemma4_dynamo.modes import mode_of
 from gemma4_dynamo.options import WorkerOptions
-from gemma4_dynamo.reports import Reports
+from gemma4_dynamo.reports import REPORT_S, Reports
 from gemma4_dynamo.servers import Servers
 from gemma4_dynamo.serving import Serving
 
@@ -70,6 +72,7 @@ async def _first_answer(
 async def _serve(
     options: WorkerOptions, model: Model, servers: Servers, name: str, stop: asyncio.Event
 ) -> None:
+    card = card_folder(model.folder, options.cards)
     runtime = DistributedRuntime(
         asyncio.get_running_loop(),
         options.discovery,
@@ -77,12 +80,13 @@ async def _serve(
         event_plane=options.event_plane,
     )
     load = Load(model.capacity(len(servers.all)))
-    serving = Serving(servers, load, exception_of, eos_ids=model.eos_ids, timeout=options.timeout)
+    mode = mode_of(options.input, model, name)
+    serving = Serving(servers, load, exception_of, mode.read, timeout=options.timeout)
     membership = Membership(runtime, options.endpoint)
-    reports = Reports(membership.endpoint, load, interval=options.health_interval)
+    reports = Reports(membership.endpoint, load, interval=REPORT_S)
     await reports.start()
-    await membership.register(model, name, load.capacity)
-    served = membership.serve(serving, model)
+    await membership.register(model, name, load.capacity, card=card, text=mode.text)
+    served = membership.serve(serving, mode.probe)
     log_event("serving", model=name, endpoint=options.endpoint, slots=load.capacity.slots)
     tasks = [
         asyncio.create_task(servers.watch(membership.list)),

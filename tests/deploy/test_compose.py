@@ -14,6 +14,7 @@ from gemma4_testing.deploy.compose_files import COMPOSE_FILES, ROOT, VARIABLE, l
 
 GPU = {"GPU": "h100", "CHECKPOINT": "/models/x"}
 DEFAULT = {"triton", "gateway", "prometheus", "alertmanager", "grafana"}
+DYNAMO = {"dynamo", "dynamo-worker-1", "dynamo-worker-2", "triton-2"}
 TLS = {"TLS_FOLDER": "/etc/gemma4/tls"}
 CLIENTS = {**TLS, "TLS_CLIENTS_FOLDER": "/etc/gemma4/clients"}
 NAMES = {str({}): "cpu", str(GPU): "gpu", str(TLS): "tls", str(CLIENTS): "clients"}
@@ -30,6 +31,7 @@ def each(found: list[tuple[str, dict[str, str]]]) -> pytest.MarkDecorator:
     [
         ((), {}, DEFAULT),
         (("load",), {}, DEFAULT | {"locust"}),
+        (("dynamo",), {}, DEFAULT | DYNAMO),
         (("gpu",), GPU, DEFAULT | {"engine-build"}),
         (("gpu", "load"), GPU, DEFAULT | {"engine-build", "locust"}),
         ((), GPU, DEFAULT),
@@ -102,6 +104,7 @@ def test_only_gateway_and_pages_are_published() -> None:
     ports = {name: s["ports"] for name, s in services("*").items() if "ports" in s}
     assert ports == {
         "gateway": ["127.0.0.1:8080:8080"],
+        "dynamo": ["127.0.0.1:8081:8080"],
         "alertmanager": ["127.0.0.1:9093:9093"],
         "grafana": ["127.0.0.1:3000:3000"],
         "locust": ["127.0.0.1:8089:8089"],
@@ -291,3 +294,39 @@ def test_every_setting_is_explained_with_its_default() -> None:
 def test_no_variable_must_be_set() -> None:
     for file in COMPOSE_FILES:
         assert not re.search(r"\$\{\w+:?\?", (ROOT / file).read_text())
+
+
+def test_dynamos_parts_meet() -> None:
+    """Frontend and workers share discovery, and each worker has a Triton of its own."""
+    found = services("dynamo", DYNAMO_INPUT="text", MODEL_NAME="m", CPU_ENGINE="/engine/cpu")
+    frontend = found["dynamo"]
+    servers = []
+    for name in ("dynamo-worker-1", "dynamo-worker-2"):
+        worker, params = found[name], parse(found[name]["command"])
+        assert worker["environment"].items() >= {
+            (k, v) for k, v in frontend["environment"].items() if k.startswith("DYN_")
+        }
+        assert "dynamo:/dynamo" in worker["volumes"] and "dynamo:/dynamo" in frontend["volumes"]
+        for path in (str(params["card_folder"]), worker["environment"]["DYN_FILE_KV"]):
+            assert path.startswith("/dynamo/"), "the frontend must read it under the same path"
+        assert (params["input"], params["served_model_name"]) == ("text", "m")
+        assert str(params["engine"]) == "/engine/cpu" and "engines:/engine:ro" in worker["volumes"]
+        (server,) = params["server"]
+        assert server.split(":")[0] in worker["depends_on"]
+        servers.append(server)
+        wait = params["drain_delay"] + params["grace"]
+        assert _seconds(worker["stop_grace_period"]) > wait + 5
+    assert servers == ["triton:8001", "triton-2:8001"]
+    assert found["triton-2"]["command"] == found["triton"]["command"]
+
+
+def test_dynamos_options_are_offered() -> None:
+    """What a worker's command line has, is set here or needs another machine."""
+    worker = services("dynamo")["dynamo-worker-1"]
+    own = parse(["gemma4", "dynamo-worker", "--engine=x"])
+    set_here = {n for n, v in parse(worker["command"]).items() if v != own[n]}
+    assert set_here >= {"engine", "server", "card_folder", "served_model_name"}
+    given = services("dynamo", DYNAMO_ROUTER="kv", DYNAMO_MIGRATIONS="0", DYNAMO_LOG="info")
+    environment = given["dynamo"]["environment"]
+    assert (environment["DYNAMO_ROUTER"], environment["DYNAMO_MIGRATIONS"]) == ("kv", 0)
+    assert given["dynamo-worker-2"]["environment"]["DYN_LOG"] == "info"

@@ -130,29 +130,3 @@ def test_what_a_user_types_as_a_marker(client: openai.OpenAI, ours: Client) -> N
 def test_what_is_refused_is_named(client: openai.OpenAI, options: Any, says: str) -> None:
     with pytest.raises(openai.BadRequestError, match=says):
         create(client, HELLO, **options)
-
-
-def test_ids_are_the_text_on_a_thousand_prompts(ours: Client) -> None:
-    """Bit for bit: token ids and log-probabilities."""
-    words = (
-        "Hello",
-        " what",
-        " is",
-        " Paris",
-        " the",
-        " 7",
-        "é",
-        " 👋",
-        "\n",
-        " weather",
-        "<|turn>",
-    )
-    prompts = ["".join(words[(i * k + k) % 11] for k in (1, 3, 5, 7)) + str(i) for i in range(1000)]
-    options: Any = {"max_tokens": 3, "temperature": 0.0, "return_log_probs": True, "stream": False}
-    for prompt in prompts:
-        ids = ours.tokenize(prompt).ids
-        of_text = ours.generate(prompt, **options).result()
-        of_ids = ours.generate(prompt_token_ids=ids, **options).result()
-        again = ours.generate(prompt, **options).result()
-        assert of_ids.ids == of_text.ids == again.ids
-        assert of_ids.log_probs == again.log_probs, prompt

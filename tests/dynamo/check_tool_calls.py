@@ -13,10 +13,9 @@ from typing import Any
 import openai
 import pytest
 from cluster import LOGS, MODEL, Frontend, Process
-from gemma4_runtime.messages import GenerationRequest, SamplingParams
-from gemma4_runtime.output.assembler import StreamAssembler
 from gemma4_runtime.output.vocab import load_token_table
 from gemma4_testing.cases.turn_texts import BARE, CALL, DEEP, THOUGHT
+from scripted_worker import assembler
 from tokenizers import Tokenizer
 
 ROOT = Path(__file__).parents[2]
@@ -55,12 +54,7 @@ def ids_of(text: str) -> list[int]:
 
 def ours(ids: list[int]) -> tuple[str, str, list[tuple[str, Any]]]:
     """Content, reasoning and calls, as our engine reads them."""
-    request = GenerationRequest(
-        key="k", input_ids=[2], sampling=SamplingParams(max_tokens=2000), request_id="r", stream=False,
-        channel="content", parse_tools=True, echo="", deadline=None, arrival=0.0,
-    )  # fmt: skip
-    table = load_token_table(CHECKPOINT / "tokenizer.json")
-    made = StreamAssembler(request, table, prompt_tokens=1)
+    made = assembler(load_token_table(CHECKPOINT / "tokenizer.json"))
     made.push(ids)
     made.finish("stop")
     chunk = made.take()
@@ -71,22 +65,31 @@ def ours(ids: list[int]) -> tuple[str, str, list[tuple[str, Any]]]:
     return parts["content"].decode(), parts["reasoning"].decode(), calls
 
 
-@pytest.fixture(scope="module")
-def frontend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frontend]:
-    folder = tmp_path_factory.mktemp("scripted")
+def scripted(folder: Path, form: str) -> Iterator[Frontend]:
+    """A frontend over a scripted worker."""
     (folder / "answers.json").write_text(json.dumps([ids_of(text) for text in CASES]))
-    (LOGS / "scripted.log").unlink(missing_ok=True)
+    (LOGS / f"scripted-{form}.log").unlink(missing_ok=True)
     script = Path(__file__).with_name("scripted_worker.py")
     worker = Process(
-        "scripted", folder, "", str(CHECKPOINT), str(folder / "answers.json"),
+        f"scripted-{form}", folder, "", str(CHECKPOINT), str(folder / "answers.json"), form,
         script=script,
     )  # fmt: skip
     worker.wait_for('"serving"')
-    made = Frontend("frontend-scripted", folder)
+    made = Frontend(f"frontend-scripted-{form}", folder)
     made.wait_for_workers(1)
     yield made
     made.stop()
     worker.kill()
+
+
+@pytest.fixture(scope="module")
+def frontend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frontend]:
+    yield from scripted(tmp_path_factory.mktemp("tokens"), "tokens")
+
+
+@pytest.fixture(scope="module")
+def text_frontend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frontend]:
+    yield from scripted(tmp_path_factory.mktemp("text"), "text")
 
 
 Parts = tuple[str, str, list[tuple[str, Any]]]
@@ -139,3 +142,9 @@ def test_the_differences_are_those_of_the_page(frontend: Frontend) -> None:
     if os.environ.get("UPDATE_DOCS"):
         PAGE.write_text(new, encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == new
+
+
+def test_with_input_text_there_is_no_difference(text_frontend: Frontend) -> None:
+    client = text_frontend.client()
+    for number, text in enumerate(CASES):
+        assert theirs(client, number) == ours(ids_of(text)), text

@@ -32,7 +32,10 @@ class Process:
         """Run ``module``, or the file ``script``."""
         LOGS.mkdir(parents=True, exist_ok=True)
         self.log = LOGS / f"{name}.log"
-        env = os.environ | {"DYN_FILE_KV": str(discovery), "DYN_LOG": "warn"}
+        env = os.environ | {
+            "DYN_FILE_KV": str(discovery), "DYN_LOG": "warn", "DYN_DISCOVERY_BACKEND": "file",
+            "DYN_REQUEST_PLANE": "tcp", "DYN_EVENT_PLANE": "zmq",
+        }  # fmt: skip
         what = ["-m", module] if script is None else [str(script)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -66,7 +69,8 @@ class Worker(Process):
         addresses = [f"--server=127.0.0.1:{server.grpc}" for server in servers]
         super().__init__(
             name, discovery, "gemma4_cli", "dynamo-worker", "--engine", str(engine),
-            "--discovery-backend", "file", "--health-interval", "0.2", *addresses, *args,
+            "--discovery-backend", "file", "--health-interval", "0.2",
+            "--card-folder", str(discovery.with_name("cards")), *addresses, *args,
         )  # fmt: skip
         self.wait_for('"serving"')
 

@@ -61,6 +61,7 @@ COMMAND_LINE = [
         "gateway",
         ("--ssl-ca-certs /clients/ca.crt", "needs --ssl-certfile"),
     ),
+    Wrong("DYNAMO_INPUT", "words", "dynamo-worker-1", ("--input", "tokens, text"), "dynamo"),
     Wrong("CPU_ENGINE", "/engine/none", "triton", ("no such folder", "gemma4 build")),
     Wrong("ENGINE", "/engine/none", "triton", ("no such folder", "gemma4 build"), "gpu", True),
     # Where nothing is, an engine of containers makes an empty folder.
@@ -102,6 +103,10 @@ CONTAINERS = [
                 LOAD_IMAGE="No Image"),
     *_container("triton", (), "gpu", MEMORY="much", SHM_SIZE="much", TMP_SIZE="much",
                 HOME_SIZE="much", IMAGE="No Image"),
+    *_container("dynamo", (), "dynamo", DYNAMO_PORT="http", DYNAMO_MEMORY="much",
+                DYNAMO_IMAGE="No Image"),
+    Wrong("DYNAMO_ROUTER", "nearest", "dynamo", ("--router-mode", "nearest"), "dynamo"),
+    Wrong("DYNAMO_MIGRATIONS", "few", "dynamo", ("--migration-limit", "few"), "dynamo"),
     *_container("gateway", ("does not exist",), "", TLS_FOLDER="/none/tls"),
     Wrong("PROMETHEUS_RETENTION", "soon", "prometheus", ("soon", "duration")),
 ]  # fmt: skip
@@ -110,5 +115,6 @@ CONTAINERS = [
 ANY_TEXT = {"MODEL_NAME", "GATEWAY_API_KEY", "TLS_NAME", "TLS_CA"}
 """Any text is right; TLS_CA is a file that locust alone reads."""
 
-NOT_REFUSED = {"CPU_LIMIT"}
-"""podman-compose 1.6 drops a limit of processors that is no number; Docker was not tried."""
+NOT_REFUSED = {"CPU_LIMIT", "DYNAMO_LOG"}
+"""podman-compose 1.6 drops a limit of processors that is no number; Docker was not tried. Dynamo takes
+any word for what is logged, as the name of one of its modules."""

@@ -17,6 +17,7 @@ from gemma4_client import (
 from gemma4_dynamo.answer import chunk_of
 from gemma4_dynamo.failures import failure_of, never_begun, stopping
 from gemma4_dynamo.load import BLOCK_TOKENS, Capacity, Load
+from gemma4_dynamo.steps import Step
 from gemma4_runtime.error_codes import Code
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,7 +104,7 @@ def test_a_worker_that_stops_gives_its_answers_away() -> None:
 def test_load() -> None:
     load = Load(Capacity(slots=2, kv_blocks=8))
     first, _, _ = (load.enter(prompt_tokens=n) for n in (BLOCK_TOKENS, 5, 7))
-    first.add(delta(prompt_tokens=BLOCK_TOKENS, completion_tokens=1))
+    load.add(first, delta(prompt_tokens=BLOCK_TOKENS, completion_tokens=1))
     sample = load.sample()
     assert (sample.decode, sample.decode_tokens, sample.decode_blocks) == (1, BLOCK_TOKENS + 1, 2)
     assert (sample.prefill, sample.prefill_tokens) == (1, 5)
@@ -119,8 +120,57 @@ def test_every_request_is_counted_once(requests: list[tuple[int, bool]], slots: 
     for prompt, begun in requests:
         running = load.enter(prompt_tokens=prompt)
         if begun:
-            running.add(delta(prompt_tokens=prompt, completion_tokens=1))
+            load.add(running, delta(prompt_tokens=prompt, completion_tokens=1))
     sample = load.sample()
     assert sample.decode + sample.prefill + sample.waiting == len(requests)
     assert sample.waiting == 0 or sample.decode + sample.prefill >= slots
     assert sample.decode == sum(begun for _, begun in requests)
+
+
+def test_steps_by_hand() -> None:
+    """Two streams, a token each in 0.1 s; then one of them alone, 0.3 s for a token."""
+    now = 0.0
+    load = Load(Capacity(slots=4, kv_blocks=None), lambda: now)
+    one, two = load.enter(prompt_tokens=10), load.enter(prompt_tokens=30)
+    for running, prompt in ((one, 10), (two, 30)):
+        load.add(running, delta(prompt_tokens=prompt, completion_tokens=1))
+    for count in range(2, 12):
+        now += 0.1
+        load.add(one, delta(prompt_tokens=10, completion_tokens=count))
+        load.add(two, delta(prompt_tokens=30, completion_tokens=count))
+    step = load.sample().step
+    assert step.seconds == pytest.approx(0.1)
+    assert step.prefill_tokens == 4, "40 tokens of prompts in 10 steps"
+    load.leave(two)
+    now += 0.3
+    load.add(one, delta(prompt_tokens=10, completion_tokens=12))
+    step = load.sample().step
+    assert step.seconds == pytest.approx(0.3) and step.prefill_tokens == 0
+    load.leave(one)
+    now += 5
+    assert load.sample().step == Step(0.0, 0), "nobody waits"
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.floats(0.01, 2), st.integers(1, 5)), min_size=1, max_size=40
+    )
+)
+def test_a_step_is_between_the_shortest_and_the_longest_wait(
+    moves: list[tuple[int, float, int]],
+) -> None:
+    """One stream at a time: whatever is sampled when, its mean is that of its tokens."""
+    now, tokens, waited = 0.0, 0, 0.0
+    load = Load(Capacity(slots=4, kv_blocks=None), lambda: now)
+    running = load.enter(prompt_tokens=1)
+    load.add(running, delta(prompt_tokens=1, completion_tokens=1))
+    count = 1
+    for sampled, wait, new in moves:
+        now += wait
+        waited += wait
+        count += new
+        tokens += new
+        load.add(running, delta(prompt_tokens=1, completion_tokens=count))
+        if sampled == 0:
+            assert load.sample().step.seconds == pytest.approx(waited / tokens)
+            tokens, waited = 0, 0.0

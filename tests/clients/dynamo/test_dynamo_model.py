@@ -9,7 +9,7 @@ import pytest
 from gemma4_client import ServerInfo
 from gemma4_dynamo.load import BLOCK_TOKENS, Capacity
 from gemma4_dynamo.model import Model, read_model
-from gemma4_dynamo.options import OptionsError, WorkerOptions
+from gemma4_dynamo.options import OptionsError, WorkerOptions, default_endpoint
 from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
 
 
@@ -58,8 +58,23 @@ def test_a_folder_that_lacks_what_dynamo_reads(engine: Path, name: str) -> None:
         ({"request_plane": "udp"}, "--request-plane udp: use one of tcp"),
         ({"event_plane": "udp"}, "--event-plane udp: use one of zmq"),
         ({"servers": ()}, "--server: give the address"),
+        ({"input": "words"}, "--input words: use one of tokens, text"),
     ],
 )
 def test_options(values: dict[str, Any], says: str) -> None:
     with pytest.raises(OptionsError, match=says):
         WorkerOptions(engine=Path("e"), **values)
+
+
+@pytest.mark.parametrize(
+    ("environ", "endpoint"),
+    [
+        ({}, "dynamo.backend.generate"),
+        ({"DYN_NAMESPACE": ""}, "dynamo.backend.generate"),
+        ({"DYN_NAMESPACE": "a-b"}, "a-b.backend.generate"),
+        ({"DYN_NAMESPACE": "a", "DYN_NAMESPACE_WORKER_SUFFIX": "x1"}, "a-x1.backend.generate"),
+    ],
+)
+def test_the_operators_namespace(environ: dict[str, str], endpoint: str) -> None:
+    assert default_endpoint(environ) == endpoint
+    WorkerOptions(engine=Path("e"), endpoint=endpoint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from gemma4_client import CancelledError, Delta, Gemma4Error, InvalidRequestErro
 from gemma4_client.request import text_request
 from gemma4_dynamo.failures import Failure
 from gemma4_dynamo.load import Capacity, Load
+from gemma4_dynamo.request import read_request
 from gemma4_dynamo.servers import Server, Servers
 from gemma4_dynamo.serving import Serving
 from gemma4_runtime.error_codes import Code
@@ -89,7 +91,8 @@ def serving_of(*scripts: Script) -> tuple[Serving, Sequence[Server]]:
         server.client = FakeClient(script)  # type: ignore[assignment]
         server.ready = True
     load = Load(Capacity(slots=4, kv_blocks=None))
-    return Serving(servers, load, ToldError, eos_ids=frozenset({106}), timeout=9), servers.all
+    read = partial(read_request, eos_ids=frozenset({106}))
+    return Serving(servers, load, ToldError, read, timeout=9), servers.all
 
 
 async def read(serving: Serving, context: Context, **request: Any) -> list[int]:
