@@ -24,7 +24,7 @@ class Percentiles:
 class Interval:
     """A part of the day, from ``start_s`` for ``length_s`` seconds. All counts are of the whole
     fleet, sampled or not. ``arrived``, ``refused``, ``failed``, ``kept`` (within the SLOs) are of
-    the requests that arrived in it; ``ended`` and ``output_tokens`` of what ended in it. The rest
+    the requests that arrived in it; ``ended`` and ``output_tokens`` of what came out in it. The rest
     are means over the time: ``replicas`` (paid for), ``ready`` ones, ``running`` and ``waiting``
     requests; ``slots``, ``kv``, ``busy``, ``queue`` are shares, 0 to 1, of the ready replicas:
     slots taken, room of the KV cache taken, time in steps, places in the queue taken."""
@@ -54,14 +54,21 @@ class Outcome:
     """Counts and rates are of the whole fleet, and of requests that arrived after the warm-up.
 
     ``refused`` by reason: ``queue_full``, ``gateway_full``, ``max_running``,
-    ``requests_per_minute``, ``tokens_per_minute``, ``no_replica``. ``failed``: lost with a replica.
-    Arrived requests are completed, refused or failed: the simulation goes on until nothing runs.
+    ``requests_per_minute``, ``tokens_per_minute``, ``no_replica``, ``too_long``. ``failed``: lost
+    with a replica. Arrived requests are completed, refused or failed: the simulation goes on until
+    nothing runs. ``prompt_tokens`` (of them ``cached_tokens`` not read again) and ``output_tokens``
+    are those of completed requests, ``generated_tokens`` those of all steps, warm-up included.
     ``ttft`` counts from the arrival, the gateway included; ``itl`` is the mean of each answer;
-    ``queue`` is the wait before the engine takes it. ``goodput`` is requests/s that kept all SLOs,
-    ``attainment`` their share of those that arrived. ``saturates`` names what is fullest in the
-    busiest interval and ``pressure`` how full each is there (1 is full): ``slots``, ``kv``,
-    ``steps``, ``queue``, ``gateway``. ``simulated_replicas`` below the fleet's are a sample
-    (docs/planning.md); ``simulated_requests`` and ``events`` are what was computed in ``wall_s``."""
+    ``queue`` is the wait before the engine takes it. ``output_throughput`` is tokens/s that came in
+    the ``seconds`` between warm-up and the end of the traffic. ``goodput`` is requests/s that kept
+    all SLOs, ``attainment`` their share of those that arrived, ``holds`` whether it is enough.
+    ``suspended``: answers that had to wait for room in the KV cache.
+
+    ``pressure`` is how full each limit is in the interval with most requests on a replica, 1 being
+    full: ``slots``, ``kv``, ``queue``, ``gateway`` (``max_running``); and ``ttft`` and ``itl``, the
+    p95 there as a share of the SLO. ``saturates`` names the largest. ``simulated_replicas`` below
+    the fleet's are a sample (docs/planning.md); ``simulated_requests`` and ``events`` are what was
+    computed in ``wall_s``."""
 
     seconds: float
     arrived: float
@@ -71,6 +78,7 @@ class Outcome:
     prompt_tokens: float
     cached_tokens: float
     output_tokens: float
+    generated_tokens: float
     ttft: Percentiles
     itl: Percentiles
     e2e: Percentiles
