@@ -22,7 +22,7 @@ _CONTEXT_STEP = 64
 
 
 class RooflineSteps:
-    """The protocol :class:`~gemma4_plan.simulate.steps.StepTimes`. At the slow end, reading, sending
+    """Implements :class:`~gemma4_plan.simulate.steps.StepTimes`. At the slow end, reading, sending
     and the launch take the fitted factor of decoding longer, computing that of prefill; at the fast
     one as much less. ``prompt`` is the mean length of prompts, which says how many of them share a
     step."""
