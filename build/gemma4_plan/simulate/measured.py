@@ -88,9 +88,11 @@ class MeasuredSteps:
 
     def __init__(self, file: StepFile) -> None:
         self._decode = _Line(*map(tuple, zip(*file.decode, strict=True)))
-        self._prefill = _Line(*map(tuple, zip(*file.prefill, strict=True)))  # type:
-        ignore[arg-type] self._launch = file.launch_s self._context = file.context_s self._seen =
-        file.seen_s self._alone: dict[int, float] = {}
+        self._prefill = _Line(*map(tuple, zip(*file.prefill, strict=True)))
+        self._launch = file.launch_s
+        self._context = file.context_s
+        self._seen = file.seen_s
+        self._alone: dict[int, float] = {}
 
     def seconds(self, decode: int, context: float, prefill: int, seen: float) -> float:
         """Return the seconds of a step, see :class:`~gemma4_plan.simulate.steps.StepTimes`."""
