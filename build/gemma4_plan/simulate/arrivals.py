@@ -102,7 +102,7 @@ def _mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 def drawn(length: Length, rng: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
     """Draw ``count`` lengths as :meth:`Length.draw` does one."""
     if length.kind == "uniform":
-        return rng.integers(int(length.a), int(length.b) + 1, count)
+        return np.asarray(rng.integers(int(length.a), int(length.b) + 1, count), dtype=np.int64)
     if length.kind == "normal":
         found = np.rint(rng.normal(length.a, length.b, count))
     elif length.kind == "lognormal":

@@ -15,13 +15,13 @@ class Replica:
     """One copy of the model, on ``gpus`` GPUs.
 
     ``pace`` gives the seconds of a step (or, for the synthetic engine, of each stream by itself).
-    ``slots`` requests run at once, ``max_queued`` wait, the next is refused. A step takes a token of
-    each running answer and, of prompts, what is left of ``step_tokens`` (TensorRT-LLM's
+    ``slots`` requests run at once, ``max_queued`` wait, the next is refused. A step takes a token
+    of each running answer and, of prompts, what is left of ``step_tokens`` (TensorRT-LLM's
     ``max_num_tokens``; llama.cpp's batch). ``kv_tokens``: prompt and answer tokens that all running
     requests together have room for; None where each slot has its own room (llama.cpp). When it is
     full, the youngest request is suspended, and goes on later without computing anything again, as
-    TensorRT-LLM's MAX_UTILIZATION with host memory does. ``prefix_tokens``: of prompts that are kept
-    for requests that begin with the same; 0 as in our presets, which reuse no blocks.
+    TensorRT-LLM's MAX_UTILIZATION with host memory does. ``prefix_tokens``: of prompts that are
+    kept for requests that begin with the same; 0 as in our presets, which reuse no blocks.
     ``overhead_s``: what every request takes before it reaches the engine (gateway, Triton,
     tokenizing)."""
 
@@ -43,8 +43,8 @@ class Replica:
                 raise BadQuestionError(f"{name} {value}: must be at least {least}")
         if self.step_tokens < self.slots:
             raise BadQuestionError(
-                f"step_tokens {self.step_tokens}: a step has a token of each of {self.slots} slots; "
-                f"give at least {self.slots}"
+                f"step_tokens {self.step_tokens}: a step has a token of each of the "
+                f"{self.slots} slots; give at least {self.slots}"
             )
         if self.kv_tokens is not None and self.kv_tokens < 1:
             raise BadQuestionError(
@@ -80,11 +80,11 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Autoscaling:
-    """As the chart's ``autoscaling`` with KEDA: every ``poll_s`` the wanted replicas are the requests
-    at the gateways / ``running`` or those that wait / ``waiting``, whichever is more. ``running``
-    None is three quarters of the slots. A new replica takes requests ``start_s`` seconds later, and
-    costs from the beginning. Fewer are wanted only when ``down_after_s`` agree, and then
-    ``down_per_minute`` go; they end what they run."""
+    """As the chart's ``autoscaling`` with KEDA: every ``poll_s`` the wanted replicas are the
+    requests at the gateways / ``running`` or those that wait / ``waiting``, whichever is more.
+    ``running`` None is three quarters of the slots. A new replica takes requests ``start_s``
+    seconds later, and costs from the beginning. Fewer are wanted only when ``down_after_s`` agree,
+    and then ``down_per_minute`` go; they end what they run."""
 
     least: int = 1
     most: int
@@ -111,9 +111,9 @@ class Autoscaling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failures:
-    """A replica is lost after ``every_s`` seconds on average (exponential), with all that it runs and
-    all that waits there: those requests fail. It answers again ``back_s`` seconds later and costs
-    all the time."""
+    """A replica is lost after ``every_s`` seconds on average (exponential), with all that it runs
+    and all that waits there: those requests fail. It answers again ``back_s`` seconds later and
+    costs all the time."""
 
     every_s: float
     back_s: float = 180.0

@@ -26,6 +26,8 @@ class Ledger:
         self.intervals, self.width = intervals_of(self.length)
         self.areas = {name: [0.0] * self.intervals for name in _AREAS}
         self.counts = {name: [0] * self.intervals for name in _COUNTS}
+        self._running, self._held = self.areas["running"], self.areas["held"]
+        self._busy, self._tokens = self.areas["busy"], self.counts["tokens"]
         self.refusals: Counter[str] = Counter()
         self.ttft = Distributions(self.intervals)
         self.itl = Distributions(self.intervals)
@@ -84,15 +86,23 @@ class Ledger:
     def steps(self, began: float, now: float, *, running: int, held: float, tokens: int) -> None:
         """Count steps of an engine."""
         self.generated += tokens
-        self.counts["tokens"][self.at(now)] += tokens
+        at = int(now / self.width)
+        if began >= self.warmup and now < self.length and int(began / self.width) == at:
+            seconds = now - began
+            self._tokens[at] += tokens
+            self.in_window += tokens
+            self._running[at] += running * seconds
+            self._held[at] += held * seconds
+            self._busy[at] += seconds
+            return
+        self._tokens[self.at(now)] += tokens
         inside = min(now, self.length) - max(began, self.warmup)
         if inside > 0:
             self.in_window += tokens * (inside / (now - began))
-        areas = self.areas
         for at, seconds in self._parts(began, now):
-            areas["running"][at] += running * seconds
-            areas["held"][at] += held * seconds
-            areas["busy"][at] += seconds
+            self._running[at] += running * seconds
+            self._held[at] += held * seconds
+            self._busy[at] += seconds
 
     def area(self, name: str, amount: float, began: float, now: float) -> None:
         """Count ``amount`` of something from ``began`` to ``now``."""

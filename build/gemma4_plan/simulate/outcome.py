@@ -24,10 +24,10 @@ class Percentiles:
 class Interval:
     """A part of the day, from ``start_s`` for ``length_s`` seconds. All counts are of the whole
     fleet, sampled or not. ``arrived``, ``refused``, ``failed``, ``kept`` (within the SLOs) are of
-    the requests that arrived in it; ``ended`` and ``output_tokens`` of what came out in it. The rest
-    are means over the time: ``replicas`` (paid for), ``ready`` ones, ``running`` and ``waiting``
-    requests; ``slots``, ``kv``, ``busy``, ``queue`` are shares, 0 to 1, of the ready replicas:
-    slots taken, room of the KV cache taken, time in steps, places in the queue taken."""
+    the requests that arrived in it; ``ended`` and ``output_tokens`` of what came out in it. The
+    rest are means over the time: ``replicas`` (paid for), ``ready`` ones, ``running`` and
+    ``waiting`` requests; ``slots``, ``kv``, ``busy``, ``queue`` are shares, 0 to 1, of the ready
+    replicas: slots taken, room of the KV cache taken, time in steps, places in the queue taken."""
 
     start_s: float
     length_s: float

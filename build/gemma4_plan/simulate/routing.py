@@ -48,7 +48,7 @@ def jumps(keys: npt.NDArray[np.uint64], count: int) -> list[int]:
             reached = (found[active] + 1) * (2.0**31 / shifted)
             following[active] = np.minimum(reached, count).astype(np.int64)
             active = active[following[active] < count]
-    return found.tolist()
+    return [int(replica) for replica in found]
 
 
 class Router:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from gemma4_plan.simulate.fleet import Fleet
@@ -26,25 +25,23 @@ def sampled(traffic: Traffic, fleet: Fleet, most_requests: float) -> tuple[Traff
     by its size's inverse. A replica's limits stay; what is counted over the fleet (users, shared
     prefixes, keys, the autoscaling's bounds and pace) shrinks with it. In the sample one lost
     replica is a larger share of the fleet than in truth, which is on the safe side."""
+    wanted = max(LEAST_REPLICAS, fleet.most * most_requests / _expected(traffic))
+    if wanted >= fleet.most:
+        return traffic, fleet, 1.0
+    share = round(wanted) / fleet.most
+    return _traffic(traffic, share), _fleet(fleet, share), share
+
+
+def _expected(traffic: Traffic) -> float:
+    """Return about how many requests there will be; of a closed loop, as if each took a second."""
     seconds = traffic.length_s
     if traffic.users is not None:
-        per_replica = math.inf  # not known before; each user has one at a time
-        expected = 0.0
-        if traffic.users <= 4 * fleet.replica.slots * LEAST_REPLICAS:
-            return traffic, fleet, 1.0
-        wanted = LEAST_REPLICAS
-    else:
-        repeats = 1.0
-        if traffic.trace and traffic.repeat:
-            span = traffic.trace[-1]["timestamp"] - traffic.trace[0]["timestamp"]
-            repeats = max(1.0, seconds / max(span / 1e3 / traffic.speed, 1e-3))
-        expected = traffic.mean_rate * seconds if traffic.rates else len(traffic.trace) * repeats
-        per_replica = expected / fleet.most
-        wanted = max(LEAST_REPLICAS, math.floor(most_requests / per_replica))
-    if wanted >= fleet.most or (expected <= most_requests and traffic.users is None):
-        return traffic, fleet, 1.0
-    share = wanted / fleet.most
-    return _traffic(traffic, share), _fleet(fleet, share), share
+        return traffic.users * seconds
+    if traffic.rates:
+        return traffic.mean_rate * seconds
+    first, last = (traffic.trace[at]["timestamp"] for at in (0, -1))
+    span = max((last - first) / 1e3 / traffic.speed, 1e-3)
+    return len(traffic.trace) * (max(1.0, seconds / span) if traffic.repeat else 1.0)
 
 
 def _traffic(traffic: Traffic, share: float) -> Traffic:

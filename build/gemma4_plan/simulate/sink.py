@@ -24,6 +24,6 @@ class Sink(Protocol):
         ...
 
     def spent(self, began: float, now: float, *, running: int, held: float, tokens: int) -> None:
-        """Take note of steps from ``began`` to ``now`` with ``running`` requests, which had ``held``
-        tokens in the KV cache on average and got ``tokens``."""
+        """Take note of steps from ``began`` to ``now`` with ``running`` requests, which had
+        ``held`` tokens in the KV cache on average and got ``tokens``."""
         ...

@@ -15,8 +15,8 @@ from gemma4_plan.simulate.steps import StepTimes
 __all__ = ["StepEngine"]
 
 _MOST_AT_ONCE = 256
-"""Steps that are taken together while nothing changes. Their time is that of their middle one, which
-is exact where it grows evenly with the context."""
+"""Steps that are taken together while nothing changes. Their time is that of their middle one,
+which is exact where it grows evenly with the context."""
 
 
 class StepEngine:
@@ -104,7 +104,7 @@ class StepEngine:
         self._begin(now)
 
     def _join(self, now: float) -> None:
-        """The prompts that were read in the last step have their first token."""
+        """Give the prompts that were read in the last step their first token."""
         for request in self._read:
             request.first = now
             self._prefixes.keep(request.blocks)

@@ -68,7 +68,9 @@ class Distributions:
         return _percentiles(self._counts.sum(axis=0, dtype=np.int64), float(self._sums.sum()))
 
 
-def _percentiles(counts: npt.NDArray[np.integer], total: float) -> Percentiles:
+def _percentiles(
+    counts: npt.NDArray[np.int32] | npt.NDArray[np.int64], total: float
+) -> Percentiles:
     count = int(counts.sum())
     if not count:
         return Percentiles(0, *[math.nan] * 5)

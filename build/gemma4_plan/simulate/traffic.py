@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from gemma4_load.workloads.lengths import Length
@@ -97,7 +98,8 @@ class Traffic:
             return self.rates[-1][0]
         if self.users is not None or self.repeat:
             return self.seconds or 0.0
-        span = (self.trace[-1]["timestamp"] - self.trace[0]["timestamp"]) / 1e3 / self.speed
+        first, last = (float(self.trace[at]["timestamp"]) for at in (0, -1))
+        span = (last - first) / 1e3 / self.speed
         return max(span, 1e-3) if self.seconds is None else min(max(span, 1e-3), self.seconds)
 
     @property
@@ -106,7 +108,7 @@ class Traffic:
         if self.rates:
             area = sum(
                 (right - left) * (low + high) / 2
-                for (left, low), (right, high) in zip(self.rates, self.rates[1:], strict=False)
+                for (left, low), (right, high) in pairwise(self.rates)
             )
             return area / self.length_s
         return math.nan if self.users is not None else len(self.trace) / self.length_s
@@ -115,11 +117,9 @@ class Traffic:
 def _check_rates(rates: Rates) -> None:
     if len(rates) < 2 or rates[0][0] != 0:
         raise BadQuestionError("rates: must have two points or more, the first at 0 s")
-    for (before, _), (after, _) in zip(rates, rates[1:], strict=False):
+    for (before, _), (after, _) in pairwise(rates):
         if not after > before:
-            raise BadQuestionError(
-                f"rates: {after:g} s does not come after {before:g} s; sort them"
-            )
+            raise BadQuestionError(f"rates: {after:g} s is not after {before:g} s; sort them")
     for at, rate in rates:
         if not (rate >= 0 and math.isfinite(rate)):
             raise BadQuestionError(f"--rate {rate:g} (at {at:g} s): must not be negative")
@@ -128,10 +128,10 @@ def _check_rates(rates: Rates) -> None:
 
 
 def day_rates(mean: float, *, peak: float = 1.0, peak_hour: float = 15.0) -> Rates:
-    """Return a day of ``mean`` requests/s whose busiest minute, at ``peak_hour``, has ``peak`` times
-    as many. ``peak`` 1 is the same all day. The form is ``floor + (top - floor) * bump``, where
-    ``bump`` is ``exp(k * (cos(angle) - 1))``, the angle one turn a day, ``floor`` a tenth of the
-    mean, and ``k`` what keeps the mean. Raises :class:`BadQuestionError`."""
+    """Return a day of ``mean`` requests/s whose busiest minute, at ``peak_hour``, has ``peak``
+    times as many. ``peak`` 1 is the same all day. The form is ``floor + (top - floor) * bump``,
+    where ``bump`` is ``exp(k * (cos(angle) - 1))``, the angle one turn a day, ``floor`` a tenth of
+    the mean, and ``k`` what keeps the mean. Raises :class:`BadQuestionError`."""
     if not (mean > 0 and math.isfinite(mean)):
         raise BadQuestionError(f"--rate {mean:g}: must be above 0 requests/s, such as 2")
     if not 1 <= peak <= _MOST_PEAK:
