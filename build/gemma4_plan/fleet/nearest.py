@@ -23,9 +23,8 @@ def nearest(question: CapacityQuestion, failed: Sequence[Sizing]) -> str:
         return text
     best: tuple[float, str] = (math.inf, "")
     for sizing in failed:
-        idle = sizing.least() * 64
         sizing.question = replace(question, max_gpus=None)
-        outcome = sizing.run(idle)
+        outcome = sizing.run(sizing.idle())
         found = misses(outcome, question.busiest())
         worst = max(found.values(), default=math.inf)
         if found and worst < best[0]:

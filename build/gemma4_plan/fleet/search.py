@@ -159,5 +159,3 @@ def _most(question: CapacityQuestion, option: Option) -> float:
     if question.max_gpus is None:
         return math.inf
     return question.max_gpus // option.split.tp - question.spare
-
-

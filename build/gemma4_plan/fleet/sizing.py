@@ -89,6 +89,10 @@ class Sizing:
         rate = self.question.mean_rate if self.question.trace else self.question.peak_rate
         return max(1, math.ceil(rate * self.question.output_mean / speed * 0.9))
 
+    def idle(self) -> int:
+        """Return so many copies that each has hardly anything to do."""
+        return self.least() * _MOST_TIMES
+
     def run(self, copies: int) -> Outcome:
         """Simulate the busiest time with ``copies``."""
         if copies not in self._seen:
@@ -105,16 +109,14 @@ class Sizing:
     def smallest(self, most: float = math.inf) -> int | None:
         """Return the fewest copies that hold, up to ``most``; None where those do not."""
         low = self.least() - 1  # does not hold
-        bound = min(most, (low + 1) * _MOST_TIMES)
+        bound = min(most, self.idle())
         if low + 1 > bound:
             return None
-        if most < math.inf and not self.holds(int(bound)):
+        if not self.holds(int(bound)):  # cheap where they hardly work
             return None
         high = low + 1
         while not self.holds(high):
             low = high
-            if high >= bound:
-                return None
             high = int(min(bound, math.ceil(high * 1.5)))
         while high - low > max(1, high // 200):
             middle = (low + high) // 2
