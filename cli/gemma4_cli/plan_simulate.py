@@ -154,7 +154,7 @@ def simulate(
         from gemma4_plan.fleet.simulate_table import as_json as in_json
         from gemma4_plan.fleet.simulate_table import show
         from gemma4_plan.fleet.steps import End
-        from gemma4_plan.simulate import Autoscaling, Failures, Gateway, Slos
+        from gemma4_plan.simulate import Autoscaling, Failures, Gateway, Outcome, Slos
         from gemma4_plan.simulate import simulate as run
         from gemma4_plan.simulate.measured import read_steps
         from gemma4_plan.speed.fitted import read_fitted
@@ -206,7 +206,7 @@ def simulate(
         )  # fmt: skip
         traffic, cards, fitted = question.traffic(), read_catalog(catalog), read_fitted()
         fleets = {end: question.fleet(cards, fitted, end) for end in ends}
-        found = {
+        found: dict[str, Outcome] = {
             end: run(traffic, fleet, seed, most_requests=sample) for end, fleet in fleets.items()
         }
     except (PlanError, OptionError) as error:

@@ -117,7 +117,7 @@ class SimulateQuestion:
 
     def traffic(self) -> Traffic:
         """Return what comes in."""
-        rates = ()
+        rates: tuple[tuple[float, float], ...] = ()
         if self.rate is not None:
             rates = day_rates(self.rate, peak=self.peak)
             if self.seconds is not None:
@@ -214,7 +214,7 @@ class SimulateQuestion:
     def _possible(self, replica: Replica) -> None:
         """Raise :class:`BadQuestionError` for an SLO that one request alone would break."""
         assert not isinstance(replica.pace, StreamPace)
-        prompt, output = self.lengths
+        prompt = self.lengths[0]
         if self.trace:
             prompt = min(line["input_length"] for line in self.trace)
         chunk = min(round(prompt), replica.step_tokens)
