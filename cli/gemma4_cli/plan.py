@@ -12,6 +12,7 @@ from rich.console import Console
 from gemma4_cli.fail import fail, fail_import
 from gemma4_cli.help_page import Command, Group
 from gemma4_cli.plan_capacity import capacity
+from gemma4_cli.plan_simulate import simulate
 
 __all__ = ["app"]
 
@@ -213,3 +214,4 @@ def catalog(
 
 
 app.command("capacity", cls=Command)(capacity)
+app.command("simulate", cls=Command)(simulate)

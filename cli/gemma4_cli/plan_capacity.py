@@ -143,7 +143,7 @@ def capacity(
         cards, fitted = read_catalog(catalog), read_fitted()
         if sys.stderr.isatty():
             with said.status("simulating") as status:
-                found = answer(question, cards, fitted, lambda text: status.update(text))
+                found = answer(question, cards, fitted, status.update)
         else:
             found = answer(question, cards, fitted)
     except (PlanError, OptionError) as error:

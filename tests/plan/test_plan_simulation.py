@@ -79,7 +79,7 @@ def test_one_slot_of_constant_service_is_m_d_1(kind: str, load: float) -> None:
         for seed in range(4)
     ]
     expected = load * service / (2 * (1 - load))
-    error = 4 * np.std(waits, ddof=1) / math.sqrt(len(waits)) + 0.005
+    error = float(4 * np.std(waits, ddof=1) / math.sqrt(len(waits)) + 0.005)
     assert np.mean(waits) == pytest.approx(expected, abs=error)
     assert error < 0.35 * expected
 
@@ -111,7 +111,7 @@ def test_slots_of_a_constant_step_are_the_servers_of_m_m_c(
     expected = erlang_c(slots, load * slots) * service / (slots * (1 - load))
     if kind == "steps":
         expected += step / 2
-    error = 4 * np.std(means, ddof=1) / math.sqrt(len(means)) + 0.02 * expected
+    error = float(4 * np.std(means, ddof=1) / math.sqrt(len(means)) + 0.02 * expected)
     assert np.mean(means) == pytest.approx(expected, abs=error)
     assert error < 0.5 * expected
 

@@ -18,7 +18,7 @@ from gemma4_plan.speed.fitted import Fitted
 
 __all__ = ["Answer", "Scaled", "answer", "usd_per_million"]
 
-_MOST_REQUESTS = 150_000
+_MOST_REQUESTS = 60_000
 """Requests that a simulated day has, where replicas can be left out."""
 
 _DAY_H = 24.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -74,7 +75,7 @@ def _percentiles(found: Percentiles) -> dict[str, float | None]:
 
 def _number(value: float) -> float | None:
     """Return None for nan, which JSON has not."""
-    return value if value == value else None
+    return None if math.isnan(value) else value
 
 
 def _maybe(span: Span | None) -> list[float] | None:

@@ -56,8 +56,8 @@ def _said(
 
 def _up(value: float) -> float:
     """Round up to three digits."""
-    scale = 10 ** (math.floor(math.log10(value)) - 2)
-    return math.ceil(value / scale) * scale
+    scale = 10.0 ** (math.floor(math.log10(value)) - 2)
+    return float(math.ceil(value / scale) * scale)
 
 
 def _few_gpus(question: CapacityQuestion, failed: Sequence[Sizing]) -> str:

@@ -17,7 +17,7 @@ from gemma4_plan.simulate import DAY_S, Slos, Traffic, day_rates
 
 __all__ = ["CapacityQuestion"]
 
-_LEAST_WINDOW_S, _MOST_WINDOW_S, _MEASURED = 120.0, 86_400.0, 4_000
+_LEAST_WINDOW_S, _MOST_WINDOW_S, _MEASURED = 60.0, 86_400.0, 3_000
 """Seconds of the busiest time that are simulated for one answer of the search, between the first
 two; as many as :data:`_MEASURED` requests take."""
 
@@ -70,6 +70,12 @@ class CapacityQuestion:
                 raise BadQuestionError(f"{option} {value:g}: must be a number above 0")
         if self.every is not None and self.users is None:
             raise BadQuestionError(f"--every {self.every:g}: needs --users, who ask so often")
+        for index, line in enumerate(self.trace, 1):
+            if "input_length" not in line:
+                raise BadQuestionError(
+                    f"--trace: request {index} has messages and no input_length; add the tokens of "
+                    "its prompt"
+                )
         if self.trace and self.peak != 1:
             raise BadQuestionError(
                 f"--peak {self.peak:g}: a trace has its own busy times; leave it out"
@@ -103,7 +109,7 @@ class CapacityQuestion:
         """Requests/s of the busiest minute."""
         if not self.trace:
             return self.mean_rate * self.peak
-        times = [line["timestamp"] / 1e3 / self.trace_speed for line in self.trace]
+        times = [float(line["timestamp"]) / 1e3 / self.trace_speed for line in self.trace]
         most, first = 1, 0
         for last, time in enumerate(times):
             while times[first] < time - 60:
@@ -115,14 +121,14 @@ class CapacityQuestion:
     def prompt_mean(self) -> float:
         """Tokens of a prompt."""
         if self.trace:
-            return sum(line["input_length"] for line in self.trace) / len(self.trace)
+            return sum(int(line["input_length"]) for line in self.trace) / len(self.trace)
         return mean(self.prompt)
 
     @property
     def output_mean(self) -> float:
         """Tokens of an answer."""
         if self.trace:
-            return sum(line["output_length"] for line in self.trace) / len(self.trace)
+            return sum(int(line["output_length"]) for line in self.trace) / len(self.trace)
         return mean(self.output)
 
     @property
@@ -130,7 +136,9 @@ class CapacityQuestion:
         """Return the tokens of a request that an engine is built for: all of a trace fit, and of
         drawn lengths all but one in thousands."""
         if self.trace:
-            found = max(line["input_length"] + line["output_length"] for line in self.trace)
+            found = max(
+                int(line["input_length"]) + int(line["output_length"]) for line in self.trace
+            )
         else:
             found = longest(self.prompt) + longest(self.output)
         return min(found, published_model().context)

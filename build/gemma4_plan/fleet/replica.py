@@ -40,7 +40,7 @@ def replica_of(
         element_bytes=split.kv_item, tp=split.tp,
     )  # fmt: skip
     return Replica(
-        pace=RooflineSteps(name, card, split, fitted, end=end, prompt=prompt),
+        pace=RooflineSteps(name, card, split, fitted, end=end),
         slots=slots,
         max_queued=QUEUED,
         step_tokens=step_tokens(preset, slots=slots),

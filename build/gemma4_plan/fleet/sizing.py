@@ -19,7 +19,7 @@ __all__ = ["LOST", "Sizing", "kept", "misses"]
 LOST = 0.001
 """Share of the requests that may be refused or lost."""
 
-_MOST_REQUESTS = 30_000
+_MOST_REQUESTS = 12_000
 """Requests that one answer of the search simulates, where replicas can be left out."""
 
 _MOST_TIMES = 64

@@ -17,56 +17,49 @@ End = Literal["fast", "middle", "slow"]
 """Which end of the estimate."""
 END: tuple[End, ...] = ("fast", "middle", "slow")
 
-_CONTEXT_STEP = 64
-"""Tokens to which the mean context is rounded up, so that equal steps are computed once."""
+_KNOT = 128
+"""Tokens of the least context above 0 for which a step without prompts is computed; the next ones
+double, up to 512 Ki. Between them its seconds are taken to be on a straight line, which they are on
+either side of the window while the step reads longer than it computes."""
+_KNOTS = 13
 
 
 class RooflineSteps:
-    """Implements :class:`~gemma4_plan.simulate.steps.StepTimes`. At the slow end, reading, sending
-    and the launch take the fitted factor of decoding longer, computing that of prefill; at the fast
-    one as much less. ``prompt`` is the mean length of prompts, which says how many of them share a
-    step."""
+    """Implements :class:`~gemma4_plan.simulate.steps.StepTimes`. At the slow end, reading,
+    sending and the launch take the fitted factor of decoding longer, computing that of prefill; at
+    the fast one as much less."""
 
     def __init__(
-        self, name: str, card: Card, split: Split, fitted: Fitted, *, end: End, prompt: float
+        self, name: str, card: Card, split: Split, fitted: Fitted, *, end: End = "middle"
     ) -> None:
         self._card, self._split, self._fitted = card, split, fitted
-        self._prompt = prompt
         decode, prefill = fitted.errors(name)
         power = {"fast": -1, "middle": 0, "slow": 1}[end]
         self._reading, self._computing = decode**power, prefill**power
-        self._seen: dict[tuple[int, int, int, int], float] = {}
+        self._rank = rank_of(split)
+        self._rows: dict[int, list[float]] = {}
 
-    def seconds(self, decode: int, context: float, prefill: int, prompt: float) -> float:
+    def seconds(self, decode: int, context: float, prefill: int, seen: float) -> float:
         """Return the seconds of a step; see the protocol."""
-        mean = -(-int(context) // decode) if decode else 0
-        key = (
-            decode, -(-mean // _CONTEXT_STEP), prefill, -(-int(prompt) // _CONTEXT_STEP)
-        )  # fmt: skip
-        found = self._seen.get(key)
-        if found is None:
-            if len(self._seen) >= _MOST_SEEN:
-                self._seen.clear()
-            found = self._seen[key] = self._computed(*key)
-        return found
+        if prefill:
+            return self._computed(decode, context / decode if decode else 0.0, prefill, seen)
+        row = self._rows.get(decode)
+        if row is None:
+            knots = [0.0, *(float(_KNOT << at) for at in range(_KNOTS))]
+            row = self._rows[decode] = [self._computed(decode, knot, 0, 0.0) for knot in knots]
+        mean = context / decode
+        at = (int(mean) // _KNOT).bit_length()
+        left = _KNOT << (at - 1) if at else 0
+        return row[at] + (row[at + 1] - row[at]) * (mean - left) / (left or _KNOT)
 
-    def _computed(self, decode: int, context: int, prefill: int, before: int) -> float:
-        step = Step(
-            decode=decode,
-            context=context * _CONTEXT_STEP,
-            prefill=prefill,
-            prompt=2 * before * _CONTEXT_STEP + min(prefill, self._prompt),
-        )
+    def _computed(self, decode: int, mean: float, prefill: int, seen: float) -> float:
+        # The roofline's prompt is a whole one, whose tokens see half of it on average.
+        step = Step(decode=decode, context=mean, prefill=prefill, prompt=2 * seen)
         work = work_of(
-            published_model(), rank_of(self._split), step, tp=self._split.tp,
-            routing=self._fitted.routing,
-        )  # fmt: skip
+            published_model(), self._rank, step, tp=self._split.tp, routing=self._fitted.routing
+        )
         launch, reading, computing, sending = parts(
             work, self._card, self._split.precision, self._fitted.efficiency
         )
         reading *= self._reading
         return (launch + sending) * self._reading + max(reading, computing * self._computing)
-
-
-_MOST_SEEN = 200_000
-"""Steps of which the time is kept: about 40 MB."""

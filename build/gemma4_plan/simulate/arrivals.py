@@ -101,9 +101,10 @@ def _mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 
 def drawn(length: Length, rng: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
     """Draw ``count`` lengths as :meth:`Length.draw` does one."""
+    found: npt.NDArray[Any]
     if length.kind == "uniform":
-        return np.asarray(rng.integers(int(length.a), int(length.b) + 1, count), dtype=np.int64)
-    if length.kind == "normal":
+        found = rng.integers(int(length.a), int(length.b) + 1, count)
+    elif length.kind == "normal":
         found = np.rint(rng.normal(length.a, length.b, count))
     elif length.kind == "lognormal":
         found = np.rint(length.a * np.exp(rng.normal(0.0, length.b, count)))
