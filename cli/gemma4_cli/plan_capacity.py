@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -108,6 +110,9 @@ def capacity(
         Path | None, typer.Option(help="Your own catalog of GPUs (`gemma4 plan catalog --yaml`).")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same draws the same requests.")] = 0,
+    report: Annotated[
+        Path | None, typer.Option(help="Also write this HTML file: charts, options, commands.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
     """Find the cheapest fleet that holds p95 SLOs at the busiest time, and one copy more.
@@ -125,11 +130,13 @@ def capacity(
         from gemma4_plan.fleet.in_json import as_json as in_json
         from gemma4_plan.fleet.question import CapacityQuestion
         from gemma4_plan.fleet.shown import show
+        from gemma4_plan.report.write import check_report, write_report
         from gemma4_plan.speed.fitted import read_fitted
     except ImportError as error:
         fail_import(error, extra="build")
     said = Console(stderr=True)
     try:
+        check_report(report)
         question = CapacityQuestion(
             prompt=parse_length("--prompt-tokens", prompt_tokens),
             output=parse_length("--output-tokens", output_tokens),
@@ -141,14 +148,16 @@ def capacity(
             seed=seed,
         )  # fmt: skip
         cards, fitted = read_catalog(catalog), read_fitted()
-        if sys.stderr.isatty():
-            with said.status("simulating") as status:
-                found = answer(question, cards, fitted, status.update)
-        else:
-            found = answer(question, cards, fitted)
+        with said.status("simulating") if sys.stderr.isatty() else nullcontext() as status:
+            tick: Callable[[str], None] = status.update if status else lambda _: None
+            found = answer(question, cards, fitted, tick)
+            if report is not None:
+                write_report(report, found, fitted, tick)
     except (PlanError, OptionError) as error:
         fail(str(error), code=2)
     if as_json:
         print(json.dumps(in_json(found)))
     else:
         show(found, Console())
+        if report is not None:
+            print(f"report: {report}")
