@@ -211,7 +211,7 @@ def simulate(
         }
     except (PlanError, OptionError) as error:
         fail(str(error), code=2)
-    first = next(iter(found))
+    first = ends[0]
     if as_json:
         print(json.dumps(in_json(found)))
     else:

@@ -14,6 +14,8 @@ from gemma4_plan.simulate.traffic import Traffic
 __all__ = ["Ledger"]
 
 _AREAS = ("running", "waiting", "held", "busy", "paid", "ready")
+_BUFFER = 20_000
+"""Answers whose latencies are kept before they are counted."""
 _COUNTS = ("arrived", "ended", "refused", "failed", "kept", "tokens")
 
 
@@ -33,6 +35,7 @@ class Ledger:
         self.itl = Distributions(self.intervals)
         self.e2e = Distributions(1)
         self.queue = Distributions(1)
+        self._answers: list[tuple[int, float, float, float, float]] = []
         self.arrived = self.completed = self.failed = self.kept = 0
         self.prompt_tokens = self.cached_tokens = self.output_tokens = 0
         self.generated = 0
@@ -77,11 +80,23 @@ class Ledger:
         self.prompt_tokens += request.prompt
         self.cached_tokens += request.cached
         self.output_tokens += output
-        self.ttft.add(at, ttft)
-        self.e2e.add(0, e2e)
-        self.queue.add(0, request.started - request.arrived)
-        if output > 1:
-            self.itl.add(at, itl)
+        wait = request.started - request.arrived
+        self._answers.append((at, ttft, itl if output > 1 else math.nan, e2e, wait))
+        if len(self._answers) >= _BUFFER:
+            self.count()
+
+    def count(self) -> None:
+        """Put the latencies of the latest answers into their distributions."""
+        if not self._answers:
+            return
+        values = np.array(self._answers)
+        self._answers.clear()
+        at = values[:, 0].astype(np.int64)
+        several = ~np.isnan(values[:, 2])
+        self.ttft.add(at, values[:, 1])
+        self.itl.add(at[several], values[several, 2])
+        self.e2e.add(at * 0, values[:, 3])
+        self.queue.add(at * 0, values[:, 4])
 
     def steps(self, began: float, now: float, *, running: int, held: float, tokens: int) -> None:
         """Count steps of an engine."""
@@ -107,6 +122,9 @@ class Ledger:
     def area(self, name: str, amount: float, began: float, now: float) -> None:
         """Count ``amount`` of something from ``began`` to ``now``."""
         area = self.areas[name]
+        if now < self.length and (place := int(now / self.width)) == int(began / self.width):
+            area[place] += amount * (now - began)
+            return
         for at, seconds in self._parts(began, now):
             area[at] += amount * seconds
 

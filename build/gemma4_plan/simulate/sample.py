@@ -9,7 +9,7 @@ from gemma4_plan.simulate.traffic import Traffic
 
 __all__ = ["LEAST_REPLICAS", "sampled"]
 
-LEAST_REPLICAS = 16
+LEAST_REPLICAS = 8
 """Replicas that are simulated at least, where there are as many: enough for what they do to each
 other by the gateway's balance (docs/planning.md has the measured difference)."""
 

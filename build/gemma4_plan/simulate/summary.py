@@ -18,6 +18,7 @@ def summarize(
 ) -> Outcome:
     """Return what came of it, for the whole fleet: ``some`` of it was simulated."""
     books, scale = simulation.ledger, 1 / share
+    books.count()
     window = books.length - books.warmup
     timeline = tuple(_interval(books, some, scale, at) for at in range(books.intervals))
     attainment = books.kept / books.arrived if books.arrived else math.nan

@@ -18,8 +18,6 @@ _WIDTH = 0.002
 """Of a bin, in natural logarithms: two thousandths of the value."""
 _LEAST = 1e-6  # seconds
 _BINS = math.ceil(math.log(1e12) / _WIDTH)
-_BUFFER = 20_000
-"""Values that are kept before they are counted."""
 
 
 def intervals_of(seconds: float) -> tuple[int, float]:
@@ -36,35 +34,19 @@ class Distributions:
         self._intervals = intervals
         self._counts = np.zeros((intervals, _BINS), dtype=np.int32)
         self._sums = np.zeros(intervals)
-        self._values: list[float] = []
-        self._at: list[int] = []
 
-    def add(self, interval: int, seconds: float) -> None:
-        """Count a value."""
-        self._values.append(seconds)
-        self._at.append(interval)
-        if len(self._values) >= _BUFFER:
-            self._flush()
-
-    def _flush(self) -> None:
-        if not self._values:
-            return
-        values = np.array(self._values)
-        at = np.array(self._at)
+    def add(self, at: npt.NDArray[np.int64], values: npt.NDArray[np.float64]) -> None:
+        """Count values, each in the interval that ``at`` has for it."""
         bins = np.floor(np.log(np.maximum(values, _LEAST) / _LEAST) / _WIDTH).astype(np.int64)
         np.add.at(self._counts, (at, np.minimum(bins, _BINS - 1)), 1)
         np.add.at(self._sums, at, values)
-        self._values.clear()
-        self._at.clear()
 
     def of(self, interval: int) -> Percentiles:
         """Return the percentiles of one interval."""
-        self._flush()
         return _percentiles(self._counts[interval], float(self._sums[interval]))
 
     def all(self) -> Percentiles:
         """Return the percentiles of all of them."""
-        self._flush()
         return _percentiles(self._counts.sum(axis=0, dtype=np.int64), float(self._sums.sum()))
 
 
