@@ -7,7 +7,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from gemma4_plan.commands import build_command
+from gemma4_plan.commands import build_command, known_gpu
+from gemma4_plan.deploy.chosen import Chosen
+from gemma4_plan.deploy.shown import deploy_json, show_deploy
+from gemma4_plan.host.costs import HostCosts, host_costs
+from gemma4_plan.host.shown import host_json, host_line
 from gemma4_plan.options import FitQuestion, Option, Ranking
 from gemma4_plan.span import Span
 
@@ -15,7 +19,7 @@ __all__ = ["as_json", "show"]
 
 
 def show(ranking: Ranking, question: FitQuestion, console: Console, *, top: int) -> None:
-    """Print the first ``top`` options, and the command that builds for the first."""
+    """Print the first ``top`` options, and what deploys the first."""
     table = Table(title_justify="left")
     table.add_column("")
     table.add_column("precision", no_wrap=True)
@@ -33,7 +37,9 @@ def show(ranking: Ranking, question: FitQuestion, console: Console, *, top: int)
         console.print(f"{len(ranking.options) - top} more options: --top {len(ranking.options)}")
     for left in ranking.left_out:
         console.print(f"not ranked: {left.what}: {left.reason}", style="dim", highlight=False)
-    console.print(_build(best, question), soft_wrap=True, highlight=False)
+    console.print(host_line(_host(best, question)), soft_wrap=True, highlight=False)
+    console.print()
+    show_deploy(_chosen(best, question), console)
 
 
 _BOUND = {"memory": "memory", "batch": "--max-streams", "itl": "--itl-ms", "ttft": "--ttft-ms"}
@@ -66,8 +72,32 @@ def _digits(span: Span, *, whole: bool = False) -> str:
 
 def _build(option: Option, question: FitQuestion) -> str:
     return build_command(
-        option.gpu, option.split, slots=option.streams, tokens=question.prompt + question.output
-    )
+        known_gpu(option.gpu, option.card), option.split, slots=option.streams,
+        tokens=question.prompt + question.output,
+    )  # fmt: skip
+
+
+def _chosen(option: Option, question: FitQuestion) -> Chosen:
+    return Chosen(
+        gpu=option.gpu, card=option.card, split=option.split, slots=option.streams,
+        tokens=question.prompt + question.output, replicas=_replicas(option),
+        host=_host(option, question),
+    )  # fmt: skip
+
+
+def _replicas(option: Option) -> int:
+    """Return the copies that carry the rate for sure; one where no rate was asked for."""
+    return 1 if option.copies is None else int(option.copies.high)
+
+
+def _host(option: Option, question: FitQuestion) -> HostCosts:
+    """Return what the rate takes, or, without one, one copy at its middle speed."""
+    rate = question.rate or option.middle / question.output
+    seconds = (option.ttft_ms.high + option.itl_ms.high * question.output) / 1e3
+    return host_costs(
+        requests_per_s=rate, prompt=question.prompt, output=question.output,
+        copies=_replicas(option), at_once=rate * seconds,
+    )  # fmt: skip
 
 
 def as_json(ranking: Ranking, question: FitQuestion) -> dict[str, Any]:
@@ -89,6 +119,8 @@ def as_json(ranking: Ranking, question: FitQuestion) -> dict[str, Any]:
                 "usd_per_million_tokens": _maybe(option.usd_per_million),
                 "copies": _maybe(option.copies),
                 "build": _build(option, question),
+                "host": host_json(_host(option, question)),
+                "deploy": deploy_json(_chosen(option, question)),
             }
             for option in ranking.options
         ],

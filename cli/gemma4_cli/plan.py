@@ -11,6 +11,8 @@ from rich.console import Console
 
 from gemma4_cli.fail import fail, fail_import
 from gemma4_cli.help_page import Command, Group
+from gemma4_cli.plan_capacity import capacity
+from gemma4_cli.plan_simulate import simulate
 
 __all__ = ["app"]
 
@@ -209,3 +211,7 @@ def catalog(
         print(found.model_dump_json())
     else:
         show(found, Console())
+
+
+app.command("capacity", cls=Command)(capacity)
+app.command("simulate", cls=Command)(simulate)

@@ -7,32 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gemma4_gateway.bucket import Bucket
 from gemma4_gateway.errors import ApiError, overloaded
 from gemma4_gateway.keys import KeyEntry
 from gemma4_gateway.settings import Limits
 
 __all__ = ["Bucket", "Gate"]
-
-
-class Bucket:
-    """Token bucket: holds a minute's worth, refills evenly. It may be overdrawn by ``spend``, for
-    costs that are known only afterward."""
-
-    def __init__(self, per_minute: int, now: float) -> None:
-        self._per_minute = per_minute
-        self._level = float(per_minute)
-        self._at = now
-
-    def wait(self, now: float, *, need: float = 1.0) -> float:
-        """Return the seconds until ``need`` is there; 0 when it is."""
-        self._level = min(
-            self._per_minute, self._level + (now - self._at) * self._per_minute / 60.0
-        )
-        self._at = now
-        return max(0.0, (need - self._level) * 60.0 / self._per_minute)
-
-    def spend(self, amount: float) -> None:
-        self._level -= amount
 
 
 @dataclass(slots=True)

@@ -106,7 +106,8 @@ def test_the_table_and_the_json() -> None:
     code, text, _ = run("--gpu", "h200", "--itl-ms", "30", "--rate", "5", "--top", "3")
     assert code == 0
     assert "GPUs for 5/s" in text and "more options: --top" in text
-    assert "gemma4 build " in text.splitlines()[-1] and "--gpu h200" in text.splitlines()[-1]
+    (build,) = [line for line in text.splitlines() if line.startswith("gemma4 build ")]
+    assert "--gpu h200" in build and "\nGPU=h200\n" in text and "\nhosts, " in text
     code, text, _ = run("--gpu", "h200", "--itl-ms", "30", "--json")
     found = json.loads(text)
     first = found["options"][0]

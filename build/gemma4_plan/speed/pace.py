@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gemma4_plan.catalog import Card
 from gemma4_plan.speed.work import Work
 
-__all__ = ["Efficiency", "missing_figure", "seconds"]
+__all__ = ["Efficiency", "missing_figure", "parts", "seconds"]
 
 _MESSAGE_S = 10e-6
 """Seconds that a reduction takes however small it is (aiconfigurator, systems/*.yaml, p2p_latency).
@@ -44,6 +44,14 @@ _TYPE = {"bf16": "bf16", "fp8": "fp8", "nvfp4": "nvfp4", "int4": "fp8"}
 def seconds(work: Work, card: Card, precision: str, efficiency: Efficiency) -> float:
     """Return the seconds of a step: reading and computing overlap, sending does not. The figures
     must be there (:func:`missing_figure`)."""
+    launch, reading, computing, sending = parts(work, card, precision, efficiency)
+    return launch + max(reading, computing) + sending
+
+
+def parts(
+    work: Work, card: Card, precision: str, efficiency: Efficiency
+) -> tuple[float, float, float, float]:
+    """Return the seconds of launch, reading, computing and sending."""
     assert card.bandwidth_gbs is not None and card.tflops is not None
     rates = card.tflops
     of_experts = getattr(rates, _TYPE[precision]) or rates.bf16 or 0.0
@@ -55,4 +63,4 @@ def seconds(work: Work, card: Card, precision: str, efficiency: Efficiency) -> f
     if work.messages:
         link = 0.0 if card.link_gbs is None else card.link_gbs.value * 1e9
         sending = work.messages * _MESSAGE_S + (work.sent / link if link else 0.0)
-    return efficiency.launch_s + max(reading, computing) + sending
+    return efficiency.launch_s, reading, computing, sending

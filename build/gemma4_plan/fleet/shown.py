@@ -1,0 +1,96 @@
+"""The answer for a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from gemma4_plan.deploy.shown import show_deploy
+from gemma4_plan.fleet.answer import Answer
+from gemma4_plan.fleet.search import Candidate
+from gemma4_plan.fleet.words import about, dollars, headline, limits, name_of, saturates, times
+from gemma4_plan.host.shown import host_line
+from gemma4_plan.simulate import Outcome
+
+__all__ = ["show"]
+
+
+def show(found: Answer, console: Console) -> None:
+    """Print the fleet, how it does, what else there is, and what deploys it."""
+
+    def line(text: str, style: str = "") -> None:
+        console.print(text, style=style, soft_wrap=True, highlight=False, markup=False)
+
+    line(headline(found), "bold")
+    line(about(found))
+    console.print()
+    console.print(_times(found))
+    line(saturates(found))
+    for text in limits(found):
+        line(text)
+    console.print()
+    console.print(_options(found))
+    if found.found.dearer:
+        line(f"{found.found.dearer} more options cost more than the first even at their least")
+    for left in found.found.left_out:
+        line(f"not considered: {left.what}: {left.reason}", "dim")
+    console.print()
+    line(host_line(found.host))
+    console.print()
+    show_deploy(found.chosen, console)
+
+
+def _times(found: Answer) -> Table:
+    table = Table(title_justify="left")
+    table.add_column("simulated")
+    for column in ("TTFT p50, p95, ms", "ITL p50, p95, ms", "tokens/s", "refused", "$ a day"):
+        table.add_column(column, justify="right")
+    best = found.best
+    rows: list[tuple[str, Outcome, str]] = [
+        (f"busiest time, {best.needed:,} copies", best.outcome, ""),
+        (
+            f"{'trace' if found.question.trace else 'day'}, {best.copies:,} copies",
+            found.day,
+            dollars(found.usd_per_day),
+        ),
+    ]
+    if found.scaled is not None:
+        scaled = found.scaled
+        breaks = "" if scaled.holds else ", breaks an SLO"
+        rows.append(
+            (
+                f"day, autoscaling {scaled.least:,} to {scaled.most:,}{breaks}",
+                scaled.outcome,
+                dollars(scaled.usd_per_day),
+            )
+        )
+    for name, outcome, cost in rows:
+        gone = sum(outcome.refused.values()) + outcome.failed
+        share = gone / outcome.arrived if outcome.arrived else 0.0
+        table.add_row(
+            name, times(outcome.ttft), times(outcome.itl), f"{outcome.output_throughput:,.0f}",
+            f"{share:.2%}", cost,
+        )  # fmt: skip
+    return table
+
+
+def _options(found: Answer) -> Table:
+    table = Table(title_justify="left")
+    table.add_column("option")
+    for column in ("copies + spare", "GPUs", "$ an hour", "TTFT p95, ms", "ITL p95, ms"):
+        table.add_column(column, justify="right")
+    for candidate in (found.best, *found.found.others[:9]):
+        table.add_row(*_cells(candidate))
+    return table
+
+
+def _cells(candidate: Candidate) -> list[str]:
+    price, outcome = candidate.usd_per_hour, candidate.outcome
+    return [
+        name_of(candidate),
+        f"{candidate.needed:,} + {candidate.spare}",
+        f"{candidate.gpus:,}",
+        "" if price is None else f"{price[0]:,.2f} to {price[1]:,.2f}",
+        f"{1e3 * outcome.ttft.p95:,.0f}",
+        f"{1e3 * outcome.itl.p95:,.1f}",
+    ]

@@ -1,0 +1,1 @@
+"""The answer of ``gemma4 plan capacity`` as one HTML file that needs nothing else."""

@@ -1,0 +1,120 @@
+"""The simulation's routing is the gateway's: the same law of choice, the same balance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from gemma4_gateway.backends.affinity import choose
+from gemma4_plan.simulate.routing import Router, jump, jumps
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+KEYS = np.random.default_rng(5).integers(0, 2**64, 20_000, dtype=np.uint64)
+
+
+@dataclass
+class Backend:
+    address: str
+    outstanding: int = 0
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 64, 1000])
+def test_jumps_are_jump_of_each(count: int) -> None:
+    assert jumps(KEYS[:500], count) == [jump(int(key), count) for key in KEYS[:500]]
+
+
+@pytest.mark.parametrize("count", [2, 5, 16])
+def test_heads_spread_as_evenly_as_the_gateways(count: int) -> None:
+    ours = Counter(jumps(KEYS, count))
+    backends = [Backend(f"10.0.0.{n}:8001") for n in range(count)]
+    theirs = Counter(
+        choose(backends, int(key).to_bytes(8), imbalance=8).address for key in KEYS[:4000]
+    )
+    for found, total in ((ours, len(KEYS)), (theirs, 4000)):
+        mean = total / count
+        chi_square = sum((found[name] - mean) ** 2 / mean for name in found)
+        assert len(found) == count
+        assert chi_square < count + 6 * np.sqrt(2 * count)
+
+
+def test_a_replica_that_comes_moves_only_its_own_share() -> None:
+    for count in (3, 17):
+        before, after = jumps(KEYS, count), jumps(KEYS, count + 1)
+        moved = [new for old, new in zip(before, after, strict=True) if old != new]
+        assert set(moved) == {count}
+        assert len(moved) / len(KEYS) == pytest.approx(1 / (count + 1), rel=0.1)
+
+
+@given(
+    loads=st.lists(st.integers(0, 30), min_size=1, max_size=12), imbalance=st.integers(0, 10),
+    key=st.integers(0, 2**64 - 1), closed=st.sets(st.integers(0, 11)),
+)  # fmt: skip
+@settings(max_examples=300)
+def test_the_balance_is_the_gateways(
+    loads: list[int], imbalance: int, key: int, closed: set[int]
+) -> None:
+    """Whether the preferred replica or a least busy one gets the request; and one that takes none
+    never does."""
+    router = Router(len(loads), imbalance)
+    for replica, load in enumerate(loads):
+        router.open(replica)
+        for _ in range(load):
+            router.lease(replica)
+        if replica in closed:
+            router.close(replica)
+    there = [replica for replica in range(len(loads)) if replica not in closed]
+    preferred = jump(key, len(loads))
+    chosen = router.pick(preferred, key, len(loads), 0.0, frozenset())
+    if not there:
+        assert chosen is None
+        return
+    assert chosen in there
+    least = min(loads[replica] for replica in there)
+    if preferred in there:
+        backends = [Backend(str(replica), loads[replica]) for replica in there]
+        # A key with which the gateway prefers the same one.
+        affinity = next(
+            text for text in (str(n).encode() for n in range(10_000))
+            if choose([Backend(b.address) for b in backends], text, imbalance=0).address
+            == str(preferred)
+        )  # fmt: skip
+        theirs = int(choose(backends, affinity, imbalance=imbalance).address)
+        assert loads[chosen] == loads[theirs]
+        assert (chosen == preferred) == (loads[preferred] - least <= imbalance) or (
+            loads[preferred] == least
+        )
+    else:
+        assert loads[chosen] - least <= imbalance
+
+
+def test_a_full_replica_is_avoided_twice_as_long_each_time() -> None:
+    router = Router(2, 100)
+    for replica in (0, 1):
+        router.open(replica)
+    now = 0.0
+    for pause in (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 3.2):
+        assert router.pick(0, 1, 2, now, frozenset()) == 0
+        router.refused(0, now)
+        assert router.pick(0, 1, 2, now, frozenset({0})) == 1
+        assert router.pick(0, 1, 2, now + 0.99 * pause, frozenset()) == 1
+        now += pause
+    assert router.pick(0, 1, 2, now, frozenset()) == 0
+    router.succeeded(0)
+    router.refused(0, now)
+    assert router.pick(0, 1, 2, now + 0.11, frozenset()) == 0
+
+
+def test_nobody_is_asked_twice() -> None:
+    router = Router(3, 8)
+    for replica in range(3):
+        router.open(replica)
+    tried: frozenset[int] = frozenset()
+    for _ in range(3):
+        chosen = router.pick(1, 7, 3, 0.0, tried)
+        assert chosen is not None and chosen not in tried
+        router.refused(chosen, 0.0)
+        tried |= {chosen}
+    assert router.pick(1, 7, 3, 0.0, tried) is None
