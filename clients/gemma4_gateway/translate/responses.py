@@ -69,7 +69,7 @@ def plan_responses(
     include = body.include or []
     plan = plan_parts(
         ChatParts(
-            model=body.model,
+            model=body.named,
             messages=messages,
             options=_options(body),
             tools=shown.tools,
