@@ -18,7 +18,7 @@ def test_a_missing_package_is_named(module: str) -> None:
         f"import sys; sys.modules[{module!r}] = None; sys.argv = ['gemma4', 'load'];"
         "from gemma4_cli.main import app; app()"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
     assert ran.returncode == 2, ran.stderr
     assert f"gemma4: {module}" in ran.stderr
     found = re.search(r"`(\S+) -m pip install -e '\.\[load\]'`", ran.stderr)
@@ -40,7 +40,7 @@ def test_a_wrong_port_is_named(kind: str, given: str, told: str, tmp_path: Path)
         command = ["load", "--url", given.format(port), "--out", str(tmp_path / "a")]
         ran = subprocess.run(
             [sys.executable, "-m", "gemma4_cli", *command],
-            capture_output=True, text=True, timeout=60,
+            capture_output=True, text=True, timeout=240,
         )  # fmt: skip
     assert (ran.returncode, told.format(port) in ran.stderr) == (1, True), ran.stderr
     assert "Traceback" not in ran.stderr
