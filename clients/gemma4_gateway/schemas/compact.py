@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from gemma4_gateway.schemas.base import Items, OfModel
+from gemma4_gateway.schemas.base import ApiModel, Items
 from gemma4_gateway.schemas.responses import MOST_ITEMS, RESPONSES_REFUSED
 
 __all__ = ["CompactRequest"]
@@ -14,9 +14,10 @@ __all__ = ["CompactRequest"]
 _REFUSED = ("image", "prompt_cache_options", "prompt_cache_retention")
 
 
-class CompactRequest(OfModel):
+class CompactRequest(ApiModel):
     refused: ClassVar[dict[str, str]] = {name: RESPONSES_REFUSED[name] for name in _REFUSED}
 
+    model: str = Field(description="One of the names of /v1/models.")
     input: str | Annotated[list[dict[str, Any]], Items(MOST_ITEMS - 1)] | None = Field(
         None, description="The conversation, or with `previous_response_id` what is new of it."
     )

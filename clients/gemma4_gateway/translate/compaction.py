@@ -38,7 +38,7 @@ def summary_request(body: CompactRequest) -> ResponsesRequest:
         given = [{"type": "message", "role": "user", "content": given}]
     ask = {"type": "message", "role": "user", "content": _ASK}
     asked = {
-        "model": body.model or None,
+        "model": body.model,
         "input": [*given, ask],
         "instructions": body.instructions,
         "previous_response_id": body.previous_response_id,

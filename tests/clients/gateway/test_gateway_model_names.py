@@ -20,7 +20,6 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"messages": USER},
     "/v1/completions": {"prompt": "Hi"},
     "/v1/responses": {"input": "Hi"},
-    "/v1/responses/compact": {"input": "Hi"},
     "/v1/responses/input_tokens": {"input": "Hi"},
     "/tokenize": {"prompt": "Hi"},
     "/detokenize": {"tokens": [1]},
@@ -44,6 +43,19 @@ def test_it_may_be_left_out(gateway: InProcess, path: str, name: dict[str, Any])
     assert reply.json().keys() == named.json().keys()
     assert reply.json().get("model") == named.json().get("model")
     assert (other.status_code, other.json()["error"]["param"]) == (404, "model")
+
+
+@pytest.mark.parametrize(
+    ("path", "more"), [("/v1/messages", {"max_tokens": 9}), ("/v1/responses/compact", {})]
+)
+def test_it_is_needed_where_the_apis_ask_for_it(
+    gateway: InProcess, path: str, more: dict[str, Any]
+) -> None:
+    body = {"input": "Hi"} if "compact" in path else {"messages": USER}
+    with gateway.http() as http:
+        assert http.post(path, json=body | more | {"model": "m"}).status_code == 200
+        reply = http.post(path, json=body | more)
+    assert (reply.status_code, "model" in reply.text) == (400, True), reply.text
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/v1/responses"])
