@@ -116,6 +116,8 @@ class ResponsesRequest(OfModel):
     top_p: float | None = declared("top_p")
     presence_penalty: float | None = declared("presence_penalty")
     frequency_penalty: float | None = declared("frequency_penalty")
+    min_p: float | None = declared("min_p", beside="Not in OpenAI's API.")
+    repetition_penalty: float | None = declared("repetition_penalty", beside="Not in OpenAI's API.")
     top_k: int | None = Field(None, ge=-1, lt=2**31, description="Not in OpenAI's API.")
     seed: int | None = Field(
         None,
