@@ -110,8 +110,13 @@ test-unit: $(VENV)/.test ## Run the fast tests: no server, no torch.
 
 # Each in an environment of its own, .venv-pythons/VERSION, with the newest packages and no lock.
 LIGHT_PYTHONS ?= python3.10 python3.11 python3.12 python3.13 python3.14
+# SERVER= leaves out what asks a real server, which needs a Python of its own.
+SERVER ?= demo
+ifneq (,$(SERVER))
+test-pythons: $(VENV)/.test $(ENGINE)/engine.json
+endif
 test-pythons: ## Test clients, gateway and load on every Python from 3.10 that is found.
-	@sh scripts/test_pythons.sh $(LIGHT_PYTHONS)
+	@$(if $(SERVER),$(BIN)/python scripts/beside_server.py $(ENGINE)) sh scripts/test_pythons.sh $(LIGHT_PYTHONS)
 
 coverage: $(VENV)/.test ## Run the fast tests and print which lines they cover; there is no gate.
 	$(BIN)/python -m coverage run -m pytest --unit -q $(ARGS)

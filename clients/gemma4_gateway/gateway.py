@@ -21,7 +21,7 @@ from gemma4_gateway.backends.names import parse_name
 from gemma4_gateway.backends.router import Router
 from gemma4_gateway.body.off_loop import OffLoop
 from gemma4_gateway.body.uploads import Uploads
-from gemma4_gateway.errors import ApiError, not_found
+from gemma4_gateway.errors import ApiError, invalid, not_found
 from gemma4_gateway.keys import load_keys
 from gemma4_gateway.lifecycle import Lifecycle
 from gemma4_gateway.limits import Gate
@@ -169,9 +169,12 @@ class Gateway:
         return list(names)
 
     def check_model(self, name: str | None) -> str:
-        """Return the name itself, the first for None. 404 for another."""
+        """Return the name itself, for None that of the one model that is served. 404 for another
+        name, 400 for None where the back ends have several models."""
         names = self.model_names()
         if name is None:
+            if len(names) > 1 and not self.settings.model_names:
+                raise invalid("model", f"there are several; name one of {', '.join(names)}")
             return names[0]
         if name not in names:
             raise not_found(

@@ -10,6 +10,8 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
 
+from gemma4_client.wrong_port import LOAD, wrong_port
+
 from gemma4_load.drive.groups import ungrouped
 from gemma4_load.drive.level import Level, LevelResult
 from gemma4_load.drive.run import LevelRun
@@ -85,7 +87,10 @@ class Session:
             server = await target.describe()
             words = await target.words()
         except TargetError as error:
-            raise LoadError(f"--url {self._plan.url}: {error}") from None
+            # In a thread: Ctrl-C is heard while it asks there.
+            advice = await asyncio.to_thread(wrong_port, self._plan.url, LOAD)
+            message = str(error) if advice is None else f"{advice} ({error})"
+            raise LoadError(f"--url {self._plan.url}: {message}") from None
         return server, self._plan.workload.make(words)
 
     def _head(self, server: dict[str, Any]) -> dict[str, Any]:

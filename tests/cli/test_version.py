@@ -23,7 +23,10 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("arguments", [["--version"], ["--version", "serve"]])
 def test_it_is_that_of_the_installed_package(arguments: list[str]) -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "gemma4_cli", *arguments], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "gemma4_cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
     assert (ran.returncode, ran.stdout) == (0, f"gemma4 {version('gemma4-triton')}\n"), ran.stderr
 

@@ -36,7 +36,7 @@ BLOCKED = (
 def run(code: str) -> str:
     ran = subprocess.run(
         [sys.executable, "-c", f"BLOCKED = {BLOCKED!r}\n{BLOCK}\n{code}"],
-        capture_output=True, text=True, timeout=60, cwd=ROOT,
+        capture_output=True, text=True, timeout=240, cwd=ROOT,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     return ran.stdout

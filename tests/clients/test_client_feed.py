@@ -185,7 +185,7 @@ async def test_a_server_without_feeds() -> None:
             assert [(await stream.result()).ids for stream in fed] == [[7, 8] * 4] * 2
             assert len(servicer.places) == 2
             feed = client._connection._transport._feed  # type: ignore[union-attr]
-            await asyncio.to_thread(wait_until, lambda: feed.refused, 5)
+            await asyncio.to_thread(wait_until, lambda: feed.refused, 30)
             later = client.generate("x")
             servicer.go.set()
             await later.result()
@@ -220,7 +220,7 @@ async def test_cancel_ends_one_stream() -> None:
             fed[0].cancel()
             with pytest.raises(CancelledError):
                 await anext(parts[0])
-            await asyncio.to_thread(wait_until, lambda: servicer.gone, 5)
+            await asyncio.to_thread(wait_until, lambda: servicer.gone, 30)
             assert [place.split("/")[1] for place in servicer.gone] == ["0"]
             for part in parts:
                 await part.aclose()
@@ -232,11 +232,11 @@ async def test_a_cancelled_task_ends_its_stream() -> None:
         async with client_of(url) as client:
             _, fed = await beside(client, 1)
             task = asyncio.create_task(fed[0].result())
-            await asyncio.to_thread(wait_until, lambda: servicer.places, 5)
+            await asyncio.to_thread(wait_until, lambda: servicer.places, 30)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            await asyncio.to_thread(wait_until, lambda: servicer.gone, 5)
+            await asyncio.to_thread(wait_until, lambda: servicer.gone, 30)
 
 
 @in_loop
@@ -244,10 +244,10 @@ async def test_a_stream_that_nobody_reads_ends_with_its_last_reference() -> None
     with serving("hang") as (servicer, url):
         async with client_of(url) as client:
             _, fed = await beside(client, 1)
-            await asyncio.to_thread(wait_until, lambda: servicer.places, 5)
+            await asyncio.to_thread(wait_until, lambda: servicer.places, 30)
             fed.clear()
             gc.collect()
-            await asyncio.to_thread(wait_until, lambda: servicer.gone, 5)
+            await asyncio.to_thread(wait_until, lambda: servicer.gone, 30)
 
 
 @in_loop
@@ -266,7 +266,7 @@ async def test_an_unused_feed_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
         async with client_of(url) as client:
             _, fed = await beside(client, 2)
             await asyncio.gather(*(stream.result() for stream in fed))
-            await asyncio.to_thread(wait_until, servicer.feed_gone.is_set, 5)
+            await asyncio.to_thread(wait_until, servicer.feed_gone.is_set, 30)
             more = [client.generate("x") for _ in range(2)]  # by another one, at once
             await asyncio.gather(*(stream.result() for stream in more))
         assert len({place.split("/")[0] for place in servicer.places}) == 2

@@ -71,7 +71,7 @@ def run(kind: str, program: str) -> list[str]:
     with server_of(kind, Script(CHUNKS)) as (url, _):
         ran = subprocess.run(
             [sys.executable, "-c", HEAD + program, url],
-            capture_output=True, text=True, timeout=120, check=False,
+            capture_output=True, text=True, timeout=240, check=False,
         )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.splitlines()

@@ -27,7 +27,7 @@ def env() -> Iterator[dict[str, str]]:
 def run(program: str, env: dict[str, str], *arguments: str) -> str:
     ran = subprocess.run(
         [sys.executable, "-c", program, *arguments],
-        capture_output=True, text=True, timeout=60, env=dict(sys_env(), **env),
+        capture_output=True, text=True, timeout=240, env=dict(sys_env(), **env),
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.strip()

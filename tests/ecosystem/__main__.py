@@ -68,6 +68,8 @@ def _install(wanted: list[Family]) -> dict[str, str]:
 
 
 def _show(family: Family, result: Result, verbose: bool) -> None:
+    of = f"{len(result.passed)} of {len(family.checks)}"
+    print(f"{family.name}: {of} passed, {result.seconds:.0f} s", flush=True)
     for name, why in result.failed.items():
         print(f"FAILED {family.name}: {name}: {why}", flush=True)
     if verbose or result.failed:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from gemma4_client import Gemma4Error, InvalidRequestError
 from gemma4_client.errors import ClientCode
-
-from gemma4_cli.wrong_port import wrong_port
+from gemma4_client.wrong_port import CHAT, wrong_port
 
 __all__ = ["exit_code", "explain"]
 
@@ -16,7 +15,7 @@ def explain(error: Gemma4Error, url: str) -> str:
     message = str(error)
     if error.code not in {code.value for code in ClientCode}:
         return message
-    advice = wrong_port(url)
+    advice = wrong_port(url, CHAT)
     return message if advice is None else f"{advice} ({message})"
 
 

@@ -34,7 +34,10 @@ def anthropic_error(error: ApiError, request_id: str) -> dict[str, Any]:
     if error.code in _FULL:
         kind = "overloaded_error"
     long = error.code == "context_length_exceeded"
-    told = {"type": kind, "message": f"{_TOO_LONG}: {error.message}" if long else error.message}
+    text = error.message
+    if long:  # at the beginning, as Anthropic has it
+        text = f"{_TOO_LONG}: {text.replace(f'the {_TOO_LONG}: ', '')}"
+    told = {"type": kind, "message": text}
     return {"type": "error", "error": told, "request_id": request_id}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from gemma4_client import (
     ServerInfo,
     UnavailableError,
 )
+from gemma4_client.wrong_port import BACKEND, wrong_port
 from gemma4_runtime.contract.probe import PROBE_REQUEST_ID
 
 from gemma4_gateway.backends.tokenizer import TokenTable
@@ -28,6 +30,8 @@ __all__ = ["Backend", "Lease"]
 
 _PROBE_EVERY_S = 2.0
 """Seconds between two requests that go through engine and preprocessing."""
+_LOOK_EVERY_S = 5.0
+"""Seconds between two looks at what listens at an address that has never been ready."""
 _ONE_AT_A_TIME = "preprocessing_"
 """Name of processes that work at one request at a time, the rest waits before them in Triton."""
 _TOGETHER_S = 0.5
@@ -79,6 +83,8 @@ class Backend:
         self.info: ServerInfo | None = None
         self.suspect = False
         self._probed = float("-inf")
+        self._found = False
+        self._looked, self._wrong_port = float("-inf"), ""
         self._dead: dict[str, float] = {}
         self._now = now
         self.client = _connect(address, tracer)
@@ -100,7 +106,7 @@ class Backend:
         seconds), so are the processes that a request needs, since Triton calls a model ready whose
         process has died."""
         if not await self.plain.ready(timeout=timeout):
-            return "not ready, or no server at this address"
+            return await self._look() or "not ready, or no server at this address"
         now = self._now()
         if self.info is not None and not self.suspect and now - self._probed < _PROBE_EVERY_S:
             return ""
@@ -108,10 +114,23 @@ class Backend:
             self.info = await self.plain.server_info(timeout=timeout)
         except Gemma4Error as error:
             return f"ready, but gemma4_tokenizer does not answer: {error}"
+        self._found = True
         reason = await self._probe(timeout)
         if not reason:
             self.suspect, self._probed = False, now
         return reason
+
+    async def _look(self) -> str:
+        """Say what is wrong with the address; "" where it is right. One that was ready before is,
+        and is not asked."""
+        if self._found:
+            return ""
+        now = self._now()
+        if now - self._looked >= _LOOK_EVERY_S:
+            self._looked = now
+            advice = await asyncio.to_thread(wrong_port, self.address, BACKEND)
+            self._wrong_port = advice or ""
+        return self._wrong_port
 
     async def _probe(self, timeout: float) -> str:
         """Send a request that goes through engine and preprocessing, which refuses it: nothing is

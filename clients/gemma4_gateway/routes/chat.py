@@ -55,7 +55,7 @@ async def _answer(
     make_plan: Callable[[], Plan],
     answers: _Answers,
 ) -> Response:
-    gateway.check_model(body.model)
+    body.model = gateway.check_model(body.model or None)
     plan = await gateway.beside(request, make_plan)
     work = gateway.work(request, plan, prefix=answers.prefix)
     if not body.stream:

@@ -30,7 +30,7 @@ async def plan_of(
     """Plan the request. ``earlier`` are the items of its ``previous_response_id``, which are read
     unless they are given. Puts the items that ``body.input`` refers to into it. Raises
     :class:`~gemma4_gateway.errors.ApiError` for what is not valid or not stored."""
-    gateway.check_model(body.model)
+    body.model = gateway.check_model(body.model or None)
     if earlier is None:
         earlier = await earlier_items(body.previous_response_id, request, gateway)
     owner = record_of(request.scope).key.name

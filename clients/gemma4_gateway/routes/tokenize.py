@@ -21,7 +21,7 @@ router = APIRouter(tags=["tokens"], responses=ERRORS, route_class=JsonRoute)
 @router.post("/tokenize")
 async def tokenize(body: TokenizeRequest, gateway: TheGateway) -> dict[str, Any]:
     """Return the token ids of a text or of a rendered chat."""
-    model = gateway.check_model(body.model)
+    model = gateway.check_model(body.model or None)
     is_continued(body)
     try:
         found = await gateway.router.ask(model, lambda b: _tokenized(b.plain, body))
@@ -55,7 +55,7 @@ async def _tokenized(client: AsyncClient, body: TokenizeRequest) -> Tokens:
 @router.post("/detokenize")
 async def detokenize(body: DetokenizeRequest, gateway: TheGateway) -> dict[str, Any]:
     """Return the text of token ids; control tokens as their names."""
-    model = gateway.check_model(body.model)
+    model = gateway.check_model(body.model or None)
     try:
         found = await gateway.router.ask(model, lambda b: b.plain.detokenize(body.tokens))
     except Gemma4Error as error:

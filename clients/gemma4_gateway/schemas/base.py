@@ -23,6 +23,7 @@ __all__ = [
     "ApiModel",
     "Items",
     "Metadata",
+    "OfModel",
     "Pairs",
     "Sampling",
     "StreamOptions",
@@ -108,11 +109,27 @@ class ApiModel(BaseModel):
         return {k: v for k, v in data.items() if k not in others} if others else data
 
 
+class OfModel(ApiModel):
+    """A body whose route puts the served model's name in where the client names none: it may be
+    left out, as with vLLM, and with OpenAI in /v1/responses."""
+
+    model: str | None = Field(
+        None, description="One of the names of /v1/models; default: the served one."
+    )
+
+    @property
+    def named(self) -> str:
+        """Return the name, once the route has put it in."""
+        assert self.model, "the route has not called Gateway.check_model"
+        return self.model
+
+
 class StreamOptions(ApiModel):
     include_usage: bool | None = Field(None, description="Usage in one more chunk at the end.")
     continuous_usage_stats: bool | None = Field(
         None,
-        description="With include_usage: every chunk has the tokens of its choice so far.",
+        description="With include_usage: every chunk has the tokens of its choice so far. Without "
+        "it: no effect.",
     )
     include_obfuscation: Literal[False] | None = Field(None, description="Events are not padded.")
 
@@ -140,11 +157,10 @@ Stop = Annotated[
 ]
 
 
-class Sampling(ApiModel):
+class Sampling(OfModel):
     """Options of /v1/chat/completions and /v1/completions. What is left out comes from the
     checkpoint's generation_config.json."""
 
-    model: str = Field(description="One of the names of /v1/models.")
     stream: bool | None = Field(False, description="Server-sent events.")
     stream_options: StreamOptions | None = None
     n: int | None = Field(None, ge=1, le=16, description="Answers; seed + i for the i-th.")

@@ -15,9 +15,9 @@ PASSED_ON = tuple(tensor.name for tensor in INPUTS if isinstance(tensor.gateway,
 same name unchanged."""
 
 
-def declared(name: str) -> Any:
+def declared(name: str, *, beside: str = "") -> Any:
     """Make the field of the parameter ``name``, which may be left out. Its range and description
-    are those of the input."""
+    are those of the input, the description after the sentence ``beside``."""
     tensor = INPUT[name]
     allowed = tensor.range
     below = None
@@ -29,7 +29,7 @@ def declared(name: str) -> Any:
         gt=allowed.above,
         le=allowed.most,
         lt=below,
-        description=help_of(name),
+        description=f"{beside} {help_of(name)}".lstrip(),
     )
 
 

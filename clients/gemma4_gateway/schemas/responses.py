@@ -6,7 +6,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from gemma4_gateway.schemas.base import MOST_TOOLS, NO_EFFECT, ApiModel, Items, Metadata, Pairs
+from gemma4_gateway.schemas.base import (
+    MOST_TOOLS,
+    NO_EFFECT,
+    ApiModel,
+    Items,
+    Metadata,
+    OfModel,
+    Pairs,
+)
 from gemma4_gateway.schemas.declared import declared, help_of
 from gemma4_gateway.schemas.response_tools import AnyTool, ToolChoice
 from gemma4_gateway.schemas.tools import JsonObjectFormat, TextFormat
@@ -87,7 +95,7 @@ class ResponseStreamOptions(ApiModel):
     include_obfuscation: Literal[False] | None = Field(None, description="Events are not padded.")
 
 
-class ResponsesRequest(ApiModel):
+class ResponsesRequest(OfModel):
     refused: ClassVar[dict[str, str]] = RESPONSES_REFUSED
     no_effect: ClassVar[dict[str, str]] = {
         name: why for name, why in NO_EFFECT.items() if name != "store"
@@ -96,7 +104,6 @@ class ResponsesRequest(ApiModel):
         "client_metadata": "informative",
     }
 
-    model: str = Field(description="One of the names of /v1/models.")
     input: str | Annotated[list[dict[str, Any]], Items(MOST_ITEMS)] = Field(
         min_length=1,
         description="Text, or items: messages, function_call, function_call_output, reasoning.",
@@ -109,6 +116,8 @@ class ResponsesRequest(ApiModel):
     top_p: float | None = declared("top_p")
     presence_penalty: float | None = declared("presence_penalty")
     frequency_penalty: float | None = declared("frequency_penalty")
+    min_p: float | None = declared("min_p", beside="Not in OpenAI's API.")
+    repetition_penalty: float | None = declared("repetition_penalty", beside="Not in OpenAI's API.")
     top_k: int | None = Field(None, ge=-1, lt=2**31, description="Not in OpenAI's API.")
     seed: int | None = Field(
         None,

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from gemma4_gateway.schemas.base import MOST_MESSAGES, MOST_TOOLS, ApiModel, Items
+from gemma4_gateway.schemas.base import MOST_MESSAGES, MOST_TOOLS, Items, OfModel
 from gemma4_gateway.schemas.chat import (
     ADD_GENERATION_PROMPT,
     CONTINUE_FINAL_MESSAGE,
@@ -25,12 +25,11 @@ TOKENIZE_REFUSED = {
 }
 
 
-class TokenizeRequest(ApiModel):
+class TokenizeRequest(OfModel):
     """``prompt``, or ``messages`` with ``tools``."""
 
     refused: ClassVar[dict[str, str]] = TOKENIZE_REFUSED
 
-    model: str | None = None
     prompt: str | None = Field(None, min_length=1)
     messages: Annotated[list[ChatMessage], Items(MOST_MESSAGES, 1)] | None = None
     tools: Annotated[list[Tool], Items(MOST_TOOLS)] | None = None
@@ -55,8 +54,7 @@ class TokenizeRequest(ApiModel):
         return self
 
 
-class DetokenizeRequest(ApiModel):
+class DetokenizeRequest(OfModel):
     most_nodes: ClassVar[int] = _MOST_TOKENS + 1000
 
-    model: str | None = None
     tokens: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Items(_MOST_TOKENS)]

@@ -109,7 +109,10 @@ class ResponseStore:
                 code="previous_response_not_found",
             ) from None
         if isinstance(rows, int):
-            text = f"the conversation has {rows} bytes; at most {most_bytes}: begin a new one"
+            text = (
+                f"the prompt is too long: the conversation has {rows} bytes; at most {most_bytes}; "
+                "begin a new one"
+            )
             raise invalid(param, text, code="context_length_exceeded")
         return [item for row in rows for item in _items(row)]
 

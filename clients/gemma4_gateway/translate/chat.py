@@ -63,7 +63,7 @@ def plan_chat(body: ChatCompletionRequest) -> Plan:
     contradict."""
     return plan_parts(
         ChatParts(
-            model=body.model,
+            model=body.named,
             messages=engine_messages(body.messages),
             options=sampling_options(body, max_tokens=_max_tokens(body)),
             tools=body.tools or [],

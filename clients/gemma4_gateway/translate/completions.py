@@ -63,7 +63,7 @@ def plan_completion(body: CompletionRequest) -> Plan:
     first = prompts[0].text or prompts[0].token_ids or ""
     head = body.prompt_cache_key or str(first[:_HEAD_CHARS])
     return Plan(
-        model=body.model,
+        model=body.named,
         calls=[
             replace(prompt, options=seeded(options, body.seed, choice))
             for prompt in prompts

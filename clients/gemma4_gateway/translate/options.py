@@ -41,8 +41,6 @@ def sampling_options(body: Sampling, *, max_tokens: int | None) -> dict[str, Any
         options["min_tokens"] = max_tokens
     if body.stream_options is not None and not body.stream:
         raise invalid("stream_options", "needs stream: true")
-    if wants_continuous_usage(body) and not wants_usage(body):
-        raise invalid("stream_options.continuous_usage_stats", "needs include_usage: true")
     return options
 
 
@@ -52,8 +50,9 @@ def wants_usage(body: Sampling) -> bool:
 
 
 def wants_continuous_usage(body: Sampling) -> bool:
-    """Return whether every event shall have it."""
-    return bool(body.stream_options and body.stream_options.continuous_usage_stats)
+    """Return whether every event shall have it: only where the last one has it too, as in vLLM."""
+    options = body.stream_options
+    return bool(options and options.include_usage and options.continuous_usage_stats)
 
 
 def sampling_names(body: Sampling) -> dict[str, str]:

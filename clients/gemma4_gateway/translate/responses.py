@@ -33,6 +33,8 @@ _NAMES = {
     "reasoning_effort": "reasoning.effort",
 }
 _PASSED_ON = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
+_OF_VLLM = ("min_p", "repetition_penalty")
+"""As vLLM takes them here; the response does not repeat them."""
 _ONLY_VERBOSITY = "medium"
 
 
@@ -69,7 +71,7 @@ def plan_responses(
     include = body.include or []
     plan = plan_parts(
         ChatParts(
-            model=body.model,
+            model=body.named,
             messages=messages,
             options=_options(body),
             tools=shown.tools,
@@ -91,7 +93,9 @@ def plan_responses(
 
 def _options(body: ResponsesRequest) -> dict[str, Any]:
     options: dict[str, Any] = {
-        name: value for name in _PASSED_ON if (value := getattr(body, name)) is not None
+        name: value
+        for name in (*_PASSED_ON, *_OF_VLLM)
+        if (value := getattr(body, name)) is not None
     }
     if body.top_k is not None:
         options["top_k"] = max(body.top_k, 0)

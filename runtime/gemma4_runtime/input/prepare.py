@@ -233,7 +233,7 @@ class Preparer:
             raise invalid(
                 Code.PROMPT_TOO_LONG,
                 field,
-                f"{len(ids)} tokens; the engine takes prompts of at most "
+                f"the prompt is too long: {len(ids)} tokens; the engine takes prompts of at most "
                 f"{self.limits.max_prompt_tokens}; shorten it",
                 tokens=len(ids),
                 limit=self.limits.max_prompt_tokens,
@@ -282,8 +282,8 @@ class Preparer:
             raise invalid(
                 Code.PROMPT_TOO_LONG,
                 field,
-                f"{size} bytes of text; the engine takes prompts of at most "
-                f"{self.limits.max_prompt_tokens} tokens, which hold at most "
+                f"the prompt is too long: {size} bytes of text; the engine takes prompts of at "
+                f"most {self.limits.max_prompt_tokens} tokens, which hold at most "
                 f"{self._most_prompt_bytes} bytes; shorten it",
                 bytes=size,
                 limit=self.limits.max_prompt_tokens,

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import monotonic
 from typing import Any
 
 import grpc
@@ -79,10 +80,11 @@ class Script:
 
 @dataclass
 class Seen:
-    """What arrived, one entry a request."""
+    """What arrived, one entry a request; ``times`` in seconds of the monotonic clock."""
 
     headers: list[dict[str, str]] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
     gone: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -97,11 +99,13 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[
 
     def ModelStreamInfer(self, requests: Any, context: Any) -> Iterator[Any]:  # noqa: N802
         self._seen.headers.append(dict(context.invocation_metadata()))
-        self._seen.bodies.append(next(requests))
         script = next(self._scripts)
-        # Before the first chunk: gRPC does not go on after it when the caller has gone.
+        # Before the request is read and before the first chunk: gRPC goes on after neither when the
+        # caller has gone.
         if script.hang and not context.add_callback(self._seen.gone.set):
             self._seen.gone.set()  # gone already
+        self._seen.times.append(monotonic())
+        self._seen.bodies.append(next(requests))
         for outputs in script.chunks:
             yield message(outputs)
         if script.hang:
@@ -160,6 +164,7 @@ def http_server(scripts: Iterator[Script], context: Any = None) -> Iterator[tupl
 
         def do_POST(self) -> None:
             seen.headers.append({k.lower(): v for k, v in self.headers.items()})
+            seen.times.append(monotonic())
             seen.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             script = next(scripts)
             code = int(script.status or (400 if script.error and not script.chunks else 200))

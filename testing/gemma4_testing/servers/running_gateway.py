@@ -17,7 +17,6 @@ class RunningGateway(Command):
     """Started on a free port, before Triton servers with these gRPC ports. ``names`` of the model;
     none: the engine's own. ``log``: the file that standard error goes to, else ``output``."""
 
-    start_s = 60
     stop_s = 45
 
     def __init__(

@@ -190,8 +190,9 @@ def test_thoughts_have_a_signature_even_without_their_text() -> None:
     assert (shown["content"][0]["thinking"], hidden["content"][0]["thinking"]) == ("hm", "")
 
 
-def test_a_prompt_that_is_too_long_says_so_in_anthropics_words() -> None:
-    error = ApiError(400, "messages: 9 tokens; shorten it", code="context_length_exceeded")
+@pytest.mark.parametrize("words", ["", "the prompt is too long: "])
+def test_a_prompt_that_is_too_long_says_so_in_anthropics_words(words: str) -> None:
+    error = ApiError(400, f"messages: {words}9 tokens; shorten it", code="context_length_exceeded")
     told = anthropic_error(error, "req_1")["error"]
     assert told == {
         "type": "invalid_request_error",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
+from gemma4_gateway.banner import banner
 from gemma4_testing.fakes.broken_servers import free_port
 from gemma4_testing.fakes.fake_backend import fake_backend
 from gemma4_testing.fakes.in_process_gateway import gateway_before
+from gemma4_testing.fakes.ports import ANSWERS, grpc_server, http, listener
 from gemma4_testing.waiting import wait_until
 
 
@@ -115,3 +118,39 @@ def test_all_dead_says_why() -> None:
         assert reply.json()["error"]["code"] == "unavailable"
         with gateway.http() as http:
             assert http.get("/health/ready").status_code == 503
+
+
+WRONG = {
+    "triton": "is Triton's HTTP port; give the gRPC port",
+    "metrics": "has metrics, for Prometheus; give the gRPC port",
+    "gateway": "is a gateway, for clients of OpenAI's",
+    "http": "is an HTTP server, not Triton's; give the gRPC port",
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_a_wrong_port_is_named(kind: str) -> None:
+    with listener(http(kind)) as port, gateway_before(f"127.0.0.1:{port}") as gateway:
+        reply = gateway.chat("hi")
+        assert reply.status_code == 503
+        assert f"127.0.0.1:{port} {WRONG[kind]}" in reply.json()["error"]["message"]
+        assert WRONG[kind] in banner(gateway.gateway, "127.0.0.1", 1)
+
+
+def test_a_right_port_that_is_not_ready_is_not_called_wrong() -> None:
+    with grpc_server() as port, gateway_before(f"127.0.0.1:{port}") as gateway:
+        assert gateway.gateway.backends[0].reason == "not ready, or no server at this address"
+
+
+def test_a_server_that_comes_late_is_taken() -> None:
+    with ExitStack() as held:
+        port = held.enter_context(free_port())
+        with gateway_before(f"127.0.0.1:{port}") as gateway:
+            (backend,) = gateway.gateway.backends
+            assert backend.reason.startswith(f"no server at 127.0.0.1:{port}")
+            held.close()
+            with fake_backend("good", port):
+                wait_until(lambda: backend.ready, 20)
+                assert gateway.chat("hi").status_code == 200
+            wait_until(lambda: not backend.ready, 20)
+            assert backend.reason == "not ready, or no server at this address"

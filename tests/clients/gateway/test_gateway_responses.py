@@ -233,6 +233,12 @@ def test_the_plan() -> None:
         )
     ).plan
     assert thinking.calls[0].options == {"enable_thinking": True}
+    sampling = {
+        "temperature": 0.5, "top_p": 0.9, "presence_penalty": 0.1, "frequency_penalty": 0.2,
+        "min_p": 0.3, "repetition_penalty": 1.2, "top_k": 40,
+    }  # fmt: skip
+    drawn = ResponsesRequest.model_validate({"model": "m", "input": "x", "seed": 7} | sampling)
+    assert plan_responses(drawn).plan.calls[0].options == sampling | {"random_seed": 7}
     form = {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}}}
     guided = {"model": "m", "input": "x", "text": form}
     made = plan_responses(ResponsesRequest.model_validate(guided)).plan

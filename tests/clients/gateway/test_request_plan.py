@@ -311,15 +311,19 @@ def test_a_last_message_goes_on() -> None:
             {"continue_final_message": True, "tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "required"},
             "continue_final_message: tool_choice forces a call",
         ),
-        (
-            {"stream": True, "stream_options": {"continuous_usage_stats": True}},
-            "stream_options.continuous_usage_stats: needs include_usage: true",
-        ),
     ],
 )  # fmt: skip
 def test_forms_that_contradict_are_refused_by_name(given: dict[str, Any], says: str) -> None:
     with pytest.raises(ApiError, match=says):
         plan(**given)
+
+
+@pytest.mark.parametrize("include", [{}, {"include_usage": None}, {"include_usage": False}])
+def test_continuous_usage_without_usage_has_no_effect(include: dict[str, Any]) -> None:
+    asked = {"continuous_usage_stats": True}
+    assert plan(stream=True, stream_options=asked | include) == plan(stream=True)
+    both = plan(stream=True, stream_options=asked | {"include_usage": True})
+    assert both.include_usage and both.continuous_usage
 
 
 def _tools(*names: str) -> list[dict[str, Any]]:

@@ -159,7 +159,7 @@ def test_without_a_back_end(unused_port: int) -> None:
         assert http.get("/health/live").status_code == 200
         ready = http.get("/health/ready")
         assert ready.status_code == 503
-        assert "no server at this address" in ready.json()["backends"][0]["reason"]
+        assert f"no server at 127.0.0.1:{unused_port}" in ready.json()["backends"][0]["reason"]
         reply = http.post(CHAT, json=chat())
         assert reply.status_code == 503
         assert f"127.0.0.1:{unused_port}" in reply.json()["error"]["message"]

@@ -45,9 +45,9 @@ def report(**checks: Callable[[], Any]) -> int:
         except BaseException as error:  # noqa: BLE001 - reported
             failed += 1
             traceback.print_exc(file=sys.stdout)
-            print(f"FAILED {name}: {type(error).__name__}: {' '.join(str(error).split())[:500]}")
+            print(f"\nFAILED {name}: {type(error).__name__}: {' '.join(str(error).split())[:500]}")
         else:
-            print(f"ok {name}")
+            print(f"\nok {name}")  # some clients leave a line of theirs open
         print(f"   {time.monotonic() - began:.1f} s", flush=True)
     return 1 if failed else 0
 

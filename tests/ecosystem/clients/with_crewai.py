@@ -7,7 +7,6 @@ from typing import Any, Literal
 os.environ |= {"CREWAI_DISABLE_TELEMETRY": "true", "OTEL_SDK_DISABLED": "true",
                "CREWAI_TRACING_ENABLED": "false"}  # fmt: skip
 
-import openai
 from checking import MODEL, QUESTION, V1, raises, report
 from crewai import LLM, Agent, Crew, Task
 from crewai.tools import tool as as_tool
@@ -58,7 +57,8 @@ def crew() -> None:
 
 
 def unknown_model() -> None:
-    raises(openai.NotFoundError, lambda: llm("nothing").call(QUESTION), "nothing")
+    """CrewAI has no exception of its own for it: a ValueError, with OpenAI's as its cause."""
+    raises(ValueError, lambda: llm("nothing").call(QUESTION), "Model nothing not found", "404")
 
 
 sys.exit(report(chat=chat, stream=stream, form=form, crew=crew, unknown_model=unknown_model))

@@ -77,6 +77,11 @@ async def asynchronous() -> None:
     assert text == answers[0].choices[0].message.content
 
 
+def kind(event: Any) -> str:
+    """LiteLLM's events have a member of an enumeration, or the text of one."""
+    return getattr(event.type, "value", event.type)
+
+
 def text_of(response: Any) -> str:
     return "".join(
         part.text for item in response.output if item.type == "message" for part in item.content
@@ -87,7 +92,7 @@ def responses() -> None:
     answer = litellm.responses(input=QUESTION, temperature=0, **OPENAI)
     assert answer.status == "completed" and "Paris" in text_of(answer)
     events = list(litellm.responses(input=QUESTION, temperature=0, stream=True, **OPENAI))
-    assert str(events[-1].type).endswith("response.completed"), events[-1]
+    assert kind(events[-1]) == "response.completed", events[-1]
 
 
 def responses_by_chat() -> None:
@@ -102,7 +107,7 @@ def responses_by_chat() -> None:
 
 def responses_stream_by_chat() -> None:
     events = list(litellm.responses(input=QUESTION, temperature=0, stream=True, **CHAT_ONLY))
-    text = "".join(e.delta for e in events if str(e.type).endswith("output_text.delta"))
+    text = "".join(e.delta for e in events if kind(e) == "response.output_text.delta")
     assert "Paris" in text, events
     assert "Paris" in text_of(events[-1].response)
 
