@@ -59,7 +59,8 @@ class Heartbeat:
         self._word[0] = time.monotonic_ns()
 
     def _run(self) -> None:
-        while not self._stop.wait(BEAT_S):
+        while not self._stop.is_set():
+            self._parent.wait(BEAT_S)
             self._beat()
             if self._parent.gone():
                 with suppress(FileNotFoundError):

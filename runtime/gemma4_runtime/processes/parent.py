@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 from threading import Event, Thread
 from time import sleep
@@ -53,12 +54,21 @@ class Parent:
 
     def __init__(self) -> None:
         self._pid = os.getppid()
+        self._end = _end_of(self._pid)
         libc = ctypes.CDLL(None, use_errno=True)
         libc.signal.argtypes, libc.signal.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
         libc.signal(signal.SIGALRM, None)  # SIG_DFL: a parent that ignores it hands that down
         libc.signal(SIGNAL, ctypes.cast(libc.alarm, ctypes.c_void_p))
         if libc.prctl(_PR_SET_PDEATHSIG, int(SIGNAL), 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the parent ends, at most ``seconds``; that long in any case where Linux cannot
+        tell, such as in a container that forbids ``pidfd_open``."""
+        if self._end is None:
+            sleep(seconds)
+        elif self._end.poll(seconds * 1000) and os.getppid() == self._pid:
+            sleep(seconds)  # so that nothing spins, should Linux say the one before the other
 
     def gone(self) -> bool:
         """Return whether the parent has ended; then this process has :data:`LEFT_S` seconds. Call
@@ -70,6 +80,16 @@ class Parent:
             return False
         signal.alarm(LEFT_S)  # also where it ended between the lines above
         return True
+
+
+def _end_of(pid: int) -> select.poll | None:
+    """Return what can be polled for the end of process ``pid``."""
+    end = select.poll()
+    try:
+        end.register(os.pidfd_open(pid), select.POLLIN)
+    except OSError:
+        return None
+    return end
 
 
 def end_with_parent() -> None:

@@ -109,6 +109,27 @@ def test_a_killed_supervisor_leaves_nothing(engine: Path) -> None:
     assert result.left == []
 
 
+def test_the_others_kill_one_that_cannot_see_it(engine: Path, tmp_path: Path) -> None:
+    """The engine waits for Triton with Python's global lock; the others end within 0.3 s."""
+    served = Served(engine, tmp_path / "run")
+    stuck, triton = (find(served.process.pid, name) for name in ("engine", "tritonserver"))
+    assert stuck is not None and triton is not None
+    children = descendants(served)
+    try:
+        for pid in (served.process.pid, triton.pid):
+            os.kill(pid, signal.SIGSTOP)
+        wait_until(
+            lambda: time.monotonic() - (read_beat(served.run_dir, stuck.pid) or 0) > STANDS_STILL_S,
+            BACK_S,
+        )
+        for pid in (served.process.pid, triton.pid):
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(runs, children)), SOON_S)
+    finally:
+        for pid in filter(runs, children):
+            os.kill(pid, signal.SIGKILL)
+
+
 def test_the_last_process_ends_when_all_others_are_killed_at_once(
     engine: Path, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,6 @@ def test_those_that_cannot_see_it_are_killed_first(
 ) -> None:
     """Two that have seen it kill each other, and may both be gone before a third comes in turn."""
     killed: list[int] = []
-    monkeypatch.setattr(siblings, "_GRACE_S", 0.2)
     monkeypatch.setattr(os, "getppid", os.getpid)
     monkeypatch.setattr(os, "getpid", lambda: 0)
     monkeypatch.setattr(psutil.Process, "kill", lambda process: killed.append(process.pid))
@@ -38,3 +38,43 @@ def test_those_that_cannot_see_it_are_killed_first(
         for child in children:
             child.terminate()
             child.communicate()
+
+
+_MEMBER = """
+import ctypes, os, pathlib, sys, time
+from gemma4_runtime.processes import siblings
+from gemma4_runtime.processes.heartbeat import BEATS_NAME, SEEN
+run_dir, stuck = pathlib.Path(sys.argv[1]), sys.argv[2] == "stuck"
+(run_dir / BEATS_NAME / f"{os.getpid()}{SEEN}").touch()
+print(flush=True)
+while not (run_dir / "go").exists(): time.sleep(0.001)
+if stuck:
+    ctypes.PyDLL(None).sleep(60)  # a PyDLL keeps Python's lock
+try:
+    siblings.end_siblings(run_dir)
+finally:
+    os._exit(71)
+"""
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_nobody_is_left_who_has_seen_it_and_cannot_end(attempt: int, tmp_path: Path) -> None:
+    """Five would end each other at the same time, and two more have stopped just before."""
+    (tmp_path / BEATS_NAME).mkdir()
+    members = [
+        subprocess.Popen(
+            [sys.executable, "-c", _MEMBER, str(tmp_path), "stuck" if number > 4 else "-"],
+            stdout=subprocess.PIPE,
+        )
+        for number in random.Random(attempt).sample(range(7), 7)
+    ]
+    try:
+        for member in members:
+            assert member.stdout is not None and member.stdout.readline()
+        (tmp_path / "go").touch()
+        for member in members:
+            member.wait(10)
+    finally:
+        for member in members:
+            member.kill()
+            member.communicate()
