@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from starlette.requests import Request
@@ -62,7 +63,8 @@ class Gateway:
         settings = self.settings
         self.off_loop.start()
         names = {target: parse_name(target) for target in settings.backends}
-        self.backends = [Backend(target) for target, name in names.items() if name is None]
+        make = partial(Backend, tls=settings.backend_tls)
+        self.backends = [make(target) for target, name in names.items() if name is None]
         self.health = HealthChecker(
             self.backends,
             interval=settings.health_interval,
@@ -77,6 +79,7 @@ class Gateway:
             on_event=self.log.event,
             on_removed=self.metrics.forget,
             on_fault=self._fault,
+            make=make,
         )
         self.router = Router(
             self.backends,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from gemma4_client import (
+    TLS,
     AsyncClient,
     DeadlineExceededError,
     Gemma4Error,
@@ -15,6 +16,7 @@ from gemma4_client import (
 )
 from gemma4_runtime.contract.probe import PROBE_REQUEST_ID
 
+from gemma4_gateway.backends.link import Link
 from gemma4_gateway.backends.tokenizer import TokenTable
 from gemma4_gateway.plain_text import without_paths
 from gemma4_gateway.translate.request_plan import EngineCall
@@ -29,11 +31,6 @@ _ONE_AT_A_TIME = "preprocessing_"
 _TOGETHER_S = 0.5
 """Requests that were in a process together hear of its death at the same time. Triton needs a
 second for each request that finds it dead."""
-
-
-def _connect(address: str) -> AsyncClient:
-    """Connect without retries of its own: the router knows the other back ends."""
-    return AsyncClient(address, retry=None, breaker=None)
 
 
 class Lease:
@@ -55,9 +52,15 @@ class Backend:
     """``ready``: the last health check passed. ``avoid_until``: seconds of ``now``; before it,
     other back ends are preferred. ``info`` stays None until the engine has named itself.
     ``suspect``: a request has failed there, so the next check asks it for more than its word.
-    ``client`` is for answers, ``plain`` for what must not wait behind them: health, tokens."""
+    ``tls``: how to connect, where not in plain text."""
 
-    def __init__(self, address: str, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        address: str,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        tls: TLS | None = None,
+    ) -> None:
         self.address = address
         self.ready = False
         self.reason = "not checked yet"
@@ -70,9 +73,18 @@ class Backend:
         self._probed = float("-inf")
         self._dead: dict[str, float] = {}
         self._now = now
-        self.client = _connect(address)
-        self.plain = _connect(address)
+        self._link = Link(address, tls, now)
         self.tokens = TokenTable(self.plain)
+
+    @property
+    def client(self) -> AsyncClient:
+        """For answers."""
+        return self._link.client
+
+    @property
+    def plain(self) -> AsyncClient:
+        """For what must not wait behind answers: health, tokens."""
+        return self._link.plain
 
     @property
     def avoided(self) -> bool:
@@ -88,6 +100,8 @@ class Backend:
         are ready. When that is not enough (at the beginning, after a failure, and each two
         seconds), so are the processes that a request needs, since Triton calls a model ready whose
         process has died."""
+        if await self._link.renew(idle=self.outstanding == 0):
+            self.tokens = TokenTable(self.plain)
         if not await self.plain.ready(timeout=timeout):
             return "not ready, or no server at this address"
         now = self._now()
@@ -171,5 +185,4 @@ class Backend:
         return found.ids
 
     async def close(self) -> None:
-        await self.client.close()
-        await self.plain.close()
+        await self._link.close()

@@ -46,7 +46,7 @@ class Discovery:
 
     ``on_event`` gets the events for the log: what, and its fields. ``on_removed`` gets each back
     end that is closed, ``on_fault`` an exception that should not be. ``lookup`` gives ``host:port``
-    of each address, or raises :class:`OSError`."""
+    of each address, or raises :class:`OSError`. ``make`` makes the back end of one."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Discovery:
         on_removed: Callable[[Backend], Any],
         on_fault: Callable[[Exception], Any],
         lookup: Callable[[DnsName], Awaitable[Sequence[str]]] = resolve,
+        make: Callable[[str], Backend] = Backend,
     ) -> None:
         self.names = [Followed(name) for name in names]
         self._backends = backends
@@ -68,6 +69,7 @@ class Discovery:
         self._removed = on_removed
         self._fault = on_fault
         self._lookup = lookup
+        self._make = make
         self._leaving: dict[str, Backend] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -134,7 +136,7 @@ class Discovery:
             known = {b.address: b for b in self._backends}
             if address in known:  # given on the command line, or found by another name
                 return
-            backend = Backend(address)
+            backend = self._make(address)
             self._backends.append(backend)
         followed.backends[address] = backend
         backend.reason = "not checked yet"
