@@ -38,7 +38,7 @@ def _tree(root: int) -> Iterator[psutil.Process]:
 
 def listening(root: int) -> set[Listening]:
     """Return what the process ``root`` and all below it listen at."""
-    found = set()
+    found: set[Listening] = set()
     for process in _tree(root):
         try:
             for connection in process.net_connections(kind="inet"):

@@ -47,7 +47,7 @@ class Endpoint:
 
 
 def _each(access: Access, *lines: str) -> tuple[Endpoint, ...]:
-    return tuple(Endpoint(*line.split(), access) for line in lines)
+    return tuple(Endpoint(method, path, access) for method, path in map(str.split, lines))
 
 
 HTTP: dict[str, tuple[Endpoint, ...]] = {
