@@ -199,7 +199,7 @@ sbom: $(SERVED_VENV)/.created $(SUPPLY_VENV)/.created ## List what a server inst
 	  --output-reproducible --validate -o $(SBOM) $(SERVED_VENV)/bin/python
 
 audit: $(SUPPLY_VENV)/.created ## Look for known vulnerabilities of the locked packages; needs the internet.
-	$(SUPPLY_VENV)/bin/pip-audit --requirement $(LOCK) --no-deps --disable-pip $(ARGS)
+	$(SUPPLY_VENV)/bin/pip-audit --strict --requirement $(LOCK) --no-deps --disable-pip $(ARGS)
 
 # README's commands in containers that have nothing; needs podman. See tests/fresh/README.md.
 BASES ?= bookworm

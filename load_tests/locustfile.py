@@ -18,6 +18,8 @@ grpc.experimental.gevent.init_gevent()
 @events.init_command_line_parser.add_listener
 def arguments(parser: Any, **_: Any) -> None:
     add_arguments(parser)
+    # Whoever reaches the page can send load anywhere; locust's own default is every address.
+    parser.set_defaults(web_host="127.0.0.1")
 
 
 @events.init.add_listener

@@ -84,6 +84,23 @@ def gateway(
             "--ssl-ca-certs.",
         ),
     ] = None,
+    backend_ssl_ca_certs: Annotated[
+        Path | None,
+        typer.Option(
+            help="PEM file: authorities of the back ends' certificates; turns TLS to them on."
+        ),
+    ] = None,
+    backend_ssl_certfile: Annotated[
+        Path | None,
+        typer.Option(help="PEM file: what is shown to back ends that ask for a certificate."),
+    ] = None,
+    backend_ssl_keyfile: Annotated[
+        Path | None, typer.Option(help="PEM file: its key; default: in --backend-ssl-certfile.")
+    ] = None,
+    backend_ssl_name: Annotated[
+        str | None,
+        typer.Option(help="Name in the back ends' certificates; default: that of --backend."),
+    ] = None,
     cors_origin: Annotated[
         list[str] | None, typer.Option(help="Origin of a web page that may call; may be repeated.")
     ] = None,
@@ -152,6 +169,7 @@ def gateway(
             Settings,
             SettingsError,
             check_backend,
+            check_backend_tls,
             check_model_names,
             check_origins,
             check_store,
@@ -191,6 +209,9 @@ def gateway(
             ),
             webui=webui,
             tls=check_tls(ssl_certfile, ssl_keyfile, ssl_ca_certs, ssl_cert_reqs),
+            backend_tls=check_backend_tls(
+                backend_ssl_ca_certs, backend_ssl_certfile, backend_ssl_keyfile, backend_ssl_name
+            ),
         )
         problem = open_files_short_of(max_running + _OWN_FILES, f"--max-running {max_running}")
         if problem:

@@ -134,7 +134,7 @@ def load(
         from gemma4_load import session  # noqa: F401
         from gemma4_load.drive.level import Level
         from gemma4_load.errors import OptionError
-        from gemma4_load.load_plan import Plan, Search, parse_levels, parse_slo
+        from gemma4_load.load_plan import Plan, Search, check_url, parse_levels, parse_slo
         from gemma4_load.workloads.lengths import parse_length
         from gemma4_load.workloads.sampled import parse_sampling
         from gemma4_load.workloads.spec import WorkloadSpec
@@ -163,7 +163,7 @@ def load(
             closed = concurrency if rate else concurrency or "8"
             levels = parse_levels(base, closed, rate or ())
         plan = Plan(
-            url=url or f"127.0.0.1:{os.environ.get('GRPC_PORT', '8001')}",
+            url=check_url("--url", url or f"127.0.0.1:{os.environ.get('GRPC_PORT', '8001')}"),
             out=out or Path("load-results") / datetime.now().strftime("%Y%m%d-%H%M%S"),
             base=base,
             levels=levels,
@@ -176,7 +176,7 @@ def load(
                 cancel_share, trace, trace_speed, parse_sampling(sampling or ()),
             ),
             slos=tuple(parse_slo(text) for text in slo or ()),
-            model=model, metrics_url=metrics_url, timeout=timeout,
+            model=model, metrics_url=check_url("--metrics-url", metrics_url or ""), timeout=timeout,
             max_client_lag=max_client_lag / 1000, force=force,
         )  # fmt: skip
         _check_open_files(plan)

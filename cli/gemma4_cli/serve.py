@@ -99,6 +99,27 @@ def serve(
             help="Let other machines reach the embedded Triton, which one request can end.",
         ),
     ] = False,
+    inspection: Annotated[
+        bool | None,
+        typer.Option(
+            help="Let clients read the models' configuration and statistics, as perf_analyzer "
+            "does. Default: only where --host is this machine's own.",
+        ),
+    ] = None,
+    ssl_certfile: Annotated[
+        Path | None,
+        typer.Option(
+            help="PEM file: certificate of Triton's gRPC, then those that issued it. HTTP, for "
+            "which Triton has no TLS, listens on 127.0.0.1 then."
+        ),
+    ] = None,
+    ssl_keyfile: Annotated[
+        Path | None, typer.Option(help="PEM file: its key; default: in --ssl-certfile.")
+    ] = None,
+    ssl_ca_certs: Annotated[
+        Path | None,
+        typer.Option(help="PEM file: authorities of the certificates that clients must show."),
+    ] = None,
     verbose: Annotated[bool, typer.Option(help="Show Triton's own start-up lines too.")] = False,
 ) -> None:
     """Start the server and keep it running until Ctrl-C, SIGTERM or SIGHUP.
@@ -116,12 +137,13 @@ def serve(
         from gemma4_serve.install import find_overlay, find_repository
         from gemma4_serve.logs import LogPump
         from gemma4_serve.ports import Ports, claim_ports
-        from gemma4_serve.process import ServerOptions
+        from gemma4_serve.process import HTTP_BESIDE_TLS, ServerOptions
         from gemma4_serve.process_checks import prepare
         from gemma4_serve.restarts import RestartPolicy
         from gemma4_serve.run_folder import lock_run_dir, private_run_dir, sweep
         from gemma4_serve.runtime_checks import check_runtime
         from gemma4_serve.supervisor import Supervisor
+        from gemma4_serve.tls import check_tls
     except ImportError as error:
         fail_import(error, extra="serve")
     form = chosen_form(log_format, sys.stderr)
@@ -137,6 +159,7 @@ def serve(
             prepare(run_dir, folder.manifest)
             repository = find_repository()
             overlay = find_overlay() if nvidia_ensemble else None
+            tls = check_tls(ssl_certfile, ssl_keyfile, ssl_ca_certs)
             check_aliases(alias or (), [repository, *([overlay] if overlay else ())])
             sweep()
             own_dir = run_dir or stack.enter_context(private_run_dir())
@@ -146,7 +169,11 @@ def serve(
                 repository=repository,
                 run_dir=own_dir.resolve(),
                 host=host,
-                ports=claim_ports(host, Ports(http_port, grpc_port, metrics_port)),
+                ports=claim_ports(
+                    host,
+                    Ports(http_port, grpc_port, metrics_port),
+                    http_host="" if tls is None else HTTP_BESIDE_TLS,
+                ),
                 threads=threads,
                 slots=slots,
                 max_queued=max_queued,
@@ -155,6 +182,8 @@ def serve(
                 quality_gate=quality_gate,
                 quality_gate_interval=quality_gate_interval,
                 allow_remote_embedded=allow_remote_embedded_triton,
+                inspection=inspection,
+                tls=tls,
                 aliases=tuple(alias or ()),
                 overlay=overlay,
             )

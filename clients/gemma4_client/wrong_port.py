@@ -20,17 +20,18 @@ _NAMES: dict[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What an option with an address takes: kinds of ports, and whether they may speak TLS."""
+    """What an option with an address takes: kinds of ports. ``tls_by``: the option that asks for
+    TLS, where the form of the address does not."""
 
     name: str
     takes: Set[Kind]
-    tls: bool = True
+    tls_by: str = ""
 
 
 CHAT = Option("--url", {"grpc", "triton"})
 LOAD = Option("--url", {"grpc", "triton", "gateway"})
 """A URL that ends in /v1 is a gateway's, or that of another server of OpenAI's API."""
-BACKEND = Option("--backend", {"grpc"}, tls=False)
+BACKEND = Option("--backend", {"grpc"}, tls_by="--backend-ssl-ca-certs")
 
 
 def wrong_port(url: str, option: Option) -> str | None:
@@ -48,7 +49,7 @@ def wrong_port(url: str, option: Option) -> str | None:
 
 def _advice(address: Address, found: Found, option: Option) -> str | None:
     target, asked, tls = address.target, _asked(address, option), bool(address.tls)
-    usable = found.tls <= option.tls
+    usable = not (found.tls and option.tls_by)
     if found.kind in option.takes and usable:
         if found == Found(asked, tls):
             return None
@@ -68,8 +69,8 @@ def _advice(address: Address, found: Found, option: Option) -> str | None:
         return f"{target} has metrics, for Prometheus; {give}"
     if found.kind == "http":
         return None if asked == "gateway" else f"{target} is an HTTP server, not Triton's; {give}"
-    if found.tls and not usable:
-        return f"{target} speaks TLS, which {option.name} does not take; {give} without TLS"
+    if not usable and found.kind in {"unknown", *option.takes}:
+        return f"{target} speaks TLS; give {option.tls_by} FILE, the certificates of its authority"
     if found.kind == "unknown" and found.tls and not tls:
         ways = (f"{option.name} {scheme}://{target}" for scheme in ("grpcs", "https"))
         return f"{target} wants TLS; use {' or '.join(ways)}"

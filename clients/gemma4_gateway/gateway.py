@@ -71,7 +71,7 @@ class Gateway:
         self.off_loop.start()
         names = {target: parse_name(target) for target in settings.backends}
         tracer = self.pipeline.tracer if self.pipeline is not None else None
-        make = partial(Backend, tracer=tracer)
+        make = partial(Backend, tls=settings.backend_tls, tracer=tracer)
         self.backends = [make(target) for target, name in names.items() if name is None]
         self.health = HealthChecker(
             self.backends,

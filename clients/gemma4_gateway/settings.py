@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gemma4_client import TLS
+
+from gemma4_gateway.backends.link import check_tls_files
 from gemma4_gateway.backends.names import parse_name
 
 __all__ = [
@@ -18,6 +21,7 @@ __all__ = [
     "StoreOptions",
     "TlsFiles",
     "check_backend",
+    "check_backend_tls",
     "check_model_names",
     "check_origins",
     "check_store",
@@ -91,7 +95,7 @@ class Settings:
     stream after which a comment is sent; 0: none. ``webui``: browsers get the chat page at `/`.
     ``tls``: None is HTTP without TLS. ``drop_unsupported``: of /v1/responses, leave out tools that
     are no functions and ``text.verbosity`` rather than refuse them. ``store``: None keeps no
-    responses."""
+    responses. ``backend_tls``: None speaks to back ends in plain text."""
 
     backends: tuple[str, ...] = ("127.0.0.1:8001",)
     host: str = "127.0.0.1"
@@ -110,6 +114,7 @@ class Settings:
     tls: TlsFiles | None = None
     drop_unsupported: bool = False
     store: StoreOptions | None = None
+    backend_tls: TLS | None = None
 
 
 def check_tls(
@@ -136,6 +141,38 @@ def check_tls(
             "it to 2, or leave one of the two out"
         )
     return TlsFiles(certfile, keyfile, ca_certs, ssl.VerifyMode(cert_reqs))
+
+
+def check_backend_tls(
+    ca_certs: Path | None, certfile: Path | None, keyfile: Path | None, name: str | None
+) -> TLS | None:
+    """Return what the options of TLS to the back ends say together; None without any. Raises
+    :class:`SettingsError` for one that would have no effect, and for files that cannot be used."""
+    if ca_certs is None:
+        for option, value in (("certfile", certfile), ("keyfile", keyfile), ("name", name)):
+            if value is not None:
+                raise SettingsError(
+                    f"--backend-ssl-{option} {value}: needs --backend-ssl-ca-certs, the "
+                    "authorities of the back ends' certificates; give it too"
+                )
+        return None
+    if keyfile is not None and certfile is None:
+        raise SettingsError(
+            f"--backend-ssl-keyfile {keyfile}: needs --backend-ssl-certfile; give it too"
+        )
+    key = keyfile or certfile
+    try:
+        tls = TLS(ca_certs, certfile, key, server_name=name)
+        check_tls_files(tls)
+    except (OSError, ValueError) as error:
+        given = f"--backend-ssl-ca-certs {ca_certs}"
+        given += f", --backend-ssl-certfile {certfile}" if certfile else ""
+        given += f", --backend-ssl-keyfile {keyfile}" if keyfile else ""
+        raise SettingsError(
+            f"{given}: {error}; give PEM files that this user may read, a key that belongs to "
+            "its certificate, and no passphrase"
+        ) from None
+    return tls
 
 
 def check_store(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gemma4_load.drive.arrivals import ARRIVALS, Rate, parse_rate
 from gemma4_load.drive.level import Level
@@ -13,7 +14,7 @@ from gemma4_load.errors import OptionError
 from gemma4_load.metrics import REQUEST_METRICS, Slo
 from gemma4_load.workloads.spec import WorkloadSpec
 
-__all__ = ["Plan", "Search", "parse_levels", "parse_slo"]
+__all__ = ["Plan", "Search", "check_url", "parse_levels", "parse_slo"]
 
 _BOUND = re.compile(r"([a-z_]+)=([0-9.]+)(ms|s|)")
 
@@ -53,6 +54,22 @@ class Plan:
     timeout: float = 120.0
     max_client_lag: float = 0.025
     force: bool = False
+
+
+def check_url(option: str, url: str) -> str:
+    """Return the URL. Raises :class:`OptionError` for one with a user or a password, which others
+    on the machine could read, and which the report would keep; it does not repeat them."""
+    try:
+        parts = urlsplit(url if "://" in url else f"//{url}")
+    except ValueError as error:
+        raise OptionError(f"{option} {url}: {error}") from None
+    if "@" in parts.netloc:
+        host = parts.netloc.rpartition("@")[2]
+        raise OptionError(
+            f"{option} ...@{host}: has a user or a password, which everybody on this machine could "
+            "read; leave it out, and put an API key into GEMMA4_LOAD_API_KEY"
+        )
+    return url
 
 
 def parse_slo(text: str) -> Slo:

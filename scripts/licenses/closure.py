@@ -61,7 +61,11 @@ def _found(name: str) -> Found:
     return Found(
         name,
         data["Version"],
-        (data.get("License-Expression") or "").strip(),
-        (data.get("License") or "").strip(),
+        _first(data.get_all("License-Expression")),
+        _first(data.get_all("License")),
         tuple(c.rpartition("::")[2].strip() for c in classifiers),
     )
+
+
+def _first(values: list[str] | None) -> str:
+    return (values or [""])[0].strip()

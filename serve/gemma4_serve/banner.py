@@ -19,6 +19,7 @@ def banner(
 ) -> str:
     """Return text with URLs, engine and lines to copy, and what a person should mend."""
     host = in_url(options.host)
+    http_host = in_url(options.http_host)
     ports, limits = options.ports, manifest.limits
     address = f"{host}:{ports.grpc}"
     elsewhere = address != "127.0.0.1:8001"  # the clients' default
@@ -26,6 +27,10 @@ def banner(
     gateway = f"{sys.argv[0]} gateway"
     if elsewhere:
         gateway += f" --backend {address}"
+    if options.tls is not None:
+        chat = "over HTTP: " + f"{sys.argv[0]} chat --url http://{http_host}:{ports.http}"
+        gateway += " --backend-ssl-ca-certs FILE"
+        gateway += " --backend-ssl-certfile FILE" if options.tls.ca_certs else ""
     body = '{"messages":"[{\\"role\\":\\"user\\",\\"content\\":\\"What is 7 + 8?\\"}]"}'
     quality = manifest.quality
     verified = (
@@ -47,18 +52,23 @@ def banner(
             f"           {verified}",
             f"           {_slots(options, limits)} of {limits.max_total_tokens} tokens",
             f"           quality gate: {_gate(options, manifest)}",
-            f"  HTTP     http://{host}:{ports.http}",
-            f"  gRPC     {address}",
+            f"  HTTP     http://{http_host}:{ports.http}",
+            f"  gRPC     {address}{'' if options.tls is None else f', {_tls(options)}'}",
             f"  metrics  http://{host}:{ports.metrics}/metrics",
             "",
             "  Chat:    " + chat,
             f"  OpenAI:  {gateway}",
-            f"  curl -s http://{host}:{ports.http}/v2/models/gemma4/generate -d '{body}'",
+            f"  curl -s http://{http_host}:{ports.http}/v2/models/gemma4/generate -d '{body}'",
             "",
             "  Ctrl-C stops: running answers finish first.",
             "",
         )
     )
+
+
+def _tls(options: ServerOptions) -> str:
+    assert options.tls is not None
+    return "mutual TLS" if options.tls.ca_certs else "TLS"
 
 
 def _size(manifest: Manifest) -> str:

@@ -3,7 +3,9 @@
 Triton has no key or login of its own, and opens every endpoint by default. No client of ours and
 none of the usual tools (tritonclient's calls for inference, perf_analyzer, AIPerf, load balancers)
 needs to change the log or the traces, to register shared memory or to load models; each of these
-has been a way to take over or to end a server. See docs/security.md.
+has been a way to take over or to end a server. Configuration and statistics are read by
+perf_analyzer, which runs beside the server, and by nothing that runs elsewhere. See
+docs/security.md.
 """
 
 from __future__ import annotations
@@ -11,27 +13,56 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import socket
+from collections.abc import Mapping
 
 from gemma4_serve.errors import ServeError
 from gemma4_serve.hosts import plain
 from gemma4_serve.install import TritonInstall
 
-__all__ = ["ALLOW_REMOTE", "CLOSED", "check_host", "closing_arguments"]
+__all__ = [
+    "ALLOW_REMOTE", "CLOSED", "INSPECTION", "check_host", "closing_arguments", "inspected",
+    "without_platforms",
+]  # fmt: skip
 
 CLOSED = ("shared-memory", "model-repository", "trace", "logging")
-"""Endpoints that no client needs, in Triton's names. Open stay health, metadata, inference,
-model-config and statistics (perf_analyzer reads the last two)."""
+"""Endpoints that no client needs, in Triton's names. Open stay health, metadata and inference."""
+
+INSPECTION = ("model-config", "statistics")
+"""Endpoints that perf_analyzer reads. They change nothing, and show what others ask for: counts and
+times of every model."""
+
+_NO_HTTP_NAME = "gemma4\nclosed"
+"""Of a header. A line of an HTTP head has no line break in it."""
+_NO_GRPC_NAME = "GEMMA4-CLOSED"
+"""Of metadata. HTTP/2 has no capital letters in names (RFC 9113, section 8.2.1)."""
+
+_PLATFORMS = ("AIP_", "SAGEMAKER_")
+"""Starts of variables of Google's and Amazon's platforms. With AIP_MODE=PREDICTION Triton opens
+one more HTTP port, on every address and with nothing closed."""
 
 ALLOW_REMOTE = "--allow-remote-embedded-triton"
 
 
-def closing_arguments() -> list[str]:
-    """Return the arguments of tritonserver that closes :data:`CLOSED` for HTTP and gRPC. Triton
-    opens them to who sends a header of a certain value; this value is random and nobody is told."""
-    endpoints, secret = ",".join(CLOSED), secrets.token_hex(16)
+def inspected(host: str, asked: bool | None) -> bool:
+    """Return whether :data:`INSPECTION` is open: as ``asked``, else on loopback only."""
+    return _is_loopback(host) if asked is None else asked
+
+
+def without_platforms(env: Mapping[str, str]) -> dict[str, str]:
+    """Return ``env`` without what would make Triton serve for another platform too."""
+    return {name: value for name, value in env.items() if not name.startswith(_PLATFORMS)}
+
+
+def closing_arguments(*, inspection: bool) -> list[str]:
+    """Return the arguments of tritonserver that close :data:`CLOSED`, and :data:`INSPECTION` unless
+    ``inspection``, for HTTP and gRPC. Triton opens them to who sends a header of a certain name and
+    value. Everybody on the machine can read these arguments, so the names are such that nobody can
+    send them; the value is random as well."""
+    closed = CLOSED if inspection else CLOSED + INSPECTION
+    endpoints, secret = ",".join(closed), secrets.token_hex(16)
     return [
-        f"--http-restricted-api={endpoints}:gemma4-closed={secret}",
-        f"--grpc-restricted-protocol={endpoints}:gemma4-closed={secret}",
+        f"--http-restricted-api={endpoints}:{_NO_HTTP_NAME}={secret}",
+        f"--grpc-restricted-protocol={endpoints}:{_NO_GRPC_NAME}={secret}",
     ]
 
 

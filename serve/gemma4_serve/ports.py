@@ -22,15 +22,17 @@ class Ports:
     metrics: int
 
 
-def claim_ports(host: str, wanted: Ports) -> Ports:
-    """Replace zeros by free ports. Raises :class:`ServeError` for a port in use or used twice."""
+def claim_ports(host: str, wanted: Ports, *, http_host: str = "") -> Ports:
+    """Replace zeros by free ports. ``http_host`` empty: as ``host``. Raises :class:`ServeError` for
+    a port in use or used twice."""
     chosen: dict[str, int] = {}
     held: list[socket.socket] = []
     try:
         for name in ("http", "grpc", "metrics"):
             port: int = getattr(wanted, name)
             try:
-                family, address = resolve(host, port)
+                on = http_host or host if name == "http" else host
+                family, address = resolve(on, port)
                 probe = socket.socket(family, socket.SOCK_STREAM)
                 held.append(probe)
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -38,7 +40,7 @@ def claim_ports(host: str, wanted: Ports) -> Ports:
             except (OSError, OverflowError, UnicodeError) as error:
                 reason = f"{getattr(error, 'strerror', None) or error}{_holder(port)}"
                 raise ServeError(
-                    f"--{name}-port {port}: cannot listen on {grpc_form(host)}:{port}: {reason}; "
+                    f"--{name}-port {port}: cannot listen on {grpc_form(on)}:{port}: {reason}; "
                     "stop the other server, choose another port, or 0 for any free one"
                 ) from None
             chosen[name] = probe.getsockname()[1]

@@ -27,7 +27,7 @@ from gemma4_serve import tied
 from gemma4_serve.aliases import write_aliases
 from gemma4_serve.children import LAST_STEPS, Children, Loss
 from gemma4_serve.errors import ServeError, StartCrashError
-from gemma4_serve.exposure import closing_arguments
+from gemma4_serve.exposure import closing_arguments, inspected, without_platforms
 from gemma4_serve.group import end_group
 from gemma4_serve.hosts import grpc_form, http_form, in_url
 from gemma4_serve.install import TritonInstall
@@ -36,13 +36,17 @@ from gemma4_serve.logs import LogPump
 from gemma4_serve.ports import Ports
 from gemma4_serve.probe import LiveProbe
 from gemma4_serve.proc import crashed, describe_status, runs
-from gemma4_serve.run_folder import shared_memory_prefix
+from gemma4_serve.run_folder import close_regions, shared_memory_prefix
 from gemma4_serve.sent import at_rest, wait_sent
 from gemma4_serve.starting import StartWatch
+from gemma4_serve.tls import GrpcTls, tls_arguments
 from gemma4_serve.trace_headers import trace_arguments
 from gemma4_serve.triton_version import ask_version
 
-__all__ = ["ServerOptions", "TritonProcess"]
+__all__ = ["HTTP_BESIDE_TLS", "ServerOptions", "TritonProcess"]
+
+HTTP_BESIDE_TLS = "127.0.0.1"
+"""Where Triton's HTTP, which has no TLS, listens when its gRPC has."""
 
 _POLL_S = 0.05
 """Seconds between two looks while the server starts or ends."""
@@ -62,8 +66,10 @@ _PUMP_S = 2.0
 class ServerOptions:
     """How to start a server. ``threads``, ``slots``, ``max_queued`` None: the manifest's.
     ``grace``: seconds that running answers get at the end. ``quality_gate`` and its interval: see
-    :class:`~gemma4_runtime.settings.Settings`. ``aliases``: further names of the ensemble.
-    ``overlay``: a second model repository."""
+    :class:`~gemma4_runtime.settings.Settings`. ``inspection``: whether clients may read models'
+    configuration and statistics; None: on loopback only. ``aliases``: further names of the
+    ensemble. ``overlay``: a second model repository. ``tls``: of the gRPC service; HTTP, which can
+    have none, is on loopback then."""
 
     engine: Path
     repository: Path
@@ -78,8 +84,14 @@ class ServerOptions:
     quality_gate: str = "report"
     quality_gate_interval: float = names.QUALITY_GATE_INTERVAL_S
     allow_remote_embedded: bool = False
+    inspection: bool | None = None
     aliases: tuple[str, ...] = ()
     overlay: Path | None = None
+    tls: GrpcTls | None = None
+
+    @property
+    def http_host(self) -> str:
+        return self.host if self.tls is None else HTTP_BESIDE_TLS
 
 
 class TritonProcess:
@@ -102,7 +114,7 @@ class TritonProcess:
         self._shm_prefix = shared_memory_prefix()
         shutil.rmtree(options.run_dir / BEATS_NAME, ignore_errors=True)
         (options.run_dir / BOARD_NAME).unlink(missing_ok=True)
-        env = os.environ | install.env | self._model_env(install)
+        env = without_platforms(os.environ) | install.env | self._model_env(install)
         env[names.RESTARTS] = write_restarts(restarts)
         self._process = subprocess.Popen(
             [sys.executable, "-ISE", tied.__file__, str(os.getpid()), *self._command(install)],
@@ -153,7 +165,7 @@ class TritonProcess:
             f"--backend-config=python,shm-region-prefix-name={self._shm_prefix}",
             "--disable-auto-complete-config",
             f"--exit-timeout-secs={exit_timeout}",
-            f"--http-address={http_form(options.host)}",
+            f"--http-address={http_form(options.http_host)}",
             f"--http-port={ports.http}",
             f"--grpc-address={grpc_form(options.host)}",
             f"--grpc-port={ports.grpc}",
@@ -162,7 +174,8 @@ class TritonProcess:
             # Clients and load balancers may ping idle connections every 10 s.
             "--grpc-keepalive-permit-without-calls=true",
             "--grpc-http2-min-recv-ping-interval-without-data=10000",
-            *closing_arguments(),
+            *closing_arguments(inspection=inspected(options.host, options.inspection)),
+            *tls_arguments(options.tls, install),
             *trace_arguments(os.environ),
         ]
 
@@ -190,6 +203,7 @@ class TritonProcess:
         while time.monotonic() < end:
             if asked_to_stop():
                 return False
+            close_regions(self._shm_prefix)
             ended = not self.running()
             trouble = self._ending() if ended else watch.trouble(time.monotonic())
             if trouble:
@@ -199,6 +213,7 @@ class TritonProcess:
                 kind = StartCrashError if crash else ServeError
                 raise kind(f"{trouble} while it started:\n{self._log.last_words()}")
             if _answers(self._url("/v2/models/gemma4/ready")):
+                close_regions(self._shm_prefix)
                 try:
                     self._children = Children(self._process.pid, self._options.run_dir)
                 except (ProcessLookupError, psutil.NoSuchProcess):
@@ -212,7 +227,7 @@ class TritonProcess:
         return f"the server {describe_status(self._process.returncode)}"
 
     def _url(self, path: str) -> str:
-        return f"http://{in_url(self._options.host)}:{self._options.ports.http}{path}"
+        return f"http://{in_url(self._options.http_host)}:{self._options.ports.http}{path}"
 
     def triton_version(self) -> str:
         """Return the version that a ready server says it has; empty where it says none."""
@@ -225,6 +240,7 @@ class TritonProcess:
         """Wait up to ``timeout`` seconds for a process of a ready server to end or stand still."""
         assert self._children is not None and self._probe is not None
         loss = self._children.wait(timeout)
+        close_regions(self._shm_prefix)
         if not self.running():
             return self._crash()
         if loss is not None:

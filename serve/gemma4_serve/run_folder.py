@@ -16,7 +16,14 @@ import psutil
 from gemma4_serve.errors import ServeError
 from gemma4_serve.process_checks import new_folder, places
 
-__all__ = ["lock_run_dir", "namespace", "private_run_dir", "shared_memory_prefix", "sweep"]
+__all__ = [
+    "close_regions",
+    "lock_run_dir",
+    "namespace",
+    "private_run_dir",
+    "shared_memory_prefix",
+    "sweep",
+]
 
 _PREFIX = "gemma4-run-"
 _LOCK = "lock"
@@ -41,7 +48,8 @@ def lock_run_dir(folder: Path) -> Iterator[None]:
     socket. Raises :class:`ServeError` that names the one that has it."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = (folder / _LOCK).open("a+", encoding="utf-8")
+        number = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        file = os.fdopen(number, "a+", encoding="utf-8")
     except OSError as error:
         raise ServeError(
             f"--run-dir {folder}: cannot be used ({error.strerror}); name a folder that you may "
@@ -72,6 +80,17 @@ def shared_memory_prefix() -> str:
 def namespace() -> str:
     """Return the start of the names of all shared memory regions of this PID namespace."""
     return f"gemma4_{Path('/proc/self/ns/pid').stat().st_ino}_"
+
+
+def close_regions(prefix: str) -> None:
+    """Take from other users what they may do with the regions of shared memory of one server.
+    Triton makes them readable by all, whatever the umask, and prompts and answers pass through."""
+    for region in _SHM.glob(f"{prefix}*"):
+        try:
+            if region.stat().st_mode & 0o077:
+                region.chmod(0o600)
+        except OSError:
+            continue  # it has gone, or belongs to somebody who took the name
 
 
 def sweep() -> None:

@@ -26,6 +26,7 @@ from gemma4_serve.install import TritonInstall, find_triton
 from gemma4_serve.logs import LogPump
 from gemma4_serve.process import ServerOptions, TritonProcess
 from gemma4_serve.restarts import RestartPolicy
+from gemma4_serve.tls import Renewals
 from gemma4_serve.triton_version import outdated
 
 __all__ = ["EXIT_CUT", "EXIT_LOST", "EXIT_QUIT", "Supervisor"]
@@ -160,7 +161,9 @@ class Supervisor:
 
     def _watch(self, server: TritonProcess) -> Loss | None:
         """Watch the server; return what was lost, or None when we were told to stop."""
+        renewals = Renewals(self._options.tls)
         while not self._asked_to_stop():
+            renewals.look(time.monotonic())
             if loss := server.wait_loss(_TURN_S):
                 return None if self._asked_to_stop() else loss
         return None

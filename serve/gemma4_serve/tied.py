@@ -7,6 +7,9 @@ and keeps it over exec. Standard library only: this runs without our packages.
 The command's threads get larger stacks as well: Triton 2.51 reads JSON by recursion and a chunked
 body on the stack, and ended with 200,000 brackets or 600,000 chunks on the usual 8 MiB. They are
 address space only until they are used.
+
+What it writes is for this user alone, but for regions of shared memory, whose permissions Triton
+sets itself.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ _STACK_BYTES = 256 * 2**20
 """Bytes of a thread's stack (address space until it is used): with 8 MiB deep JSON and bodies of
 many chunks ended Triton 2.51."""
 
+_UMASK = 0o077
+"""Permissions that no file, socket or region of shared memory gets: those of others."""
+
 
 def main(parent: int, command: list[str]) -> None:
     """Run tritonserver in this process's place: this does not return."""
@@ -32,6 +38,7 @@ def main(parent: int, command: list[str]) -> None:
     if os.getppid() != parent:  # it ended before the call
         os._exit(1)
     _raise_stack_limit()
+    os.umask(_UMASK)
     os.execv(command[0], command)
 
 

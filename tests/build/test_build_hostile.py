@@ -99,8 +99,8 @@ def header(shape: list[int], offsets: list[int]) -> bytes:
 
 
 TEN_GB = 10 << 30
-HEADERS: dict[str, Callable[[Path], None]] = {
-    "a length of all ones": lambda p: p.write_bytes(b"\xff" * 16) and None,
+HEADERS: dict[str, Callable[[Path], object]] = {
+    "a length of all ones": lambda p: p.write_bytes(b"\xff" * 16),
     "2^63": lambda p: sparse(p, length(1 << 63), TEN_GB),
     "a length within a large file": lambda p: sparse(p, length(TEN_GB - 8), TEN_GB),
     "the library's most": lambda p: sparse(p, length(100_000_000), TEN_GB),
@@ -108,9 +108,9 @@ HEADERS: dict[str, Callable[[Path], None]] = {
     "our most, all brackets": lambda p: (
         p.write_bytes(length(32 << 20) + b"[" * (32 << 20)) and None
     ),
-    "a product beyond all": lambda p: p.write_bytes(header([1 << 62] * 8, [0, 1 << 62])) and None,
-    "offsets beyond the file": lambda p: p.write_bytes(header([1 << 40], [0, 1 << 41])) and None,
-    "negative": lambda p: p.write_bytes(header([-1], [0, -2])) and None,
+    "a product beyond all": lambda p: p.write_bytes(header([1 << 62] * 8, [0, 1 << 62])),
+    "offsets beyond the file": lambda p: p.write_bytes(header([1 << 40], [0, 1 << 41])),
+    "negative": lambda p: p.write_bytes(header([-1], [0, -2])),
     "a hundred thousand dimensions": lambda p: (
         p.write_bytes(header([1] * 100_000, [0, 2])) and None
     ),
@@ -131,12 +131,12 @@ def test_hostile_shards(tiny: Path, kind: str, runtime: str) -> None:
     assert grown * 1024 < MOST_MEMORY
 
 
-TEXTS: dict[str, Callable[[Path], None]] = {
+TEXTS: dict[str, Callable[[Path], object]] = {
     "ten GB": lambda p: sparse(p, b"{", TEN_GB),
-    "nested": lambda p: p.write_bytes(b"[" * 1_000_000) and None,
-    "a key twice": lambda p: p.write_text('{"a": 1, "a": 2}') and None,
-    "a long number": lambda p: p.write_text('{"a": ' + "9" * 5000 + "}") and None,
-    "not a number": lambda p: p.write_text('{"a": NaN}') and None,
+    "nested": lambda p: p.write_bytes(b"[" * 1_000_000),
+    "a key twice": lambda p: p.write_text('{"a": 1, "a": 2}'),
+    "a long number": lambda p: p.write_text('{"a": ' + "9" * 5000 + "}"),
+    "not a number": lambda p: p.write_text('{"a": NaN}'),
     "a pipe": os.mkfifo,
     "zeros without end": lambda p: p.symlink_to("/dev/zero"),
 }

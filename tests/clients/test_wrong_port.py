@@ -86,9 +86,9 @@ ADVICE = [
     (BACKEND, "{}", Found("metrics"), "{} has metrics, for Prometheus; give the gRPC port"),
     (BACKEND, "{}", Found("gateway"), "{} is a gateway, for clients of OpenAI's"),
     (BACKEND, "{}", Found("http"), "an HTTP server, not Triton's"),
-    (BACKEND, "{}", Found("grpc", tls=True), "{} speaks TLS, which --backend does not take"),
-    (BACKEND, "{}", Found("triton", tls=True), "{} speaks TLS, which --backend does not take"),
-    (BACKEND, "{}", Found("unknown", tls=True), "{} speaks TLS, which --backend does not take"),
+    (BACKEND, "{}", Found("grpc", tls=True), "{} speaks TLS; give --backend-ssl-ca-certs FILE"),
+    (BACKEND, "{}", Found("triton", tls=True), "Triton's HTTP port; give the gRPC port"),
+    (BACKEND, "{}", Found("unknown", tls=True), "{} speaks TLS; give --backend-ssl-ca-certs FILE"),
     (BACKEND, "{}", Found("unknown"), "no port of Triton or of a gateway"),
     (BACKEND, "{}", Found("nobody"), "no server at {}; start one with `gemma4 serve`"),
 ]

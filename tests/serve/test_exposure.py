@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 from gemma4_serve.errors import ServeError
-from gemma4_serve.exposure import ALLOW_REMOTE, CLOSED, check_host, closing_arguments
+from gemma4_serve.exposure import (
+    ALLOW_REMOTE,
+    CLOSED,
+    INSPECTION,
+    check_host,
+    closing_arguments,
+    inspected,
+    without_platforms,
+)
 from gemma4_serve.install import TritonInstall
 from gemma4_serve.links import Links
 
@@ -35,7 +43,7 @@ def test_the_embedded_server_stays_on_this_machine(host: str) -> None:
 
 
 def test_each_start_has_a_secret_of_its_own() -> None:
-    first, second = closing_arguments(), closing_arguments()
+    first, second = closing_arguments(inspection=True), closing_arguments(inspection=True)
     assert not set(first) & set(second)
     for argument in first:
         flag, _, value = argument.partition("=")
@@ -46,4 +54,25 @@ def test_each_start_has_a_secret_of_its_own() -> None:
 
 
 def test_what_clients_need_stays_open() -> None:
-    assert not {"inference", "health", "metadata", "model-config", "statistics"} & set(CLOSED)
+    assert not {"inference", "health", "metadata"} & {*CLOSED, *INSPECTION}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", *REMOTE])
+@pytest.mark.parametrize("asked", [None, True, False])
+def test_who_may_look_at_models(host: str, asked: bool | None) -> None:
+    expected = (host not in REMOTE) if asked is None else asked
+    assert inspected(host, asked) is expected
+    for argument in closing_arguments(inspection=expected):
+        endpoints = argument.partition("=")[2].partition(":")[0].split(",")
+        assert (set(INSPECTION) <= set(endpoints)) is not expected
+        assert set(CLOSED) <= set(endpoints)
+
+
+def test_no_platform_opens_another_port() -> None:
+    env = {
+        "AIP_MODE": "PREDICTION",
+        "AIP_HTTP_PORT": "1",
+        "SAGEMAKER_TRITON_LOG_INFO": "1",
+        "PATH": "/",
+    }
+    assert without_platforms(env) == {"PATH": "/"}

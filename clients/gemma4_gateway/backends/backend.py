@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gemma4_client import (
+    TLS,
     AsyncClient,
     DeadlineExceededError,
     Gemma4Error,
@@ -18,6 +19,7 @@ from gemma4_client import (
 from gemma4_client.wrong_port import BACKEND, wrong_port
 from gemma4_runtime.contract.probe import PROBE_REQUEST_ID
 
+from gemma4_gateway.backends.link import Link
 from gemma4_gateway.backends.tokenizer import TokenTable
 from gemma4_gateway.plain_text import without_paths
 from gemma4_gateway.translate.request_plan import EngineCall
@@ -39,11 +41,6 @@ _TOGETHER_S = 0.5
 second for each request that finds it dead."""
 
 
-def _connect(address: str, tracer: Tracer | None = None) -> AsyncClient:
-    """Connect without retries of its own: the router knows the other back ends."""
-    return AsyncClient(address, retry=None, breaker=None, tracer=tracer)
-
-
 class Lease:
     """One request on one back end. ``release`` once; it is safe to call again."""
 
@@ -63,14 +60,14 @@ class Backend:
     """``ready``: the last health check passed. ``avoid_until``: seconds of ``now``; before it,
     other back ends are preferred. ``info`` stays None until the engine has named itself.
     ``suspect``: a request has failed there, so the next check asks it for more than its word.
-    ``client`` is for answers, ``plain`` for what must not wait behind them: health, tokens.
-    ``tracer`` makes the spans of answers."""
+    ``tls``: how to connect, where not in plain text. ``tracer`` makes the spans of answers."""
 
     def __init__(
         self,
         address: str,
         now: Callable[[], float] = time.monotonic,
         *,
+        tls: TLS | None = None,
         tracer: Tracer | None = None,
     ) -> None:
         self.address = address
@@ -87,9 +84,19 @@ class Backend:
         self._looked, self._wrong_port = float("-inf"), ""
         self._dead: dict[str, float] = {}
         self._now = now
-        self.client = _connect(address, tracer)
-        self.plain = _connect(address)
+        self._tls = tls
+        self._link = Link(address, tls, now, tracer=tracer)
         self.tokens = TokenTable(self.plain)
+
+    @property
+    def client(self) -> AsyncClient:
+        """For answers."""
+        return self._link.client
+
+    @property
+    def plain(self) -> AsyncClient:
+        """For what must not wait behind answers: health, tokens."""
+        return self._link.plain
 
     @property
     def avoided(self) -> bool:
@@ -105,6 +112,8 @@ class Backend:
         are ready. When that is not enough (at the beginning, after a failure, and each two
         seconds), so are the processes that a request needs, since Triton calls a model ready whose
         process has died."""
+        if await self._link.renew(idle=self.outstanding == 0):
+            self.tokens = TokenTable(self.plain)
         if not await self.plain.ready(timeout=timeout):
             return await self._look() or "not ready, or no server at this address"
         now = self._now()
@@ -122,8 +131,8 @@ class Backend:
 
     async def _look(self) -> str:
         """Say what is wrong with the address; "" where it is right. One that was ready before is,
-        and is not asked."""
-        if self._found:
+        and is not asked; nor is one over TLS, where a certificate may be what is wrong."""
+        if self._found or self._tls is not None:
             return ""
         now = self._now()
         if now - self._looked >= _LOOK_EVERY_S:
@@ -201,5 +210,4 @@ class Backend:
         return found.ids
 
     async def close(self) -> None:
-        await self.client.close()
-        await self.plain.close()
+        await self._link.close()

@@ -46,8 +46,7 @@ class Discovery:
 
     ``on_event`` gets the events for the log: what, and its fields. ``on_removed`` gets each back
     end that is closed, ``on_fault`` an exception that should not be. ``lookup`` gives ``host:port``
-    of each address, or raises :class:`OSError`. ``make`` makes a back end of
-    ``host:port``."""
+    of each address, or raises :class:`OSError`. ``make`` makes the back end of one."""
 
     def __init__(
         self,

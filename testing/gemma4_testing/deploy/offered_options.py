@@ -12,6 +12,7 @@ from gemma4_cli.main import app
 __all__ = ["CHART_ABSENT", "CHART_DEFAULTS", "COMPOSE_ABSENT", "COMPOSE_DEFAULTS", "flags",
            "options", "variables"]  # fmt: skip
 
+_PLAIN = "gateway and Triton are alone on their network, or a NetworkPolicy keeps others away"
 _NO_LOOK = "one back end, which the gateway looks at every second"
 
 COMPOSE_ABSENT: dict[str, dict[str, str]] = {
@@ -22,6 +23,7 @@ COMPOSE_ABSENT: dict[str, dict[str, str]] = {
         "health_interval": _NO_LOOK,
         "dns_interval": "triton is looked up as every host is, not as dns:///",
         "imbalance": "there is one back end",
+        **{f"backend_ssl_{name}": _PLAIN for name in ("ca_certs", "certfile", "keyfile", "name")},
     },
     "serve": {
         "http_port": "those of the network inner, which nothing else uses",
@@ -35,6 +37,8 @@ COMPOSE_ABSENT: dict[str, dict[str, str]] = {
         "run_dir": "one of its own in /tmp",
         "alias": "only the gateway reaches Triton, and it asks for gemma4",
         "nvidia_ensemble": "as alias",
+        "inspection": "perf_analyzer, which it is for, is not in the network inner",
+        **{f"ssl_{name}": _PLAIN for name in ("certfile", "keyfile", "ca_certs")},
         "verbose": "for whoever starts Triton by hand",
     },
 }
@@ -52,9 +56,14 @@ COMPOSE_DEFAULTS: dict[str, dict[str, Any]] = {
 """Where docker-compose.yml's own value is not the command's: fixed ones, and defaults of .env."""
 
 CHART_ABSENT: dict[str, dict[str, str]] = {
-    "gateway": {"drain_delay": "preStopSeconds waits before SIGTERM is sent"},
+    "gateway": {
+        "drain_delay": "preStopSeconds waits before SIGTERM is sent",
+        **{f"backend_ssl_{name}": _PLAIN for name in ("ca_certs", "certfile", "keyfile", "name")},
+    },
     "serve": {
         "run_dir": "one of its own in /tmp",
+        "inspection": "for perf_analyzer, which may run anywhere; extraArgs has it too",
+        **{f"ssl_{name}": _PLAIN for name in ("certfile", "keyfile", "ca_certs")},
         "verbose": "for whoever starts Triton by hand; extraArgs has it too",
     },
 }

@@ -1,0 +1,1 @@
+"""What a running stack shows to others: tables of it, and a look at real processes."""
