@@ -222,7 +222,7 @@ def test_a_broken_context_is_none_and_no_error(
 ) -> None:
     served, gateway = traced
     with gateway.http() as http:
-        headers = [("traceparent", value.encode("latin-1")), ("tracestate", b"\xff=,,;")]
+        headers = [(b"traceparent", value.encode("latin-1")), (b"tracestate", b"\xff=,,;")]
         reply = http.post("/v1/chat/completions", json=chat("Hi", max_tokens=1), headers=headers)
         assert reply.status_code == 200, reply.text
         double = [("traceparent", parent()[2])] * 2
