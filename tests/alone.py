@@ -20,6 +20,7 @@ ALONE = {
     "e2e": "starts servers, and measures them",
     "runtime/preparation/test_process.py": "measures how long short work waits beside long work",
     "runtime/processes/test_parent.py": "waits for processes within deadlines",
+    "runtime/tracing/test_pipeline.py": "measures how long an end takes",
     "runtime/server/streams": "measures the pace of streams",
     "serve/test_group.py": "waits for processes within deadlines",
     "serve/test_proc.py": "waits for processes within deadlines",

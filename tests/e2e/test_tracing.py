@@ -150,18 +150,16 @@ def test_every_way_to_the_engine(
     models = f"http://127.0.0.1:{served.http}/v2/models"
     body = {"text_input": "Hi", "max_tokens": 3, "min_tokens": 3}
     if way == "HTTP header":
-        post(f"{models}/gemma4/generate", body, Traceparent=header, TRACESTATE="a=1")
+        ask_unary(models, {}, Traceparent=header, TRACESTATE="a=1")
     elif way == "HTTP field":
         post(f"{models}/gemma4/generate_stream", body | {"traceparent": header})
     elif way == "gRPC header":
         ask_ensemble(served, header)
     elif way == "unary":
-        ask_unary(models, header)
+        ask_unary(models, {"traceparent": header})
     elif way == "nvidia":
-        post(
-            f"{models}/ensemble/generate",
-            body | {"traceparent": header, "bad_words": "", "stop_words": ""},
-        )
+        asked = {"text_input": "Hi", "max_tokens": 3, "bad_words": "", "stop_words": ""}
+        post(f"{models}/ensemble/generate", asked | {"traceparent": header})
     else:
         span_id = ask_with_sdk(served, way, trace_id, span_id, header)
     receiver.wait_for({"decode": 1, "queue": 1, "prefill": 1, "prepare": 1}, trace_id=trace_id)
@@ -183,12 +181,13 @@ def ask_ensemble(served: Served, header: str) -> None:
         assert not any(reply.error_message for reply in call)
 
 
-def ask_unary(models: str, header: str) -> None:
+def ask_unary(models: str, parameters: dict[str, str], **headers: str) -> None:
     def tensor(name: str, kind: str, value: Any) -> dict[str, Any]:
         return {"name": name, "datatype": kind, "shape": [1, 1], "data": [value]}
 
     inputs = [tensor("text_input", "BYTES", "Hi"), tensor("max_tokens", "INT32", 3)]
-    post(f"{models}/gemma4_unary/infer", {"inputs": inputs, "parameters": {"traceparent": header}})
+    asked = {"inputs": inputs, "parameters": parameters}
+    post(f"{models}/gemma4_unary/infer", asked, **headers)
 
 
 def ask_with_sdk(served: Served, way: str, trace_id: str, span_id: str, header: str) -> str:
@@ -223,7 +222,7 @@ def test_a_broken_context_is_none_and_no_error(
 ) -> None:
     served, gateway = traced
     with gateway.http() as http:
-        headers = [("traceparent", value.encode("latin-1")), ("tracestate", b"\xff=,,;")]
+        headers = [(b"traceparent", value.encode("latin-1")), (b"tracestate", b"\xff=,,;")]
         reply = http.post("/v1/chat/completions", json=chat("Hi", max_tokens=1), headers=headers)
         assert reply.status_code == 200, reply.text
         double = [("traceparent", parent()[2])] * 2

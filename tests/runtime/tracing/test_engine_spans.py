@@ -139,7 +139,8 @@ def test_the_sampler_of_the_environment(
 @given(st.tuples(*[SECONDS] * 6))
 def test_phases_never_leave_the_request(times: tuple[float, ...]) -> None:
     names = ("prepare_s", "queue_s", "prefill_s", "decode_s", "ttft_s", "total_s")
-    record = replace(DONE, **dict(zip(names, times, strict=True)))
+    changes: dict[str, Any] = dict(zip(names, times, strict=True))
+    record = replace(DONE, **changes)
     end = record.prepare_s + record.total_s
     at = 0.0
     for _, begin, over in phases(record):
