@@ -34,14 +34,15 @@ _CHARS_PER_TOKEN = 4
 _EVENT = b"data: "
 _DYNAMOS = frozenset({"_HEALTH_CHECK", "request_timestamp_ms"})
 """Fields that say something to Dynamo's own parts."""
-_RENAMED = {"chat_template_args": "chat_template_kwargs"}
-"""What Dynamo's frontend calls a parameter when it passes it on."""
+_TEMPLATE, _DYNAMOS_TEMPLATE = "chat_template_kwargs", "chat_template_args"
+"""The parameter, and what Dynamo's frontend calls it when it passes it on."""
 
 
 def read_text(request: Mapping[str, Any]) -> TextRequest:
     """Return what to ask of the engine. Raises :class:`RefusedError`, with the gateway's words."""
-    given = {k: v for k, v in request.items() if v is not None and k not in _DYNAMOS}
-    body = {_RENAMED.get(name, name): value for name, value in given.items()}
+    body = {k: v for k, v in request.items() if v is not None and k not in _DYNAMOS}
+    if _DYNAMOS_TEMPLATE in body:
+        body[_TEMPLATE] = _template_options(body.pop(_DYNAMOS_TEMPLATE))
     if body.get("nvext"):
         raise RefusedError("nvext", "with --input text it has no effect; leave it out")
     body.pop("nvext", None)
@@ -60,6 +61,16 @@ def read_text(request: Mapping[str, Any]) -> TextRequest:
         raise RefusedError(name, "several answers are not supported: send one request for each")
     characters = len(orjson.dumps(body.get("messages", body.get("prompt"))))
     return TextRequest(replace(plan, include_usage=True), chat=chat, characters=characters)
+
+
+def _template_options(given: Any) -> Any:
+    """Return them without ``thinking``, which Dynamo's frontend adds to ``enable_thinking``."""
+    if not isinstance(given, dict):
+        return given
+    options = {name: value for name, value in given.items() if name != "thinking"}
+    if "thinking" in given:
+        options.setdefault("enable_thinking", given["thinking"])
+    return options
 
 
 def _refused(error: ApiError) -> RefusedError:

@@ -147,10 +147,20 @@ def test_what_dynamo_adds_is_no_option() -> None:
     assert asked_of(**extra) == asked_of()
 
 
-def test_what_dynamo_renames_is_the_same() -> None:
-    thinking = {"enable_thinking": True}
-    assert asked_of(chat_template_args=thinking) == asked_of(chat_template_kwargs=thinking)
-    assert asked_of(chat_template_args=thinking)["enable_thinking"] is True
+@pytest.mark.parametrize(
+    "given",
+    [{"enable_thinking": True}, {"enable_thinking": True, "thinking": True}, {"thinking": True}],
+)
+def test_what_dynamo_renames_and_adds_is_the_same(given: dict[str, bool]) -> None:
+    asked = asked_of(chat_template_args=given)
+    assert asked == asked_of(chat_template_kwargs={"enable_thinking": True})
+    assert asked["enable_thinking"] is True
+
+
+@pytest.mark.parametrize("given", [7, {"nonsense": 1}])
+def test_template_options_that_are_wrong_are_named(given: Any) -> None:
+    with pytest.raises(RefusedError, match="chat_template_kwargs"):
+        read_text(HELLO | {"chat_template_args": given})
 
 
 def test_a_refusal_of_the_engine_names_the_parameter() -> None:
