@@ -36,6 +36,8 @@ _DYNAMOS = frozenset({"_HEALTH_CHECK", "request_timestamp_ms"})
 """Fields that say something to Dynamo's own parts."""
 _TEMPLATE, _DYNAMOS_TEMPLATE = "chat_template_kwargs", "chat_template_args"
 """The parameter, and what Dynamo's frontend calls it when it passes it on."""
+_ADDED = ("thinking", "thinking_mode")
+""":func:`_template_options`."""
 
 
 def read_text(request: Mapping[str, Any]) -> TextRequest:
@@ -64,13 +66,14 @@ def read_text(request: Mapping[str, Any]) -> TextRequest:
 
 
 def _template_options(given: Any) -> Any:
-    """Return them without ``thinking``, which Dynamo's frontend adds to ``enable_thinking``."""
+    """Return them without what Dynamo's frontend adds to ``enable_thinking`` under other names."""
     if not isinstance(given, dict):
         return given
-    options = {name: value for name, value in given.items() if name != "thinking"}
+    if "enable_thinking" in given:
+        return {name: value for name, value in given.items() if name not in _ADDED}
     if "thinking" in given:
-        options.setdefault("enable_thinking", given["thinking"])
-    return options
+        return _template_options(given | {"enable_thinking": given["thinking"]})
+    return given
 
 
 def _refused(error: ApiError) -> RefusedError:

@@ -149,15 +149,19 @@ def test_what_dynamo_adds_is_no_option() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"enable_thinking": True}, {"enable_thinking": True, "thinking": True}, {"thinking": True}],
+    [
+        {"enable_thinking": True},
+        {"enable_thinking": True, "thinking": True, "thinking_mode": "thinking"},
+        {"thinking": True},
+    ],
 )
-def test_what_dynamo_renames_and_adds_is_the_same(given: dict[str, bool]) -> None:
+def test_what_dynamo_renames_and_adds_is_the_same(given: dict[str, Any]) -> None:
     asked = asked_of(chat_template_args=given)
     assert asked == asked_of(chat_template_kwargs={"enable_thinking": True})
     assert asked["enable_thinking"] is True
 
 
-@pytest.mark.parametrize("given", [7, {"nonsense": 1}])
+@pytest.mark.parametrize("given", [7, {"nonsense": 1}, {"thinking_mode": "chat"}])
 def test_template_options_that_are_wrong_are_named(given: Any) -> None:
     with pytest.raises(RefusedError, match="chat_template_kwargs"):
         read_text(HELLO | {"chat_template_args": given})
