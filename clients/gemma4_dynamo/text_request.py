@@ -82,6 +82,15 @@ def _refused(error: ApiError) -> RefusedError:
     return RefusedError(field, message)
 
 
+def _chunk(event: bytes) -> dict[str, Any]:
+    """Return an event of the gateway without vLLM's name of thoughts, which is a second name of one
+    field for Dynamo's frontend: it takes a chunk with both for a broken one."""
+    chunk: dict[str, Any] = orjson.loads(event)
+    for choice in chunk["choices"]:
+        choice.get("delta", {}).pop("reasoning", None)
+    return chunk
+
+
 class TextRequest:
     """One request and its answer so far."""
 
@@ -120,7 +129,7 @@ class TextRequest:
             usage.add(0, delta)
             found += self._events.end(usage)
         events = (line.removeprefix(_EVENT) for line in found.split(b"\n\n"))
-        return [orjson.loads(event) for event in events if event.startswith(b"{")]
+        return [_chunk(event) for event in events if event.startswith(b"{")]
 
     async def _log_probs_of(self, delta: Delta, texts: TokenTexts) -> list[TokenLogProb] | None:
         if self._log_probs is None:
