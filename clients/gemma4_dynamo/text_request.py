@@ -34,14 +34,17 @@ _CHARS_PER_TOKEN = 4
 _EVENT = b"data: "
 _DYNAMOS = frozenset({"_HEALTH_CHECK", "request_timestamp_ms"})
 """Fields that say something to Dynamo's own parts."""
-_RENAMED = {"chat_template_args": "chat_template_kwargs"}
-"""What Dynamo's frontend calls a parameter when it passes it on."""
+_TEMPLATE, _DYNAMOS_TEMPLATE = "chat_template_kwargs", "chat_template_args"
+"""The parameter, and what Dynamo's frontend calls it when it passes it on."""
+_ADDED = ("thinking", "thinking_mode")
+""":func:`_template_options`."""
 
 
 def read_text(request: Mapping[str, Any]) -> TextRequest:
     """Return what to ask of the engine. Raises :class:`RefusedError`, with the gateway's words."""
-    given = {k: v for k, v in request.items() if v is not None and k not in _DYNAMOS}
-    body = {_RENAMED.get(name, name): value for name, value in given.items()}
+    body = {k: v for k, v in request.items() if v is not None and k not in _DYNAMOS}
+    if _DYNAMOS_TEMPLATE in body:
+        body[_TEMPLATE] = _template_options(body.pop(_DYNAMOS_TEMPLATE))
     if body.get("nvext"):
         raise RefusedError("nvext", "with --input text it has no effect; leave it out")
     body.pop("nvext", None)
@@ -62,10 +65,30 @@ def read_text(request: Mapping[str, Any]) -> TextRequest:
     return TextRequest(replace(plan, include_usage=True), chat=chat, characters=characters)
 
 
+def _template_options(given: Any) -> Any:
+    """Return them without what Dynamo's frontend adds to ``enable_thinking`` under other names."""
+    if not isinstance(given, dict):
+        return given
+    if "enable_thinking" in given:
+        return {name: value for name, value in given.items() if name not in _ADDED}
+    if "thinking" in given:
+        return _template_options(given | {"enable_thinking": given["thinking"]})
+    return given
+
+
 def _refused(error: ApiError) -> RefusedError:
     """Return the same error; its message begins with the parameter already."""
     field, _, message = error.message.partition(": ")
     return RefusedError(field, message)
+
+
+def _chunk(event: bytes) -> dict[str, Any]:
+    """Return an event of the gateway without vLLM's name of thoughts, which is a second name of one
+    field for Dynamo's frontend: it takes a chunk with both for a broken one."""
+    chunk: dict[str, Any] = orjson.loads(event)
+    for choice in chunk["choices"]:
+        choice.get("delta", {}).pop("reasoning", None)
+    return chunk
 
 
 class TextRequest:
@@ -106,7 +129,7 @@ class TextRequest:
             usage.add(0, delta)
             found += self._events.end(usage)
         events = (line.removeprefix(_EVENT) for line in found.split(b"\n\n"))
-        return [orjson.loads(event) for event in events if event.startswith(b"{")]
+        return [_chunk(event) for event in events if event.startswith(b"{")]
 
     async def _log_probs_of(self, delta: Delta, texts: TokenTexts) -> list[TokenLogProb] | None:
         if self._log_probs is None:

@@ -15,6 +15,8 @@ from conftest import Cluster
 from gemma4_testing.waiting import wait_until
 
 QUESTIONS = [f"Tell me about {what}." for what in ("Paris", "tea", "rain", "trains", "the sea")]
+WAIT_S = 500
+"""For an answer, on a machine that does much else: so long is not the point of these tests."""
 
 
 def begin(client: openai.OpenAI, tokens: int = 1900) -> openai.Stream[Any]:
@@ -54,7 +56,7 @@ def test_overload_goes_elsewhere_and_then_is_said(cluster: Cluster, client: open
             ask(client, max_tokens=2)
         assert found.value.status_code == 503
         stack.close()
-        assert all(w.result(60) is not None for w in waiting)
+        assert all(w.result(WAIT_S) is not None for w in waiting)
     assert ask(client, max_tokens=2)
 
 
@@ -79,7 +81,7 @@ def test_drain(cluster: Cluster, client: openai.OpenAI) -> None:
         wait_until(lambda: busy(cluster) == 2, 20)
         assert cluster.workers[0].stop() == 0
         assert "left_discovery" in cluster.workers[0].log.read_text()
-        assert [r.result(60) for r in running] == [expected] * 4
+        assert [r.result(WAIT_S) for r in running] == [expected] * 4
     assert all(ask(client, max_tokens=2) for _ in range(4))
 
 
@@ -101,7 +103,7 @@ def test_a_rolling_restart_loses_nothing(cluster: Cluster, client: openai.OpenAI
         finally:
             stop.set()
         for each in users:
-            each.result(60)
+            each.result(WAIT_S)
     print(f"{len(answers)} answers, none lost")
     assert len(answers) > 8
 
@@ -121,7 +123,7 @@ def test_a_death_in_the_middle_breaks_no_answer(
             cluster.workers[0].kill()
         else:
             cluster.servers[0].process.kill()
-        found = [r.result(120) for r in running]
+        found = [r.result(WAIT_S) for r in running]
     print(f"{len(found)} answers, the last {seconds_since(started):.1f} s after the {victim} died")
     assert found == expected * 4
 
@@ -143,5 +145,5 @@ def test_a_guided_answer_that_cannot_be_moved_ends_with_one_error(
         running = [pool.submit(guided, n) for n in range(2)]
         wait_until(lambda: busy(cluster) == 2, 20)
         cluster.workers[0].kill()
-        found = [r.result(120) for r in running]
+        found = [r.result(WAIT_S) for r in running]
     assert sum(f.startswith("error ") for f in found) == 1, found

@@ -108,7 +108,7 @@ class Frontend(Process):
         return sum(each.get("endpoint") == "generate" for each in found)
 
     def client(self) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=120)
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=400)
 
 
 def ask(client: openai.OpenAI, text: str = "Hello, who are you?", **options: Any) -> str:

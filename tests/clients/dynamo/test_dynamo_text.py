@@ -96,7 +96,7 @@ def test_the_answer_is_that_of_the_gateway() -> None:
     assert len({(c["id"], c["model"]) for c in found}) == 1
     deltas = [choice["delta"] for c in found for choice in c["choices"]]
     assert deltas[0] == {"role": "assistant", "content": ""}
-    assert deltas[1]["reasoning_content"] == "Hm." and deltas[2] == {"content": "He"}
+    assert deltas[1] == {"reasoning_content": "Hm."} and deltas[2] == {"content": "He"}
     assert deltas[3] == {"tool_calls": [{"index": 0} | CALL]}
     assert found[-2]["choices"][0]["finish_reason"] == "tool_calls"
     assert found[-1]["usage"]["completion_tokens"] == 3, "though the client did not ask"
@@ -147,10 +147,24 @@ def test_what_dynamo_adds_is_no_option() -> None:
     assert asked_of(**extra) == asked_of()
 
 
-def test_what_dynamo_renames_is_the_same() -> None:
-    thinking = {"enable_thinking": True}
-    assert asked_of(chat_template_args=thinking) == asked_of(chat_template_kwargs=thinking)
-    assert asked_of(chat_template_args=thinking)["enable_thinking"] is True
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"enable_thinking": True},
+        {"enable_thinking": True, "thinking": True, "thinking_mode": "thinking"},
+        {"thinking": True},
+    ],
+)
+def test_what_dynamo_renames_and_adds_is_the_same(given: dict[str, Any]) -> None:
+    asked = asked_of(chat_template_args=given)
+    assert asked == asked_of(chat_template_kwargs={"enable_thinking": True})
+    assert asked["enable_thinking"] is True
+
+
+@pytest.mark.parametrize("given", [7, {"nonsense": 1}, {"thinking_mode": "chat"}])
+def test_template_options_that_are_wrong_are_named(given: Any) -> None:
+    with pytest.raises(RefusedError, match="chat_template_kwargs"):
+        read_text(HELLO | {"chat_template_args": given})
 
 
 def test_a_refusal_of_the_engine_names_the_parameter() -> None:
