@@ -54,16 +54,6 @@ def _times(found: Answer) -> Table:
             dollars(found.usd_per_day),
         ),
     ]
-    if found.scaled is not None:
-        scaled = found.scaled
-        breaks = "" if scaled.holds else ", breaks an SLO"
-        rows.append(
-            (
-                f"day, autoscaling {scaled.least:,} to {scaled.most:,}{breaks}",
-                scaled.outcome,
-                dollars(scaled.usd_per_day),
-            )
-        )
     for name, outcome, cost in rows:
         gone = sum(outcome.refused.values()) + outcome.failed
         share = gone / outcome.arrived if outcome.arrived else 0.0
