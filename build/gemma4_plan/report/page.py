@@ -56,6 +56,7 @@ def page(found: Answer, curves: Sequence[Curve]) -> str:
             ("Build the engine", chosen.build()),
             ("Compose: .env of one machine", "\n".join(env_lines(chosen))),
             ("Kubernetes: plan.yaml", values_text(chosen).rstrip() + "\n\n" + INSTALL),
+            ("Check the autoscaling before you use it", found.scaled.check if found.scaled else ""),
         ],
     )
 
