@@ -22,6 +22,7 @@ _MOST_REQUESTS = 60_000
 """Requests that a simulated day has, where replicas can be left out."""
 
 _DAY_H = 24.0
+"""Hours of a day, for rents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,7 +116,7 @@ def limits(found: Answer) -> list[str]:
         cost = f"${dollars(scaled.usd_per_day)}" if scaled.usd_per_day else "less"
         said.append(
             f"With autoscaling from {scaled.least:,} to {scaled.most:,} copies a day costs {cost}. "
-            "Whether the SLOs hold while copies start is not in it; `gemma4 plan simulate` says that."
+            "Whether the SLOs hold while copies start, `gemma4 plan simulate` says."
         )
     return said
 

@@ -14,6 +14,7 @@ from gemma4_plan.simulate import Interval, Outcome, Percentiles
 __all__ = ["figures"]
 
 _HOUR = 3600.0
+"""Seconds of the unit of a day's axis."""
 Series = list[tuple[str, list[tuple[float, float | None]]]]
 
 
