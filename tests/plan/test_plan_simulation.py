@@ -377,5 +377,7 @@ def test_a_sample_of_a_fleet_stands_for_all_of_it() -> None:
     for name in ("ttft", "itl", "e2e"):
         for share in ("mean", "p50", "p95"):
             one, other = getattr(getattr(part, name), share), getattr(getattr(whole, name), share)
-            assert one == pytest.approx(other, rel=0.1), (name, share)
+            # A short peak with full slots: what the chance of one minute does to the waits.
+            bound = 0.25 if name == "ttft" and share != "p50" else 0.05
+            assert one == pytest.approx(other, rel=bound), (name, share)
     assert part.attainment == pytest.approx(whole.attainment, abs=0.02)
