@@ -18,7 +18,7 @@ LOCK := requirements.lock
 
 .PHONY: help setup serve chat gateway load lint types-of-clients format generate test test-unit test-pythons coverage test-xgrammar test-dynamo test-helm test-monitoring \
   test-alerts test-fresh test-compose test-image-twice test-dashboards test-page test-gpu-image test-clients test-fuzz test-random test-faults test-endurance sbom audit bench bench-clients bench-nvidia bench-host \
-  bench-host-ttft bench-meter bench-agreement types-of-models clean
+  bench-host-ttft bench-meter bench-agreement bench-plan bench-plan-scale types-of-models clean
 .DEFAULT_GOAL := setup
 
 help: ## Show this list. ARGS='...' passes options on to a target's command.
@@ -299,6 +299,12 @@ bench-host-ttft: $(VENV)/.dev ## Measure the time to the first token around the 
 
 bench-meter: $(VENV)/.dev ## Check `gemma4 load` against an engine of known pace.
 	$(BIN)/python bench/meter.py $(ARGS)
+
+bench-plan: $(VENV)/.dev ## Check `gemma4 plan simulate` against what `gemma4 load` measures.
+	$(BIN)/python bench/plan_proof.py $(ARGS)
+
+bench-plan-scale: $(VENV)/.dev ## Measure what a simulation of up to 1,000 replicas costs.
+	$(BIN)/python bench/plan_scale.py $(ARGS)
 
 clean: ## Remove what was installed, built and cached.
 	rm -rf $(VENV) .venv-pythons $(AIPERF_VENV) $(XGRAMMAR_VENV) $(HELM_VENV) $(DYNAMO_VENV) $(COMPOSE_VENV) $(SERVED_VENV) $(SUPPLY_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -27,7 +27,7 @@ from gemma4_plan.gpu_memory import Split
 from gemma4_plan.simulate import Fleet, Gateway, Slos, Traffic, day_rates, simulate
 from gemma4_plan.speed.fitted import read_fitted
 
-_RATE = 3.0
+_RATE = 1.0
 """Requests/s of a replica, the mean of the day."""
 _TRACE_RATE = 1.0
 """Requests/s of a replica with the trace's long prompts."""

@@ -30,6 +30,8 @@ NOT_UNIT = {
     "plan/test_plan_fit_command.py": "ranks all GPUs again and again",
     "plan/test_plan_gpu_memory.py": "random sizes",
     "plan/test_plan_real_files.py": "builds engines",
+    "plan/test_plan_simulate_command.py": "simulates again and again",
+    "plan/test_plan_simulation.py": "simulates again and again",
     "plan/test_plan_speed.py": "fits again and again",
     "runtime/engines": "loads engines",
     "runtime/guides/test_guide_bounds.py::test_a_bomb_is_refused_by_name": "seconds of CPU time each",

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from gemma4_cli.main import app
 from gemma4_load.workloads.lengths import Length, parse_length
 from gemma4_plan.catalog import read_catalog
@@ -87,8 +88,26 @@ def test_costs_are_those_of_the_catalog(chat: Answer) -> None:
     gpus = chat.best.copies * chat.best.option.split.tp
     assert chat.usd_per_day.low == pytest.approx(24 * gpus * rent.low)
     tokens = 40 * 86_400 * 150
+    assert (
+        chat.scaled is None
+        or chat.scaled.usd_per_day is None
+        or (chat.scaled.usd_per_day.low < chat.usd_per_day.low)
+    )
     assert chat.usd_per_million.high == pytest.approx(24 * gpus * rent.high / tokens * 1e6)
     assert chat.day.output_throughput == pytest.approx(40 * 150, rel=0.05)
+
+
+def test_the_command_that_checks_autoscaling_is_one() -> None:
+    found = replace(CHAT, rate=300, peak=4)
+    wide = answer(found, read_catalog(), read_fitted())
+    assert wide.scaled is not None and wide.scaled.least < wide.scaled.most == wide.best.copies
+    words = shlex.split(wide.scaled.check)
+    group = typer.main.get_group(app).commands["plan"]
+    params = group.commands["simulate"].make_context("simulate", words[3:]).params  # type: ignore[attr-defined]
+    assert (params["rate"], params["peak"]) == (300, 4)
+    assert params["max_replicas"] == wide.best.copies
+    assert wide.scaled.usd_per_day is not None and wide.usd_per_day is not None
+    assert wide.scaled.usd_per_day.low < wide.usd_per_day.low
 
 
 def test_the_deployment_is_that_of_the_fleet(chat: Answer) -> None:

@@ -28,7 +28,7 @@ def test_jumps_are_jump_of_each(count: int) -> None:
 
 @pytest.mark.parametrize("count", [2, 5, 16])
 def test_heads_spread_as_evenly_as_the_gateways(count: int) -> None:
-    ours = Counter(jumps(KEYS, count))
+    ours = Counter(map(str, jumps(KEYS, count)))
     backends = [Backend(f"10.0.0.{n}:8001") for n in range(count)]
     theirs = Counter(
         choose(backends, int(key).to_bytes(8), imbalance=8).address for key in KEYS[:4000]

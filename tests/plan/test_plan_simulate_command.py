@@ -14,6 +14,7 @@ from gemma4_plan.errors import BadQuestionError
 from gemma4_plan.fleet.steps import END, RooflineSteps
 from gemma4_plan.gpu_memory import Split
 from gemma4_plan.simulate.measured import MeasuredSteps, StepFile, read_steps
+from gemma4_plan.simulate.steps import StepTimes
 from gemma4_plan.speed.copy_pace import CopyPace
 from gemma4_plan.speed.fitted import read_fitted
 from hypothesis import given, settings
@@ -201,7 +202,7 @@ ROOFLINES = [
     )
     for end in END
 ]
-ALL = [*ROOFLINES, MeasuredSteps(StepFile.model_validate(STEPS))]
+ALL: list[StepTimes] = [*ROOFLINES, MeasuredSteps(StepFile.model_validate(STEPS))]
 sizes = st.tuples(
     st.integers(0, 256), st.integers(1, 20_000), st.integers(0, 8192), st.integers(0, 100_000)
 ).filter(lambda size: size[0] + size[2] > 0)

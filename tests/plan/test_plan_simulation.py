@@ -361,20 +361,23 @@ def test_a_day_has_its_mean_and_its_peak() -> None:
 
 
 def test_a_sample_of_a_fleet_stands_for_all_of_it() -> None:
-    """64 replicas with a peak, where the gateway's balance acts, whole and as an eighth."""
+    """64 replicas with a peak, where the gateway's balance acts, whole and as a quarter: at the
+    busiest time nearly all slots are taken."""
     traffic = Traffic(
-        rates=((0, 40.0), (200, 40.0), (400, 135.0), (600, 40.0)), prompt=Length("lognormal", 200, 0.6),
+        rates=((0, 80.0), (100, 80.0), (200, 330.0), (300, 80.0)), prompt=Length("lognormal", 200, 0.6),
         output=Length("lognormal", 100, 0.5), slos=Slos(ttft_s=0.5, itl_s=0.03),
     )  # fmt: skip
-    fleet = Fleet(replica=SMALL, replicas=64, gateway=Gateway(max_running=100_000, imbalance=2))
+    fleet = Fleet(replica=SMALL, replicas=64, gateway=Gateway(max_running=100_000, imbalance=8))
     whole = simulate(traffic, fleet, most_requests=math.inf)
     part = simulate(traffic, fleet, most_requests=1)
-    assert (whole.simulated_replicas, part.simulated_replicas) == (64, 8)
+    assert (whole.simulated_replicas, part.simulated_replicas) == (64, 16)
     assert part.arrived == pytest.approx(whole.arrived, rel=0.03)
     assert part.output_throughput == pytest.approx(whole.output_throughput, rel=0.03)
     assert part.replica_hours == pytest.approx(whole.replica_hours)
     for name in ("ttft", "itl", "e2e"):
         for share in ("mean", "p50", "p95"):
             one, other = getattr(getattr(part, name), share), getattr(getattr(whole, name), share)
-            assert one == pytest.approx(other, rel=0.06), (name, share)
+            # A short peak with full slots: what the chance of one minute does to the waits.
+            bound = 0.25 if name == "ttft" and share != "p50" else 0.05
+            assert one == pytest.approx(other, rel=bound), (name, share)
     assert part.attainment == pytest.approx(whole.attainment, abs=0.02)

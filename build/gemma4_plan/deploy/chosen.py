@@ -16,6 +16,8 @@ from gemma4_plan.host.costs import HostCosts
 __all__ = ["Chosen", "gateway_replicas", "triton_cores"]
 
 _GIB = 2**30
+"""Bytes of the unit of memory here."""
+
 _BESIDE_CACHE_GIB = 32
 """GiB of a server's memory beside the pinned cache: 16 of /dev/shm and 16 of the processes, as in
 the chart's values.yaml."""

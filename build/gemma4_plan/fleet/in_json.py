@@ -32,11 +32,10 @@ def as_json(found: Answer) -> dict[str, Any]:
         "planned_for": search.end,
         "usd_per_day": _maybe(found.usd_per_day),
         "usd_per_million_tokens": _maybe(found.usd_per_million),
-        "day": _outcome(found.day),
-        "autoscaled": None if found.scaled is None else {
-            "least": found.scaled.least, "most": found.scaled.most, "holds": found.scaled.holds,
-            "usd_per_day": _maybe(found.scaled.usd_per_day),
-            **_outcome(found.scaled.outcome),
+        "day": _outcome(found.day) | {"shorter": found.shorter},
+        "autoscaled": None if (scaled := found.scaled) is None else {
+            "least": scaled.least, "most": scaled.most, "check": scaled.check,
+            "usd_per_day": _maybe(scaled.usd_per_day),
         },
         "host": host_json(found.host),
         "deploy": deploy_json(found.chosen),

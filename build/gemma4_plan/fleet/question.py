@@ -21,6 +21,9 @@ _LEAST_WINDOW_S, _MOST_WINDOW_S, _MEASURED = 60.0, 86_400.0, 3_000
 """Seconds of the busiest time that are simulated for one answer of the search, between the first
 two; as many as :data:`_MEASURED` requests take."""
 
+_DAY_REQUESTS, _LEAST_DAY_S = 60_000, 1800.0
+"""Requests of a simulated day, and the fewest seconds that it may have."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityQuestion:
@@ -157,11 +160,22 @@ class CapacityQuestion:
             usd_per_hour=self.usd_per_hour, cautious=self.cautious, max_streams=self.max_streams,
         )  # fmt: skip
 
-    def day(self) -> Traffic:
-        """Return a whole day, or the trace."""
+    def day(self, shorter: float = 1.0) -> Traffic:
+        """Return a whole day, or the trace. ``shorter``: a day of so many times fewer seconds, with
+        the same rates."""
         if self.trace:
             return Traffic(trace=self.trace, speed=self.trace_speed, slos=self.slos())
-        return self._drawn(day_rates(self.mean_rate, peak=self.peak))
+        rates = day_rates(self.mean_rate, peak=self.peak)
+        return self._drawn(tuple((time / shorter, rate) for time, rate in rates))
+
+    @property
+    def shorter(self) -> float:
+        """How much shorter a simulated day is than a real one: so much that
+        :data:`_DAY_REQUESTS` come, and no more than to half an hour. An answer takes seconds, so
+        that each time of the shorter day is as each of the whole one."""
+        if self.trace:
+            return 1.0
+        return DAY_S / min(DAY_S, max(_LEAST_DAY_S, _DAY_REQUESTS / self.mean_rate))
 
     def busiest(self, share: float = 1.0) -> Traffic:
         """Return the busiest time, at ``share`` of its rate, long enough for percentiles; of a

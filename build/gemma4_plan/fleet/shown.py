@@ -32,10 +32,16 @@ def show(found: Answer, console: Console) -> None:
     console.print(_options(found))
     if found.found.dearer:
         line(f"{found.found.dearer} more options cost more than the first even at their least")
+    reasons: dict[str, list[str]] = {}
     for left in found.found.left_out:
-        line(f"not considered: {left.what}: {left.reason}", "dim")
+        reasons.setdefault(left.reason, []).append(left.what)
+    for reason, names in reasons.items():
+        line(f"not considered: {', '.join(names)}: {reason}", "dim")
     console.print()
     line(host_line(found.host))
+    if found.scaled is not None:
+        line("Check the autoscaling before you use it (minutes):", "bold")
+        line(found.scaled.check)
     console.print()
     show_deploy(found.chosen, console)
 
@@ -54,16 +60,6 @@ def _times(found: Answer) -> Table:
             dollars(found.usd_per_day),
         ),
     ]
-    if found.scaled is not None:
-        scaled = found.scaled
-        breaks = "" if scaled.holds else ", breaks an SLO"
-        rows.append(
-            (
-                f"day, autoscaling {scaled.least:,} to {scaled.most:,}{breaks}",
-                scaled.outcome,
-                dollars(scaled.usd_per_day),
-            )
-        )
     for name, outcome, cost in rows:
         gone = sum(outcome.refused.values()) + outcome.failed
         share = gone / outcome.arrived if outcome.arrived else 0.0

@@ -21,6 +21,7 @@ _OTHERS = 2
 """Options beside the cheapest that are swept too."""
 
 _MOST_REQUESTS = 8_000
+"""Requests that one point simulates, where replicas can be left out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,8 +112,12 @@ def limits(found: Answer) -> list[str]:
             "The speeds are estimates that no TensorRT-LLM measurement of this model stands "
             "behind: rent one, run gemma4 load, and size again; --cautious plans for the slow end."
         )
-    if found.scaled is not None and not found.scaled.holds:
-        said.append("With autoscaling an SLO breaks while copies start; keep a fixed fleet.")
+    if (scaled := found.scaled) is not None:
+        cost = f"${dollars(scaled.usd_per_day)}" if scaled.usd_per_day else "less"
+        said.append(
+            f"With autoscaling from {scaled.least:,} to {scaled.most:,} copies a day costs {cost}. "
+            "Whether the SLOs hold while copies start, `gemma4 plan simulate` says."
+        )
     return said
 
 

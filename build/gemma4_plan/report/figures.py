@@ -14,6 +14,7 @@ from gemma4_plan.simulate import Interval, Outcome, Percentiles
 __all__ = ["figures"]
 
 _HOUR = 3600.0
+"""Seconds of the unit of a day's axis."""
 Series = list[tuple[str, list[tuple[float, float | None]]]]
 
 
@@ -54,8 +55,10 @@ def _text(value: float | None, digits: str) -> str:
 
 
 def _time(found: Answer) -> tuple[str, float]:
-    """Return the unit of the time axis and its seconds."""
-    return ("hour", _HOUR) if found.traffic.length_s > 4 * _HOUR else ("minute", 60.0)
+    """Return the unit of the time axis and its simulated seconds."""
+    if found.traffic.length_s * found.shorter > 4 * _HOUR:
+        return "hour", _HOUR / found.shorter
+    return "minute", 60.0 / found.shorter
 
 
 def _in_time(found: Answer, outcome: Outcome) -> list[Interval]:
@@ -74,7 +77,6 @@ def _fleet(found: Answer) -> Chart:
             [(x, part.running / slots) for x, part in zip(at, parts, strict=True)],
         ),
     ]
-    notes = []
     if found.scaled is not None:
         scaled = _in_time(found, found.scaled.outcome)
         if len(scaled) == len(at):
@@ -82,10 +84,8 @@ def _fleet(found: Answer) -> Chart:
                 1,
                 ("with autoscaling", [(x, p.replicas) for x, p in zip(at, scaled, strict=True)]),
             )
-        if not found.scaled.holds:
-            notes.append("With autoscaling an SLO breaks while copies start.")
     title = "The fleet over the trace" if found.question.trace else "The fleet over the day"
-    return _chart(title, unit, "copies of the model", series, notes=notes)
+    return _chart(title, unit, "copies of the model", series)
 
 
 def _over_the_day(found: Answer) -> list[Chart]:

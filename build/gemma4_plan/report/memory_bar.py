@@ -9,6 +9,7 @@ from gemma4_plan.gpu_memory import GpuMemory
 __all__ = ["Part", "parts_of"]
 
 _GIB = 2**30
+"""Bytes of the unit that is shown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ def page(found: Answer, curves: Sequence[Curve]) -> str:
             ("Build the engine", chosen.build()),
             ("Compose: .env of one machine", "\n".join(env_lines(chosen))),
             ("Kubernetes: plan.yaml", values_text(chosen).rstrip() + "\n\n" + INSTALL),
+            ("Check the autoscaling before you use it", found.scaled.check if found.scaled else ""),
         ],
     )
 
@@ -89,13 +90,7 @@ def _facts(found: Answer) -> list[tuple[str, str]]:
         ("saturates first", saturates(found).removeprefix("What saturates first: ")),
     ]
     if found.usd_per_day is not None:
-        cost = f"${dollars(found.usd_per_day)} a day"
-        if found.scaled is not None:
-            cost += (
-                f"; with autoscaling from {found.scaled.least:,} to {found.scaled.most:,} copies "
-                f"${dollars(found.scaled.usd_per_day)}"
-            )
-        rows.append(("GPUs cost", cost))
+        rows.append(("GPUs cost", f"${dollars(found.usd_per_day)} a day"))
     rows.append(("hosts", host_line(found.host).removeprefix("hosts, ")))
     return rows
 

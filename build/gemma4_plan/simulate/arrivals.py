@@ -43,8 +43,12 @@ class Draws:
         self._traffic = traffic
         self._rngs = [np.random.default_rng([seed, purpose]) for purpose in range(6)]
 
-    def gaps(self, count: int) -> Floats:
-        """Return times between arrivals, in units of their mean."""
+    def gaps(self, count: int, share: float) -> Floats:
+        """Return times between arrivals, in units of their mean: those of a Poisson process, or of
+        one whose count varies as little, against its mean, as that of the whole traffic of which it
+        is a ``share``."""
+        if share < 1:
+            return self._rngs[0].gamma(1 / share, share, size=count)
         return self._rngs[0].exponential(size=count)
 
     def batch(self, times: list[float]) -> Batch:
@@ -135,7 +139,7 @@ def open_loop(traffic: Traffic, draws: Draws, share: float) -> Iterator[Batch]:
         rates = tuple((at, rate * share) for at, rate in traffic.rates)
         count = 0.0
         while True:
-            counts = count + np.cumsum(draws.gaps(BATCH))
+            counts = count + np.cumsum(draws.gaps(BATCH, share))
             count = float(counts[-1])
             times = arrival_times(rates, counts)
             times = times[np.isfinite(times)]

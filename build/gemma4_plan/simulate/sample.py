@@ -9,7 +9,7 @@ from gemma4_plan.simulate.traffic import Traffic
 
 __all__ = ["LEAST_REPLICAS", "sampled"]
 
-LEAST_REPLICAS = 8
+LEAST_REPLICAS = 16
 """Replicas that are simulated at least, where there are as many: enough for what they do to each
 other by the gateway's balance (docs/planning.md has the measured difference)."""
 
@@ -21,10 +21,15 @@ def sampled(traffic: Traffic, fleet: Fleet, most_requests: float) -> tuple[Traff
     sends each request by a hash of its head: the Poisson arrivals of a replica are independent of
     the others', and so is all that it does. Then any replicas are a fair sample. Where the balance
     acts, replicas meet only through the least busy one's count, which many replicas make a figure
-    that hardly varies (a mean field), so that a smaller fleet at the same load per replica differs
-    by its size's inverse. A replica's limits stay; what is counted over the fleet (users, shared
-    prefixes, keys, the autoscaling's bounds and pace) shrinks with it. In the sample one lost
-    replica is a larger share of the fleet than in truth, which is on the safe side."""
+    that hardly varies (a mean field), so that a smaller fleet at the same load per replica comes
+    close. What would be different is how much the whole load varies: a sixtieth of a Poisson
+    process varies eight times as much against its mean. So the arrivals of a sample are drawn as
+    regular as those of the whole fleet (a gamma process); what a single replica gets of them is
+    still nearly a Poisson process.
+
+    A replica's limits stay; what is counted over the fleet (users, shared prefixes, keys, the
+    autoscaling's bounds and pace) shrinks with it. In the sample one lost replica is a larger share
+    of the fleet than in truth, which is on the safe side."""
     wanted = max(LEAST_REPLICAS, fleet.most * most_requests / _expected(traffic))
     if wanted >= fleet.most:
         return traffic, fleet, 1.0
