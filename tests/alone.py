@@ -16,6 +16,7 @@ ALONE = {
     "clients/gateway/test_gateway_lost_backend.py": "starts gateways and back ends",
     "clients/gateway/test_gateway_mutations.py": "starts a gateway",
     "clients/gateway/test_gateway_slow_senders.py": "starts gateways; waits for deadlines",
+    "clients/gateway/test_gateway_tls.py::test_200_half_open_connections": "measures others' wait",
     "clients/test_cache.py": "starts many processes",
     "e2e": "starts servers, and measures them",
     "runtime/preparation/test_process.py": "measures how long short work waits beside long work",

@@ -12,11 +12,23 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["MODEL", "QUESTION", "URL", "V1", "WEATHER", "WEATHER_TOOL", "raises", "report"]
+__all__ = [
+    "MODEL",
+    "PATIENCE",
+    "QUESTION",
+    "URL",
+    "V1",
+    "WEATHER",
+    "WEATHER_TOOL",
+    "raises",
+    "report",
+]
 
 URL = os.environ["GATEWAY_URL"]
 V1 = f"{URL}/v1"
 MODEL = os.environ["MODEL"]
+PATIENCE = float(os.environ["PATIENCE"])
+"""Times the limits of time."""
 QUESTION = "What is the capital of France?"
 WEATHER = "What is the weather in Oslo?"
 WEATHER_TOOL = {

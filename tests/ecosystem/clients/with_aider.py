@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from checking import MODEL, QUESTION, V1, report
+from checking import MODEL, PATIENCE, QUESTION, V1, report
 
 OPTIONS = (
     "--no-git", "--yes-always", "--no-check-update", "--analytics-disable", "--no-pretty",
@@ -22,7 +22,7 @@ def aider(model: str, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [Path(sys.executable).with_name("aider"), f"--model=openai/{model}",
          *OPTIONS, *more, f"--message={QUESTION}"],
-        env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100, check=False,
+        env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100 * PATIENCE, check=False,
     )  # fmt: skip
 
 

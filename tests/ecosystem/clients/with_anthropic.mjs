@@ -4,7 +4,9 @@ import Anthropic from "@anthropic-ai/sdk";
 import { MODEL, QUESTION, URL_, WEATHER, raises, report } from "./checking.mjs";
 
 const client = new Anthropic({ baseURL: URL_, apiKey: "any", maxRetries: 0 });
-const ask = { model: MODEL, max_tokens: 200, messages: [{ role: "user", content: QUESTION }] };
+const ask = {
+  model: MODEL, max_tokens: 200, temperature: 0, messages: [{ role: "user", content: QUESTION }],
+};
 const weather = { ...ask, messages: [{ role: "user", content: WEATHER }] };
 const tools = [
   {

@@ -115,22 +115,26 @@ def responses_stream_by_chat() -> None:
 def anthropic() -> None:
     answer = litellm.completion(messages=ASK, temperature=0, max_tokens=100, **ANTHROPIC)
     assert "Paris" in answer.choices[0].message.content
-    chunks = list(litellm.completion(messages=ASK, max_tokens=100, stream=True, **ANTHROPIC))
+    chunks = list(
+        litellm.completion(messages=ASK, max_tokens=100, temperature=0, stream=True, **ANTHROPIC)
+    )
     assert "".join(c.choices[0].delta.content or "" for c in chunks)
     called = litellm.completion(
         messages=[{"role": "user", "content": WEATHER}], tools=[WEATHER_TOOL],
-        tool_choice="required", max_tokens=100, **ANTHROPIC,
+        tool_choice="required", max_tokens=100, temperature=0, **ANTHROPIC,
     )  # fmt: skip
     assert called.choices[0].message.tool_calls[0].function.name == "get_weather"
 
 
 async def messages_by_chat() -> None:
-    answer = await litellm.anthropic.messages.acreate(messages=ASK, max_tokens=100, **CHAT_ONLY)
+    answer = await litellm.anthropic.messages.acreate(
+        messages=ASK, max_tokens=100, temperature=0, **CHAT_ONLY
+    )
     assert answer["type"] == "message" and "Paris" in answer["content"][0]["text"]
     assert answer["stop_reason"] == "end_turn" and answer["usage"]["output_tokens"] > 0
     tool = WEATHER_TOOL["function"]
     called = await litellm.anthropic.messages.acreate(
-        messages=[{"role": "user", "content": WEATHER}], max_tokens=100,
+        messages=[{"role": "user", "content": WEATHER}], max_tokens=100, temperature=0,
         tools=[{"name": tool["name"], "input_schema": tool["parameters"]}],
         tool_choice={"type": "any"}, **CHAT_ONLY,
     )  # fmt: skip
@@ -140,7 +144,7 @@ async def messages_by_chat() -> None:
 
 async def messages_stream_by_chat() -> None:
     stream = await litellm.anthropic.messages.acreate(
-        messages=ASK, max_tokens=100, stream=True, **CHAT_ONLY
+        messages=ASK, max_tokens=100, temperature=0, stream=True, **CHAT_ONLY
     )
     text = b"".join([chunk async for chunk in stream]).decode()
     for event in ("message_start", "content_block_delta", "message_delta", "message_stop"):
