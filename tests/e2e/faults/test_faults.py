@@ -258,11 +258,11 @@ class Unread(Served):
         super().__init__(engine, run_dir)
 
     def _read(self) -> None:
-        for line in self.process.stdout:  # type: ignore[union-attr]
-            self.output.append(line)
-            if "Ctrl-C stops" in line:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.output.append(line.decode())
+            if "Ctrl-C stops" in self.output[-1]:
                 if self._how == "closed":
-                    assert self.process.stdout is not None
                     self.process.stdout.close()
                 return  # frozen: the pipe fills up
 
