@@ -27,7 +27,11 @@ OPTIONS = list(every_option(typer.main.get_command(app)))
 
 
 def test_what_is_secret_is_in_a_file() -> None:
-    found = {f"{name} {p.name}": p for name, p in OPTIONS if SECRET.search(str(p.name))}
+    found = {
+        f"{name} {p.name}": p
+        for name, p in OPTIONS
+        if SECRET.search(str(p.name)) and p.type.name != "integer"
+    }
     assert found.keys() == {
         "gateway api_keys_file", "gateway ssl_keyfile", "gateway backend_ssl_keyfile",
         "gateway new-key api_keys_file", "serve ssl_keyfile",

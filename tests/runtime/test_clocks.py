@@ -22,8 +22,10 @@ STAMPS = {
     "serve/gemma4_serve/run_folder.py": "compared with a file's time, which has this clock",
     "clients/gemma4_gateway/answers/work.py": "`created` of OpenAI's answers",
     "clients/gemma4_gateway/answers/response_events.py": "`completed_at` of OpenAI's responses",
+    "clients/gemma4_dynamo/text_request.py": "`created` of OpenAI's answers",
     "clients/gemma4_gateway/store/responses.py": "ages of what outlives the process and the machine",
     "runtime/gemma4_runtime/server/engine_metrics.py": "when the metrics were last updated",
+    "runtime/gemma4_runtime/server/engine_spans.py": "when a span began, for a collector",
     "runtime/gemma4_runtime/server/gate/gate.py": "when the quality gate last ran",
     "load_tests/gemma4_load/session.py": "when a level began, for the report",
 }

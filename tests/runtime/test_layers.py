@@ -18,7 +18,7 @@ PACKAGES = {
     "gemma4_build": {"gemma4_runtime"},
     "gemma4_plan": {"gemma4_build", "gemma4_gateway", "gemma4_load", "gemma4_runtime"},
     "gemma4_gateway": {"gemma4_client", "gemma4_runtime"},
-    "gemma4_dynamo": {"gemma4_client", "gemma4_runtime"},
+    "gemma4_dynamo": {"gemma4_client", "gemma4_gateway", "gemma4_runtime"},
     "gemma4_load": {"gemma4_client", "gemma4_runtime"},
     "gemma4_serve": {"gemma4_client", "gemma4_runtime"},
     "gemma4_cli": {

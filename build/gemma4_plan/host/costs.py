@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 
 from gemma4_plan.host.figures import HostFigures, read_figures
@@ -62,10 +63,16 @@ def host_costs(
         found.per_prompt_s(prompt), requests_per_s
     )
     least = max(1, math.ceil(at_once / _GATEWAY_REQUESTS))
-    gateways = least
-    while _gateway(found, tokens / gateways, requests_per_s / gateways).high > _FULLEST:
-        gateways += max(1, gateways // 50)
-    each = _gateway(found, tokens / gateways, requests_per_s / gateways)
+
+    def cores(gateways: int) -> Span:
+        return _gateway(found, tokens / gateways, requests_per_s / gateways)
+
+    most = least
+    while cores(most).high > _FULLEST:
+        most *= 2
+    # The least of this range whose cores suffice: the more gateways, the less each takes.
+    gateways = bisect_left(range(most + 1), True, least, key=lambda n: cores(n).high <= _FULLEST)
+    each = cores(gateways)
     return HostCosts(
         tokens_per_s=tokens,
         triton_cores=triton,

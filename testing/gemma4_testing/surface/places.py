@@ -55,6 +55,7 @@ PUBLISHED = (
     Published("grafana", 3000, "dashboards, read only, no account", "127.0.0.1:3000", "nothing"),
     Published("alertmanager", 9093, "alerts; may be silenced", "127.0.0.1:9093", "nothing"),
     Published("locust", 8089, "page of the load test", "127.0.0.1:8089", "nothing"),
+    Published("dynamo", 8080, "Dynamo's frontend: OpenAI's API, metrics", "127.0.0.1:8081", "nothing"),
     Published("triton", 8000, "Triton's HTTP", "", "nothing"),
     Published("triton", 8001, "Triton's gRPC", "", "nothing"),
     Published("triton", 8002, "Triton's metrics", "", "nothing"),
