@@ -237,12 +237,11 @@ class Unread(Served):
         super().__init__(engine, run_dir)
 
     def _read(self) -> None:
-        for line in self.process.stdout:  # type: ignore[union-attr]
+        for line in self.stdout:
             self.output.append(line)
             if "Ctrl-C stops" in line:
                 if self._how == "closed":
-                    assert self.process.stdout is not None
-                    self.process.stdout.close()
+                    self.stdout.close()
                 return  # frozen: the pipe fills up
 
 
