@@ -52,7 +52,7 @@ def test_what_is_copied_into_the_image() -> None:
     needed = {path.split("/")[0] for path in [*target["packages"], *target["force-include"]]}
     assert needed <= kept
     assert {"pyproject.toml", wheel["project"]["readme"], "LICENSE"} <= kept
-    assert "[runtime," in DOCKERFILE and "runtime" in wheel["project"]["optional-dependencies"]
+    assert "[runtime,otel]" in DOCKERFILE and "runtime" in wheel["project"]["optional-dependencies"]
 
 
 def test_scripts_of_the_gpu_image() -> None:

@@ -65,7 +65,8 @@ def message_of(model: str, name: str, value: bytes, chance: random.Random) -> by
     for parameter in (clean(nasty(chance)), "traceparent", "gemma4_key", "gemma4_feed"):
         if chance.random() < 0.5:
             request.parameters[parameter].string_param = clean(nasty(chance))
-    return request.SerializeToString()
+    data: bytes = request.SerializeToString()
+    return data
 
 
 def measured(served: Served, folder: Path, form: str, chance: random.Random) -> list[str]:

@@ -22,7 +22,7 @@ _KNOT = 128
 double, up to 512 Ki. Between them its seconds are taken to be on a straight line, which they are on
 either side of the window while the step reads longer than it computes."""
 _KNOTS = 13
-"""Contexts above 0."""
+"""Such contexts."""
 
 
 class RooflineSteps:

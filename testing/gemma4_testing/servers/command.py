@@ -41,6 +41,9 @@ class Command:
                 stderr=subprocess.STDOUT if stderr is None else other,
                 env=os.environ | (env or {}),
             )
+        assert self.process.stdout is not None
+        # A line ends with a newline and nothing else: a carriage return in it stays.
+        self.stdout = io.TextIOWrapper(self.process.stdout, encoding="utf-8", newline="\n")
         Thread(target=self._read, daemon=True).start()
         try:
             self.wait_for(until)
@@ -49,9 +52,7 @@ class Command:
             raise
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        # A line ends with a newline and nothing else: a carriage return in it stays.
-        for line in io.TextIOWrapper(self.process.stdout, encoding="utf-8", newline="\n"):
+        for line in self.stdout:
             self.output.append(line)
 
     @property

@@ -258,12 +258,11 @@ class Unread(Served):
         super().__init__(engine, run_dir)
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.output.append(line.decode())
-            if "Ctrl-C stops" in self.output[-1]:
+        for line in self.stdout:
+            self.output.append(line)
+            if "Ctrl-C stops" in line:
                 if self._how == "closed":
-                    self.process.stdout.close()
+                    self.stdout.close()
                 return  # frozen: the pipe fills up
 
 
