@@ -88,9 +88,16 @@ def test_the_ports_of_compose_are_those_of_the_file() -> None:
     }
     assert published == {f"{x.service} {x.at}:{x.port}" for x in PUBLISHED if x.at}
     inner = {(x.service, x.port) for x in PUBLISHED if not x.at}
-    triton = parse(services()["triton"]["command"])
-    assert inner == {("prometheus", 9090)} | {
-        ("triton", triton[name]) for name in ("http_port", "grpc_port", "metrics_port")
+    commands = {name: parse(services("*")[name]["command"]) for name in ("triton", "triton-2")}
+    workers = {
+        (name, int(service["environment"]["DYN_SYSTEM_PORT"]))
+        for name, service in services("*").items()
+        if name.startswith("dynamo-worker")
+    }
+    assert inner == workers | {("prometheus", 9090)} | {
+        (name, command[port])
+        for name, command in commands.items()
+        for port in ("http_port", "grpc_port", "metrics_port")
     }
     opens = {"engine-build", "engine-build-cpu", "doctor"}  # commands that end
     assert {x.service for x in PUBLISHED} == services("*").keys() - opens

@@ -60,6 +60,10 @@ PUBLISHED = (
     Published("triton", 8001, "Triton's gRPC", "", "nothing"),
     Published("triton", 8002, "Triton's metrics", "", "nothing"),
     Published("prometheus", 9090, "metrics", "", "nothing"),
+    *(Published("triton-2", port, what, "", "nothing")
+      for port, what in ((8000, "Triton's HTTP"), (8001, "Triton's gRPC"), (8002, "Triton's metrics"))),
+    *(Published(f"dynamo-worker-{number}", 9090, "Dynamo's status; requests come by a free port", "", "nothing")
+      for number in (1, 2)),
 )  # fmt: skip
 
 
