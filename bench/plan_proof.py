@@ -113,7 +113,7 @@ def prove(
     for users in size.users:
         label = f"{kind}, {users} users"
         level, rows = runs.run("--concurrency", str(users), *common, label=label)
-        predicted = predict(level, rows, replica, lengths)
+        predicted = predict(level, rows, replica)
         found += compare(label, level, predicted, BOUNDS[kind])
         if users <= replica.slots:
             most = max(most, predicted.request_throughput)
@@ -121,7 +121,7 @@ def prove(
         rate = load * most
         label = f"{kind}, {load:.0%} of {most:.3g}/s"
         level, rows = runs.run("--rate", f"{rate:.3f}", *common, label=label)
-        found += compare(label, level, predict(level, rows, replica, lengths), BOUNDS[kind])
+        found += compare(label, level, predict(level, rows, replica), BOUNDS[kind])
     for line in found:
         print(row(line), flush=True)
     return found

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gemma4_load.workloads.lengths import parse_length
 from gemma4_plan.simulate import Fleet, Outcome, Replica, Traffic, simulate
 from gemma4_plan.simulate.measured import StepFile
 
@@ -49,37 +48,28 @@ class Compared:
         return abs(self.error) <= self.bound
 
 
-def predict(level: Level, rows: Rows, replica: Replica, lengths: tuple[str, str]) -> Outcome:
-    """Simulate the run of a level: the requests that were sent in an open loop at the times they
-    were due, or as many users whose answers have ``lengths`` (prompt's and answer's) by chance."""
+def predict(level: Level, rows: Rows, replica: Replica) -> Outcome:
+    """Simulate the run of a level with the requests that were sent: at the times they were due, or
+    in a closed loop in their order."""
     window = level["window"]
     users = level["level"]["concurrency"]
-    if users is not None:
-        prompts = [float(row["prompt_tokens"]) for row in rows if row["prompt_tokens"]]
-        prompt = f"{max(1, round(sum(prompts) / len(prompts)))}"
-        traffic = Traffic(
-            users=users, seconds=_CLOSED_S, warmup=min(_CLOSED_S / 10, 20.0),
-            prompt=parse_length("prompt", prompt), output=parse_length("output", lengths[1]),
-        )  # fmt: skip
-    else:
-        sent = sorted(
-            (row for row in rows if row["prompt_tokens"]), key=lambda row: float(row["scheduled"])
-        )
-        trace = [
-            {
-                "timestamp": float(row["scheduled"]) * 1e3,
-                "input_length": round(float(row["prompt_tokens"])),
-                "output_length": round(float(row["output_tokens"])),
-            }
-            for row in sent
-        ]
+    sent = sorted(
+        (row for row in rows if row["prompt_tokens"]), key=lambda row: float(row["scheduled"])
+    )
+    trace = [
+        {
+            "timestamp": float(row["scheduled"]) * 1e3,
+            "input_length": round(float(row["prompt_tokens"])),
+            "output_length": round(float(row["output_tokens"])),
+        }
+        for row in sent
+    ]
+    if users is None:
         first = trace[0]["timestamp"] / 1e3
         traffic = Traffic(trace=trace, warmup=max(0.0, window["begin"] - first))
+    else:
+        traffic = Traffic(users=users, trace=trace, seconds=window["end"], warmup=window["begin"])
     return simulate(traffic, Fleet(replica=replica), most_requests=math.inf)
-
-
-_CLOSED_S = 300.0
-"""Simulated seconds of a closed loop, whose figures are those of any time."""
 
 
 def compare(run: str, level: Level, found: Outcome, bounds: Bounds) -> list[Compared]:

@@ -44,7 +44,7 @@ def test_a_run_that_is_the_simulation_is_predicted_exactly(users: int | None) ->
         traffic = Traffic(trace=trace, warmup=3.0)
     else:
         traffic = Traffic(
-            users=users, seconds=300, warmup=20, prompt=Length("fixed", 20),
+            users=users, seconds=30, warmup=3, prompt=Length("fixed", 20),
             output=Length("fixed", 30),
         )  # fmt: skip
     truth = simulate(traffic, Fleet(replica=replica))
@@ -57,7 +57,7 @@ def test_a_run_that_is_the_simulation_is_predicted_exactly(users: int | None) ->
             for name in ("ttft", "itl")
         },
     }
-    found = proof.predict(level, rows, replica, ("20", "30"))
+    found = proof.predict(level, rows, replica)
     lines = proof.compare("run", level, found, proof.BOUNDS["synthetic"])
     assert len(lines) == 5
     assert all(line.error == pytest.approx(0, abs=1e-9) for line in lines)

@@ -130,6 +130,15 @@ def test_a_closed_loop_keeps_its_users_busy() -> None:
     assert in_flight == pytest.approx(8, rel=0.02)
 
 
+def test_users_ask_the_requests_of_a_trace_in_their_order() -> None:
+    lines = [
+        {"timestamp": 0, "input_length": 10, "output_length": tokens} for tokens in (50, 100, 150)
+    ]
+    found = run(Traffic(users=1, trace=lines, seconds=30), Replica(pace=CONSTANT, slots=1))
+    assert found.completed == 30  # a second each, on average
+    assert found.output_tokens == 10 * (50 + 100 + 150)
+
+
 def test_jumps_over_steps_are_the_steps_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Taken one at a time, steps whose seconds grow with the context give the same times."""
     from gemma4_plan.simulate import step_engine

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import cycle, islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -164,7 +167,7 @@ class Simulation:
                 return "queue_full"  # the others would refuse it too
 
     def _users(self, users: int) -> None:
-        feed = _Feed(self._draws)
+        feed = _Feed(self._draws, self._traffic.trace)
         for _ in range(users):
             self.agenda.call(0.0, _User(self, feed))
         while (following := self.agenda.next_time()) is not None and following < self.ledger.length:
@@ -270,16 +273,24 @@ class Simulation:
 class _Feed:
     """Requests of a closed loop, one after another."""
 
-    def __init__(self, draws: Draws) -> None:
+    def __init__(self, draws: Draws, lines: Sequence[dict[str, Any]]) -> None:
         self._draws = draws
-        self._batch = draws.batch([math.nan] * BATCH)
+        self._lines = cycle(lines)
+        self._drawn = not lines
+        self._batch = self._more()
         self._index = -1
+
+    def _more(self) -> Batch:
+        times = [math.nan] * BATCH
+        if self._drawn:
+            return self._draws.batch(times)
+        return self._draws.traced(times, list(islice(self._lines, BATCH)))
 
     def next(self) -> tuple[Batch, int]:
         """Return the next one: its batch, and its place there."""
         self._index += 1
         if self._index == BATCH:
-            self._batch, self._index = self._draws.batch([math.nan] * BATCH), 0
+            self._batch, self._index = self._more(), 0
         return self._batch, self._index
 
 

@@ -47,7 +47,8 @@ class Slos:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """Exactly one of ``rates``, ``users`` and ``trace``.
+    """Exactly one of ``rates``, ``users`` and ``trace``, or ``users`` who ask the requests of a
+    ``trace`` in their order, whatever its times, and again from the first.
 
     ``rates`` is an open loop of Poisson arrivals: (seconds since the start, requests/s), with
     straight lines between the points; it ends at the last point (:func:`day_rates` makes a day).
@@ -75,7 +76,7 @@ class Traffic:
 
     def __post_init__(self) -> None:
         given = [bool(self.rates), self.users is not None, bool(self.trace)]
-        if sum(given) != 1:
+        if sum(given) != 1 and given != [False, True, True]:
             raise BadQuestionError("give one of --rate, --users and --trace")
         if self.rates:
             _check_rates(self.rates)
