@@ -1,4 +1,4 @@
-"""The simulation's routing is the gateway's: the same law of choice, the same balance."""
+"""The simulation's routing is the gateway's: the same spread of choice, the same balance."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@ thousands of replicas.
 
 The gateway ranks back ends by a hash of the request's head and their address. Here a jump hash
 prefers one (J. Lamping and E. Veach, "A Fast, Minimal Memory, Consistent Hash Algorithm", 2014),
-whose choice has the same law: even, independent from head to head, the same for one head, and a
+whose choice is spread alike: even, independent from head to head, the same for one head, and a
 replica that comes or goes moves only its own share."""
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _OUT = 1 << 40
 _OVERLOAD_PAUSE_S = 0.1
 """As in gemma4_gateway.backends.router: a full replica is avoided, twice as long each time."""
 _MOST_DOUBLINGS = 5
+"""Of that pause."""
 
 
 def jump(key: int, count: int) -> int:
