@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
@@ -21,6 +22,7 @@ from gemma4_plan.fleet.answer import Answer, answer
 from gemma4_plan.fleet.lengths import longest, mean
 from gemma4_plan.fleet.question import CapacityQuestion
 from gemma4_plan.fleet.search import search
+from gemma4_plan.fleet.shown import show
 from gemma4_plan.fleet.sizing import LOST, Sizing, kept, misses
 from gemma4_plan.fleet.sweep import sweep
 from gemma4_plan.options import rank
@@ -29,6 +31,7 @@ from gemma4_plan.speed.fitted import read_fitted
 from gemma4_testing.deploy.compose_files import parse
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from typer.testing import CliRunner
 
 CHAT = CapacityQuestion(
@@ -293,3 +296,17 @@ def test_what_is_missed(chat: Answer) -> None:
     assert misses(outcome, strict) == {"itl": pytest.approx(2)}
     lost = replace(outcome, refused={"queue_full": outcome.arrived / 100})
     assert misses(lost, traffic) == {"lost": pytest.approx(0.01 / LOST)}
+
+
+def test_many_options_that_are_left_out_are_counted(chat: Answer) -> None:
+    """They were 14 lines between the fleet and what deploys it."""
+
+    def said(answer: Answer) -> str:
+        console = Console(file=io.StringIO(), width=100)
+        show(answer, console)
+        return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+    left = chat.found.left_out
+    assert f"{len(left)} options were not considered; --json, --report and --gpu" in said(chat)
+    few = replace(chat, found=replace(chat.found, left_out=left[:1]))
+    assert f"not considered: {left[0].what}: {left[0].reason}" in said(few)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.console import Console
 from rich.table import Table
 
@@ -13,6 +15,9 @@ from gemma4_plan.host.shown import host_line
 from gemma4_plan.simulate import Outcome
 
 __all__ = ["show"]
+
+_FEW = 5
+"""Reasons that a terminal shows beside the answer."""
 
 
 def show(found: Answer, console: Console) -> None:
@@ -32,11 +37,8 @@ def show(found: Answer, console: Console) -> None:
     console.print(_options(found))
     if found.found.dearer:
         line(f"{found.found.dearer} more options cost more than the first even at their least")
-    reasons: dict[str, list[str]] = {}
-    for left in found.found.left_out:
-        reasons.setdefault(left.reason, []).append(left.what)
-    for reason, names in reasons.items():
-        line(f"not considered: {', '.join(names)}: {reason}", "dim")
+    for text in _left_out(found):
+        line(text, "dim")
     console.print()
     line(host_line(found.host))
     if found.scaled is not None:
@@ -44,6 +46,19 @@ def show(found: Answer, console: Console) -> None:
         line(found.scaled.check)
     console.print()
     show_deploy(found.chosen, console)
+
+
+def _left_out(found: Answer) -> Iterator[str]:
+    """Yield why options were not considered, or, when they are many, where that is said."""
+    reasons: dict[str, list[str]] = {}
+    for left in found.found.left_out:
+        reasons.setdefault(left.reason, []).append(left.what)
+    if len(reasons) > _FEW:
+        count = len(found.found.left_out)
+        yield f"{count} options were not considered; --json, --report and --gpu NAME say why"
+        return
+    for reason, names in reasons.items():
+        yield f"not considered: {', '.join(names)}: {reason}"
 
 
 def _times(found: Answer) -> Table:
