@@ -281,7 +281,8 @@ def test_the_gpus_and_the_rate_that_are_named_work() -> None:
     said = str(refused.value)
     assert said.startswith("--max-gpus 3: the smallest fleet that holds is ")
     gpus, rate = (
-        re.split(f"{option} ", said)[-1].split()[0] for option in ("--max-gpus", "--rate")
+        re.split(f"{option} ", said)[-1].split()[0].strip(",;")
+        for option in ("--max-gpus", "--rate")
     )
     more = search(replace(asked, max_gpus=int(gpus)), read_catalog(), read_fitted())
     assert more.best.gpus == int(gpus)
