@@ -81,6 +81,7 @@ class Frontend(Process):
     def __init__(self, name: str, discovery: Path, *args: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        (LOGS / f"{name}.log").unlink(missing_ok=True)
         super().__init__(
             name, discovery, "dynamo.frontend", "--http-host", "127.0.0.1",
             "--http-port", str(self.port), "--discovery-backend", "file",
