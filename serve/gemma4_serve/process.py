@@ -312,7 +312,8 @@ class TritonProcess:
             return
         ports = self._options.ports
         sending = [self.pid, *self._pids_of(LAST_STEPS)]
-        wait_sent(sending, (ports.grpc, ports.http), least=_SETTLE_S, most=_SEND_S)
+        if not wait_sent(sending, (ports.grpc, ports.http), least=_SETTLE_S, most=_SEND_S):
+            log_event("left_unsent", level="warning", after_s=_SEND_S)
         engines = self._pids_of(("engine",))
         control, board = ControlClient(self._options.run_dir / CONTROL_NAME), self.board()
         control.send("release")

@@ -7,7 +7,7 @@ from typing import Any
 
 import openai
 import pytest
-from cluster import MODEL, ask, streamed
+from cluster import MODEL, ask, streamed, tool_calls
 from conftest import Cluster
 from gemma4_client import Client
 
@@ -60,13 +60,7 @@ def test_a_chat_is_the_one_of_our_sdk(client: openai.OpenAI, ours: Client, text:
 def test_tools(client: openai.OpenAI, ours: Client, stream: bool) -> None:
     expected = ours.chat(PARIS, tools=[TOOL], temperature=0.0, max_tokens=60).result()
     found = create(client, PARIS, tools=[TOOL], max_tokens=60, stream=stream)
-    if stream:
-        deltas = [c.choices[0] for c in found if c.choices]
-        calls = [call for d in deltas for call in d.delta.tool_calls or []]
-        reason = next(d.finish_reason for d in deltas if d.finish_reason)
-    else:
-        calls = found.choices[0].message.tool_calls
-        reason = found.choices[0].finish_reason
+    calls, reason = tool_calls(found, stream=stream)
     assert reason == "tool_calls" == expected.finish_reason
     assert [(c.function.name, json.loads(c.function.arguments)) for c in calls] == [
         (c["function"]["name"], json.loads(c["function"]["arguments"])) for c in expected.tool_calls

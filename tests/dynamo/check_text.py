@@ -10,7 +10,7 @@ from typing import Any
 import openai
 import pytest
 from check_api import HELLO, PARIS, SCHEMA, TOOL, create
-from cluster import MODEL, Frontend, Worker, ask, streamed
+from cluster import MODEL, Frontend, Worker, ask, streamed, tool_calls
 from conftest import Cluster
 from gemma4_client import Client
 from gemma4_testing.waiting import wait_until
@@ -51,13 +51,7 @@ def test_a_chat(text: openai.OpenAI, ours: Client, question: str) -> None:
 def test_tools(text: openai.OpenAI, ours: Client, stream: bool) -> None:
     expected = ours.chat(PARIS, tools=[TOOL], temperature=0.0, max_tokens=60).result()
     found = create(text, PARIS, tools=[TOOL], max_tokens=60, stream=stream)
-    if stream:
-        deltas = [c.choices[0] for c in found if c.choices]
-        calls = [call for d in deltas for call in d.delta.tool_calls or []]
-        reason = next(d.finish_reason for d in deltas if d.finish_reason)
-    else:
-        calls = found.choices[0].message.tool_calls
-        reason = found.choices[0].finish_reason
+    calls, reason = tool_calls(found, stream=stream)
     assert reason == "tool_calls" == expected.finish_reason
     assert [(c.function.name, c.function.arguments) for c in calls] == [
         (c["function"]["name"], c["function"]["arguments"]) for c in expected.tool_calls

@@ -120,6 +120,15 @@ def ask(client: openai.OpenAI, text: str = "Hello, who are you?", **options: Any
     return answer.choices[0].message.content or ""
 
 
+def tool_calls(found: Any, *, stream: bool) -> tuple[list[Any], str]:
+    """The calls of an answer, and why it ended."""
+    if not stream:
+        return found.choices[0].message.tool_calls, found.choices[0].finish_reason
+    deltas = [chunk.choices[0] for chunk in found if chunk.choices]
+    calls = [call for delta in deltas for call in delta.delta.tool_calls or []]
+    return calls, next(delta.finish_reason for delta in deltas if delta.finish_reason)
+
+
 def long(tokens: int) -> dict[str, Any]:
     """Options of an answer that has exactly so many tokens."""
     return {"max_tokens": tokens, "extra_body": {"min_tokens": tokens}}

@@ -10,7 +10,7 @@ from rich.table import Table
 from gemma4_plan.deploy.shown import show_deploy
 from gemma4_plan.fleet.answer import Answer
 from gemma4_plan.fleet.search import Candidate
-from gemma4_plan.fleet.words import about, dollars, headline, limits, name_of, saturates, times
+from gemma4_plan.fleet.words import about, dollars, headline, limits, option_cells, saturates, times
 from gemma4_plan.host.shown import host_line
 from gemma4_plan.simulate import Outcome
 
@@ -96,12 +96,9 @@ def _options(found: Answer) -> Table:
 
 
 def _cells(candidate: Candidate) -> list[str]:
-    price, outcome = candidate.usd_per_hour, candidate.outcome
+    outcome = candidate.outcome
     return [
-        name_of(candidate),
-        f"{candidate.needed:,} + {candidate.spare}",
-        f"{candidate.gpus:,}",
-        "" if price is None else f"{price[0]:,.2f} to {price[1]:,.2f}",
+        *option_cells(candidate),
         f"{1e3 * outcome.ttft.p95:,.0f}",
         f"{1e3 * outcome.itl.p95:,.1f}",
     ]

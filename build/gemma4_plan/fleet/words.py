@@ -8,8 +8,8 @@ from gemma4_plan.simulate import Percentiles
 from gemma4_plan.span import Span
 
 __all__ = [
-    "about", "asked", "copies_text", "dollars", "headline", "limits", "name_of", "saturates",
-    "times",
+    "about", "asked", "copies_text", "dollars", "headline", "limits", "name_of", "option_cells",
+    "saturates", "times",
 ]  # fmt: skip
 
 _FULL = {
@@ -28,6 +28,17 @@ def name_of(candidate: Candidate) -> str:
     gpus = f" x {option.split.tp}" if option.split.tp > 1 else ""
     state = "" if option.status == "yes" else f", {option.status}"
     return f"{option.card.product}{gpus} {option.split.precision}{state}"
+
+
+def option_cells(candidate: Candidate) -> list[str]:
+    """Return name, copies, GPUs and dollars an hour of an option, for a table."""
+    price = candidate.usd_per_hour
+    return [
+        name_of(candidate),
+        f"{candidate.needed:,} + {candidate.spare}",
+        f"{candidate.gpus:,}",
+        "-" if price is None else f"{price[0]:,.2f} to {price[1]:,.2f}",
+    ]
 
 
 def asked(found: Answer) -> str:

@@ -19,7 +19,7 @@ from gemma4_plan.fleet.words import (
     dollars,
     headline,
     limits,
-    name_of,
+    option_cells,
     saturates,
     times,
 )
@@ -96,12 +96,6 @@ def _facts(found: Answer) -> list[tuple[str, str]]:
 
 
 def _cells(candidate: Candidate) -> list[str]:
-    price, outcome = candidate.usd_per_hour, candidate.outcome
     return [
-        name_of(candidate),
-        f"{candidate.needed:,} + {candidate.spare}",
-        f"{candidate.gpus:,}",
-        "-" if price is None else f"{price[0]:,.2f} to {price[1]:,.2f}",
-        times(outcome.ttft),
-        times(outcome.itl),
-    ]
+        *option_cells(candidate), times(candidate.outcome.ttft), times(candidate.outcome.itl),
+    ]  # fmt: skip

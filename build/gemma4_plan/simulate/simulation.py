@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from gemma4_plan.simulate.agenda import Agenda
 from gemma4_plan.simulate.arrivals import BATCH, Batch, Draws, open_loop
+from gemma4_plan.simulate.engine import Engine
 from gemma4_plan.simulate.fleet import Fleet
 from gemma4_plan.simulate.gates import Gate
 from gemma4_plan.simulate.ledger import Ledger
@@ -44,7 +45,7 @@ class Simulation:
         self._most = fleet.most
         self._engines = [self._engine(number) for number in range(self._most)]
         self._down: set[int] = set()  # present, and lost for now
-        self._leaving: set[StepEngine | StreamEngine] = set()
+        self._leaving: set[Engine] = set()
         gateway = fleet.gateway
         self._routers = [Router(self._most, gateway.imbalance) for _ in range(gateway.gateways)]
         most = max(1.0, gateway.max_running * share)
@@ -62,7 +63,7 @@ class Simulation:
             rng = np.random.default_rng([seed, 100])
             Losses(fleet.failures, self._most, rng, self, self.agenda)
 
-    def _engine(self, number: int) -> StepEngine | StreamEngine:
+    def _engine(self, number: int) -> Engine:
         replica = self._fleet.replica
         if isinstance(replica.pace, StreamPace):
             return StreamEngine(replica, replica.pace, number, self.agenda, self)

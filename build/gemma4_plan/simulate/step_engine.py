@@ -6,8 +6,8 @@ import heapq
 from collections import deque
 
 from gemma4_plan.simulate.agenda import Agenda
+from gemma4_plan.simulate.engine import Engine
 from gemma4_plan.simulate.fleet import Replica
-from gemma4_plan.simulate.prefixes import Prefixes
 from gemma4_plan.simulate.request import Request
 from gemma4_plan.simulate.sink import Sink
 from gemma4_plan.simulate.steps import StepTimes
@@ -19,7 +19,7 @@ _MOST_AT_ONCE = 256
 which is exact where it grows evenly with the context."""
 
 
-class StepEngine:
+class StepEngine(Engine):
     """Steps follow each other without a gap while anything runs. A step has a token of each running
     answer and, first come first served, as much of prompts as :attr:`Replica.step_tokens` leaves;
     requests are taken in between steps. Steps without prompts are taken together up to the first
@@ -28,21 +28,13 @@ class StepEngine:
     def __init__(
         self, replica: Replica, times: StepTimes, number: int, agenda: Agenda, sink: Sink
     ) -> None:
-        self.turn = 0
-        self.number = number
-        self.requests: set[Request] = set()
-        self._most = replica.slots + replica.max_queued
         self._slots = replica.slots
         self._budget = replica.step_tokens
         self._room = replica.kv_tokens
         self._seconds = times.seconds
-        self._agenda = agenda
-        self._sink = sink
-        self._prefixes = Prefixes(replica.prefix_tokens)
-        self._forget()
+        super().__init__(replica, number, agenda, sink)
 
     def _forget(self) -> None:
-        self.waiting: deque[Request] = deque()
         self._suspended: deque[Request] = deque()
         self._reading: deque[Request] = deque()  # prompts that are being read
         self._read: list[Request] = []  # those whose last part is in the running step
@@ -59,28 +51,11 @@ class StepEngine:
     def running(self) -> int:
         return self._decode + len(self._reading) + len(self._read)
 
-    def submit(self, request: Request, now: float) -> bool:
-        """Take a request; return False when the queue is full."""
-        if len(self.requests) >= self._most:
-            return False
-        self.requests.add(request)
-        self.waiting.append(request)
-        self._sink.waiting += 1
+    def _come(self, now: float) -> None:
         if not self._planned:
             self._begin(now)
         elif self._planned > 1 and len(self.waiting) == 1 and self._has_room(now):
             self._cut(now)
-        return True
-
-    def lose(self, now: float) -> list[Request]:
-        """Forget everything; return what was here."""
-        lost = sorted(self.requests, key=lambda request: request.arrived)
-        self._sink.waiting -= len(self.waiting)
-        self.requests.clear()
-        self._prefixes.clear()
-        self._forget()
-        self.turn += 1
-        return lost
 
     def wake(self, now: float) -> None:
         """End the steps under way and begin the next."""

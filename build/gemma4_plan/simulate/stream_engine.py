@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
 
 from gemma4_plan.simulate.agenda import Agenda
+from gemma4_plan.simulate.engine import Engine
 from gemma4_plan.simulate.fleet import Replica
-from gemma4_plan.simulate.prefixes import Prefixes
 from gemma4_plan.simulate.request import Request
 from gemma4_plan.simulate.sink import Sink
 from gemma4_plan.simulate.steps import StreamPace
@@ -15,25 +14,18 @@ from gemma4_plan.simulate.steps import StreamPace
 __all__ = ["StreamEngine"]
 
 
-class StreamEngine:
+class StreamEngine(Engine):
     """A request takes a free slot, or waits for one, first come first served. ``kv_tokens`` count
     whole requests here: nothing is suspended."""
 
     def __init__(
         self, replica: Replica, pace: StreamPace, number: int, agenda: Agenda, sink: Sink
     ) -> None:
-        self.turn = 0
-        self.number = number
-        self.requests: set[Request] = set()
         self._replica = replica
         self._pace = pace
-        self._agenda = agenda
-        self._sink = sink
-        self._prefixes = Prefixes(replica.prefix_tokens)
-        self._forget()
+        super().__init__(replica, number, agenda, sink)
 
     def _forget(self) -> None:
-        self.waiting: deque[Request] = deque()
         self._ends: list[tuple[float, int, Request]] = []
         self._order = 0
         self._held = 0
@@ -42,25 +34,8 @@ class StreamEngine:
     def running(self) -> int:
         return len(self._ends)
 
-    def submit(self, request: Request, now: float) -> bool:
-        """Take a request; return False when the queue is full."""
-        if len(self.requests) >= self._replica.slots + self._replica.max_queued:
-            return False
-        self.requests.add(request)
-        self.waiting.append(request)
-        self._sink.waiting += 1
+    def _come(self, now: float) -> None:
         self._admit(now)
-        return True
-
-    def lose(self, now: float) -> list[Request]:
-        """Forget everything; return what was here."""
-        lost = sorted(self.requests, key=lambda request: request.arrived)
-        self._sink.waiting -= len(self.waiting)
-        self.requests.clear()
-        self._prefixes.clear()
-        self._forget()
-        self.turn += 1
-        return lost
 
     def wake(self, now: float) -> None:
         """End the requests whose last token is due."""
