@@ -6,18 +6,15 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-import psutil
 from gemma4_client import AsyncClient, Client, Gemma4Error
+from gemma4_testing.servers.process_tree import find_process
 from gemma4_testing.servers.served import Served, user
 from gemma4_testing.waiting import wait_until
 
 
 def descriptors(server: Served) -> int:
-    return next(
-        child.num_fds()
-        for child in psutil.Process(server.process.pid).children(recursive=True)
-        if child.name() == "tritonserver"
-    )
+    triton: int = find_process(server.process.pid, lambda p: p.name() == "tritonserver").num_fds()
+    return triton
 
 
 async def refused(port: int) -> None:

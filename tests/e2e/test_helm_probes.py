@@ -22,6 +22,7 @@ from gemma4_testing.deploy.rendered_chart import CPU, GPU, container_of
 from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
 from gemma4_testing.fakes.broken_servers import free_port
 from gemma4_testing.servers.command import Command
+from gemma4_testing.servers.process_tree import find_process
 
 TOKENS_PER_S = 20
 GRACE_S = 4
@@ -171,8 +172,7 @@ def test_a_lost_server_is_back_before_the_kubelet_would_act(engine: Any) -> None
     with triton(CPU, engine) as server, gateway(CPU, server.ports[8001]) as front:
         start(server, front)
         parent = psutil.Process(server.command.process.pid)
-        victim = next(p for p in parent.children(recursive=True) if "tritonserver" in p.name())
-        victim.kill()
+        find_process(parent.pid, lambda p: "tritonserver" in p.name()).kill()
         lost = time.monotonic()
         until(lambda: not server.probe("readinessProbe"), 15)
         until(lambda: server.probe("livenessProbe") and server.probe("readinessProbe"), 120)

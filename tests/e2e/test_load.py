@@ -6,16 +6,14 @@ import json
 import re
 import signal
 import subprocess
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 from gemma4_load.report.files import read_report, read_requests
 from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
 from gemma4_testing.servers.command import GEMMA4
 from gemma4_testing.servers.load_runs import PACE_S, PREFILL_S, level, load, url
-from gemma4_testing.servers.process_tree import lasting
+from gemma4_testing.servers.process_tree import kill_tree
 from gemma4_testing.servers.running_gateway import RunningGateway
 from gemma4_testing.servers.served import Served
 from gemma4_testing.waiting import wait_until
@@ -180,9 +178,7 @@ def test_a_server_that_dies_ends_the_run_and_keeps_the_results(
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     wait_until(lambda: (out / "requests.csv").exists() and len(read_requests(out)) > 20, 20)
-    for child in lasting(served.process.pid)[::-1]:
-        with suppress(psutil.NoSuchProcess):  # the end of another has ended it
-            child.kill()
+    kill_tree(served.process.pid)
     printed, errors = process.communicate(timeout=30)
     assert process.returncode == 3, errors
     assert re.search(r"stopped: the server stopped answering at [\d.]+ s", printed)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from gemma4_gateway.settings import TlsFiles
 from gemma4_testing.certificates import Authority
 from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
 from gemma4_testing.servers.command import GEMMA4
+from gemma4_testing.servers.process_tree import tree
 from gemma4_testing.servers.running_gateway import RunningGateway, chat
 from gemma4_testing.servers.served import Served
 
@@ -44,15 +46,9 @@ def line_of(pem: Path) -> str:
 
 def arguments(root: int) -> set[str]:
     found = set()
-    try:
-        parent = psutil.Process(root)
-        for process in (parent, *parent.children(recursive=True)):
-            try:
-                found.add("\0".join(process.cmdline()))
-            except psutil.Error:
-                continue
-    except psutil.NoSuchProcess:
-        pass
+    for process in tree(root):
+        with suppress(psutil.Error):
+            found.add("\0".join(process.cmdline()))
     return found
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import psutil
 import pytest
 from gemma4_client import AsyncClient, CancelledError, Gemma4Error
 from gemma4_client.wire import build_poll, build_request, read_bundle
 from gemma4_runtime.errors import Status, parse_wire
 from gemma4_runtime.server.board import Field
 from gemma4_testing.event_loop import in_loop
+from gemma4_testing.servers.process_tree import find_process
 from gemma4_testing.servers.served import Served, user
 from gemma4_testing.waiting import wait_until
 from tritonclient.grpc import service_pb2_grpc
@@ -160,11 +160,7 @@ def test_nothing_is_left_for_the_next_loop(synthetic: Served, client: str) -> No
 async def test_the_server_keeps_nothing_of_what_it_sent(synthetic: Served) -> None:
     """Triton keeps each response of a stream until that ends, 1.2 KB each: 58 MB here, without a
     feed."""
-    triton = next(
-        child
-        for child in psutil.Process(synthetic.process.pid).children(recursive=True)
-        if child.name() == "tritonserver"
-    )
+    triton = find_process(synthetic.process.pid, lambda p: p.name() == "tritonserver")
     async with client_of(synthetic) as client:
         _, parts = await running(client, 60, max_tokens=810)
         before = triton.memory_info().rss

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import psutil
 import pytest
 from gemma4_gateway.access_log import Log
 from gemma4_gateway.app import create_app
@@ -25,6 +24,7 @@ from gemma4_gateway.settings import Settings
 from gemma4_serve.install import find_triton
 from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
 from gemma4_testing.servers.command import GEMMA4, Command
+from gemma4_testing.servers.process_tree import find_process
 from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
 from gemma4_testing.surface.gateway_paths import WITHOUT_KEY, paths_of
 from gemma4_testing.surface.places import BUILD, GATEWAY, PLACES, SERVE, Place
@@ -243,10 +243,7 @@ def test_grpc_endpoints(stack: Stack, method: str) -> None:
 
 def test_the_command_line_tells_nobody_how_to_open_them(stack: Stack) -> None:
     """Others on the machine can read tritonserver's arguments."""
-    (triton,) = [
-        p for p in psutil.Process(stack.triton.process.pid).children(recursive=True)
-        if p.name() == "tritonserver"
-    ]  # fmt: skip
+    triton = find_process(stack.triton.process.pid, lambda p: p.name() == "tritonserver")
     values = {}
     for argument in triton.cmdline():
         if found := re.fullmatch(r"--(http|grpc)-restricted-\w+=[^:]+:(.+)=(\w+)", argument, re.S):

@@ -18,6 +18,7 @@ from gemma4_runtime.errors import Code
 from gemma4_runtime.server.board import Field
 from gemma4_testing.engine_folders.trtllm_folder import double_env, make_folder
 from gemma4_testing.servers.command import GEMMA4
+from gemma4_testing.servers.process_tree import find_processes
 from gemma4_testing.servers.served import Served, user
 from gemma4_testing.waiting import wait_until
 
@@ -48,8 +49,8 @@ def long_stream(client: Client, **options: Any) -> Any:
 
 
 def workers(served: Served) -> list[psutil.Process]:
-    children = psutil.Process(served.process.pid).children(recursive=True)
-    return [c for c in children if "gemma4_runtime.engines.tensorrt_llm.worker" in c.cmdline()]
+    name = "gemma4_runtime.engines.tensorrt_llm.worker"
+    return find_processes(served.process.pid, lambda p: name in p.cmdline())
 
 
 def alive(process: psutil.Process) -> bool:

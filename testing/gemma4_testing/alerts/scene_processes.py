@@ -13,6 +13,7 @@ from gemma4_runtime.server.board import Field
 
 from gemma4_testing.faults.cell import find
 from gemma4_testing.servers.alerting import free_port
+from gemma4_testing.servers.process_tree import tree
 from gemma4_testing.servers.running_gateway import RunningGateway
 from gemma4_testing.servers.served import Served
 from gemma4_testing.waiting import wait_until
@@ -47,8 +48,7 @@ class Server:
 
     def processes(self) -> list[psutil.Process]:
         """All of it, what it watches last."""
-        own = psutil.Process(self.pid)
-        return [own, *own.children(recursive=True)]
+        return tree(self.pid)
 
     def process(self, name: str) -> psutil.Process:
         """By a name of :data:`gemma4_testing.faults.cell.PROCESSES`."""

@@ -19,6 +19,7 @@ from gemma4_serve.run_folder import namespace
 
 from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
 from gemma4_testing.faults.watched_streams import Endpoints, Watched, start_streams
+from gemma4_testing.servers.process_tree import find_processes, pids_below
 from gemma4_testing.servers.running_gateway import RunningGateway
 from gemma4_testing.servers.served import Served
 from gemma4_testing.waiting import wait_until
@@ -93,11 +94,8 @@ def find(root: int, process: str) -> psutil.Process | None:
     """The first process of a server with a name as in :data:`PROCESSES`."""
     if process == "gemma4 serve":
         return psutil.Process(root)
-    with suppress(psutil.NoSuchProcess):
-        for child in psutil.Process(root).children(recursive=True):
-            if name_of(child.pid) == process:
-                return child
-    return None
+    found = find_processes(root, lambda child: name_of(child.pid) == process)
+    return found[0] if found else None
 
 
 def _strike(cell: Cell, victim: psutil.Process) -> None:
@@ -120,7 +118,7 @@ def _while_serving(cell: Cell, served: Served, gateway: RunningGateway, result: 
     ports = Endpoints(served.grpc, served.http, gateway.port)
     victim = find(served.process.pid, cell.process)
     assert victim is not None, cell.process
-    result.known = _descendants(served)
+    result.known = pids_below(served.process.pid)
     streams = start_streams(ports, STREAMS, tokens=TOKENS)
     board = served.board()
     if cell.phase == "prefill":
@@ -224,15 +222,9 @@ class Starting(Served):
         return 0
 
 
-def _descendants(served: Served) -> list[int]:
-    with suppress(psutil.NoSuchProcess):
-        return [c.pid for c in psutil.Process(served.process.pid).children(recursive=True)]
-    return []
-
-
 def _end(served: Served, result: Result) -> None:
     """Stop it, and see what is left."""
-    result.known += _descendants(served)
+    result.known += pids_below(served.process.pid)
     with suppress(Exception):
         result.exit_status = served.stop()
     if served.process.poll() is None:

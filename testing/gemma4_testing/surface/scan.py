@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from gemma4_testing.servers.process_tree import tree
 
 __all__ = ["Listening", "Seen", "listening", "new_paths", "snapshot", "unix_sockets"]
 
@@ -30,16 +31,10 @@ class Seen:
     mode: int
 
 
-def _tree(root: int) -> Iterator[psutil.Process]:
-    parent = psutil.Process(root)
-    yield parent
-    yield from parent.children(recursive=True)
-
-
 def listening(root: int) -> set[Listening]:
     """Return what the process ``root`` and all below it listen at."""
     found: set[Listening] = set()
-    for process in _tree(root):
+    for process in tree(root):
         try:
             for connection in process.net_connections(kind="inet"):
                 bound = connection.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)
@@ -55,7 +50,7 @@ def unix_sockets(root: int) -> set[str]:
     """Return the names of the Unix sockets that they have bound; one in no folder begins with
     ``@``."""
     names = set()
-    for process in _tree(root):
+    for process in tree(root):
         try:
             names |= {str(c.laddr) for c in process.net_connections(kind="unix") if c.laddr}
         except psutil.NoSuchProcess:

@@ -16,7 +16,6 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import psutil
 import pytest
 from gemma4_client import Client, Gemma4Error
 from gemma4_runtime.processes.heartbeat import read_beat
@@ -25,6 +24,7 @@ from gemma4_runtime.server.board import Field
 from gemma4_serve.proc import runs
 from gemma4_testing.faults.cell import Cell, Starting, fault_engine, find, run_cell
 from gemma4_testing.servers.command import GEMMA4
+from gemma4_testing.servers.process_tree import pids_below
 from gemma4_testing.servers.served import Served, user
 from gemma4_testing.waiting import wait_until
 
@@ -61,10 +61,6 @@ def answers(served: Served) -> bool:
             return len(client.chat("x", max_tokens=3, timeout=20).result().ids) == 3
         except Gemma4Error:
             return False
-
-
-def descendants(served: Served) -> list[int]:
-    return [c.pid for c in psutil.Process(served.process.pid).children(recursive=True)]
 
 
 PROCESSES = ["preprocessing", "postprocessing", "gemma4_tokenizer", "gemma4_unary", "engine",
@@ -114,7 +110,7 @@ def test_the_others_kill_one_that_cannot_see_it(engine: Path, tmp_path: Path) ->
     served = Served(engine, tmp_path / "run")
     stuck, triton = (find(served.process.pid, name) for name in ("engine", "tritonserver"))
     assert stuck is not None and triton is not None
-    children = descendants(served)
+    children = pids_below(served.process.pid)
     try:
         for pid in (served.process.pid, triton.pid):
             os.kill(pid, signal.SIGSTOP)
@@ -139,7 +135,7 @@ def test_the_last_process_ends_when_all_others_are_killed_at_once(
     last, triton = (find(served.process.pid, name) for name in ("engine", "tritonserver"))
     assert last is not None and triton is not None
     pidfd = os.pidfd_open(last.pid)
-    others = [served.process.pid, *descendants(served)]
+    others = [served.process.pid, *pids_below(served.process.pid)]
     others.remove(last.pid)
 
     def quiet_s() -> float:
@@ -173,7 +169,7 @@ def test_a_process_that_dies_while_starting_ends_the_start(engine: Path, process
 def test_a_start_can_be_stopped(engine: Path, tmp_path: Path, number: int, status: int) -> None:
     served = Starting(engine, tmp_path / "run")
     wait_until(lambda: find(served.process.pid, "engine") is not None, BACK_S)
-    known = descendants(served)
+    known = pids_below(served.process.pid)
     served.process.send_signal(number)
     assert served.process.wait(SOON_S) == status
     assert not any(map(runs, known))

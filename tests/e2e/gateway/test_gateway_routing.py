@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 from gemma4_runtime.server.board import Field
+from gemma4_testing.servers.process_tree import find_process, kill_tree
 from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
 from gemma4_testing.servers.served import Served
 from gemma4_testing.waiting import wait_until
@@ -47,9 +47,7 @@ def gateway(pair: list[Served]) -> Iterator[RunningGateway]:
 def kill(served: Served) -> None:
     """As a machine that loses power: every process at once."""
     if served.process.poll() is None:
-        parent = psutil.Process(served.process.pid)
-        for process in [parent, *parent.children(recursive=True)]:
-            process.kill()
+        kill_tree(served.process.pid)
         served.process.wait()
 
 
@@ -204,12 +202,7 @@ def test_a_dead_preprocessing(pair_of_two: tuple[Served, Served, RunningGateway]
     for i in range(8):
         caller = Caller(gateway, i, max_tokens=1).run()
         assert caller.whole, caller.events
-    stub = next(
-        process
-        for process in psutil.Process(a.process.pid).children(recursive=True)
-        if "/preprocessing/" in " ".join(process.cmdline())
-    )
-    stub.kill()
+    find_process(a.process.pid, lambda p: "/preprocessing/" in " ".join(p.cmdline())).kill()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         callers = list(pool.map(lambda i: Caller(gateway, i, max_tokens=1).run(), range(150)))
     lost = [c for c in callers if not c.whole]
