@@ -14,7 +14,9 @@ print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || {
   }
   echo "== Python $version"
   venv=.venv-pythons/$version
-  if { [ -x "$venv/bin/python" ] || sh install/make_venv.sh "$python" "$venv"; } &&
+  # One whose making was interrupted has no pip.
+  "$venv/bin/python" -m pip --version >/dev/null 2>&1 || rm -rf "$venv"
+  if { [ -d "$venv" ] || sh install/make_venv.sh "$python" "$venv"; } &&
     "$venv/bin/python" -m pip --disable-pip-version-check --quiet install '.[test-clients]' &&
     "$venv/bin/python" scripts/import_light.py &&
     "$venv/bin/python" -m pytest --unit --light -q tests/clients tests/load tests/cli &&

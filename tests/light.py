@@ -11,6 +11,8 @@ NOT_LIGHT = {
     "cli/test_help.py": "compares with the build",
     "clients/gateway/test_gateway_logprobs.py": "compares with the models' own step",
     "clients/gateway/test_request_plan.py": "compares with the models' own step",
+    "clients/gateway/test_gateway_schema.py": "needs schemathesis",
+    "clients/dynamo/test_dynamo_card.py": "builds an engine folder",
     "clients/dynamo/test_dynamo_model.py": "checks a chat template, with the server's packages",
     "clients/test_reference_page.py": "makes a page, by griffe",
     "clients/test_wire.py": "compares with the models' own step",

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from gemma4_gateway.access_log import Log
@@ -27,14 +28,32 @@ from gemma4_gateway.routes import (
     health,
     messages,
     models,
+    pages,
     responses,
     stored_responses,
     tokenize,
 )
-from gemma4_gateway.routes.pages import add_pages
 from gemma4_gateway.settings import Settings
 
 __all__ = ["create_app", "create_asgi", "openapi"]
+
+
+_MODULES = (chat, responses, compact, stored_responses, messages, models, tokenize, health)
+_ROUTES = [r for module in (*_MODULES, pages) for r in module.router.routes if isinstance(r, Route)]
+
+
+class _App(FastAPI):
+    """Its document leaves out the 422 of FastAPI for a request that does not fit: it is 400 here."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            made = super().openapi()
+            for operations in made["paths"].values():
+                for operation in operations.values():
+                    operation["responses"].pop("422", None)
+            for name in ("HTTPValidationError", "ValidationError"):
+                made["components"]["schemas"].pop(name, None)
+        return super().openapi()
 
 
 def create_app(gateway: Gateway) -> FastAPI:
@@ -49,7 +68,7 @@ def create_app(gateway: Gateway) -> FastAPI:
         finally:
             await gateway.stop()
 
-    app = FastAPI(
+    app = _App(
         title="Gemma 4 gateway",
         version="1",
         description="OpenAI's and Anthropic's API in front of Triton servers that serve Gemma 4.",
@@ -60,9 +79,9 @@ def create_app(gateway: Gateway) -> FastAPI:
         redoc_url=None,
     )
     app.state.gateway = gateway
-    for module in (chat, responses, compact, stored_responses, messages, models, tokenize, health):
+    for module in _MODULES:
         app.include_router(module.router)
-    add_pages(app, webui=gateway.settings.webui)
+    pages.add_pages(app, webui=gateway.settings.webui)
     app.add_exception_handler(ApiError, _on_api_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -124,7 +143,16 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         request, ApiError(error.status_code, message, code=codes.get(error.status_code))
     )
     response.headers.update(error.headers or {})
+    if error.status_code == 405 and (methods := _methods(request.url.path)):
+        response.headers["allow"] = ", ".join(methods)
     return response
+
+
+def _methods(path: str) -> list[str]:
+    """Return the methods that a path takes. Starlette names those of one route alone."""
+    matching = [route for route in _ROUTES if route.path_regex.match(path)]
+    taken = {m for route in matching if route.path == matching[0].path for m in route.methods or ()}
+    return sorted(taken | {"HEAD"} if "GET" in taken else taken)
 
 
 async def _on_fault(request: Request, error: Exception) -> Response:

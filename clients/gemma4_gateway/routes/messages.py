@@ -51,7 +51,7 @@ async def create_message(body: MessagesRequest, request: Request, gateway: TheGa
     events = MessageEvents(
         plan,
         answer_id=work.answer_id.replace("-", "_"),
-        thoughts=body.thinking is None or body.thinking.display != "omitted",
+        thoughts=body.thinking is None or body.thinking.shown,
     )
     if body.stream:
         on_error = partial(anthropic_event, request_id=record_of(request.scope).request_id)

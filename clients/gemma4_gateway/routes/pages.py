@@ -18,7 +18,7 @@ from gemma4_gateway.errors import not_found
 from gemma4_gateway.routes.health import NOT_READY, ready
 from gemma4_gateway.routes.wiring import TheGateway
 
-__all__ = ["add_pages"]
+__all__ = ["add_pages", "router"]
 
 _UI = Path(__file__).parents[1] / "ui"
 _DOCS_FILES = ("docs.js", "icon.svg")

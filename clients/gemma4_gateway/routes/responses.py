@@ -24,13 +24,33 @@ __all__ = ["router"]
 
 router = APIRouter(route_class=JsonRoute, tags=["OpenAI"])
 
+_STORED = "{}_v1_responses__response_id_{}"
+_LINKS = {
+    name: {
+        "operationId": _STORED.format(*operation),
+        "parameters": {"response_id": "$response.body#/id"},
+        "description": "With --response-store, unless `store` is false.",
+    }
+    for name, operation in {
+        "retrieve": ("retrieve_response", "_get"),
+        "delete": ("delete_response", "_delete"),
+        "input_items": ("list_input_items", "_input_items_get"),
+    }.items()
+}
+"""What may be done with a stored response."""
 _ANSWER = {"application/json": {"schema": {"type": "object", "required": ["id", "output"]}}}
 
 
 @router.post(
     "/v1/responses",
     responses=ERRORS
-    | {200: {"description": "A response, or events.", "content": _ANSWER | STREAM}},
+    | {
+        200: {
+            "description": "A response, or events.",
+            "content": _ANSWER | STREAM,
+            "links": _LINKS,
+        }
+    },
 )
 async def create_response(
     body: ResponsesRequest, request: Request, gateway: TheGateway

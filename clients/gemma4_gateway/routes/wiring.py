@@ -75,4 +75,16 @@ ANTHROPIC_ERRORS = {
 }
 """In the form of Anthropic's API."""
 
-STREAM: dict[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}}
+STREAM: dict[str, Any] = {
+    "text/event-stream": {
+        "itemSchema": {
+            "type": "object",
+            "required": ["data"],
+            "properties": {
+                "event": {"type": "string"},
+                "data": {"type": "string", "description": "JSON, or at the end [DONE]."},
+            },
+        }
+    }
+}
+"""Server-sent events, as FastAPI describes its own: each of them."""

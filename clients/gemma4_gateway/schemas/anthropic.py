@@ -7,6 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from gemma4_gateway.schemas.anthropic_blocks import Blocks, CacheControl
+from gemma4_gateway.schemas.anthropic_thinking import ContextManagement, Thinking
+from gemma4_gateway.schemas.anthropic_turn import Effort, TurnParam
 from gemma4_gateway.schemas.base import MOST_MESSAGES, MOST_TOOLS, ApiModel, Items
 from gemma4_gateway.schemas.declared import declared
 from gemma4_gateway.schemas.tools import ToolName
@@ -17,7 +19,6 @@ __all__ = [
     "CountTokensRequest",
     "MessageTool",
     "MessagesRequest",
-    "Thinking",
     "ToolChoice",
 ]
 
@@ -32,14 +33,9 @@ MESSAGES_REFUSED = {
     "compaction": "a prompt that is too long is refused; shorten it",
     "diagnostics": "nothing is stored to compare with",
     "service_tier": "there is one tier",
+    "billing_policy": "nobody is billed",
+    "fallback_credit_token": "nobody is billed",
 }
-
-
-class TurnParam(ApiModel):
-    role: Literal["user", "assistant", "system"]
-    content: str | Blocks = Field(
-        description="Text, or blocks: text, thinking, tool_use, tool_result."
-    )
 
 
 class MessageTool(ApiModel):
@@ -87,20 +83,6 @@ class ToolChoice(ApiModel):
         return self
 
 
-class Thinking(ApiModel):
-    type: Literal["enabled", "adaptive", "disabled"] = Field(
-        description="disabled (default): no thinking; anything else: thinking."
-    )
-    budget_tokens: int | None = Field(
-        None, ge=1, lt=2**31, description="Not enforced: max_tokens bounds thoughts and answer."
-    )
-    display: Literal["summarized", "updates", "omitted"] | None = Field(
-        None,
-        description="summarized (default) and updates: thoughts come whole, as they are made; "
-        "omitted: without their text.",
-    )
-
-
 class JsonFormat(ApiModel):
     type: Literal["json_schema"]
     schema_: dict[str, Any] = Field(alias="schema")
@@ -108,7 +90,7 @@ class JsonFormat(ApiModel):
 
 class OutputConfig(ApiModel):
     refused: ClassVar[dict[str, str]] = {"task_budget": "use max_tokens"}
-    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = Field(
+    effort: Effort | None = Field(
         None, description="No effect: the model has no such setting; see thinking."
     )
     format: JsonFormat | None = None
@@ -116,17 +98,6 @@ class OutputConfig(ApiModel):
 
 class MessageMetadata(ApiModel):
     user_id: str | None = None
-
-
-class ClearThinking(ApiModel):
-    """No effect: the chat template leaves out the thoughts of earlier turns."""
-
-    type: Literal["clear_thinking_20251015"]
-    keep: Any = None
-
-
-class ContextManagement(ApiModel):
-    edits: Annotated[list[ClearThinking], Items(16)] | None = None
 
 
 class CountTokensRequest(ApiModel):

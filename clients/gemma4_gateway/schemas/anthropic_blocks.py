@@ -14,6 +14,7 @@ __all__ = [
     "Block",
     "Blocks",
     "CacheControl",
+    "FallbackBlock",
     "RedactedThinkingBlock",
     "TextBlock",
     "ThinkingBlock",
@@ -54,6 +55,15 @@ class RedactedThinkingBlock(Block):
     data: str
 
 
+class FallbackBlock(Block):
+    """Where another model went on with an answer. The model here does not see it."""
+
+    type: Literal["fallback"]
+    from_: dict[str, Any] = Field(alias="from")
+    to: dict[str, Any]
+    trigger: Any = None
+
+
 class ToolUseBlock(Block):
     refused: ClassVar[dict[str, str]] = {
         "caller": "the model itself calls the tools",
@@ -87,16 +97,34 @@ BLOCKS: dict[str, dict[str, type[Block]]] = {
         "text": TextBlock,
         "thinking": ThinkingBlock,
         "redacted_thinking": RedactedThinkingBlock,
+        "fallback": FallbackBlock,
         "tool_use": ToolUseBlock,
     },
     "tool_result": {"text": TextBlock, "tool_reference": ToolReferenceBlock},
 }
 """By who says it, and ``type``."""
-NOT_TAKEN = {
+_NO_TOOLS = "this server runs no tools; send what it found as a text block, or leave it out"
+_TOOLS_OF_SERVERS = (
+    "server_tool_use",
+    "web_search_tool_result",
+    "web_fetch_tool_result",
+    "advisor_tool_result",
+    "code_execution_tool_result",
+    "bash_code_execution_tool_result",
+    "text_editor_code_execution_tool_result",
+    "tool_search_tool_result",
+    "mcp_tool_use",
+    "mcp_tool_result",
+    "mcp_tool_listing",
+)
+NOT_TAKEN = dict.fromkeys(_TOOLS_OF_SERVERS, _NO_TOOLS) | {
     "image": "the model is served for text only; describe the image in a text block",
     "document": "the model is served for text only; send what it says as a text block",
     "search_result": "send what was found as a text block",
     "container_upload": "there is no code execution",
+    "compaction": "send its summary as a text block",
+    "tool_addition": "declare the tool in tools, with defer_loading to show it later",
+    "tool_removal": "leave the tool out of tools",
     "tool_reference": "belongs into the content of a tool_result",
 }
 """Types of blocks that others take, and what to send instead."""

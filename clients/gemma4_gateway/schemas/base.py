@@ -24,6 +24,7 @@ __all__ = [
     "Items",
     "Metadata",
     "OfModel",
+    "OnlyFalse",
     "Pairs",
     "Sampling",
     "StreamOptions",
@@ -70,7 +71,15 @@ class Items(Pairs):
         yield from super().__iter__()
 
 
+def _no_number(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise PydanticCustomError("bool_type", "must be false")
+    return value
+
+
 Metadata = Annotated[dict[str, str], Pairs(64)]
+OnlyFalse = Annotated[Literal[False] | None, BeforeValidator(_no_number)]
+"""false or null. To Python 0 is false, and to pydantic's literals too."""
 
 NO_EFFECT = {
     "user": "informative",
@@ -131,7 +140,7 @@ class StreamOptions(ApiModel):
         description="With include_usage: every chunk has the tokens of its choice so far. Without "
         "it: no effect.",
     )
-    include_obfuscation: Literal[False] | None = Field(None, description="Events are not padded.")
+    include_obfuscation: OnlyFalse = Field(None, description="Events are not padded.")
 
 
 class StructuredOutputs(ApiModel):
@@ -194,7 +203,7 @@ class Sampling(OfModel):
     )
     user: str | None = Field(None, description="No effect.")
     metadata: Metadata | None = Field(None, description="No effect.")
-    store: Literal[False] | None = Field(None, description="No effect; nothing is stored.")
+    store: OnlyFalse = Field(None, description="No effect; nothing is stored.")
     service_tier: Literal["auto", "default"] | None = Field(None, description="No effect.")
     safety_identifier: str | None = Field(None, description="No effect.")
     prompt_cache_key: str | None = Field(

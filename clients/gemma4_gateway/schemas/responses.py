@@ -13,6 +13,7 @@ from gemma4_gateway.schemas.base import (
     Items,
     Metadata,
     OfModel,
+    OnlyFalse,
     Pairs,
 )
 from gemma4_gateway.schemas.declared import declared, help_of
@@ -92,7 +93,7 @@ class Reasoning(ApiModel):
 
 
 class ResponseStreamOptions(ApiModel):
-    include_obfuscation: Literal[False] | None = Field(None, description="Events are not padded.")
+    include_obfuscation: OnlyFalse = Field(None, description="Events are not padded.")
 
 
 class ResponsesRequest(OfModel):

@@ -34,7 +34,6 @@ def plan_messages(body: CountTokensRequest) -> Plan:
     choice = body.tool_choice
     last = len(body.messages) - 1
     names["continue_final_message"] = f"messages[{last}]"
-    thinks = body.thinking is not None and body.thinking.type != "disabled"
     plan = plan_parts(
         ChatParts(
             model=body.model,
@@ -44,7 +43,7 @@ def plan_messages(body: CountTokensRequest) -> Plan:
             tool_choice=chat_choice(choice),
             one_tool_call=bool(choice and choice.disable_parallel_tool_use),
             response_format=_form(body),
-            thinking="thinking" if thinks else None,
+            thinking="thinking" if body.thinking is not None and body.thinking.on else None,
             log_probs=False,
             top_log_probs=0,
             continued=body.messages[last].role == "assistant",

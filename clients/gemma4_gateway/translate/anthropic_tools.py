@@ -39,7 +39,7 @@ def seen_tools(body: CountTokensRequest) -> list[tuple[int, MessageTool]]:
 def _references(body: CountTokensRequest) -> Iterator[tuple[str, str]]:
     """Give the place and the tool's name of every tool_reference block."""
     for turn, message in enumerate(body.messages):
-        if isinstance(message.content, str):
+        if not isinstance(message.content, list):
             continue
         for index, block in enumerate(message.content):
             parts = block.get("content") if block.get("type") == "tool_result" else None

@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from gemma4_gateway.errors import invalid, validation_error
-from gemma4_gateway.schemas.anthropic import TurnParam
 from gemma4_gateway.schemas.anthropic_blocks import (
     BLOCKS,
     NOT_TAKEN,
     Block,
+    FallbackBlock,
     RedactedThinkingBlock,
     TextBlock,
     ThinkingBlock,
@@ -21,6 +21,7 @@ from gemma4_gateway.schemas.anthropic_blocks import (
     ToolResultBlock,
     ToolUseBlock,
 )
+from gemma4_gateway.schemas.anthropic_turn import TurnParam
 
 __all__ = ["conversation"]
 
@@ -41,9 +42,21 @@ def conversation(
     made = _Conversation()
     if system is not None:
         made.add("system", "system", _without_billing(system))
+    last_user = max((at for at, turn in enumerate(turns) if turn.role == "user"), default=-1)
     for index, turn in enumerate(turns):
-        made.add(turn.role, f"messages[{index}]", turn.content, field=".content")
+        at = f"messages[{index}]"
+        if turn.clear_at == "next_user_message" and index < last_user:
+            _check(turn, f"{at}.content")
+        elif turn.content is not None:
+            made.add(turn.role, at, turn.content, field=".content")
     return made.messages, made.names()
+
+
+def _check(unseen: TurnParam, place: str) -> None:
+    """Check the blocks of a turn that the model does not see."""
+    if isinstance(unseen.content, list):
+        for _ in _checked(unseen.role, place, unseen.content):
+            pass
 
 
 def _without_billing(system: str | list[dict[str, Any]]) -> str | list[dict[str, Any] | None]:
@@ -96,7 +109,7 @@ class _Conversation:
         elif isinstance(block, TextBlock):
             self._part(role, block.text, place, f"{at}.text")
         else:
-            assert isinstance(block, RedactedThinkingBlock)
+            assert isinstance(block, RedactedThinkingBlock | FallbackBlock)
 
     def _message(self, role: str, place: str, **fields: Any) -> tuple[str, dict[str, Any]]:
         """Return the last message, if it is of this role, else a new one; and its name."""

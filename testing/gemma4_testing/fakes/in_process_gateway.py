@@ -13,7 +13,7 @@ import uvicorn
 from gemma4_gateway.access_log import Log
 from gemma4_gateway.gateway import Gateway
 from gemma4_gateway.server import claim_socket, config_of
-from gemma4_gateway.settings import KeySource, Limits, Settings, TlsFiles
+from gemma4_gateway.settings import KeySource, Limits, Settings, StoreOptions, TlsFiles
 
 __all__ = ["InProcess", "gateway_before"]
 
@@ -49,6 +49,7 @@ def gateway_before(
     sse_keep_alive: float = 15.0,
     keys: KeySource | None = None,
     webui: bool = True,
+    store: StoreOptions | None = None,
     **connections: Any,
 ) -> Iterator[InProcess]:
     """In front of ``backends`` (host:port, or dns:///name:port), which serve the model "m". ``connections``: bounds of
@@ -64,6 +65,7 @@ def gateway_before(
         sse_keep_alive=sse_keep_alive,
         keys=keys or KeySource(),
         webui=webui,
+        store=store,
     )
     gateway = Gateway(settings, Log("json", log))
     listener = claim_socket("127.0.0.1", 0)

@@ -10,6 +10,7 @@ from gemma4_client import InvalidRequestError
 from gemma4_gateway.body.route import validated
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.schemas.anthropic import CountTokensRequest, MessagesRequest
+from gemma4_gateway.schemas.anthropic_thinking import Thinking
 from gemma4_gateway.translate.anthropic import plan_messages
 from gemma4_gateway.translate.failures import engine_refusal
 from gemma4_gateway.translate.request_plan import Plan
@@ -42,6 +43,8 @@ def assistant(*blocks: Any) -> dict[str, Any]:
     return {"role": "assistant", "content": list(blocks)}
 
 
+SHORT = {"role": "system", "content": "be brief"}
+FALLBACK = {"type": "fallback", "from": {"model": "a"}, "to": {"model": "b"}, "trigger": None}
 CACHED = {"cache_control": {"type": "ephemeral", "ttl": "1h", "scope": "global"}}
 USE = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": "é"}}
 OTHER = {
@@ -101,6 +104,13 @@ def test_a_tool_loop() -> None:
         ({"messages": [HI, HI]}, [{"role": "user", "content": [text("hi"), text("hi")]}]),
         ({"messages": [HI, assistant(text("a")), assistant(text("b")), HI]},
          [HI, {"role": "assistant", "content": "ab"}, HI]),
+        ({"messages": [HI, SHORT | {"clear_at": "never"}]}, [HI, SHORT]),
+        ({"messages": [HI, SHORT | {"clear_at": "next_user_message"}]}, [HI, SHORT]),
+        ({"messages": [HI, SHORT | {"clear_at": "next_user_message"}, assistant(text("a")), HI]},
+         [HI, {"role": "assistant", "content": "a"}, HI]),
+        ({"messages": [HI, {"role": "system", "output_config": {"effort": "low"}}]}, [HI]),
+        ({"messages": [HI, assistant(text("a"), FALLBACK, text("b")), HI]},
+         [HI, {"role": "assistant", "content": "ab"}, HI]),
         ({"messages": [HI, assistant(), HI]}, [HI, {"role": "assistant", "content": ""}, HI]),
         ({"messages": [HI, assistant({"type": "thinking", "thinking": "", "signature": ""}), HI]},
          [HI, {"role": "assistant", "content": ""}, HI]),
@@ -143,6 +153,10 @@ TOOLS = [{"name": "f", "description": "d", "input_schema": {"type": "object"}, "
         ({"thinking": {"type": "adaptive", "display": "omitted"}},
          {"max_tokens": 9, "enable_thinking": True}, "none"),
         ({"thinking": {"type": "disabled"}}, {"max_tokens": 9}, "none"),
+        ({"thinking": {"type": "between_tools"}}, {"max_tokens": 9}, "none"),
+        ({"thinking": {"type": "adaptive",
+                       "block_binding": {"prefix_mismatch_behavior": "drop_block"}}},
+         {"max_tokens": 9, "enable_thinking": True}, "none"),
         ({"tools": TOOLS}, {"max_tokens": 9}, "native"),
         ({"tools": TOOLS, "tool_choice": {"type": "none"}}, {"max_tokens": 9}, "none"),
         ({"tools": TOOLS, "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
@@ -159,6 +173,14 @@ TOOLS = [{"name": "f", "description": "d", "input_schema": {"type": "object"}, "
 def test_options(given: dict[str, Any], options: dict[str, Any], mode: str) -> None:
     made = plan(**given)
     assert (made.calls[0].options, made.tool_mode) == (options, mode)
+
+
+@pytest.mark.parametrize(
+    ("display", "shown"),
+    [(None, True), ("summarized", True), ("omitted", False), ("updates", False)],
+)
+def test_whose_thoughts_are_shown(display: str | None, shown: bool) -> None:
+    assert Thinking.model_validate({"type": "adaptive", "display": display}).shown is shown
 
 
 def test_forced_calls() -> None:
@@ -215,7 +237,17 @@ def test_text_of_a_last_assistant_goes_on() -> None:
         ({"tool_choice": {"type": "any"}}, "tool_choice"),
         ({"tools": TOOLS, "tool_choice": {"type": "tool"}}, "tool_choice"),
         ({"tools": TOOLS, "tool_choice": {"type": "tool", "name": "g"}}, "tool_choice"),
-        ({"thinking": {"type": "between_tools"}}, "thinking.type"),
+        ({"thinking": {"type": "always"}}, "thinking.type"),
+        ({"thinking": {"type": "adaptive", "display": "full"}}, "thinking.display"),
+        ({"thinking": {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "x"}}},
+         "thinking.block_binding.prefix_mismatch_behavior"),
+        ({"messages": [HI | {"clear_at": "never"}]}, "messages[0]"),
+        ({"messages": [{"role": "system"}, HI]}, "messages[0]"),
+        ({"messages": [SHORT | {"clear_at": "soon"}, HI]}, "messages[0].clear_at"),
+        ({"messages": [{"role": "system", "content": [USE], "clear_at": "next_user_message"}, HI]},
+         "messages[0].content[0].type"),
+        ({"messages": [HI, {"role": "system", "output_config": {"format": {}}}]},
+         "messages[1].output_config.format"),
         ({"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}},
          "context_management.edits[0].type"),
         ({"max_tokens": 0}, "max_tokens"),

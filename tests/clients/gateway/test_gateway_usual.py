@@ -134,3 +134,20 @@ def test_equal_limits_of_both_names_are_taken() -> None:
     other = ChatCompletionRequest.model_validate(both | {"max_tokens": 6})
     with pytest.raises(ApiError, match="send one of them"):
         plan_chat(other)
+
+
+@pytest.mark.parametrize("value", [0, 0.0, 1, True, "false", []])
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        (ChatCompletionRequest, "store"),
+        (CompletionRequest, "store"),
+        (ChatCompletionRequest, "stream_options.include_obfuscation"),
+        (ResponsesRequest, "stream_options.include_obfuscation"),
+    ],
+)
+def test_what_can_only_be_false_is_no_number(body: type[ApiModel], path: str, value: Any) -> None:
+    with pytest.raises(ApiError) as caught:
+        parsed(body, body_with(body, path, value))
+    assert caught.value.param == path
+    parsed(body, body_with(body, path, False))

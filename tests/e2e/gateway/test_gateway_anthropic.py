@@ -85,6 +85,12 @@ def test_thoughts(client: Any) -> None:
     assert 0 < whole.usage.output_tokens_details.thinking_tokens < whole.usage.output_tokens
     turns = [*FRANCE, {"role": "assistant", "content": whole.content}, *user("Hi")]
     assert client.messages.create(messages=turns, **options).content
+    for display in ("omitted", "updates"):
+        thinking = {"type": "adaptive", "display": display}
+        other = client.messages.create(messages=FRANCE, **(options | {"thinking": thinking}))
+        assert [(b.type, getattr(b, b.type)) for b in other.content] == [
+            ("thinking", ""), ("text", said.text),
+        ]  # fmt: skip
 
 
 def test_why_it_stops(client: Any) -> None:

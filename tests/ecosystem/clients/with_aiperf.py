@@ -11,6 +11,15 @@ CHECKPOINT = Path(__file__).resolve().parents[3] / "demo/checkpoint"
 REQUESTS = 12
 
 
+def extra_inputs() -> str:
+    """What each request has beside AIPerf's own fields. AIPerf fails a request whose answer has no
+    text (``ParsedResponseRecord.valid``). At 5 of 100 of its prompts the demo model begins a call,
+    which ``max_tokens`` cuts off and which is left out then: so calls are forbidden."""
+    tokens = json.loads((CHECKPOINT / "tokenizer.json").read_text())["added_tokens"]
+    (call,) = [token["id"] for token in tokens if token["content"] == "<|tool_call>"]
+    return json.dumps({"ignore_eos": True, "logit_bias": {str(call): -100}})
+
+
 def profile(endpoint: str) -> None:
     folder = Path(f"aiperf-{endpoint}")
     done = subprocess.run(
@@ -18,17 +27,17 @@ def profile(endpoint: str) -> None:
          "--endpoint-type", endpoint, "--streaming", "--tokenizer", CHECKPOINT,
          # Its own count is of the text, which other tokens may make up.
          "--use-server-token-count", "--request-count", str(REQUESTS), "--concurrency", "3",
-         "--synthetic-input-tokens-mean", "50", "--output-tokens-mean", "20", "--extra-inputs", "ignore_eos:true",
+         "--synthetic-input-tokens-mean", "50", "--output-tokens-mean", "20", "--extra-inputs", extra_inputs(),
          "--artifact-dir", folder, "--ui", "none"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180 * PATIENCE, check=False,
     )  # fmt: skip
     assert done.returncode == 0, (done.stdout[-2000:], done.stderr[-2000:])
     (file,) = folder.rglob("profile_export_aiperf.json")
     found = json.loads(file.read_text())
-    assert found["request_count"]["avg"] == REQUESTS, found
+    assert not found.get("error_summary"), found["error_summary"]
+    assert found["request_count"]["avg"] == REQUESTS, found["request_count"]
     assert found["output_sequence_length"]["avg"] == 20, found["output_sequence_length"]
     assert found["time_to_first_token"]["avg"] > 0
-    assert not found.get("error_summary"), found["error_summary"]
 
 
 sys.exit(report(chat=lambda: profile("chat"), completions=lambda: profile("completions")))
