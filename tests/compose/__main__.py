@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import resource
 import shutil
@@ -23,12 +24,16 @@ import tls
 import yaml
 from checks import Checks, get, podman
 from container import base_image, forget_names, free_ports, podman_settings
+from dynamo_profile import DYNAMO, WORKERS, dynamo_profile
 from gemma4_testing.deploy.wrong_settings import COMMAND_LINE, CONTAINERS
 from images import ROOT, build, megabytes, name_of
 from project import Project
 from stack import DEFAULT, HEALTHY_S, chat, down, load, prometheus, prometheus_targets
 
-LIMIT_MB = 900
+LIMITS_MB = {"serve": 900, "load": 900, "dynamo": 1100}
+"""Of our images. Dynamo's own library is 216 MB, and transformers, which its frontend imports, 126."""
+RUNS = ("default", "dynamo", "tls", "mtls", "gpu")
+PORTS = ("GATEWAY_PORT", "GRAFANA_PORT", "LOCUST_PORT", "ALERTMANAGER_PORT", "DYNAMO_PORT")
 HERE = Path(__file__).resolve().parent
 
 
@@ -53,6 +58,37 @@ def published(check: Checks, project: Project, services: set[str], expected: dic
     ports = {s: sorted(x for x in lines if x) for s, lines in found.items()}
     ports = {s: lines for s, lines in ports.items() if lines}
     check(f"published: {ports}", ports == expected, expected)
+
+
+def open_ports(ports: dict[str, str]) -> dict[str, list[str]]:
+    """Of the default services, what the machine's loopback has."""
+    return {
+        "gateway": [f"8080/tcp -> 127.0.0.1:{ports['GATEWAY_PORT']}"],
+        "alertmanager": [f"9093/tcp -> 127.0.0.1:{ports['ALERTMANAGER_PORT']}"],
+        "grafana": [f"3000/tcp -> 127.0.0.1:{ports['GRAFANA_PORT']}"],
+    }
+
+
+def images(check: Checks, base: str, tag: str, *, reuse: bool) -> dict[str, str]:
+    """Build them, or find those of the last run, and return the settings that name them."""
+    found = {}
+    ours = ROOT / "deploy/docker/Dockerfile.cpu"
+    for variable, dockerfile, target, context in (
+        ("CPU_IMAGE", ours, "serve", ROOT),
+        ("LOAD_IMAGE", ours, "load", ROOT),
+        ("DYNAMO_IMAGE", ours, "dynamo", ROOT),
+        ("PROMETHEUS_IMAGE", HERE / "Dockerfile", "prometheus", HERE),
+        ("ALERTMANAGER_IMAGE", HERE / "Dockerfile", "alertmanager", HERE),
+        ("GRAFANA_IMAGE", HERE / "Dockerfile", "grafana", HERE),
+    ):
+        began = time.monotonic()
+        name = found[variable] = name_of(target, tag)
+        if not reuse:
+            build(base, dockerfile, target, context, name)
+        size = megabytes(name)
+        how = "reused" if reuse else f"built in {time.monotonic() - began:.0f} s"
+        check(f"{target}: {size:.0f} MB, {how}", size < LIMITS_MB.get(target, math.inf))
+    return found
 
 
 def alerting(check: Checks, project: Project, port: str, healthy_since: float) -> None:
@@ -96,11 +132,15 @@ def dashboards(check: Checks, port: str) -> None:
             print(f"       no data: {query}")
 
 
-def wrong_settings(check: Checks, project: Project) -> None:
+def wrong_settings(check: Checks, project: Project, *, dynamo: bool) -> None:
     """Each ends with a status of its own and names what is wrong; what runs goes on. The command
-    line's are in tests/deploy; one of each kind is tried here."""
-    few = [w for w in COMMAND_LINE if w.variable in ("CPU_ENGINE", "CPU_SLOTS", "QUALITY_GATE")]
+    line's are in tests/deploy; one of each kind is tried here. ``dynamo``: those of that profile
+    alone."""
+    tried = ("CPU_ENGINE", "CPU_SLOTS", "QUALITY_GATE", "DYNAMO_INPUT")
+    few = [w for w in COMMAND_LINE if w.variable in tried]
     for wrong in (*few, *(w for w in CONTAINERS if not w.gpu)):
+        if (wrong.profile == "dynamo") != dynamo:
+            continue
         other = Project(f"{project.name}-wrong", project.folder, {**project.env, **wrong.env})
         done = other.compose(
             "run", "--rm", "-T", "--no-deps", "--service-ports", wrong.service,
@@ -139,11 +179,7 @@ def default_profile(check: Checks, project: Project, ports: dict[str, str]) -> N
     since = time.monotonic()
     chat(check, ports["GATEWAY_PORT"])
     hardening(check, project, DEFAULT)
-    published(check, project, DEFAULT, {
-        "gateway": [f"8080/tcp -> 127.0.0.1:{ports['GATEWAY_PORT']}"],
-        "alertmanager": [f"9093/tcp -> 127.0.0.1:{ports['ALERTMANAGER_PORT']}"],
-        "grafana": [f"3000/tcp -> 127.0.0.1:{ports['GRAFANA_PORT']}"],
-    })  # fmt: skip
+    published(check, project, DEFAULT, open_ports(ports))
     prometheus_targets(check, project)
     load(check, project, ports["LOCUST_PORT"], "http://gateway:8080/v1")
     time.sleep(20)  # two scrapes more
@@ -153,15 +189,27 @@ def default_profile(check: Checks, project: Project, ports: dict[str, str]) -> N
     check("ps needs no setting", listed.returncode == 0, listed.stdout)
     doctor = project.compose("run", "--rm", "-T", "doctor", profiles=("doctor",))
     check("run doctor needs no setting", doctor.returncode == 0, doctor.stdout)
-    wrong_settings(check, project)
+    wrong_settings(check, project, dynamo=False)
     chat(check, ports["GATEWAY_PORT"])
+
+
+def with_dynamo(check: Checks, project: Project, ports: dict[str, str]) -> None:
+    if not dynamo_profile(check, project, ports):
+        return
+    hardening(check, project, DEFAULT | DYNAMO)
+    published(check, project, DEFAULT | DYNAMO, {
+        **open_ports(ports), "dynamo": [f"8080/tcp -> 127.0.0.1:{ports['DYNAMO_PORT']}"],
+    })  # fmt: skip
+    wrong_settings(check, project, dynamo=True)
+    chat(check, ports["DYNAMO_PORT"], through="Dynamo's frontend")
 
 
 def main() -> int:
     """Exit status 0 when every check passed. The last line says how many did."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", default="bookworm", help="a release of Debian, or an image")
-    parser.add_argument("--only", choices=("default", "tls", "mtls", "gpu"), help="one of the runs")
+    parser.add_argument("--only", choices=RUNS, help="one of the runs")
+    parser.add_argument("--tag", default="test", help="of the images, for two runs on one machine")
     parser.add_argument(
         "--reuse-images", action="store_true", help="those of the last run, nothing is built"
     )
@@ -171,29 +219,8 @@ def main() -> int:
     check = Checks()
     valid(check)
     base = "" if options.reuse_images else base_image(options.base)
-    env = dict(
-        zip(
-            ("GATEWAY_PORT", "GRAFANA_PORT", "LOCUST_PORT", "ALERTMANAGER_PORT"),
-            free_ports(4),
-            strict=True,
-        )
-    )
-    ports = dict(env)
-    for variable, dockerfile, target, context in (
-        ("CPU_IMAGE", ROOT / "deploy/docker/Dockerfile.cpu", "serve", ROOT),
-        ("LOAD_IMAGE", ROOT / "deploy/docker/Dockerfile.cpu", "load", ROOT),
-        ("PROMETHEUS_IMAGE", HERE / "Dockerfile", "prometheus", HERE),
-        ("ALERTMANAGER_IMAGE", HERE / "Dockerfile", "alertmanager", HERE),
-        ("GRAFANA_IMAGE", HERE / "Dockerfile", "grafana", HERE),
-    ):
-        began = time.monotonic()
-        env[variable] = name_of(target)
-        if not options.reuse_images:
-            build(base, dockerfile, target, context)
-        size = megabytes(env[variable])
-        how = "reused" if options.reuse_images else f"built in {time.monotonic() - began:.0f} s"
-        ours = context == ROOT
-        check(f"{target}: {size:.0f} MB, {how}", not ours or size < LIMIT_MB)
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    env = ports | images(check, base, options.tag, reuse=options.reuse_images)
     image = gpu_images.NAME
     if options.only in (None, "gpu") and not options.reuse_images:
         image = gpu_images.build_all(base)["image"]
@@ -207,6 +234,7 @@ def main() -> int:
     second = Project(f"{name}-tls", ROOT, tls.settings(env, folder / "tls"))
     clients = tls.client_settings(second.env, folder / "clients")
     fourth = Project(f"{name}-mtls", ROOT, clients)
+    fifth = Project(f"{name}-dynamo", ROOT, env)
     third = Project(f"{name}-gpu", ROOT, gpu.settings(env, image, str(ROOT / "demo/checkpoint")),
                     files=("docker-compose.yml", "tests/compose/no_gpu.yml"))  # fmt: skip
     folder.chmod(0o755)  # the gateway's user reads its certificate
@@ -214,6 +242,9 @@ def main() -> int:
         if options.only in (None, "default"):
             default_profile(check, first, ports)
             down(check, first, ("load",))
+        if options.only in (None, "dynamo"):
+            with_dynamo(check, fifth, ports)
+            down(check, fifth, ("dynamo",), "triton-2", "dynamo", *WORKERS)
         if options.only in (None, "tls"):
             tls.with_tls(check, second, ports, folder / "tls/ca.crt")
             down(check, second, ("load",))
@@ -225,7 +256,7 @@ def main() -> int:
             down(check, third, ("gpu",))
     finally:
         for project, profile in (
-            (first, "load"), (second, "load"), (fourth, "load"), (third, "gpu"),
+            (first, "load"), (second, "load"), (fourth, "load"), (third, "gpu"), (fifth, "dynamo"),
         ):  # fmt: skip
             if project.leftovers():
                 project.compose("down", "--volumes", "--timeout=1", profiles=(profile,))

@@ -13,8 +13,8 @@ __all__ = ["ROOT", "build", "megabytes", "name_of"]
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def name_of(target: str) -> str:
-    return f"localhost/gemma4-compose-{target}:test"
+def name_of(target: str, tag: str = "test") -> str:
+    return f"localhost/gemma4-compose-{target}:{tag}"
 
 
 def build(

@@ -23,7 +23,11 @@ USERS = 8
 
 
 def chat(
-    check: Checks, port: str, authority: Path | None = None, client: Path | None = None
+    check: Checks,
+    port: str,
+    authority: Path | None = None,
+    client: Path | None = None,
+    through: str = "the gateway",
 ) -> None:
     """Over TLS with ``authority``, which must have issued the gateway's certificate; with the
     certificate in the folder ``client``."""
@@ -40,7 +44,7 @@ def chat(
     status, text = get(f"{base}/chat/completions", json.dumps(question).encode(), context=trust,
                        **{"Content-Type": "application/json"})  # fmt: skip
     answer = json.loads(text)["choices"][0]["message"]["content"] if status == 200 else text
-    check(f"chat through the gateway{', over TLS' if authority else ''}"
+    check(f"chat through {through}{', over TLS' if authority else ''}"
           f"{', with a certificate' if client else ''}: {answer!r} after "
           f"{time.monotonic() - began:.2f} s", status == 200 and "Paris" in answer, text)  # fmt: skip
 
@@ -99,13 +103,14 @@ def requests(page: str) -> dict:
     return json.loads(get(f"{page}/stats/requests")[1])["stats"][-1]
 
 
-def down(check: Checks, project: Project, profiles: tuple[str, ...]) -> None:
+def down(check: Checks, project: Project, profiles: tuple[str, ...], *others: str) -> None:
+    """``others``: services that have to end well, beside Triton and the gateway."""
     processes = project.processes()
     codes = {}
     began = time.monotonic()
     stopped = project.compose("stop", profiles=profiles, timeout=STOP_S)
     seconds = time.monotonic() - began
-    for service in ("triton", "gateway"):
+    for service in ("triton", "gateway", *others):
         codes[service] = project.inspect(service)["State"]["ExitCode"]
     check(f"stop: {seconds:.0f} s, exit status {codes}", set(codes.values()) == {0}, stopped.stdout)
     done = project.compose("down", "--volumes", profiles=profiles, timeout=STOP_S)

@@ -1,5 +1,5 @@
-"""deploy/dynamo/graph.yaml against Dynamo's own package: fields of its templates, and the settings
-that its planner knows."""
+"""The chart's DynamoGraphDeployment against Dynamo's own package: fields that its templates and its
+profiler write, and the settings that its planner knows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from gemma4_testing.deploy.rendered_chart import objects
 
-ROOT = Path(__file__).parents[2]
-GRAPH = yaml.safe_load((ROOT / "deploy" / "dynamo" / "graph.yaml").read_text())
+(GRAPH,) = (o for o in objects("dynamo") if o["kind"] == "DynamoGraphDeployment")
 DYNAMO = Path(str(distribution("ai-dynamo").locate_file("dynamo/frontend/main.py"))).parents[1]
 
 
@@ -22,8 +22,12 @@ def test_it_has_the_fields_of_dynamos_own_template() -> None:
     assert (GRAPH["apiVersion"], GRAPH["kind"]) == (theirs["apiVersion"], theirs["kind"])
     assert GRAPH["spec"].keys() == theirs["spec"].keys()
     known = {field for each in theirs["spec"]["components"] for field in each}
+    # The profiler of Dynamo writes it into each component of a graph.
+    assert '["runtimeVersionOverride"] =' in (
+        DYNAMO / "profiler" / "utils" / "dgd_generation.py"
+    ).read_text(encoding="utf-8")
     for each in GRAPH["spec"]["components"]:
-        assert each.keys() == known
+        assert each.keys() - {"replicas"} == known - {"replicas"} | {"runtimeVersionOverride"}
         assert "main" in {c["name"] for c in each["podTemplate"]["spec"]["containers"]}
 
 

@@ -43,6 +43,16 @@ WRONG = {  # what is set, and words of the message
     "monitoring.dashboards.docsUrl": ("docs/", ["/monitoring/dashboards/docsUrl"]),
     "podMonitor.interval": ("often", ["/podMonitor/interval"]),
     "monitoring.rules.leaveOut": (["slow"], ["/monitoring/rules/leaveOut/0"]),
+    "dynamo.runtimeVersion": ("1.6", ["/dynamo/runtimeVersion"]),
+    "dynamo.input": ("words", ["/dynamo/input", "tokens"]),
+    "dynamo.frontend.routerMode": ("nearest", ["/dynamo/frontend/routerMode", "least-loaded"]),
+    "dynamo.frontend.migrationLimit": (-1, ["/dynamo/frontend/migrationLimit", "minimum"]),
+    "dynamo.frontend.replicas": (0, ["/dynamo/frontend/replicas", "minimum"]),
+    "dynamo.worker.drainDelaySeconds": ("2s", ["/dynamo/worker/drainDelaySeconds", "number"]),
+    "dynamo.worker.image": ({"tag": "x"}, ["/dynamo/worker", "image"]),
+    "dynamo.planner.ttftMs": (0, ["/dynamo/planner/ttftMs"]),
+    "dynamo.planner.itlMs": ("40ms", ["/dynamo/planner/itlMs", "number"]),
+    "dynamo.planner.maxGpus": (0, ["/dynamo/planner/maxGpus", "minimum"]),
     "runAsUser": (0, ["/runAsUser", "minimum"]),
 }
 CONTRADICTIONS = [  # values that are each right, and words of the message
@@ -114,6 +124,46 @@ CONTRADICTIONS = [  # values that are each right, and words of the message
         "an InferencePool is asked over HTTP",
     ),
     (together(CHECKPOINT, {"httpRoute": {"enabled": True}}), "httpRoute.parentRefs"),
+    (
+        together(CHECKPOINT, {"dynamo": {"planner": {"enabled": True}}}),
+        "dynamo.planner.enabled: needs triton.workload DynamoGraphDeployment, it is Deployment",
+    ),
+    (
+        together(CHECKPOINT, {"triton": {"workload": "DynamoGraphDeployment"}}),
+        "set gateway.enabled to false",
+    ),
+    (
+        together(CHECKPOINT, file("dynamo"), {"autoscaling": {"kind": "keda"}}),
+        "autoscaling.kind keda: Dynamo's operator owns the workers",
+    ),
+    (
+        together(file("dynamo"), {"engine": {"source": "image", "path": "/models/gemma4"}}),
+        'engine.path "/models/gemma4": Dynamo\'s worker is another image',
+    ),
+    (
+        together(
+            CHECKPOINT,
+            file("dynamo"),
+            {"dynamo": {"input": "text", "frontend": {"routerMode": "kv"}}},
+        ),
+        "dynamo.frontend.routerMode kv",
+    ),
+    (
+        together(CHECKPOINT, file("dynamo"), {"triton": {"gpus": 4}, "engine": {"tp": 2}}),
+        "triton.gpus 4: the planner learns from workers of one copy",
+    ),
+    (
+        together(
+            CHECKPOINT,
+            file("dynamo"),
+            {"triton": {"gpus": 4}, "engine": {"tp": 4}, "dynamo": {"planner": {"maxGpus": 7}}},
+        ),
+        "dynamo.planner.maxGpus 7: dynamo.planner.minWorkers 2 take 8",
+    ),
+    (
+        together(CHECKPOINT, file("dynamo"), {"ingress": {"enabled": True, "host": "a"}}),
+        "ingress.enabled: leads to the gateway, which Dynamo's frontend is in the place of",
+    ),
     (
         together(
             CHECKPOINT,

@@ -72,6 +72,10 @@ def pods(name: str) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
             for own in ("minReplicas", "maxReplicas", "annotations", "deploymentStrategy"):
                 predictor.pop(own, None)
             yield item["kind"], predictor.pop("labels"), predictor
+        elif item["kind"] == "DynamoGraphDeployment":
+            for component in spec["components"]:
+                template = component["podTemplate"]
+                yield item["kind"], template["metadata"]["labels"], template["spec"]
 
 
 def container(pod: dict[str, Any], command: str) -> dict[str, Any] | None:

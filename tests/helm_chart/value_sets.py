@@ -16,6 +16,7 @@ DOCS = "https://docs.example.org/gemma4"
 DASHBOARDS = {
     "monitoring": {"dashboards": {"enabled": True, "labels": {"team": "llm"}, "docsUrl": DOCS}}
 }
+DIGEST = f"sha256:{'0' * 64}"
 KEYS = [{"name": "team-a", "sha256": "0" * 64, "requests_per_minute": 60}]
 
 
@@ -139,6 +140,60 @@ SETS: dict[str, dict[str, Any]] = {
         "networkPolicy": {"tritonClients": [{"podSelector": {}}]},
         "serviceAccount": {"create": False},
     },
+    "dynamo": together(file("h100"), CHECKPOINT, MONITORED, file("dynamo")),
+    "dynamo-tp2-without-planner": together(
+        file("b200"),
+        {
+            "triton": {
+                "workload": "DynamoGraphDeployment", "replicas": 4, "gpus": 2, "host": "127.0.0.1",
+            },
+            "engine": {
+                "tp": 2, "source": "claim", "path": "current", "storage": {"existingClaim": "engines"},
+            },
+            "gateway": {"enabled": False},
+            "dynamo": {
+                "runtimeVersion": "1.7.0", "input": "text", "servedModelName": "gemma-4",
+                "image": {"repository": "registry.example.org/gemma4-dynamo", "tag": "week-48"},
+                "frontend": {
+                    "replicas": 1, "routerMode": "round-robin", "migrationLimit": 0,
+                    "extraArgs": ["--enable-anthropic-api"],
+                    "env": [{"name": "DYN_LOG", "value": "info"}],
+                    "nodeSelector": {"pool": "cpu"}, "priorityClassName": "serving",
+                    "tolerations": [{"key": "cpu", "operator": "Exists"}],
+                },
+                "worker": {
+                    "timeoutSeconds": 60.5, "drainDelaySeconds": 7.5,
+                    "extraArgs": ["--health-interval=0.5"],
+                    "env": [{"name": "DYN_LOG", "value": "info"}],
+                },
+            },
+            "networkPolicy": {
+                "clients": [{"namespaceSelector": {"matchLabels": {"name": "apps"}}}],
+                "dynamoEgress": [{"ports": [{"port": 2379, "protocol": "TCP"}]}],
+            },
+            "imagePullSecrets": [{"name": "registry"}],
+        },
+    ),
+    "dynamo-kv-downloaded-engine": together(
+        file("h200"), file("dynamo"),
+        {
+            "engine": {
+                "source": "download", "download": {"image": "registry.example.org/rclone:1.71"},
+            },
+            "triton": {"replicas": 3},
+            "dynamo": {
+                "frontend": {"routerMode": "kv"},
+                "planner": {
+                    "image": {"repository": "registry.example.org/planner", "digest": DIGEST},
+                    "extraConfig": {"enable_load_scaling": False, "min_gpu_budget": 2},
+                    "nodeSelector": {"pool": "cpu"},
+                },
+            },
+            "networkPolicy": {
+                "downloadEgress": [{"ports": [{"port": 8443, "protocol": "TCP"}]}],
+            },
+        },
+    ),
     "dashboards": together(file("h100"), CHECKPOINT, DASHBOARDS),
     "bare": together(
         file("cpu"),

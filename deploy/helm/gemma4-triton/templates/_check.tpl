@@ -20,7 +20,8 @@
 {{- if and (gt (int $v.triton.gpus) 0) (ne (mod (int $v.triton.gpus) (int $v.engine.tp)) 0) -}}
 {{- fail (printf "triton.gpus %d: must be a multiple of engine.tp, which is %d" (int $v.triton.gpus) (int $v.engine.tp)) -}}
 {{- end -}}
-{{- if and (not (include "gemma4.remote" .)) (not (include "gemma4.sidecar" .)) -}}
+{{- include "gemma4.checkDynamo" . -}}
+{{- if and (not (include "gemma4.remote" .)) (not (include "gemma4.sidecar" .)) (not (include "gemma4.dynamo" .)) -}}
 {{- fail (printf "triton.host %s: nobody outside the pod can reach it; set gateway.mode to sidecar, or triton.host to 0.0.0.0" $v.triton.host) -}}
 {{- end -}}
 {{- if and $v.inferencePool.enabled (not (include "gemma4.sidecar" .)) -}}
@@ -74,5 +75,40 @@
 {{- end -}}
 {{- if and $v.gateway.apiKeys.existingSecret $v.gateway.apiKeys.entries -}}
 {{- fail "gateway.apiKeys: give existingSecret or entries, not both" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "gemma4.checkDynamo" -}}
+{{- $v := .Values -}}
+{{- $p := $v.dynamo.planner -}}
+{{- if not (include "gemma4.dynamo" .) -}}
+{{- if $p.enabled -}}
+{{- fail (printf "dynamo.planner.enabled: needs triton.workload DynamoGraphDeployment, it is %s" $v.triton.workload) -}}
+{{- end -}}
+{{- else -}}
+{{- if $v.gateway.enabled -}}
+{{- fail "triton.workload DynamoGraphDeployment: Dynamo's frontend is in the gateway's place; set gateway.enabled to false" -}}
+{{- end -}}
+{{- if include "gemma4.autoscaled" . -}}
+{{- fail (printf "autoscaling.kind %s: Dynamo's operator owns the workers; set it to none, and dynamo.planner.enabled to true" $v.autoscaling.kind) -}}
+{{- end -}}
+{{- if or $v.ingress.enabled $v.httpRoute.enabled -}}
+{{- fail (printf "%s: leads to the gateway, which Dynamo's frontend is in the place of; set it to false, and lead a route of yours to the frontend's service" (ternary "ingress.enabled" "httpRoute.enabled" $v.ingress.enabled)) -}}
+{{- end -}}
+{{- if and (eq $v.engine.source "image") (ne $v.engine.path "/opt/gemma4/demo") -}}
+{{- fail (printf "engine.path %q: Dynamo's worker is another image than Triton's, and of engines has /opt/gemma4/demo only; set engine.source to build, claim or download" $v.engine.path) -}}
+{{- end -}}
+{{- if and (eq $v.dynamo.frontend.routerMode "kv") (eq $v.dynamo.input "text") -}}
+{{- fail "dynamo.frontend.routerMode kv: compares tokens, which dynamo.input text does not bring; set dynamo.input to tokens, or another mode" -}}
+{{- end -}}
+{{- if $p.enabled -}}
+{{- if and (gt (int $v.triton.gpus) 0) (ne (int $v.triton.gpus) (int $v.engine.tp)) -}}
+{{- fail (printf "triton.gpus %d: the planner learns from workers of one copy of the model; set it to engine.tp, which is %d" (int $v.triton.gpus) (int $v.engine.tp)) -}}
+{{- end -}}
+{{- $least := mul (int $p.minWorkers) (int $v.triton.gpus) -}}
+{{- if gt $least (int $p.maxGpus) -}}
+{{- fail (printf "dynamo.planner.maxGpus %d: dynamo.planner.minWorkers %d take %d" (int $p.maxGpus) (int $p.minWorkers) $least) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}

@@ -73,9 +73,12 @@ capabilities:
 {{- if not (has .Values.triton.host (list "127.0.0.1" "::1" "localhost")) -}}true{{- end -}}
 {{- end -}}
 
-{{/* Beside a gateway that still takes requests, Triton must not begin to drain. */}}
+{{/* Beside a gateway or a worker of Dynamo's that still takes requests, Triton must not begin to
+drain. */}}
 {{- define "gemma4.tritonPreStop" -}}
-{{- if include "gemma4.sidecar" . -}}
+{{- if include "gemma4.dynamo" . -}}
+{{- max (int .Values.triton.preStopSeconds) (add (ceil .Values.dynamo.worker.drainDelaySeconds | int) 2) -}}
+{{- else if include "gemma4.sidecar" . -}}
 {{- max (int .Values.triton.preStopSeconds) (add (int .Values.gateway.preStopSeconds) 2) -}}
 {{- else -}}
 {{- int .Values.triton.preStopSeconds -}}

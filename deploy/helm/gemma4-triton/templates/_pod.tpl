@@ -12,8 +12,11 @@ spec: {{- include "gemma4.tritonPodSpec" . | nindent 2 }}
 {{- define "gemma4.tritonPodSpec" -}}
 {{- $root := .root -}}
 {{- $t := $root.Values.triton -}}
+{{- $dynamo := include "gemma4.dynamo" $root -}}
+{{- if not $dynamo }}
 serviceAccountName: {{ include "gemma4.serviceAccount" $root }}
 automountServiceAccountToken: false
+{{- end }}
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ include "gemma4.tritonTermination" $root }}
 securityContext: {{- include "gemma4.podSecurity" $root | nindent 2 }}
@@ -68,6 +71,9 @@ initContainers:
       - {name: tmp, mountPath: /tmp}
 {{- end }}
 containers:
+  {{- if $dynamo }}
+  {{- include "gemma4.dynamoWorker" $root | nindent 2 }}
+  {{- end }}
   - name: {{ .container }}
     image: {{ include "gemma4.image" (dict "root" $root "image" $t.image) }}
     imagePullPolicy: {{ $t.image.pullPolicy }}
@@ -185,6 +191,10 @@ volumes:
     emptyDir: {medium: Memory, sizeLimit: {{ $t.shmSize }}}
   - name: tmp
     emptyDir: {}
+  {{- if $dynamo }}
+  - name: dynamo-tmp
+    emptyDir: {sizeLimit: 1Gi}
+  {{- end }}
   {{- if include "gemma4.sidecar" $root }}
   {{- include "gemma4.gatewayVolumes" $root | nindent 2 }}
   {{- end }}
