@@ -121,6 +121,9 @@ def prove(
     """Predict every load with the ``replica`` that is for it."""
     lines = []
     for label, runs in found.items():
+        if any(level["requests"]["itl"] is None for level, _ in runs):
+            print(f"{label}: a run without a whole answer; raise --seconds")
+            continue
         made = replica(label)
         lines += compare(
             label, [measured(level) for level, _ in runs],
@@ -192,7 +195,7 @@ def prove_cpu(
         fitted = steps(label)
         return Replica(
             pace=MeasuredSteps(fitted), slots=fitted.slots, max_queued=10_000,
-            step_tokens=fitted.step_tokens, overhead_s=fitted.overhead_s,
+            step_tokens=fitted.step_tokens, overhead_s=fitted.overhead_s, host=fitted.host,
         )  # fmt: skip
 
     whole = steps("")

@@ -79,6 +79,8 @@ def seen(rows: Rows) -> list[Seen]:
             prompt=round(float(row["prompt_tokens"])),
             output=round(float(row["output_tokens"])),
             queued=float(row["queue_time"] or 0),
+            reading=float(row["prefill_time"]) if row["prefill_time"] else None,
+            decoding=float(row["decode_time"]) if row["decode_time"] else None,
         )
         for row in rows
         if row["ttft"] and row["prompt_tokens"]

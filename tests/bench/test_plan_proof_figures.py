@@ -21,6 +21,7 @@ def row(index: int, **values: float | str) -> dict[str, str]:
     found = {
         "index": index, "scheduled": 0.3 * index, "prompt_tokens": 20.0, "output_tokens": 30.0,
         "ttft": 0.05, "end": 0.3 * index + 0.6, "queue_time": "",
+        "prefill_time": "", "decode_time": "",
     }  # fmt: skip
     return {name: str(value) for name, value in (found | values).items()}
 
@@ -77,7 +78,19 @@ def test_users_who_ask_at_once_ask_in_their_order() -> None:
 
 
 def test_only_what_was_answered_is_seen() -> None:
-    rows = [row(1, end=0.9, queue_time=0.02), row(2, ttft="", prompt_tokens="", output_tokens="")]
+    rows = [
+        row(1, end=0.9, queue_time=0.02, prefill_time=0.01, decode_time=0.5),
+        row(2, ttft="", prompt_tokens="", output_tokens=""),
+    ]
     assert proof.seen(rows) == [
-        Seen(due=0.3, first=0.35, end=0.9, prompt=20, output=30, queued=0.02)
+        Seen(
+            due=0.3,
+            first=0.35,
+            end=0.9,
+            prompt=20,
+            output=30,
+            queued=0.02,
+            reading=0.01,
+            decoding=0.5,
+        )
     ]

@@ -12,13 +12,14 @@ Whatever the engine shares its processors with is in them: it took its part when
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from gemma4_plan.errors import BadQuestionError
+from gemma4_plan.simulate.host_times import times_by_load
 from gemma4_plan.simulate.measured import MeasuredSteps, StepFile
 
 __all__ = ["Seen", "steps_from"]
@@ -36,7 +37,9 @@ _RARE = 0.01
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One answered request. Seconds of its run: when it was due, had its first and its last token;
-    ``queued`` of them were spent in the engine's queue. Tokens of prompt and answer."""
+    ``queued`` of them were spent in the engine's queue, ``reading`` from there to the first token
+    and ``decoding`` from there on, None where the server does not tell. Tokens of prompt and
+    answer."""
 
     due: float
     first: float
@@ -44,6 +47,15 @@ class Seen:
     prompt: int
     output: int
     queued: float = 0.0
+    reading: float | None = None
+    decoding: float | None = None
+
+    @property
+    def host(self) -> float | None:
+        """Seconds to the first token that the engine knows nothing of."""
+        if self.reading is None:
+            return None
+        return max(0.0, self.first - self.due - self.queued - self.reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,10 @@ def steps_from(
         prefill=tuple((at, max(time, 1e-6)) for at, time in prefill), slots=slots,
         step_tokens=step_tokens,
     )  # fmt: skip
+    host = times_by_load([pair for run in runs for pair in _hosts(run)])
+    if host:
+        middle = float(np.median([seen.host or 0.0 for run in runs for seen in run]))
+        return file.model_copy(update={"overhead_s": middle, "host": host})
     return file.model_copy(update={"overhead_s": _overhead(runs, file)})
 
 
@@ -103,7 +119,7 @@ def _answers(run: Sequence[Seen], step_tokens: int) -> list[_Answer]:
         found.append(
             _Answer(
                 steps=seen.output - 1,
-                seconds=seen.end - seen.first,
+                seconds=seen.end - seen.first if seen.decoding is None else seen.decoding,
                 parts=(np.diff(bounds), np.maximum(running, 1)),
                 begun=(
                     np.clip(place, 0, len(middles) - 1),
@@ -138,7 +154,8 @@ def _shared(
     left = np.maximum(left, 0.02 * seconds)
     weights = left / np.interp(running, knots, decode)
     steps = answer.steps * weights / weights.sum()
-    return (_hats(running, knots) * steps[:, None]).sum(axis=0)
+    found: Floats = (_hats(running, knots) * steps[:, None]).sum(axis=0)
+    return found
 
 
 def _hats(running: npt.NDArray[np.int64], knots: npt.NDArray[np.int64]) -> Floats:
@@ -172,6 +189,16 @@ def _at_least_0(table: Floats, wanted: Floats) -> Floats:
             break
         used.pop(int(np.argmin(solved)))
     return found
+
+
+def _hosts(run: Sequence[Seen]) -> Iterator[tuple[int, float]]:
+    """Yield, for each request of which the server told its times, how many others were with the
+    engine when it came, and the host's seconds."""
+    begins = np.array([seen.due + (seen.host or 0.0) for seen in run])
+    ends = np.array([seen.end for seen in run])
+    for seen in run:
+        if seen.host is not None:
+            yield int(((begins <= seen.due) & (ends > seen.due)).sum()), seen.host
 
 
 def _overhead(runs: Sequence[Sequence[Seen]], file: StepFile) -> float:

@@ -65,7 +65,9 @@ class EngineTarget:
         finish = await sink.over
         return Reply(
             prompt_tokens=prompt, output_tokens=sink.tokens_seen, finish_reason=finish.reason,
-            timings={"queue": finish.queue_s},
+            timings={
+                "queue": finish.queue_s, "prefill": finish.prefill_s, "decode": finish.decode_s,
+            },
         )  # fmt: skip
 
     async def ready(self) -> bool:
