@@ -1,19 +1,32 @@
-"""What ``bench/plan_proof.py`` makes of runs of ``gemma4 load``: step times, predictions, errors."""
+"""What ``bench/plan_proof.py`` makes of runs of ``gemma4 load``: predictions, and their errors."""
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gemma4_plan.simulate import Fleet, Outcome, Replica, Traffic, simulate
-from gemma4_plan.simulate.measured import StepFile
+from gemma4_plan.simulate.observed import Seen
 
-__all__ = ["BOUNDS", "Bounds", "Compared", "compare", "in_order", "predict", "steps_of"]
+__all__ = [
+    "BOUNDS",
+    "Bounds",
+    "Compared",
+    "Figures",
+    "compare",
+    "measured",
+    "predict",
+    "predicted",
+    "seen",
+]
 
 Rows = Sequence[Mapping[str, str]]
 Level = Mapping[str, Any]
+Figures = dict[str, float]
+"""Of one run, by name: tokens/s, and seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +43,14 @@ BOUNDS = {"synthetic": Bounds(0.05, 0.05), "cpu": Bounds(0.10, 0.20)}
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One figure of one run. Seconds, or tokens/s."""
+    """One figure of one load: medians over its runs, and the least and the most that was measured.
+    Seconds, or tokens/s."""
 
     run: str
     name: str
     measured: float
+    low: float
+    high: float
     predicted: float
     bound: float
 
@@ -44,8 +60,31 @@ class Compared:
         return self.predicted / self.measured - 1
 
     @property
+    def spread(self) -> float:
+        """How far the runs lie apart, as a share of their median."""
+        return (self.high - self.low) / self.measured
+
+    @property
     def within(self) -> bool:
         return abs(self.error) <= self.bound
+
+
+def seen(rows: Rows) -> list[Seen]:
+    """Return the answered requests of a run."""
+    return [
+        Seen(
+            due=float(row["scheduled"]),
+            first=float(row["scheduled"]) + float(row["ttft"]),
+            end=float(row["end"]),
+            prompt=round(float(row["prompt_tokens"])),
+            output=round(float(row["output_tokens"])),
+            queued=float(row["queue_time"] or 0),
+            reading=float(row["prefill_time"]) if row["prefill_time"] else None,
+            decoding=float(row["decode_time"]) if row["decode_time"] else None,
+        )
+        for row in rows
+        if row["ttft"] and row["prompt_tokens"]
+    ]
 
 
 def predict(level: Level, rows: Rows, replica: Replica) -> Outcome:
@@ -54,7 +93,8 @@ def predict(level: Level, rows: Rows, replica: Replica) -> Outcome:
     window = level["window"]
     users = level["level"]["concurrency"]
     sent = sorted(
-        (row for row in rows if row["prompt_tokens"]), key=lambda row: float(row["scheduled"])
+        (row for row in rows if row["prompt_tokens"]),
+        key=lambda row: (float(row["scheduled"]), int(row["index"])),
     )
     trace = [
         {
@@ -72,54 +112,37 @@ def predict(level: Level, rows: Rows, replica: Replica) -> Outcome:
     return simulate(traffic, Fleet(replica=replica), most_requests=math.inf)
 
 
-def compare(run: str, level: Level, found: Outcome, bounds: Bounds) -> list[Compared]:
-    """Compare what was measured with what was predicted."""
-    measured = level["requests"]
-    figures = [
-        Compared(
-            run, "tokens/s", level["run"]["output_throughput"], found.output_throughput,
-            bounds.throughput,
-        )
-    ]  # fmt: skip
+def measured(level: Level) -> Figures:
+    """Return the figures of a run of ``gemma4 load``."""
+    found = {"tokens/s": level["run"]["output_throughput"]}
     for name in ("ttft", "itl"):
         for share in ("p50", "p95"):
-            figures.append(
-                Compared(
-                    run, f"{name} {share}", measured[name][share],
-                    getattr(getattr(found, name), share), bounds.latency,
-                )
-            )  # fmt: skip
+            found[f"{name} {share}"] = level["requests"][name][share]
+    return found
+
+
+def predicted(found: Outcome) -> Figures:
+    """Return the same figures of a simulation."""
+    figures = {"tokens/s": found.output_throughput}
+    for name in ("ttft", "itl"):
+        for share in ("p50", "p95"):
+            figures[f"{name} {share}"] = getattr(getattr(found, name), share)
     return figures
 
 
-def in_order(points: Mapping[int, float]) -> tuple[tuple[int, float], ...]:
-    """Return the points sorted; a measured value that is below the one before it is that one."""
-    found: list[tuple[int, float]] = []
-    for at in sorted(points):
-        found.append((at, max(points[at], found[-1][1] if found else 0.0)))
-    return tuple(found)
-
-
-def steps_of(
-    itl: Mapping[int, float],
-    ttft: Mapping[int, float],
-    *,
-    slots: int,
-    step_tokens: int,
-    measured: str,
-) -> StepFile:
-    """Return the step times of an engine. ``itl``: seconds between two tokens with so many streams
-    of short prompts; ``ttft``: seconds to the first token of a prompt of so many tokens on an idle
-    engine, the host's part included. The least prompt of them takes a step like that of one token;
-    what is more is the host's. What a step takes however little is in it is where the first two
-    points of ``itl`` lead."""
-    decode = in_order(itl)
-    least = min(ttft)
-    overhead = max(0.0, ttft[least] - decode[0][1])
-    prefill = in_order({tokens: max(time - overhead, 1e-6) for tokens, time in ttft.items()})
-    (one, first), (two, second) = (*decode, *decode)[:2]
-    launch = first if len(decode) == 1 else max(0.0, first - one * (second - first) / (two - one))
-    return StepFile(
-        measured=measured, decode=decode, prefill=prefill, launch_s=min(launch, prefill[0][1]),
-        slots=slots, step_tokens=step_tokens, overhead_s=overhead,
-    )  # fmt: skip
+def compare(
+    run: str, runs: Sequence[Figures], found: Sequence[Figures], bounds: Bounds
+) -> list[Compared]:
+    """Compare what was measured of a load, in one run or several, with what was predicted of
+    each."""
+    lines = []
+    for name in runs[0]:
+        values = [figures[name] for figures in runs]
+        lines.append(
+            Compared(
+                run, name, statistics.median(values), min(values), max(values),
+                statistics.median(figures[name] for figures in found),
+                bounds.throughput if name == "tokens/s" else bounds.latency,
+            )
+        )  # fmt: skip
+    return lines

@@ -31,6 +31,8 @@ NOT_UNIT = {
     "load/test_page.py::test_no_set_of_requests_gives_an_absurd_figure": "random runs",
     "plan/test_plan_fit_command.py": "ranks all GPUs again and again",
     "plan/test_plan_gpu_memory.py": "random sizes",
+    "plan/test_plan_observed.py": "simulates again and again",
+    "plan/test_plan_proof.py": "simulates again and again",
     "plan/test_plan_real_files.py": "builds engines",
     "plan/test_plan_simulate_command.py": "simulates again and again",
     "plan/test_plan_simulation.py": "simulates again and again",

@@ -41,7 +41,8 @@ class Observation:
         record.prompt_tokens = reply.prompt_tokens
         record.output_tokens = reply.output_tokens
         record.finish_reason = reply.finish_reason
-        record.queue = reply.timings.get("queue")
+        for name in ("queue", "prefill", "decode"):
+            setattr(record, name, reply.timings.get(name))
         record.spread_tokens()
         if record.left:
             record.output_tokens = round(sum(record.tokens))

@@ -21,7 +21,8 @@ class Record:
     shows nothing yet counts with the next chunk). ``end`` is the arrival of the last response, or
     of the error. ``status`` is OK or gRPC's name of a status; ``code`` is the server's
     own name of the error. ``left`` means that this client left
-    on purpose. ``queue`` is the server's own seconds, None where it does not tell."""
+    on purpose. ``queue``, ``prefill`` and ``decode`` are the server's
+    own seconds, None where it does not tell."""
 
     index: int
     workload: str
@@ -37,6 +38,8 @@ class Record:
     error: str = ""
     finish_reason: str = ""
     queue: float | None = None
+    prefill: float | None = None
+    decode: float | None = None
     left: bool = False
 
     @property

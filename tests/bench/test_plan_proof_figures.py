@@ -1,4 +1,4 @@
-"""How ``bench/plan_proof.py`` makes step times and predictions of runs."""
+"""How ``bench/plan_proof.py`` makes predictions of runs, and compares them."""
 
 from __future__ import annotations
 
@@ -8,35 +8,28 @@ import plan_proof_figures as proof
 import pytest
 from gemma4_load.workloads.lengths import Length
 from gemma4_plan.simulate import Fleet, Replica, Traffic, simulate
-from gemma4_plan.simulate.measured import MeasuredSteps
+from gemma4_plan.simulate.measured import MeasuredSteps, StepFile
+from gemma4_plan.simulate.observed import Seen
+
+STEPS = StepFile(
+    measured="by hand", decode=((1, 0.01), (4, 0.02)), prefill=((1, 0.01), (64, 0.02)), slots=4,
+    step_tokens=64,
+)  # fmt: skip
 
 
-def test_step_times_come_out_as_they_went_in() -> None:
-    """Of an engine that launches for 4 ms, takes 1 ms for an answer, 0.1 ms for a prompt's token,
-    behind a host of 5 ms."""
-    itl = {n: 0.004 + 0.001 * n for n in (1, 2, 4)}
-    ttft = {n: 0.005 + 0.004 + 0.0001 * n for n in (10, 100)}
-    steps = proof.steps_of(itl, ttft, slots=4, step_tokens=512, measured="by hand")
-    assert steps.launch_s == pytest.approx(0.004)
-    assert steps.overhead_s == pytest.approx(0.005)
-    pace = MeasuredSteps(steps)
-    assert pace.seconds(3, 0, 0, 0) == pytest.approx(0.007)
-    assert pace.seconds(0, 0, 55, 0) == pytest.approx(0.0095)
-    assert pace.seconds(3, 0, 55, 0) == pytest.approx(0.007 + 0.0055)
-
-
-def test_noise_never_makes_a_larger_step_shorter() -> None:
-    assert proof.in_order({4: 0.02, 1: 0.03, 8: 0.05}) == ((1, 0.03), (4, 0.03), (8, 0.05))
+def row(index: int, **values: float | str) -> dict[str, str]:
+    found = {
+        "index": index, "scheduled": 0.3 * index, "prompt_tokens": 20.0, "output_tokens": 30.0,
+        "ttft": 0.05, "end": 0.3 * index + 0.6, "queue_time": "",
+        "prefill_time": "", "decode_time": "",
+    }  # fmt: skip
+    return {name: str(value) for name, value in (found | values).items()}
 
 
 @pytest.mark.parametrize("users", [None, 3])
 def test_a_run_that_is_the_simulation_is_predicted_exactly(users: int | None) -> None:
-    steps = proof.steps_of({1: 0.01, 4: 0.02}, {1: 0.015}, slots=4, step_tokens=64, measured="")
-    replica = Replica(pace=MeasuredSteps(steps), slots=4, step_tokens=64, overhead_s=0.005)
-    rows: list[dict[str, Any]] = [
-        {"scheduled": f"{n * 0.3:.6f}", "prompt_tokens": "20.0", "output_tokens": "30.0"}
-        for n in range(100)
-    ]
+    replica = Replica(pace=MeasuredSteps(STEPS), slots=4, step_tokens=64, overhead_s=0.005)
+    rows = [row(n) for n in range(100)]
     if users is None:
         trace = [
             {"timestamp": 300 * n, "input_length": 20, "output_length": 30} for n in range(100)
@@ -57,11 +50,47 @@ def test_a_run_that_is_the_simulation_is_predicted_exactly(users: int | None) ->
             for name in ("ttft", "itl")
         },
     }
-    found = proof.predict(level, rows, replica)
-    lines = proof.compare("run", level, found, proof.BOUNDS["synthetic"])
+    found = proof.predicted(proof.predict(level, rows, replica))
+    lines = proof.compare("run", [proof.measured(level)], [found], proof.BOUNDS["synthetic"])
     assert len(lines) == 5
     assert all(line.error == pytest.approx(0, abs=1e-9) for line in lines)
-    worse = proof.compare(
-        "run", level | {"run": {"output_throughput": 1e9}}, found, proof.BOUNDS["cpu"]
-    )
+    wrong = proof.measured(level) | {"tokens/s": 1e9}
+    worse = proof.compare("run", [wrong], [found], proof.BOUNDS["cpu"])
     assert [line.name for line in worse if not line.within] == ["tokens/s"]
+
+
+def test_medians_are_compared_and_the_spread_is_said() -> None:
+    runs = [{"tokens/s": value} for value in (90.0, 100.0, 130.0)]
+    (line,) = proof.compare("run", runs, [{"tokens/s": 104.0}] * 3, proof.BOUNDS["cpu"])
+    assert (line.measured, line.low, line.high) == (100.0, 90.0, 130.0)
+    assert line.error == pytest.approx(0.04)
+    assert line.spread == pytest.approx(0.4)
+    assert line.within
+
+
+def test_users_who_ask_at_once_ask_in_their_order() -> None:
+    """Rows are written as requests end."""
+    lengths = {0: 80.0, 1: 20.0, 2: 50.0}
+    rows = [row(n, scheduled=0.0, output_tokens=lengths[n]) for n in (1, 2, 0)]
+    replica = Replica(pace=MeasuredSteps(STEPS), slots=1, step_tokens=64)
+    level = {"window": {"begin": 0.0, "end": 0.001}, "level": {"concurrency": 1}}
+    assert proof.predict(level, rows, replica).output_tokens == 80
+
+
+def test_only_what_was_answered_is_seen() -> None:
+    rows = [
+        row(1, end=0.9, queue_time=0.02, prefill_time=0.01, decode_time=0.5),
+        row(2, ttft="", prompt_tokens="", output_tokens=""),
+    ]
+    assert proof.seen(rows) == [
+        Seen(
+            due=0.3,
+            first=0.35,
+            end=0.9,
+            prompt=20,
+            output=30,
+            queued=0.02,
+            reading=0.01,
+            decoding=0.5,
+        )
+    ]

@@ -16,6 +16,8 @@ BY_HAND = {
     "tpot": [0.5],  # 3.0 / 6
     "latency": [3.0],
     "queue_time": [0.125],
+    "prefill_time": [0.5],
+    "decode_time": [1.75],
     "user_throughput": [2.5],
     "prompt_tokens": [10.0],
     "output_tokens": [6.0],
@@ -39,10 +41,12 @@ def test_no_chunk_no_value(name: str) -> None:
     assert list(REQUEST_METRICS[name].values(silent)) == []
 
 
-def test_one_token_has_no_itl_and_no_queue_time_where_none_is_told() -> None:
-    one = record(arrivals=[2.0], tokens=[1], output_tokens=1, queue=None)
+def test_one_token_has_no_itl_and_no_time_of_the_server_where_none_is_told() -> None:
+    one = record(arrivals=[2.0], tokens=[1], output_tokens=1, queue=None, prefill=None,
+                 decode=None)  # fmt: skip
     assert REQUEST_METRICS["itl"].values(one) == []
-    assert REQUEST_METRICS["queue_time"].values(one) == []
+    for name in ("queue_time", "prefill_time", "decode_time"):
+        assert REQUEST_METRICS[name].values(one) == []
     assert REQUEST_METRICS["tpot"].values(record(output_tokens=0)) == []
 
 

@@ -166,6 +166,7 @@ class SimulateQuestion:
             step_tokens=self.steps.step_tokens,
             prefix_tokens=self.prefix_cache,
             overhead_s=self.steps.overhead_s,
+            host=self.steps.host,
         )
 
     def _estimated(self, catalog: Catalog, fitted: Fitted, end: End) -> Replica:

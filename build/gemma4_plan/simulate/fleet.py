@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gemma4_plan.errors import BadQuestionError
+from gemma4_plan.simulate.host_times import Measured
 from gemma4_plan.simulate.steps import StepTimes, StreamPace
 
 __all__ = ["Autoscaling", "Failures", "Fleet", "Gateway", "Replica"]
@@ -23,7 +24,7 @@ class Replica:
     TensorRT-LLM's MAX_UTILIZATION with host memory does. ``prefix_tokens``: of prompts that are
     kept for requests that begin with the same; 0 as in our presets, which reuse no blocks.
     ``overhead_s``: what every request takes before it reaches the engine (gateway, Triton,
-    tokenizing)."""
+    tokenizing); ``host`` replaces it by times that vary, and grow with the requests at once."""
 
     pace: StepTimes | StreamPace
     slots: int
@@ -32,6 +33,7 @@ class Replica:
     kv_tokens: int | None = None
     prefix_tokens: int = 0
     overhead_s: float = 0.0
+    host: Measured = ()
     gpus: int = 1
 
     def __post_init__(self) -> None:

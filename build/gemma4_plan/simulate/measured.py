@@ -12,6 +12,7 @@ from gemma4_runtime.strict_yaml import read_mapping
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from gemma4_plan.errors import BadQuestionError
+from gemma4_plan.simulate.host_times import Measured
 
 __all__ = ["MeasuredSteps", "StepFile", "read_steps"]
 
@@ -25,8 +26,8 @@ class StepFile(BaseModel):
     its seconds. ``prefill``: prompt tokens in a step with nothing else, and its seconds.
     ``launch_s``: the part of both that a step with both has once. ``context_s``: seconds for each
     token that the answers of a step have already; ``seen_s``: for each prompt token and each token
-    that it sees. ``slots``, ``step_tokens``, ``overhead_s``: of the engine that was measured, see
-    :class:`~gemma4_plan.simulate.fleet.Replica`. ``measured``: on what, and when."""
+    that it sees. ``slots``, ``step_tokens``, ``overhead_s``, ``host``: of the engine that was
+    measured, see :class:`~gemma4_plan.simulate.fleet.Replica`. ``measured``: on what, and when."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,6 +40,7 @@ class StepFile(BaseModel):
     slots: Annotated[int, Field(ge=1)]
     step_tokens: Annotated[int, Field(ge=1)]
     overhead_s: Share = 0.0
+    host: tuple[tuple[Annotated[int, Field(ge=0)], tuple[Share, ...]], ...] = ()
 
     @field_validator("decode", "prefill")
     @classmethod
@@ -50,6 +52,19 @@ class StepFile(BaseModel):
                     "larger step takes no less time"
                 )
         return points
+
+    @field_validator("host")
+    @classmethod
+    def _even(cls, host: Measured) -> Measured:
+        for at, times in host:
+            if not times or len(times) != len(host[0][1]) or list(times) != sorted(times):
+                raise ValueError(
+                    f"[{at}, {list(times)}]: must rise, and have as many seconds as the others"
+                )
+        loads = [at for at, _ in host]
+        if loads != sorted(set(loads)):
+            raise ValueError(f"requests at once {loads}: must rise")
+        return host
 
 
 def read_steps(path: Path) -> StepFile:

@@ -13,12 +13,13 @@ Block = tuple[int, int]
 
 
 class Request:
-    """Times are seconds of the simulation. ``left`` are tokens of the prompt that are not read yet
-    and ``finish`` the step that gives the last token, both the engine's own. ``measured``: it came
-    after the warm-up. ``user``: who waits for the end, in a closed loop."""
+    """Times are seconds of the simulation; ``came`` is when it was at the engine. ``left`` are
+    tokens of the prompt that are not read yet and ``finish`` the step that gives the last token,
+    both the engine's own. ``measured``: it came after the warm-up. ``user``: who waits for the end,
+    in a closed loop."""
 
     __slots__ = (
-        "arrived", "blocks", "cached", "end", "finish", "first", "gateway", "key", "left",
+        "arrived", "blocks", "cached", "came", "end", "finish", "first", "gateway", "key", "left",
         "measured", "output", "prompt", "replica", "started", "user",
     )  # fmt: skip
 
@@ -33,4 +34,4 @@ class Request:
         self.user: Actor | None = None
         self.gateway = self.key = self.replica = 0
         self.cached = self.left = self.finish = 0
-        self.started = self.first = self.end = math.nan
+        self.came = self.started = self.first = self.end = math.nan

@@ -15,6 +15,7 @@ from gemma4_plan.simulate.arrivals import BATCH, Batch, Draws, open_loop
 from gemma4_plan.simulate.engine import Engine
 from gemma4_plan.simulate.fleet import Fleet
 from gemma4_plan.simulate.gates import Gate
+from gemma4_plan.simulate.host_times import HostTimes
 from gemma4_plan.simulate.ledger import Ledger
 from gemma4_plan.simulate.request import Request
 from gemma4_plan.simulate.routing import Router, jump, jumps
@@ -54,6 +55,7 @@ class Simulation:
             for replica in range(self.present):
                 router.open(replica)
         self._draws = Draws(traffic, seed)
+        self._host = HostTimes(fleet.replica.host, seed) if fleet.replica.host else None
         self._marked = 0.0
         self._arriving = True
         self._moved = True  # the preferences of the batch are void
@@ -88,7 +90,16 @@ class Simulation:
 
     # arrivals
 
+    def _delay(self) -> float:
+        """Return the seconds until a request that comes now is at the gateway's engine."""
+        if self._host is None:
+            return self._fleet.replica.overhead_s
+        return self._host.draw(self.outstanding // max(self.present, 1))
+
     def _arrivals(self, batch: Batch) -> None:
+        if self._host is not None:
+            self._varied(batch)
+            return
         agenda, delay = self.agenda, self._fleet.replica.overhead_s
         self._moved = True
         preferred: list[int] = []
@@ -100,6 +111,14 @@ class Simulation:
                 preferred = jumps(batch.affinity, self.present)
                 self._moved = False
             self.arrive(batch, index, arrived, now, preferred[index])
+
+    def _varied(self, batch: Batch) -> None:
+        """Let each request take its own time to the engine, so that one may pass another."""
+        agenda = self.agenda
+        for index, arrived in enumerate(batch.times):
+            while (following := agenda.next_time()) is not None and following < arrived:
+                agenda.run_next()
+            agenda.call(arrived + self._delay(), _Passing(self, batch, index, arrived))
 
     def arrive(
         self,
@@ -117,7 +136,7 @@ class Simulation:
             arrived, batch.prompts[index], batch.outputs[index],
             measured=arrived >= self.ledger.warmup, blocks=batch.blocks[index],
         )  # fmt: skip
-        request.user = user
+        request.user, request.came = user, now
         self.ledger.came(request)
         gateway = self._fleet.gateway
         if gateway.gateways > 1 or gateway.keys > 1:
@@ -179,16 +198,27 @@ class Simulation:
         if now >= self.ledger.length:
             return
         batch, index = feed.next()
-        arrived, now = now, now + self._fleet.replica.overhead_s
+        passing = _Passing(self, batch, index, now, user)
+        if self._host is None:
+            passing.wake(now + self._fleet.replica.overhead_s)
+        else:
+            self.agenda.call(now + self._delay(), passing)
+
+    def passed(
+        self, batch: Batch, index: int, arrived: float, now: float, user: _User | None
+    ) -> None:
+        """Let a request that has passed the host come to the engine; its user asks again after a
+        pause where nobody takes it."""
         preferred = jump(int(batch.affinity[index]), self.present)
-        if not self.arrive(batch, index, arrived, now, preferred, user=user):
+        taken = self.arrive(batch, index, arrived, now, preferred, user=user)
+        if user is not None and not taken:
             self.agenda.call(now + _PAUSE_S, user)
 
     # what engines tell
 
     def started(self, request: Request, now: float) -> None:
         self.waiting -= 1
-        came = request.arrived + self._fleet.replica.overhead_s
+        came = request.came
         if now > came:
             self.ledger.area("waiting", 1, came, now)
         self._routers[request.gateway].succeeded(request.replica)
@@ -293,6 +323,26 @@ class _Feed:
         if self._index == BATCH:
             self._batch, self._index = self._more(), 0
         return self._batch, self._index
+
+
+class _Passing:
+    """A request on its way through the host."""
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        batch: Batch,
+        index: int,
+        arrived: float,
+        user: _User | None = None,
+    ) -> None:
+        self.turn = 0
+        self._simulation = simulation
+        self._request = batch, index, arrived
+        self._user = user
+
+    def wake(self, now: float) -> None:
+        self._simulation.passed(*self._request, now, self._user)
 
 
 class _User:

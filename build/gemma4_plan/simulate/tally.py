@@ -59,6 +59,9 @@ def _percentiles(
     ends = np.cumsum(counts)
     found = []
     for share in (0.5, 0.9, 0.95, 0.99):
-        index = int(np.searchsorted(ends, share * count, side="left"))
-        found.append(_LEAST * math.exp((index + 0.5) * _WIDTH))
+        # Between the two values next to the rank, as numpy.percentile and so gemma4 load have it.
+        rank = share * (count - 1)
+        low, high = np.searchsorted(ends, (math.floor(rank), math.ceil(rank)), side="right")
+        below, above = (_LEAST * math.exp((int(at) + 0.5) * _WIDTH) for at in (low, high))
+        found.append(below + (above - below) * (rank - math.floor(rank)))
     return Percentiles(count, total / count, *found)

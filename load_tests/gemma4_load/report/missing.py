@@ -21,6 +21,8 @@ WITHOUT = {
     "tpot": "no whole answer had a token",
     "latency": "no request of the window came to its end",
     "queue_time": "the server does not tell it",
+    "prefill_time": "the server does not tell it",
+    "decode_time": "the server does not tell it",
     "user_throughput": _APART,
     "prompt_tokens": "no request of the window came to its end",
     "output_tokens": "no request of the window came to its end",

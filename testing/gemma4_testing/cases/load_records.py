@@ -18,6 +18,7 @@ def record(index: int = 0, **more: Any) -> Record:
         "workload": "lengths", "scheduled": 1.0, "sent": 1.25, "end": 4.0,
         "arrivals": [2.0, 2.5, 3.5], "tokens": [2, 1, 3], "prompt_tokens": 10, "output_tokens": 6,
         "finish_reason": "length", "queue": 0.125,
+        "prefill": 0.5, "decode": 1.75,
     }  # fmt: skip
     return Record(index, **(values | more))
 
