@@ -87,6 +87,8 @@ def _gate(options: ServerOptions, manifest: Manifest) -> str:
         return mode
     if RECORD_NAME not in manifest.files:
         return "skipped, no recorded answers; `gemma4 build` again adds them"
+    if interval is None:
+        return f"{mode}, at the start and from then on"
     return f"{mode}, at the start" + (f" and every {interval:g} s" if interval else "")
 
 

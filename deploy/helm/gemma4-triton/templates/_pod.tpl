@@ -87,7 +87,9 @@ containers:
       - --restarts={{ int $t.restarts }}
       - --restart-window={{ int $t.restartWindowSeconds }}
       - --quality-gate={{ $t.qualityGate }}
+      {{- if not (kindIs "invalid" $t.qualityGateIntervalSeconds) }}
       - --quality-gate-interval={{ int $t.qualityGateIntervalSeconds }}
+      {{- end }}
       - --log-format=json
       {{- if not (kindIs "invalid" $t.slots) }}
       - --slots={{ int $t.slots }}
