@@ -43,6 +43,15 @@ def serve(
             help="Of its metrics, for Prometheus; 0: any free one.",
         ),
     ] = 8002,
+    health_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Also answer /health/live and /health/ready on this port, with the reason, the "
+            "quality gate included; 0: any free one.",
+        ),
+    ] = None,
     slots: Annotated[int | None, typer.Option(min=1, help="Requests that run at once.")] = None,
     max_queued: Annotated[int | None, typer.Option(min=0, help="Requests that wait.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Compute threads.")] = None,
@@ -176,7 +185,7 @@ def serve(
                 host=host,
                 ports=claim_ports(
                     host,
-                    Ports(http_port, grpc_port, metrics_port),
+                    Ports(http_port, grpc_port, metrics_port, health_port),
                     http_host="" if tls is None else HTTP_BESIDE_TLS,
                 ),
                 threads=threads,

@@ -55,6 +55,11 @@ def banner(
             f"  HTTP     http://{http_host}:{ports.http}",
             f"  gRPC     {address}{'' if options.tls is None else f', {_tls(options)}'}",
             f"  metrics  http://{host}:{ports.metrics}/metrics",
+            *(
+                []
+                if ports.health is None
+                else [f"  health   http://{host}:{ports.health}/health/ready"]
+            ),
             "",
             "  Chat:    " + chat,
             f"  OpenAI:  {gateway}",

@@ -51,8 +51,9 @@ def find_in_memory(pid: int, model: Path, matrix: Matrix) -> int:
         data = file.read(matrix.size)
     repacked = b"".join(data[i * matrix.row :][:2] for i in range(_TOGETHER))
     patterns = data[:64], repacked
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        for line in maps:
+    process = Path("/proc", str(pid))
+    with (process / "mem").open("rb", buffering=0) as memory:
+        for line in (process / "maps").read_text().splitlines():
             found = _MAPPING.match(line)
             if found is None:
                 continue
@@ -73,7 +74,7 @@ def find_in_memory(pid: int, model: Path, matrix: Matrix) -> int:
 def overwritten(pid: int, address: int, content: bytes) -> Iterator[None]:
     """Write ``content`` into the memory of a process, and back what was there. Raises
     :class:`OSError` (of a process that may not be touched)."""
-    with open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
+    with Path("/proc", str(pid), "mem").open("r+b", buffering=0) as memory:
         before = os.pread(memory.fileno(), len(content), address)
         assert os.pwrite(memory.fileno(), content, address) == len(content)
         yield
