@@ -43,6 +43,15 @@ def serve(
             help="Of its metrics, for Prometheus; 0: any free one.",
         ),
     ] = 8002,
+    health_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Also answer /health/live and /health/ready on this port, with the reason, the "
+            "quality gate included; 0: any free one.",
+        ),
+    ] = None,
     slots: Annotated[int | None, typer.Option(min=1, help="Requests that run at once.")] = None,
     max_queued: Annotated[int | None, typer.Option(min=0, help="Requests that wait.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Compute threads.")] = None,
@@ -72,8 +81,13 @@ def serve(
         ),
     ] = "report",
     quality_gate_interval: Annotated[
-        float, typer.Option(min=0, help="Seconds between two runs of it; 0: at the start only.")
-    ] = 3600.0,
+        float | None,
+        typer.Option(
+            min=0,
+            help="Seconds over which its prompts are spread; 0: at the start only. Default: 50, or "
+            "as many as keep it below 0.5 % of the engine's time.",
+        ),
+    ] = None,
     log_format: Annotated[str, typer.Option(help=HELP)] = "auto",
     run_dir: Annotated[
         Path | None, typer.Option(help="Folder for status board and control socket.")
@@ -149,7 +163,7 @@ def serve(
     form = chosen_form(log_format, sys.stderr)
     if quality_gate not in QUALITY_GATE_MODES:
         fail(f"--quality-gate {quality_gate}: use {', '.join(QUALITY_GATE_MODES)}", code=2)
-    if not math.isfinite(quality_gate_interval):
+    if quality_gate_interval is not None and not math.isfinite(quality_gate_interval):
         fail(f"--quality-gate-interval {quality_gate_interval}: use a number of seconds", code=2)
     set_log_form(form)
     take_logging()
@@ -171,7 +185,7 @@ def serve(
                 host=host,
                 ports=claim_ports(
                     host,
-                    Ports(http_port, grpc_port, metrics_port),
+                    Ports(http_port, grpc_port, metrics_port, health_port),
                     http_host="" if tls is None else HTTP_BESIDE_TLS,
                 ),
                 threads=threads,

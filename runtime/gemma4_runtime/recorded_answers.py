@@ -26,8 +26,10 @@ __all__ = [
 ]
 
 RECORD_NAME = "quality_gate.json"
-RECORD_VERSION = 1
-"""Version of ``quality_gate.json``; the gate skips a file of another one."""
+RECORD_VERSION = 2
+"""Version of ``quality_gate.json`` that a build writes."""
+_READ_VERSIONS = (1, RECORD_VERSION)
+"""Versions that the gate reads; it skips a file of another one. 1 has no log-probabilities."""
 
 _MOST_BYTES = 1 << 20
 """Of the file; the build writes some 5 kB."""
@@ -49,17 +51,21 @@ class _Model(BaseModel):
 class RecordedAnswer(_Model):
     """``prompt`` and its greedy ``answer`` as token ids, BOS included. ``margins`` are the leads
     (nats) of each answer token over the second most probable one; None: the answer is a
-    computation without rounding, so that no position is a near tie."""
+    computation without rounding, so that no position is a near tie. ``log_probs`` (nats) are those
+    of the answer's tokens; None where the build has none."""
 
     name: str
     prompt: Annotated[list[Id], Field(min_length=1, max_length=_MOST_TOKENS)]
     answer: Annotated[list[Id], Field(min_length=1, max_length=_MOST_TOKENS)]
     margins: list[float] | None
+    log_probs: list[float] | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> RecordedAnswer:
-        if self.margins is not None and len(self.margins) != len(self.answer):
-            raise ValueError(f"{len(self.margins)} margins for {len(self.answer)} tokens")
+        for name in ("margins", "log_probs"):
+            values = getattr(self, name)
+            if values is not None and len(values) != len(self.answer):
+                raise ValueError(f"{len(values)} {name} for {len(self.answer)} tokens")
         return self
 
 
@@ -68,7 +74,7 @@ class RecordedAnswers(_Model):
     what the float32 reference of the source checkpoint answered, where the machine that built
     cannot run the engine."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2]
     source: Literal["engine", "reference"]
     answers: Annotated[list[RecordedAnswer], Field(min_length=1, max_length=64)]
 
@@ -83,9 +89,9 @@ def read_recorded(folder: Path, manifest: Manifest) -> RecordedAnswers:
     except (OSError, JsonFileError) as error:
         raise NoRecordError(f"{file} cannot be read ({error}); build again") from None
     version = data.get("schema_version") if isinstance(data, dict) else None
-    if version != RECORD_VERSION:
+    if version not in _READ_VERSIONS:
         raise NoRecordError(
-            f"{file}: schema_version is {version!r}, this version reads {RECORD_VERSION}; "
+            f"{file}: schema_version is {version!r}, this version reads 1 to {RECORD_VERSION}; "
             "build again with this version"
         )
     try:

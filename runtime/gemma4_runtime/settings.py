@@ -36,8 +36,6 @@ RESTARTS = "GEMMA4_RESTARTS"
 QUALITY_GATE = "GEMMA4_QUALITY_GATE"
 QUALITY_GATE_INTERVAL = "GEMMA4_QUALITY_GATE_INTERVAL"
 QUALITY_GATE_MODES = ("off", "report", "enforce")
-QUALITY_GATE_INTERVAL_S = 3600.0
-"""Seconds from the end of one run of the quality gate to the next, where nobody says another."""
 _FAULTS = ("kill_at", "fail_at", "stall_at", "wrong_at")
 
 
@@ -52,8 +50,9 @@ class Settings:
     next start, None for its own places. ``shm_prefix``: starts the names of this
     server's shared memory regions, which nobody else uses; "" when that is not known.
     ``restarts``: those of the server so far, by reason, as ``gemma4 serve`` counts them.
-    ``quality_gate``: one of :data:`QUALITY_GATE_MODES`; ``quality_gate_interval``: seconds from one
-    run to the next, 0 for a run at the start only."""
+    ``quality_gate``: one of :data:`QUALITY_GATE_MODES`; ``quality_gate_interval``: seconds over
+    which the prompts of a run are spread, 0 for a run at the start only, None for the gate's own
+    pace."""
 
     engine_dir: Path
     run_dir: Path
@@ -67,7 +66,7 @@ class Settings:
     shm_prefix: str = ""
     restarts: dict[RestartReason, int] = field(default_factory=lambda: read_restarts(""))
     quality_gate: str = "report"
-    quality_gate_interval: float = QUALITY_GATE_INTERVAL_S
+    quality_gate_interval: float | None = None
 
 
 def _positive(env: Mapping[str, str], name: str, *, least: int = 1) -> int | None:
@@ -95,10 +94,12 @@ def _mode(env: Mapping[str, str]) -> str:
     return text
 
 
-def _interval(env: Mapping[str, str]) -> float:
+def _interval(env: Mapping[str, str]) -> float | None:
     text = env.get(QUALITY_GATE_INTERVAL, "").strip()
+    if not text:
+        return None
     try:
-        seconds = float(text) if text else QUALITY_GATE_INTERVAL_S
+        seconds = float(text)
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):

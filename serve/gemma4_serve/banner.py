@@ -55,6 +55,11 @@ def banner(
             f"  HTTP     http://{http_host}:{ports.http}",
             f"  gRPC     {address}{'' if options.tls is None else f', {_tls(options)}'}",
             f"  metrics  http://{host}:{ports.metrics}/metrics",
+            *(
+                []
+                if ports.health is None
+                else [f"  health   http://{host}:{ports.health}/health/ready"]
+            ),
             "",
             "  Chat:    " + chat,
             f"  OpenAI:  {gateway}",
@@ -87,6 +92,8 @@ def _gate(options: ServerOptions, manifest: Manifest) -> str:
         return mode
     if RECORD_NAME not in manifest.files:
         return "skipped, no recorded answers; `gemma4 build` again adds them"
+    if interval is None:
+        return f"{mode}, at the start and from then on"
     return f"{mode}, at the start" + (f" and every {interval:g} s" if interval else "")
 
 

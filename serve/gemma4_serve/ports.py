@@ -15,11 +15,12 @@ __all__ = ["Ports", "claim_ports"]
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """TCP ports of the three services."""
+    """TCP ports of Triton's three services, and of the supervisor's own; None: it has none."""
 
     http: int
     grpc: int
     metrics: int
+    health: int | None = None
 
 
 def claim_ports(host: str, wanted: Ports, *, http_host: str = "") -> Ports:
@@ -28,8 +29,10 @@ def claim_ports(host: str, wanted: Ports, *, http_host: str = "") -> Ports:
     chosen: dict[str, int] = {}
     held: list[socket.socket] = []
     try:
-        for name in ("http", "grpc", "metrics"):
-            port: int = getattr(wanted, name)
+        for name in ("http", "grpc", "metrics", "health"):
+            port: int | None = getattr(wanted, name)
+            if port is None:
+                continue
             try:
                 on = http_host or host if name == "http" else host
                 family, address = resolve(on, port)

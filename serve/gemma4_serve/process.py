@@ -82,7 +82,7 @@ class ServerOptions:
     gpu_device_ids: str | None = None
     grace: float = 30.0
     quality_gate: str = "report"
-    quality_gate_interval: float = names.QUALITY_GATE_INTERVAL_S
+    quality_gate_interval: float | None = None
     allow_remote_embedded: bool = False
     inspection: bool | None = None
     aliases: tuple[str, ...] = ()

@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.logs.writer import writer_of
 from gemma4_runtime.manifest import Manifest
 from gemma4_runtime.restarts import RestartReason
+from gemma4_runtime.server.board import BOARD_NAME
 
 from gemma4_serve.banner import banner
 from gemma4_serve.children import Loss
 from gemma4_serve.errors import ServeError, StartCrashError
 from gemma4_serve.exposure import check_host
+from gemma4_serve.health import Health
+from gemma4_serve.health_server import HealthServer
 from gemma4_serve.install import TritonInstall, find_triton
 from gemma4_serve.logs import LogPump
 from gemma4_serve.process import ServerOptions, TritonProcess
@@ -66,6 +70,7 @@ class Supervisor:
         self._start_timeout = start_timeout
         self._restarts = restarts
         self._say = say or writer_of(1).write
+        self._health = Health(options.run_dir / BOARD_NAME)
         self._signals = 0
         self._quit = False
 
@@ -78,6 +83,28 @@ class Supervisor:
             signal.signal(number, self._on_signal)
         install = find_triton(self._options.run_dir)
         check_host(install, self._options.host, allow_remote=self._options.allow_remote_embedded)
+        with self._health_server():
+            return self._keep(install)
+
+    @contextmanager
+    def _health_server(self) -> Iterator[None]:
+        port, host = self._options.ports.health, self._options.host
+        if port is None:
+            yield
+            return
+        try:
+            server = HealthServer(host, port, self._health)
+        except OSError as error:
+            raise ServeError(
+                f"--health-port {port}: cannot listen on {host}: {error.strerror or error}; choose "
+                "another port, or 0 for any free one"
+            ) from None
+        try:
+            yield
+        finally:
+            server.close()
+
+    def _keep(self, install: TritonInstall) -> int:
         first, crashes = True, 0
         while True:
             reason: RestartReason = "start_failed"
@@ -109,6 +136,7 @@ class Supervisor:
                 "restarting", level="warning", reason=reason, delay_s=delay,
                 losses=self._restarts.losses,
             )  # fmt: skip
+            self._health.restarting(reason)
             if not self._pause(delay):
                 log_event("stopped", all_answers_finished=True)
                 return EXIT_QUIT if self._quit else 0
@@ -118,9 +146,11 @@ class Supervisor:
         self._quit |= number == signal.SIGQUIT
 
     def _asked_to_stop(self) -> bool:
+        self._health.look()
         return self._signals > 0
 
     def _hurry(self) -> bool:
+        self._health.look()
         return self._quit or self._signals > 1
 
     def _pause(self, seconds: float) -> bool:
@@ -133,12 +163,14 @@ class Supervisor:
     def _serve(self, install: TritonInstall) -> int | Loss:
         """Serve with one server, from its start to its end: the exit status, or what was lost."""
         started = time.monotonic()
+        self._health.starting()
         server = TritonProcess(self._options, install, self._log, restarts=self._restarts.counts)
         try:
             if not server.wait_ready(self._start_timeout, asked_to_stop=self._asked_to_stop):
                 server.kill()
                 log_event("stopped", while_starting=True)
                 return EXIT_QUIT if self._quit else 0
+            self._health.serving()
             seconds = time.monotonic() - started
             self._say(
                 banner(
@@ -154,6 +186,7 @@ class Supervisor:
         except BaseException:
             server.kill()
             raise
+        self._health.restarting(loss.reason)
         server.kill()
         log_event("server_lost", level="error", process=loss.process, pid=loss.pid,
                   reason=loss.reason, cause=loss.cause)  # fmt: skip
@@ -173,6 +206,7 @@ class Supervisor:
             server.kill()
             log_event("stopped", level="warning", at_once=True)
             return EXIT_QUIT
+        self._health.draining()
         log_event("draining", grace_s=self._options.grace)
         finished = server.drain(hurry=self._hurry)
         if self._hurry():

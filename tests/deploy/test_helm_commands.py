@@ -40,7 +40,8 @@ def test_serve_listens_where_the_probes_and_services_look() -> None:
     params = parse(serve["args"])
     ports = {p["name"]: p["containerPort"] for p in serve["ports"]}
     assert ports == {
-        "http": params["http_port"], "grpc": params["grpc_port"], "metrics": params["metrics_port"]
+        "http": params["http_port"], "grpc": params["grpc_port"],
+        "metrics": params["metrics_port"], "health": params["health_port"],
     }  # fmt: skip
     assert params["host"] == "0.0.0.0"
     assert parse(container_of(CPU, "serve")[1]["args"])["host"] == "127.0.0.1"

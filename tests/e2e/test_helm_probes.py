@@ -96,11 +96,12 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def triton(name: str, engine: Path) -> Iterator[Pod]:
-    with free_port() as http, free_port() as grpc, free_port() as metrics:
-        ports = {8000: http, 8001: grpc, 8002: metrics}
+    with free_port() as http, free_port() as grpc, free_port() as metrics, free_port() as health:
+        ports = {8000: http, 8001: grpc, 8002: metrics, 8003: health}
     args = {
         "--http-port": f"--http-port={http}", "--grpc-port": f"--grpc-port={grpc}",
-        "--metrics-port": f"--metrics-port={metrics}", "--grace": f"--grace={GRACE_S}",
+        "--metrics-port": f"--metrics-port={metrics}",
+        "--health-port": f"--health-port={health}", "--grace": f"--grace={GRACE_S}",
         "--engine ": str(engine),
     }  # fmt: skip
     pod = Pod(name, "serve", ports, args)

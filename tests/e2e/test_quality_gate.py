@@ -11,10 +11,15 @@ from pathlib import Path
 
 import pytest
 from gemma4_build.manifest import file_entries, write_manifest
+from gemma4_build.pipeline import build_engine
+from gemma4_build.progress import SilentReporter
+from gemma4_build.request import BuildRequest
 from gemma4_client import Gemma4Error, UnavailableError
 from gemma4_runtime.errors import Code
 from gemma4_runtime.manifest import read_manifest
+from gemma4_runtime.server.board import Field
 from gemma4_runtime.server.gate.gate import QUIET_S, START_S
+from gemma4_testing.damage import find_in_memory, matrices, overwritten
 from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
 from gemma4_testing.servers.running_gateway import RunningGateway, chat
 from gemma4_testing.servers.scrape import settled, value
@@ -23,6 +28,7 @@ from gemma4_testing.waiting import wait_until
 
 FIRST_RUN_S = 90
 OFTEN = ("--quality-gate-interval", "2")
+MINUTELY = ("--quality-gate-interval", "50")
 
 
 def gate_metrics(server: Served) -> dict[str, float]:
@@ -126,6 +132,72 @@ def test_a_swapped_file_with_right_sums_fails_at_the_start(engines: Path, tmp_pa
         with served.client() as client, pytest.raises(Gemma4Error) as refused:
             client.chat(user("Hello"), max_tokens=4, timeout=20.0).result()
         assert refused.value.code == Code.QUALITY_GATE_FAILED
+    finally:
+        served.stop()
+
+
+@pytest.fixture(scope="module")
+def int4(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
+    """An engine whose matrices llama.cpp copies into memory of its own, in another order."""
+    folder = tmp_path_factory.mktemp("int4") / "engine"
+    build_engine(
+        BuildRequest(checkpoint=checkpoint, out=folder, precision="int4", slots=2), SilentReporter()
+    )
+    return folder
+
+
+def test_one_row_of_one_matrix_changed_in_memory(int4: Path, tmp_path: Path) -> None:
+    """Seen within a minute at an interval of 50 s, which the gate has by itself on a machine that is
+    not so busy that a prompt takes it 40 ms."""
+    model = int4 / "model.gguf"
+    matrix = matrices(model)["blk.2.ffn_gate_up_exps.weight"]
+    args = ("--log-format", "json", "--quality-gate", "enforce", *MINUTELY)
+    served = Served(int4, tmp_path / "run", *args)
+    try:
+        assert metric(served, "ok") == 1
+        engine = served.board()[Field.ENGINE_PID]
+        address = find_in_memory(engine, model, matrix)
+        with overwritten(engine, address, bytes(matrix.row)):
+            wait_until(lambda: metric(served, "ok") == 0, 60)
+            with served.client() as client, pytest.raises(UnavailableError) as refused:
+                client.chat(user("Hello"), max_tokens=4, timeout=20.0).result()
+            assert refused.value.code == Code.QUALITY_GATE_FAILED
+        failed = event(served, "quality_gate_failed")
+        assert failed is not None
+        assert failed["cause"] == "other probabilities of the same tokens than at the start"
+        assert float(str(failed["log_prob_change"])) > 0.001
+        assert "restart" in str(failed["advice"])
+        change = metric(served, "log_prob_change_nats")
+        assert change is not None and change > 0.001
+        wait_until(lambda: metric(served, "ok") == 1, 60)
+        with served.client() as client:
+            assert client.chat(user("Hello"), max_tokens=4).result().ids
+    finally:
+        served.stop()
+
+
+def test_runs_leave_the_prompts_of_users_alone(engines: Path, tmp_path: Path) -> None:
+    """One slot, which the gate takes between two turns of a conversation."""
+    args = ("--slots", "1", *OFTEN)
+    served = Served(engines / "f32", tmp_path / "run", *args)
+    try:
+        with served.client() as client:
+            turns = user("Tell me a story about a fox. " * 40)
+            first = client.chat(turns, temperature=0.0, max_tokens=8).result()
+            ran = metric(served, 'runs_total{result="passed"}') or 0
+            wait_until(
+                lambda: (metric(served, 'runs_total{result="passed"}') or 0) > ran + 1,
+                FIRST_RUN_S,
+            )
+            before = settled(served)
+            turns += [{"role": "assistant", "content": first.text}, *user("Go on.")]
+            client.chat(turns, temperature=0.0, max_tokens=1).result()
+        after = settled(served)
+        hits, asked = (
+            value(after, name) - value(before, name)
+            for name in ("gemma4_prefix_cache_hits_total", "gemma4_prefix_cache_queries_total")
+        )
+        assert hits / asked > 0.8
     finally:
         served.stop()
 

@@ -38,6 +38,10 @@ def of_engine(prompts: Sequence[Prompt], generated: Sequence[Generated]) -> Reco
                 prompt=list(prompt.ids),
                 answer=list(each.ids[:_TOKENS]),
                 margins=[_lead(top) for top in each.top[:_TOKENS]],
+                log_probs=[
+                    _log_prob(token, top)
+                    for token, top in zip(each.ids[:_TOKENS], each.top[:_TOKENS], strict=True)
+                ],
             )
             for prompt, each in zip(prompts, generated, strict=True)
             if prompt.name in _NAMES and each.ids
@@ -103,3 +107,9 @@ def _lead(top: tuple[tuple[int, float], ...]) -> float:
     values = sorted((value for _, value in top), reverse=True)
     lead = values[0] - values[1] if len(values) > 1 else math.inf
     return round(lead, 4) if math.isfinite(lead) else 1e9
+
+
+def _log_prob(token: int, top: tuple[tuple[int, float], ...]) -> float:
+    """Return the log-probability of the chosen token, which is the most probable one or as probable
+    as that."""
+    return round(dict(top)[token], 6)

@@ -108,6 +108,10 @@ FAMILIES = (
     Family("gemma4_quality_gate_agreement", "gauge",
            "Share of the recorded tokens that the last run of the quality gate gave, 0 to 1",
            late=True),
+    Family("gemma4_quality_gate_log_prob_change_nats", "gauge",
+           "Largest change of the log-probability of a recorded token in the last run of the "
+           "quality gate, since the first run of this server or since the build. Not there where "
+           "the engine tells none", late=True),
     Family("gemma4_quality_gate_last_run_timestamp_seconds", "gauge",
            "Unix time of the last run of the quality gate that passed or failed", late=True),
     Family("gemma4_quality_gate_runs_total", "counter",

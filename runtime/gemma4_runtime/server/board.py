@@ -57,6 +57,8 @@ class Field(IntEnum):
     """1 when the engine was closed before its server."""
     GATE_CLOSED = 25
     """1 while the last run of the quality gate failed and it is enforced: no request is taken."""
+    GATE_FAILED = 26
+    """1 while the last run of the quality gate failed, whether that is enforced or not."""
     CHUNKS_HANDLED = 32
     """Written by postprocessing."""
     NVIDIA_CHUNKS_HANDLED = 33

@@ -111,6 +111,8 @@ class EngineMetrics:
         if outcome.verdict is not None:
             self.store.set("gemma4_quality_gate_ok", int(outcome.verdict.passed))
             self.store.set("gemma4_quality_gate_agreement", outcome.verdict.agreement)
+            if (moved := outcome.verdict.moved) is not None:
+                self.store.set("gemma4_quality_gate_log_prob_change_nats", moved)
             self.store.set("gemma4_quality_gate_last_run_timestamp_seconds", outcome.at)
 
     def spans(self, counts: SpanCounts) -> None:

@@ -29,6 +29,7 @@ COMPOSE_ABSENT: dict[str, dict[str, str]] = {
         "http_port": "those of the network inner, which nothing else uses",
         "grpc_port": "as http_port",
         "metrics_port": "as http_port",
+        "health_port": "the gateway, whose health a container's is, says it of Triton",
         "slots": "SLOTS and CPU_SLOTS, with which the engine is built",
         "grace": "stop_grace_period, which no setting can follow, goes with it",
         "restarts": "restart: unless-stopped begins where they end",
@@ -78,6 +79,7 @@ CHART_DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "serve": {
         "host": "0.0.0.0", "log_format": "json", "start_timeout": 1800.0, "grace": 120.0,
+        "health_port": 8003,
     },
 }  # fmt: skip
 """Where the chart's own value is not the command's."""

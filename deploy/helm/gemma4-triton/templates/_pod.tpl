@@ -88,12 +88,15 @@ containers:
       - --http-port=8000
       - --grpc-port=8001
       - --metrics-port=8002
+      - --health-port=8003
       - --grace={{ int $t.graceSeconds }}
       - --start-timeout={{ int $t.startTimeoutSeconds }}
       - --restarts={{ int $t.restarts }}
       - --restart-window={{ int $t.restartWindowSeconds }}
       - --quality-gate={{ $t.qualityGate }}
+      {{- if not (kindIs "invalid" $t.qualityGateIntervalSeconds) }}
       - --quality-gate-interval={{ int $t.qualityGateIntervalSeconds }}
+      {{- end }}
       - --log-format=json
       {{- if not (kindIs "invalid" $t.slots) }}
       - --slots={{ int $t.slots }}
@@ -137,6 +140,7 @@ containers:
       - {name: http, containerPort: 8000}
       - {name: grpc, containerPort: 8001}
       - {name: metrics, containerPort: 8002}
+      - {name: health, containerPort: 8003}
     {{- end }}
     # Startup: the start itself gives up after startTimeoutSeconds, and checks every file before.
     startupProbe:
@@ -144,9 +148,10 @@ containers:
       periodSeconds: 5
       timeoutSeconds: 5
       failureThreshold: {{ div (add (int $t.startTimeoutSeconds) 600) 5 }}
-    # Ready: the engine answers. Not so from the moment that the server drains.
+    # Ready: it takes requests. Not so from the moment that the server drains, while it restarts, and
+    # while an enforced quality gate fails; the answer says which.
     readinessProbe:
-      {{- include "gemma4.tritonProbe" (dict "root" $root "path" "/v2/models/gemma4/ready") | nindent 6 }}
+      {{- include "gemma4.tritonProbe" (dict "root" $root "path" "/health/ready" "port" "health") | nindent 6 }}
       periodSeconds: 5
       timeoutSeconds: 5
       failureThreshold: 2
@@ -203,13 +208,13 @@ volumes:
 {{/* The kubelet asks from outside the pod, so a Triton on loopback is asked from inside. */}}
 {{- define "gemma4.tritonProbe" -}}
 {{- if include "gemma4.remote" .root -}}
-httpGet: {path: {{ .path }}, port: http}
+httpGet: {path: {{ .path }}, port: {{ .port | default "http" }}}
 {{- else -}}
 exec:
   command:
     - python3
     - -c
     - import sys, urllib.request as r; r.build_opener(r.ProxyHandler({})).open(sys.argv[1], timeout=4)
-    - http://127.0.0.1:8000{{ .path }}
+    - http://127.0.0.1:{{ ternary 8003 8000 (eq (.port | default "http") "health") }}{{ .path }}
 {{- end -}}
 {{- end -}}

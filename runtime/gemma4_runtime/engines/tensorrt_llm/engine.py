@@ -143,7 +143,8 @@ class TensorRtLlmEngine:
                     replica = min(self._replicas, key=lambda each: each.running)
                 self._jobs[request.key] = (job, replica)
                 replica.running += 1
-                replica.send(Submit(request.key, request.input_ids, request.sampling))
+                salt = request.key if request.check else None  # the gate computes prompts anew
+                replica.send(Submit(request.key, request.input_ids, request.sampling, salt))
                 if job.cancelled:  # between take and here nobody could tell the worker
                     replica.send(Cancel(request.key))
 

@@ -44,7 +44,8 @@ class EngineLostError(Exception):
 
 
 class _Request:
-    def __init__(self) -> None:
+    def __init__(self, cache_salt: str | None = None) -> None:
+        self.cache_salt = cache_salt
         self.cancelled = False
         self.output: Any = None
 
@@ -73,7 +74,7 @@ class Session:
 
     def submit(self, command: Submit) -> None:
         """Start a request; its events follow, a Finished or Failed last."""
-        request = _Request()
+        request = _Request(command.cache_salt)
         self._requests[command.key] = request
         task = asyncio.get_running_loop().create_task(self._run(command, request))
         self._tasks.add(task)
@@ -159,6 +160,7 @@ class Session:
                 {"prompt_token_ids": prompt},
                 sampling_params=self._api.SamplingParams(**arguments),
                 streaming=True,
+                cache_salt=request.cache_salt,
             )
             async for response in output:
                 part = response.outputs[0]

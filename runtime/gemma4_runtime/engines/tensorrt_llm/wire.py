@@ -47,11 +47,12 @@ class Start(msgspec.Struct, tag=True, array_like=True, frozen=True):
 
 
 class Submit(msgspec.Struct, tag=True, array_like=True, frozen=True):
-    """Generate."""
+    """Generate. ``cache_salt``: use and leave cached prompts of the same salt only."""
 
     key: str
     input_ids: list[int]
     sampling: SamplingParams
+    cache_salt: str | None = None
 
 
 class Cancel(msgspec.Struct, tag=True, array_like=True, frozen=True):

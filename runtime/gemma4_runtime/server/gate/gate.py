@@ -1,8 +1,9 @@
 """When the quality gate runs, and what follows from it.
 
-A run replays every recorded prompt, one after the other, while nobody else uses the engine. A
-user's request ends it at once; the answers that were whole are kept, and the rest follows when the
-engine is idle again.
+A run replays every recorded prompt, one at a time, while nobody else uses the engine. The prompts
+of a run are spread over the interval, but for those of the first run and of one after a failure.
+A user's request ends a replay at once; the answers that were whole are kept, and the rest follows
+when the engine is idle again. A run ends as soon as it is certain that it fails.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from threading import Event, Thread
 from gemma4_runtime.engines.base import Engine
 from gemma4_runtime.recorded_answers import RecordedAnswers
 from gemma4_runtime.server.gate.outcome import Outcome
+from gemma4_runtime.server.gate.pace import Pace
 from gemma4_runtime.server.gate.replay import GateError, Interrupted, Replay
-from gemma4_runtime.server.gate.verdict import Agreement, Rules, compare, judge
+from gemma4_runtime.server.gate.verdict import Agreement, Answer, Rules, compare, hopeless, judge
 
 __all__ = ["QualityGate"]
 
@@ -23,18 +25,17 @@ START_S = 5.0
 """Seconds from the start to the first run: other models still load on the same processors."""
 QUIET_S = 2.0
 """Seconds without a user's request before an answer is asked for."""
-FAILED_AGAIN_S = 60.0
-"""Seconds from a failed run to the next, where the interval is longer or none."""
 GIVE_UP_S = 3600.0
-"""Seconds (or the interval, if that is longer) after which a run that was never left alone counts
-as skipped."""
+"""Seconds (or the interval, if that is longer) after which a run that is not left alone for one
+answer counts as skipped."""
 _LOOK_S = 0.25
 """Seconds between two looks whether the engine is idle."""
 
 
 class QualityGate:
-    """``report`` gets each outcome, in the thread of the gate. ``interval`` 0: once, and again
-    only while it fails."""
+    """``report`` gets each outcome, in the thread of the gate. ``interval`` None: often enough for
+    damage to be seen within a minute, within :data:`~gemma4_runtime.server.gate.pace.SHARE` of the
+    engine's time; 0: once, and again only while it fails."""
 
     def __init__(
         self,
@@ -43,19 +44,20 @@ class QualityGate:
         rules: Rules,
         *,
         eos_ids: list[int],
-        interval: float,
+        interval: float | None,
         report: Callable[[Outcome], None],
     ) -> None:
         self._engine = engine
         most = engine.info.max_total_tokens
         self._answers = [a for a in recorded.answers if len(a.prompt) + len(a.answer) <= most]
         self._rules = rules
-        self._interval = interval
+        self._pace = Pace(interval, max(1, len(self._answers) * engine.info.copies))
         self._report = report
         self._replay = Replay(engine, eos_ids)
         self._stop = Event()
         self._done: dict[tuple[int, str], Agreement] = {}
-        self._seconds, self._tokens = 0.0, 0
+        self._first: dict[tuple[int, str], Answer] = {}
+        self._seconds, self._tokens, self._asked_s = 0.0, 0, 0.0
         self._seen, self._quiet_since = -1, 0.0
         self._last: Outcome | None = None
         self._thread: Thread | None = None
@@ -74,7 +76,7 @@ class QualityGate:
 
     def start(self) -> None:
         """Make runs from now on, in a thread, until :meth:`stop`."""
-        wait = START_S if self._last is None else self._pause(self._last)
+        wait = START_S if self._last is None else self._pause()
         if wait is not None:
             self._thread = Thread(target=self._run, args=(wait,), name="quality-gate", daemon=True)
             self._thread.start()
@@ -97,19 +99,18 @@ class QualityGate:
     def _run(self, wait: float | None) -> None:
         while wait is not None and not self._stop.wait(wait):
             outcome = self._when_idle()
-            if outcome is None:
-                return
-            wait = self._pause(self._tell(outcome))
+            if outcome is not None:
+                self._tell(outcome)
+            wait = self._pause()
 
-    def _pause(self, last: Outcome) -> float | None:
-        """Return the seconds from a run to the next; None for never."""
-        if last.result == "failed":
-            return min(self._interval or FAILED_AGAIN_S, FAILED_AGAIN_S)
-        return self._interval or None
+    def _pause(self) -> float | None:
+        """Return the seconds to the next prompt; None for never."""
+        return self._pace.pause(self._last, begun=bool(self._done), asked_s=self._asked_s)
 
     def _when_idle(self) -> Outcome | None:
-        """Make a run in the pauses that users leave; None when told to stop."""
-        end = time.monotonic() + max(self._interval, GIVE_UP_S)
+        """Replay one prompt in a pause that users leave. The outcome, when it was the last one that
+        the run needs; None when more follow, or when told to stop."""
+        end = time.monotonic() + max(self._pace.interval, GIVE_UP_S)
         while not self._stop.is_set():
             if time.monotonic() > end:
                 return self._skipped("the engine was never idle for long enough")
@@ -117,8 +118,7 @@ class QualityGate:
                 self._stop.wait(_LOOK_S)
                 continue
             try:
-                if self._step():
-                    return self._outcome()
+                return self._outcome() if self._step() else None
             except Interrupted:
                 self._stop.wait(_LOOK_S)
             except GateError as error:
@@ -135,34 +135,43 @@ class QualityGate:
         return now - self._quiet_since >= QUIET_S
 
     def _step(self) -> bool:
-        """Replay the next prompt that lacks; True when none does."""
-        for copy in range(1, self._engine.info.copies + 1):
-            for recorded in self._answers:
-                if (copy, recorded.name) in self._done:
-                    continue
-                began = time.monotonic()
-                try:
-                    ids = self._replay.ask(recorded, copy)
-                finally:
-                    self._seconds += time.monotonic() - began
-                self._tokens += len(recorded.prompt) + len(ids)
-                self._done[copy, recorded.name] = compare(recorded, ids, self._rules)
-                return False
-        return True
+        """Replay the next prompt that lacks; True when the run needs no more."""
+        lacks = [
+            (copy, recorded)
+            for copy in range(1, self._engine.info.copies + 1)
+            for recorded in self._answers
+            if (copy, recorded.name) not in self._done
+        ]
+        if not lacks:
+            return True
+        (copy, recorded), began = lacks[0], time.monotonic()
+        place = copy, recorded.name
+        try:
+            answer = self._replay.ask(recorded, copy)
+        finally:
+            self._asked_s = time.monotonic() - began
+            self._seconds += self._asked_s
+        self._tokens += len(recorded.prompt) + len(answer.ids)
+        self._done[place] = compare(recorded, answer, self._rules, self._first.get(place))
+        self._first.setdefault(place, answer)
+        left = sum(len(each.answer) for number, each in lacks[1:] if number == copy)
+        return len(lacks) == 1 or hopeless(self._of(copy), left, self._rules)
+
+    def _of(self, copy: int) -> list[Agreement]:
+        return [each for (number, _), each in self._done.items() if number == copy]
 
     def _outcome(self) -> Outcome:
         verdicts = []
         for copy in range(1, self._engine.info.copies + 1):
-            found = [self._done[copy, recorded.name] for recorded in self._answers]
-            if (verdict := judge(found, self._rules)) is not None:
-                verdicts.append((verdict.agreement, copy, verdict))
+            if (verdict := judge(self._of(copy), self._rules)) is not None:
+                verdicts.append((verdict.passed, verdict.agreement, copy, verdict))
         if not verdicts:
             return self._skipped(
                 "no recorded prompt fits this engine's limits"
                 if not self._answers
                 else "every answer left the recorded one at a near tie at once"
             )
-        _, copy, worst = min(verdicts, key=lambda each: each[0])
+        *_, copy, worst = min(verdicts, key=lambda each: each[:2])
         return Outcome(
             "passed" if worst.passed else "failed", time.time(),
             verdict=worst, copy=copy, seconds=self._seconds, tokens=self._tokens,
@@ -175,6 +184,8 @@ class QualityGate:
         return Outcome("skipped", reason=reason, seconds=self._seconds, tokens=self._tokens)
 
     def _tell(self, outcome: Outcome) -> Outcome:
+        if self._last is None and outcome.result == "failed":
+            self._first.clear()  # damaged from the start: nothing to measure a change from
         self._done.clear()
         self._seconds, self._tokens = 0.0, 0
         self._last = outcome

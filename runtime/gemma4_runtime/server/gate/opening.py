@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gemma4_runtime.engines.base import Engine
-from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.manifest import Manifest
 from gemma4_runtime.recorded_answers import NoRecordError, read_recorded
-from gemma4_runtime.server.board import Board, Field
+from gemma4_runtime.server.board import Board
 from gemma4_runtime.server.gate.gate import QualityGate
 from gemma4_runtime.server.gate.outcome import Outcome
-from gemma4_runtime.server.gate.verdict import Rules, rules_for
+from gemma4_runtime.server.gate.reporter import Reporter
+from gemma4_runtime.server.gate.verdict import rules_for
 from gemma4_runtime.settings import Settings
 
 __all__ = ["open_gate"]
@@ -30,10 +30,11 @@ def open_gate(
     mode = settings.quality_gate
     if mode == "off":
         return None
+    enforced = mode == "enforce"
     try:
         recorded = read_recorded(settings.engine_dir, manifest)
     except NoRecordError as error:
-        report(Outcome("skipped", reason=str(error)), None, mode, board, count)
+        Reporter(1.0, board, count, enforced=enforced).tell(Outcome("skipped", reason=str(error)))
         return None
     rules = rules_for(manifest, recorded)
     gate = QualityGate(
@@ -42,35 +43,9 @@ def open_gate(
         rules,
         eos_ids=manifest.model.eos_ids,
         interval=settings.quality_gate_interval,
-        report=lambda outcome: report(outcome, rules, mode, board, count),
+        report=Reporter(rules.least, board, count, enforced=enforced).tell,
     )
-    if mode == "enforce":
+    if enforced:
         gate.run_now()
     gate.start()
     return gate
-
-
-def report(
-    outcome: Outcome,
-    rules: Rules | None,
-    mode: str,
-    board: Board,
-    count: Callable[[Outcome], None],
-) -> None:
-    """Count and log ``outcome``, and close or open the server by it. A run that was skipped leaves
-    the server as it is."""
-    count(outcome)
-    verdict = outcome.verdict
-    if verdict is None or rules is None:
-        log_event("quality_gate_skipped", level="warning", reason=outcome.reason)
-        return
-    closed = mode == "enforce" and not verdict.passed
-    board[Field.GATE_CLOSED] = int(closed)
-    log_event(
-        "quality_gate_passed" if verdict.passed else "quality_gate_failed",
-        level="info" if verdict.passed else "error",
-        agreement=round(verdict.agreement, 4), least=rules.least,
-        equal=verdict.equal, positions=verdict.positions, near_ties=verdict.near_ties,
-        worst=verdict.worst, model_copy=outcome.copy,
-        tokens=outcome.tokens, seconds=round(outcome.seconds, 3), takes_requests=not closed,
-    )  # fmt: skip

@@ -10,8 +10,10 @@ __all__ = ["Outcome", "Verdict"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Of a run. ``agreement`` is 0 to 1 over all positions; ``worst`` names the answer that agrees
-    least."""
+    """Of a run. ``agreement`` is 0 to 1 over all positions. ``moved`` (nats) is by how much the
+    log-probability of a token changed most since ``since``: the first run of this server or the
+    build; None where the engine tells none. ``worst`` names the answer that decided, or that agrees
+    least. ``reason`` says why the run failed; "" when it passed."""
 
     passed: bool
     agreement: float
@@ -19,6 +21,9 @@ class Verdict:
     positions: int
     near_ties: int
     worst: str
+    moved: float | None = None
+    since: Literal["start", "build"] = "build"
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from itertools import count
 from threading import Event
 
+from gemma4_runtime.capabilities import CAPABILITIES
 from gemma4_runtime.engines.base import Engine, EngineFinish
-from gemma4_runtime.errors import RequestError
+from gemma4_runtime.errors import RequestError, Status
 from gemma4_runtime.messages import GenerationRequest, SamplingParams, TopLogProbs
 from gemma4_runtime.recorded_answers import RecordedAnswer
+from gemma4_runtime.server.gate.verdict import Answer
 
 __all__ = ["GateError", "Interrupted", "Replay"]
 
@@ -30,6 +32,7 @@ class _Sink:
 
     def __init__(self) -> None:
         self.ids: list[int] = []
+        self.log_probs: list[float | None] = []
         self.over = Event()
         self.finish: EngineFinish | None = None
         self.error: RequestError | None = None
@@ -41,6 +44,7 @@ class _Sink:
         top: Sequence[TopLogProbs] | None = None,
     ) -> None:
         self.ids += ids
+        self.log_probs += log_probs or ()
 
     def finished(self, finish: EngineFinish) -> None:
         self.finish = finish
@@ -59,19 +63,27 @@ class Replay:
         self._eos_ids = tuple(eos_ids)
         self._numbers = count(1)
         self._key = ""
+        self._log_probs = "return_log_probs" not in CAPABILITIES[engine.info.runtime].lacks
 
-    def ask(self, recorded: RecordedAnswer, copy: int) -> list[int]:
-        """Return the greedy answer of copy number ``copy`` of the model, from 1. Raises
-        :class:`Interrupted` and :class:`GateError`."""
+    def ask(self, recorded: RecordedAnswer, copy: int) -> Answer:
+        """Return the greedy answer of copy number ``copy`` of the model, from 1, with its
+        log-probabilities where the engine tells them. Raises :class:`Interrupted` and
+        :class:`GateError`."""
         sink = _Sink()
         sampling = SamplingParams(
-            max_tokens=len(recorded.answer), temperature=0.0, stop_token_ids=self._eos_ids
+            max_tokens=len(recorded.answer),
+            temperature=0.0,
+            stop_token_ids=self._eos_ids,
+            log_probs=self._log_probs,
         )
         self._key = key = f"quality-gate-{next(self._numbers)}"
         request = GenerationRequest(key, recorded.prompt, sampling, check=copy)
         try:
             self._engine.submit(request, sink)
         except RequestError as error:
+            if error.status is Status.INVALID_ARGUMENT and self._log_probs:
+                self._log_probs = False  # an option of this engine excludes them
+                return self.ask(recorded, copy)
             raise Interrupted(error.message) from None
         if not sink.over.wait(_ANSWER_S):
             self._engine.cancel(key)
@@ -80,7 +92,8 @@ class Replay:
             raise GateError(f"the engine failed on {recorded.name!r}: {sink.error.message}")
         if sink.finish is None or sink.finish.reason == "cancelled":
             raise Interrupted("cancelled")
-        return sink.ids
+        whole = len(sink.log_probs) == len(sink.ids)
+        return Answer(sink.ids, sink.log_probs if whole else ())
 
     def cancel(self) -> None:
         """End what is asked just now."""

@@ -118,7 +118,7 @@ class LLM:
         except ApiError as error:
             raise TypeError(str(error)) from None
         for name, value in options.items():
-            if name not in ("streaming", "priority") and value is not None:
+            if name not in ("streaming", "priority", "cache_salt") and value is not None:
                 raise NotImplementedError(f"the double does not do generate_async({name}=...)")
         if self._shut_down:
             raise RuntimeError("LLM is shutting down")

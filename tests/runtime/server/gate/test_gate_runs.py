@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from gemma4_runtime.engines.base import Engine
 from gemma4_runtime.engines.factory import create_engine
@@ -17,6 +18,7 @@ from gemma4_runtime.recorded_answers import RECORD_NAME
 from gemma4_runtime.server.board import Board, Field
 from gemma4_runtime.server.engine_metrics import EngineMetrics
 from gemma4_runtime.server.gate import gate as module
+from gemma4_runtime.server.gate import pace
 from gemma4_runtime.server.gate.gate import QualityGate
 from gemma4_runtime.server.gate.opening import open_gate
 from gemma4_runtime.server.gate.outcome import Outcome
@@ -104,7 +106,7 @@ def test_a_faulty_engine_fails(
 def test_it_opens_again_when_a_later_run_passes(
     opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "FAILED_AGAIN_S", 0.05)
+    monkeypatch.setattr(pace, "FAILED_AGAIN_S", 0.05)
     _, engine, board, outcomes, _ = opened(quality_gate="enforce", faults={"wrong_at": 1})
     assert board[Field.GATE_CLOSED] == 1
     monkeypatch.setattr(engine, "_faults", type(engine._faults)())  # type: ignore[attr-defined]
@@ -120,6 +122,39 @@ def test_off_and_a_folder_of_before(opened: Open, capfd: pytest.CaptureFixture[s
     assert [outcome.result for outcome in outcomes] == ["skipped"]
     assert values(metrics) == {"gemma4_quality_gate_runs_total/skipped": 1}
     assert "run the same `gemma4 build` again" in outcomes[0].reason
+
+
+def test_a_run_ends_when_it_cannot_pass(opened: Open) -> None:
+    """Six answers of 16 tokens: the first wrong one decides."""
+    _, engine, _, outcomes, _ = opened(quality_gate="enforce", faults={"wrong_at": 5})
+    verdict = outcomes[0].verdict
+    assert verdict is not None and (verdict.equal, verdict.positions) == (4, 16)
+    assert verdict.reason == "other tokens than the recorded ones"
+    assert engine.stats().active == 0
+
+
+def test_a_day_of_probes(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As many runs as in a day at a minute each, one after the other: all pass, the log has one
+    line, and nothing grows."""
+    monkeypatch.setattr(module, "START_S", 3600.0)
+    gate, engine, _, outcomes, metrics = opened(quality_gate_interval=60.0)
+    assert gate is not None
+    for _ in range(100):
+        gate.run_now()
+    process = psutil.Process()
+    before = process.num_fds(), process.num_threads(), process.memory_info().rss
+    for _ in range(1340):
+        gate.run_now()
+    assert (process.num_fds(), process.num_threads()) == before[:2]
+    assert process.memory_info().rss - before[2] < 8 << 20
+    assert {outcome.result for outcome in outcomes} == {"passed"} and len(outcomes) == 1440
+    assert values(metrics)["gemma4_quality_gate_runs_total/passed"] == 1440
+    assert engine.stats().submitted == 0
+    wait_until(lambda: "quality_gate_passed" in capfd.readouterr().err, 5)
+    time.sleep(0.2)
+    assert "quality_gate" not in capfd.readouterr().err
 
 
 def test_a_user_interrupts_it_and_the_rest_follows(opened: Open) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,15 @@ from gemma4_runtime.recorded_answers import (
     RecordedAnswers,
     read_recorded,
 )
-from gemma4_runtime.server.gate.verdict import Rules, compare, judge, rules_for
+from gemma4_runtime.server.gate.verdict import (
+    Agreement,
+    Answer,
+    Rules,
+    compare,
+    hopeless,
+    judge,
+    rules_for,
+)
 from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,27 +57,93 @@ def recorded(*margins: float | None) -> RecordedAnswer:
 def test_one_answer(
     ids: list[int], margins: list[float], equal: int, positions: int, near_tie: bool
 ) -> None:
-    found = compare(recorded(*margins), ids, RULES)
+    found = compare(recorded(*margins), Answer(ids), RULES)
     assert (found.equal, found.positions, found.near_tie) == (equal, positions, near_tie)
 
 
 @given(st.lists(st.lists(st.sampled_from([10, 11, 12, 13, 99]), max_size=5), min_size=1))
 def test_an_engine_passes_only_if_it_agrees(answers: list[list[int]]) -> None:
-    found = [compare(recorded(*[CLEAR] * 4), ids, RULES) for ids in answers]
+    found = [compare(recorded(*[CLEAR] * 4), Answer(ids), RULES) for ids in answers]
     verdict = judge(found, RULES)
     assert verdict is not None and 0 <= verdict.agreement <= 1
     assert verdict.passed is (sum(f.equal for f in found) >= 0.9 * 4 * len(found))
 
 
 def test_near_ties_alone_are_no_evidence() -> None:
-    assert judge([compare(recorded(TIE, CLEAR), [99], RULES)], RULES) is None
+    assert judge([compare(recorded(TIE, CLEAR), Answer([99]), RULES)], RULES) is None
 
 
 def test_the_worst_answer_is_named() -> None:
     good, bad = recorded(CLEAR, CLEAR), recorded(CLEAR, CLEAR).model_copy(update={"name": "b"})
-    verdict = judge([compare(good, good.answer, RULES), compare(bad, [10, 9], RULES)], RULES)
+    verdict = judge(
+        [compare(good, Answer(good.answer), RULES), compare(bad, Answer([10, 9]), RULES)], RULES
+    )
     assert verdict is not None and not verdict.passed
     assert (verdict.worst, verdict.agreement) == ("b", 0.75)
+
+
+NARROW = Rules(least=0.5, tie=0.1, moved_build=0.25, moved_start=0.001)
+PROBS = [-0.1, -0.2, -0.3, -0.4]
+
+
+@pytest.mark.parametrize(
+    ("ids", "log_probs", "first", "moved", "since", "fails"),
+    [
+        ([10, 11, 12, 13], PROBS, None, 0.0, "build", False),
+        ([10, 11, 12, 13], [-0.1, -0.2, -0.3, -0.6], None, 0.2, "build", False),
+        ([10, 11, 12, 13], [-0.1, -0.2, -0.3, -0.7], None, 0.3, "build", True),
+        ([10, 11, 12, 13], PROBS, PROBS, 0.0, "build", False),
+        ([10, 11, 12, 13], [-0.1, -0.2, -0.302, -0.4], PROBS, 0.002, "start", True),
+        # Another machine than the one that built: what its first run said counts.
+        ([10, 11, 12, 13], [-0.2] * 4, [-0.2] * 4, 0.2, "build", False),
+        # Behind another token nothing is compared, and it has no probability to compare.
+        ([10, 11, 99, 13], [-0.1, -0.2, -9.0, -9.0], PROBS, 0.0, "build", False),
+        ([10, 11, 99, 13], [-0.1, -0.2, None, None], PROBS, 9999.0, "start", True),
+        ([10, 11, 12, 13], [-0.1, math.nan, -0.3, -0.4], None, 9999.0, "build", True),
+        ([10, 11, 12, 13], [], PROBS, None, "build", False),
+        ([99, 11, 12, 13], [-0.1] * 4, PROBS, None, "build", False),
+    ],
+)
+def test_probabilities(
+    ids: list[int], log_probs: Any, first: Any, moved: float | None, since: str, fails: bool
+) -> None:
+    of = recorded(*[CLEAR] * 4).model_copy(update={"log_probs": PROBS})
+    before = None if first is None else Answer(of.answer, first)
+    found = compare(of, Answer(ids, log_probs), NARROW, before)
+    assert found.moved == pytest.approx(moved)
+    assert found.since == since
+    assert (found.excess > 1) is fails
+    verdict = judge([found, Agreement("other", 40, 40, False)], NARROW)
+    assert verdict is not None and verdict.passed is not fails
+    assert verdict.reason == (
+        f"other probabilities of the same tokens than at the {since}" if fails else ""
+    )
+    assert hopeless([found], 40, NARROW) is fails
+
+
+def test_no_number_at_a_near_tie_fails_all_the_same() -> None:
+    found = compare(
+        recorded(TIE, CLEAR).model_copy(update={"log_probs": [-0.1, -0.1]}),
+        Answer([99, 99], [None, None]),
+        NARROW,
+    )
+    verdict = judge([found], NARROW)
+    assert found.positions == 0 and verdict is not None and not verdict.passed
+
+
+@given(
+    st.lists(st.lists(st.sampled_from([10, 11, 12, 13, 99]), max_size=5), min_size=1),
+    st.integers(0, 8),
+)
+def test_a_run_without_hope_fails(answers: list[list[int]], asked: int) -> None:
+    """Whatever the answers are that were not asked for any more."""
+    found = [compare(recorded(*[CLEAR] * 4), Answer(ids), RULES) for ids in answers]
+    left = 4 * len(found[asked:])
+    verdict = judge(found, RULES)
+    assert verdict is not None
+    if hopeless(found[:asked], left, RULES):
+        assert not verdict.passed
+    assert hopeless(found, 0, RULES) is not verdict.passed
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +168,11 @@ def quality(**limits: float) -> Quality:
 @pytest.mark.parametrize(
     ("precision", "source", "figures", "rules"),
     [
-        ("int4", "engine", {"top1_agreement": 0.8}, Rules(0.8, 0.1)),
-        ("int4", "engine", None, Rules(0.88, 0.1)),
-        ("none", "engine", None, Rules(1.0, 0.1)),
-        ("bf16", "reference", None, Rules(0.9, 0.1)),
-        ("fp8", "reference", {}, Rules(0.5, 0.8)),
+        ("int4", "engine", {"top1_agreement": 0.8}, Rules(0.8, 0.1, 0.25, 0.001)),
+        ("int4", "engine", None, Rules(0.88, 0.1, 0.25, 0.001)),
+        ("none", "engine", None, Rules(1.0, 0.1, 0.25, 0.001)),
+        ("bf16", "reference", None, Rules(0.9, 0.1, math.inf, 0.001)),
+        ("fp8", "reference", {}, Rules(0.5, 0.8, math.inf, 0.001)),
     ],
 )
 def test_rules_follow_the_manifest(
@@ -111,7 +187,7 @@ def test_rules_follow_the_manifest(
     answers = RecordedAnswers(schema_version=1, source=source, answers=[recorded(CLEAR)])
     assert rules_for(of, answers) == rules
     gpu = of.model_copy(update={"runtime": "tensorrt_llm"})
-    assert rules_for(gpu, answers) == Rules(rules.least, max(0.5, rules.tie))
+    assert rules_for(gpu, answers) == replace(rules, tie=max(0.5, rules.tie), moved_start=0.5)
 
 
 def test_the_recorded_file_is_in_the_sums(folder: Path, manifest: Manifest) -> None:
@@ -126,9 +202,10 @@ def test_the_recorded_file_is_in_the_sums(folder: Path, manifest: Manifest) -> N
         (None, "built without .* run the same `gemma4 build` again"),
         ("{", "not JSON"),
         ("[]", "schema_version is None"),
-        ('{"schema_version": 2}', "schema_version is 2, this version reads 1"),
+        ('{"schema_version": 3}', "schema_version is 3, this version reads 1 to 2"),
         ('{"schema_version": 1, "source": "engine", "answers": []}', "answers"),
         ({"margins": [1.0]}, "1 margins for 2 tokens"),
+        ({"log_probs": [-1.0, -2.0, -3.0]}, "3 log_probs for 2 tokens"),
         ({"answer": [1, 10**6]}, "beyond the vocabulary"),
         ({"prompt": [-1]}, "prompt"),
     ],
