@@ -28,6 +28,7 @@ from gemma4_gateway.limits import Gate
 from gemma4_gateway.metrics import Metrics
 from gemma4_gateway.record import record_of
 from gemma4_gateway.reply import EngineReply, Out
+from gemma4_gateway.request_timeout import allowed_seconds
 from gemma4_gateway.settings import Settings, SettingsError
 from gemma4_gateway.spans import ServerSpans
 from gemma4_gateway.translate.request_plan import Plan
@@ -190,12 +191,12 @@ class Gateway:
         return await self.off_loop.run(record_of(request.scope).body_bytes, work)
 
     def work(self, request: Request, plan: Plan, *, prefix: str) -> Work:
-        """Make the work of one request."""
+        """Make the work of one request. Raises 400 for a time limit that is none."""
         return Work(
             plan,
             self.router,
             record_of(request.scope),
-            timeout=self.settings.limits.timeout,
+            timeout=allowed_seconds(request.headers, self.settings.limits.timeout),
             prefix=prefix,
         )
 

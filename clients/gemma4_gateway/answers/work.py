@@ -154,6 +154,7 @@ class Work:
             tenant=self.record.key.tenant,
             size=self._size(index // self.plan.per_prompt, call),
             trace=self.record.trace,
+            whole_room=self.plan.whole_room,
         )
 
     def _size(self, prompt: int, call: EngineCall) -> PromptSize:

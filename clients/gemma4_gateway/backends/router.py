@@ -186,6 +186,7 @@ class Router:
         tenant: Tenant,
         size: PromptSize,
         trace: TraceContext | None = None,
+        whole_room: bool = False,
     ) -> Answering:
         """Return with the first chunk, once a back end has had a place for it. Each back end is
         tried at most once, unless it was only full, and the next one only when this one provably
@@ -193,11 +194,21 @@ class Router:
         have died of is sent to no other.
         ``timeout`` is seconds for the whole answer, all attempts together.
         ``calls`` gets what was opened. ``tenant`` waits if anybody has to, for a prompt of
-        ``size``. ``trace`` is what the request belongs to.
+        ``size``. ``trace`` is what the request belongs to. ``whole_room``: it may have fewer
+        tokens than it asks for.
         Raises :class:`~gemma4_gateway.errors.ApiError`."""
         now = asyncio.get_running_loop().time
         begun = now()
-        want = Want(tenant, size, call.options.get("max_tokens"), affinity, begun, begun + timeout)
+        want = Want(
+            tenant,
+            size,
+            call.options.get("max_tokens"),
+            affinity,
+            begun,
+            begun + timeout,
+            count=partial(_count, call),
+            whole_room=whole_room,
+        )
         places = self.places(model)
         refusal: UnavailableError | None = None
         overload: UnavailableError | None = None
@@ -297,6 +308,15 @@ class Router:
             return unavailable("no back end is known: DNS has given no address", retry_after=2)
         reasons = "; ".join(f"{b.address}: {b.reason}" for b in self.backends if not b.ready)
         return unavailable(f"no back end is ready ({reasons})", retry_after=2)
+
+
+async def _count(call: EngineCall, backend: Backend) -> int | None:
+    """Return the tokens of a prompt; None where the back end does not say it. What is wrong with
+    the prompt the engine says, in its turn."""
+    try:
+        return len(await backend.prompt_ids(call))
+    except (Gemma4Error, ValueError):
+        return None
 
 
 def _open(

@@ -19,6 +19,7 @@ class Meter:
     def __init__(self) -> None:
         self._tokens = self._requests = self._seconds = 0.0
         self._since: float | None = None
+        self._pace = 0.0
 
     def begin(self, now: float) -> None:
         """Note that requests wait from now on."""
@@ -37,6 +38,18 @@ class Meter:
             self._tokens = self._tokens * _KEPT + tokens
             self._requests = self._requests * _KEPT + 1
             self._seconds *= _KEPT
+
+    def took(self, answer: int, seconds: float) -> None:
+        """Note how long an answer took, whether others waited or not."""
+        if answer:
+            self._pace += (
+                (1 - _KEPT) * (seconds / answer - self._pace) if self._pace else (seconds / answer)
+            )
+
+    @property
+    def seconds_per_token(self) -> float:
+        """Seconds that one request takes for each token of its answer; 0 before any has ended."""
+        return self._pace
 
     @property
     def rate(self) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from gemma4_gateway.backends.affinity import choose
@@ -23,12 +23,18 @@ _LOOK_S = 0.05
 """Seconds between two looks for a place while requests wait: back ends also become free without a
 request of ours that ends."""
 
+_MAY_BE_TOO_LONG = 0.6
+"""Part of the longest prompt above which an estimate is not trusted that it fits."""
+
 
 @dataclass(slots=True, eq=False)
 class Want:
     """One answer that a tenant wants. ``most`` tokens may be generated, None: not said. ``since``
     and ``deadline`` are of the loop's clock. ``tried``: addresses of back ends that did not take
-    it. ``again``: it has had its turn, and the back end was full."""
+    it. ``again``: it has had its turn, and the back end was full. ``count`` asks a back end how
+    many tokens its prompt has, None where it cannot say; ``whole_room``: it may have fewer than
+    ``most``.
+    """
 
     tenant: Tenant
     prompt: PromptSize
@@ -38,13 +44,24 @@ class Want:
     deadline: float
     tried: frozenset[str] = frozenset()
     again: bool = False
+    count: Callable[[Backend], Awaitable[int | None]] | None = None
+    whole_room: bool = False
 
 
 class Seat:
     """A place at one back end. ``release`` once, with the tokens it did cost; it is safe to call
     again. ``waited``: seconds before it was given."""
 
-    __slots__ = ("_charge", "_places", "_released", "_tokens", "_want", "backend", "waited")
+    __slots__ = (
+        "_begun",
+        "_charge",
+        "_places",
+        "_released",
+        "_tokens",
+        "_want",
+        "backend",
+        "waited",
+    )
 
     def __init__(
         self, places: Places, backend: Backend, charge: Charge[Waiter], tokens: int, want: Want
@@ -56,6 +73,7 @@ class Seat:
         self._tokens = tokens
         self._want = want
         self._released = False
+        self._begun = asyncio.get_running_loop().time()
         backend.outstanding += 1
         backend.answers += 1
         backend.expected_tokens += tokens
@@ -63,7 +81,8 @@ class Seat:
     def release(self, *, prompt: int = 0, answer: int = 0) -> None:
         """Give it back after a request that had so many tokens, 0 if it was not begun."""
         if self._left():
-            self._places.learn(self._want, prompt)
+            seconds = asyncio.get_running_loop().time() - self._begun
+            self._places.learn(self._want, prompt, answer, seconds)
             self._places.ended(self._charge, prompt, answer)
 
     def abandon(self) -> None:
@@ -136,6 +155,9 @@ class Places:
             backend = self._place(want, tokens, serving)
             if backend is not None:
                 return Seat(self, backend, self.queue.start(lane, tokens), tokens, want)
+        if not want.again:
+            tokens += await self._check_fits(want, serving)
+            self._check_wait(want, lane, tokens)
         waiter = self._enter(want, lane, tokens)
         timer = self._loop().call_at(self._until(want), self._too_late, waiter)
         calls.add(waiter)
@@ -185,9 +207,10 @@ class Places:
         if waiter.entry is not None and self.queue.remove(waiter.entry):
             self._looked()
 
-    def learn(self, want: Want, prompt: int) -> None:
-        """Note how many tokens a prompt had."""
+    def learn(self, want: Want, prompt: int, answer: int, seconds: float) -> None:
+        """Note how many tokens a prompt and its answer had, and how long they took."""
         self.chars.learn(want.prompt, prompt)
+        self._meter.took(answer, seconds)
 
     def ended(self, charge: Charge[Waiter], prompt: int, answer: int) -> None:
         """Settle what a request did cost, and give its place to the next one."""
@@ -204,16 +227,48 @@ class Places:
             return None
         return (self.queue.tokens_ahead(lane) + self._meter.mean_tokens) / rate
 
+    async def _check_fits(self, want: Want, serving: Sequence[Backend]) -> int:
+        """Refuse what no back end can ever take, before it waits: by the number of tokens that is
+        asked for, and by the exact length of a prompt that may be too long. Return what the
+        estimate of the prompt was short of. Raises 400."""
+        infos = [backend.info for backend in serving if backend.info is not None]
+        if len(infos) < len(serving):
+            return 0
+        most = max(info.max_total_tokens for info in infos)
+        if want.most is not None and want.most >= most and not want.whole_room:
+            raise refusals.too_many_tokens(want.most, most)
+        longest = max(info.max_prompt_tokens for info in infos)
+        estimate = self.chars.tokens(want.prompt)
+        if want.count is None or estimate < longest * _MAY_BE_TOO_LONG:
+            return 0
+        exact = want.prompt.tokens
+        if exact is None:
+            exact = await want.count(serving[0])
+        if exact is None:
+            return 0
+        if exact > longest:
+            raise refusals.prompt_too_long(exact, longest)
+        want.prompt = PromptSize(want.prompt.chars, exact)
+        return exact - estimate
+
+    def _check_wait(self, want: Want, lane: Lane[Waiter], tokens: int) -> None:
+        """Refuse one that has no room in the queue, or would wait in vain. Raises 429."""
+        limits, wait = self._limits, self.wait_of(lane)
+        if len(lane.entries) >= limits.length:
+            raise refusals.too_many_waiting(f"{len(lane.entries)} answers", wait)
+        if lane.entries and lane.tokens + tokens > limits.tokens:
+            raise refusals.too_many_waiting(f"answers of about {lane.tokens} tokens", wait)
+        if wait is None:
+            return
+        now = self._loop().time()
+        if wait > (allowed := self._until(want) - now):
+            raise refusals.wait_too_long(wait, allowed)
+        answer = min(lane.answer, want.most or lane.answer)
+        total = wait + answer * self._meter.seconds_per_token
+        if total > (allowed := want.deadline - now):
+            raise refusals.wait_too_long(total, allowed)
+
     def _enter(self, want: Want, lane: Lane[Waiter], tokens: int) -> Waiter:
-        """Put one into the queue. Raises 429."""
-        limits = self._limits
-        if not want.again:
-            if len(lane.entries) >= limits.length:
-                raise refusals.too_many_waiting(f"{len(lane.entries)} answers", self.wait_of(lane))
-            if lane.entries and lane.tokens + tokens > limits.tokens:
-                raise refusals.too_many_waiting(
-                    f"answers of about {lane.tokens} tokens", self.wait_of(lane)
-                )
         waiter = Waiter(want, self)
         waiter.entry = self.queue.push(lane, waiter, tokens, front=want.again)
         self._meter.begin(self._loop().time())

@@ -191,9 +191,7 @@ class FairQueue(Generic[T]):
     def _forget_idle(self) -> None:
         """Forget those who neither wait nor run; each gains one request by it at most."""
         self._lanes = {
-            name: lane
-            for name, lane in self._lanes.items()
-            if lane.entries or lane.running
+            name: lane for name, lane in self._lanes.items() if lane.entries or lane.running
         }
 
 

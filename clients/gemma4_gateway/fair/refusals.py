@@ -4,9 +4,41 @@ from __future__ import annotations
 
 import math
 
+from gemma4_client.errors import Code
+
 from gemma4_gateway.errors import ApiError, overloaded
 
-__all__ = ["cancelled", "pushed_out", "too_many_waiting", "wait_too_long", "waited_in_vain"]
+__all__ = [
+    "cancelled",
+    "prompt_too_long",
+    "pushed_out",
+    "too_many_tokens",
+    "too_many_waiting",
+    "wait_too_long",
+    "waited_in_vain",
+]
+
+
+def too_many_tokens(asked: int, most: int) -> ApiError:
+    """400: no back end holds so many tokens; in the words of the server's own refusal."""
+    return ApiError(
+        400,
+        f"max_tokens: {asked} and the prompt are more than the {most} total tokens that any back "
+        "end takes; ask for fewer",
+        param="max_tokens",
+        cause=Code.TOO_MANY_TOKENS,
+    )
+
+
+def prompt_too_long(tokens: int, most: int) -> ApiError:
+    """400: no back end takes so long a prompt."""
+    return ApiError(
+        400,
+        f"the prompt is too long: {tokens} tokens; the engine takes prompts of at most {most}; "
+        "shorten it",
+        code="context_length_exceeded",
+        cause=Code.PROMPT_TOO_LONG,
+    )
 
 
 def too_many_waiting(what: str, wait: float | None) -> ApiError:

@@ -15,6 +15,8 @@ from gemma4_gateway.fair.cost import PromptSize
 from gemma4_gateway.fair.limits import QueueLimits
 from gemma4_gateway.fair.places import Places, Seat, Want
 from gemma4_gateway.fair.tenant import Tenant
+from gemma4_gateway.request_timeout import allowed_seconds
+from starlette.datastructures import Headers
 
 A, B = Tenant("a"), Tenant("b")
 
@@ -23,7 +25,12 @@ def backend(port: int = 1, *, slots: int = 1, kv_tokens: int = 0) -> Backend:
     """One that is ready and lets no request wait."""
     made = Backend(f"127.0.0.1:{port}")
     info: Any = SimpleNamespace(
-        model="m", slots=slots, max_queued=0, kv_tokens=kv_tokens, max_total_tokens=10_000
+        model="m",
+        slots=slots,
+        max_queued=0,
+        kv_tokens=kv_tokens,
+        max_total_tokens=10_000,
+        max_prompt_tokens=9_000,
     )
     made.info = info
     made.mark(ready=True)
@@ -316,3 +323,99 @@ def test_the_gateway_makes_room_for_one_that_has_nothing() -> None:
             task.cancel()
 
     run(test)
+
+
+async def measured(room: Room, *, seconds: float, tokens: int) -> Seat:
+    """Have ten requests of ``tokens`` end, one each ``seconds``, while others wait; return a seat
+    that is taken."""
+    seat = await room.ask()
+    for _ in range(10):
+        waits = room.ask(tokens=tokens)
+        await turns()
+        await asyncio.sleep(seconds)
+        seat.release(prompt=tokens - 1, answer=1)
+        seat = await waits
+    return seat
+
+
+def test_one_that_would_wait_in_vain_hears_it_at_once_and_when_to_come_again() -> None:
+    async def test() -> None:
+        room = Room(backend(), seconds=5.0)
+        seat = await measured(room, seconds=0.06, tokens=100)  # 1,700 tokens/s
+        kept = [room.ask(A, tokens=1000) for _ in range(5)]  # 3 s
+        await turns()
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        error = await refused(room.ask(A, deadline=begun + 0.5))
+        assert (error.status, error.code) == (429, "wait_too_long")
+        assert loop.time() - begun < 0.2
+        assert 1 <= int(error.headers()["retry-after"]) <= 5
+        assert (await refused(room.ask(Tenant("a", queue_s=0.5)))).code == "wait_too_long"
+        other = room.ask(B, deadline=begun + 2)  # whose share is free
+        await turns()
+        assert not other.done()
+        seat.release(prompt=99, answer=1)
+        await asyncio.wait((other, *kept), return_when=asyncio.FIRST_COMPLETED)
+        for task in (other, *kept):
+            task.cancel()
+
+    run(test)
+
+
+def test_without_a_measurement_nobody_is_refused_by_estimate() -> None:
+    async def test() -> None:
+        room = Room(backend())
+        await room.ask()
+        tasks = [room.ask(tokens=10_000) for _ in range(20)]
+        await turns()
+        assert not any(task.done() for task in tasks)
+        for task in tasks:
+            task.cancel()
+
+    run(test)
+
+
+def test_what_can_never_fit_does_not_wait() -> None:
+    """By the number that was asked for, and by the exact count of a long prompt."""
+
+    async def test() -> None:
+        asked: list[Backend] = []
+
+        async def count(backend: Backend) -> int | None:
+            asked.append(backend)
+            return 9_999
+
+        room = Room(backend())
+        await room.ask()
+        error = await refused(room.ask(most=10_000))
+        assert (error.status, error.param) == (400, "max_tokens")
+        room.ask(most=10_000, whole_room=True).cancel()
+        fits = room.ask(tokens=8_000, count=count)
+        await turns()
+        assert not asked and not fits.done()
+        fits.cancel()
+        guessed = asyncio.create_task(room.places.take(long_want(room, count), OpenCalls()))
+        error = await refused(guessed)  # type: ignore[arg-type]
+        assert (error.status, error.code) == (400, "context_length_exceeded")
+        assert "9999" in error.message and len(asked) == 1
+
+    run(test)
+
+
+def long_want(room: Room, count: Any) -> Want:
+    want = room.want(count=count)
+    want.prompt = PromptSize(40_000)
+    return want
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "1e999", "soon", ""])
+def test_a_time_limit_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(ApiError, match=r"x-request-timeout: .* such as 30") as caught:
+        allowed_seconds(Headers({"x-request-timeout": value}), 600)
+    assert caught.value.status == 400
+
+
+def test_the_time_limit_of_a_client() -> None:
+    assert allowed_seconds(Headers(), 600) == 600
+    assert allowed_seconds(Headers({"X-Request-Timeout": "2.5"}), 600) == 2.5
+    assert allowed_seconds(Headers({"x-request-timeout": "900"}), 600) == 600
