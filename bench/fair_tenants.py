@@ -16,6 +16,7 @@ import argparse
 import asyncio
 import hashlib
 import json
+import re
 import statistics
 import tempfile
 import time
@@ -30,6 +31,7 @@ from gemma4_testing.servers.served import Served
 
 PACE = 100.0
 """Tokens/s of a stream."""
+_USAGE = re.compile(rb'"completion_tokens":(\d+)')
 WARM_UP_S = 3.0
 """Seconds of a round before anything is counted."""
 
@@ -61,16 +63,21 @@ async def ask(http: aiohttp.ClientSession, key: Key, figures: Figures, since: fl
         "max_tokens": key.tokens,
         "min_tokens": key.tokens,
         "stream": True,
+        "stream_options": {"include_usage": True, "continuous_usage_stats": True},
     }
-    begun, first = time.perf_counter(), 0.0
+    begun, first, had = time.perf_counter(), 0.0, 0
     headers = {"authorization": f"Bearer sk-{key.name}"}
     async with http.post("/v1/chat/completions", json=body, headers=headers) as reply:
         async for line in reply.content:
             if reply.status != 200 or not line.startswith(b"data: {"):
                 continue
             first = first or time.perf_counter()
-            if time.perf_counter() > since:
-                figures.tokens += 1
+            usage = _USAGE.search(line)
+            if usage is not None:
+                now = int(usage[1])
+                if time.perf_counter() > since:
+                    figures.tokens += now - had
+                had = now
     if begun < since:
         return
     if reply.status == 200:

@@ -39,8 +39,10 @@ _ONE_AT_A_TIME = "preprocessing_"
 _FULL_S = 0.1
 """Seconds that a back end counts as full after it said so: others than this gateway fill it."""
 _AHEAD = 8
-"""One request for so many slots is sent ahead, at least one, so that no slot waits for the way from
-the gateway to the engine."""
+"""One request for so many slots is sent ahead, so that no slot waits for the way from the gateway
+to the engine."""
+_LEAST_AHEAD = 2
+"""Requests that are sent ahead to an engine of few slots."""
 _TOGETHER_S = 0.5
 """Requests that were in a process together hear of its death at the same time. Triton needs a
 second for each request that finds it dead."""
@@ -118,7 +120,7 @@ class Backend:
         info = self.info
         if info is None or not info.slots:
             return True
-        ahead = min(max(1, info.slots // _AHEAD), info.max_queued)
+        ahead = min(max(_LEAST_AHEAD, info.slots // _AHEAD), info.max_queued)
         if self.answers >= info.slots + ahead or self._now() < self._full_until:
             return False
         held = self.expected_tokens

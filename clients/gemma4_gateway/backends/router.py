@@ -212,7 +212,7 @@ class Router:
         places = self.places(model)
         refusal: UnavailableError | None = None
         overload: UnavailableError | None = None
-        while (seat := await places.take(want, calls)) is not None:
+        while (seat := await self._seat(places, want, calls)) is not None:
             backend = seat.backend
             try:
                 return await self._attempt(
@@ -235,6 +235,14 @@ class Router:
         if refusal is None:
             raise self.none_ready()
         raise none_took(overload or refusal)
+
+    async def _seat(self, places: Places, want: Want, calls: OpenCalls) -> Seat | None:
+        try:
+            return await places.take(want, calls)
+        except ApiError as error:
+            if error.status == 429 and error.code:
+                self._metrics.limited.labels(error.code).inc()
+            raise
 
     async def _attempt(
         self,

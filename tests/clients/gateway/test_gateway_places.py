@@ -119,7 +119,7 @@ def test_a_place_goes_to_the_tenant_that_had_least() -> None:
 
 def test_one_request_for_eight_slots_is_sent_ahead() -> None:
     """But no more than the server lets wait."""
-    for slots, queued, most in ((16, 64, 18), (16, 1, 17), (4, 64, 5), (4, 0, 4)):
+    for slots, queued, most in ((32, 64, 36), (32, 1, 33), (4, 64, 6), (4, 0, 4)):
         one = backend(slots=slots)
         assert one.info is not None
         one.info.max_queued = queued  # type: ignore[misc]
