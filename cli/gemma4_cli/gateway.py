@@ -61,6 +61,20 @@ def gateway(
     ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one answer.")] = 600.0,
     max_running: Annotated[int, typer.Option(min=1, help="Requests at once.")] = 1024,
+    queue_length: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Answers of one key that may wait for a slot of a back end; 0: none waits here, "
+            "and all are sent at once.",
+        ),
+    ] = 256,
+    queue_tokens: Annotated[
+        int, typer.Option(min=1, help="Tokens that these will cost at most, estimated.")
+    ] = 2_000_000,
+    queue_seconds: Annotated[
+        float, typer.Option(min=0.01, help="Seconds that one may wait.")
+    ] = 10.0,
     max_body_mib: Annotated[int, typer.Option(min=1, help="Size of a request.")] = 4,
     key_requests_per_minute: Annotated[int, typer.Option(min=0, help="0: no limit.")] = 0,
     key_tokens_per_minute: Annotated[int, typer.Option(min=0, help="0: no limit.")] = 0,
@@ -161,6 +175,7 @@ def gateway(
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it writes to stderr, and waits for a reader
     try:
         from gemma4_gateway.access_log import Log
+        from gemma4_gateway.fair.limits import QueueLimits
         from gemma4_gateway.gateway import Gateway
         from gemma4_gateway.server import claim_socket, run
         from gemma4_gateway.settings import (
@@ -196,6 +211,7 @@ def gateway(
                 key_requests_per_minute=key_requests_per_minute,
                 key_tokens_per_minute=key_tokens_per_minute,
             ),
+            queue=QueueLimits(queue_length, queue_tokens, queue_seconds),
             cors_origins=check_origins(cors_origin or ()),
             grace=grace,
             drain_delay=drain_delay,

@@ -23,7 +23,10 @@ Inputs = dict[str, tuple[str, list[Any]]]
 class ServerInfo:
     """The engine that a server runs. ``id`` changes with every build; ``created`` is when it was
     built, in seconds since 1970; lengths are in tokens. ``sampling`` has, by its name, what a
-    sampling option is when a request leaves it out; a server of before 0.2 does not say it."""
+    sampling option is when a request leaves it out. ``slots`` requests run at once and
+    ``max_queued`` wait; ``kv_tokens`` fit into the KV cache that requests share, 0 where each slot
+    has its own. Only :meth:`Client.server_info` has these three, of an engine that runs. A server
+    of before 0.2 says none of these four."""
 
     id: str
     model: str
@@ -35,6 +38,13 @@ class ServerInfo:
     vocab_size: int
     created: int
     sampling: Mapping[str, float] = field(default_factory=dict, hash=False)
+    slots: int = 0
+    max_queued: int = 0
+    kv_tokens: int = 0
+
+
+_LATER = frozenset({"sampling", "slots", "max_queued", "kv_tokens"})
+"""Fields that older servers do not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +106,13 @@ def read_tokens(raw: Mapping[str, bytes]) -> Tokens:
     try:
         data = raw["token_ids"]
         known = json.loads(read_strings(raw["engine"])[0])
-        known.setdefault("sampling", {})
-        server = ServerInfo(**{item.name: known[item.name] for item in fields(ServerInfo)})
+        server = ServerInfo(
+            **{
+                item.name: known[item.name]
+                for item in fields(ServerInfo)
+                if item.name in known or item.name not in _LATER
+            }
+        )
         return Tokens(
             ids=list(struct.unpack(f"<{len(data) // 4}i", data)),
             text=read_strings(raw["text"])[0].decode(),

@@ -88,6 +88,7 @@ class Log:
             status=record.status,
             seconds=round(time.perf_counter() - record.started, 4),
             ttft_seconds=ttft and round(ttft, 4),
+            queue_seconds=round(record.queued, 4) or None,
             key=record.key.name,
             model=record.model[:256] or None,
             stream=record.streamed,

@@ -22,12 +22,13 @@ from gemma4_gateway.backends.router import Router
 from gemma4_gateway.body.off_loop import OffLoop
 from gemma4_gateway.body.uploads import Uploads
 from gemma4_gateway.errors import ApiError, invalid, not_found
-from gemma4_gateway.keys import load_keys
+from gemma4_gateway.keys import KeyEntry, load_keys
 from gemma4_gateway.lifecycle import Lifecycle
 from gemma4_gateway.limits import Gate
 from gemma4_gateway.metrics import Metrics
 from gemma4_gateway.record import record_of
 from gemma4_gateway.reply import EngineReply, Out
+from gemma4_gateway.request_timeout import allowed_seconds
 from gemma4_gateway.settings import Settings, SettingsError
 from gemma4_gateway.spans import ServerSpans
 from gemma4_gateway.translate.request_plan import Plan
@@ -57,7 +58,7 @@ class Gateway:
         self.metrics = Metrics()
         self.certificates = self._certificates()
         self.store = self._store()
-        self.gate = Gate(settings.limits)
+        self.gate = Gate(settings.limits, make_room=self._make_room)
         self.uploads = Uploads(settings.limits.max_body)
         self.off_loop = OffLoop()
         self.lifecycle = Lifecycle()
@@ -95,6 +96,7 @@ class Gateway:
             self.metrics,
             imbalance=settings.imbalance,
             aliases=frozenset(settings.model_names),
+            queue=settings.queue,
         )
         await self.discovery.start()
         await self.health.first_round()
@@ -189,12 +191,12 @@ class Gateway:
         return await self.off_loop.run(record_of(request.scope).body_bytes, work)
 
     def work(self, request: Request, plan: Plan, *, prefix: str) -> Work:
-        """Make the work of one request."""
+        """Make the work of one request. Raises 400 for a time limit that is none."""
         return Work(
             plan,
             self.router,
             record_of(request.scope),
-            timeout=self.settings.limits.timeout,
+            timeout=allowed_seconds(request.headers, self.settings.limits.timeout),
             prefix=prefix,
         )
 
@@ -224,6 +226,11 @@ class Gateway:
             name = str(followed.name)
             self.metrics.dns_addresses.labels(name).set(len(followed.addresses))
             self.metrics.dns_failures.labels(name).set(followed.failures)
+        self.metrics.set_queued(
+            (lane.tenant.name, len(lane.entries), lane.tokens)
+            for places in self.router.all_places
+            for lane in places.queue.lanes()
+        )
         self.metrics.uploads.set(self.uploads.under_way)
         self.metrics.held_bytes.set(self.uploads.held)
         self.metrics.evicted_uploads.set(self.uploads.evictions)
@@ -232,7 +239,11 @@ class Gateway:
         if self.pipeline is not None:
             self.metrics.set_spans(self.pipeline.counts)
 
+    def _make_room(self, key: KeyEntry) -> bool:
+        return self.router.push_out(key.tenant)
+
     def _changed(self, backend: Backend) -> None:
+        self.router.look()
         self.log.event(
             "backend_ready" if backend.ready else "backend_not_ready",
             level="info" if backend.ready else "warning",

@@ -9,11 +9,13 @@ import os
 import secrets
 import tempfile
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gemma4_gateway.fair.tenant import Priority, Tenant
 from gemma4_gateway.settings import KeySource, SettingsError
 
 __all__ = ["ANONYMOUS", "KeyEntry", "KeyRing", "add_key", "load_keys", "new_key"]
@@ -22,7 +24,9 @@ _PREFIX = "sk-gemma4-"
 
 
 class KeyEntry(BaseModel):
-    """One key. Limits that are left out are the gateway's; 0 is no limit."""
+    """One key, which is one tenant. Limits that are left out are the gateway's; 0 is no limit.
+    ``weight``: its share among the keys of its ``priority`` that wait for back ends.
+    ``queue_seconds``: as long as a request of it may wait."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -31,6 +35,14 @@ class KeyEntry(BaseModel):
     requests_per_minute: Annotated[int, Field(ge=0)] | None = None
     tokens_per_minute: Annotated[int, Field(ge=0)] | None = None
     max_running: Annotated[int, Field(ge=0)] | None = None
+    weight: Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False)] = 1.0
+    priority: Priority = "normal"
+    queue_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+    @cached_property
+    def tenant(self) -> Tenant:
+        """Whose requests those of this key are, where they wait."""
+        return Tenant(self.name, self.weight, self.priority, self.queue_seconds)
 
 
 class _KeyFile(BaseModel):
@@ -121,7 +133,7 @@ def add_key(path: Path, name: str) -> str:
         entry = KeyEntry(name=name, sha256=_digest(key))
     except ValidationError:
         raise SettingsError(f"--name {name}: 1 to 64 of A-Z a-z 0-9 _ . @ -") from None
-    data = {"keys": [e.model_dump(exclude_none=True) for e in (*kept, entry)]}
+    data = {"keys": [e.model_dump(exclude_defaults=True) for e in (*kept, entry)]}
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     with os.fdopen(handle, "w") as file:
         json.dump(data, file, indent=2)

@@ -23,12 +23,23 @@ class _Usage:
     tokens: Bucket | None = None
 
 
-class Gate:
-    """``enter`` before the work, ``leave`` after it, always."""
+_LEAVING = 64
+"""Requests that were refused to make room and are about to leave."""
 
-    def __init__(self, limits: Limits, now: Callable[[], float] = time.monotonic) -> None:
+
+class Gate:
+    """``enter`` before the work, ``leave`` after it, always. ``make_room`` is asked for room for a
+    key when all places are taken, and says whether somebody leaves."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        now: Callable[[], float] = time.monotonic,
+        make_room: Callable[[KeyEntry], bool] = lambda _key: False,
+    ) -> None:
         self._limits = limits
         self._now = now
+        self._make_room = make_room
         self._running = 0
         self._usage: dict[str, _Usage] = {}
 
@@ -39,12 +50,6 @@ class Gate:
     def enter(self, key: KeyEntry) -> None:
         """Enter a request. Raises :class:`~gemma4_gateway.errors.ApiError` 429, and then nothing
         was entered."""
-        if self._running >= self._limits.max_running:
-            raise overloaded(
-                f"{self._running} requests run, which is all this gateway takes; retry later",
-                code="gateway_full",
-                retry_after=1,
-            )
         usage = self._usage_of(key)
         most = _own(key.max_running, self._limits.key_running)
         if most and usage.running >= most:
@@ -55,6 +60,13 @@ class Gate:
             if wait:
                 rate = self._rate(key, unit)
                 raise _limited(f"{unit}_per_minute", f"{rate} {unit} a minute are used up", wait)
+        over = self._running - self._limits.max_running
+        if over >= 0 and not (over < _LEAVING and self._make_room(key)):
+            raise overloaded(
+                f"{self._running} requests run, which is all this gateway takes; retry later",
+                code="gateway_full",
+                retry_after=1,
+            )
         if usage.requests:
             usage.requests.spend(1)
         usage.running += 1

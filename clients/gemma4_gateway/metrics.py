@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Metrics", "TlsMetrics"]
 
+_OTHER_KEYS = "other"
+"""Stands for every key after the first so many that waited."""
+_MOST_KEYS = 100
+"""Names of keys that are told apart where each has many series."""
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
@@ -35,6 +40,12 @@ class Metrics:
         self.ttft = self._histogram("ttft_seconds", "Request to first token", "route")
         self.prompt_tokens = self._counter("prompt_tokens", "Prompt tokens", "key")
         self.completion_tokens = self._counter("completion_tokens", "Generated tokens", "key")
+        self.queue_seconds = self._histogram(
+            "queue_seconds", "Wait for a place of a back end, of those that waited", "key"
+        )
+        self._waited: set[str] = set()
+        self.queued = self._gauge("queued_requests", "Answers that wait for a place", "key")
+        self.queued_tokens = self._gauge("queued_tokens", "Tokens that these will cost, estimated")
         self.limited = self._counter("limited", "Requests refused by own limits", "limit")
         self.disconnects = self._counter("disconnects", "Clients that left before the end")
         self.connections_cut = self._counter(
@@ -75,6 +86,26 @@ class Metrics:
         return TlsMetrics(
             self._gauge(not_after, "Unix time at which the served certificate ends"), reloads
         )
+
+    def waited(self, key: str, seconds: float) -> None:
+        """Note that an answer of ``key`` has waited for a place."""
+        self.queue_seconds.labels(self._told_apart(key)).observe(seconds)
+
+    def set_queued(self, waiting: Iterable[tuple[str, int, int]]) -> None:
+        """Set who waits: key, answers and their tokens."""
+        self.queued.clear()
+        tokens = 0
+        for key, answers, cost in waiting:
+            self.queued.labels(self._told_apart(key)).inc(answers)
+            tokens += cost
+        self.queued_tokens.set(tokens)
+
+    def _told_apart(self, key: str) -> str:
+        if key not in self._waited:
+            if len(self._waited) >= _MOST_KEYS:
+                return _OTHER_KEYS
+            self._waited.add(key)
+        return key
 
     def forget(self, backend: Backend) -> None:
         """Drop the labels of a back end that has gone for good, since each pod has its own."""

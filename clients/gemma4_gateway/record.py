@@ -50,6 +50,7 @@ _ANTHROPIC = "/v1/messages"
 @dataclass(slots=True)
 class Record:
     """Times are seconds of :func:`time.perf_counter`. ``status`` :data:`LEFT`: the client left.
+    ``queued`` are seconds that it waited for a place of a back end.
     ``trace`` is what the calls of back ends belong to; ``span_id`` is "" where no span of this
     request is recorded."""
 
@@ -63,6 +64,7 @@ class Record:
     model: str = ""
     streamed: bool = False
     backends: list[str] = field(default_factory=list)
+    queued: float = 0.0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     finish: str = ""

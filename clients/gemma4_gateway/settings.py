@@ -12,6 +12,7 @@ from gemma4_client import TLS
 
 from gemma4_gateway.backends.link import check_tls_files
 from gemma4_gateway.backends.names import parse_name
+from gemma4_gateway.fair.limits import QueueLimits
 
 __all__ = [
     "KeySource",
@@ -90,7 +91,8 @@ class Settings:
     """``backends``: ``host:port`` of gRPC services, or ``dns:///name:port``, which is looked up
     every ``dns_interval`` seconds. ``model_names``: the names the model is served under; empty: the
     engine's own. ``cors_origins``: empty: no CORS headers. ``grace``: seconds
-    that running answers get at the end. ``drain_delay``: seconds that it stays up, not ready,
+    that running answers get at the end. ``queue``: what may wait for the back ends.
+    ``drain_delay``: seconds that it stays up, not ready,
     after SIGTERM, for a load balancer to notice. ``sse_keep_alive``: seconds without an event of a
     stream after which a comment is sent; 0: none. ``webui``: browsers get the chat page at `/`.
     ``tls``: None is HTTP without TLS. ``drop_unsupported``: of /v1/responses, leave out tools that
@@ -109,6 +111,7 @@ class Settings:
     health_interval: float = 1.0
     dns_interval: float = 5.0
     imbalance: int = 8
+    queue: QueueLimits = field(default_factory=QueueLimits)
     sse_keep_alive: float = 15.0
     webui: bool = True
     tls: TlsFiles | None = None

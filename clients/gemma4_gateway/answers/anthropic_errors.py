@@ -23,7 +23,9 @@ _KINDS = {
 _TOO_LONG = "prompt is too long"
 """Words of Anthropic's message, by which coding agents know that they have to shorten the
 conversation."""
-_FULL = {"overloaded", "gateway_full", "draining", "unavailable"}
+_FULL = {
+    "overloaded", "gateway_full", "queue_timeout", "wait_too_long", "draining", "unavailable"
+}  # fmt: skip
 """Codes of errors that are the server's state and no limit of the caller."""
 
 

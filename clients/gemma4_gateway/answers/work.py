@@ -20,6 +20,7 @@ from gemma4_gateway.answers.usage import UsageCount
 from gemma4_gateway.backends.calls import OpenCalls
 from gemma4_gateway.backends.router import Answering, Router
 from gemma4_gateway.errors import ApiError
+from gemma4_gateway.fair.cost import PromptSize, prompt_size
 from gemma4_gateway.record import Record
 from gemma4_gateway.reply import Out
 from gemma4_gateway.translate.failures import started_failure
@@ -56,6 +57,7 @@ class Work:
         self.answer_id = f"{prefix}-{uuid.uuid4().hex}"
         self.created = int(time.time())
         self._trackers = [TokenLogProbs() for _ in plan.calls] if plan.log_probs else None
+        self._sizes: dict[int, PromptSize] = {}
         self._backends: dict[int, Answering] = {}
         self.prompts: dict[int, list[int]] = {}
         """Token ids of the prompt of each choice that has begun, if the plan wants them."""
@@ -135,6 +137,7 @@ class Work:
             await self._note_prompt(index, call, answering)
         self._backends[index] = answering
         self.record.backends.append(answering.backend.address)
+        self.record.queued = max(self.record.queued, answering.waited)
         return answering
 
     async def _begin_as_it_is(self, index: int, call: EngineCall) -> Answering:
@@ -148,8 +151,16 @@ class Work:
             timeout=self._timeout,
             names=self.plan.names | call.names,
             calls=self.calls,
+            tenant=self.record.key.tenant,
+            size=self._size(index // self.plan.per_prompt, call),
             trace=self.record.trace,
+            whole_room=self.plan.whole_room,
         )
+
+    def _size(self, prompt: int, call: EngineCall) -> PromptSize:
+        if (found := self._sizes.get(prompt)) is None:
+            found = self._sizes[prompt] = prompt_size(call)
+        return found
 
     async def _note_prompt(self, index: int, call: EngineCall, answering: Answering) -> None:
         if call.token_ids is not None:

@@ -36,6 +36,13 @@ _LOOK_EVERY_S = 5.0
 """Seconds between two looks at what listens at an address that has never been ready."""
 _ONE_AT_A_TIME = "preprocessing_"
 """Name of processes that work at one request at a time, the rest waits before them in Triton."""
+_FULL_S = 0.1
+"""Seconds that a back end counts as full after it said so: others than this gateway fill it."""
+_AHEAD = 8
+"""One request for so many slots is sent ahead, so that no slot waits for the way from the gateway
+to the engine."""
+_LEAST_AHEAD = 2
+"""Requests that are sent ahead to an engine of few slots."""
 _TOGETHER_S = 0.5
 """Requests that were in a process together hear of its death at the same time. Triton needs a
 second for each request that finds it dead."""
@@ -60,6 +67,8 @@ class Backend:
     """``ready``: the last health check passed. ``avoid_until``: seconds of ``now``; before it,
     other back ends are preferred. ``info`` stays None until the engine has named itself.
     ``suspect``: a request has failed there, so the next check asks it for more than its word.
+    ``outstanding`` are the requests of this gateway there, ``answers`` those of them that generate,
+    and ``expected_tokens`` what these are expected to hold in the KV cache.
     ``tls``: how to connect, where not in plain text. ``tracer`` makes the spans of answers."""
 
     def __init__(
@@ -74,11 +83,14 @@ class Backend:
         self.ready = False
         self.reason = "not checked yet"
         self.outstanding = 0
+        self.answers = 0
+        self.expected_tokens = 0
         self.failures = 0
         self.ejections = 0
         self.avoid_until = 0.0
         self.info: ServerInfo | None = None
         self.suspect = False
+        self._full_until = float("-inf")
         self._probed = float("-inf")
         self._found = False
         self._looked, self._wrong_port = float("-inf"), ""
@@ -101,6 +113,24 @@ class Backend:
     @property
     def avoided(self) -> bool:
         return self._now() < self.avoid_until
+
+    def has_place(self, tokens: int) -> bool:
+        """Return whether one more answer would begin at once, or as good as that, which is expected
+        to hold ``tokens`` in the KV cache. True where the server does not say what it can take."""
+        info = self.info
+        if info is None or not info.slots:
+            return True
+        ahead = min(max(_LEAST_AHEAD, info.slots // _AHEAD), info.max_queued)
+        if self.answers >= info.slots + ahead or self._now() < self._full_until:
+            return False
+        held = self.expected_tokens
+        return not info.kv_tokens or not held or held + tokens <= info.kv_tokens
+
+    def full(self) -> bool:
+        """Note that it refused an answer for being full; return whether :meth:`has_place` says so
+        from now on."""
+        self._full_until = self._now() + _FULL_S
+        return self.info is not None and self.info.slots > 0
 
     def lease(self) -> Lease:
         """Lease a place, which counts until it is released."""

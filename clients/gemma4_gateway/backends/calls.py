@@ -1,10 +1,14 @@
-"""The engine calls that one request has open."""
+"""The engine calls that one request has open, and its waits for one."""
 
 from __future__ import annotations
 
-from gemma4_client import AsyncStream
+from typing import Protocol
 
 __all__ = ["OpenCalls"]
+
+
+class _Call(Protocol):
+    def cancel(self) -> object: ...
 
 
 class OpenCalls:
@@ -14,20 +18,20 @@ class OpenCalls:
     that is cancelled from outside keeps some memory forever (grpcio 1.85, 0.3 to 3 kB)."""
 
     def __init__(self) -> None:
-        self._streams: set[AsyncStream] = set()
+        self._calls: set[_Call] = set()
         self._cancelled = False
 
-    def add(self, stream: AsyncStream) -> None:
-        self._streams.add(stream)
+    def add(self, call: _Call) -> None:
+        self._calls.add(call)
         if self._cancelled:
-            stream.cancel()
+            call.cancel()
 
-    def remove(self, stream: AsyncStream) -> None:
+    def remove(self, call: _Call) -> None:
         """End it, if it still runs."""
-        self._streams.discard(stream)
-        stream.cancel()
+        self._calls.discard(call)
+        call.cancel()
 
     def cancel(self) -> None:
         self._cancelled = True
-        for stream in self._streams:
-            stream.cancel()
+        for call in self._calls:
+            call.cancel()

@@ -53,6 +53,8 @@ class Field(IntEnum):
     """Of the engine's paged KV cache; 0 where it has none, or has not said yet."""
     IN_ENSEMBLE = 19
     """Those of IN_FLIGHT that came through an ensemble."""
+    KV_BLOCK_TOKENS = 20
+    """Tokens of one block of KV_BLOCKS."""
     RELEASED = 24
     """1 when the engine was closed before its server."""
     GATE_CLOSED = 25

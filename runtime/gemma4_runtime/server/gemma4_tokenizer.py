@@ -21,6 +21,8 @@ from gemma4_runtime.model_name import model_name
 from gemma4_runtime.output.vocab import load_token_table
 from gemma4_runtime.preparation.client import PreparationClient, Result
 from gemma4_runtime.preparation.worker import ids_of
+from gemma4_runtime.server.board import BOARD_NAME, Field
+from gemma4_runtime.server.live_board import LiveBoard
 from gemma4_runtime.settings import Settings
 
 __all__ = ["Tokenized", "TokenizerService"]
@@ -42,7 +44,7 @@ class Tokenized:
 
 
 class TokenizerService:
-    """Holds the tokenizer of an engine folder. Thread-safe."""
+    """Holds the tokenizer of an engine folder. :meth:`answer` is called by one thread at a time."""
 
     def __init__(self, settings: Settings) -> None:
         folder = settings.engine_dir
@@ -52,7 +54,9 @@ class TokenizerService:
         template = hashlib.sha256((folder / CHAT_TEMPLATE).read_bytes()).hexdigest()
         identity = hashlib.sha256((folder / MANIFEST_NAME).read_bytes() + template.encode())
         described = _describe(manifest, identity.hexdigest(), template)
-        self._engine = json.dumps(described | {"sampling": _sampling(folder)})
+        self._described = described | {"sampling": _sampling(folder)}
+        self._engine = json.dumps(self._described)
+        self._live = LiveBoard(settings.run_dir / BOARD_NAME)
 
     def answer(
         self,
@@ -69,6 +73,8 @@ class TokenizerService:
         ``max_total_tokens``, ``vocab_size``, ``chat_template`` (SHA-256 of the one that this server
         renders with), ``created`` (seconds since 1970), ``sampling`` (by its name, what a sampling
         option is when a request leaves it out; one that is drawn for each request is not there).
+        Where no ids were sent and an engine runs it also has ``slots`` and ``max_queued`` (requests
+        that run and that wait) and ``kv_tokens`` (of its paged KV cache; 0: each slot has its own).
 
         ``done`` is called once, here or in another thread, which also asks ``gone`` whether the
         client has left. Raises :class:`~gemma4_runtime.errors.RequestError`, and does not call it
@@ -86,7 +92,8 @@ class TokenizerService:
                 other="text",
             )
         if source == "token_ids":
-            done(self._tokenized(self._known(values["token_ids"])))
+            ids = self._known(values["token_ids"])
+            done(self._tokenized(ids) if ids else Tokenized([], "", [], self._with_capacity()))
             return
 
         def prepared(result: Result) -> None:
@@ -101,6 +108,18 @@ class TokenizerService:
     def _tokenized(self, ids: list[int]) -> Tokenized:
         data = [self._pieces[token] for token in ids]
         return Tokenized(ids, b"".join(data).decode("utf-8", "replace"), data, self._engine)
+
+    def _with_capacity(self) -> str:
+        try:
+            board = self._live.get().board
+        except RequestError:
+            return self._engine
+        capacity = {
+            "slots": board[Field.SLOTS],
+            "max_queued": board[Field.MAX_QUEUED],
+            "kv_tokens": board[Field.KV_BLOCKS] * board[Field.KV_BLOCK_TOKENS],
+        }
+        return json.dumps(self._described | capacity)
 
     def _known(self, ids: list[int]) -> list[int]:
         for token in ids:

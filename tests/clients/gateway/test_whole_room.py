@@ -27,7 +27,7 @@ class Router:
         self.asked.append(call.options)
         if call.options.get("max_tokens", 0) > ROOM:
             raise ApiError(400, "too many", cause=self.code)
-        return SimpleNamespace(backend=SimpleNamespace(address="a"))
+        return SimpleNamespace(backend=SimpleNamespace(address="a"), waited=0.0)
 
 
 def begun(router: Any, max_tokens: int, *, whole_room: bool) -> None:

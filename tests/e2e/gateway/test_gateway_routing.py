@@ -109,7 +109,17 @@ def test_a_conversation_stays_where_its_prefix_is(
     wait_until(lambda: gained() == [0, 6], 2)
 
 
-def test_overload_of_all_is_429_and_passes(pair: list[Served], gateway: RunningGateway) -> None:
+def test_overload_of_all_is_429_and_passes(pair: list[Served]) -> None:
+    """By a gateway where nothing waits."""
+    ports = [served.grpc for served in pair]
+    gateway = RunningGateway(*ports, args=("--imbalance", "0", "--queue-length", "0"))
+    try:
+        overload_of_all(pair, gateway)
+    finally:
+        assert gateway.stop() == 0
+
+
+def overload_of_all(pair: list[Served], gateway: RunningGateway) -> None:
     room = 2 * (SLOTS + QUEUED)
     with ThreadPoolExecutor(room) as pool:
         callers = [Caller(gateway, i) for i in range(room)]

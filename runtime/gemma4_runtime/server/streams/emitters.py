@@ -127,6 +127,7 @@ class Emitters:
         board[Field.GENERATED_TOKENS] = stats.generated_tokens
         board[Field.KV_BLOCKS_USED] = stats.kv_blocks_used
         board[Field.KV_BLOCKS] = stats.kv_blocks
+        board[Field.KV_BLOCK_TOKENS] = stats.kv_block_tokens
         board[Field.BEAT_NS] = _nanoseconds(min(each.last_tick for each in emitters))
 
 

@@ -1,0 +1,1 @@
+"""Who starts next when the back ends are full: tenants by weight, in tokens."""
