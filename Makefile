@@ -17,7 +17,7 @@ ENGINE ?= engines/demo
 LOCK := requirements.lock
 
 .PHONY: help setup serve chat gateway load lint types-of-clients format generate test test-unit test-pythons coverage test-xgrammar test-dynamo test-helm test-monitoring \
-  test-alerts test-fresh test-compose test-image-twice test-dashboards test-page test-gpu-image test-clients test-fuzz test-random test-faults test-restarts soak sbom audit bench bench-clients bench-nvidia bench-host \
+  test-alerts test-fresh test-compose test-compose-faults test-image-twice test-dashboards test-page test-gpu-image test-clients test-fuzz test-random test-faults test-restarts soak sbom audit bench bench-clients bench-nvidia bench-host \
   bench-host-ttft bench-overload bench-meter bench-agreement bench-plan bench-plan-scale types-of-models clean
 .DEFAULT_GOAL := setup
 
@@ -216,6 +216,9 @@ $(COMPOSE_VENV)/.created:
 
 test-compose: $(COMPOSE_VENV)/.created ## Run docker-compose.yml by podman: chat, scrape, load, stop.
 	@$(COMPOSE_VENV)/bin/python tests/compose $(ARGS)
+
+test-compose-faults: $(COMPOSE_VENV)/.created ## Kill, pause, starve, cut off and fill the containers of docker-compose.yml.
+	@$(COMPOSE_VENV)/bin/python tests/compose --only faults $(ARGS)
 
 test-image-twice: ## Build the image for CPUs twice from nothing and compare the files.
 	@python3 tests/compose/twice.py $(ARGS)

@@ -16,9 +16,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fresh"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "gpu_image"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testing"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "runtime"))
 
+import faults
 import gpu
 import gpu_images
+import surface_scan
 import tls
 import yaml
 from checks import Checks, get, podman
@@ -146,6 +149,7 @@ def default_profile(check: Checks, project: Project, ports: dict[str, str]) -> N
     })  # fmt: skip
     prometheus_targets(check, project)
     load(check, project, ports["LOCUST_PORT"], "http://gateway:8080/v1")
+    surface_scan.scan(check, project, DEFAULT | {"locust"}, project.env["CPU_IMAGE"])
     time.sleep(20)  # two scrapes more
     dashboards(check, ports["GRAFANA_PORT"])
     alerting(check, project, ports["ALERTMANAGER_PORT"], since)
@@ -161,7 +165,8 @@ def main() -> int:
     """Exit status 0 when every check passed. The last line says how many did."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", default="bookworm", help="a release of Debian, or an image")
-    parser.add_argument("--only", choices=("default", "tls", "mtls", "gpu"), help="one of the runs")
+    parser.add_argument("--only", choices=("default", "tls", "mtls", "gpu", "faults"),
+                        help="one of the runs; faults is in none of the others")  # fmt: skip
     parser.add_argument(
         "--reuse-images", action="store_true", help="those of the last run, nothing is built"
     )
@@ -207,6 +212,7 @@ def main() -> int:
     second = Project(f"{name}-tls", ROOT, tls.settings(env, folder / "tls"))
     clients = tls.client_settings(second.env, folder / "clients")
     fourth = Project(f"{name}-mtls", ROOT, clients)
+    fifth = Project(f"{name}-faults", ROOT, faults.settings(env, folder / "faults"))
     third = Project(f"{name}-gpu", ROOT, gpu.settings(env, image, str(ROOT / "demo/checkpoint")),
                     files=("docker-compose.yml", "tests/compose/no_gpu.yml"))  # fmt: skip
     folder.chmod(0o755)  # the gateway's user reads its certificate
@@ -223,9 +229,12 @@ def main() -> int:
         if options.only in (None, "gpu"):
             gpu.gpu_profile(check, third, ports)
             down(check, third, ("gpu",))
+        if options.only == "faults":
+            faults.with_faults(check, fifth, ports, folder / "faults")
+            down(check, fifth, ("load",))
     finally:
         for project, profile in (
-            (first, "load"), (second, "load"), (fourth, "load"), (third, "gpu"),
+            (first, "load"), (second, "load"), (fourth, "load"), (third, "gpu"), (fifth, "load"),
         ):  # fmt: skip
             if project.leftovers():
                 project.compose("down", "--volumes", "--timeout=1", profiles=(profile,))
