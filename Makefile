@@ -17,8 +17,8 @@ ENGINE ?= engines/demo
 LOCK := requirements.lock
 
 .PHONY: help setup serve chat gateway load lint types-of-clients format generate test test-unit test-pythons coverage test-xgrammar test-dynamo test-helm test-monitoring \
-  test-alerts test-fresh test-compose test-image-twice test-dashboards test-page test-gpu-image test-clients test-fuzz test-random test-faults test-endurance sbom audit bench bench-clients bench-nvidia bench-host \
-  bench-host-ttft bench-meter bench-agreement bench-plan bench-plan-scale types-of-models clean
+  test-alerts test-fresh test-compose test-compose-faults test-image-twice test-dashboards test-page test-gpu-image test-clients test-fuzz test-random test-faults test-restarts soak sbom audit bench bench-clients bench-nvidia bench-host \
+  bench-host-ttft bench-overload bench-meter bench-agreement bench-plan bench-plan-scale types-of-models clean
 .DEFAULT_GOAL := setup
 
 help: ## Show this list. ARGS='...' passes options on to a target's command.
@@ -217,6 +217,9 @@ $(COMPOSE_VENV)/.created:
 test-compose: $(COMPOSE_VENV)/.created ## Run docker-compose.yml by podman: chat, scrape, load, stop.
 	@$(COMPOSE_VENV)/bin/python tests/compose $(ARGS)
 
+test-compose-faults: $(COMPOSE_VENV)/.created ## Kill, pause, starve, cut off and fill the containers of docker-compose.yml.
+	@$(COMPOSE_VENV)/bin/python tests/compose --only faults $(ARGS)
+
 test-image-twice: ## Build the image for CPUs twice from nothing and compare the files.
 	@python3 tests/compose/twice.py $(ARGS)
 
@@ -256,11 +259,13 @@ test-faults: $(VENV)/.dev ## Kill and freeze every process in every phase; takes
 	@mkdir -p $(dir $(FAULTS))
 	$(BIN)/python -m gemma4_testing.faults.matrix --out $(FAULTS) $(ARGS)
 
-# Overload, a rolling restart, and fourteen minutes of mixed requests.
-test-endurance: $(VENV)/.dev ## Test overload, a rolling restart and a soak.
-	$(BIN)/python -m gemma4_testing.faults.endurance overload
-	$(BIN)/python -m gemma4_testing.faults.endurance rolling
-	$(BIN)/python -m gemma4_testing.faults.endurance soak $(ARGS)
+test-restarts: $(VENV)/.dev ## Stop and restart servers and gateways under load, six times each.
+	$(BIN)/python -m gemma4_testing.endurance.restarts $(ARGS)
+
+# Exit status 1: something grows, failed or was lost; 3: too short or too disturbed to say.
+MINUTES ?= 30
+soak: $(VENV)/.dev ## Send mixed requests for MINUTES (30), and say whether anything grows.
+	$(BIN)/python -m gemma4_testing.endurance.soak --minutes $(MINUTES) $(ARGS)
 
 RANDOM_ENGINE := engines/random-1gb
 $(RANDOM_ENGINE)/engine.json: | $(VENV)/.dev
@@ -296,6 +301,9 @@ bench-agreement: $(VENV)/.dev $(AIPERF_VENV)/.$(AIPERF) ## Compare `gemma4 load`
 
 bench-host-ttft: $(VENV)/.dev ## Measure the time to the first token around the engine.
 	$(BIN)/python bench/host_ttft.py $(ARGS)
+
+bench-overload: $(VENV)/.dev ## Send five times the capacity by every door for two minutes.
+	$(BIN)/python bench/overload.py $(ARGS)
 
 bench-meter: $(VENV)/.dev ## Check `gemma4 load` against an engine of known pace.
 	$(BIN)/python bench/meter.py $(ARGS)

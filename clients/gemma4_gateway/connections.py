@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gemma4_gateway.answers.anthropic_errors import error_json
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.http1 import Http10Cycle, Parser
+from gemma4_gateway.lifecycle import Lifecycle
 from gemma4_gateway.metrics import Metrics
 from gemma4_gateway.record import Record
 from gemma4_gateway.settings import SettingsError
@@ -54,10 +55,13 @@ def openable() -> int:
 class Connections:
     """All of one gateway. At most ``most``; then the one that has waited longest for a request
     makes way for a new one. A head has ``head_s`` seconds from its first byte, or from the start
-    of the connection."""
+    of the connection. While ``lifecycle`` drains, each ends with the answer that it has: a client
+    that kept it could send its next request just when the gateway ends, and would not know whether
+    that had begun."""
 
     metrics: Metrics
     most: int
+    lifecycle: Lifecycle
     head_s: float = HEAD_S
     idle: dict[BoundedHttp, None] = field(default_factory=dict)
     """Those without a request, the oldest first."""
@@ -136,6 +140,8 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_headers_complete()
         if self.scope["http_version"] == "1.0":  # its task has not begun
             self.cycle.__class__ = Http10Cycle
+        if self.shared.lifecycle.draining:
+            self.cycle.keep_alive = False  # and the answer says so
 
     def on_message_complete(self) -> None:
         self._in_head = self._whole = self._ended = True
@@ -147,7 +153,9 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_response_complete()
         if self.transport.is_closing():
             return
-        if self._whole:
+        if self._whole and self.shared.lifecycle.draining and self.cycle.response_complete:
+            self.transport.close()  # its head had gone out before
+        elif self._whole:
             self._wait()
         else:
             self._arm(_REST_S, "body_after_answer")

@@ -106,7 +106,7 @@ def config_of(
     ``head_s``: seconds for the head of a request. Raises :class:`SettingsError` when too few files
     may be."""
     most = openable() if most_connections is None else most_connections
-    shared = Connections(gateway.metrics, most, head_s)
+    shared = Connections(gateway.metrics, most, gateway.lifecycle, head_s)
     return uvicorn.Config(
         create_asgi(gateway),
         http=protocol_of(shared, gateway.certificates),

@@ -17,9 +17,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fresh"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "gpu_image"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testing"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "runtime"))
 
+import faults
 import gpu
 import gpu_images
+import surface_scan
 import tls
 import yaml
 from checks import Checks, get, podman
@@ -182,6 +185,7 @@ def default_profile(check: Checks, project: Project, ports: dict[str, str]) -> N
     published(check, project, DEFAULT, open_ports(ports))
     prometheus_targets(check, project)
     load(check, project, ports["LOCUST_PORT"], "http://gateway:8080/v1")
+    surface_scan.scan(check, project, DEFAULT | {"locust"}, project.env["CPU_IMAGE"])
     time.sleep(20)  # two scrapes more
     dashboards(check, ports["GRAFANA_PORT"])
     alerting(check, project, ports["ALERTMANAGER_PORT"], since)
@@ -208,7 +212,8 @@ def main() -> int:
     """Exit status 0 when every check passed. The last line says how many did."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", default="bookworm", help="a release of Debian, or an image")
-    parser.add_argument("--only", choices=RUNS, help="one of the runs")
+    parser.add_argument("--only", choices=(*RUNS, "faults"),
+                        help="one of the runs; faults is in none of the others")  # fmt: skip
     parser.add_argument("--tag", default="test", help="of the images, for two runs on one machine")
     parser.add_argument(
         "--reuse-images", action="store_true", help="those of the last run, nothing is built"
@@ -235,6 +240,7 @@ def main() -> int:
     clients = tls.client_settings(second.env, folder / "clients")
     fourth = Project(f"{name}-mtls", ROOT, clients)
     fifth = Project(f"{name}-dynamo", ROOT, env)
+    sixth = Project(f"{name}-faults", ROOT, faults.settings(env, folder / "faults"))
     third = Project(f"{name}-gpu", ROOT, gpu.settings(env, image, str(ROOT / "demo/checkpoint")),
                     files=("docker-compose.yml", "tests/compose/no_gpu.yml"))  # fmt: skip
     folder.chmod(0o755)  # the gateway's user reads its certificate
@@ -254,9 +260,13 @@ def main() -> int:
         if options.only in (None, "gpu"):
             gpu.gpu_profile(check, third, ports)
             down(check, third, ("gpu",))
+        if options.only == "faults":
+            faults.with_faults(check, sixth, ports, folder / "faults")
+            down(check, sixth, ("load",))
     finally:
         for project, profile in (
             (first, "load"), (second, "load"), (fourth, "load"), (third, "gpu"), (fifth, "dynamo"),
+            (sixth, "load"),
         ):  # fmt: skip
             if project.leftovers():
                 project.compose("down", "--volumes", "--timeout=1", profiles=(profile,))

@@ -12,7 +12,7 @@ from gemma4_testing.deploy.compose_files import parse, services
 from gemma4_testing.deploy.offered_options import options
 from gemma4_testing.repository import ROOT
 from gemma4_testing.surface.gateway_paths import WITHOUT_KEY
-from gemma4_testing.surface.places import LISTENERS, PLACES, PUBLISHED
+from gemma4_testing.surface.places import ANYWHERE, CONTAINERS, LISTENERS, PLACES, PUBLISHED
 from gemma4_testing.surface.triton_endpoints import GRPC, HTTP, Access
 
 PAGE = ROOT / "docs" / "security.md"
@@ -49,6 +49,15 @@ def made() -> str:
         *table("service|port|what|on the host|what a client must show", [
             (x.service, x.port, x.what, x.at or "not published: the other services only", x.wants)
             for x in PUBLISHED]),
+        "### Containers of docker-compose.yml", "",
+        "On the network `inner` alone, a container reaches the services of this project and nothing",
+        "else; on `outer`, none but those with a published port. No process has a capability or can",
+        "get privileges, all are under the engine's seccomp filter, and the root is read-only.", "",
+        *table("service|user and group|networks|may write to", [
+            (c.service, c.user, ", ".join(c.networks), ", ".join(f"`{w}`" for w in c.writes))
+            for c in CONTAINERS]),
+        "All of them may also write to " + "; ".join(
+            f"`{path}` ({what})" for path, what in ANYWHERE.items()) + ".", "",
         "### Endpoints of Triton", "",
         *table("answered to|gRPC methods|HTTP", triton_rows()),
         "### Paths of the gateway without a key", "",
@@ -101,3 +110,17 @@ def test_the_ports_of_compose_are_those_of_the_file() -> None:
     }
     opens = {"engine-build", "engine-build-cpu", "doctor"}  # commands that end
     assert {x.service for x in PUBLISHED} == services("*").keys() - opens
+
+
+def test_containers_are_those_of_the_file() -> None:
+    found = services("*")
+    ended = {"engine-build", "engine-build-cpu", "doctor"}  # commands that end
+    assert {c.service for c in CONTAINERS} == found.keys() - ended
+    for container in CONTAINERS:
+        service = found[container.service]
+        mounts = [m for m in service.get("volumes", []) if isinstance(m, str)]
+        targets = {m.split(":")[1] for m in mounts if not m.endswith(":ro")}
+        targets |= {mount.partition(":")[0] for mount in service.get("tmpfs", [])}
+        assert targets == set(container.writes), container.service
+        assert tuple(service["networks"]) == container.networks
+        assert service["user"] == container.user

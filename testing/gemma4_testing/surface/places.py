@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["LISTENERS", "PLACES", "PUBLISHED", "Listener", "Place"]
+__all__ = ["ANYWHERE", "CONTAINERS", "LISTENERS", "PLACES", "PUBLISHED", "Container", "Listener",
+           "Place"]  # fmt: skip
 
 _ALL_OF_MACHINE = "every user and process of this machine"
 _OWN = "the server's user"
@@ -65,6 +66,40 @@ PUBLISHED = (
     *(Published(f"dynamo-worker-{number}", 9090, "Dynamo's status; requests come by a free port", "", "nothing")
       for number in (1, 2)),
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """Of a service of docker-compose.yml that stays up: its ``user``, its ``networks``, and the only
+    paths that it may write to beside :data:`ANYWHERE`."""
+
+    service: str
+    user: str
+    networks: tuple[str, ...]
+    writes: tuple[str, ...]
+
+
+_BOTH = ("inner", "outer")
+CONTAINERS = (
+    Container("triton", "10001:10001", ("inner",), ("/tmp", "/cache")),
+    Container("gateway", "10001:10001", _BOTH, ("/tmp", "/gateway")),
+    Container("prometheus", "65534:65534", ("inner",), ("/tmp", "/prometheus")),
+    Container("alertmanager", "65534:65534", _BOTH, ("/tmp", "/alertmanager")),
+    Container("grafana", "472:0", _BOTH, ("/tmp", "/var/lib/grafana")),
+    Container("locust", "10001:10001", _BOTH, ("/tmp",)),
+    Container("triton-2", "10001:10001", ("inner",), ("/tmp", "/cache")),
+    Container("dynamo-worker-1", "10001:10001", ("inner",), ("/tmp", "/dynamo")),
+    Container("dynamo-worker-2", "10001:10001", ("inner",), ("/tmp", "/dynamo")),
+    Container("dynamo", "10001:10001", _BOTH, ("/tmp", "/dynamo")),
+)
+
+ANYWHERE = {
+    "/dev/shm": "shared memory of the container alone",
+    "/dev/mqueue": "message queues of the container alone",
+    "/run": "by podman alone: a folder in memory",
+    "/var/tmp": "by podman alone: a folder in memory",
+}
+"""What a container engine lets every container write to, and what it is."""
 
 
 @dataclass(frozen=True, slots=True)

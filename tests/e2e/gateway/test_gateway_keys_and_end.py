@@ -122,6 +122,30 @@ def test_drain(server: Served) -> None:
     assert running.process.wait(10) == 0
 
 
+def test_a_drain_ends_connections_with_their_answers(server: Served) -> None:
+    """Not later, when a client may just be sending its next request."""
+    running = RunningGateway(server.grpc, args=("--grace", "60"))
+    body = json.dumps(chat(stream=True, min_tokens=300, max_tokens=300)).encode()
+    head = b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    head += b"content-length: %d\r\n\r\n"
+    with running.http() as http, running.http() as other:
+        with socket.create_connection(("127.0.0.1", running.port), 60) as kept:
+            assert other.get("/health/ready").status_code == 200
+            _, lines = begun(http)
+            kept.sendall(head % (CHAT.encode(), len(body)) + body)
+            data = kept.recv(65536)
+            assert data.startswith(b"HTTP/1.1 200") and b"connection: close" not in data
+            running.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: other.get("/health/ready").status_code == 503, 5)
+            assert other.get("/health/live").headers["connection"] == "close"
+            while piece := kept.recv(65536):
+                data += piece
+            assert data.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+        assert running.process.poll() is None  # the other answer runs
+        assert list(lines)[-2] == "data: [DONE]"
+    assert running.process.wait(10) == 0
+
+
 def test_grace_is_over(server: Served) -> None:
     running = RunningGateway(server.grpc, args=("--grace", "0.1"))
     with running.http() as http:

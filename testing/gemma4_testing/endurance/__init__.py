@@ -1,0 +1,1 @@
+"""Long runs against real servers: a soak, overload, and restarts under load."""
