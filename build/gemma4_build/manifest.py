@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from gemma4_runtime.engine_hashes import sha256_file
+from gemma4_runtime.engines.llama_cpp.memory import CHECKPOINTS
 from gemma4_runtime.manifest import (
     CHAT_TEMPLATE,
     MANIFEST_NAME,
@@ -91,6 +92,7 @@ def memory_need(spec: ModelSpec, weight_bytes: int, options: LlamaCppOptions | N
         kv_bytes_per_token_full=int(spec.kv_values_full * bits / 8),
         sliding_cells=cells + -cells % 256,
         compute_bytes=_PROCESS_BYTES + 4 * options.micro_batch * spec.vocab,
+        sliding_copies=1 + CHECKPOINTS,
     )
 
 

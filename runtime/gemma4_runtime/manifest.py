@@ -144,7 +144,8 @@ class MemoryNeed(_Model):
     """Estimated resident bytes. KV bytes are per token, summed over the layers of the kind.
 
     llama.cpp keeps, per slot, ``max_total_tokens`` cells for full layers and the window plus one
-    micro batch, padded to 256, for sliding layers (llama-kv-cache-iswa.cpp).
+    micro batch, padded to 256, for sliding layers (llama-kv-cache-iswa.cpp). The latter it keeps
+    ``sliding_copies`` times: those in use, and checkpoints of earlier places of the prompt.
     """
 
     weight_bytes: Count
@@ -152,10 +153,12 @@ class MemoryNeed(_Model):
     kv_bytes_per_token_full: Count
     sliding_cells: Count
     compute_bytes: Count
+    sliding_copies: Positive = 1
 
     def total(self, *, slots: int, max_total_tokens: int) -> int:
         """Return the bytes for ``slots`` requests of ``max_total_tokens`` each."""
-        sliding = min(self.sliding_cells, max_total_tokens) * self.kv_bytes_per_token_sliding
+        cells = self.sliding_copies * min(self.sliding_cells, max_total_tokens)
+        sliding = cells * self.kv_bytes_per_token_sliding
         full = max_total_tokens * self.kv_bytes_per_token_full
         return self.weight_bytes + self.compute_bytes + slots * (sliding + full)
 

@@ -19,6 +19,12 @@ import xllamacpp
 from gemma4_runtime.capabilities import CAPABILITIES, refuse_conflicts
 from gemma4_runtime.engines.base import LEAST_LOG_PROB, EngineInfo, EngineStats, TokenSink
 from gemma4_runtime.engines.llama_cpp.guides import LlamaGuides
+from gemma4_runtime.engines.llama_cpp.memory import (
+    CHECKPOINTS,
+    drop_mapped_copy,
+    fits_mapped,
+    prompt_cache_mib,
+)
 from gemma4_runtime.engines.llama_cpp.payload import payload
 from gemma4_runtime.engines.llama_cpp.penalties import Penalties
 from gemma4_runtime.engines.queue import Job, RequestQueue
@@ -26,7 +32,7 @@ from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.guides.grammar import guide_grammar
 from gemma4_runtime.guides.prelude import markers
 from gemma4_runtime.guides.turn_grammar import TurnTokens, turn_grammar
-from gemma4_runtime.machine import compute_threads
+from gemma4_runtime.machine import available_memory, compute_threads
 from gemma4_runtime.manifest import LlamaCppOptions
 from gemma4_runtime.messages import GenerationRequest, SamplingParams, TopLogProbs
 from gemma4_runtime.output.vocab import TokenTable
@@ -47,7 +53,8 @@ _CONTEXT_SLACK = 8
 
 
 class LlamaCppEngine:
-    """Raises :class:`RuntimeError` when the model does not load. Sizes are tokens."""
+    """Raises :class:`RuntimeError` when the model does not load. Sizes are tokens. ``memory_bytes``
+    is what the engine needs; what the machine has beyond it may hold earlier prompts."""
 
     def __init__(
         self,
@@ -61,6 +68,7 @@ class LlamaCppEngine:
         table: TokenTable,
         options: LlamaCppOptions,
         threads: int | None = None,
+        memory_bytes: int | None = None,
     ) -> None:
         info = EngineInfo(
             runtime="llama_cpp",
@@ -75,7 +83,7 @@ class LlamaCppEngine:
         self._queue = RequestQueue(info)
         self._control = table.control
         self._turn_tokens = TurnTokens.of(table)
-        self._server = load_server(model, info, options, threads)
+        self._server = load_server(model, info, options, threads, memory_bytes)
         self._guides = LlamaGuides(table, self._server)
         self._threads = [
             Thread(target=self._work, name=f"slot-{i}", daemon=True) for i in range(slots)
@@ -262,10 +270,15 @@ def _refusal(request: GenerationRequest, message: str) -> RequestError:
 
 
 def load_server(
-    model: Path, info: EngineInfo, options: LlamaCppOptions, threads: int | None
+    model: Path,
+    info: EngineInfo,
+    options: LlamaCppOptions,
+    threads: int | None,
+    memory_bytes: int | None = None,
 ) -> Any:
     """Load an ``xllamacpp.Server`` for ``info.slots`` sequences; ``threads`` None: see
-    :func:`~gemma4_runtime.machine.compute_threads`. Raises :class:`RuntimeError`."""
+    :func:`~gemma4_runtime.machine.compute_threads`; ``memory_bytes`` None: no prompt is kept but
+    that of each slot. Raises :class:`RuntimeError`."""
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
     per_slot = info.max_total_tokens + _CONTEXT_SLACK
@@ -275,7 +288,15 @@ def load_server(
     # a batch that is smaller than its slots, each of which may ask for logits.
     params.n_ubatch = options.micro_batch
     params.n_batch = max(options.micro_batch, info.slots)
-    params.cpuparams.n_threads = threads or compute_threads(model.stat().st_size)
+    size = model.stat().st_size
+    params.cpuparams.n_threads = threads or compute_threads(size)
+    available = available_memory()
+    if info.precision == "int4" and not fits_mapped(size, available):
+        params.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE
+    params.n_ctx_checkpoints = CHECKPOINTS
+    params.cache_ram_mib = (
+        0 if memory_bytes is None else prompt_cache_mib(available=available, needed=memory_bytes)
+    )
     params.fit_params = False
     params.verbosity = 1
     # The wheel always opens an HTTP listener; a random key closes it to everybody else.
@@ -293,6 +314,7 @@ def load_server(
         # Answered by the server's loop, so the loop runs: destroyed before that, a server waits for
         # its thread forever.
         server.handle_metrics()
+        drop_mapped_copy(model)
         return server
     except RuntimeError as error:
         raise RuntimeError(
