@@ -47,7 +47,7 @@ def build(
     prefill_batch: Annotated[
         int | None,
         typer.Option(
-            help="Prompt tokens at a time; more is faster and lets cancels wait longer.",
+            help="Prompt tokens at a time; default: measured where it serves.",
             rich_help_panel=_LLAMA,
         ),
     ] = None,

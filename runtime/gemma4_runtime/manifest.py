@@ -194,12 +194,14 @@ class Quality(_Model):
 
 class LlamaCppOptions(_Model):
     """How the runtime must load the file. ``byte_tokens`` "literal": byte tokens have normal
-    type, so that llama.cpp streams their ids one by one (its text is not used)."""
+    type, so that llama.cpp streams their ids one by one (its text is not used). ``measured``: the
+    machine that serves measures its own prefill batch, beginning with ``micro_batch``."""
 
     kv_type: Literal["f32", "f16", "q8_0"]
     flash_attention: bool
     byte_tokens: Literal["literal", "byte"]
     micro_batch: Positive
+    measured: bool = False
 
 
 class WarmUp(_Model):

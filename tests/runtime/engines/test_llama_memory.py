@@ -23,7 +23,7 @@ CHILD = """
 import json, os, sys
 from pathlib import Path
 from gemma4_runtime.engines.base import EngineInfo
-from gemma4_runtime.engines.llama_cpp import engine
+from gemma4_runtime.engines.llama_cpp import loading
 from gemma4_runtime.manifest import read_manifest
 
 def resident():
@@ -34,10 +34,10 @@ def resident():
 
 folder = Path(sys.argv[1])
 if sys.argv[2] == "short":
-    engine.fits_mapped = lambda size, available: False
+    loading.fits_mapped = lambda size, available: False
 manifest, before = read_manifest(folder), resident()
 info = EngineInfo("llama_cpp", "", manifest.precision, 1, 0, 256, 0)
-server = engine.load_server(folder / "model.gguf", info, manifest.llama_cpp, 1)
+server = loading.load_server(folder / "model.gguf", info, manifest.llama_cpp, 1)
 server.handle_completions({"prompt": list(range(600, 632)), "max_tokens": 4})
 print(json.dumps([before, resident()]))
 sys.stdout.flush()
