@@ -33,7 +33,7 @@ import psutil
 import tokenizers
 from gemma4_client.wire import build_request
 from gemma4_runtime.engines.base import EngineInfo
-from gemma4_runtime.engines.llama_cpp.engine import load_server
+from gemma4_runtime.engines.llama_cpp.loading import load_measured
 from gemma4_runtime.engines.llama_cpp.payload import payload
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import GenerationRequest, SamplingParams
@@ -95,9 +95,10 @@ def raw_worker(engine: Path, slots: int, threads: int, tokens: int, prompts: Pro
     manifest = read_manifest(engine)
     assert manifest.llama_cpp is not None
     info = EngineInfo(
-        "llama_cpp", "", manifest.precision, slots, 0, manifest.limits.max_total_tokens, 0
-    )
-    server = load_server(engine / "model.gguf", info, manifest.llama_cpp, threads)
+        "llama_cpp", manifest.runtime_version, manifest.precision, slots, 0,
+        manifest.limits.max_total_tokens, manifest.model.vocab_size,
+    )  # fmt: skip
+    server = load_measured(engine / "model.gguf", info, manifest.llama_cpp, threads)
 
     def ask(index: int) -> Result:
         count_wanted = budget(index, tokens)

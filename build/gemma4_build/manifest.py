@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from gemma4_runtime.engine_hashes import sha256_file
+from gemma4_runtime.engines.llama_cpp.memory import CHECKPOINTS
+from gemma4_runtime.engines.llama_cpp.prefill import MOST_BATCH
 from gemma4_runtime.manifest import (
     CHAT_TEMPLATE,
     MANIFEST_NAME,
@@ -57,6 +59,7 @@ def llama_cpp_options(request: BuildRequest, spec: ModelSpec) -> LlamaCppOptions
         flash_attention=precision.flash_attention,
         byte_tokens="literal" if request.literal_bytes else "byte",
         micro_batch=prefill_batch(request, spec),
+        measured=request.prefill_batch is None,
     )
 
 
@@ -84,13 +87,15 @@ def memory_need(spec: ModelSpec, weight_bytes: int, options: LlamaCppOptions | N
             compute_bytes=_PROCESS_BYTES,
         )
     bits = _KV_BITS[options.kv_type]
-    cells = spec.window + options.micro_batch
+    batch = max(options.micro_batch, MOST_BATCH) if options.measured else options.micro_batch
+    cells = spec.window + batch
     return MemoryNeed(
         weight_bytes=weight_bytes,
         kv_bytes_per_token_sliding=int(spec.kv_values_sliding * bits / 8),
         kv_bytes_per_token_full=int(spec.kv_values_full * bits / 8),
         sliding_cells=cells + -cells % 256,
-        compute_bytes=_PROCESS_BYTES + 4 * options.micro_batch * spec.vocab,
+        compute_bytes=_PROCESS_BYTES + 4 * batch * spec.vocab,
+        sliding_copies=1 + CHECKPOINTS,
     )
 
 

@@ -21,22 +21,15 @@ __all__ = ["CPU_PRECISIONS", "CpuMemory", "gguf_bytes", "plan_cpu"]
 
 CPU_PRECISIONS = tuple(PRECISIONS)
 
-_REPACKED = {"int4": 0.62}
-"""Of the weights, what llama.cpp holds twice where it repacks them: 23.6 GB were resident for a
-file of 14.6 GB (run on 2 cores with AVX2). The first copy is the mapped file, whose pages the
-system takes back when it is short."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuMemory:
     """Of the machine, in bytes. ``available`` None: nobody said how much it has, and ``rooms``
-    count nothing. ``repacked`` may be resident on top of ``need``, and does not count: the system
-    takes it back."""
+    count nothing."""
 
     precision: str
     slots: int
     need: MemoryNeed
-    repacked: int
     available: int | None
     rooms: tuple[Room, ...]
 
@@ -72,5 +65,4 @@ def plan_cpu(
         rooms.append(Room(tokens=length, kv_bytes=each, requests=exactly(min(count, MOST_SLOTS))))
     return CpuMemory(
         precision=precision, slots=slots, need=need, available=available, rooms=tuple(rooms),
-        repacked=round(_REPACKED.get(precision, 0.0) * weights),
     )  # fmt: skip

@@ -53,7 +53,6 @@ def _cpu(plan: CpuMemory) -> dict[str, Any]:
         "slots": plan.slots,
         "memory_bytes": plan.available,
         "need": plan.need.model_dump(),
-        "repacked_bytes": plan.repacked,
         "requests": [
             {
                 **_room(room),

@@ -138,10 +138,6 @@ def _cpu(plan: CpuMemory) -> RenderableType:
     parts.add_column(justify="right")
     parts.add_column(style="dim")
     parts.add_row("weights", _gib(exactly(plan.need.weight_bytes)), "exact, without the vocabulary")
-    if plan.repacked:
-        parts.add_row(
-            "first copy", _gib(exactly(plan.repacked)), "of repacked weights; taken back when short"
-        )
     parts.add_row("buffers", _gib(exactly(plan.need.compute_bytes)), "estimate of the build")
     for room in plan.rooms:
         parts.add_row(

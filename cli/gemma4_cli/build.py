@@ -47,7 +47,7 @@ def build(
     prefill_batch: Annotated[
         int | None,
         typer.Option(
-            help="Prompt tokens at a time; more is faster and lets cancels wait longer.",
+            help="Prompt tokens at a time; default: measured where it serves.",
             rich_help_panel=_LLAMA,
         ),
     ] = None,
@@ -238,6 +238,8 @@ def _fail(message: str, code: int, as_json: bool) -> Any:
 
 
 def _show(result: BuildResult, *, as_json: bool) -> None:
+    from gemma4_runtime.memory_words import memory_words
+
     manifest = result.manifest
     if as_json:
         report = {
@@ -251,6 +253,9 @@ def _show(result: BuildResult, *, as_json: bool) -> None:
             "warm": None if manifest.warm is None else manifest.warm.model_dump(),
             "quality": None if manifest.quality is None else manifest.quality.model_dump(),
             "bytes": sum(entry.size for entry in manifest.files.values()),
+            "memory_bytes": manifest.memory.total(
+                slots=manifest.limits.slots, max_total_tokens=manifest.limits.max_total_tokens
+            ),
             "read_bytes": result.read_bytes,
             "written_bytes": result.written_bytes,
             "convert_seconds": round(result.convert_seconds, 3),
@@ -260,6 +265,8 @@ def _show(result: BuildResult, *, as_json: bool) -> None:
         return
     what = {"built": "built", "up_to_date": "is up to date", "updated": "manifest updated"}
     typer.echo(f"{result.path} {what[result.status]}: {manifest.runtime}, {manifest.precision}")
+    if manifest.runtime == "llama_cpp":
+        typer.echo(f"needs {memory_words(manifest)} of memory")
     if manifest.experimental:
         typer.echo(f"experimental: {manifest.experimental}")
     if manifest.warm is not None:

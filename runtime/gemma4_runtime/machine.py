@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["available_memory", "compute_threads"]
+__all__ = ["SMALL_MODEL", "available_memory", "compute_threads"]
 
 _CGROUP = Path("/sys/fs/cgroup")
 """cgroup v2 of this process, as containers see it."""
@@ -27,7 +27,7 @@ def available_memory() -> int:
     return min(available, max(0, limit - used + cached))
 
 
-_SMALL_MODEL = 256 << 20
+SMALL_MODEL = 256 << 20
 """Bytes below which a model gets one compute thread: a second one costs more than it gives."""
 
 
@@ -36,4 +36,4 @@ def compute_threads(model_bytes: int) -> int:
     a model below 256 MiB, whose threads would spend their time spinning at barriers and take the
     cores from Triton. Measured on two cores, demo checkpoint, 4 streams through Triton: 993
     tokens/s with one thread, 754 with two."""
-    return 1 if model_bytes < _SMALL_MODEL else len(os.sched_getaffinity(0))
+    return 1 if model_bytes < SMALL_MODEL else len(os.sched_getaffinity(0))

@@ -144,7 +144,8 @@ class MemoryNeed(_Model):
     """Estimated resident bytes. KV bytes are per token, summed over the layers of the kind.
 
     llama.cpp keeps, per slot, ``max_total_tokens`` cells for full layers and the window plus one
-    micro batch, padded to 256, for sliding layers (llama-kv-cache-iswa.cpp).
+    micro batch, padded to 256, for sliding layers (llama-kv-cache-iswa.cpp). The latter it keeps
+    ``sliding_copies`` times: those in use, and checkpoints of earlier places of the prompt.
     """
 
     weight_bytes: Count
@@ -152,10 +153,12 @@ class MemoryNeed(_Model):
     kv_bytes_per_token_full: Count
     sliding_cells: Count
     compute_bytes: Count
+    sliding_copies: Positive = 1
 
     def total(self, *, slots: int, max_total_tokens: int) -> int:
         """Return the bytes for ``slots`` requests of ``max_total_tokens`` each."""
-        sliding = min(self.sliding_cells, max_total_tokens) * self.kv_bytes_per_token_sliding
+        cells = self.sliding_copies * min(self.sliding_cells, max_total_tokens)
+        sliding = cells * self.kv_bytes_per_token_sliding
         full = max_total_tokens * self.kv_bytes_per_token_full
         return self.weight_bytes + self.compute_bytes + slots * (sliding + full)
 
@@ -191,12 +194,14 @@ class Quality(_Model):
 
 class LlamaCppOptions(_Model):
     """How the runtime must load the file. ``byte_tokens`` "literal": byte tokens have normal
-    type, so that llama.cpp streams their ids one by one (its text is not used)."""
+    type, so that llama.cpp streams their ids one by one (its text is not used). ``measured``: the
+    machine that serves measures its own prefill batch, beginning with ``micro_batch``."""
 
     kv_type: Literal["f32", "f16", "q8_0"]
     flash_attention: bool
     byte_tokens: Literal["literal", "byte"]
     micro_batch: Positive
+    measured: bool = False
 
 
 class WarmUp(_Model):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from gemma4_runtime.manifest import Manifest, ManifestLimits
+from gemma4_runtime.memory_words import memory_words
 from gemma4_runtime.model_name import model_name
 from gemma4_runtime.recorded_answers import RECORD_NAME
 
@@ -51,6 +52,7 @@ def banner(
             f"           {manifest.runtime} {manifest.runtime_version}, {manifest.precision}",
             f"           {verified}",
             f"           {_slots(options, limits)} of {limits.max_total_tokens} tokens",
+            *_memory(options, manifest),
             f"           quality gate: {_gate(options, manifest)}",
             f"  HTTP     http://{http_host}:{ports.http}",
             f"  gRPC     {address}{'' if options.tls is None else f', {_tls(options)}'}",
@@ -84,6 +86,12 @@ def _size(manifest: Manifest) -> str:
     shown = f"{weights / 1e9:.1f} GB" if weights >= 1e9 else f"{weights / 1e6:.0f} MB"
     experts = f", {model.experts} experts" if model.experts else ""
     return f"{model.layers} layers{experts}, {shown} of weights"
+
+
+def _memory(options: ServerOptions, manifest: Manifest) -> list[str]:
+    if manifest.runtime != "llama_cpp":
+        return []
+    return [f"           memory: {memory_words(manifest, options.slots)}"]
 
 
 def _gate(options: ServerOptions, manifest: Manifest) -> str:

@@ -128,6 +128,7 @@ def _server(job: dict[str, Any]) -> Any:
     params.flash_attn_type = getattr(flash, f"LLAMA_FLASH_ATTN_TYPE_{state}")
     params.cpuparams.n_threads = compute_threads(Path(job["model"]).stat().st_size)
     params.warmup = False
+    params.cache_ram_mib = params.n_ctx_checkpoints = 0  # no prompt is asked twice
     return xllamacpp.Server(params)
 
 

@@ -49,6 +49,9 @@ def create_engine(
             table=table,
             options=manifest.llama_cpp,
             threads=settings.threads,
+            memory_bytes=manifest.memory.total(
+                slots=slots, max_total_tokens=limits.max_total_tokens
+            ),
         )
     if manifest.runtime == "tensorrt_llm" and manifest.tensorrt_llm is not None:
         from gemma4_runtime.engines.tensorrt_llm.engine import TensorRtLlmEngine

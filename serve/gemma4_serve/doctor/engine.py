@@ -8,6 +8,7 @@ from typing import cast
 from gemma4_runtime.engine_folder import load_engine_folder
 from gemma4_runtime.machine import available_memory
 from gemma4_runtime.manifest import EngineFolderError, Manifest
+from gemma4_runtime.memory_words import memory_words
 from gemma4_runtime.recorded_answers import NoRecordError, read_recorded
 from gemma4_runtime.strict_json import read_object
 from gemma4_runtime.trtllm import llm_args
@@ -41,6 +42,9 @@ def check_engine(path: Path, driver: Driver | str) -> tuple[Manifest | None, lis
         if quality
         else Result("quality", "info", f"not measured: {manifest.unverified_reason}"),
     ]  # fmt: skip
+    if manifest.runtime == "llama_cpp":
+        left = f"{available_memory() / 2**30:.2f} GiB are available"
+        results.append(Result("memory", "ok", f"needs {memory_words(manifest)}; {left}"))
     results.append(_recorded(path, manifest))
     if manifest.runtime == "tensorrt_llm":
         results += _fits(path, manifest, driver)

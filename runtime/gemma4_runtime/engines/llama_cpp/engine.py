@@ -7,7 +7,6 @@ ends the process; ``gemma4 serve`` notices and restarts the server.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from threading import Thread
@@ -19,6 +18,7 @@ import xllamacpp
 from gemma4_runtime.capabilities import CAPABILITIES, refuse_conflicts
 from gemma4_runtime.engines.base import LEAST_LOG_PROB, EngineInfo, EngineStats, TokenSink
 from gemma4_runtime.engines.llama_cpp.guides import LlamaGuides
+from gemma4_runtime.engines.llama_cpp.loading import load_measured
 from gemma4_runtime.engines.llama_cpp.payload import payload
 from gemma4_runtime.engines.llama_cpp.penalties import Penalties
 from gemma4_runtime.engines.queue import Job, RequestQueue
@@ -26,28 +26,19 @@ from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.guides.grammar import guide_grammar
 from gemma4_runtime.guides.prelude import markers
 from gemma4_runtime.guides.turn_grammar import TurnTokens, turn_grammar
-from gemma4_runtime.machine import compute_threads
 from gemma4_runtime.manifest import LlamaCppOptions
 from gemma4_runtime.messages import GenerationRequest, SamplingParams, TopLogProbs
 from gemma4_runtime.output.vocab import TokenTable
 
-__all__ = ["LlamaCppEngine", "load_server"]
+__all__ = ["LlamaCppEngine"]
 
-_KV_TYPES = {
-    "f32": xllamacpp.ggml_type.GGML_TYPE_F32,
-    "f16": xllamacpp.ggml_type.GGML_TYPE_F16,
-    "q8_0": xllamacpp.ggml_type.GGML_TYPE_Q8_0,
-}
-_CELLS = 256
-"""llama.cpp pads a context to whole 256 cells."""
 _CHUNK_INTERVAL_S = 0.02
 """What sends a chunk takes its time from the cores that compute."""
-_CONTEXT_SLACK = 8
-"""llama.cpp ends an answer one token before its context is full."""
 
 
 class LlamaCppEngine:
-    """Raises :class:`RuntimeError` when the model does not load. Sizes are tokens."""
+    """Raises :class:`RuntimeError` when the model does not load. Sizes are tokens. ``memory_bytes``
+    is what the engine needs; what the machine has beyond it may hold earlier prompts."""
 
     def __init__(
         self,
@@ -61,6 +52,7 @@ class LlamaCppEngine:
         table: TokenTable,
         options: LlamaCppOptions,
         threads: int | None = None,
+        memory_bytes: int | None = None,
     ) -> None:
         info = EngineInfo(
             runtime="llama_cpp",
@@ -75,7 +67,7 @@ class LlamaCppEngine:
         self._queue = RequestQueue(info)
         self._control = table.control
         self._turn_tokens = TurnTokens.of(table)
-        self._server = load_server(model, info, options, threads)
+        self._server = load_measured(model, info, options, threads, memory_bytes)
         self._guides = LlamaGuides(table, self._server)
         self._threads = [
             Thread(target=self._work, name=f"slot-{i}", daemon=True) for i in range(slots)
@@ -259,42 +251,3 @@ def _refusal(request: GenerationRequest, message: str) -> RequestError:
             Code.GUIDE_UNSUPPORTED, "guided_decoding_guide", f"the runtime cannot use it: {message}"
         )
     return RequestError(Code.ENGINE_FAILED, f"llama.cpp refused the request: {message}")
-
-
-def load_server(
-    model: Path, info: EngineInfo, options: LlamaCppOptions, threads: int | None
-) -> Any:
-    """Load an ``xllamacpp.Server`` for ``info.slots`` sequences; ``threads`` None: see
-    :func:`~gemma4_runtime.machine.compute_threads`. Raises :class:`RuntimeError`."""
-    params = xllamacpp.CommonParams()
-    params.model.path = str(model)
-    per_slot = info.max_total_tokens + _CONTEXT_SLACK
-    params.n_ctx = info.slots * (-(-per_slot // _CELLS) * _CELLS)
-    params.n_parallel = info.slots
-    # Prompt tokens at a time; a cancel during prefill is seen between batches. llama.cpp aborts on
-    # a batch that is smaller than its slots, each of which may ask for logits.
-    params.n_ubatch = options.micro_batch
-    params.n_batch = max(options.micro_batch, info.slots)
-    params.cpuparams.n_threads = threads or compute_threads(model.stat().st_size)
-    params.fit_params = False
-    params.verbosity = 1
-    # The wheel always opens an HTTP listener; a random key closes it to everybody else.
-    params.hostnames = ["127.0.0.1"]
-    params.port = 0
-    params.api_keys = [secrets.token_hex(32)]
-    params.endpoint_slots = params.endpoint_props = False
-    params.endpoint_metrics = True  # for the call below; its HTTP service stays off
-    params.cache_type_k = params.cache_type_v = _KV_TYPES[options.kv_type]
-    if not options.flash_attention:
-        # On CPU it casts K and V to float16; parity needs neither.
-        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-    try:
-        server = xllamacpp.Server(params)
-        # Answered by the server's loop, so the loop runs: destroyed before that, a server waits for
-        # its thread forever.
-        server.handle_metrics()
-        return server
-    except RuntimeError as error:
-        raise RuntimeError(
-            f"llama.cpp cannot load {model}: {error} (its reason is in the log above)"
-        ) from None

@@ -1,0 +1,119 @@
+"""How many prompt tokens llama.cpp computes at a time, measured on this machine.
+
+A cancel, and every other stream, waits for the batch at work: llama.cpp's server looks for neither
+inside a batch, and xllamacpp has no way to abort one. So the batch is what this machine computes
+in the time that a cancel may wait, and is measured when the model has been loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+__all__ = ["LEAST_BATCH", "MOST_BATCH", "BatchMemory", "fitting_batch", "measure_prefill"]
+
+_BATCH_S = 0.4
+"""Seconds that a batch may take: a cancel has 0.5, of which 0.1 are for noticing it."""
+LEAST_BATCH, MOST_BATCH = 4, 128
+"""Tokens of a measured batch. Beyond 128 prompts get a tenth faster, and need more memory."""
+_MEASURE_S = 1.0
+"""Seconds of prompts that are measured."""
+_BATCHES = 4
+"""Batches of one measured prompt."""
+_MOST_ENTRIES = 64
+"""Measurements that are remembered; older ones make room."""
+
+
+def fitting_batch(tokens_per_s: float) -> int:
+    """Return the largest power of two of tokens that fit into the time of a batch. Larger batches
+    are no slower for each token, so what was measured with a smaller one is on the safe side."""
+    fitting = max(1, int(tokens_per_s * _BATCH_S))
+    return max(LEAST_BATCH, min(MOST_BATCH, 1 << (fitting.bit_length() - 1)))
+
+
+def measure_prefill(
+    server: Any,
+    *,
+    batch: int,
+    vocab_size: int,
+    longest: int,
+    clock: Callable[[], float] = time.monotonic,
+) -> float:
+    """Return prompt tokens/s of an idle ``server`` that computes ``batch`` at a time, from about a
+    second of prompts of at most ``longest`` tokens. Raises :class:`ValueError` when it refuses."""
+    length = max(1, min(_BATCHES * batch, longest))
+    tokens, spent = 0, 0.0
+    while spent < _MEASURE_S:
+        ids = [vocab_size // 4 + (tokens + i) * 7919 % (vocab_size // 2) for i in range(length)]
+        body = {
+            "prompt": ids, "stream": True, "n_predict": 1, "cache_prompt": False, "temperature": 0.0
+        }  # fmt: skip
+        started = clock()
+        server.handle_completions(orjson.dumps(body), lambda event: False)
+        spent += clock() - started
+        tokens += length
+    return tokens / spent
+
+
+class BatchMemory:
+    """Batches by engine and machine, in a file of the user's cache folder. One that cannot be read
+    or written only costs a second measurement."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._file = file if file is not None else _default_file()
+
+    def get(self, key: str) -> int | None:
+        """Return the batch of ``key``, None where there is none."""
+        batch = self._load().get(key)
+        usable = type(batch) is int and LEAST_BATCH <= batch <= MOST_BATCH
+        return batch if usable else None
+
+    def put(self, key: str, batch: int) -> None:
+        """Remember it."""
+        if self._file is None:
+            return
+        entries = self._load()
+        entries.pop(key, None)
+        newest = dict(list((entries | {key: batch}).items())[-_MOST_ENTRIES:])
+        temporary = self._file.with_name(f"{self._file.name}.{os.getpid()}")
+        with suppress(OSError):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(json.dumps(newest), encoding="utf-8")
+            temporary.replace(self._file)
+
+    def _load(self) -> dict[str, Any]:
+        try:
+            data = json.loads(self._file.read_bytes()) if self._file is not None else {}
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return data if isinstance(data, dict) else {}
+
+    @staticmethod
+    def key(model_bytes: int, *, version: str, threads: int, slots: int) -> str:
+        """Return what a measurement holds for: a model of that size, here, with these options."""
+        parts = (model_bytes, version, threads, slots, platform.node(), _processor())
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _default_file() -> Path | None:
+    try:
+        return Path.home() / ".cache" / "gemma4-triton" / "prefill.json"
+    except RuntimeError:
+        return None
