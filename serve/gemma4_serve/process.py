@@ -50,6 +50,8 @@ HTTP_BESIDE_TLS = "127.0.0.1"
 
 _POLL_S = 0.05
 """Seconds between two looks while the server starts or ends."""
+_BOARD_S = 1.0
+"""Seconds between two looks at the board of a server that runs."""
 _TELL_S = 0.5
 """For the clients of answers that were cut to hear of it."""
 _SETTLE_S = 0.3
@@ -132,6 +134,7 @@ class TritonProcess:
         self._children: Children | None = None
         self._probe: LiveProbe | None = None
         self._closed = False
+        self._next_board = 0.0
 
     def _model_env(self, install: TritonInstall) -> dict[str, str]:
         options = self._options
@@ -255,6 +258,9 @@ class TritonProcess:
         return Loss("tritonserver", self.pid, "crashed", describe_status(self._process.returncode))
 
     def _emitters_stand(self, now: float) -> str | None:
+        if now < self._next_board:
+            return None
+        self._next_board = now + _BOARD_S
         board = self.board()
         try:
             silent = now - board[Field.BEAT_NS] / 1e9

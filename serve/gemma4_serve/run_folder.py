@@ -85,12 +85,15 @@ def namespace() -> str:
 def close_regions(prefix: str) -> None:
     """Take from other users what they may do with the regions of shared memory of one server.
     Triton makes them readable by all, whatever the umask, and prompts and answers pass through."""
-    for region in _SHM.glob(f"{prefix}*"):
-        try:
-            if region.stat().st_mode & 0o077:
-                region.chmod(0o600)
-        except OSError:
-            continue  # it has gone, or belongs to somebody who took the name
+    with os.scandir(_SHM) as regions:  # a fifth of the time of Path.glob, five times a second
+        for region in regions:
+            if not region.name.startswith(prefix):
+                continue
+            try:
+                if region.stat().st_mode & 0o077:
+                    Path(region.path).chmod(0o600)
+            except OSError:
+                continue  # it has gone, or belongs to somebody who took the name
 
 
 def sweep() -> None:

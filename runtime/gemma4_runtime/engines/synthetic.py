@@ -60,6 +60,7 @@ class SyntheticEngine:
         self._condition = Condition()
         self._stop = False
         self._cancels = False  # some job may be cancelled
+        self._news = False  # something has changed since the thread last looked
         self._queue = RequestQueue(info, on_submit=self._wake)
         self._thread = Thread(target=self._run, name="synthetic", daemon=True)
         self._thread.start()
@@ -95,12 +96,14 @@ class SyntheticEngine:
 
     def _wake(self) -> None:
         with self._condition:
+            self._news = True
             self._condition.notify()
 
     def _run(self) -> None:
         due: list[tuple[float, int, Job, list[int]]] = []
         order = 0
         while True:
+            self._news = False  # before the look: what comes from now on is seen in the next one
             while (job := self._queue.take(wait=False)) is not None:
                 prompt = job.request.input_ids
                 ids = synthetic_cycle(prompt, self._special)
@@ -119,9 +122,10 @@ class SyntheticEngine:
             with self._condition:
                 if self._stop:
                     return
-                wait = due[0][0] - time.monotonic() if due else 0.05
-                if wait > 0:
-                    self._condition.wait(min(wait, 0.05))
+                wait = due[0][0] - time.monotonic() if due else None
+                if self._news or wait is None or wait > 0:
+                    if not self._news:
+                        self._condition.wait(wait)
                     continue
             at, _, job, ids = heapq.heappop(due)
             try:

@@ -34,6 +34,9 @@ _READ = 1 << 20
 """Bytes to read from the preparation process at once."""
 _TICK_S = 0.1
 """How often the clients of requests that wait are looked for."""
+_REST_S = 0.4
+"""Seconds between two looks while nothing waits. The first look at the client of a request comes so
+late at most."""
 _PING_S = 0.5
 """Seconds between two questions whether the preparation process is alive."""
 _HANGS_S = 3.0
@@ -132,7 +135,7 @@ class PreparationClient:
         poll.register(connection, select.POLLIN)
         while True:
             data = None
-            if poll.poll(_TICK_S * 1000):
+            if poll.poll((_TICK_S if self._waiting else _REST_S) * 1000):
                 try:
                     data = connection.recv(_READ)
                 except OSError:

@@ -59,7 +59,10 @@ class PreparationOwner:
         """End the process."""
         self._closing.set()
         self._socket.close()
-        self._thread.join()
+        self._thread.join(_END_S)
+        if self._thread.is_alive():
+            self.kill()
+            self._thread.join()
 
     def _keep_template(self) -> None:
         """Keep the template for every process of this server to use, whatever becomes of the engine
@@ -101,7 +104,7 @@ class PreparationOwner:
 
     def _watch(self) -> None:
         while True:
-            status = self._wait()
+            status = self._process.wait()  # with a timeout Python would look 20 times a second
             if self._closing.is_set():
                 return
             log_event("preparation_ended", level="error", status=status)
@@ -114,16 +117,6 @@ class PreparationOwner:
                 self._start()
             except (OSError, RuntimeError) as error:
                 end_process("preparation_does_not_start", error=str(error))
-
-    def _wait(self) -> int:
-        """Wait for the process and return its exit status. When we close, the process has a few
-        seconds to end."""
-        while True:
-            try:
-                return self._process.wait(_END_S if self._closing.is_set() else _PAUSE_S)
-            except subprocess.TimeoutExpired:
-                if self._closing.is_set():
-                    self._process.kill()
 
 
 def _python() -> str:

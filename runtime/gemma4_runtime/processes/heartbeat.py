@@ -21,6 +21,8 @@ __all__ = ["BEATS_NAME", "BEAT_S", "SEEN", "Heartbeat", "read_beat"]
 BEATS_NAME = "beats"
 BEAT_S = 0.2
 """Seconds between two signs of life."""
+_PARENT_BEATS = 5
+"""Beats between two looks at the parent, where Linux does not tell of its end by itself."""
 SEEN = ".orphan"
 """What the name of the file ends in when its process has seen that its parent is gone."""
 _WORD = 8
@@ -59,10 +61,12 @@ class Heartbeat:
         self._word[0] = time.monotonic_ns()
 
     def _run(self) -> None:
+        beats = 0
         while not self._stop.is_set():
-            self._parent.wait(BEAT_S)
+            told = self._parent.wait(BEAT_S)
             self._beat()
-            if self._parent.gone():
+            beats += 1
+            if (told or beats % _PARENT_BEATS == 1) and self._parent.gone():
                 with suppress(FileNotFoundError):
                     self._path = self._path.rename(self._path.with_suffix(SEEN))
                 self._on_orphan()
@@ -73,7 +77,11 @@ def read_beat(run_dir: Path, pid: int) -> float | None:
     """Return when process ``pid`` gave its last sign of life, as :func:`time.monotonic` (the clock
     is the machine's); None for one that has none."""
     try:
-        data = (run_dir / BEATS_NAME / str(pid)).read_bytes()
+        descriptor = os.open(f"{run_dir}/{BEATS_NAME}/{pid}", os.O_RDONLY)
     except OSError:
         return None
+    try:  # by pathlib it takes four times as long, 50 times a second
+        data = os.read(descriptor, _WORD + 1)
+    finally:
+        os.close(descriptor)
     return int.from_bytes(data[:_WORD], "little") / 1e9 if len(data) == _WORD else None

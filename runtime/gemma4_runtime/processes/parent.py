@@ -62,13 +62,17 @@ class Parent:
         if libc.prctl(_PR_SET_PDEATHSIG, int(SIGNAL), 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> bool:
         """Wait until the parent ends, at most ``seconds``; that long in any case where Linux cannot
-        tell, such as in a container that forbids ``pidfd_open``."""
+        tell, such as in a container that forbids ``pidfd_open``. Return whether to look at once if
+        it is :meth:`gone`."""
         if self._end is None:
             sleep(seconds)
-        elif self._end.poll(seconds * 1000) and os.getppid() == self._pid:
+            return True
+        ended = bool(self._end.poll(seconds * 1000))
+        if ended and os.getppid() == self._pid:
             sleep(seconds)  # so that nothing spins, should Linux say the one before the other
+        return ended
 
     def gone(self) -> bool:
         """Return whether the parent has ended; then this process has :data:`LEFT_S` seconds. Call

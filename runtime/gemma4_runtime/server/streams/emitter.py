@@ -37,6 +37,10 @@ __all__ = ["Emitter"]
 
 _TICK_S = 0.05
 """Seconds between two looks at deadlines and clients: a quarter of what a client may wait."""
+_REST_TICK_S = 0.25
+"""The same after :data:`_REST_AFTER` of them without a stream, a feed or work of the engine. News
+ends the rest."""
+_REST_AFTER = 4
 _HELD_TICK_S = 0.002
 """Seconds between two looks at streams that wait for postprocessing, which handles two or three
 chunks in that time."""
@@ -53,7 +57,8 @@ class Emitter:
     """Owns streams of an engine. Thread-safe; see the module docstring. ``in_flight`` is told how
     many streams more or less are open; ``on_tokens`` how many tokens came, and how many seconds
     after those before them; ``judge`` looks at answers that have a guide; ``on_tick`` is
-    called every :data:`_TICK_S` seconds in the emitter's thread."""
+    called every :data:`_TICK_S` seconds in the emitter's thread, and says whether the engine or
+    another emitter is at work; if none is, every :data:`_REST_TICK_S`."""
 
     def __init__(
         self,
@@ -64,7 +69,7 @@ class Emitter:
         in_flight: Callable[[int, bool], None],
         on_end: Callable[[RequestRecord, GenerationRequest], None],
         on_tokens: Callable[[int, float], None],
-        on_tick: Callable[[], None] | None,
+        on_tick: Callable[[], bool] | None,
         judge: Judge | None = None,
     ) -> None:
         self._engine = engine
@@ -80,6 +85,7 @@ class Emitter:
         self._feeds = Feeds(lambda: self._ready.put(_Signal.WAKE))
         self._delivery = Delivery(engine, self._feeds, backlog, in_flight=in_flight, on_end=on_end)
         self._checks = StreamChecks(self._delivery)
+        self._idle_ticks = 0
         self._thread = Thread(target=self._run, name="emitter", daemon=True)
         self._thread.start()
 
@@ -161,21 +167,23 @@ class Emitter:
         next_tick = 0.0
         while (news := self._wait(self._patience())) is not None:
             now = time.monotonic()
+            if news and self._resting:
+                self._idle_ticks, next_tick = 0, now + _TICK_S
             self._apply_failures()
             for stream in dict.fromkeys([*self._held, *self._feeds.due(now), *news]):
                 self._guarded(self._serve, stream, now)
             for entry, sent in self._feeds.flush(now):
                 self._guarded(self._delivery.after_flush, entry.stream, entry, sent)
             if now >= next_tick:
-                next_tick = now + _TICK_S
                 self._tick(now)
+                next_tick = now + self._tick_s
         self._apply_failures()
         self._feeds.close()
 
     def _patience(self) -> float:
         """Return the seconds until there is something to do unasked."""
         now = time.monotonic()
-        waits = [_TICK_S]
+        waits = [self._tick_s]
         if self._held:
             paced = min(s.last_sent for s in self._held) + self._pace_s - now
             waits.append(paced if paced > 0 else _HELD_TICK_S)
@@ -218,8 +226,17 @@ class Emitter:
         self._checks.look(streams, now)
         for stream in self._feeds.tick(now, streams):
             self._ready.put(stream)
-        if self._on_tick is not None:
-            self._on_tick()
+        others = self._on_tick is not None and self._on_tick()
+        busy = others or bool(streams) or self._feeds.polled
+        self._idle_ticks = 0 if busy else self._idle_ticks + 1
+
+    @property
+    def _resting(self) -> bool:
+        return self._idle_ticks >= _REST_AFTER
+
+    @property
+    def _tick_s(self) -> float:
+        return _REST_TICK_S if self._resting else _TICK_S
 
     # -- the emitter's thread: one stream -------------------------------------------------------
 

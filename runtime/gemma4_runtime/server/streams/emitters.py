@@ -103,17 +103,17 @@ class Emitters:
     def _of(self, key: str) -> Emitter:
         return self._emitters[zlib.crc32(key.encode()) % _COUNT]
 
-    def _tick(self) -> None:
-        """Do what is due, in the thread of one emitter."""
+    def _tick(self) -> bool:
+        """Do what is due, in the thread of one emitter. Return whether anything is under way."""
         if not self._in_flight.count:
             self._backlog.reset()
-        self._publish()
+        return self._publish() or bool(self._in_flight.count)
 
-    def _publish(self) -> None:
-        """Put the engine's state on the board."""
+    def _publish(self) -> bool:
+        """Put the engine's state on the board. Return whether it is at work."""
         emitters = self._emitters
         if not emitters:
-            return  # the first one is faster than its constructor's caller
+            return True  # the first one is faster than its constructor's caller
         stats, board = self._engine.stats(), self._board
         board[Field.ACTIVE] = stats.active
         board[Field.QUEUED] = stats.queued
@@ -129,6 +129,7 @@ class Emitters:
         board[Field.KV_BLOCKS] = stats.kv_blocks
         board[Field.KV_BLOCK_TOKENS] = stats.kv_block_tokens
         board[Field.BEAT_NS] = _nanoseconds(min(each.last_tick for each in emitters))
+        return bool(stats.active or stats.queued)
 
 
 def _nanoseconds(seconds: float) -> int:

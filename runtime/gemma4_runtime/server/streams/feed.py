@@ -233,6 +233,11 @@ class Feeds:
         place = stream.place
         return None if place is None else self._feeds.get(place.feed)
 
+    @property
+    def polled(self) -> bool:
+        """There is a feed."""
+        return bool(self._feeds)
+
     # -- the emitter thread ---------------------------------------------------------------------
 
     def due(self, now: float) -> list[Stream]:
