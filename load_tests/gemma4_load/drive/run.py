@@ -160,6 +160,7 @@ class LevelRun:
             self._followups.append(following)
 
     async def _until(self, due: float) -> None:
+        await asyncio.sleep(0)  # what was begun before counts now, also when this one is late
         left = due - self.now() - _SPIN_S
         if left > 0:
             stopped = asyncio.ensure_future(self._stop.wait())
