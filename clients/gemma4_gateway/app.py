@@ -43,7 +43,7 @@ _ROUTES = [r for module in (*_MODULES, pages) for r in module.router.routes if i
 
 
 class _App(FastAPI):
-    """Its document leaves out the 422 of FastAPI for a request that does not fit: it is 400 here."""
+    """Its document leaves out FastAPI's 422 of a request that does not fit: it is 400 here."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -77,6 +77,7 @@ def create_app(gateway: Gateway) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         docs_url=None,  # these two load their files from the internet
         redoc_url=None,
+        redirect_slashes=False,  # a client behind a proxy would be sent to another scheme and host
     )
     app.state.gateway = gateway
     for module in _MODULES:
@@ -135,7 +136,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path = f"{request.method} {request.url.path}"
     message: Any = {
-        404: f"{path}: there is no such path; see /docs",
+        404: f"{path}: there is no such path; {_meant(request.url.path)}see /docs",
         405: f"{path}: this path does not take {request.method}; see /docs",
     }.get(error.status_code, str(error.detail))
     codes = {404: "unknown_url", 405: "method_not_allowed"}
@@ -146,6 +147,15 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 405 and (methods := _methods(request.url.path)):
         response.headers["allow"] = ", ".join(methods)
     return response
+
+
+def _meant(path: str) -> str:
+    """Return the words that name a path which ends as this one does: a base URL without /v1, or
+    with it twice, or of another server."""
+    asked = f"/{path.strip('/')}"
+    ends = {r.path: f"/{r.path.removeprefix('/v1/').strip('/')}" for r in _ROUTES if r.path != "/"}
+    found = [known for known, end in ends.items() if known != path and asked.endswith(end)]
+    return f"did you mean {max(found, key=len)}? Or " if found else ""
 
 
 def _methods(path: str) -> list[str]:

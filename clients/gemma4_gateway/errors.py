@@ -95,7 +95,7 @@ def unavailable(
 def validation_error(errors: Sequence[Any], *, at: str = "") -> ApiError:
     """400 for one of pydantic's errors: a list that is too long, else the first. ``at`` is the path
     of what was checked, when it is a part of the body."""
-    first = next((error for error in errors if error["type"] == "too_long"), errors[0])
+    first = next((error for error in errors if error["type"] == "too_long"), _apt(errors))
     place = first["loc"]
     if first["type"] == "too_long":
         lengths = first["ctx"]
@@ -111,11 +111,27 @@ def validation_error(errors: Sequence[Any], *, at: str = "") -> ApiError:
     name = str(place[0]) if place else ""
     if first["type"] == "extra_forbidden":
         return invalid(param, "no such parameter", code="unknown_parameter")
+    if first["type"] == "union_tag_not_found":
+        return invalid(param, f"needs {first['ctx']['discriminator'].strip(chr(39))}")
     message = first["msg"].removeprefix("Value error, ")
     shown = _shown(first.get("input"))
     if first["type"] != "missing" and shown:
         message = f"{shown}: {message}"
     return invalid(param, message)
+
+
+def _apt(errors: Sequence[Any]) -> Any:
+    """Return the first error. Of a value that may be of several types it is one of the type that
+    the value resembles: pydantic tells first that an object is none of the words."""
+    first = errors[0]
+    place = first["loc"]
+    if place and "[" not in (member := str(place[-1])) and member not in _MEMBERS:
+        return first
+    for error in errors[1:]:
+        same = len(error["loc"]) >= len(place) and error["loc"][: len(place) - 1] == place[:-1]
+        if same and (len(error["loc"]) > len(place) or error["type"].startswith("union_tag")):
+            return error
+    return first
 
 
 def _shown(value: Any) -> str:
@@ -130,15 +146,22 @@ def _shown(value: Any) -> str:
 
 def _path(place: Sequence[Any], at: str = "") -> str:
     """``messages[0].content``; pydantic's names of union members are left out."""
-    text = ""
+    text, before = "", ""
     for part in place:
         if isinstance(part, int):
             text += f"[{part}]"
-        elif text and (part[:1].isupper() or "[" in part or part in _UNION_TAGS):
-            continue
-        else:
+        elif not text or not _is_member(part, before):
             text += f".{part}" if text else str(part)
+        before = str(part)
     return f"{at}.{text}" if at and text else at or text
 
 
-_UNION_TAGS = {"str", "int", "none", "literal", "text", "json_object"}
+_MEMBERS = {"str", "int", "none"}
+_FORMS = {"text", "json_object", "json_schema"}
+
+
+def _is_member(part: str, before: str) -> bool:
+    """Say whether the part of a place is a type that the value might have, and no field."""
+    if part[:1].isupper() or "[" in part or part in _MEMBERS or before.startswith("tagged-union"):
+        return True
+    return part in _FORMS and before in ("format", "response_format")

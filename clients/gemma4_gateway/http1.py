@@ -17,11 +17,17 @@ class Parser(httptools.HttpRequestParser):
     ``Upgrade: h2c``, and RFC 9110 (section 7.8) allows.
 
     httptools ends such a request with its head and takes the body for the other protocol. So it is
-    fed a second head, of which the connection hears nothing, with the length of the body."""
+    fed a second head, of which the connection hears nothing, with the length of the body. It would
+    ignore one after ``Connection: Upgrade, close``, and begins anew."""
 
     def __init__(self, connection: Any) -> None:
         self._events = _Events(connection, self)
+        self._begin()
+
+    def _begin(self) -> None:
         super().__init__(self._events)
+        # As uvicorn's own: what follows a request that shall be the last is ignored.
+        self.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def feed_data(self, data: bytes | bytearray | memoryview[int] | array[int]) -> None:
         rest = memoryview(data)
@@ -33,6 +39,8 @@ class Parser(httptools.HttpRequestParser):
                 if not self._events.upgrading:
                     raise
                 rest = rest[offer.args[0] :]
+            if self._events.last:
+                self._begin()
             self._events.again(super().feed_data)
 
 
@@ -45,6 +53,8 @@ class _Events:
         self._hidden = False
         self.upgrading = False
         """Whether the head that has just ended offers another protocol."""
+        self.last = False
+        """Whether it asks for the end of the connection."""
         self.on_body = connection.on_body
 
     def again(self, feed: Callable[[bytes], None]) -> None:
@@ -54,6 +64,8 @@ class _Events:
             for name, value in self._connection.headers
             if name in (b"content-length", b"transfer-encoding")
         ]
+        if self.last:
+            length.append(b"connection: close\r\n")
         self.upgrading, self._hidden = False, True
         try:
             feed(b"POST / HTTP/1.1\r\n%s\r\n" % b"".join(length))
@@ -76,6 +88,7 @@ class _Events:
         if not self._hidden:
             parser = self._parser
             self.upgrading = parser.should_upgrade() and parser.get_method() != b"CONNECT"
+            self.last = not parser.should_keep_alive()
             self._connection.on_headers_complete()
 
     def on_message_complete(self) -> None:

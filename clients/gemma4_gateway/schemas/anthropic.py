@@ -11,6 +11,7 @@ from gemma4_gateway.schemas.anthropic_thinking import ContextManagement, Thinkin
 from gemma4_gateway.schemas.anthropic_turn import Effort, TurnParam
 from gemma4_gateway.schemas.base import MOST_MESSAGES, MOST_TOOLS, ApiModel, Items
 from gemma4_gateway.schemas.declared import declared
+from gemma4_gateway.schemas.peers import PEERS
 from gemma4_gateway.schemas.tools import ToolName
 from gemma4_gateway.schemas.usual import USUAL
 
@@ -104,6 +105,7 @@ class CountTokensRequest(ApiModel):
     """The part of a request that becomes the prompt, and what has no effect."""
 
     refused: ClassVar[dict[str, str]] = MESSAGES_REFUSED
+    peers: ClassVar[dict[str, str]] = PEERS
     usual: ClassVar[dict[str, tuple[Any, ...]]] = USUAL | {
         "service_tier": ("auto", "standard_only"),
     }

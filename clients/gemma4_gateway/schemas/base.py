@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import GroupedMetadata
@@ -13,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from gemma4_gateway.body.bounds import MOST_NODES
 from gemma4_gateway.errors import UNSUPPORTED
 from gemma4_gateway.schemas.declared import declared, help_of
+from gemma4_gateway.schemas.peers import PEERS
 from gemma4_gateway.schemas.usual import USUAL, is_usual, refusal
 
 __all__ = [
@@ -92,13 +94,15 @@ NO_EFFECT = {
 
 
 class ApiModel(BaseModel):
-    """Strict: no coercion, no unknown names. ``refused`` maps the parameters that other servers
-    have and this one has not to the reason. ``usual`` maps some of them to the values that ask for
-    what happens anyway; these are taken, and null is for all. ``no_effect`` says why a parameter
-    changes nothing. ``most_nodes`` bounds the values in a body."""
+    """Strict: no coercion, no unknown names but with null. ``refused`` maps the parameters that
+    OpenAI's API or Anthropic's has and this server has not to the reason, and ``peers`` those that
+    other servers have. ``usual`` maps some of them to the values that ask for what happens anyway;
+    these are taken. ``no_effect`` says why a parameter changes nothing. ``most_nodes`` bounds the
+    values in a body."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
     refused: ClassVar[dict[str, str]] = {}
+    peers: ClassVar[dict[str, str]] = {}
     usual: ClassVar[dict[str, tuple[Any, ...]]] = USUAL
     no_effect: ClassVar[dict[str, str]] = NO_EFFECT
     most_nodes: ClassVar[int] = MOST_NODES
@@ -110,12 +114,26 @@ class ApiModel(BaseModel):
             return data
         if len(data) > _MOST_FIELDS:
             raise ValueError(f"{len(data)} fields; at most {_MOST_FIELDS}")
-        others = {name: value for name, value in data.items() if name in cls.refused}
+        known = _names(cls)
+        others = {name: value for name, value in data.items() if name not in known}
         for name, value in others.items():
-            if value is not None and not is_usual(value, cls.usual.get(name, ())):
-                context = {"name": name, "reason": refusal(name, cls.refused, cls.usual)}
-                raise PydanticCustomError(UNSUPPORTED, "{name}: {reason}", context)
-        return {k: v for k, v in data.items() if k not in others} if others else data
+            reasons = cls.refused if name in cls.refused else cls.peers
+            if value is None or is_usual(value, cls.usual.get(name, ())) or name not in reasons:
+                continue
+            context = {"name": name, "reason": refusal(name, reasons, cls.usual)}
+            raise PydanticCustomError(UNSUPPORTED, "{name}: {reason}", context)
+        gone = {
+            name
+            for name, value in others.items()
+            if value is None or name in cls.refused or name in cls.peers
+        }
+        return {k: v for k, v in data.items() if k not in gone} if gone else data
+
+
+@cache
+def _names(model: type[BaseModel]) -> frozenset[str]:
+    """Return the fields as clients name them."""
+    return frozenset(field.alias or name for name, field in model.model_fields.items())
 
 
 class OfModel(ApiModel):
@@ -169,6 +187,8 @@ Stop = Annotated[
 class Sampling(OfModel):
     """Options of /v1/chat/completions and /v1/completions. What is left out comes from the
     checkpoint's generation_config.json."""
+
+    peers: ClassVar[dict[str, str]] = PEERS
 
     stream: bool | None = Field(False, description="Server-sent events.")
     stream_options: StreamOptions | None = None

@@ -15,7 +15,7 @@ from gemma4_gateway.schemas.base import (
     Sampling,
 )
 from gemma4_gateway.schemas.declared import declared, help_of
-from gemma4_gateway.schemas.tools import AllowedTools, NamedTool, ResponseFormat, Tool
+from gemma4_gateway.schemas.tools import ChatToolChoice, ResponseFormat, Tool
 from gemma4_gateway.schemas.usual import USUAL
 
 __all__ = [
@@ -122,7 +122,7 @@ class ChatCompletionRequest(Sampling):
     messages: Annotated[list[ChatMessage], Items(MOST_MESSAGES, 1)]
     max_completion_tokens: int | None = Field(None, ge=1, lt=2**31, description="As max_tokens.")
     tools: Annotated[list[Tool], Items(MOST_TOOLS)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | NamedTool | AllowedTools | None = Field(
+    tool_choice: ChatToolChoice | None = Field(
         None, description="Default auto with tools, else none."
     )
     parallel_tool_calls: bool | None = Field(None, description="false: at most one call.")

@@ -17,6 +17,7 @@ from gemma4_gateway.schemas.base import (
     Pairs,
 )
 from gemma4_gateway.schemas.declared import declared, help_of
+from gemma4_gateway.schemas.peers import PEERS
 from gemma4_gateway.schemas.response_tools import AnyTool, ToolChoice
 from gemma4_gateway.schemas.tools import JsonObjectFormat, TextFormat
 
@@ -97,6 +98,7 @@ class ResponseStreamOptions(ApiModel):
 
 
 class ResponsesRequest(OfModel):
+    peers: ClassVar[dict[str, str]] = PEERS
     refused: ClassVar[dict[str, str]] = RESPONSES_REFUSED
     no_effect: ClassVar[dict[str, str]] = {
         name: why for name, why in NO_EFFECT.items() if name != "store"

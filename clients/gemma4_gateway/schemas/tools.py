@@ -10,6 +10,7 @@ from gemma4_gateway.schemas.base import MOST_TOOLS, ApiModel, Items
 
 __all__ = [
     "AllowedTools",
+    "ChatToolChoice",
     "FunctionTool",
     "JsonObjectFormat",
     "JsonSchema",
@@ -67,6 +68,12 @@ class AllowedTools(ApiModel):
 
     type: Literal["allowed_tools"]
     allowed_tools: Allowed
+
+
+ChatToolChoice = (
+    Literal["none", "auto", "required"]
+    | Annotated[NamedTool | AllowedTools, Field(discriminator="type")]
+)
 
 
 class TextFormat(ApiModel):

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from gemma4_gateway.schemas.peers import PEERS_USUAL
+
 __all__ = ["USUAL", "is_usual", "refusal"]
 
 USUAL: dict[str, tuple[Any, ...]] = {
@@ -45,7 +47,7 @@ USUAL: dict[str, tuple[Any, ...]] = {
     "suffix": ("",),
     "use_beam_search": (False,),
     "verbosity": ("medium",),
-}
+} | PEERS_USUAL
 """By the parameter's name, on all endpoints. ``function_call`` chooses among ``functions``: here
 there are none."""
 

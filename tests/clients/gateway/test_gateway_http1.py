@@ -124,6 +124,25 @@ def test_a_chat_of_a_client_that_offers_another_protocol(gateway: InProcess, off
 
 
 @pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        b"Connection: close\r\n",
+        b"TE: deflate,gzip;q=0.3\r\nConnection: TE, close\r\n",
+        b"Connection: Upgrade, close\r\nUpgrade: h2c\r\n",
+        b"Connection: Close , Upgrade\r\nUpgrade: websocket\r\n",
+    ],
+)
+def test_a_connection_that_shall_end(gateway: InProcess, asked: bytes, stream: bool) -> None:
+    """After the answer, whatever else the client names in the header, and sends behind it."""
+    reply = exchange(gateway, *chat("1.1", asked, stream=stream))
+    assert reply.startswith(b"HTTP/1.1 200") and b'"finish_reason":"stop"' in reply
+    head, body = chat("1.1", asked, stream=stream)
+    reply = exchange(gateway, head + body + head + body)
+    assert reply.count(b"HTTP/1.1 200") <= 1
+
+
+@pytest.mark.parametrize("stream", [True, False])
 def test_a_chat_over_http_1_0(gateway: InProcess, stream: bool) -> None:
     reply = exchange(gateway, *chat("1.0", stream=stream))
     head, _, body = reply.partition(b"\r\n\r\n")

@@ -1,4 +1,5 @@
-"""A method that a path does not take gets 405 and the header Allow, with all that it takes."""
+"""A method that a path does not take gets 405 and the header Allow, with all that it takes; a path
+that is nearly right is told which is."""
 
 from __future__ import annotations
 
@@ -39,3 +40,29 @@ def test_allow_names_every_method_of_the_path(
             assert reply.status_code == 405
             told = set(reply.headers["allow"].split(", "))
             assert told | {"HEAD"} == taken | {"HEAD"}
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/chat/completions", "/v1/chat/completions"),
+        ("/v1/chat/completions/", "/v1/chat/completions"),
+        ("/v1/v1/messages", "/v1/messages"),
+        ("//v1/models", "/v1/models"),
+        ("/openai/deployments/gemma/chat/completions", "/v1/chat/completions"),
+        ("/v1/messages/count_tokens/", "/v1/messages/count_tokens"),
+        ("/v1/tokenize", "/tokenize"),
+        ("/responses", "/v1/responses"),
+        ("/healthz", None),
+        ("/v1/embeddings", None),
+        ("/v1/xchat/completions", "/v1/completions"),
+        ("/metrics/", "/metrics"),
+    ],
+)
+def test_a_path_that_is_nearly_right(gateway: InProcess, path: str, meant: str | None) -> None:
+    with gateway.http() as http:
+        reply = http.post(f"{gateway.url}{path}", json={})
+    assert reply.status_code == 404, reply.text
+    error = reply.json()["error"]
+    words = f"did you mean {meant}? Or see /docs" if meant else "there is no such path; see /docs"
+    assert error["message"].endswith(words)

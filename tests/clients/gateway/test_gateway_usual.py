@@ -57,7 +57,10 @@ def places() -> Iterator[tuple[type[ApiModel], type[ApiModel], str]]:
 
 
 PARAMETERS = [
-    (body, part, path.format(name)) for body, part, path in places() for name in part.refused
+    (body, part, path.format(name))
+    for body, part, path in places()
+    for name in {**part.peers, **part.refused}
+    if name not in part.model_fields
 ]
 
 
@@ -114,11 +117,13 @@ def test_others_are_refused_by_path_and_reason(
         parsed(body, body_with(body, path, value))
     assert (caught.value.status, caught.value.code) == (400, "unsupported_parameter")
     assert caught.value.param == path
-    assert caught.value.message.startswith(f"{path}: not supported: {part.refused[name]}")
+    assert caught.value.message.startswith(
+        f"{path}: not supported: {(part.peers | part.refused)[name]}"
+    )
 
 
 def test_the_table_names_refused_parameters_only() -> None:
-    refused = {name for _, part, _ in places() for name in part.refused}
+    refused = {name for _, part, _ in places() for name in {**part.peers, **part.refused}}
     refused |= {name for of in BLOCKS.values() for block in of.values() for name in block.refused}
     assert refused >= USUAL.keys()
 
@@ -151,3 +156,20 @@ def test_what_can_only_be_false_is_no_number(body: type[ApiModel], path: str, va
         parsed(body, body_with(body, path, value))
     assert caught.value.param == path
     parsed(body, body_with(body, path, False))
+
+
+def test_no_parameter_is_both_taken_and_refused() -> None:
+    for _, part, _ in places():
+        assert not part.refused.keys() & {f.alias or n for n, f in part.model_fields.items()}
+        assert not part.refused.keys() & part.peers.keys()
+
+
+@pytest.mark.parametrize(("body", "part", "path"), list(places()), ids=str)
+def test_null_asks_for_nothing_whatever_its_name(
+    body: type[ApiModel], part: type[ApiModel], path: str
+) -> None:
+    path = path.format("no_such_thing")
+    parsed(body, body_with(body, path, None))
+    with pytest.raises(ApiError) as caught:
+        parsed(body, body_with(body, path, False))
+    assert (caught.value.param, caught.value.code) == (path, "unknown_parameter")
