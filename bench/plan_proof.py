@@ -4,7 +4,8 @@ Two engines: the synthetic one, whose pace is known, and the demo model on the C
 are fitted to what the load test saw of it. Each is asked in a closed loop and in an open one, at
 three loads of which the last is near saturation; then all six again, ``--turns`` times, so that what
 the machine does meanwhile meets them all. A load is predicted with step times from the runs of the
-*other* five: none of its own requests is in them. Prints the medians over the turns of throughput,
+*other* five: none of its own requests is in them. (In the column "own" it is with those of its own
+runs only: what is better there is not the simulation's, but how much the machine changed.) Prints the medians over the turns of throughput,
 TTFT and ITL, measured and predicted, and how far the turns lie apart, which no prediction can be
 better than. Exit status 1 when a median is beyond its bound (5 % for the known pace; for the fitted
 one 10 % of throughput, 20 % of latency), 3 when a run of ``gemma4 load`` was not valid.
@@ -16,7 +17,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,30 +117,34 @@ def measure(
 
 
 def prove(
-    kind: str, found: dict[str, list[tuple[Level, Rows]]], replica: Callable[[str], Replica]
+    kind: str,
+    found: dict[str, list[tuple[Level, Rows]]],
+    replica: Callable[[str], Replica],
+    own: Callable[[str], Replica] | None = None,
 ) -> list[Compared]:
-    """Predict every load with the ``replica`` that is for it."""
+    """Predict every load with the ``replica`` that is for it, and with its ``own``."""
     lines = []
     for label, runs in found.items():
         if any(level["requests"]["itl"] is None for level, _ in runs):
             print(f"{label}: a run without a whole answer; raise --seconds")
             continue
-        made = replica(label)
-        lines += compare(
-            label, [measured(level) for level, _ in runs],
-            [predicted(predict(level, rows, made)) for level, rows in runs], BOUNDS[kind],
-        )  # fmt: skip
-    for line in lines:
-        print(row(line), flush=True)
+        truth = [measured(level) for level, _ in runs]
+        both = []
+        for made in (replica(label), (own or replica)(label)):
+            guesses = [predicted(predict(level, rows, made)) for level, rows in runs]
+            both.append(compare(label, truth, guesses, BOUNDS[kind]))
+        for line, other in zip(*both, strict=True):
+            print(row(line, other), flush=True)
+        lines += both[0]
     return lines
 
 
-def row(line: Compared) -> str:
+def row(line: Compared, own: Compared) -> str:
     """Return a line of the table."""
     unit = 1.0 if line.name == "tokens/s" else 1e3
     return (
         f"{line.run:28} {line.name:9} {line.measured * unit:10.1f} {line.predicted * unit:10.1f} "
-        f"{line.error:+8.1%} {line.spread:8.1%} "
+        f"{line.error:+8.1%} {own.error:+8.1%} {line.spread:8.1%} "
         f"{'' if line.within else 'beyond ' + format(line.bound, '.0%')}"
     )
 
@@ -185,24 +190,28 @@ def prove_cpu(
     finally:
         server.stop()
 
-    def steps(without: str) -> StepFile:
+    def steps(labels: Iterable[str]) -> StepFile:
         return steps_from(
-            [seen(rows) for label, runs in found.items() if label != without for _, rows in runs],
+            [seen(rows) for label in labels for _, rows in found[label]],
             slots=size.slots, step_tokens=step_tokens, measured="demo model, this machine",
         )  # fmt: skip
 
-    def replica(label: str) -> Replica:
-        fitted = steps(label)
+    def replica(labels: Iterable[str]) -> Replica:
+        fitted = steps(labels)
         return Replica(
             pace=MeasuredSteps(fitted), slots=fitted.slots, max_queued=10_000,
             step_tokens=fitted.step_tokens, overhead_s=fitted.overhead_s, host=fitted.host,
         )  # fmt: skip
 
-    whole = steps("")
+    whole = steps(found)
     print(whole.model_dump_json(), flush=True)
     if keep is not None:
         keep.write_text(whole.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    return prove("cpu", found, replica), runs.invalid
+    others = {label: [other for other in found if other != label] for label in found}
+    proved = prove(
+        "cpu", found, lambda label: replica(others[label]), lambda label: replica([label])
+    )
+    return proved, runs.invalid
 
 
 def main() -> int:
@@ -223,7 +232,10 @@ def main() -> int:
     )  # fmt: skip
     found: list[Compared] = []
     invalid: list[str] = []
-    print(f"{'run':28} {'figure':9} {'measured':>10} {'predicted':>10} {'error':>8} {'spread':>8}")
+    print(
+        f"{'run':28} {'figure':9} {'measured':>10} {'predicted':>10} {'error':>8} {'own':>8} "
+        f"{'spread':>8}"
+    )
     with ExitStack() as stack:
         folder = a.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=a.keep is None)

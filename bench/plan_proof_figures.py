@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gemma4_plan.simulate import Fleet, Outcome, Replica, Traffic, simulate
-from gemma4_plan.simulate.observed import Seen
+from gemma4_plan.simulate.seen import Seen
 
 __all__ = [
     "BOUNDS",
@@ -57,12 +57,12 @@ class Compared:
     @property
     def error(self) -> float:
         """The prediction's, as a share of what was measured."""
-        return self.predicted / self.measured - 1
+        return self.predicted / self.measured - 1 if self.measured else math.inf
 
     @property
     def spread(self) -> float:
         """How far the runs lie apart, as a share of their median."""
-        return (self.high - self.low) / self.measured
+        return (self.high - self.low) / self.measured if self.measured else math.inf
 
     @property
     def within(self) -> bool:

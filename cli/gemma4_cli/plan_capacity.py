@@ -145,7 +145,7 @@ def capacity(
             cautious=cautious, spare=spare, max_gpus=max_gpus,
             gpu=None if gpu is None else gpu.strip().lower(), precision=precision,
             experimental=experimental, usd_per_hour=usd_per_hour, max_streams=max_streams,
-            seed=seed,
+            seed=seed, catalog="" if catalog is None else str(catalog),
         )  # fmt: skip
         cards, fitted = read_catalog(catalog), read_fitted()
         with said.status("simulating") if sys.stderr.isatty() else nullcontext() as status:

@@ -65,6 +65,15 @@ def simulate(
     tp: Annotated[
         int, typer.Option(min=1, max=16, help="GPUs of a replica.", rich_help_panel=_FLEET)
     ] = 1,
+    ep: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=16,
+            help="Of these, GPUs that split the experts by number; default all.",
+            rich_help_panel=_FLEET,
+        ),
+    ] = None,
     preset: Annotated[
         str, typer.Option(help="latency, throughput, long-context.", rich_help_panel=_FLEET)
     ] = "throughput",
@@ -187,7 +196,7 @@ def simulate(
                 ttft_s=seconds_of(ttft_ms), itl_s=seconds_of(itl_ms), e2e_s=seconds_of(e2e_ms),
                 attainment=attainment,
             ),
-            gpu=None if gpu is None else gpu.strip().lower(), precision=precision, tp=tp,
+            gpu=None if gpu is None else gpu.strip().lower(), precision=precision, tp=tp, ep=ep,
             preset=preset, steps=None if steps is None else read_steps(steps), slots=slots,
             max_queued=max_queued, prefix_cache=prefix_cache, replicas=replicas,
             autoscaling=None if max_replicas is None else Autoscaling(

@@ -9,7 +9,7 @@ import pytest
 from gemma4_load.workloads.lengths import Length
 from gemma4_plan.simulate import Fleet, Replica, Traffic, simulate
 from gemma4_plan.simulate.measured import MeasuredSteps, StepFile
-from gemma4_plan.simulate.observed import Seen
+from gemma4_plan.simulate.seen import Seen
 
 STEPS = StepFile(
     measured="by hand", decode=((1, 0.01), (4, 0.02)), prefill=((1, 0.01), (64, 0.02)), slots=4,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -148,9 +149,10 @@ def _check(question: CapacityQuestion, best: Candidate, least: int) -> str:
         *(f"--{name}-ms {limit:g}" for name, limit in (
             ("ttft", question.ttft_ms), ("itl", question.itl_ms)
         ) if limit is not None),
-        f"--gpu {best.option.gpu} --precision {split.precision} --tp {split.tp}",
+        f"--gpu {best.option.gpu} --precision {split.precision} --tp {split.tp} --ep {split.ep}",
         f"--slots {best.option.streams} --replicas {least} --min-replicas {least}",
         f"--max-replicas {best.copies}",
+        *((f"--catalog {shlex.quote(question.catalog)}",) if question.catalog else ()),
     ]  # fmt: skip
     return " ".join(words)
 

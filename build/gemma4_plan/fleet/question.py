@@ -32,7 +32,8 @@ class CapacityQuestion:
     ``peak`` is the busiest minute of the day against its mean. ``ttft_ms`` and ``itl_ms`` are p95.
     ``spare`` copies more than are needed; ``max_gpus`` are all that there are. ``cautious``: the
     slow end of the estimate must hold. ``experimental``: what the table of compatibility calls so
-    may be chosen too, as it may be where a precision is named."""
+    may be chosen too, as it may be where a precision is named. ``catalog`` is the file of
+    one's own whose GPUs are meant, for the commands that are printed."""
 
     prompt: Length
     output: Length
@@ -53,6 +54,7 @@ class CapacityQuestion:
     cautious: bool = False
     experimental: bool = False
     seed: int = 0
+    catalog: str = ""
 
     def __post_init__(self) -> None:
         given = [self.rate is not None, self.users is not None, bool(self.trace)]

@@ -7,11 +7,14 @@ from the times of all requests, so each answer is one linear equation for the ti
     end - first = sum over its steps of decode(answers in the step)
                   + each * (steps that read others' prompts) + token * (their tokens)
 
-Whatever the engine shares its processors with is in them: it took its part when they were measured.
+Where the server tells how long the engine took to the first token, each such time is another: the
+rest of the step that ran, the answers' part of the next, and the prompt. Whatever the engine shares
+its processors with is in all of them: it took its part when they were measured.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +23,8 @@ import numpy.typing as npt
 
 from gemma4_plan.errors import BadQuestionError
 from gemma4_plan.simulate.host_times import times_by_load
-from gemma4_plan.simulate.measured import MeasuredSteps, StepFile
+from gemma4_plan.simulate.measured import StepFile
+from gemma4_plan.simulate.seen import Seen, before_engine, hosts
 
 __all__ = ["Seen", "steps_from"]
 
@@ -35,30 +39,6 @@ _RARE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One answered request. Seconds of its run: when it was due, had its first and its last token;
-    ``queued`` of them were spent in the engine's queue, ``reading`` from there to the first token
-    and ``decoding`` from there on, None where the server does not tell. Tokens of prompt and
-    answer."""
-
-    due: float
-    first: float
-    end: float
-    prompt: int
-    output: int
-    queued: float = 0.0
-    reading: float | None = None
-    decoding: float | None = None
-
-    @property
-    def host(self) -> float | None:
-        """Seconds to the first token that the engine knows nothing of."""
-        if self.reading is None:
-            return None
-        return max(0.0, self.first - self.due - self.queued - self.reading)
-
-
-@dataclass(frozen=True, slots=True)
 class _Answer:
     """An answer's time, cut where others begin or end: ``parts`` are seconds and answers that run,
     ``begun`` which part others' prompts fall into, their steps, and their tokens."""
@@ -69,10 +49,22 @@ class _Answer:
     begun: tuple[npt.NDArray[np.int64], Floats, Floats]
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """An engine's time to a first token: ``beside`` answers ran, and of the prompts in ``others``
+    (seconds from there to the first token, steps, tokens) the last part was read before."""
+
+    seconds: float
+    beside: int
+    pieces: float
+    prompt: int
+    others: tuple[Floats, Floats, Floats]
+
+
 def steps_from(
     runs: Sequence[Sequence[Seen]], *, slots: int, step_tokens: int, measured: str
 ) -> StepFile:
-    """Fit the step times of one engine to several runs, by least squares of relative errors. Raises
+    """Fit the step times of one engine to several runs, by least squares. Raises
     :class:`BadQuestionError` when there is too little to fit."""
     answers = [answer for run in runs for answer in _answers(run, step_tokens)]
     if len(answers) < _LEAST:
@@ -82,9 +74,20 @@ def steps_from(
     knots = _knots(answers, slots)
     decode = np.full(len(knots), np.mean([a.seconds / a.steps for a in answers]))
     each = token = 0.0
+    readings = [reading for run in runs for reading in _readings(run, step_tokens)]
+    seconds = np.array([one.seconds for one in (*answers, *readings)])
+    expected = np.array(
+        [answer.steps * decode[0] for answer in answers] + [one.seconds for one in readings]
+    )
     for _ in range(_TURNS):
-        shared = [_shared(answer, knots, decode, each, token) for answer in answers]
-        decode, each, token = _solved(answers, shared, knots)
+        rows = [
+            *(_row(answer, knots, decode, each, token) for answer in answers),
+            *(_reading_row(reading, knots, each, token) for reading in readings),
+        ]
+        decode, each, token = _solved(np.array(rows), seconds, expected, len(knots))
+        expected = np.maximum(np.array(rows) @ [*decode, each, token], 0.1 * expected)
+        # A first token that came late by chance says little of the prompt.
+        expected[len(answers) :] = np.maximum(expected, seconds)[len(answers) :]
     longest = min(max(seen.prompt for run in runs for seen in run), step_tokens)
     prefill = [(1, each + token), (max(longest, 2), each + token * max(longest, 2))]
     points = [(int(at), max(float(time), 1e-6)) for at, time in zip(knots, decode, strict=True)]
@@ -93,11 +96,11 @@ def steps_from(
         prefill=tuple((at, max(time, 1e-6)) for at, time in prefill), slots=slots,
         step_tokens=step_tokens,
     )  # fmt: skip
-    host = times_by_load([pair for run in runs for pair in _hosts(run)])
+    host = times_by_load([pair for run in runs for pair in hosts(run)])
     if host:
         middle = float(np.median([seen.host or 0.0 for run in runs for seen in run]))
         return file.model_copy(update={"overhead_s": middle, "host": host})
-    return file.model_copy(update={"overhead_s": _overhead(runs, file)})
+    return file.model_copy(update={"overhead_s": before_engine(runs, file)})
 
 
 def _answers(run: Sequence[Seen], step_tokens: int) -> list[_Answer]:
@@ -143,10 +146,31 @@ def _knots(answers: Sequence[_Answer], slots: int) -> npt.NDArray[np.int64]:
     return np.array(sorted(found))
 
 
-def _shared(
+def _readings(run: Sequence[Seen], step_tokens: int) -> Iterator[_Reading]:
+    firsts = np.array([seen.first for seen in run])
+    ends = np.array([seen.end for seen in run])
+    prompts = np.array([float(seen.prompt) for seen in run])
+    for seen in run:
+        if not seen.reading:
+            continue
+        began = seen.first - seen.reading
+        before = (firsts > began) & (firsts < seen.first)
+        yield _Reading(
+            seconds=seen.reading,
+            beside=int(((firsts < seen.first) & (ends > seen.first)).sum()),
+            pieces=math.ceil(seen.prompt / step_tokens),
+            prompt=seen.prompt,
+            others=(
+                seen.first - firsts[before], np.ceil(prompts[before] / step_tokens), prompts[before]
+            ),
+        )  # fmt: skip
+
+
+def _row(
     answer: _Answer, knots: npt.NDArray[np.int64], decode: Floats, each: float, token: float
 ) -> Floats:
-    """Return how many steps of the answer have each of the ``knots``, in between by parts."""
+    """Return how many steps of the answer have each of the ``knots``, in between by parts, and the
+    prompts beside it."""
     seconds, running = answer.parts
     where, pieces, prompts = answer.begun
     left = seconds.copy()
@@ -154,8 +178,28 @@ def _shared(
     left = np.maximum(left, 0.02 * seconds)
     weights = left / np.interp(running, knots, decode)
     steps = answer.steps * weights / weights.sum()
-    found: Floats = (_hats(running, knots) * steps[:, None]).sum(axis=0)
-    return found
+    shared = (_hats(running, knots) * steps[:, None]).sum(axis=0)
+    return np.concatenate((shared, [pieces.sum(), prompts.sum()]))
+
+
+def _reading_row(
+    reading: _Reading, knots: npt.NDArray[np.int64], each: float, token: float
+) -> Floats:
+    """Return the same of a prompt: half a step, its own steps, and what was left of others'."""
+    until, pieces, prompts = reading.others
+    own = each * reading.pieces + token * reading.prompt
+    whole = np.maximum(each * pieces + token * prompts, 1e-9)
+    shares = np.clip((reading.seconds - until) / whole, 0.0, 1.0) * (until > own / 2)
+    steps = _hats(np.array([reading.beside]), knots)[0] * (0.5 + reading.pieces)
+    return np.concatenate(
+        (
+            steps if reading.beside else np.zeros(len(knots)),
+            [
+                reading.pieces + (shares * pieces).sum(),
+                reading.prompt + (shares * prompts).sum(),
+            ],
+        )
+    )
 
 
 def _hats(running: npt.NDArray[np.int64], knots: npt.NDArray[np.int64]) -> Floats:
@@ -165,17 +209,16 @@ def _hats(running: npt.NDArray[np.int64], knots: npt.NDArray[np.int64]) -> Float
 
 
 def _solved(
-    answers: Sequence[_Answer], shared: Sequence[Floats], knots: npt.NDArray[np.int64]
+    table: Floats, seconds: Floats, expected: Floats, knots: int
 ) -> tuple[Floats, float, float]:
-    """Solve for the times of the knots, which must not fall, and of prompts."""
-    counts = np.array(shared)
+    """Solve for the times of the knots, which must not fall, and of prompts. Errors count against
+    what is ``expected``: against what was measured, what took long by chance would count little."""
+    counts = table[:, :knots]
     # Each column is what all knots from this one on have in common: a rise, so no less than 0.
     rises = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
-    begun = np.array([[answer.begun[1].sum(), answer.begun[2].sum()] for answer in answers])
-    seconds = np.array([answer.seconds for answer in answers])
-    table = np.column_stack((rises, begun)) / seconds[:, None]
-    found = _at_least_0(table, np.ones(len(answers)))
-    return np.maximum(np.cumsum(found[: len(knots)]), 1e-6), float(found[-2]), float(found[-1])
+    relative = np.column_stack((rises, table[:, knots:])) / expected[:, None]
+    found = _at_least_0(relative, seconds / expected)
+    return np.maximum(np.cumsum(found[:knots]), 1e-6), float(found[-2]), float(found[-1])
 
 
 def _at_least_0(table: Floats, wanted: Floats) -> Floats:
@@ -188,50 +231,4 @@ def _at_least_0(table: Floats, wanted: Floats) -> Floats:
             found[used] = solved
             break
         used.pop(int(np.argmin(solved)))
-    return found
-
-
-def _hosts(run: Sequence[Seen]) -> Iterator[tuple[int, float]]:
-    """Yield, for each request of which the server told its times, how many others were with the
-    engine when it came, and the host's seconds."""
-    begins = np.array([seen.due + (seen.host or 0.0) for seen in run])
-    ends = np.array([seen.end for seen in run])
-    for seen in run:
-        if seen.host is not None:
-            yield int(((begins <= seen.due) & (ends > seen.due)).sum()), seen.host
-
-
-def _overhead(runs: Sequence[Sequence[Seen]], file: StepFile) -> float:
-    """Return the median of what is left of the time to the first token: without the queue, the rest
-    of the step that ran when the engine got the request, and the steps that read its prompt."""
-    pace, found = MeasuredSteps(file), 0.0
-    for _ in range(_TURNS):
-        left = [
-            spent for run in runs for spent in _before_engine(run, pace, file.step_tokens, found)
-        ]
-        found = max(0.0, float(np.median(left)))
-    return found
-
-
-def _before_engine(
-    run: Sequence[Seen], pace: MeasuredSteps, step_tokens: int, overhead: float
-) -> list[float]:
-    """Return the seconds of each request before the engine had it; ``overhead`` is the last guess
-    of their median, by which it is told who was being read when it came."""
-    firsts = np.array([seen.first for seen in run])
-    ends = np.array([seen.end for seen in run])
-    reading = np.array([pace.seconds(0, 0.0, min(x.prompt, step_tokens), 0.0) for x in run])
-    found = []
-    for seen in run:
-        beside = int(((firsts < seen.first) & (ends > seen.first)).sum())
-        step = pace.seconds(beside, 0.0, 0, 0.0) if beside else 0.0
-        whole, rest = divmod(seen.prompt, max(step_tokens - beside, 1))
-        parts = [step_tokens - beside] * whole + [rest] * (rest > 0)
-        began = seen.first - sum(pace.seconds(beside, 0.0, part, 0.0) for part in parts)
-        got = min(seen.due + overhead, began)
-        # The step that ran then ended when this one began; one with a prompt is longer.
-        others = (firsts > got + step / 2) & (firsts < began + step / 2)
-        read = float(np.minimum(reading, firsts - got)[others].sum())
-        # What waited for a slot began with the step after; the rest waited for a step to end.
-        found.append(began - seen.due - max(seen.queued, step / 2 + read))
     return found
