@@ -55,7 +55,10 @@ def parse() -> argparse.Namespace:
 
 
 def address_of(pid: int, model: Path, matrix: Matrix) -> int | None:
-    """In a process of its own: this one's memory would have what is looked for."""
+    """In a process of its own: this one's memory would have what is looked for. None for what
+    llama.cpp does not repack; it may have been read somewhere, but is not computed with there."""
+    if matrix.kind == "F32":
+        return None
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         try:
             return pool.apply(find_in_memory, (pid, model, matrix))
