@@ -189,6 +189,13 @@ _REST = Row(
             ),
             "percentunit", high=1, dashed=("passed",), empty="has not run, or is off",
         ),
+        Panel(
+            "Probabilities of the quality gate",
+            "Largest change of a known answer's probability, in nats, since the server's first run "
+            "or since the build. On CPUs 0: any change is damage.",
+            (Query("gemma4_quality_gate_log_prob_change_nats{@}", "{{instance}}"),),
+            "none", empty="has not run, or the engine tells none",
+        ),
         _events(
             "Runs of the quality gate",
             "skipped: the server had too much to do.",

@@ -29,6 +29,7 @@ RUNBOOKS = {
     "Draining": "Gemma4DrainStuck",
     "Answers are right": "Gemma4QualityGateFailed",
     "Agreement of the quality gate": "Gemma4QualityGateFailed",
+    "Probabilities of the quality gate": "Gemma4QualityGateFailed",
     "Runs of the quality gate": "Gemma4QualityGateStale",
     "Certificate ends in": "Gemma4CertificateExpiring",
     "Certificate loaded again": "Gemma4CertificateReloadFailed",

@@ -22,12 +22,13 @@ lie side by side."""
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Of a GGUF file: where its bytes are, and of one row."""
+    """Of a GGUF file: where its bytes are, and of one row. ``kind``: ggml's name of its numbers."""
 
     name: str
     start: int
     size: int
     row: int
+    kind: str
 
 
 def matrices(model: Path) -> dict[str, Matrix]:
@@ -38,6 +39,7 @@ def matrices(model: Path) -> dict[str, Matrix]:
             int(t.data_offset),
             int(t.n_bytes),
             int(t.n_bytes) // max(1, int(np.prod(t.shape[1:]))),
+            t.tensor_type.name,
         )
         for t in GGUFReader(model).tensors
     }

@@ -161,7 +161,8 @@ def start(server: Pod, front: Pod) -> None:
     assert front.probe("livenessProbe") and not front.probe("readinessProbe")
     took = until(lambda: server.probe("startupProbe"), 120)
     assert took < server.patience("startupProbe")
-    assert server.probe("readinessProbe") and server.probe("livenessProbe")
+    until(lambda: server.probe("readinessProbe"), 15)  # the supervisor asks Triton too
+    assert server.probe("livenessProbe")
     until(lambda: front.probe("readinessProbe"), 15)
     results: list[Any] = []
     chat(front, 2, results)

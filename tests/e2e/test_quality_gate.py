@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from gemma4_build.manifest import file_entries, write_manifest
 from gemma4_build.pipeline import build_engine
@@ -51,6 +52,17 @@ def event(server: Served, name: str) -> dict[str, object] | None:
         if f'"{name}"' in line:
             return dict(json.loads(line[line.index("{") :]))
     return None
+
+
+def health(server: Served, name: str) -> tuple[int, dict[str, str | None]]:
+    url = f"http://127.0.0.1:{server.banner_port('health')}/health/{name}"
+    reply = httpx.get(url, timeout=5, trust_env=False)
+    return reply.status_code, reply.json()
+
+
+def why_not_ready(gateway: RunningGateway) -> str:
+    with gateway.http() as http:
+        return " ".join(e["reason"] or "" for e in http.get("/health/ready").json()["backends"])
 
 
 def ready_backends(gateway: RunningGateway) -> int:
@@ -108,6 +120,7 @@ def test_damaged_weights_fail_and_the_gateway_goes_elsewhere(
         assert failed is not None
         assert failed["takes_requests"] is False and float(str(failed["agreement"])) < 1
         wait_until(lambda: ready_backends(gateway) == 1, 20)
+        assert "does not give its recorded answers" in why_not_ready(gateway)
         with gateway.http() as http:
             for _ in range(4):
                 assert http.post("/v1/chat/completions", json=chat(max_tokens=4)).is_success
@@ -151,7 +164,7 @@ def test_one_row_of_one_matrix_changed_in_memory(int4: Path, tmp_path: Path) -> 
     not so busy that a prompt takes it 40 ms."""
     model = int4 / "model.gguf"
     matrix = matrices(model)["blk.2.ffn_gate_up_exps.weight"]
-    args = ("--log-format", "json", "--quality-gate", "enforce", *MINUTELY)
+    args = ("--log-format", "json", "--quality-gate", "enforce", "--health-port", "0", *MINUTELY)
     served = Served(int4, tmp_path / "run", *args)
     try:
         assert metric(served, "ok") == 1
@@ -162,6 +175,10 @@ def test_one_row_of_one_matrix_changed_in_memory(int4: Path, tmp_path: Path) -> 
             with served.client() as client, pytest.raises(UnavailableError) as refused:
                 client.chat(user("Hello"), max_tokens=4, timeout=20.0).result()
             assert refused.value.code == Code.QUALITY_GATE_FAILED
+            code, body = health(served, "ready")
+            assert (code, body["status"], body["gate"]) == (503, "not ready", "failed")
+            assert "quality gate failed" in str(body["reason"])
+            assert health(served, "live")[0] == 200
         failed = event(served, "quality_gate_failed")
         assert failed is not None
         assert failed["cause"] == "other probabilities of the same tokens than at the start"
@@ -170,6 +187,7 @@ def test_one_row_of_one_matrix_changed_in_memory(int4: Path, tmp_path: Path) -> 
         change = metric(served, "log_prob_change_nats")
         assert change is not None and change > 0.001
         wait_until(lambda: metric(served, "ok") == 1, 60)
+        assert health(served, "ready") == (200, {"status": "ready", "reason": None, "gate": None})
         with served.client() as client:
             assert client.chat(user("Hello"), max_tokens=4).result().ids
     finally:

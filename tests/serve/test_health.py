@@ -41,7 +41,7 @@ def server(health: Health) -> Iterator[HealthServer]:
 @pytest.fixture
 def ask(server: HealthServer) -> Ask:
     def get(path: str) -> tuple[int, dict[str, str | None]]:
-        connection = http.client.HTTPConnection(*server.server_address[:2], timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=5)
         connection.request("GET", path)
         reply = connection.getresponse()
         content = reply.read()
@@ -104,7 +104,7 @@ def test_clients_that_say_nothing_do_not_hold_it_up(
 ) -> None:
     """Twice as many as it takes at once. They are gone after two seconds."""
     health.serving()
-    silent = [socket.create_connection(server.server_address[:2]) for _ in range(32)]
+    silent = [socket.create_connection(("127.0.0.1", server.server_port)) for _ in range(32)]
     began = time.monotonic()
 
     def answers() -> bool:
@@ -123,7 +123,7 @@ def test_clients_that_say_nothing_do_not_hold_it_up(
     "sent", [b"\r\n\r\n", b"\x00\xff\n", b"GET\r\n\r\n", b"PUT /health/live HTTP/1.1\r\n\r\n"]
 )
 def test_what_is_no_question(ask: Ask, server: HealthServer, sent: bytes) -> None:
-    with socket.create_connection(server.server_address[:2], timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=5) as client:
         client.sendall(sent)
         client.shutdown(socket.SHUT_WR)
         while client.recv(1000):

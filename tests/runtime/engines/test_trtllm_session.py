@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 from gemma4_runtime.engines.tensorrt_llm import session as module
 from gemma4_runtime.engines.tensorrt_llm.session import Session
-from gemma4_runtime.engines.tensorrt_llm.wire import Event, KvUse, Lost
+from gemma4_runtime.engines.tensorrt_llm.wire import (
+    Event,
+    Failed,
+    Finished,
+    KvUse,
+    Lost,
+    Submit,
+)
+from gemma4_runtime.messages import SamplingParams
 
 STATS = [{"kvCacheStats": {"usedNumBlocks": 3, "maxNumBlocks": 9}}]
 WAIT_S = 0.4
@@ -123,3 +131,38 @@ def test_a_health_question_that_fails_now_and_then_ends_nothing() -> None:
         assert not made.lost.is_set()
 
     assert watched(check, lambda _: [], body) == []
+
+
+@pytest.mark.parametrize("salt", [None, "quality-gate-7"])
+def test_a_salt_keeps_prompts_out_of_the_cache_that_others_use(salt: str | None) -> None:
+    """The quality gate's prompts are computed anew, and are of no use to anybody else."""
+    asked: list[dict[str, Any]] = []
+
+    async def answer() -> Any:
+        yield SimpleNamespace(outputs=[SimpleNamespace(token_ids_diff=[], finish_reason="stop")])
+
+    def generate_async(inputs: Any, **options: Any) -> Any:
+        asked.append(options)
+        return answer()
+
+    async def get_stats_async(timeout: float) -> Any:
+        for entry in STATS:
+            yield entry
+
+    events: list[Event] = []
+
+    async def run() -> None:
+        llm = SimpleNamespace(
+            _check_health=lambda: True, get_stats_async=get_stats_async,
+            generate_async=generate_async,
+        )  # fmt: skip
+        api = SimpleNamespace(SamplingParams=lambda **arguments: arguments)
+        made = Session(llm, api, pad_id=0, vocab_size=9, send=events.append)
+        made.submit(Submit("k", [2, 3], SamplingParams(max_tokens=2, temperature=0.0), salt))
+        while not any(isinstance(event, Finished | Failed) for event in events):
+            await asyncio.sleep(0.01)
+        await made.close(1)
+
+    asyncio.run(asyncio.wait_for(run(), 10))
+    assert Finished("k", "stop") in events
+    assert [options["cache_salt"] for options in asked] == [salt]

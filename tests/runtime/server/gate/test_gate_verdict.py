@@ -168,11 +168,11 @@ def quality(**limits: float) -> Quality:
 @pytest.mark.parametrize(
     ("precision", "source", "figures", "rules"),
     [
-        ("int4", "engine", {"top1_agreement": 0.8}, Rules(0.8, 0.1, 0.25, 0.001)),
-        ("int4", "engine", None, Rules(0.88, 0.1, 0.25, 0.001)),
-        ("none", "engine", None, Rules(1.0, 0.1, 0.25, 0.001)),
-        ("bf16", "reference", None, Rules(0.9, 0.1, math.inf, 0.001)),
-        ("fp8", "reference", {}, Rules(0.5, 0.8, math.inf, 0.001)),
+        ("int4", "engine", {"top1_agreement": 0.8}, Rules(0.8, 0.1, 0.25, 0.0001)),
+        ("int4", "engine", None, Rules(0.88, 0.1, 0.25, 0.0001)),
+        ("none", "engine", None, Rules(1.0, 0.1, 0.25, 0.0001)),
+        ("bf16", "reference", None, Rules(0.9, 0.1, math.inf, 0.0001)),
+        ("fp8", "reference", {}, Rules(0.5, 0.8, math.inf, 0.0001)),
     ],
 )
 def test_rules_follow_the_manifest(
