@@ -15,6 +15,7 @@ ALONE = {
     "clients/gateway/test_gateway_log_faults.py": "starts gateways; waits for deadlines",
     "clients/gateway/test_gateway_lost_backend.py": "starts gateways and back ends",
     "clients/gateway/test_gateway_mutations.py": "starts a gateway",
+    "clients/gateway/test_gateway_redis.py": "starts Redis; waits for deadlines",
     "clients/gateway/test_gateway_slow_senders.py": "starts gateways; waits for deadlines",
     "clients/gateway/test_gateway_tls.py::test_200_half_open_connections": "measures others' wait",
     "clients/test_cache.py": "starts many processes",

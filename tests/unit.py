@@ -18,6 +18,8 @@ NOT_UNIT = {
     "clients/gateway/test_gateway_log_faults.py": "starts gateways",
     "clients/gateway/test_gateway_lost_backend.py": "starts gateways and back ends; waits for health",
     "clients/gateway/test_gateway_mutations.py": "starts a gateway; hundreds of requests",
+    "clients/gateway/test_fair_queue.py": "random requests",
+    "clients/gateway/test_gateway_redis.py": "starts Redis",
     "clients/gateway/test_gateway_slow_senders.py": "starts gateways; waits for deadlines",
     "clients/gateway/test_gateway_tls.py::test_200_half_open_connections": "measures others' wait",
     "clients/test_cache.py::test_many_processes": "starts many processes",

@@ -34,6 +34,7 @@ from gemma4_gateway.spans import ServerSpans
 from gemma4_gateway.translate.request_plan import Plan
 
 if TYPE_CHECKING:
+    from gemma4_gateway.shared.redis_limits import RedisLimits
     from gemma4_gateway.store.responses import ResponseStore
     from gemma4_gateway.tls.certificates import Certificates
 
@@ -59,6 +60,7 @@ class Gateway:
         self.certificates = self._certificates()
         self.store = self._store()
         self.gate = Gate(settings.limits, make_room=self._make_room)
+        self.shared = self._shared_limits()
         self.uploads = Uploads(settings.limits.max_body)
         self.off_loop = OffLoop()
         self.lifecycle = Lifecycle()
@@ -98,6 +100,8 @@ class Gateway:
             aliases=frozenset(settings.model_names),
             queue=settings.queue,
         )
+        if self.shared is not None:
+            await self.shared.start()
         await self.discovery.start()
         await self.health.first_round()
         for backend in self.backends:
@@ -108,6 +112,8 @@ class Gateway:
     async def stop(self) -> None:
         await self.discovery.stop()
         await self.health.stop()
+        if self.shared is not None:
+            await self.shared.stop()
         self.off_loop.close()
         if self.store is not None:
             await asyncio.to_thread(self.store.close)
@@ -144,6 +150,19 @@ class Gateway:
         from gemma4_gateway.tls.certificates import Certificates
 
         return Certificates(self.settings.tls, self.metrics, self.log)
+
+    def _shared_limits(self) -> RedisLimits | None:
+        url = self.settings.limits_redis
+        if url is None:
+            return None
+        try:
+            from gemma4_gateway.shared.redis_limits import RedisLimits
+        except ImportError:
+            raise SettingsError(
+                "limits in Redis need its client; get it by pip install 'gemma4-triton[redis]'"
+            ) from None
+        shared = self.metrics.with_shared_limits()
+        return RedisLimits(url, self.settings.limits, shared, self.log)
 
     def _store(self) -> ResponseStore | None:
         if self.settings.store is None:

@@ -49,6 +49,7 @@ def gateway_before(
     sse_keep_alive: float = 15.0,
     keys: KeySource | None = None,
     webui: bool = True,
+    limits_redis: str | None = None,
     **connections: Any,
 ) -> Iterator[InProcess]:
     """In front of ``backends`` (host:port, or dns:///name:port), which serve the model "m". ``connections``: bounds of
@@ -64,6 +65,7 @@ def gateway_before(
         sse_keep_alive=sse_keep_alive,
         keys=keys or KeySource(),
         webui=webui,
+        limits_redis=limits_redis,
     )
     gateway = Gateway(settings, Log("json", log))
     listener = claim_socket("127.0.0.1", 0)
