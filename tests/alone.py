@@ -18,6 +18,7 @@ ALONE = {
     "clients/gateway/test_gateway_redis.py": "starts Redis; waits for deadlines",
     "clients/gateway/test_gateway_slow_senders.py": "starts gateways; waits for deadlines",
     "clients/gateway/test_gateway_tls.py::test_200_half_open_connections": "measures others' wait",
+    "clients/gateway/test_gateway_waiting.py": "starts gateways; waits for deadlines",
     "clients/test_cache.py": "starts many processes",
     "e2e": "starts servers, and measures them",
     "runtime/preparation/test_process.py": "measures how long short work waits beside long work",

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from gemma4_runtime.needs import install_extra
 from gemma4_runtime.tracing.pipeline import open_pipeline
 from starlette.requests import Request
 
@@ -157,9 +158,11 @@ class Gateway:
             return None
         try:
             from gemma4_gateway.shared.redis_limits import RedisLimits
-        except ImportError:
+        except ImportError as error:
+            if error.name != "redis":
+                raise
             raise SettingsError(
-                "limits in Redis need its client; get it by pip install 'gemma4-triton[redis]'"
+                f"limits in Redis need its client, which is missing; {install_extra('redis')}"
             ) from None
         shared = self.metrics.with_shared_limits()
         return RedisLimits(url, self.settings.limits, shared, self.log)
