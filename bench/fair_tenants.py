@@ -130,7 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--slots", type=int, default=8)
     parser.add_argument("--flood", type=int, default=64, help="requests of `flood` at once")
-    parser.add_argument("--heavy", type=int, default=16, help="requests of `heavy` at once")
+    parser.add_argument("--heavy", type=int, default=32, help="requests of `heavy` at once")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()

@@ -27,6 +27,7 @@ _OWN_FILES = 64
 """Open files beside a connection for each request."""
 
 _KEY_VARIABLE = "GEMMA4_GATEWAY_API_KEY"
+_REDIS_VARIABLE = "GEMMA4_GATEWAY_LIMITS_REDIS"
 
 
 @app.callback()
@@ -79,6 +80,13 @@ def gateway(
     key_requests_per_minute: Annotated[int, typer.Option(min=0, help="0: no limit.")] = 0,
     key_tokens_per_minute: Annotated[int, typer.Option(min=0, help="0: no limit.")] = 0,
     key_max_running: Annotated[int, typer.Option(min=0, help="0: no limit.")] = 0,
+    limits_redis_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the URL of a Redis by which gateways share the limits of keys; or in "
+            f"{_REDIS_VARIABLE}. Default: each gateway has its own."
+        ),
+    ] = None,
     ssl_certfile: Annotated[
         Path | None,
         typer.Option(help="PEM file: this server's certificate, then those that issued it."),
@@ -190,6 +198,7 @@ def gateway(
             check_store,
             check_tls,
         )
+        from gemma4_gateway.shared.source import read_url
     except ImportError as error:
         fail_import(error, extra="gateway")
     form = chosen_form(log_format, sys.stderr)
@@ -225,6 +234,9 @@ def gateway(
             ),
             webui=webui,
             tls=check_tls(ssl_certfile, ssl_keyfile, ssl_ca_certs, ssl_cert_reqs),
+            limits_redis=read_url(
+                limits_redis_file, _REDIS_VARIABLE, os.environ.get(_REDIS_VARIABLE, "")
+            ),
             backend_tls=check_backend_tls(
                 backend_ssl_ca_certs, backend_ssl_certfile, backend_ssl_keyfile, backend_ssl_name
             ),

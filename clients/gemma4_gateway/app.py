@@ -97,6 +97,7 @@ def create_asgi(gateway: Gateway, app: FastAPI | None = None) -> ASGIApp:
         app or create_app(gateway),
         ring=gateway.ring,
         gate=gateway.gate,
+        shared=gateway.shared,
         lifecycle=gateway.lifecycle,
         metrics=gateway.metrics,
         log=gateway.log,

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from gemma4_runtime.needs import install_extra
 from gemma4_runtime.tracing.pipeline import open_pipeline
 from starlette.requests import Request
 
@@ -34,6 +35,7 @@ from gemma4_gateway.spans import ServerSpans
 from gemma4_gateway.translate.request_plan import Plan
 
 if TYPE_CHECKING:
+    from gemma4_gateway.shared.redis_limits import RedisLimits
     from gemma4_gateway.store.responses import ResponseStore
     from gemma4_gateway.tls.certificates import Certificates
 
@@ -59,6 +61,7 @@ class Gateway:
         self.certificates = self._certificates()
         self.store = self._store()
         self.gate = Gate(settings.limits, make_room=self._make_room)
+        self.shared = self._shared_limits()
         self.uploads = Uploads(settings.limits.max_body)
         self.off_loop = OffLoop()
         self.lifecycle = Lifecycle()
@@ -98,6 +101,8 @@ class Gateway:
             aliases=frozenset(settings.model_names),
             queue=settings.queue,
         )
+        if self.shared is not None:
+            await self.shared.start()
         await self.discovery.start()
         await self.health.first_round()
         for backend in self.backends:
@@ -108,6 +113,8 @@ class Gateway:
     async def stop(self) -> None:
         await self.discovery.stop()
         await self.health.stop()
+        if self.shared is not None:
+            await self.shared.stop()
         self.off_loop.close()
         if self.store is not None:
             await asyncio.to_thread(self.store.close)
@@ -144,6 +151,21 @@ class Gateway:
         from gemma4_gateway.tls.certificates import Certificates
 
         return Certificates(self.settings.tls, self.metrics, self.log)
+
+    def _shared_limits(self) -> RedisLimits | None:
+        url = self.settings.limits_redis
+        if url is None:
+            return None
+        try:
+            from gemma4_gateway.shared.redis_limits import RedisLimits
+        except ImportError as error:
+            if error.name != "redis":
+                raise
+            raise SettingsError(
+                f"limits in Redis need its client, which is missing; {install_extra('redis')}"
+            ) from None
+        shared = self.metrics.with_shared_limits()
+        return RedisLimits(url, self.settings.limits, shared, self.log)
 
     def _store(self) -> ResponseStore | None:
         if self.settings.store is None:

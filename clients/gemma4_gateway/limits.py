@@ -12,7 +12,7 @@ from gemma4_gateway.errors import ApiError, overloaded
 from gemma4_gateway.keys import KeyEntry
 from gemma4_gateway.settings import Limits
 
-__all__ = ["Bucket", "Gate"]
+__all__ = ["Bucket", "Gate", "limited", "rates_of"]
 
 
 @dataclass(slots=True)
@@ -51,15 +51,14 @@ class Gate:
         """Enter a request. Raises :class:`~gemma4_gateway.errors.ApiError` 429, and then nothing
         was entered."""
         usage = self._usage_of(key)
-        most = _own(key.max_running, self._limits.key_running)
+        most = rates_of(key, self._limits)[2]
         if most and usage.running >= most:
-            raise _limited("max_running", f"{most} requests of this key run already", 1)
+            raise limited("max_running", key, self._limits, 1)
         now = self._now()
         for bucket, unit in ((usage.requests, "requests"), (usage.tokens, "tokens")):
             wait = bucket.wait(now) if bucket else 0.0
             if wait:
-                rate = self._rate(key, unit)
-                raise _limited(f"{unit}_per_minute", f"{rate} {unit} a minute are used up", wait)
+                raise limited(f"{unit}_per_minute", key, self._limits, wait)
         over = self._running - self._limits.max_running
         if over >= 0 and not (over < _LEAVING and self._make_room(key)):
             raise overloaded(
@@ -72,6 +71,14 @@ class Gate:
         usage.running += 1
         self._running += 1
 
+    def undo(self, key: KeyEntry) -> None:
+        """Take back an ``enter``, of a request that was refused after it."""
+        usage = self._usage_of(key)
+        usage.running -= 1
+        self._running -= 1
+        if usage.requests:
+            usage.requests.spend(-1)
+
     def leave(self, key: KeyEntry, *, tokens: int) -> None:
         """Leave with what was used. ``tokens``: prompt and completion."""
         usage = self._usage_of(key)
@@ -81,14 +88,9 @@ class Gate:
             usage.tokens.wait(self._now())
             usage.tokens.spend(tokens)
 
-    def _rate(self, key: KeyEntry, unit: str) -> int:
-        if unit == "requests":
-            return _own(key.requests_per_minute, self._limits.key_requests_per_minute)
-        return _own(key.tokens_per_minute, self._limits.key_tokens_per_minute)
-
     def _usage_of(self, key: KeyEntry) -> _Usage:
         usage = self._usage.setdefault(key.name, _Usage())
-        rates = self._rate(key, "requests"), self._rate(key, "tokens")
+        rates = rates_of(key, self._limits)[:2]
         if rates != usage.rates:  # a new key, or its entry has changed
             now = self._now()
             usage.rates = rates
@@ -100,6 +102,22 @@ def _own(of_key: int | None, default: int) -> int:
     return default if of_key is None else of_key
 
 
-def _limited(limit: str, what: str, wait: float) -> ApiError:
+def rates_of(key: KeyEntry, limits: Limits) -> tuple[int, int, int]:
+    """Return requests and tokens a minute, and requests at once, of a key; 0 is no limit."""
+    return (
+        _own(key.requests_per_minute, limits.key_requests_per_minute),
+        _own(key.tokens_per_minute, limits.key_tokens_per_minute),
+        _own(key.max_running, limits.key_running),
+    )
+
+
+def limited(limit: str, key: KeyEntry, limits: Limits, wait: float) -> ApiError:
+    """429 for a limit of a key. ``wait``: seconds until there is room."""
+    requests, tokens, running = rates_of(key, limits)
+    what = {
+        "max_running": f"{running} requests of this key run already",
+        "requests_per_minute": f"{requests} requests a minute are used up",
+        "tokens_per_minute": f"{tokens} tokens a minute are used up",
+    }[limit]
     seconds = math.ceil(wait)
     return overloaded(f"{what}; retry in {seconds} s", code=limit, retry_after=seconds)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from gemma4_gateway.backends.backend import Backend
 
-__all__ = ["Metrics", "TlsMetrics"]
+__all__ = ["Metrics", "SharedMetrics", "TlsMetrics"]
 
 _OTHER_KEYS = "other"
 """Stands for every key after the first so many that waited."""
@@ -28,6 +28,16 @@ class TlsMetrics:
 
     not_after: Gauge
     reloads: Counter
+
+
+@dataclass(frozen=True, slots=True)
+class SharedMetrics:
+    """``up``: 1 while the limits are shared. ``errors``: by ``reason``. ``lost``: requests whose
+    end was not told, for there were too many."""
+
+    up: Gauge
+    errors: Counter
+    lost: Counter
 
 
 class Metrics:
@@ -85,6 +95,14 @@ class Metrics:
         not_after = "tls_certificate_not_after_seconds"
         return TlsMetrics(
             self._gauge(not_after, "Unix time at which the served certificate ends"), reloads
+        )
+
+    def with_shared_limits(self) -> SharedMetrics:
+        """Add those of Redis, which are absent where there is none."""
+        return SharedMetrics(
+            self._gauge("limits_shared", "1: the limits of keys are those of all gateways"),
+            self._counter("limits_redis_errors", "Questions that Redis did not answer", "reason"),
+            self._counter("limits_ends_lost", "Ends of requests that Redis was never told"),
         )
 
     def waited(self, key: str, seconds: float) -> None:

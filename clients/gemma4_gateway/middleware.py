@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from typing import TYPE_CHECKING
 
 from gemma4_runtime.trace_context import TraceContext, trace_context
 from starlette.datastructures import Headers
@@ -22,6 +23,9 @@ from gemma4_gateway.metrics import Metrics
 from gemma4_gateway.record import LEFT, Record
 from gemma4_gateway.spans import ServerSpans
 
+if TYPE_CHECKING:
+    from gemma4_gateway.shared.redis_limits import Lease, RedisLimits
+
 __all__ = ["Middleware"]
 
 _ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}\Z")
@@ -31,7 +35,8 @@ _OPEN = (*_QUIET, "/version", "/docs", "/openapi.json", "/ui/")
 
 
 class Middleware:
-    """Around the application. ``ring`` may be replaced while it runs. ``client_certificates``: only
+    """Around the application. ``ring`` may be replaced while it runs. ``shared``: limits of all
+    gateways together, None: each has its own. ``client_certificates``: only
     those who have shown one may have more than /health. ``spans`` None: none are made."""
 
     def __init__(
@@ -40,6 +45,7 @@ class Middleware:
         *,
         ring: KeyRing,
         gate: Gate,
+        shared: RedisLimits | None = None,
         lifecycle: Lifecycle,
         metrics: Metrics,
         log: Log,
@@ -51,6 +57,7 @@ class Middleware:
         self._app = app
         self.ring = ring
         self._gate = gate
+        self._shared = shared
         self._lifecycle = lifecycle
         self._metrics = metrics
         self._log = log
@@ -121,7 +128,7 @@ class Middleware:
         none."""
         self._lifecycle.check()
         try:
-            self._gate.enter(record.key)
+            lease = await self._enter(record.key)
         except ApiError as error:
             self._metrics.limited.labels(error.code).inc()
             raise
@@ -131,7 +138,20 @@ class Middleware:
         finally:
             tokens = record.prompt_tokens + record.completion_tokens
             self._gate.leave(record.key, tokens=tokens)
+            if lease is not None and self._shared is not None:
+                self._shared.leave(lease, tokens=tokens)
             self._metrics.running.set(self._gate.running)
+
+    async def _enter(self, key: KeyEntry) -> Lease | None:
+        """Enter by the limits of this gateway, then by those of all."""
+        self._gate.enter(key)
+        if self._shared is None:
+            return None
+        try:
+            return await self._shared.enter(key)
+        except BaseException:
+            self._gate.undo(key)
+            raise
 
     def _authenticate(self, headers: Headers) -> KeyEntry:
         if self.ring.open:

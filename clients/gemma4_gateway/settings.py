@@ -97,7 +97,8 @@ class Settings:
     stream after which a comment is sent; 0: none. ``webui``: browsers get the chat page at `/`.
     ``tls``: None is HTTP without TLS. ``drop_unsupported``: of /v1/responses, leave out tools that
     are no functions and ``text.verbosity`` rather than refuse them. ``store``: None keeps no
-    responses. ``backend_tls``: None speaks to back ends in plain text."""
+    responses. ``backend_tls``: None speaks to back ends in plain text.
+    ``limits_redis``: URL of the Redis by which gateways share the limits of keys; a secret."""
 
     backends: tuple[str, ...] = ("127.0.0.1:8001",)
     host: str = "127.0.0.1"
@@ -118,6 +119,7 @@ class Settings:
     drop_unsupported: bool = False
     store: StoreOptions | None = None
     backend_tls: TLS | None = None
+    limits_redis: str | None = field(default=None, repr=False)
 
 
 def check_tls(

@@ -68,6 +68,7 @@ class Answering:
         self._seat = seat
         self._calls = calls
         self.first = self._last = first
+        self._note(first)
 
     @property
     def backend(self) -> Backend:
@@ -81,13 +82,21 @@ class Answering:
     async def __aiter__(self) -> AsyncIterator[Delta]:
         try:
             async for delta in self._chunks:
-                self._last = delta
+                self._note(delta)
                 yield delta
         except Gemma4Error as error:
             raise started_failure(error) from None
 
     def close(self) -> None:
         self._calls.remove(self._stream)
+        self._leave()
+
+    def _note(self, delta: Delta) -> None:
+        self._last = delta
+        if delta.finish_reason:  # the slot is free, however slowly the client reads
+            self._leave()
+
+    def _leave(self) -> None:
         last = self._last
         self._seat.release(prompt=last.prompt_tokens, answer=last.completion_tokens)
 

@@ -3,13 +3,16 @@
 ``python -m gemma4_testing.fakes.fake_backend PORT KIND``: "good" answers; "poison" dies, with its
 connections, of a request that has the word in it; "refusing" is draining; "dead" has a preprocessing
 that has died, so Triton says ready; "killed" gets one, of a request with the word "poison" in it;
-"slow" answers after a second, and a request with the word "refused" with a refusal.
+"slow" answers after a second, and a request with the word "refused" with a refusal; "one" answers
+after half a second and says that it has one slot.
 Prints its port, then one line for each request, with its prompt.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import struct
 import subprocess
 import sys
 import threading
@@ -23,7 +26,7 @@ from typing import Any
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from gemma4_testing.fakes.fake_triton import _Servicer, chunk, message
+from gemma4_testing.fakes.fake_triton import ENGINE, _Servicer, chunk, message
 
 __all__ = ["FakeBackend", "fake_backend"]
 
@@ -44,6 +47,15 @@ class _Backend(_Servicer):
                 ids = data
         made.raw_output_contents[0] = ids
         made.raw_output_contents[2] = b"\1\0\0\0x" * (len(ids) // 4)
+        if self._kind == "one":
+            limits = {
+                "slots": 1,
+                "max_queued": 0,
+                "max_prompt_tokens": 100,
+                "max_total_tokens": 200,
+            }
+            engine = json.dumps(json.loads(ENGINE) | limits).encode()
+            made.raw_output_contents[3] = struct.pack("<I", len(engine)) + engine
         return made
 
     def ModelStreamInfer(self, requests: Any, context: Any) -> Iterator[Any]:  # noqa: N802
@@ -75,6 +87,8 @@ class _Backend(_Servicer):
             )
             yield service_pb2.ModelStreamInferResponse(error_message=error)
         else:
+            if self._kind == "one":
+                time.sleep(0.5)
             answer = chunk(0, "stop", text="hello")
             if "return_log_probs" in inputs:
                 answer["output_log_probs"] = [-0.5] * len(answer["output_ids"])

@@ -50,6 +50,7 @@ def gateway_before(
     keys: KeySource | None = None,
     webui: bool = True,
     store: StoreOptions | None = None,
+    limits_redis: str | None = None,
     **connections: Any,
 ) -> Iterator[InProcess]:
     """In front of ``backends`` (host:port, or dns:///name:port), which serve the model "m". ``connections``: bounds of
@@ -66,6 +67,7 @@ def gateway_before(
         keys=keys or KeySource(),
         webui=webui,
         store=store,
+        limits_redis=limits_redis,
     )
     gateway = Gateway(settings, Log("json", log))
     listener = claim_socket("127.0.0.1", 0)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from gemma4_gateway.backends.backend import Backend
-from gemma4_gateway.backends.router import Router
+from gemma4_gateway.backends.calls import OpenCalls
+from gemma4_gateway.backends.router import Answering, Router
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.metrics import Metrics
 
@@ -58,3 +59,30 @@ def test_none_is_503_that_says_why_of_each() -> None:
     with pytest.raises(ApiError, match=r"127\.0\.0\.1:1: not checked yet") as caught:
         made([""]).any_ready("a")
     assert caught.value.status == 503
+
+
+def test_a_place_is_free_with_the_last_chunk_however_slowly_it_is_read() -> None:
+    """And with the end of one that is left in its middle; each time once, with its tokens."""
+    released: list[tuple[int, int]] = []
+    seat: Any = SimpleNamespace(release=lambda *, prompt, answer: released.append((prompt, answer)))
+    stream: Any = SimpleNamespace(cancel=lambda: None)
+
+    def delta(tokens: int, finish: str = "") -> Any:
+        return SimpleNamespace(prompt_tokens=3, completion_tokens=tokens, finish_reason=finish)
+
+    async def chunks() -> Any:
+        for each in (delta(2), delta(5, "stop")):
+            yield each
+
+    async def run() -> None:
+        answering = Answering(stream, chunks(), delta(1), seat, OpenCalls())
+        async for chunk in answering:
+            assert released == ([(3, 5)] if chunk.finish_reason else [])
+        Answering(stream, chunks(), delta(9, "stop"), seat, OpenCalls())
+        assert released[-1] == (3, 9)
+        left = Answering(stream, chunks(), delta(1), seat, OpenCalls())
+        assert len(released) == 2
+        left.close()
+        assert released[-1] == (3, 1)
+
+    asyncio.run(run())

@@ -1,0 +1,1 @@
+"""Limits of keys that several gateways share, in Redis."""

@@ -1,0 +1,114 @@
+"""Requests that wait in a gateway before a back end with one slot, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from gemma4_testing.fakes.fake_backend import FakeBackend, fake_backend
+from gemma4_testing.fakes.in_process_gateway import InProcess, gateway_before
+from gemma4_testing.servers.running_gateway import RunningGateway, chat
+from gemma4_testing.waiting import wait_until
+
+
+@pytest.fixture
+def backend() -> Iterator[FakeBackend]:
+    with fake_backend("one") as found:
+        yield found
+
+
+@pytest.fixture
+def gateway(backend: FakeBackend) -> Iterator[InProcess]:
+    with gateway_before(backend.address) as found:
+        yield found
+
+
+def waiting(gateway: InProcess) -> int:
+    return sum(len(places.queue) for places in gateway.gateway.router.all_places)
+
+
+def post(url: str, text: str = "hi", headers: dict[str, str] | None = None) -> httpx.Response:
+    body = {"messages": [{"role": "user", "content": text}]}
+    return httpx.post(f"{url}/v1/chat/completions", json=body, headers=headers, timeout=30)
+
+
+def test_those_who_wait_are_answered_and_counted(gateway: InProcess) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda i: post(gateway.url, f"hi {i}").status_code, range(3)))
+        assert found == [200] * 3
+    with gateway.http() as http:
+        text = http.get("/metrics").text
+    assert 'gemma4_gateway_queue_seconds_count{key="anonymous"} 2.0' in text
+    assert "gemma4_gateway_queued_tokens 0.0" in text
+    lines = [json.loads(line) for line in gateway.log.getvalue().splitlines()]
+    waits = sorted(line.get("queue_seconds") or 0 for line in lines if line["event"] == "request")
+    assert waits[0] == 0 and 0.2 < waits[1] < waits[2]
+
+
+def test_one_that_leaves_while_it_waits_is_gone_at_once(
+    gateway: InProcess, backend: FakeBackend
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(post, gateway.url)
+        wait_until(lambda: len(backend.requests) == 1, 10)
+        body = json.dumps({"messages": [{"role": "user", "content": "gone"}]}).encode()
+        with socket.create_connection(("127.0.0.1", gateway.port)) as sock:
+            sock.sendall(
+                b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+                b"content-length: %d\r\n\r\n" % len(body) + body
+            )
+            wait_until(lambda: waiting(gateway) == 1, 10)
+        wait_until(lambda: waiting(gateway) == 0 and gateway.gateway.gate.running <= 1, 10)
+        assert first.result().status_code == 200
+    time.sleep(0.2)
+    assert not any("gone" in request for request in backend.requests)
+
+
+def test_a_deadline_is_kept_while_it_waits(gateway: InProcess) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        running = [pool.submit(post, gateway.url) for _ in range(3)]
+        wait_until(lambda: waiting(gateway) >= 1, 10)
+        begun = time.monotonic()
+        reply = post(gateway.url, headers={"x-request-timeout": "0.2"})
+        assert (reply.status_code, reply.json()["error"]["code"]) == (429, "queue_timeout")
+        assert reply.headers["retry-after"] and time.monotonic() - begun < 5
+        assert [f.result().status_code for f in running] == [200] * 3
+    reply = post(gateway.url, headers={"x-request-timeout": "soon"})
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "x-request-timeout")
+    with gateway.http() as http:
+        assert (
+            'gemma4_gateway_limited_total{limit="queue_timeout"} 1.0' in http.get("/metrics").text
+        )
+
+
+def test_what_can_never_fit_is_named_while_others_wait(gateway: InProcess) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(post, gateway.url) for _ in range(2)]
+        wait_until(lambda: waiting(gateway) >= 1, 10)
+        reply = gateway.chat("hi", max_tokens=200)
+        assert (reply.status_code, reply.json()["error"]["param"]) == (400, "max_tokens")
+        assert "200 total tokens" in reply.json()["error"]["message"]
+        assert [f.result().status_code for f in running] == [200] * 2
+
+
+def test_a_drain_lets_those_who_wait_have_their_answers(backend: FakeBackend) -> None:
+    gateway = RunningGateway(backend.port)
+    with ThreadPoolExecutor(3) as pool:
+        running = [
+            pool.submit(
+                httpx.post, f"{gateway.url}/v1/chat/completions", json=chat(f"hi {i}"), timeout=30
+            )
+            for i in range(3)
+        ]
+        wait_until(lambda: len(backend.requests) == 1, 20)
+        time.sleep(0.2)
+        gateway.process.send_signal(signal.SIGTERM)
+        assert [f.result().status_code for f in running] == [200] * 3
+    assert gateway.process.wait(30) == 0
+    assert len(backend.requests) == 3
