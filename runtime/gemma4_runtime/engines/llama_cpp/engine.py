@@ -47,7 +47,8 @@ _CONTEXT_SLACK = 8
 
 
 class LlamaCppEngine:
-    """Raises :class:`RuntimeError` when the model does not load. Sizes are tokens."""
+    """Raises :class:`RuntimeError` when the model does not load. Sizes are tokens. ``cache_mib`` is
+    MiB for prompts that no slot holds (:func:`~.prompt_cache.prompt_cache_mib`)."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class LlamaCppEngine:
         table: TokenTable,
         options: LlamaCppOptions,
         threads: int | None = None,
+        cache_mib: int = 0,
     ) -> None:
         info = EngineInfo(
             runtime="llama_cpp",
@@ -75,7 +77,7 @@ class LlamaCppEngine:
         self._queue = RequestQueue(info)
         self._control = table.control
         self._turn_tokens = TurnTokens.of(table)
-        self._server = load_server(model, info, options, threads)
+        self._server = load_server(model, info, options, threads, cache_mib=cache_mib)
         self._guides = LlamaGuides(table, self._server)
         self._threads = [
             Thread(target=self._work, name=f"slot-{i}", daemon=True) for i in range(slots)
@@ -262,10 +264,16 @@ def _refusal(request: GenerationRequest, message: str) -> RequestError:
 
 
 def load_server(
-    model: Path, info: EngineInfo, options: LlamaCppOptions, threads: int | None
+    model: Path,
+    info: EngineInfo,
+    options: LlamaCppOptions,
+    threads: int | None,
+    *,
+    cache_mib: int = 0,
 ) -> Any:
     """Load an ``xllamacpp.Server`` for ``info.slots`` sequences; ``threads`` None: see
-    :func:`~gemma4_runtime.machine.compute_threads`. Raises :class:`RuntimeError`."""
+    :func:`~gemma4_runtime.machine.compute_threads`; ``cache_mib`` as of the engine. Raises
+    :class:`RuntimeError`."""
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
     per_slot = info.max_total_tokens + _CONTEXT_SLACK
@@ -276,13 +284,14 @@ def load_server(
     params.n_ubatch = options.micro_batch
     params.n_batch = max(options.micro_batch, info.slots)
     params.cpuparams.n_threads = threads or compute_threads(model.stat().st_size)
+    params.cache_ram_mib = cache_mib
     params.fit_params = False
     params.verbosity = 1
     # The wheel always opens an HTTP listener; a random key closes it to everybody else.
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.api_keys = [secrets.token_hex(32)]
-    params.endpoint_slots = params.endpoint_props = False
+    params.endpoint_slots = params.endpoint_props = params.ui = False
     params.endpoint_metrics = True  # for the call below; its HTTP service stays off
     params.cache_type_k = params.cache_type_v = _KV_TYPES[options.kv_type]
     if not options.flash_attention:
