@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from gemma4_testing.endurance.trend import BLOCKS, WARM_UP, Verdict, trend_of
+from gemma4_testing.endurance.trend import BLOCKS, WARM_UP, Verdict, trend_at_rest, trend_of
 
 SECONDS = 1800
 HOUR = 3600
@@ -49,13 +49,14 @@ def test_the_warm_up_does_not_count() -> None:
     assert trend_of(filling).slope == 0
 
 
-def test_counts_that_rise_and_fall_have_a_floor() -> None:
+def test_counts_at_rest() -> None:
     random = Random(2)
-    busy = [(at, 50 + max(0, random.randrange(40) - 9)) for at in range(0, SECONDS, 5)]
-    leak = [(at, value + at // 60) for at, value in busy]
-    assert trend_of(busy, floor=True).verdict(4) is Verdict.FLAT
-    assert trend_of(leak, floor=True).verdict(4) is Verdict.GROWS
-    assert trend_of(busy).verdict(4) is Verdict.UNCLEAR
+    still = [(at, 50 + random.randrange(2)) for at in range(0, SECONDS, 60)]
+    leak = [(at, value + at // 60) for at, value in still]
+    assert trend_at_rest(still).verdict(8) is Verdict.FLAT
+    assert trend_at_rest(leak).verdict(8) is Verdict.GROWS
+    with pytest.raises(ValueError, match="5 samples at rest; 12 are needed"):
+        trend_at_rest(still[:7])
 
 
 def test_too_few_samples() -> None:

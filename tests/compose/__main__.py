@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fresh"))
@@ -35,8 +36,12 @@ from stack import DEFAULT, HEALTHY_S, chat, down, load, prometheus, prometheus_t
 
 LIMITS_MB = {"serve": 900, "load": 900, "dynamo": 1100}
 """Of our images. Dynamo's own library is 216 MB, and transformers, which its frontend imports, 126."""
-RUNS = ("default", "dynamo", "tls", "mtls", "gpu")
+ALL_RUNS = ("default", "dynamo", "tls", "mtls", "gpu")
+RUNS = (*ALL_RUNS, "surface", "faults")
+"""Surface is a part of default; faults takes seven minutes of its own."""
 PORTS = ("GATEWAY_PORT", "GRAFANA_PORT", "LOCUST_PORT", "ALERTMANAGER_PORT", "DYNAMO_PORT")
+ENDS_TOO = {"dynamo": ("triton-2", "dynamo", *WORKERS)}
+"""Services of a run that have to end well, beside Triton and the gateway."""
 HERE = Path(__file__).resolve().parent
 
 
@@ -208,12 +213,20 @@ def with_dynamo(check: Checks, project: Project, ports: dict[str, str]) -> None:
     chat(check, ports["DYNAMO_PORT"], through="Dynamo's frontend")
 
 
+def surface(check: Checks, project: Project) -> None:
+    """Up with locust, and nothing but the scan."""
+    done = project.compose("up", "--detach", "--no-build", profiles=("load",))
+    services = DEFAULT | {"locust"}
+    healthy = project.wait_healthy(services, HEALTHY_S)
+    if check(f"up: all healthy {sorted(healthy)}", healthy.keys() == services, done.stdout):
+        surface_scan.scan(check, project, services, project.env["CPU_IMAGE"])
+
+
 def main() -> int:
     """Exit status 0 when every check passed. The last line says how many did."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", default="bookworm", help="a release of Debian, or an image")
-    parser.add_argument("--only", choices=(*RUNS, "faults"),
-                        help="one of the runs; faults is in none of the others")  # fmt: skip
+    parser.add_argument("--only", choices=RUNS, help="one run")
     parser.add_argument("--tag", default="test", help="of the images, for two runs on one machine")
     parser.add_argument(
         "--reuse-images", action="store_true", help="those of the last run, nothing is built"
@@ -244,30 +257,24 @@ def main() -> int:
     third = Project(f"{name}-gpu", ROOT, gpu.settings(env, image, str(ROOT / "demo/checkpoint")),
                     files=("docker-compose.yml", "tests/compose/no_gpu.yml"))  # fmt: skip
     folder.chmod(0o755)  # the gateway's user reads its certificate
+    authority = folder / "tls/ca.crt"
+    runs: dict[str, tuple[Project, str, Callable[[], None]]] = {
+        "default": (first, "load", lambda: default_profile(check, first, ports)),
+        "surface": (first, "load", lambda: surface(check, first)),
+        "tls": (second, "load", lambda: tls.with_tls(check, second, ports, authority)),
+        "mtls": (fourth, "load", lambda: tls.with_clients(check, fourth, ports, authority)),
+        "gpu": (third, "gpu", lambda: gpu.gpu_profile(check, third, ports)),
+        "dynamo": (fifth, "dynamo", lambda: with_dynamo(check, fifth, ports)),
+        "faults": (sixth, "load",
+                   lambda: faults.with_faults(check, sixth, ports, folder / "faults")),
+    }  # fmt: skip
     try:
-        if options.only in (None, "default"):
-            default_profile(check, first, ports)
-            down(check, first, ("load",))
-        if options.only in (None, "dynamo"):
-            with_dynamo(check, fifth, ports)
-            down(check, fifth, ("dynamo",), "triton-2", "dynamo", *WORKERS)
-        if options.only in (None, "tls"):
-            tls.with_tls(check, second, ports, folder / "tls/ca.crt")
-            down(check, second, ("load",))
-        if options.only in (None, "mtls"):
-            tls.with_clients(check, fourth, ports, folder / "tls/ca.crt")
-            down(check, fourth, ("load",))
-        if options.only in (None, "gpu"):
-            gpu.gpu_profile(check, third, ports)
-            down(check, third, ("gpu",))
-        if options.only == "faults":
-            faults.with_faults(check, sixth, ports, folder / "faults")
-            down(check, sixth, ("load",))
+        for run in (options.only,) if options.only else ALL_RUNS:
+            project, profile, begin = runs[run]
+            begin()
+            down(check, project, (profile,), *ENDS_TOO.get(run, ()))
     finally:
-        for project, profile in (
-            (first, "load"), (second, "load"), (fourth, "load"), (third, "gpu"), (fifth, "dynamo"),
-            (sixth, "load"),
-        ):  # fmt: skip
+        for project, profile, _ in runs.values():
             if project.leftovers():
                 project.compose("down", "--volumes", "--timeout=1", profiles=(profile,))
         shutil.rmtree(folder)

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from checks import Checks, podman
-from gemma4_testing.surface.places import ANYWHERE, CONTAINERS, PUBLISHED, Container
+from gemma4_testing.surface.places import ANYWHERE, CONTAINERS, LISTENERS, PUBLISHED, Container
 from gemma4_testing.surface.triton_endpoints import GRPC, HTTP, Access
 from project import Project
 
@@ -72,7 +72,8 @@ def _inside(check: Checks, project: Project, container: Container) -> None:
     found = _listening(pids[0], loopback=False)
     check(f"{service}: listens at {sorted(found)}", found == expected, expected)
     inner = _listening(pids[0], loopback=True) - found
-    check(f"{service}: at its own loopback alone: {sorted(inner)}", not inner)
+    most = sum(x.port == 0 for x in LISTENERS) if service == "triton" else 0  # llama.cpp's
+    check(f"{service}: at its own loopback alone: {sorted(inner)}", len(inner) == most)
     wrong = {pid: why for pid in pids if (why := _unlike(pid, container.user))}
     check(f"{service}: {len(pids)} processes of {container.user} without capabilities, privileges "
           "or a way around seccomp", bool(pids) and not wrong, wrong)  # fmt: skip

@@ -43,7 +43,7 @@ def made() -> str:
     lines = [
         "### Ports on one machine", "",
         *table("start|port|what|bound to|who reaches it|what a client must show", [
-            (f"`{x.start}`", x.port, x.what, x.address, x.reach, x.wants) for x in LISTENERS]),
+            (f"`{x.start}`", x.port or "a free one", x.what, x.address, x.reach, x.wants) for x in LISTENERS]),
         "`gemma4 serve --health-port N` opens one more, on its `--host`: whether the server lives and is",
         "ready, and why not. It can be read only, and asks for nothing. The Helm chart opens 8003.", "",
         "`gemma4 load`, `chat`, `build`, `plan`, `template` and `doctor` open no port.", "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gemma4_runtime.engines.base import Engine
+from gemma4_runtime.machine import available_memory
 from gemma4_runtime.manifest import Manifest
 from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.settings import Settings
@@ -38,6 +39,7 @@ def create_engine(
         )
     if manifest.runtime == "llama_cpp" and manifest.llama_cpp is not None:
         from gemma4_runtime.engines.llama_cpp.engine import LlamaCppEngine
+        from gemma4_runtime.engines.llama_cpp.prompt_cache import prompt_cache_mib
 
         return LlamaCppEngine(
             folder / "model.gguf",
@@ -49,8 +51,11 @@ def create_engine(
             table=table,
             options=manifest.llama_cpp,
             threads=settings.threads,
-            memory_bytes=manifest.memory.total(
-                slots=slots, max_total_tokens=limits.max_total_tokens
+            cache_mib=prompt_cache_mib(
+                manifest.memory,
+                slots=slots,
+                max_total_tokens=limits.max_total_tokens,
+                available=available_memory(),
             ),
         )
     if manifest.runtime == "tensorrt_llm" and manifest.tensorrt_llm is not None:

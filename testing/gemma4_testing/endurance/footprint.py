@@ -14,13 +14,14 @@ from gemma4_testing.servers.process_tree import lasting
 __all__ = ["ALLOWED", "COUNTS", "Courses", "sample", "shared_memory"]
 
 ALLOWED = {
-    "rss MB": 16.0, "anon MB": 16.0, "descriptors": 4.0, "threads": 4.0,
+    "rss MB": 16.0, "anon MB": 16.0, "descriptors": 8.0, "threads": 8.0,
     "shm MB": 4.0, "shm files": 4.0, "run folder KB": 64.0,
 }  # fmt: skip
-"""Growth per hour of one process, or of the machine, below which a figure is called flat."""
+"""Growth per hour of one process, or of the machine, below which a figure is called flat. Pools of
+threads fill up slowly, and Triton 2.51 keeps a descriptor at times (docs/security.md)."""
 
 COUNTS = frozenset({"descriptors", "threads", "shm files"})
-"""Figures that each connection or request adds to while it lasts."""
+"""Figures that each connection or request adds to while it lasts: they count when all rest."""
 
 Courses = dict[tuple[str, str], list[tuple[float, float]]]
 """Process and figure to samples of seconds and value."""

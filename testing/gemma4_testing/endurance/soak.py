@@ -22,7 +22,7 @@ from gemma4_build.request import BuildRequest
 
 from gemma4_testing.endurance.footprint import ALLOWED, COUNTS, Courses, sample
 from gemma4_testing.endurance.traffic import Ports, Traffic
-from gemma4_testing.endurance.trend import WARM_UP, Verdict, trend_of
+from gemma4_testing.endurance.trend import WARM_UP, Verdict, trend_at_rest, trend_of
 from gemma4_testing.engine_folders.synthetic_engine import CHECKPOINT
 from gemma4_testing.servers.process_tree import lasting
 from gemma4_testing.servers.running_gateway import MODEL, RunningGateway
@@ -34,8 +34,15 @@ LATENCY_SHARE = 0.25
 IDLE_S = 30
 
 
-def _watched(traffic: Traffic, courses: Courses, roots: dict[str, int], run_dir: Path) -> None:
-    """Sample until the traffic is over."""
+def _watched(
+    traffic: Traffic, courses: Courses, resting: Courses, roots: dict[str, int], run_dir: Path
+) -> None:
+    """Sample until the traffic is over, and at each rest."""
+
+    async def at_rest() -> None:
+        await asyncio.to_thread(sample, resting, traffic.at(), roots, run_dir)
+
+    traffic.at_rest = at_rest
 
     async def watch() -> None:
         every = max(0.5, traffic.seconds / 400)
@@ -49,7 +56,7 @@ def _watched(traffic: Traffic, courses: Courses, roots: dict[str, int], run_dir:
     asyncio.run(both())
 
 
-def _table(courses: Courses, traffic: Traffic) -> list[Verdict]:
+def _table(courses: Courses, resting: Courses, traffic: Traffic) -> list[Verdict]:
     """Print a line for each figure and return the verdicts."""
     print(f"{'':22} {'figure':14} {'median':>9} {'per hour':>9} {'+/- 99 %':>9} {'allowed':>9}")
     rows = [(name, figure, course, ALLOWED[figure]) for (name, figure), course in courses.items()]
@@ -59,7 +66,8 @@ def _table(courses: Courses, traffic: Traffic) -> list[Verdict]:
     verdicts = []
     for name, figure, course, bound in rows:
         try:
-            trend = trend_of(course, floor=figure in COUNTS)
+            still = resting.get((name, figure), ())
+            trend = trend_at_rest(still) if figure in COUNTS and still else trend_of(course)
         except ValueError as error:
             print(f"{name:22} {figure:14} {error}")
             verdicts.append(Verdict.UNCLEAR)
@@ -96,8 +104,9 @@ def soak(folder: Path, minutes: float, out: Path | None) -> int:
     roots = {"gemma4 serve": served.process.pid, "gateway": gateway.process.pid}
     before = {p.pid for pid in roots.values() for p in lasting(pid)}
     courses: Courses = defaultdict(list)
+    resting: Courses = defaultdict(list)
     traffic = Traffic(Ports(served.grpc, served.http, gateway.port, MODEL), minutes * 60)
-    _watched(traffic, courses, roots, served.run_dir)
+    _watched(traffic, courses, resting, roots, served.run_dir)
     wait_until(served.idle, IDLE_S)
     after = {p.pid for pid in roots.values() if psutil.pid_exists(pid) for p in lasting(pid)}
     troubles = list(traffic.failures)
@@ -121,8 +130,9 @@ def soak(folder: Path, minutes: float, out: Path | None) -> int:
     if out:
         found = {f"{name}: {figure}": course for (name, figure), course in courses.items()}
         latency = {f"{way}: seconds": course for way, course in traffic.latency.items()}
-        out.write_text(json.dumps(found | latency))
-    return _verdict(_table(courses, traffic), troubles)
+        rests = {f"{name}: {figure} at rest": course for (name, figure), course in resting.items()}
+        out.write_text(json.dumps(found | latency | rests))
+    return _verdict(_table(courses, resting, traffic), troubles)
 
 
 def main() -> int:

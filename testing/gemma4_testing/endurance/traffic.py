@@ -7,6 +7,8 @@ import asyncio
 import json
 import time
 from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 
@@ -16,6 +18,7 @@ from gemma4_client import AsyncClient, CancelledError, Gemma4Error, UnavailableE
 from gemma4_testing.cases.gateway_mutations import Mutated, mutated
 from gemma4_testing.mixed.run import send
 from gemma4_testing.servers.served import user
+from gemma4_testing.waiting import wait_until_async
 
 __all__ = ["Ports", "Traffic"]
 
@@ -27,6 +30,8 @@ CLIENT_LIFE = 20
 """Requests after which a client closes its connection and makes another."""
 CANARY_S = 0.5
 HANG_S = 60
+LONG_S = 300
+"""Of an odd request that names no limit, on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,9 @@ class Ports:
 
 @dataclass
 class Traffic:
-    """``counts``: (kind, end) to requests. ``failures``: what was neither an answer nor a refusal
+    """``at_rest`` is called after each round, when nothing is under way.
+
+    ``counts``: (kind, end) to requests. ``failures``: what was neither an answer nor a refusal
     that a client can act on. ``latency``: (way, seconds since the begin) and seconds of short
     answers beside it all."""
 
@@ -53,6 +60,9 @@ class Traffic:
     latency: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     compared: int = 0
     flooded: bool = False
+    at_rest: Callable[[], Awaitable[None]] | None = None
+    _go: asyncio.Event = field(default_factory=asyncio.Event)
+    _busy: int = 0
 
     @property
     def sent(self) -> int:
@@ -67,6 +77,7 @@ class Traffic:
 
     async def run(self) -> None:
         """Return when it is over and every request has ended."""
+        self._go.set()
         await asyncio.gather(
             self._compared(), self._canary(), *(self._cancels(n) for n in range(3)),
             *(self._leaves(n) for n in range(3)), *(self._odd(n) for n in range(2)),
@@ -93,7 +104,27 @@ class Traffic:
             self.compared += report.compared
             self.flooded = True
             await self._burst()
+            await self._rest()
             self.flooded = False
+
+    async def _rest(self) -> None:
+        """Let all others end what they do, have them looked at, and go on."""
+        self._go.clear()
+        await wait_until_async(lambda: not self._busy, LONG_S, "requests end", every=0.02)
+        await asyncio.sleep(0.5)
+        if self.at_rest is not None:
+            await self.at_rest()
+        self._go.set()
+
+    @asynccontextmanager
+    async def _work(self) -> AsyncIterator[None]:
+        """Be under way, but not while all rest."""
+        await self._go.wait()
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
 
     async def _burst(self) -> None:
         async with self._client() as client:
@@ -115,7 +146,7 @@ class Traffic:
         """Through the SDK, with connections that come and go: cancels, deadlines, bad values."""
         random = Random(number)
         while not self.over():
-            async with self._client() as client:
+            async with self._work(), self._client() as client:
                 for _ in range(CLIENT_LIFE):
                     kind = random.choice(("cancel", "deadline", "bad"))
                     try:
@@ -142,7 +173,9 @@ class Traffic:
             path = "/v1/chat/completions" if gateway else "/v2/models/gemma4/generate_stream"
             data = json.dumps(body if gateway else stream).encode()
             kind = "left gateway" if gateway else "left Triton"
-            status = await self._raw(kind, port, Mutated(path, data, _JSON), read=random.random())
+            request = Mutated(path, data, _JSON)
+            async with self._work():
+                status = await self._raw(kind, port, request, read=random.random())
             self.counts[kind, status] += 1
 
     async def _odd(self, number: int) -> None:
@@ -153,7 +186,8 @@ class Traffic:
             request = mutated(at, self.ports.model)
             if at % 5 == 0:  # no such route, whatever the text
                 request = Mutated("/v1/embeddings", request.body, request.headers)
-            status = await self._raw("odd", self.ports.gateway, request)
+            async with self._work():
+                status = await self._raw("odd", self.ports.gateway, request)
             self.counts["odd", status] += 1
             if status.startswith("5") and status != "503":
                 self._failed("odd", f"{status} for number {at}")
@@ -166,13 +200,13 @@ class Traffic:
         lines = [f"POST {request.path} HTTP/1.1",
                  *(f"{k}: {v}" for k, v in (head | request.headers).items()), "", ""]  # fmt: skip
         try:
-            async with asyncio.timeout(HANG_S):
+            async with asyncio.timeout(HANG_S if read else LONG_S):
                 writer.write("\r\n".join(lines).encode("latin-1") + request.body)
                 status = (await reader.readline()).split(b" ")
                 await (reader.read(1 + int(4096 * read)) if read else reader.read())
                 return status[1].decode() if len(status) > 1 else "none"
         except TimeoutError:
-            self._failed(kind, f"no end within {HANG_S} s: {request}"[:500])
+            self._failed(kind, f"hangs: {request}"[:500])
             return "hang"
         except OSError:
             return "none"
@@ -189,12 +223,13 @@ class Traffic:
                 await asyncio.sleep(CANARY_S)
                 if self.flooded:
                     continue
-                started, at = time.monotonic(), self.at()
-                await self._plain(client, "canary")
-                middle = time.monotonic()
-                reply = await http.post(url, json=body)
+                async with self._work():
+                    started, at = time.monotonic(), self.at()
+                    await self._plain(client, "canary")
+                    middle = time.monotonic()
+                    reply = await http.post(url, json=body)
                 self.counts["canary", str(reply.status_code)] += 1
-                if reply.status_code not in (200, 503):
+                if reply.status_code not in (200, 429, 503):
                     self._failed("canary", reply.text)
                 if not self.flooded:
                     self.latency.setdefault("SDK", []).append((at, middle - started))

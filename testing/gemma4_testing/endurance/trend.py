@@ -9,7 +9,7 @@ from statistics import fmean, median
 
 from gemma4_runtime.enums import StrEnum
 
-__all__ = ["BLOCKS", "WARM_UP", "Trend", "Verdict", "trend_of"]
+__all__ = ["BLOCKS", "WARM_UP", "Trend", "Verdict", "trend_at_rest", "trend_of"]
 
 BLOCKS = 12
 """Parts of equal length whose medians the line is fitted to. Neighboring samples depend on each
@@ -46,12 +46,10 @@ class Trend:
         return Verdict.FLAT if self.slope + self.error <= allowed else Verdict.UNCLEAR
 
 
-def trend_of(samples: Sequence[tuple[float, float]], *, floor: bool = False) -> Trend:
-    """Fit a line to ``samples`` of seconds, in ascending order, and values, after the warm-up: to
-    the medians of the blocks, or with ``floor`` to their smallest values, for what rises and falls
-    with every request. ValueError if a block has no sample."""
-    begin, end = samples[0][0], samples[-1][0]
-    begin += (end - begin) * WARM_UP
+def trend_of(samples: Sequence[tuple[float, float]]) -> Trend:
+    """Fit a line to ``samples`` of seconds, in ascending order, and values, after the warm-up, by
+    the medians of the blocks. ValueError if a block has no sample."""
+    begin, end = _measured(samples)
     width = (end - begin) / BLOCKS
     blocks: list[list[float]] = [[] for _ in range(BLOCKS)]
     for at, value in samples:
@@ -59,10 +57,29 @@ def trend_of(samples: Sequence[tuple[float, float]], *, floor: bool = False) -> 
             blocks[min(int((at - begin) / width), BLOCKS - 1)].append(value)
     if not all(blocks):
         raise ValueError(f"{len(samples)} samples in {end - begin:.0f} s leave a block empty")
-    hours = [(number + 0.5) * width / 3600 for number in range(BLOCKS)]
-    values = [min(block) if floor else median(block) for block in blocks]
+    middles = [begin + (number + 0.5) * width for number in range(BLOCKS)]
+    return _fitted(middles, [median(block) for block in blocks])
+
+
+def trend_at_rest(samples: Sequence[tuple[float, float]]) -> Trend:
+    """Fit a line to samples that do not depend on each other, after the warm-up. ValueError if
+    there are fewer than 12, for which the error would be larger than said."""
+    begin, _ = _measured(samples)
+    kept = [(at, value) for at, value in samples if at >= begin]
+    if len(kept) < BLOCKS:
+        raise ValueError(f"{len(kept)} samples at rest; {BLOCKS} are needed")
+    return _fitted([at for at, _ in kept], [value for _, value in kept])
+
+
+def _measured(samples: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    begin, end = samples[0][0], samples[-1][0]
+    return begin + (end - begin) * WARM_UP, end
+
+
+def _fitted(seconds: Sequence[float], values: Sequence[float]) -> Trend:
+    hours = [at / 3600 for at in seconds]
     middle, level = fmean(hours), fmean(values)
     spread = sum((h - middle) ** 2 for h in hours)
     slope = sum((h - middle) * (v - level) for h, v in zip(hours, values, strict=True)) / spread
     rest = sum((v - level - slope * (h - middle)) ** 2 for h, v in zip(hours, values, strict=True))
-    return Trend(median(values), slope, T * math.sqrt(rest / (BLOCKS - 2) / spread))
+    return Trend(median(values), slope, T * math.sqrt(rest / (len(values) - 2) / spread))

@@ -14,7 +14,8 @@ _OWN = "the server's user"
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A TCP port. ``start``: what opens it. ``process`` has it. ``address`` it is bound to."""
+    """A TCP port. ``start``: what opens it. ``process`` has it. ``address`` it is bound to. ``port``
+    0 is any free one."""
 
     start: str
     process: str
@@ -30,6 +31,8 @@ LISTENERS = (
     Listener("gemma4 serve", "tritonserver", "Triton's HTTP", "127.0.0.1", 8000, _ALL_OF_MACHINE, "nothing"),
     Listener("gemma4 serve", "tritonserver", "Triton's gRPC", "127.0.0.1", 8001, _ALL_OF_MACHINE, "nothing"),
     Listener("gemma4 serve", "tritonserver", "Triton's metrics", "127.0.0.1", 8002, _ALL_OF_MACHINE, "nothing"),
+    Listener("gemma4 serve", "engine", "llama.cpp's own HTTP service, which its wheel always opens", "127.0.0.1", 0,
+             _ALL_OF_MACHINE, "a key that is made at each start and told to nobody; nothing for /health"),
     Listener("gemma4 gateway", "gemma4 gateway", "OpenAI's and Anthropic's API, chat page, metrics", "127.0.0.1", 8080,
              _ALL_OF_MACHINE, "a key where there are keys; a certificate with --ssl-ca-certs"),
     Listener("locust -f load_tests/locustfile.py", "locust", "page of the load test", "127.0.0.1", 8089,

@@ -13,7 +13,7 @@ from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.random_checkpoint import PRESETS, write_checkpoint
 from gemma4_build.request import BuildRequest
-from gemma4_runtime.engines.llama_cpp.memory import drop_mapped_copy, fits_mapped, prompt_cache_mib
+from gemma4_runtime.engines.llama_cpp.memory import drop_mapped_copy, fits_mapped
 from gemma4_runtime.manifest import read_manifest
 
 DEMO = Path("demo/checkpoint").resolve()
@@ -88,11 +88,3 @@ def test_a_model_that_is_not_held_twice_stays_mapped(engine: Path) -> None:
 )
 def test_the_26b_is_read_where_there_is_no_room_to_map_it(available: int, mapped: bool) -> None:
     assert fits_mapped(14_600_000_000, available) is mapped
-
-
-@pytest.mark.parametrize(
-    ("left", "mib"),
-    [(-GIB, 0), (0, 0), (20 << 20, 0), (64 << 20, 32), (4 * GIB, 2048), (64 * GIB, 8192)],
-)
-def test_earlier_prompts_take_half_of_what_is_left(left: int, mib: int) -> None:
-    assert prompt_cache_mib(available=16 * GIB + left, needed=16 * GIB) == mib

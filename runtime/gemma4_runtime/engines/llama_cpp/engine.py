@@ -37,8 +37,8 @@ _CHUNK_INTERVAL_S = 0.02
 
 
 class LlamaCppEngine:
-    """Raises :class:`RuntimeError` when the model does not load. Sizes are tokens. ``memory_bytes``
-    is what the engine needs; what the machine has beyond it may hold earlier prompts."""
+    """Raises :class:`RuntimeError` when the model does not load. Sizes are tokens. ``cache_mib`` is
+    MiB for prompts that no slot holds (:func:`~.prompt_cache.prompt_cache_mib`)."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class LlamaCppEngine:
         table: TokenTable,
         options: LlamaCppOptions,
         threads: int | None = None,
-        memory_bytes: int | None = None,
+        cache_mib: int = 0,
     ) -> None:
         info = EngineInfo(
             runtime="llama_cpp",
@@ -67,7 +67,7 @@ class LlamaCppEngine:
         self._queue = RequestQueue(info)
         self._control = table.control
         self._turn_tokens = TurnTokens.of(table)
-        self._server = load_measured(model, info, options, threads, memory_bytes)
+        self._server = load_measured(model, info, options, threads, cache_mib=cache_mib)
         self._guides = LlamaGuides(table, self._server)
         self._threads = [
             Thread(target=self._work, name=f"slot-{i}", daemon=True) for i in range(slots)

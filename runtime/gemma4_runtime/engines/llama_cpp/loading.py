@@ -13,7 +13,6 @@ from gemma4_runtime.engines.llama_cpp.memory import (
     CHECKPOINTS,
     drop_mapped_copy,
     fits_mapped,
-    prompt_cache_mib,
 )
 from gemma4_runtime.engines.llama_cpp.prefill import BatchMemory, fitting_batch, measure_prefill
 from gemma4_runtime.logs.events import log_event
@@ -38,8 +37,8 @@ def load_measured(
     info: EngineInfo,
     options: LlamaCppOptions,
     threads: int | None,
-    memory_bytes: int | None = None,
     *,
+    cache_mib: int = 0,
     remembered: BatchMemory | None = None,
 ) -> Any:
     """Load it as :func:`load_server` does, with the prefill batch that this machine computes in the
@@ -48,15 +47,15 @@ def load_measured(
     """
     size = model.stat().st_size
     if not options.measured or size < SMALL_MODEL:
-        return load_server(model, info, options, threads, memory_bytes)
+        return load_server(model, info, options, threads, cache_mib=cache_mib)
     remembered = remembered or BatchMemory()
     key = remembered.key(
         size, version=info.version, threads=threads or compute_threads(size), slots=info.slots
     )
     if batch := remembered.get(key):
         options = options.model_copy(update={"micro_batch": batch})
-        return load_server(model, info, options, threads, memory_bytes)
-    server = load_server(model, info, options, threads, memory_bytes)
+        return load_server(model, info, options, threads, cache_mib=cache_mib)
+    server = load_server(model, info, options, threads, cache_mib=cache_mib)
     rate = measure_prefill(
         server, batch=options.micro_batch, vocab_size=info.vocab_size,
         longest=info.max_total_tokens - 1,
@@ -68,7 +67,7 @@ def load_measured(
         return server
     del server  # before the next one: the memory has room for one
     options = options.model_copy(update={"micro_batch": batch})
-    return load_server(model, info, options, threads, memory_bytes)
+    return load_server(model, info, options, threads, cache_mib=cache_mib)
 
 
 def load_server(
@@ -76,11 +75,12 @@ def load_server(
     info: EngineInfo,
     options: LlamaCppOptions,
     threads: int | None,
-    memory_bytes: int | None = None,
+    *,
+    cache_mib: int = 0,
 ) -> Any:
     """Load an ``xllamacpp.Server`` for ``info.slots`` sequences; ``threads`` None: see
-    :func:`~gemma4_runtime.machine.compute_threads`; ``memory_bytes`` None: no prompt is kept but
-    that of each slot. Raises :class:`RuntimeError`."""
+    :func:`~gemma4_runtime.machine.compute_threads`; ``cache_mib`` as of the engine. Raises
+    :class:`RuntimeError`."""
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
     per_slot = info.max_total_tokens + _CONTEXT_SLACK
@@ -92,20 +92,17 @@ def load_server(
     params.n_batch = max(options.micro_batch, info.slots)
     size = model.stat().st_size
     params.cpuparams.n_threads = threads or compute_threads(size)
-    available = available_memory()
-    if info.precision == "int4" and not fits_mapped(size, available):
+    if info.precision == "int4" and not fits_mapped(size, available_memory()):
         params.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE
     params.n_ctx_checkpoints = CHECKPOINTS
-    params.cache_ram_mib = (
-        0 if memory_bytes is None else prompt_cache_mib(available=available, needed=memory_bytes)
-    )
+    params.cache_ram_mib = cache_mib
     params.fit_params = False
     params.verbosity = 1
     # The wheel always opens an HTTP listener; a random key closes it to everybody else.
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.api_keys = [secrets.token_hex(32)]
-    params.endpoint_slots = params.endpoint_props = False
+    params.endpoint_slots = params.endpoint_props = params.ui = False
     params.endpoint_metrics = True  # for the call below; its HTTP service stays off
     params.cache_type_k = params.cache_type_v = _KV_TYPES[options.kv_type]
     if not options.flash_attention:

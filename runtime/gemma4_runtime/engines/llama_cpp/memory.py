@@ -13,17 +13,13 @@ import mmap
 import os
 from pathlib import Path
 
-__all__ = ["CHECKPOINTS", "drop_mapped_copy", "fits_mapped", "prompt_cache_mib"]
+__all__ = ["CHECKPOINTS", "drop_mapped_copy", "fits_mapped"]
 
 CHECKPOINTS = 1
 """Copies of the sliding layers' KV cache that a slot keeps, to go on from the end of its prompt
 when the answer after it has changed (the next turn leaves thoughts out). llama.cpp makes two for
 each prompt and keeps 32 unless told otherwise: up to 8 GB a slot for 26B-A4B."""
 
-_MOST_CACHE_MIB = 8192
-"""llama.cpp's own bound of the memory for prompts of earlier conversations."""
-_LEAST_CACHE_MIB = 16
-"""Below this nothing useful fits."""
 _REPACKED = 0.5
 """Of the file: with more than this much memory of its own the process has a repacked copy."""
 
@@ -32,13 +28,6 @@ def fits_mapped(model_bytes: int, available: int) -> bool:
     """Return whether ``available`` bytes are enough to map the file and repack it at once. The 26B
     was loaded so within 1.6 times its file; below 1.5 times nobody has tried."""
     return available >= 1.5 * model_bytes
-
-
-def prompt_cache_mib(*, available: int, needed: int) -> int:
-    """Return the MiB that the prompts of earlier conversations may take: half of what ``needed``
-    bytes leave of ``available``, at most llama.cpp's own bound; 0 turns the cache off."""
-    mib = min(_MOST_CACHE_MIB, max(0, available - needed) // 2 >> 20)
-    return mib if mib >= _LEAST_CACHE_MIB else 0
 
 
 def drop_mapped_copy(model: Path) -> int:
