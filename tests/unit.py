@@ -7,6 +7,7 @@ __all__ = ["NOT_UNIT"]
 
 NOT_UNIT = {
     "bench/test_fp8_tensor_cores.py": "needs torch",
+    "bench/test_full_size.py": "builds an engine",
     "build": "builds engines and measures them; the reference is torch's",
     "cli/test_chat_keyboard.py": "talks to a server in a terminal",
     "cli/test_chat_terminal.py": "talks to a server in a terminal",
