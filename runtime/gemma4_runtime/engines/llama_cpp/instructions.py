@@ -1,8 +1,10 @@
-"""Which instructions of the processor the installed llama.cpp was compiled for, and which it has."""
+"""Which instructions of the processor llama.cpp was compiled for, and which others it has."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 __all__ = ["Instructions", "read_instructions"]
@@ -14,6 +16,10 @@ _KNOWN = {
     "SVE": "sve",
 }  # fmt: skip
 """ggml's name of a set that its kernels use, and Linux's name of it in /proc/cpuinfo."""
+
+_ASK = "import xllamacpp; print(xllamacpp.get_system_info())"
+_ASK_S = 20.0
+"""Seconds that it may take to load, also on a busy machine."""
 
 
 class Instructions:
@@ -34,12 +40,15 @@ class Instructions:
 
 
 def read_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> Instructions | None:
-    """Ask the installed wheel; None without one."""
+    """Ask the installed llama.cpp, in a process of its own, which one compiled for another
+    processor ends by a signal; None where it does not answer."""
     try:
-        import xllamacpp
-    except ImportError:
+        told = subprocess.run(
+            [sys.executable, "-c", _ASK], capture_output=True, text=True, timeout=_ASK_S, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
         return None
-    return Instructions(xllamacpp.get_system_info(), _flags(cpuinfo))
+    return Instructions(told.stdout, _flags(cpuinfo))
 
 
 def _flags(cpuinfo: Path) -> frozenset[str]:
