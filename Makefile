@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: help setup serve chat gateway load lint types-of-clients format generate test test-unit test-pythons coverage test-xgrammar test-dynamo test-helm test-monitoring \
+.PHONY: help setup native native-undo serve chat gateway load lint types-of-clients format generate test test-unit test-pythons coverage test-xgrammar test-dynamo test-helm test-monitoring \
   test-alerts test-fresh test-compose test-image-twice test-dashboards test-page test-gpu-image test-clients test-fuzz test-random test-faults test-endurance sbom audit bench bench-26b bench-clients bench-nvidia bench-host \
   bench-host-ttft bench-meter bench-agreement bench-plan bench-plan-scale types-of-models clean
 .DEFAULT_GOAL := setup
@@ -39,6 +39,13 @@ $(VENV)/.test: $(VENV)/.serve
 $(VENV)/.dev: $(VENV)/.test
 	$(PIP) install -c $(LOCK) -e '.[dev]'
 	@touch $@
+
+# The same version from its source, for this processor; installed only if it runs (scripts/native.py).
+native: $(VENV)/.serve $(ENGINE)/engine.json ## Compile llama.cpp for this processor, and use it if it runs.
+	$(BIN)/python scripts/native.py --engine $(ENGINE) $(ARGS)
+
+native-undo: $(VENV)/.serve ## Go back to the wheel of llama.cpp.
+	$(PIP) install --force-reinstall --no-deps -c $(LOCK) xllamacpp
 
 setup: $(VENV)/.serve ## Install what serving needs into .venv (the default).
 

@@ -51,6 +51,7 @@ NOT_UNIT = {
     "runtime/processes/test_parent.py": "waits for processes within deadlines",
     "runtime/tracing/test_engine_spans.py::test_a_flood_is_dropped_and_counted": "waits for a receiver that hangs",
     "runtime/tracing/test_pipeline.py": "waits for receivers",
+    "scripts/test_native.py": "builds an engine; starts processes",
     "serve/test_engine_folder_fuzz.py": "reads hundreds of damaged folders",
     "serve/test_start_crash.py": "starts processes",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from gemma4_build.quantize import convert_slice
 from gemma4_build.random_checkpoint import to_bf16
@@ -12,7 +13,7 @@ Q4_0 = GGMLQuantizationType.Q4_0
 _BLOCK = 32
 
 
-def grid(seed: int, blocks: int) -> np.ndarray:
+def grid(seed: int, blocks: int) -> npt.NDArray[np.float32]:
     """Weights as QAT for Q4_0 leaves them: in each block of 32 a scale that float16 and bfloat16
     hold exactly, times integers from -8 to 7 of which one is -8 (the extreme that ggml's rounding
     takes the scale from)."""
@@ -21,7 +22,7 @@ def grid(seed: int, blocks: int) -> np.ndarray:
     steps = rng.integers(-7, 8, (blocks, _BLOCK))
     steps[np.arange(blocks), rng.integers(0, _BLOCK, blocks)] = -8
     signs = rng.choice([-1.0, 1.0], (blocks, 1))
-    return (scale * signs * steps).astype(np.float32)
+    return np.asarray(scale * signs * steps, dtype=np.float32)
 
 
 @pytest.mark.parametrize("dtype", ["BF16", "F32"])
