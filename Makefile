@@ -16,13 +16,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENGINE ?= engines/demo
 LOCK := requirements.lock
 
-.PHONY: help setup serve chat gateway load lint types-of-clients format generate test test-unit test-pythons coverage test-xgrammar test-dynamo test-helm test-monitoring \
-  test-alerts test-fresh test-compose test-compose-faults test-image-twice test-dashboards test-page test-gpu-image test-clients test-fuzz test-random test-faults test-restarts soak sbom audit bench bench-clients bench-nvidia bench-host \
+.PHONY: help setup native native-undo serve chat gateway load lint types-of-clients format generate test test-unit test-pythons coverage test-xgrammar test-dynamo test-helm test-monitoring \
+  test-alerts test-fresh test-compose test-compose-faults test-image-twice test-dashboards test-page test-gpu-image test-clients test-fuzz test-random test-faults test-restarts soak sbom audit bench bench-26b bench-clients bench-nvidia bench-host \
   bench-host-ttft bench-overload bench-meter bench-agreement bench-plan bench-plan-scale types-of-models clean
 .DEFAULT_GOAL := setup
 
 help: ## Show this list. ARGS='...' passes options on to a target's command.
-	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -nE 's/^([a-z][a-z0-9-]*):.*## (.*)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 $(VENV)/.created:
 	@python=$$(sh install/check.sh $(PYTHONS)) && sh install/make_venv.sh "$$python" $(VENV)
@@ -39,6 +39,13 @@ $(VENV)/.test: $(VENV)/.serve
 $(VENV)/.dev: $(VENV)/.test
 	$(PIP) install -c $(LOCK) -e '.[dev]'
 	@touch $@
+
+# The same version from its source, for this processor; installed only if it runs (scripts/native.py).
+native: $(VENV)/.serve $(ENGINE)/engine.json ## Compile llama.cpp for this processor, and use it if it runs.
+	$(BIN)/python scripts/native.py --engine $(ENGINE) $(ARGS)
+
+native-undo: $(VENV)/.serve ## Go back to the wheel of llama.cpp.
+	$(PIP) install --force-reinstall --no-deps -c $(LOCK) xllamacpp
 
 setup: $(VENV)/.serve ## Install what serving needs into .venv (the default).
 
@@ -284,6 +291,10 @@ bench-nvidia: $(VENV)/.dev ## Measure NVIDIA's ensemble of the overlay against g
 bench: $(VENV)/.dev $(ENGINE)/engine.json $(RANDOM_ENGINE)/engine.json ## Measure llama.cpp alone and through Triton.
 	$(BIN)/python bench/engine.py --engine $(ENGINE) $(ARGS)
 	$(BIN)/python bench/engine.py --engine $(RANDOM_ENGINE) $(ARGS)
+
+# 15 GB of disk and 20 GB of memory; ARGS='--preset 4gb --layers 8' for 1 GB of each.
+bench-26b: $(VENV)/.dev ## Measure llama.cpp with the 26B's full shapes, alone and through Triton.
+	$(BIN)/python bench/full_size.py $(ARGS)
 
 bench-host: $(VENV)/.dev ## Measure everything around the engine with up to 512 streams.
 	$(BIN)/python bench/host.py $(ARGS)

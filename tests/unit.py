@@ -7,6 +7,7 @@ __all__ = ["NOT_UNIT"]
 
 NOT_UNIT = {
     "bench/test_fp8_tensor_cores.py": "needs torch",
+    "bench/test_full_size.py": "builds an engine",
     "build": "builds engines and measures them; the reference is torch's",
     "cli/test_chat_keyboard.py": "talks to a server in a terminal",
     "cli/test_chat_terminal.py": "talks to a server in a terminal",
@@ -56,6 +57,7 @@ NOT_UNIT = {
     "runtime/processes/test_parent.py": "waits for processes within deadlines",
     "runtime/tracing/test_engine_spans.py::test_a_flood_is_dropped_and_counted": "waits for a receiver that hangs",
     "runtime/tracing/test_pipeline.py": "waits for receivers",
+    "scripts/test_native.py": "builds an engine; starts processes",
     "serve/test_engine_folder_fuzz.py": "reads hundreds of damaged folders",
     "serve/test_start_crash.py": "starts processes",
 }

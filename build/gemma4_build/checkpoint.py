@@ -24,6 +24,7 @@ from gemma4_build.shards import ITEM_SIZE, Shard, StoredTensor, open_shard
 from gemma4_build.tensor_table import TensorRule, checkpoint_tensors
 
 __all__ = [
+    "GIVE_FOLDER",
     "TEXT_FILES",
     "Checkpoint",
     "check_tensors",
@@ -41,6 +42,15 @@ TEXT_FILES = (
     "chat_template.jinja",
 )
 """Copied into every engine folder as they are."""
+
+GIVE_FOLDER = (
+    "download a safetensors checkpoint of the model (google/gemma-4-26B-A4B-it, or for int4 "
+    "google/gemma-4-26B-A4B-it-qat-q4_0-unquantized) and give its folder"
+)
+"""The way out wherever something else than a checkpoint was given."""
+_ROUNDED = (
+    "a GGUF file, whose weights are rounded already and whose byte tokens lose ids in streams"
+)
 
 _SINGLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
@@ -86,7 +96,13 @@ def check_text_files(folder: Path) -> None:
     """Raise :class:`MissingFileError` unless all of :data:`TEXT_FILES` are there, and
     :class:`UnsupportedModelError` where one of them names code to be run."""
     if not folder.is_dir():
-        raise MissingFileError(f"{folder}: not a folder; give the folder of a checkpoint")
+        is_gguf = folder.is_file() and folder.suffix.lower() == ".gguf"
+        raise MissingFileError(
+            f"{folder}: {_ROUNDED if is_gguf else 'not a folder'}; {GIVE_FOLDER}"
+        )
+    gguf = sorted(path.name for path in folder.glob("*.gguf"))
+    if gguf and not any(folder.glob("*.safetensors")):
+        raise MissingFileError(f"{folder}: has {gguf[0]}, {_ROUNDED}; {GIVE_FOLDER}")
     for name in TEXT_FILES:
         if not (folder / name).is_file():
             raise MissingFileError(f"{folder / name}: not found; download the whole checkpoint")
@@ -169,7 +185,7 @@ def _shard_paths(folder: Path) -> list[Path]:
             f"{folder / _INDEX}: not found, but there is {others[0]}{_more(others)}; "
             "download the index too"
         )
-    problem = pickled(folder) or "not a safetensors checkpoint; download the whole checkpoint"
+    problem = pickled(folder) or f"not a safetensors checkpoint; {GIVE_FOLDER}"
     raise MissingFileError(f"{folder}: no {_SINGLE} and no {_INDEX}; {problem}")
 
 

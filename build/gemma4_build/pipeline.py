@@ -43,7 +43,7 @@ from gemma4_build.vocabulary import Vocabulary, read_vocabulary
 from gemma4_build.warm import warm_engine
 from gemma4_build.workspace import Workspace, check_space, disk_errors, open_workspace
 
-__all__ = ["build_engine"]
+__all__ = ["build_engine", "build_gguf"]
 
 MODEL = "model.gguf"
 _KEY, _STATE, _HEADER = ".build-key", ".build-state", ".header"
@@ -64,18 +64,23 @@ def build_engine(request: BuildRequest, reporter: Reporter) -> BuildResult:
         if request.trtllm.warm:
             result = replace(result, manifest=warm_engine(result.path, result.manifest, reporter))
         return result
-    started = time.monotonic()
     with open_checkpoint(request.checkpoint) as checkpoint:
-        vocabulary = read_vocabulary(
-            checkpoint.folder, checkpoint.spec, literal_bytes=request.literal_bytes
-        )
-        resolve_limits(request, checkpoint.spec)
-        sources = source_files(checkpoint.folder, checkpoint.shards)
-        found = look_at_target(request.out, build_key(request, sources), force=request.force)
-        build = _Build(request, checkpoint, vocabulary, sources, reporter)
-        if found.manifest is not None:
-            return build.refresh(found, started)
-        return build.run(started)
+        return build_gguf(request, checkpoint, reporter)
+
+
+def build_gguf(request: BuildRequest, checkpoint: Checkpoint, reporter: Reporter) -> BuildResult:
+    """Build for llama.cpp from an opened ``checkpoint``; raises what :func:`build_engine` does."""
+    started = time.monotonic()
+    vocabulary = read_vocabulary(
+        checkpoint.folder, checkpoint.spec, literal_bytes=request.literal_bytes
+    )
+    resolve_limits(request, checkpoint.spec)
+    sources = source_files(checkpoint.folder, checkpoint.shards)
+    found = look_at_target(request.out, build_key(request, sources), force=request.force)
+    build = _Build(request, checkpoint, vocabulary, sources, reporter)
+    if found.manifest is not None:
+        return build.refresh(found, started)
+    return build.run(started)
 
 
 def _check_template(path: Path) -> None:

@@ -32,7 +32,10 @@ from gemma4_build.model_spec import (
 from gemma4_build.safetensors_file import header
 from gemma4_build.tensor_table import EMBEDDING, PREFIX, TensorRule, checkpoint_tensors
 
-__all__ = ["PRESETS", "Preset", "config_for", "main", "write_checkpoint"]
+__all__ = [
+    "PRESETS", "Preset", "config_for", "main", "spread_of", "to_bf16", "write_checkpoint",
+    "write_text_files",
+]  # fmt: skip
 
 _CHUNK = 4 << 20
 """Elements to draw and write at once."""
@@ -165,6 +168,20 @@ def write_checkpoint(
     return spec
 
 
+def write_text_files(out: Path, preset: Preset, *, tokenizer: Path) -> ModelSpec:
+    """Write what :func:`write_checkpoint` writes, without the weights."""
+    out.mkdir(parents=True, exist_ok=True)
+    vocab = _write_tokenizer(tokenizer, out, preset.vocab)
+    config = config_for(preset, vocab)
+    (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    return parse_config(config, where="preset")
+
+
+def spread_of(rule: TensorRule, layers: int) -> tuple[float, float]:
+    """Return standard deviation and mean of the random values of a tensor."""
+    return _scale(rule, layers)
+
+
 def _nbytes(rule: TensorRule) -> int:
     return 2 * math.prod(rule.shape)
 
@@ -193,7 +210,7 @@ def _write_shard(
 
         def write(rule: TensorRule, at: int) -> None:
             for part in _values(rule, seed, layers):
-                data = _to_bf16(part).data
+                data = to_bf16(part).data
                 if os.pwrite(file.fileno(), data, at) != data.nbytes:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
                 at += data.nbytes
@@ -244,7 +261,7 @@ def _scale(rule: TensorRule, layers: int) -> tuple[float, float]:
     return rule.shape[-1] ** -0.5, 0.0
 
 
-def _to_bf16(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
+def to_bf16(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
     """Round to nearest even."""
     bits = values.view(np.uint32)
     return ((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16).astype(np.uint16)

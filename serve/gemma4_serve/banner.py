@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from gemma4_runtime.engines.llama_cpp.instructions import read_instructions
 from gemma4_runtime.manifest import Manifest, ManifestLimits
 from gemma4_runtime.memory_words import memory_words
 from gemma4_runtime.model_name import model_name
@@ -52,7 +53,7 @@ def banner(
             f"           {manifest.runtime} {manifest.runtime_version}, {manifest.precision}",
             f"           {verified}",
             f"           {_slots(options, limits)} of {limits.max_total_tokens} tokens",
-            *_memory(options, manifest),
+            *_llama_cpp(options, manifest),
             f"           quality gate: {_gate(options, manifest)}",
             f"  HTTP     http://{http_host}:{ports.http}",
             f"  gRPC     {address}{'' if options.tls is None else f', {_tls(options)}'}",
@@ -88,10 +89,13 @@ def _size(manifest: Manifest) -> str:
     return f"{model.layers} layers{experts}, {shown} of weights"
 
 
-def _memory(options: ServerOptions, manifest: Manifest) -> list[str]:
+def _llama_cpp(options: ServerOptions, manifest: Manifest) -> list[str]:
     if manifest.runtime != "llama_cpp":
         return []
-    return [f"           memory: {memory_words(manifest, options.slots)}"]
+    lines = [f"           memory: {memory_words(manifest, options.slots)}"]
+    if instructions := read_instructions():
+        lines.append(f"           instructions: {instructions.words()}")
+    return lines
 
 
 def _gate(options: ServerOptions, manifest: Manifest) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from gemma4_build import errors
+from gemma4_build.checkpoint import GIVE_FOLDER
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
@@ -92,8 +93,23 @@ def test_missing_file(name: str, tiny: Path) -> None:
     refused(tiny, errors.MissingFileError, name)
 
 
-def test_no_folder(tmp_path: Path) -> None:
-    refused(tmp_path / "nothing", errors.MissingFileError, "not a folder")
+@pytest.mark.parametrize("what", ["nothing", "a file", "a GGUF", "a folder with a GGUF", "neither"])
+def test_no_checkpoint_has_one_way_out(what: str, tiny: Path) -> None:
+    """Whatever is given instead of a checkpoint, the error says which one to get."""
+    path, said = tiny.parent / "other", "not a folder"
+    if what == "a file":
+        path.write_bytes(b"x")
+    if what == "a GGUF":
+        path, said = path.with_suffix(".gguf"), "GGUF"
+        path.write_bytes(b"GGUF")
+    if what == "a folder with a GGUF":
+        path.mkdir()
+        (path / "gemma-Q4_K_M.gguf").write_bytes(b"GGUF")
+        said = "gemma-Q4_K_M.gguf"
+    if what == "neither":
+        path, said = tiny, "not a safetensors checkpoint"
+        shard(tiny).unlink()
+    refused(path, errors.MissingFileError, said, GIVE_FOLDER)
 
 
 def test_unknown_tensor(tiny: Path, edit_header: Edit) -> None:

@@ -1,8 +1,9 @@
 """Run a GGUF file through llama.cpp greedily, in a process of its own.
 
 A process of its own, since llama.cpp ends the whole process on some errors and writes to stderr.
-``python -m gemma4_build.verify.engine_run JOB RESULT`` reads and writes the open files with these
-numbers. The result is a list, or ``{"error": "what went wrong"}``.
+``python -m gemma4_build.verify.engine_run JOB RESULT DONE`` reads and writes the open files with
+these numbers. The result is a list, or ``{"error": "what went wrong"}``; DONE gets a byte for each
+prompt that was answered.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -24,8 +27,14 @@ from gemma4_runtime.manifest import LlamaCppOptions
 from gemma4_runtime.needs import explain_import
 
 from gemma4_build.errors import EngineRunError
+from gemma4_build.progress import Reporter, SilentReporter
 
 __all__ = ["Generated", "run_greedy"]
+
+_LOOK_EVERY_S = 0.5
+"""Seconds between two looks at how far the child is."""
+_TELL_EVERY_S = 10.0
+"""Seconds between two lines about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +53,10 @@ def run_greedy(
     options: LlamaCppOptions,
     max_tokens: int,
     top_k: int,
+    reporter: Reporter | None = None,
 ) -> list[Generated]:
-    """Load ``model`` as the runtime will and generate up to ``max_tokens`` for each prompt.
+    """Load ``model`` as the runtime will and generate up to ``max_tokens`` for each prompt;
+    ``reporter`` is told now and then how many have been answered.
 
     Raises :class:`EngineRunError` with the child's error, or its last words when it was killed.
     """
@@ -56,10 +67,16 @@ def run_greedy(
         "max_tokens": max_tokens,
         "top_k": top_k,
     }
-    with _memory("job") as job_file, _memory("result") as result, _memory("log") as log:
+    with (
+        _memory("job") as job_file,
+        _memory("result") as result,
+        _memory("done") as done,
+        _memory("log") as log,
+    ):
         job_file.write(json.dumps(job).encode())
         job_file.seek(0)
-        status = _run(job_file, result, log)
+        tell = _teller(reporter or SilentReporter(), len(prompts))
+        status = _run((job_file, result, done), log, lambda: tell(os.fstat(done.fileno()).st_size))
         answer = json.loads(_all(result) or b"{}")
         if isinstance(answer, dict) or status != 0:
             lines = _all(log).decode(errors="replace").strip().splitlines()
@@ -86,10 +103,25 @@ def _all(file: FileIO) -> bytes:
     return file.readall()
 
 
-def _run(job: FileIO, result: FileIO, log: FileIO) -> int:
-    """Run the child and return its exit status. The child ends when its standard input does, that
-    is with us."""
-    files = (job.fileno(), result.fileno())
+def _teller(reporter: Reporter, total: int) -> Callable[[int], None]:
+    """Return what tells ``reporter`` how many prompts are done, every ten seconds, so
+    that minutes are not silent."""
+    begun = told = time.monotonic()
+
+    def tell(done: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= _TELL_EVERY_S:
+            told = now
+            reporter.say(f"Verifying: {done} of {total} prompts answered after {now - begun:.0f} s")
+
+    return tell
+
+
+def _run(opened: Sequence[FileIO], log: FileIO, look: Callable[[], None]) -> int:
+    """Run the child with the ``opened`` files and return its exit status; ``look`` is called
+    meanwhile. The child ends when its standard input does, that is with us."""
+    files = [file.fileno() for file in opened]
     with subprocess.Popen(
         [sys.executable, "-m", "gemma4_build.verify.engine_run", *map(str, files)],
         stdin=subprocess.PIPE,
@@ -98,7 +130,10 @@ def _run(job: FileIO, result: FileIO, log: FileIO) -> int:
         pass_fds=files,
     ) as child:
         try:
-            return child.wait()
+            while True:
+                with suppress(subprocess.TimeoutExpired):
+                    return child.wait(_LOOK_EVERY_S)
+                look()
         finally:
             child.kill()
 
@@ -155,17 +190,19 @@ def _generate(server: Any, prompt: list[int], *, max_tokens: int, top_k: int) ->
     }
 
 
-def _main(job_file: int, result_file: int) -> None:
+def _main(job_file: int, result_file: int, done_file: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with FileIO(job_file) as file:
         job = json.loads(file.readall())
     with FileIO(result_file, "w") as result:
         try:
             server = _server(job)
-            results = [
-                _generate(server, prompt, max_tokens=job["max_tokens"], top_k=job["top_k"])
-                for prompt in job["prompts"]
-            ]
+            results = []
+            for prompt in job["prompts"]:
+                results.append(
+                    _generate(server, prompt, max_tokens=job["max_tokens"], top_k=job["top_k"])
+                )
+                os.write(done_file, b".")
         except Exception as error:
             missing = explain_import(error) if isinstance(error, ImportError) else None
             words, _, advice = (missing or "").partition("\n")
@@ -179,4 +216,4 @@ def _main(job_file: int, result_file: int) -> None:
 
 
 if __name__ == "__main__":
-    _main(int(sys.argv[1]), int(sys.argv[2]))
+    _main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -65,6 +65,7 @@ def verify_gguf(
         options=options,
         max_tokens=MAX_TOKENS,
         top_k=TOP_K,
+        reporter=reporter,
     )
     reporter.say("Verifying: the same through the float32 reference")
     logits = reference_logits(

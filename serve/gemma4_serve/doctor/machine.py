@@ -9,6 +9,7 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from gemma4_runtime.engines.llama_cpp.instructions import read_instructions
 from gemma4_runtime.machine import available_memory
 from gemma4_runtime.trtllm.versions import PINNED, TRANSFORMERS
 from packaging.specifiers import SpecifierSet
@@ -50,6 +51,8 @@ def check_software() -> list[Result]:
     for name in _PACKAGES:
         found = _version(name)
         results.append(Result(name, "ok" if found else "info", found or "not installed"))
+    if instructions := read_instructions():
+        results.append(Result("llama.cpp", "ok", f"instructions in use: {instructions.words()}"))
     results.append(_triton())
     results += _tensorrt_llm()
     return results

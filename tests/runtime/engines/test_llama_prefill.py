@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,7 @@ def test_the_measured_batch_is_the_one_that_runs(
     for _ in range(2):
         server = load(folder, memory)
         done = steps(server)
-        assert max(b - a for a, b in itertools.pairwise(done)) == 16
+        assert max(b - a for a, b in pairwise(done)) == 16
         del server
     assert len(measured) == 1 and measured[0] > 0, "the second start remembers"
 
