@@ -49,7 +49,7 @@ def test_every_output_in_every_response(given: tuple[str, ...]) -> None:
 
 def test_what_says_nothing_is_made_once() -> None:
     made: list[str] = []
-    tensors = OutputTensors(lambda name, array: made.append(name) or name)
+    tensors = OutputTensors(lambda name, array: made.append(name))
     made.clear()
     for index in range(1, 4):
         tensors.of(ChunkText(text_output="a", chunk_index=index))
