@@ -6,8 +6,8 @@ from functools import partial
 
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
-from gemma4_runtime.output.render import ChunkText, render
-from gemma4_runtime.output.tensors import output_tensors
+from gemma4_runtime.output.render import render
+from gemma4_runtime.output.tensors import OutputTensors
 from gemma4_runtime.processes.model_process import start_model_process
 from gemma4_runtime.server.board import Field
 from gemma4_runtime.server.guard import attempt, told
@@ -23,6 +23,7 @@ class TritonPythonModel:
         settings = load_settings()
         self._beat = start_model_process(settings)
         self._step = Postprocessing(settings, Field.CHUNKS_HANDLED)
+        self._tensors = OutputTensors(pb_utils.Tensor)
 
     def finalize(self) -> None:
         self._beat.close()
@@ -41,7 +42,8 @@ class TritonPythonModel:
             if chunk.probe:
                 sender.send(flags=FINAL)
             else:
-                sender.send(_response(render(chunk)), flags=FINAL)
+                tensors = self._tensors.of(render(chunk))
+                sender.send(pb_utils.InferenceResponse(tensors), flags=FINAL)
             self._step.handled()
         except Exception as error:
             attempt(partial(sender.send, _failure(told(error, STEP)), flags=FINAL), STEP)
@@ -50,9 +52,3 @@ class TritonPythonModel:
 def _failure(error: RequestError) -> pb_utils.InferenceResponse:
     code = getattr(pb_utils.TritonError, error.triton_code)
     return pb_utils.InferenceResponse([], pb_utils.TritonError(error.to_wire(), code))
-
-
-def _response(chunk: ChunkText) -> pb_utils.InferenceResponse:
-    return pb_utils.InferenceResponse(
-        [pb_utils.Tensor(name, array) for name, array in output_tensors(chunk)]
-    )

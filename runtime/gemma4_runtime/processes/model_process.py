@@ -7,6 +7,7 @@ again.
 
 from __future__ import annotations
 
+import asyncio  # noqa: F401 - the Python backend would, at the first request, in 10 to 25 ms
 import os
 import threading
 import traceback

@@ -14,7 +14,7 @@ from gemma4_runtime.server.board import Board, Field
 
 __all__ = ["LossWatch"]
 
-_POLL_S = 0.1
+_POLL_S = 0.25
 """Seconds between two looks at the engine."""
 _GRACE_S = 2.0
 """For the streams to hear of it, and for other copies of the model to end short answers."""

@@ -139,3 +139,13 @@ def test_an_orphan_that_cannot_end_is_ended_by_another(tmp_path: Path, stuck: st
     assert stranger.poll() is None
     stranger.kill()
     stranger.communicate()
+
+
+def test_the_first_request_imports_nothing_large() -> None:
+    """Triton's stub imports asyncio when it has executed the first request of a model; that took
+    10 to 25 ms in each step of the ensemble."""
+    code = (
+        "import sys; import gemma4_runtime.processes.model_process; print('asyncio' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "True\n"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 
 from gemma4_runtime.errors import Code, RequestError
@@ -16,12 +16,13 @@ from gemma4_runtime.messages import Chunk
 from gemma4_runtime.server.streams.delivery import Delivery
 from gemma4_runtime.server.streams.stream import Stream
 
-__all__ = ["CHECK_S", "StreamChecks", "client_cancelled", "expiry", "to_check"]
+__all__ = ["CHECK_S", "StreamChecks", "asks_soon", "client_cancelled", "expiry", "to_check"]
 
 CHECK_S = 0.2
 """How often a stream is asked whether its client is still there (seconds). A cancel may take
 0.5 s (docs/guarantees.md). One check costs about 50 us; behind postprocessing it costs a chunk of
-its own, 1 ms. So there a chunk that goes out anyway asks from half that time on."""
+its own, 1 ms. So there a chunk that goes out anyway asks from half that time on, a stream whose
+chunks flow gets no other question, and one that has something to say says it with the question."""
 _MANY_CHECK_S = 0.3
 """The same while more than a few streams are open: the checks add up."""
 _FIRST_CHECK_S = 0.1
@@ -36,10 +37,12 @@ _EARLY = 0.5
 
 
 class StreamChecks:
-    """Of one emitter's thread."""
+    """Of one emitter's thread. ``speak`` sends what a stream has to say, if it has anything, in a
+    chunk that asks, whoever waits before postprocessing."""
 
-    def __init__(self, delivery: Delivery) -> None:
+    def __init__(self, delivery: Delivery, speak: Callable[[Stream, float], None]) -> None:
         self._delivery = delivery
+        self._speak = speak
         self.last = time.monotonic()
         """When :meth:`look` was called last (:func:`time.monotonic`)."""
 
@@ -50,7 +53,8 @@ class StreamChecks:
             if error is not None:
                 self._delivery.stop(stream, error)
         elapsed, self.last = now - self.last, now
-        oldest, due = to_check([s for s in streams if not s.closed], now, elapsed=elapsed)
+        asked = [s for s in streams if not s.closed and not asks_soon(s, now)]
+        oldest, due = to_check(asked, now, elapsed=elapsed)
         for stream in oldest:
             if not due:
                 break
@@ -59,11 +63,15 @@ class StreamChecks:
     def _ask(self, stream: Stream, now: float) -> bool:
         """Say whether the client is there, as far as is known now: of one behind postprocessing
         that is told later, on the control socket."""
-        stream.last_check = now
         if not stream.transport.direct:
+            self._speak(stream, now)
+            if stream.closed or stream.last_check == now:
+                return True
+            stream.last_check = now
             probe = Chunk(key=stream.request.key, index=-1, probe=True, check=True)
             self._delivery.send_alone(stream, probe)
             return True
+        stream.last_check = now
         try:
             if not stream.transport.client_gone():
                 return True
@@ -77,6 +85,13 @@ class StreamChecks:
 def client_cancelled() -> RequestError:
     """Return the error of a stream whose client has left."""
     return RequestError(Code.CLIENT_CANCELLED, "the client cancelled")
+
+
+def asks_soon(stream: Stream, now: float) -> bool:
+    """Return whether chunks of ``stream`` flow, so that the next one asks. ``now``:
+    :func:`time.monotonic`."""
+    flows = now - stream.last_sent < CHECK_S * _EARLY
+    return flows and not stream.transport.direct and now - stream.last_check < CHECK_S
 
 
 def to_check(streams: Sequence[Stream], now: float, *, elapsed: float) -> tuple[list[Stream], int]:

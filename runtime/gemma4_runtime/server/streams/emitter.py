@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from enum import Enum
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
 
@@ -84,7 +85,7 @@ class Emitter:
         self._held: dict[Stream, None] = {}  # in the order in which they began to wait
         self._feeds = Feeds(lambda: self._ready.put(_Signal.WAKE))
         self._delivery = Delivery(engine, self._feeds, backlog, in_flight=in_flight, on_end=on_end)
-        self._checks = StreamChecks(self._delivery)
+        self._checks = StreamChecks(self._delivery, self._speak)
         self._idle_ticks = 0
         self._thread = Thread(target=self._run, name="emitter", daemon=True)
         self._thread.start()
@@ -240,9 +241,15 @@ class Emitter:
 
     # -- the emitter's thread: one stream -------------------------------------------------------
 
-    def _serve(self, stream: Stream, now: float) -> None:
-        """Make the next chunk of ``stream`` from what is in its mailbox, or end it."""
-        if not stream.closed and not stream.ending and self._must_wait(stream, now):
+    def _speak(self, stream: Stream, now: float) -> None:
+        """Send what ``stream`` has to say in place of a question."""
+        self._guarded(partial(self._serve, at_once=True), stream, now)
+
+    def _serve(self, stream: Stream, now: float, *, at_once: bool = False) -> None:
+        """Make the next chunk of ``stream`` from what is in its mailbox, or end it. ``at_once``:
+        whether or not it would come too soon."""
+        waits = not at_once and not stream.ending and self._must_wait(stream, now)
+        if waits and not stream.closed:
             self._held.setdefault(stream)
             return
         self._held.pop(stream, None)

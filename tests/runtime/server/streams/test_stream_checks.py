@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from gemma4_runtime.errors import Status
-from gemma4_runtime.server.streams.checks import expiry, to_check
+from gemma4_runtime.server.streams.checks import asks_soon, expiry, to_check
 from gemma4_testing.fakes.stream_recorder import request
 
 TICK = 0.05
@@ -58,6 +59,23 @@ def test_few_that_wait_for_a_first_token_are_asked_more_often() -> None:
     waiting, running = Asked(first_token=None), Asked()
     watched([waiting, running], 2)
     assert len(waiting.at) > 1.5 * len(running.at)
+
+
+@pytest.mark.parametrize(
+    ("sent", "asked", "direct", "soon"),
+    [
+        (9.95, 9.85, False, True),  # chunks flow, and the next one asks
+        (9.95, 9.79, False, False),  # they flow, but none has asked
+        (9.85, 9.85, False, False),  # they do not flow any more
+        (float("-inf"), 9.95, False, False),  # none came yet
+        (9.95, 9.85, True, False),  # a direct client's ask nothing
+    ],
+)
+def test_who_asks_without_a_question(sent: float, asked: float, direct: bool, soon: bool) -> None:
+    stream: Any = SimpleNamespace(
+        last_sent=sent, last_check=asked, transport=SimpleNamespace(direct=direct)
+    )
+    assert asks_soon(stream, 10.0) is soon
 
 
 def test_expiry() -> None:
