@@ -25,6 +25,34 @@ _OURS = frozenset({FEED_PARAMETER, KEY_PARAMETER, "id"})
 _IDLE = {"priority": (0,), "sequence_id": (0, ""), "sequence_start": (False,),
          "sequence_end": (False,), "binary_data_output": (True, False)}  # fmt: skip
 """Triton's own that change nothing at these values."""
+_NO_BEAMS = "beam search is not offered; leave it out"
+_NO_DECAY = "top_p does not change within an answer; leave it out"
+_NVIDIAS: dict[str, tuple[tuple[Any, ...], str]] = {
+    "beam_search_diversity_rate": ((0,), _NO_BEAMS),
+    "early_stopping": ((0, 1), _NO_BEAMS),
+    "no_repeat_ngram_size": ((0,), "use repetition_penalty"),
+    "prompt_vocab_size": ((0,), "prompts are text or token ids, without embeddings"),
+    "runtime_top_p_decay": ((1,), _NO_DECAY),
+    "runtime_top_p_min": ((0,), _NO_DECAY),
+    "top_p_decay": ((1,), _NO_DECAY),
+    "top_p_min": ((0,), _NO_DECAY),
+}
+"""Inputs of NVIDIA's tensorrt_llm that gemma4 has not, the values at which they change nothing, and
+what to do instead of others."""
+_MEANT = {
+    "input_ids": "prompt_token_ids",
+    "max_completion_tokens": "max_tokens",
+    "max_new_tokens": "max_tokens",
+    "min_length": "min_tokens",
+    "output_log_probs": "return_log_probs",
+    "logprobs": "return_log_probs",
+    "prompt": "text_input",
+    "request_output_len": "max_tokens",
+    "response_format": "guided_decoding_guide_type",
+    "stop": "stop_words",
+    "streaming": "stream",
+}
+"""Names that other models and APIs have for an input of ours."""
 _WHY = {
     "binary_data_output": "must be true or false",
     "priority": "requests are served in the order in which they come; leave it out",
@@ -51,6 +79,11 @@ def check_parameters(parameters: Mapping[str, Any], inputs: Collection[str] = IN
             if value not in _IDLE[name]:
                 raise invalid(Code.OPTION_UNSUPPORTED, name, f"{reprlib.repr(value)}: {_WHY[name]}")
             continue
+        if name in _NVIDIAS and name not in inputs:
+            taken, instead = _NVIDIAS[name]
+            if value not in taken:
+                raise invalid(Code.OPTION_UNSUPPORTED, name, f"{reprlib.repr(value)}: {instead}")
+            continue
         raise invalid(Code.UNKNOWN_INPUT, name[:_SHOWN], _hint(name, inputs))
     timeout = parameters.get(TIMEOUT, 0)
     if isinstance(timeout, bool) or not isinstance(timeout, int) or timeout < 0:
@@ -66,7 +99,8 @@ def check_parameters(parameters: Mapping[str, Any], inputs: Collection[str] = IN
 def _hint(name: str, inputs: Collection[str]) -> str:
     if name in inputs:
         return "is an input; send it as a tensor, not as a parameter"
-    close = difflib.get_close_matches(name[:_SHOWN], inputs, n=1)
+    meant = _MEANT.get(name, "")
+    close = [meant] if meant in inputs else difflib.get_close_matches(name[:_SHOWN], inputs, n=1)
     more = f"did you mean {close[0]}?" if close else f"the inputs are {', '.join(inputs)}"
     return f"no such input; {more}"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from gemma4_runtime.contract.inputs import INPUT
 from gemma4_runtime.errors import RequestError
-from gemma4_runtime.server.parameters import check_parameters, with_timeout
+from gemma4_runtime.server.parameters import _MEANT, _NVIDIAS, check_parameters, with_timeout
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +20,7 @@ from hypothesis import strategies as st
         ({"priority": 0, "sequence_id": 0, "sequence_start": False, "sequence_end": False}, 0),
         ({"triton_enable_empty_final_response": True, "binary_data_output": True}, 0),
         ({"timeout": 1500}, 1500),
+        ({"early_stopping": True, "top_p_min": 0.0, "runtime_top_p_decay": 1}, 0),
     ],
 )
 def test_taken(parameters: dict[str, Any], timeout: int) -> None:
@@ -29,6 +30,11 @@ def test_taken(parameters: dict[str, Any], timeout: int) -> None:
 @pytest.mark.parametrize(
     ("parameters", "says"),
     [
+        ({"max_new_tokens": 3}, r"^max_new_tokens: no such input; did you mean max_tokens\?"),
+        ({"stop": "x"}, r"^stop: no such input; did you mean stop_words\?"),
+        ({"request_output_len": 3}, r"^request_output_len: .* did you mean max_tokens\?"),
+        ({"runtime_top_p_min": 0.5}, r"^runtime_top_p_min: 0.5: top_p does not change"),
+        ({"early_stopping": 2}, r"^early_stopping: 2: beam search is not offered"),
         ({"temprature": 0.5}, r"^temprature: no such input; did you mean temperature\?"),
         ({"foo": 1}, "^foo: no such input; the inputs are text_input, prompt_token_ids, "),
         ({"max_tokens": 3}, "^max_tokens: is an input; send it as a tensor"),
@@ -76,3 +82,8 @@ def test_the_shorter_timeout_stays() -> None:
     assert with_timeout({}, 2_500_000) == {"timeout_ms": 2500}
     assert with_timeout({"timeout_ms": 100}, 2_500_000) == {"timeout_ms": 100}
     assert with_timeout({"timeout_ms": 9000}, 2_500_000) == {"timeout_ms": 2500}
+
+
+def test_what_else_is_meant_is_an_input() -> None:
+    assert set(_MEANT.values()) <= INPUT.keys()
+    assert not (_MEANT.keys() | _NVIDIAS.keys()) & INPUT.keys()
