@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gemma4_client import ServerInfo
 from gemma4_runtime.manifest import EngineFolderError, Manifest, read_manifest
+from gemma4_runtime.model_name import model_name
 
 from gemma4_dynamo.card import NEEDED
 from gemma4_dynamo.load import BLOCK_TOKENS, Capacity
@@ -23,9 +24,11 @@ PARSER = "gemma4"
 class Model:
     """``folder`` has tokenizer, template and configuration, which Dynamo's frontend reads too; a
     worker registers :func:`~gemma4_dynamo.card.card_folder` of it.
-    ``slots`` and ``kv_blocks`` are of one server."""
+    ``slots`` and ``kv_blocks`` are of one server. ``name`` is the checkpoint's."""
 
     folder: Path
+    name: str
+    vocab_size: int
     context_length: int
     eos_ids: frozenset[int]
     bos_id: int
@@ -39,13 +42,17 @@ class Model:
 
     def check(self, address: str, info: ServerInfo) -> None:
         """Raise :class:`~gemma4_dynamo.options.OptionsError` when the server at ``address`` runs
-        an engine of other limits than this folder's."""
-        if info.max_total_tokens != self.context_length:
-            raise OptionsError(
-                f"--server {address}: holds {info.max_total_tokens} tokens for a request, the "
-                f"engine of --engine {self.folder} {self.context_length}; give the folder that the "
-                "server serves"
-            )
+        an engine of another model, or of other limits, than this folder's."""
+        for what, theirs, ours in (
+            ("serves the model", info.model, self.name),
+            ("has the vocabulary size", info.vocab_size, self.vocab_size),
+            ("holds so many tokens of a request:", info.max_total_tokens, self.context_length),
+        ):
+            if theirs != ours:
+                raise OptionsError(
+                    f"--server {address}: {what} {theirs}, the engine of --engine {self.folder} "
+                    f"{ours}; give the folder that the server serves"
+                )
 
 
 def read_model(engine: Path) -> Model:
@@ -57,6 +64,8 @@ def read_model(engine: Path) -> Model:
     folder = _files_of(engine, manifest)
     return Model(
         folder=folder.resolve(),
+        name=model_name(manifest.source.name),
+        vocab_size=manifest.model.vocab_size,
         context_length=manifest.limits.max_total_tokens,
         eos_ids=_eos_ids(engine),
         bos_id=manifest.model.bos_id,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from gemma4_client.address import parse_address
 
 __all__ = [
     "CARDS",
@@ -23,6 +26,8 @@ EVENT_PLANES = ("zmq", "nats")
 INPUTS = ("tokens", "text")
 CARDS = Path("/tmp/gemma4-dynamo")
 """The same on every machine, since Dynamo compares it."""
+
+_ENDPOINT = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}")
 
 
 class OptionsError(ValueError):
@@ -63,11 +68,15 @@ class WorkerOptions:
     input: str = "tokens"
 
     def __post_init__(self) -> None:
-        parts = self.endpoint.split(".")
-        if len(parts) != 3 or not all(parts):
+        if not _ENDPOINT.fullmatch(self.endpoint):
             raise OptionsError(
                 f"--endpoint {self.endpoint}: is not NAMESPACE.COMPONENT.ENDPOINT, such as "
-                "dynamo.backend.generate"
+                "dynamo.backend.generate, each of letters, digits, - and _"
+            )
+        if self.name and not (self.name.strip() == self.name and self.name.isprintable()):
+            raise OptionsError(
+                f"--served-model-name {self.name!r}: give a name without blanks at its ends and "
+                "without control characters, or leave it out for the engine's"
             )
         choices = (
             ("--discovery-backend", self.discovery, DISCOVERY),
@@ -80,3 +89,20 @@ class WorkerOptions:
                 raise OptionsError(f"{option} {value}: use one of {', '.join(known)}")
         if not self.servers:
             raise OptionsError("--server: give the address of at least one Triton server")
+        for server in self.servers:
+            _check_server(server)
+
+
+def _check_server(server: str) -> None:
+    """Raise :class:`OptionsError` unless it is an address of gRPC."""
+    wrong = "give --server once for each" if "," in server else ""
+    try:
+        if not wrong and parse_address(server).protocol != "grpc":
+            wrong = "the worker speaks gRPC"
+    except ValueError as error:
+        wrong = str(error).removeprefix(f"url={server!r}").lstrip(": ")
+    if wrong:
+        raise OptionsError(
+            f"--server {server}: {wrong}; give host:port of Triton's gRPC service, such as "
+            "127.0.0.1:8001"
+        )

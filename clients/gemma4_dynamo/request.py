@@ -25,6 +25,7 @@ _DYNAMOS = frozenset(
         "annotations",
         "eos_token_ids",
         "extra_args",
+        "kv_hint",
         "mdc_sum",
         "migration_link",
         "migration_state",
@@ -44,8 +45,9 @@ _DYNAMOS = frozenset(
     }
 )
 """Fields that are read here, or that say something to Dynamo's own parts. ``require_reasoning``:
-the engine sees in the prompt whether a thought may come before a guided answer. ``_HEALTH_CHECK``:
-it is answered like any other request."""
+the engine sees in the prompt whether a thought may come before a guided answer. ``kv_hint``: where
+blocks of the prompt may be, which changes no answer. ``_HEALTH_CHECK``: it is answered like any
+other request."""
 
 _PASSED_ON = (
     "presence_penalty",
@@ -62,9 +64,15 @@ _STOP_IDS = ("stop_token_ids", "stop_token_ids_visible", "stop_token_ids_hidden"
 """They end the answer alike; whether they are shown is the frontend's business."""
 _STOP = frozenset({"max_tokens", "min_tokens", "stop", "ignore_eos", *_STOP_IDS})
 _OUTPUT = frozenset(
-    {"logprobs", "skip_special_tokens", "formatted_prompt", "return_tokens_as_token_ids"}
+    {
+        "logprobs",
+        "no_stop_trim",
+        "skip_special_tokens",
+        "formatted_prompt",
+        "return_tokens_as_token_ids",
+    }
 )
-"""All but the first are what the frontend does with the token ids."""
+"""All but the first two are what the frontend does with the token ids."""
 
 _EXTRA = frozenset({"reasoning_parser_kwargs"})
 """Of ``extra_args``, what the frontend tells its own parser of thoughts."""
@@ -85,7 +93,9 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "bad_words_token_ids": ([],),
     "priority": (0,),
     "mm_processor_kwargs": ({},),
+    "media_io_kwargs": ({},),
     "multi_modal_data": ({},),
+    "multi_modal_uuids": ({},),
 }
 """Values that change nothing."""
 
@@ -99,7 +109,9 @@ _WHY = {
     "max_thinking_tokens": "the engines cannot bound a thought; use max_tokens",
     "prompt_logprobs": "the engines give log-probs of generated tokens only",
     "prompt_embeds": "send token ids",
+    "media_io_kwargs": "text only",
     "multi_modal_data": "text only",
+    "multi_modal_uuids": "text only",
     "mm_processor_kwargs": "text only",
     "prefill_result": "the worker does prefill and decode",
     "bootstrap_info": "the worker does prefill and decode",
@@ -151,6 +163,8 @@ def read_request(request: Mapping[str, Any], *, eos_ids: frozenset[int]) -> Engi
         options["random_seed"] = sampling["seed"] % 2**64
     options |= guide_options(sampling.get("guided_decoding"))
     options |= _stop_options(stops, eos_ids)
+    if output.get("no_stop_trim"):  # SGLang's name of it
+        options["include_stop_str_in_output"] = True
     if "logprobs" in output:
         options["return_log_probs"] = True
         if output["logprobs"]:

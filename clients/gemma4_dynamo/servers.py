@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from gemma4_client import AsyncClient, Gemma4Error, ServerInfo
+from gemma4_runtime.logs.events import log_event
 
+from gemma4_dynamo.options import OptionsError
 from gemma4_dynamo.token_texts import TokenTexts
 
 __all__ = ["Server", "Servers"]
@@ -14,13 +16,23 @@ __all__ = ["Server", "Servers"]
 _TIMEOUT_S = 3.0
 """Seconds that a server has to say whether it is ready."""
 
+Accept = Callable[[str, ServerInfo], None]
+"""Raises OptionsError for a server, of this address, with an engine that must not be asked."""
+
+
+def _accept(address: str, info: ServerInfo) -> None:
+    """Take every engine."""
+
 
 class Server:
     """One Triton server. ``client`` is for answers, ``plain`` for what must not wait behind them.
-    ``running`` are the requests of this worker that it has now."""
+    ``running`` are the requests of this worker that it has now. ``refused``: why its engine is
+    not asked, "" when it is."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, accept: Accept) -> None:
         self.address = address
+        self._accept = accept
+        self.refused = ""
         self.client = AsyncClient(address, retry=None, breaker=None)
         self.plain = AsyncClient(address, retry=None, breaker=None)
         self.texts = TokenTexts(self.plain)
@@ -28,12 +40,27 @@ class Server:
         self.running = 0
 
     async def check(self) -> bool:
-        """Ask whether its models are ready."""
+        """Ask whether its models are ready, and one that became so for its engine."""
         try:
-            self.ready = await self.plain.ready(timeout=_TIMEOUT_S)
+            up = await self.plain.ready(timeout=_TIMEOUT_S)
+            if up and not self.ready:
+                self._accept(self.address, await self.info())
+            self.ready, self.refused = up, ""
+        except OptionsError as error:
+            self.ready, self.refused = False, str(error)
         except Gemma4Error:
             self.ready = False
         return self.ready
+
+    async def why_not(self) -> str:
+        """Return why it is not ready."""
+        if self.refused:
+            return self.refused
+        try:
+            await self.info()
+        except Gemma4Error as error:
+            return str(error)
+        return "not all of its models are ready"
 
     async def info(self) -> ServerInfo:
         """Ask which engine it runs. Raises the exceptions of :mod:`gemma4_client.errors`."""
@@ -47,9 +74,13 @@ class Server:
 class Servers:
     """All of them. ``interval``: seconds between two looks at each."""
 
-    def __init__(self, addresses: Iterable[str], *, interval: float) -> None:
-        self.all: Sequence[Server] = [Server(address) for address in dict.fromkeys(addresses)]
+    def __init__(
+        self, addresses: Iterable[str], *, interval: float, accept: Accept = _accept
+    ) -> None:
+        unique = dict.fromkeys(addresses)
+        self.all: Sequence[Server] = [Server(address, accept) for address in unique]
         self._interval = interval
+        self._told: dict[str, str] = {}
         self._changed = asyncio.Event()
 
     @property
@@ -76,11 +107,24 @@ class Servers:
             if self.any_ready != before:
                 before = self.any_ready
                 await on_change(before)
+            await self.tell()
             self._changed.clear()
             try:
                 await asyncio.wait_for(self._changed.wait(), self._interval)
             except TimeoutError:
                 pass
+
+    async def tell(self) -> None:
+        """Log which servers are ready, and why others are not, as far as that is news."""
+        waiting = [server for server in self.all if not server.ready]
+        reasons = await asyncio.gather(*(server.why_not() for server in waiting))
+        told = {s.address: why for s, why in zip(waiting, reasons, strict=True) if not s.ready}
+        for address in self._told.keys() - told.keys():
+            log_event("server_ready", server=address)
+        for address, why in told.items():
+            if self._told.get(address) != why:
+                log_event("server_not_ready", level="warning", server=address, why=why)
+        self._told = told
 
     async def close(self) -> None:
         await asyncio.gather(*(server.close() for server in self.all))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from contextlib import suppress
 from typing import Any
 
@@ -14,11 +13,12 @@ from gemma4_runtime.logs.events import log_event
 
 from gemma4_dynamo.card import card_folder
 from gemma4_dynamo.dynamo_errors import exception_of
+from gemma4_dynamo.joining import joining, set_at_signals
 from gemma4_dynamo.load import Load
 from gemma4_dynamo.membership import Membership
 from gemma4_dynamo.model import Model, read_model
 from gemma4_dynamo.modes import mode_of
-from gemma4_dynamo.options import WorkerOptions
+from gemma4_dynamo.options import OptionsError, WorkerOptions
 from gemma4_dynamo.reports import REPORT_S, Reports
 from gemma4_dynamo.servers import Servers
 from gemma4_dynamo.serving import Serving
@@ -36,12 +36,11 @@ def run(options: WorkerOptions) -> None:
 
 async def _run(options: WorkerOptions) -> None:
     model = read_model(options.engine)
-    servers = Servers(options.servers, interval=options.health_interval)
+    servers = Servers(options.servers, interval=options.health_interval, accept=model.check)
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    set_at_signals(stop)
     try:
-        name = await _first_answer(servers, model, options, stop)
+        name = await _first_answer(servers, options, stop)
         if name is not None:
             await _serve(options, model, servers, name, stop)
     finally:
@@ -49,19 +48,21 @@ async def _run(options: WorkerOptions) -> None:
 
 
 async def _first_answer(
-    servers: Servers, model: Model, options: WorkerOptions, stop: asyncio.Event
+    servers: Servers, options: WorkerOptions, stop: asyncio.Event
 ) -> str | None:
-    """Wait for a server; return the name of the model, or None when told to stop."""
+    """Wait for a server; return the name of the model, or None when told to stop. Raises
+    :class:`~gemma4_dynamo.options.OptionsError` for one that runs another engine."""
     log_event("waiting_for_server", servers=[server.address for server in servers.all])
     while not stop.is_set():
         for server in servers.all:
             if await server.check():
                 try:
-                    info = await server.info()
+                    return options.name or (await server.info()).model
                 except Gemma4Error:
-                    continue
-                model.check(server.address, info)
-                return options.name or info.model
+                    server.ready = False
+            if server.refused:
+                raise OptionsError(server.refused)
+        await servers.tell()
         try:
             await asyncio.wait_for(stop.wait(), options.health_interval)
         except TimeoutError:
@@ -73,19 +74,21 @@ async def _serve(
     options: WorkerOptions, model: Model, servers: Servers, name: str, stop: asyncio.Event
 ) -> None:
     card = card_folder(model.folder, options.cards)
-    runtime = DistributedRuntime(
-        asyncio.get_running_loop(),
-        options.discovery,
-        options.request_plane,
-        event_plane=options.event_plane,
-    )
     load = Load(model.capacity(len(servers.all)))
     mode = mode_of(options.input, model, name)
     serving = Serving(servers, load, exception_of, mode.read, timeout=options.timeout)
-    membership = Membership(runtime, options.endpoint)
-    reports = Reports(membership.endpoint, load, interval=REPORT_S)
-    await reports.start()
-    await membership.register(model, name, load.capacity, card=card, text=mode.text)
+    log_event("joining", discovery=options.discovery)
+    with joining(options, stop):
+        runtime = DistributedRuntime(
+            asyncio.get_running_loop(),
+            options.discovery,
+            options.request_plane,
+            event_plane=options.event_plane,
+        )
+        membership = Membership(runtime, options.endpoint)
+        reports = Reports(membership.endpoint, load, interval=REPORT_S)
+        await reports.start()
+        await membership.register(model, name, load.capacity, card=card, text=mode.text)
     served = membership.serve(serving, mode.probe)
     log_event("serving", model=name, endpoint=options.endpoint, slots=load.capacity.slots)
     tasks = [

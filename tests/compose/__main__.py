@@ -149,7 +149,8 @@ def wrong_settings(check: Checks, project: Project, *, dynamo: bool) -> None:
     for wrong in (*few, *(w for w in CONTAINERS if not w.gpu)):
         if (wrong.profile == "dynamo") != dynamo:
             continue
-        other = Project(f"{project.name}-wrong", project.folder, {**project.env, **wrong.env})
+        env = {**project.env, "DYNAMO_PORT": free_ports(1)[0], **wrong.env}
+        other = Project(f"{project.name}-wrong", project.folder, env)
         done = other.compose(
             "run", "--rm", "-T", "--no-deps", "--service-ports", wrong.service,
             profiles=(wrong.profile,) if wrong.profile else (),

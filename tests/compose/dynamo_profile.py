@@ -20,8 +20,9 @@ __all__ = ["DYNAMO", "dynamo_profile", "streams"]
 DYNAMO = {"triton-2", "dynamo-worker-1", "dynamo-worker-2", "dynamo"}
 WORKERS = ("dynamo-worker-1", "dynamo-worker-2")
 QUESTIONS = [f"Tell me about {what}." for what in ("Paris", "tea", "rain", "trains")]
-TOKENS = 600
-"""Of an answer during which a worker dies: some seconds on a busy machine."""
+TOKENS = 1900
+"""Of an answer during which a worker dies: nearly all that the demo engine can hold."""
+UNWELL_S = 60
 ANSWER_S = 300
 
 
@@ -58,8 +59,9 @@ def stream(base: str, question: str, tokens: int, into: Answer) -> Answer:
 
 def streams(check: Checks, port: str) -> None:
     found = stream(f"http://127.0.0.1:{port}/v1", QUESTIONS[0], 40, Answer())
+    # An engine that is faster than its reader gives several tokens an event.
     check(f"a stream through Dynamo's frontend: {found.events} events, {found.reason}",
-          found.events > 5 and found.reason == "length", found)  # fmt: skip
+          found.events > 1 and found.reason == "length" and bool(found.text), found)  # fmt: skip
 
 
 def death(check: Checks, project: Project, port: str) -> None:
@@ -68,21 +70,23 @@ def death(check: Checks, project: Project, port: str) -> None:
     base = f"http://127.0.0.1:{port}/v1"
     expected = [stream(base, q, TOKENS, Answer()).text for q in QUESTIONS]
     answers = [Answer() for _ in QUESTIONS]
+    victim = project.inspect(WORKERS[0])  # podman takes a second
     with ThreadPoolExecutor(len(QUESTIONS)) as pool:
         running = [
             pool.submit(stream, base, q, TOKENS, a) for q, a in zip(QUESTIONS, answers, strict=True)
         ]
         began = time.monotonic()
-        while min(a.events for a in answers) < 3 and time.monotonic() - began < ANSWER_S:
-            time.sleep(0.05)
-        so_far = [a.events for a in answers]
-        victim = project.inspect(WORKERS[0])
+        while min(a.events for a in answers) < 1 and time.monotonic() - began < ANSWER_S:
+            time.sleep(0.01)
+        so_far = [len(a.text) for a in answers]
         os.kill(victim["State"]["Pid"], signal.SIGKILL)
         broken = [str(r.exception()) for r in running if r.exception()]
-    same = [a.text for a in answers] == expected
-    check(f"{WORKERS[0]} killed after {so_far} events of {len(answers)} answers: all whole, "
-          f"{[a.events for a in answers]} events, the text as without the fault",
-          same and not broken and max(so_far) < TOKENS, f"{broken} {answers} {expected}")  # fmt: skip
+    whole = [len(a.text) for a in answers]
+    check(f"{WORKERS[0]} killed when {so_far} characters of {whole} had come: no answer is broken, "
+          "the text is as without the fault",
+          [a.text for a in answers] == expected and not broken
+          and all(2 * s < w for s, w in zip(so_far, whole, strict=True)),
+          f"{broken} {answers} {expected}")  # fmt: skip
     healthy = project.wait_healthy({WORKERS[0]}, HEALTHY_S)
     back = project.inspect(WORKERS[0])
     check(f"{WORKERS[0]} is back after {healthy.get(WORKERS[0], -1):.0f} s, "
@@ -98,8 +102,14 @@ def without_a_triton(check: Checks, project: Project, port: str) -> None:
     check(f"triton-2 stopped, the frontend restarted: healthy {healthy}", bool(healthy),
           podman("logs", project.containers()["dynamo"]).stdout[-3000:])  # fmt: skip
     chat(check, port, through="Dynamo's frontend, without triton-2")
-    unwell = podman("healthcheck", "run", project.containers()[WORKERS[1]]).returncode
-    check("its worker says that it is not ready", unwell != 0)
+    began = time.monotonic()
+    worker = project.containers()[WORKERS[1]]
+    while time.monotonic() - began < UNWELL_S:
+        if podman("healthcheck", "run", worker).returncode != 0:
+            break
+        time.sleep(1)
+    seconds = time.monotonic() - began
+    check(f"its worker says so {seconds:.0f} s later", seconds < UNWELL_S)
     podman("start", project.containers()["triton-2"])
     healthy = project.wait_healthy(DYNAMO, HEALTHY_S)
     check(f"triton-2 started: healthy {sorted(healthy)}", healthy.keys() == DYNAMO)

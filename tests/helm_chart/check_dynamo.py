@@ -114,6 +114,13 @@ def test_triton_drains_after_its_worker() -> None:
         assert pod["terminationGracePeriodSeconds"] >= int(stop[1]) + 120 + 30
 
 
+def test_the_workers_pages_are_true_and_patient() -> None:
+    worker = main("dynamo", "worker")
+    assert {"name": "DYN_HEALTH_CHECK_ENABLED", "value": "true"} in worker["env"]
+    for probe in ("startupProbe", "livenessProbe"):
+        assert worker[probe]["periodSeconds"] * worker[probe]["failureThreshold"] > 1800 + 30
+
+
 def test_the_planner() -> None:
     assert planner("dynamo").items() >= {
         "mode": "agg", "optimization_target": "sla", "ttft_ms": 1000, "itl_ms": 40,

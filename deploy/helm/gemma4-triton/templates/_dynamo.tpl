@@ -66,6 +66,8 @@ discovery, when Triton is ready. */}}
     {{- end }}
   env:
     - {name: HOME, value: /tmp}
+    # Without, /health and /live say that all is well whatever becomes of Triton.
+    - {name: DYN_HEALTH_CHECK_ENABLED, value: "true"}
     {{- with $w.env }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -74,11 +76,12 @@ discovery, when Triton is ready. */}}
     periodSeconds: 5
     timeoutSeconds: 5
     failureThreshold: {{ div (add (int .Values.triton.startTimeoutSeconds) 600) 5 }}
+  # It fails while Triton is away too, so it is as patient as Triton's own.
   livenessProbe:
     httpGet: {path: /live, port: 9090}
     periodSeconds: 10
     timeoutSeconds: 5
-    failureThreshold: 6
+    failureThreshold: {{ div (add (int .Values.triton.startTimeoutSeconds) 120) 10 }}
   readinessProbe:
     httpGet: {path: /health, port: 9090}
     periodSeconds: 5
