@@ -109,12 +109,20 @@ def _lines(outcome: Outcome, traffic: Traffic, fleet: Fleet) -> list[str]:
             f"{'enough' if outcome.holds else 'too few'} ({slos.attainment:.0%} are wanted); "
             f"goodput {_digits(outcome.goodput)}/s"
         )
+    spans = [
+        f"{name} {_digits(times.p95_low * 1e3)} to {_digits(times.p95_high * 1e3)} ms"
+        for name, times in (("TTFT", outcome.ttft), ("ITL", outcome.itl))
+        if times.count
+    ]
     full = outcome.pressure[outcome.saturates]
     lines = [
         f"requests: {outcome.arrived:,.0f}, answered {outcome.completed:,.0f}{lost}",
         f"output: {_digits(outcome.output_throughput)} tokens/s; GPU-hours: "
         f"{_digits(outcome.gpu_hours)}",
         kept,
+        f"p95 of another such time, 19 of 20 (at least so wide): {', '.join(spans)}"
+        if spans
+        else "",
         f"fullest at the busiest time: {_FULL[outcome.saturates]}, {full:.0%}",
     ]
     if outcome.suspended:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,7 +11,11 @@ __all__ = ["Interval", "Outcome", "Percentiles"]
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """Seconds; nan where there are no values. From a histogram whose bins are 0.2 % wide."""
+    """Seconds; nan where there are no values. From a histogram whose bins are 0.2 % wide.
+
+    ``p95_low`` and ``p95_high`` are the values at the ranks between which, 19 times of 20, the p95
+    lies of which these are a sample (binomial). Requests that wait in one queue are no independent
+    sample, so they are the least that another day would differ by."""
 
     count: int
     mean: float
@@ -18,6 +23,8 @@ class Percentiles:
     p90: float
     p95: float
     p99: float
+    p95_low: float = math.nan
+    p95_high: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,9 +27,10 @@ def sampled(traffic: Traffic, fleet: Fleet, most_requests: float) -> tuple[Traff
     regular as those of the whole fleet (a gamma process); what a single replica gets of them is
     still nearly a Poisson process.
 
-    A replica's limits stay; what is counted over the fleet (users, shared prefixes, keys, the
-    autoscaling's bounds and pace) shrinks with it. In the sample one lost replica is a larger share
-    of the fleet than in truth, which is on the safe side."""
+    A replica's limits stay; what is counted over the fleet (users, gateways, shared prefixes, keys,
+    the autoscaling's bounds and pace) shrinks with it: as many gateways would each send as much to
+    the replica that a prompt prefers, and so a larger share of the fewer requests. In the sample
+    one lost replica is a larger share of the fleet than in truth, which is on the safe side."""
     wanted = max(LEAST_REPLICAS, fleet.most * most_requests / _expected(traffic))
     if wanted >= fleet.most:
         return traffic, fleet, 1.0
@@ -59,7 +60,13 @@ def _traffic(traffic: Traffic, share: float) -> Traffic:
 
 def _fleet(fleet: Fleet, share: float) -> Fleet:
     scaling = fleet.autoscaling
-    gateway = replace(fleet.gateway, keys=max(1, round(fleet.gateway.keys * share)))
+    gateway = replace(
+        fleet.gateway, keys=max(1, round(fleet.gateway.keys * share)),
+        gateways=max(1, round(fleet.gateway.gateways * share)),
+    )  # fmt: skip
+    # What is left to the limits of each, where not as many gateways as the share can be left out.
+    each = share * fleet.gateway.gateways / gateway.gateways
+    gateway = replace(gateway, max_running=max(1, round(gateway.max_running * each)))
     lost = share * fleet.gateway.keys / gateway.keys
     for name in ("key_running", "requests_per_minute", "tokens_per_minute"):
         gateway = replace(gateway, **{name: _some(getattr(gateway, name), lost)})

@@ -49,8 +49,7 @@ class Simulation:
         self._leaving: set[Engine] = set()
         gateway = fleet.gateway
         self._routers = [Router(self._most, gateway.imbalance) for _ in range(gateway.gateways)]
-        most = max(1.0, gateway.max_running * share)
-        self._gates = [Gate(gateway, most) for _ in self._routers]
+        self._gates = [Gate(gateway, gateway.max_running) for _ in self._routers]
         for router in self._routers:
             for replica in range(self.present):
                 router.open(replica)

@@ -57,11 +57,18 @@ def _percentiles(
     if not count:
         return Percentiles(0, *[math.nan] * 5)
     ends = np.cumsum(counts)
-    found = []
-    for share in (0.5, 0.9, 0.95, 0.99):
-        # Between the two values next to the rank, as numpy.percentile and so gemma4 load have it.
-        rank = share * (count - 1)
+
+    def at(rank: float) -> float:
+        """Return what is between the two values next to a rank, as numpy.percentile and so gemma4
+        load have it."""
+        rank = min(max(rank, 0.0), count - 1.0)
         low, high = np.searchsorted(ends, (math.floor(rank), math.ceil(rank)), side="right")
-        below, above = (_LEAST * math.exp((int(at) + 0.5) * _WIDTH) for at in (low, high))
-        found.append(below + (above - below) * (rank - math.floor(rank)))
-    return Percentiles(count, total / count, *found)
+        below, above = (_LEAST * math.exp((int(place) + 0.5) * _WIDTH) for place in (low, high))
+        return below + (above - below) * (rank - math.floor(rank))
+
+    ranks = [share * (count - 1) for share in (0.5, 0.9, 0.95, 0.99)]
+    beside = 1.96 * math.sqrt(count * 0.95 * 0.05)
+    return Percentiles(
+        count, total / count, *map(at, ranks),
+        p95_low=at(ranks[2] - beside), p95_high=at(ranks[2] + beside),
+    )  # fmt: skip
