@@ -48,6 +48,7 @@ NOT_UNIT = {
     "runtime/output/test_tool_calls.py::test_a_megabyte_of_garbage_takes_linear_time": "a second each",
     "runtime/preparation/test_process.py": "starts processes; waits for their limits",
     "runtime/processes/test_parent.py": "waits for processes within deadlines",
+    "runtime/server/gate/test_gate_runs.py::test_a_day_of_probes": "1,440 runs",
     "runtime/tracing/test_engine_spans.py::test_a_flood_is_dropped_and_counted": "waits for a receiver that hangs",
     "runtime/tracing/test_pipeline.py": "waits for receivers",
     "serve/test_engine_folder_fuzz.py": "reads hundreds of damaged folders",
