@@ -25,8 +25,10 @@ ALONE = {
     "runtime/preparation/test_process.py": "measures how long short work waits beside long work",
     "runtime/processes/test_parent.py": "waits for processes within deadlines",
     "runtime/tracing/test_pipeline.py": "measures how long an end takes",
+    "runtime/server/gate/test_gate_runs.py::test_a_day_of_probes": "measures memory",
     "runtime/server/streams": "measures the pace of streams",
     "serve/test_group.py": "waits for processes within deadlines",
+    "serve/test_health.py": "measures how long silent clients hold a server up",
     "serve/test_proc.py": "waits for processes within deadlines",
     "serve/test_sent.py": "waits for processes within deadlines",
 }

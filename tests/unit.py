@@ -55,6 +55,7 @@ NOT_UNIT = {
     "runtime/output/test_tool_calls.py::test_a_megabyte_of_garbage_takes_linear_time": "a second each",
     "runtime/preparation/test_process.py": "starts processes; waits for their limits",
     "runtime/processes/test_parent.py": "waits for processes within deadlines",
+    "runtime/server/gate/test_gate_runs.py::test_a_day_of_probes": "1,440 runs",
     "runtime/tracing/test_engine_spans.py::test_a_flood_is_dropped_and_counted": "waits for a receiver that hangs",
     "runtime/tracing/test_pipeline.py": "waits for receivers",
     "scripts/test_native.py": "builds an engine; starts processes",
