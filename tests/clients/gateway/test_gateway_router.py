@@ -65,7 +65,12 @@ def test_a_place_is_free_with_the_last_chunk_however_slowly_it_is_read() -> None
     """And with the end of one that is left in its middle; each time once, with its tokens."""
     released: list[tuple[int, int]] = []
     seat: Any = SimpleNamespace(release=lambda *, prompt, answer: released.append((prompt, answer)))
-    stream: Any = SimpleNamespace(cancel=lambda: None)
+
+    class Stream:
+        def cancel(self) -> None:
+            pass
+
+    stream: Any = Stream()
 
     def delta(tokens: int, finish: str = "") -> Any:
         return SimpleNamespace(prompt_tokens=3, completion_tokens=tokens, finish_reason=finish)
