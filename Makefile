@@ -313,7 +313,7 @@ bench-agreement: $(VENV)/.dev $(AIPERF_VENV)/.$(AIPERF) ## Compare `gemma4 load`
 bench-host-ttft: $(VENV)/.dev ## Measure the time to the first token around the engine.
 	$(BIN)/python bench/host_ttft.py $(ARGS)
 
-bench-overload: $(VENV)/.dev ## Send five times the capacity by every door for two minutes.
+bench-overload: $(VENV)/.dev ## Send five times the capacity by each protocol for two minutes.
 	$(BIN)/python bench/overload.py $(ARGS)
 
 bench-meter: $(VENV)/.dev ## Check `gemma4 load` against an engine of known pace.

@@ -25,6 +25,8 @@ NAME = "gemma.example"
 FAULT_S = 12.0
 """How long a fault lasts that does not end by itself."""
 STORE_MB = 6
+MOST_FILL_KB = 128 * 1024
+"""Of a file system that may be filled."""
 HOGS = (
     "import os, time\n"
     "for _ in range(40):\n"
@@ -70,11 +72,15 @@ def settings(env: dict[str, str], folder: Path) -> dict[str, str]:
 
 
 def small_volume(project: Project) -> None:
-    """Make the gateway's volume one that a test can fill, before Compose makes it."""
-    podman("volume", "create", f"--label=io.podman.compose.project={project.name}",
-           f"--label=com.docker.compose.project={project.name}", "--opt=type=tmpfs",
-           "--opt=device=tmpfs", f"--opt=o=size={STORE_MB}m,uid=10001,gid=10001,mode=0700",
-           f"{project.name}_gateway")  # fmt: skip
+    """Make the gateway's volume one that a test can fill, before Compose makes it: in memory, by
+    ``nr_blocks`` (tmpfs(5)), since podman takes ``size`` for a quota of the disk."""
+    done = podman("volume", "create", f"--label=io.podman.compose.project={project.name}",
+                  f"--label=com.docker.compose.project={project.name}", "--opt=type=tmpfs",
+                  "--opt=device=tmpfs",
+                  f"--opt=o=nr_blocks={STORE_MB * 256},uid=10001,gid=10001,mode=0700",
+                  f"{project.name}_gateway")  # fmt: skip
+    if done.returncode != 0:
+        raise SystemExit(f"podman volume create: {done.stdout}")
 
 
 class Stack:
@@ -113,7 +119,13 @@ class Stack:
         certificates.renew(self.folder / "tls", NAME, self.folder / "authority", days)
 
     def fill(self, service: str, file: str) -> None:
-        done = self.project.exec(service, "dd", "if=/dev/zero", f"of={file}", "bs=64k")
+        """Fill the file system of ``file``, which must be small: never the machine's disk."""
+        folder = str(Path(file).parent)
+        free_kb = int(self.project.exec(service, "df", "-k", folder).stdout.split()[-3])
+        if free_kb > MOST_FILL_KB:
+            raise SystemExit(f"{service}: {folder} has {free_kb} KB free: not one to fill")
+        done = self.project.exec(service, "dd", "if=/dev/zero", f"of={file}", "bs=4k",
+                                 f"count={MOST_FILL_KB}")  # fmt: skip
         if "No space left" not in done.stdout:
             raise SystemExit(f"{file} was not filled: {done.stdout}")
 

@@ -58,8 +58,8 @@ def made() -> str:
         *table("service|user and group|networks|may write to", [
             (c.service, c.user, ", ".join(c.networks), ", ".join(f"`{w}`" for w in c.writes))
             for c in CONTAINERS]),
-        "All of them may also write to " + "; ".join(
-            f"`{path}` ({what})" for path, what in ANYWHERE.items()) + ".", "",
+        "All of them may also write to:", "",
+        *(f"* `{path}`: {what}" for path, what in ANYWHERE.items()), "",
         "### Endpoints of Triton", "",
         *table("answered to|gRPC methods|HTTP", triton_rows()),
         "### Paths of the gateway without a key", "",
