@@ -44,7 +44,7 @@ SAMPLING_REFUSED = {
     "guided_grammar": _GUIDES,
     "guided_decoding_backend": _GUIDES,
     "logits_processors": "no code is taken from clients",
-    "priority": "those of a key are served in the order of arrival; its file says the priority",
+    "priority": "requests of a key are served in the order of arrival",
 }
 CHAT_REFUSED = SAMPLING_REFUSED | {
     "audio": "text only",
