@@ -15,7 +15,6 @@ from gemma4_build.random_checkpoint import PRESETS, write_checkpoint
 from gemma4_build.request import BuildRequest
 from gemma4_runtime.engines.base import EngineInfo
 from gemma4_runtime.engines.llama_cpp.loading import load_server
-from gemma4_runtime.machine import available_memory
 from gemma4_runtime.manifest import read_manifest
 
 DEMO = Path("demo/checkpoint").resolve()
@@ -37,16 +36,16 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "e"
 
 
-def load(engine: Path, memory_bytes: int | None) -> Any:
+def load(engine: Path, cache_mib: int) -> Any:
     manifest = read_manifest(engine)
     assert manifest.llama_cpp is not None
     info = EngineInfo("llama_cpp", "", manifest.precision, 1, 0, 1024, manifest.model.vocab_size)
-    return load_server(engine / "model.gguf", info, manifest.llama_cpp, 1, memory_bytes)
+    return load_server(engine / "model.gguf", info, manifest.llama_cpp, 1, cache_mib=cache_mib)
 
 
 @pytest.fixture(scope="module")
 def server(engine: Path) -> Iterator[Any]:
-    yield load(engine, 0)
+    yield load(engine, 64)
 
 
 def talk(seed: int, length: int) -> list[int]:
@@ -90,7 +89,7 @@ def test_a_conversation_survives_others_in_between(server: Any) -> None:
 
 def test_without_memory_for_it_only_the_slot_remembers(engine: Path) -> None:
     """The test above can fail: it does where no memory is left for other conversations."""
-    server = load(engine, 2 * available_memory())
+    server = load(engine, 0)
     first = talk(3, _LONG)
     cached(server, first)
     assert cached(server, [*first, *talk(7, 40)]) >= _LONG - 8

@@ -14,7 +14,12 @@ from gemma4_runtime.engines.llama_cpp.memory import (
     drop_mapped_copy,
     fits_mapped,
 )
-from gemma4_runtime.engines.llama_cpp.prefill import BatchMemory, fitting_batch, measure_prefill
+from gemma4_runtime.engines.llama_cpp.prefill import (
+    BatchMemory,
+    busy,
+    fitting_batch,
+    measure_prefill,
+)
 from gemma4_runtime.logs.events import log_event
 from gemma4_runtime.machine import SMALL_MODEL, available_memory, compute_threads
 from gemma4_runtime.manifest import LlamaCppOptions
@@ -55,6 +60,7 @@ def load_measured(
     if batch := remembered.get(key):
         options = options.model_copy(update={"micro_batch": batch})
         return load_server(model, info, options, threads, cache_mib=cache_mib)
+    disturbed = busy()  # before loading, which keeps the cores busy too
     server = load_server(model, info, options, threads, cache_mib=cache_mib)
     rate = measure_prefill(
         server, batch=options.micro_batch, vocab_size=info.vocab_size,
@@ -62,7 +68,8 @@ def load_measured(
     )  # fmt: skip
     batch = fitting_batch(rate)
     log_event("prefill_measured", tokens_per_s=round(rate, 1), batch=batch)
-    remembered.put(key, batch)
+    if not disturbed:
+        remembered.put(key, batch)
     if batch == options.micro_batch:
         return server
     del server  # before the next one: the memory has room for one

@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 
-__all__ = ["LEAST_BATCH", "MOST_BATCH", "BatchMemory", "fitting_batch", "measure_prefill"]
+__all__ = ["LEAST_BATCH", "MOST_BATCH", "BatchMemory", "busy", "fitting_batch", "measure_prefill"]
 
 _BATCH_S = 0.4
 """Seconds that a batch may take: a cancel has 0.5, of which 0.1 are for noticing it."""
@@ -38,6 +38,11 @@ def fitting_batch(tokens_per_s: float) -> int:
     are no slower for each token, so what was measured with a smaller one is on the safe side."""
     fitting = max(1, int(tokens_per_s * _BATCH_S))
     return max(LEAST_BATCH, min(MOST_BATCH, 1 << (fitting.bit_length() - 1)))
+
+
+def busy() -> bool:
+    """Return whether others compute here now, so that a measurement holds for this start only."""
+    return os.getloadavg()[0] > len(os.sched_getaffinity(0))
 
 
 def measure_prefill(
