@@ -177,7 +177,7 @@ Patch = pytest.MonkeyPatch
 class Newest(deque[Any]):
     """A queue of which the last comes first."""
 
-    popleft = deque.pop  # type: ignore[assignment]
+    popleft = deque.pop
 
 
 def wrapped(patch: Patch, owner: Any, name: str, change: Callable[..., Any]) -> None:

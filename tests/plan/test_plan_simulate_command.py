@@ -133,6 +133,14 @@ BAD = {
     "warm-up beyond the end": ((*H200, "--warmup", "120"), "--warmup 120: must be below the 120 s"),
     "precision": ((*H200, "--precision", "fp4"), "--precision fp4: known are"),
     "preset": ((*H200, "--preset", "fast"), "--preset fast: known are"),
+    "seconds inf": (("--gpu", "h200", "--rate", "2", "--seconds", "inf"), "--seconds inf: must be"),
+    "rate without end": (
+        ("--gpu", "h200", "--rate", "1e300", "--seconds", "9"), "shorten --seconds, or give more",
+    ),
+    "users without end": (
+        ("--gpu", "h200", "--users", "100000000000", "--seconds", "9"), "requests to simulate",
+    ),
+    "sigma": ((*H200, "--prompt-tokens", "lognormal:800:50"), "a sigma of 50 has no mean"),
     "no users": (("--gpu", "h200", "--users", "0", "--seconds", "9"), "--users 0: must be at least"),
 }  # fmt: skip
 

@@ -6,7 +6,12 @@ import math
 
 from gemma4_load.workloads.lengths import Length
 
+from gemma4_plan.errors import BadQuestionError
+
 __all__ = ["longest", "mean"]
+
+_MOST_SIGMA = 3.0
+"""Of a lognormal length: its mean is then 90 times its median."""
 
 _NORMAL = 3.5
 """Standard deviations above the mean beyond which one of 4,300 draws lies."""
@@ -17,6 +22,11 @@ def mean(length: Length) -> float:
     if length.kind == "uniform":
         return (length.a + length.b) / 2
     if length.kind == "lognormal":
+        if length.b > _MOST_SIGMA:
+            raise BadQuestionError(
+                f"{length}: a sigma of {length.b:g} has no mean that a plan could use; give at "
+                f"most {_MOST_SIGMA:g}, such as 0.8"
+            )
         return length.a * math.exp(length.b**2 / 2)
     return length.a
 
@@ -28,5 +38,6 @@ def longest(length: Length) -> int:
     if length.kind == "normal":
         return math.ceil(length.a + _NORMAL * length.b)
     if length.kind == "lognormal":
+        mean(length)  # checks it
         return math.ceil(length.a * math.exp(_NORMAL * length.b))
     return int(length.a)

@@ -75,7 +75,7 @@ def steps_from(
     decode = np.full(len(knots), np.mean([a.seconds / a.steps for a in answers]))
     each = token = 0.0
     readings = [reading for run in runs for reading in _readings(run, step_tokens)]
-    seconds = np.array([one.seconds for one in (*answers, *readings)])
+    seconds = np.array([a.seconds for a in answers] + [one.seconds for one in readings])
     expected = np.array(
         [answer.steps * decode[0] for answer in answers] + [one.seconds for one in readings]
     )

@@ -7,12 +7,15 @@ import time
 from gemma4_plan.errors import BadQuestionError
 from gemma4_plan.simulate.fleet import Fleet
 from gemma4_plan.simulate.outcome import Outcome
-from gemma4_plan.simulate.sample import sampled
+from gemma4_plan.simulate.sample import expected, sampled
 from gemma4_plan.simulate.simulation import Simulation
 from gemma4_plan.simulate.summary import summarize
 from gemma4_plan.simulate.traffic import Traffic
 
 __all__ = ["simulate"]
+
+_MOST, _MOST_H = 1e8, 1.4
+"""Requests that are simulated at most, and the hours that they take on one core."""
 
 
 def simulate(
@@ -26,9 +29,19 @@ def simulate(
     _check(traffic, fleet)
     began = time.perf_counter()
     part, some, share = sampled(traffic, fleet, most_requests)
+    _check_size(expected(traffic) * share, some)
     simulation = Simulation(part, some, seed, share=share)
     simulation.run()
     return summarize(simulation, traffic, fleet, some, share, time.perf_counter() - began)
+
+
+def _check_size(requests: float, fleet: Fleet) -> None:
+    if not requests <= _MOST:
+        raise BadQuestionError(
+            f"{requests:.3g} requests to simulate on {fleet.most} replicas would take "
+            f"{requests / _MOST * _MOST_H:.3g} hours; lower the rate, shorten --seconds, or give "
+            "more replicas, of which a part is simulated"
+        )
 
 
 def _check(traffic: Traffic, fleet: Fleet) -> None:

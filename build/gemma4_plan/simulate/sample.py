@@ -7,7 +7,7 @@ from dataclasses import replace
 from gemma4_plan.simulate.fleet import Fleet
 from gemma4_plan.simulate.traffic import Traffic
 
-__all__ = ["LEAST_REPLICAS", "sampled"]
+__all__ = ["LEAST_REPLICAS", "expected", "sampled"]
 
 LEAST_REPLICAS = 16
 """Replicas that are simulated at least, where there are as many: enough for what they do to each
@@ -31,14 +31,14 @@ def sampled(traffic: Traffic, fleet: Fleet, most_requests: float) -> tuple[Traff
     the autoscaling's bounds and pace) shrinks with it: as many gateways would each send as much to
     the replica that a prompt prefers, and so a larger share of the fewer requests. In the sample
     one lost replica is a larger share of the fleet than in truth, which is on the safe side."""
-    wanted = max(LEAST_REPLICAS, fleet.most * most_requests / _expected(traffic))
+    wanted = max(LEAST_REPLICAS, fleet.most * most_requests / expected(traffic))
     if wanted >= fleet.most:
         return traffic, fleet, 1.0
     share = round(wanted) / fleet.most
     return _traffic(traffic, share), _fleet(fleet, share), share
 
 
-def _expected(traffic: Traffic) -> float:
+def expected(traffic: Traffic) -> float:
     """Return about how many requests there will be; of a closed loop, as if each took a second."""
     seconds = traffic.length_s
     if traffic.users is not None:

@@ -68,7 +68,8 @@ def _percentiles(
 
     ranks = [share * (count - 1) for share in (0.5, 0.9, 0.95, 0.99)]
     beside = 1.96 * math.sqrt(count * 0.95 * 0.05)
+    p50, p90, p95, p99 = map(at, ranks)
     return Percentiles(
-        count, total / count, *map(at, ranks),
+        count, total / count, p50, p90, p95, p99,
         p95_low=at(ranks[2] - beside), p95_high=at(ranks[2] + beside),
     )  # fmt: skip

@@ -86,6 +86,8 @@ class Traffic:
             raise BadQuestionError(f"--trace-speed {self.speed:g}: must be above 0; 2 is twice")
         if (self.users is not None or self.repeat) and not (self.seconds or 0) > 0:
             raise BadQuestionError("--seconds: needed here, and above 0, such as 600")
+        if self.seconds is not None and not math.isfinite(self.seconds):
+            raise BadQuestionError(f"--seconds {self.seconds:g}: must be a number, such as 600")
         if not 0 <= self.warmup < self.length_s:
             raise BadQuestionError(
                 f"--warmup {self.warmup:g}: must be below the {self.length_s:g} s that are "
@@ -118,6 +120,8 @@ class Traffic:
 def _check_rates(rates: Rates) -> None:
     if len(rates) < 2 or rates[0][0] != 0:
         raise BadQuestionError("rates: must have two points or more, the first at 0 s")
+    if not math.isfinite(rates[-1][0]):
+        raise BadQuestionError(f"--seconds {rates[-1][0]:g}: must be a number, such as 600")
     for (before, _), (after, _) in pairwise(rates):
         if not after > before:
             raise BadQuestionError(f"rates: {after:g} s is not after {before:g} s; sort them")
