@@ -35,7 +35,7 @@ from stack import DEFAULT, HEALTHY_S, chat, down, load, prometheus, prometheus_t
 LIMIT_MB = 900
 ALL_RUNS = ("default", "tls", "mtls", "gpu")
 RUNS = (*ALL_RUNS, "surface", "faults")
-"""Surface is a part of default; faults takes seven minutes of its own."""
+"""Surface is a part of default; faults takes five minutes of its own."""
 HERE = Path(__file__).resolve().parent
 
 
