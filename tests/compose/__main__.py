@@ -38,7 +38,7 @@ LIMITS_MB = {"serve": 900, "load": 900, "dynamo": 1100}
 """Of our images. Dynamo's own library is 216 MB, and transformers, which its frontend imports, 126."""
 ALL_RUNS = ("default", "dynamo", "tls", "mtls", "gpu")
 RUNS = (*ALL_RUNS, "surface", "faults")
-"""Surface is a part of default; faults takes seven minutes of its own."""
+"""Surface is a part of default; faults takes five minutes of its own."""
 PORTS = ("GATEWAY_PORT", "GRAFANA_PORT", "LOCUST_PORT", "ALERTMANAGER_PORT", "DYNAMO_PORT")
 ENDS_TOO = {"dynamo": ("triton-2", "dynamo", *WORKERS)}
 """Services of a run that have to end well, beside Triton and the gateway."""
