@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -36,6 +38,14 @@ RUNS = {  # extra: the Pythons it is for
     "build": PYTHONS[1:], "runtime": PYTHONS[1:], "quantize": PYTHONS[1:], "serve": PYTHONS[1:3],
     "test": PYTHONS[1:3], "dev": PYTHONS[1:3],
 }  # fmt: skip
+
+
+OF_THE_SERVER = (
+    "gguf", "griffe", "jsonschema_rs", "langchain_openai", "litellm", "llguidance",
+    "msgspec", "pynvml", "pytriton", "safetensors", "schemathesis", "tokenizers", "torch",
+    "transformers", "xllamacpp",
+)  # fmt: skip
+"""Modules of packages that the extra test-clients does not bring."""
 
 
 def files() -> list[Path]:
@@ -130,3 +140,25 @@ def test_an_extra_is_for_its_pythons(extra: str, python: str) -> None:
     assert bool(refused) == (python not in RUNS[extra]), refused
     if refused:
         assert re.search(r"(needs|runs\.on)\.python\.3\.11", str(refused[0].specifier))
+
+
+@pytest.mark.timeout(700)
+def test_the_tests_of_every_python_need_nothing_of_the_server() -> None:
+    """`make test-pythons` runs them without it."""
+    code = f"""
+import sys, pytest
+class Hidden:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in {OF_THE_SERVER}:
+            raise ModuleNotFoundError(f"{{name}} is of the server")
+sys.meta_path.insert(0, Hidden)
+sys.exit(pytest.main(sys.argv[1:]))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code, "--unit", "--light", "--collect-only", "-q", "-p", "no:schemathesis",
+         "tests/clients", "tests/load", "tests/cli"],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-2000:]
