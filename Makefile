@@ -190,7 +190,7 @@ SUPPLY_VENV := .venv-supply
 SBOM ?= out/sbom.cdx.json
 $(SERVED_VENV)/.created: pyproject.toml $(LOCK) | $(VENV)/.created
 	$(BIN)/python -m venv --clear $(SERVED_VENV)
-	$(SERVED_VENV)/bin/python -m pip --disable-pip-version-check --quiet install -c $(LOCK) '.[serve,gateway]'
+	$(SERVED_VENV)/bin/python -m pip --disable-pip-version-check --quiet install -c $(LOCK) '.[serve,gateway,otel,redis]'
 	$(SERVED_VENV)/bin/python -m pip --disable-pip-version-check --quiet uninstall --yes setuptools pip
 	@touch $@
 

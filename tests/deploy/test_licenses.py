@@ -16,7 +16,7 @@ from licenses.spdx import copyleft, spdx
 
 PAGE = ROOT / "docs" / "reference" / "licenses.md"
 SITE = Path(sysconfig.get_path("purelib"))
-SETS = {"server": ("serve", "gateway"), "load": ("load",)}
+SETS = {"server": ("serve", "gateway", "otel", "redis"), "load": ("load",)}
 """As deploy/docker/Dockerfile.cpu installs them."""
 COPYLEFT = {
     "bidict": "used as it is, by python-socketio",
@@ -36,8 +36,8 @@ PINS = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "requirements.lock").read_
 HEAD = """# Licenses of what is installed
 
 Made by tests/deploy/test_licenses.py from the metadata of the packages in `requirements.lock`, as
-they are installed for `serve` and `gateway` (server) and `load`, which are the two images of
-`deploy/docker/Dockerfile.cpu`. The expressions are SPDX. It is what the packages say of
+they are installed for `serve`, `gateway`, `otel` and `redis` (server) and for `load`: the two
+images of `deploy/docker/Dockerfile.cpu`. The expressions are SPDX. It is what the packages say of
 themselves, read by a program and by no lawyer. The test fails when a package comes with a copyleft
 license that is not in its list.
 
