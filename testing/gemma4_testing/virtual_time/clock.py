@@ -8,6 +8,7 @@ and for each other does the same in every run, in as little real time as it comp
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 import threading
 from collections.abc import Coroutine
@@ -49,11 +50,12 @@ class Clock:
 
     # in the thread
 
-    def wait(self, seconds: float) -> None:
-        """Hand over to the event loop until the time is over, or the thread is notified."""
+    def wait(self, seconds: float | None) -> None:
+        """Hand over to the event loop until the time is over (None: never), or the thread is
+        notified."""
         if self.free:
             return
-        self._due = self.now + seconds
+        self._due = self.now + (math.inf if seconds is None else seconds)
         self._waits.set()
         self._goes.acquire()
 
@@ -79,10 +81,11 @@ class Clock:
             if not self._waits.wait(_HANGS_S):
                 raise TimeoutError("the thread beside the event loop neither waits nor ends")
             return
-        until = [at for at in (due, None if seconds is None else self.now + seconds) if at]
-        if not until:
+        until = min(math.inf if due is None else due,
+                    math.inf if seconds is None else self.now + seconds)  # fmt: skip
+        if until == math.inf:
             raise RuntimeError("everybody waits for ever")
-        self.now = max(self.now, min(until))
+        self.now = max(self.now, until)
 
 
 class VirtualCondition:
@@ -102,7 +105,7 @@ class VirtualCondition:
     def notify(self) -> None:
         self._clock.call()
 
-    def wait(self, timeout: float) -> None:
+    def wait(self, timeout: float | None = None) -> None:
         self._lock.release()
         try:
             self._clock.wait(timeout)
