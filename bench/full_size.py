@@ -28,7 +28,6 @@ from typing import Any
 
 import numpy as np
 import orjson
-import psutil
 from full_size_model import active_bytes, make_engine
 from gemma4_build.progress import ConsoleReporter
 from gemma4_client import Client
@@ -36,6 +35,7 @@ from gemma4_runtime.engines.base import EngineInfo
 from gemma4_runtime.engines.llama_cpp.loading import load_server
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.server.board import Field
+from gemma4_testing.servers.process_tree import tree
 from gemma4_testing.servers.served import Served, generate
 from rich.console import Console
 
@@ -144,7 +144,7 @@ def through_triton(
         found["resident"] = resident(pid)
         found["stack_rss"] = sum(
             process.memory_info().rss
-            for process in psutil.Process(served.process.pid).children(recursive=True)
+            for process in tree(served.process.pid)[1:]
             if process.pid != pid
         )
         for way in ("engine", "gemma4"):

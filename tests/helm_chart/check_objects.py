@@ -217,6 +217,21 @@ def test_the_gateway_follows_the_headless_service() -> None:
         assert backend in container(spec, "gateway")["args"]
 
 
+def test_gateways_share_limits_and_queue_as_told() -> None:
+    spec = of_kind("shared-limits", "Deployment", "-gateway")["spec"]["template"]["spec"]
+    one = container(spec, "gateway")
+    for option in (
+        "--queue-length=8", "--queue-tokens=5000", "--queue-seconds=2.5",
+        "--limits-redis-file=/limits-redis/u",
+    ):  # fmt: skip
+        assert option in one["args"]
+    (mount,) = (m for m in one["volumeMounts"] if m["mountPath"] == "/limits-redis")
+    (volume,) = (v for v in spec["volumes"] if v["name"] == mount["name"])
+    assert volume["secret"]["secretName"] == "redis-url" and mount["readOnly"]
+    policy = of_kind("shared-limits", "NetworkPolicy", "-gateway")["spec"]
+    assert {"ports": [{"port": 6379, "protocol": "TCP"}]} in policy["egress"]
+
+
 def test_servers_wait_for_the_engine_that_the_job_builds() -> None:
     job = of_kind("h100", "Job")
     build = job["spec"]["template"]["spec"]["containers"][0]["args"]

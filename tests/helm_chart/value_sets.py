@@ -47,6 +47,18 @@ SETS: dict[str, dict[str, Any]] = {
         {"autoscaling": {"kind": "keda", "scaleToZero": True, "maxReplicas": 8}},
     ),
     "hpa": together(file("h100"), CHECKPOINT, MONITORED, {"autoscaling": {"kind": "hpa"}}),
+    "shared-limits": together(
+        file("cpu"),
+        {
+            "gateway": {
+                "replicas": 3, "limitsRedis": {"existingSecret": "redis-url", "secretKey": "u"},
+                "queue": {"length": 8, "tokens": 5000, "seconds": 2.5},
+            },
+            "networkPolicy": {
+                "gatewayEgress": [{"ports": [{"port": 6379, "protocol": "TCP"}]}],
+            },
+        },
+    ),
     "alerts": together(
         file("h100"), CHECKPOINT, MONITORED,
         {"monitoring": {"rules": {"enabled": True, "leaveOut": ["Gemma4NoReadyBackend"]}}},

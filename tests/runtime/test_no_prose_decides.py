@@ -28,6 +28,8 @@ ALLOWED = {
     "cli/gemma4_cli/guard.py": "Python says only in words that it cannot start a thread",
     "clients/gemma4_client/foreign_words.py": "Triton and gRPC say only in words what is wrong",
     "tests/compose/__main__.py": "the kernel and a log say only in words what happened",
+    "tests/compose/faults.py": "dd says only in words that a disk is full",
+    "tests/dynamo/check_start.py": "Dynamo's logs have words and no codes",
     "tests/compose/gpu.py": "what a build prints for a person",
     "tests/gpu_image/__main__.py": "what a build prints for a person",
     "testing/gemma4_testing/file_damage.py": "the texts are those of files, not of errors",

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
+from gemma4_client.concurrency.timeouts import TIMED_OUT
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -101,7 +102,7 @@ class RedisLimits:
         """Ask Redis once, and begin to tell it what ends and what runs."""
         try:
             await asyncio.wait_for(cast(Any, self._redis.ping()), _ANSWER_S)
-        except (RedisError, OSError, TimeoutError, asyncio.TimeoutError) as error:
+        except (RedisError, OSError, *TIMED_OUT) as error:
             self._failed(error)
         else:
             self._worked()
@@ -115,7 +116,7 @@ class RedisLimits:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        with suppress(RedisError, OSError, TimeoutError, asyncio.TimeoutError):
+        with suppress(RedisError, OSError, *TIMED_OUT):
             while self._ended and self._now() >= self._pause_until:
                 await self._tell_some()
         await self._redis.aclose()
@@ -134,7 +135,7 @@ class RedisLimits:
             limit, wait = await asyncio.wait_for(
                 cast(Any, self._enter(keys=lease.names, args=arguments)), _ANSWER_S
             )
-        except (RedisError, OSError, TimeoutError, asyncio.TimeoutError) as error:
+        except (RedisError, OSError, *TIMED_OUT) as error:
             self._failed(error)
             return None
         self._worked()
@@ -158,7 +159,7 @@ class RedisLimits:
                 while self._ended:
                     await self._tell_some()
                 self._something.clear()
-            except (RedisError, OSError, TimeoutError, asyncio.TimeoutError) as error:
+            except (RedisError, OSError, *TIMED_OUT) as error:
                 self._failed(error)
                 await asyncio.sleep(_PAUSE_S)
 
@@ -180,7 +181,7 @@ class RedisLimits:
             try:
                 for start in range(0, len(leases), _AT_ONCE):
                     await self._say_some(leases[start : start + _AT_ONCE])
-            except (RedisError, OSError, TimeoutError, asyncio.TimeoutError) as error:
+            except (RedisError, OSError, *TIMED_OUT) as error:
                 self._failed(error)
 
     async def _say_some(self, leases: list[Lease]) -> None:

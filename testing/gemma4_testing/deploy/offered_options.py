@@ -23,6 +23,7 @@ COMPOSE_ABSENT: dict[str, dict[str, str]] = {
         "health_interval": _NO_LOOK,
         "dns_interval": "triton is looked up as every host is, not as dns:///",
         "imbalance": "there is one back end",
+        "limits_redis_file": "there is one gateway, which shares its limits with nobody",
         **{f"backend_ssl_{name}": _PLAIN for name in ("ca_certs", "certfile", "keyfile", "name")},
     },
     "serve": {

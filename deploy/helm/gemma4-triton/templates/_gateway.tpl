@@ -19,6 +19,9 @@
     - --imbalance={{ int $g.imbalance }}
     - --timeout={{ $g.timeoutSeconds }}
     - --max-running={{ int $g.maxRunning }}
+    - --queue-length={{ int $g.queue.length }}
+    - --queue-tokens={{ int $g.queue.tokens }}
+    - --queue-seconds={{ $g.queue.seconds }}
     - --max-body-mib={{ int $g.maxBodyMib }}
     - --key-requests-per-minute={{ int $g.keyRequestsPerMinute }}
     - --key-tokens-per-minute={{ int $g.keyTokensPerMinute }}
@@ -46,6 +49,9 @@
     {{- end }}
     {{- if include "gemma4.keysSecret" . }}
     - --api-keys-file=/keys/{{ $g.apiKeys.secretKey }}
+    {{- end }}
+    {{- if $g.limitsRedis.existingSecret }}
+    - --limits-redis-file=/limits-redis/{{ $g.limitsRedis.secretKey }}
     {{- end }}
     {{- if $g.tls.existingSecret }}
     - --ssl-certfile=/tls/tls.crt
@@ -95,6 +101,9 @@
     {{- if include "gemma4.keysSecret" . }}
     - {name: keys, mountPath: /keys, readOnly: true}
     {{- end }}
+    {{- if $g.limitsRedis.existingSecret }}
+    - {name: limits-redis, mountPath: /limits-redis, readOnly: true}
+    {{- end }}
     {{- if $g.tls.existingSecret }}
     - {name: tls, mountPath: /tls, readOnly: true}
     {{- end }}
@@ -118,6 +127,10 @@
 {{- end }}
 {{- with include "gemma4.keysSecret" . }}
 - name: keys
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- with .Values.gateway.limitsRedis.existingSecret }}
+- name: limits-redis
   secret: {secretName: {{ . }}, defaultMode: 0440}
 {{- end }}
 {{- with .Values.gateway.tls.existingSecret }}
