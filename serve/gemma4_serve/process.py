@@ -54,6 +54,9 @@ _BOARD_S = 1.0
 """Seconds between two looks at the board of a server that runs."""
 _TELL_S = 0.5
 """For the clients of answers that were cut to hear of it."""
+_QUIET_S = 0.3
+"""At most, until what was sent before Triton closes its endpoints has left; half of the time for
+which the engine sends nothing."""
 _SETTLE_S = 0.3
 """At least, for the last chunks to leave Triton."""
 _SEND_S = 5.0
@@ -273,24 +276,28 @@ class TritonProcess:
         the accepted ones; True when all of them ended. ``hurry``: do not wait any longer."""
         control = ControlClient(self._options.run_dir / CONTROL_NAME)
         told = control.send("drain")
-        finished = told and self._wait_idle(self._options.grace, hurry)
+        finished = told and self._wait_idle(self._options.grace, hurry, control)
         if not finished:
             if not self.running():
                 log_event("lost_while_draining", level="error", loss=str(self._crash()))
             control.send("abort")
-            self._wait_idle(_TELL_S, hurry)
+            self._wait_idle(_TELL_S, hurry, control)
         control.close()
         # The ensemble's answers end with an error then, though the engine has finished them.
         return finished and not (self._children and self._children.killed(*LAST_STEPS))
 
-    def _close_endpoints(self) -> None:
+    def _close_endpoints(self, control: ControlClient) -> None:
         """Have Triton be not ready from now on. What it has accepted goes on, but for answers of an
-        ensemble over gRPC: Triton 2.51 sends nothing of them any more."""
+        ensemble over gRPC: Triton 2.51 sends nothing of them any more. While it closes the engine
+        sends nothing (:meth:`~gemma4_runtime.server.streams.emitter.Emitter.hold`)."""
         if self.running() and not self._closed:
             self._closed = True
+            control.send("hold")
+            ports = self._options.ports
+            wait_sent((self.pid,), (ports.grpc, ports.http), least=_POLL_S, most=_QUIET_S)
             self._process.terminate()
 
-    def _wait_idle(self, seconds: float, hurry: Callable[[], bool]) -> bool:
+    def _wait_idle(self, seconds: float, hurry: Callable[[], bool], control: ControlClient) -> bool:
         board, end = self.board(), time.monotonic() + seconds
         alone_since = 0.0  # when an answer of an ensemble was last seen, or a last step at work
         try:
@@ -299,7 +306,7 @@ class TritonProcess:
                 if board[Field.IN_ENSEMBLE] or not all(map(at_rest, self._pids_of(LAST_STEPS))):
                     alone_since = now
                 elif board[Field.DRAINING] and now - alone_since > _SETTLE_S:
-                    self._close_endpoints()
+                    self._close_endpoints(control)
                 if board[Field.DRAINING] and board[Field.IN_FLIGHT] == 0:
                     return True
                 if self._children is not None and (loss := self._children.lost_while_draining(now)):

@@ -83,15 +83,13 @@ def damage(model: Path, share: float = 0.5) -> None:
 def test_sound_weights_pass_and_nobody_counts_it(engines: Path, tmp_path: Path) -> None:
     served = Served(engines / "f32", tmp_path / "run", "--log-format", "json")
     try:
-        before = gate_metrics(served)
-        assert before["gemma4_generation_tokens_total"] == 0
         wait_until(lambda: metric(served, "ok") is not None, FIRST_RUN_S)
         counted = settled(served)
         found = gate_metrics(served)
         assert found["gemma4_quality_gate_ok"] == found["gemma4_quality_gate_agreement"] == 1
         assert found['gemma4_quality_gate_runs_total{result="passed"}'] >= 1
-        tokens = "gemma4_generation_tokens_total"
-        assert value(counted, tokens) == before[tokens]
+        # The supervisor's own request at the start may count; the gate's 96 tokens do not.
+        assert value(counted, "gemma4_generation_tokens_total") <= 1
         assert not [line for line in served.output if '"quality-gate' in line]
         passed = event(served, "quality_gate_passed")
         assert passed is not None and passed["positions"] == 96

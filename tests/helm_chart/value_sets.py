@@ -48,7 +48,7 @@ SETS: dict[str, dict[str, Any]] = {
     ),
     "hpa": together(file("h100"), CHECKPOINT, MONITORED, {"autoscaling": {"kind": "hpa"}}),
     "shared-limits": together(
-        file("cpu"),
+        file("h100"), CHECKPOINT,
         {
             "gateway": {
                 "replicas": 3, "limitsRedis": {"existingSecret": "redis-url", "secretKey": "u"},

@@ -156,6 +156,8 @@ class EngineStep:
         elif verb == "drain":
             self._drain()
             self._board[Field.DRAINING] = 1
+        elif verb == "hold":
+            self._emitters.hold()
         elif verb == "abort":
             self._drain()
             self._emitters.abort_all(

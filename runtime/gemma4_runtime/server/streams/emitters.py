@@ -90,6 +90,11 @@ class Emitters:
         for emitter in self._emitters:
             emitter.drain()
 
+    def hold(self) -> None:
+        """Do as :meth:`Emitter.hold`."""
+        for emitter in self._emitters:
+            emitter.hold()
+
     def abort_all(self, error: RequestError) -> None:
         """End every open stream with ``error``."""
         for emitter in self._emitters:
