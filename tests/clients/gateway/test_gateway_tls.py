@@ -168,7 +168,7 @@ def test_the_oldest_makes_way(backend: FakeBackend, files: TlsFiles, authority: 
     """Those in their handshake count as connections."""
     with gateway_before(backend.address, tls=files, most_connections=10) as gateway:
         sockets = [connected(gateway.port) for _ in range(30)]
-        with httpx.Client(base_url=gateway.url, verify=authority.client()) as client:
+        with httpx.Client(base_url=gateway.url, verify=authority.client(), timeout=30) as client:
             assert client.get("/health/live").status_code == 200
         assert cut(gateway, "evicted") >= 20
         for sock in sockets:
