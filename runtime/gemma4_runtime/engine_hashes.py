@@ -1,17 +1,15 @@
 """SHA-256 of big files, remembered between starts.
 
 A hash is reused while the file's size, inode and times are the same; ``st_ctime_ns`` cannot be
-set back by a program, so a changed file is read again. The cache lies in the user's cache folder,
-since engine folders are often mounted read-only.
+set back by a program, so a changed file is read again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-from contextlib import suppress
 from pathlib import Path
+
+from gemma4_runtime.user_cache import cache_file, read_entries, write_entries
 
 __all__ = ["HashCache", "sha256_file"]
 
@@ -29,8 +27,11 @@ class HashCache:
     """File hashes by path. A cache that cannot be read or written only costs time."""
 
     def __init__(self, file: Path | None = None) -> None:
-        self._file = file or _default_file()
-        self._entries = _load(self._file)
+        self._file = file or cache_file("hashes.json")
+        found = read_entries(self._file)
+        self._entries: dict[str, list[int | str]] = {
+            k: v for k, v in found.items() if isinstance(v, list) and len(v) == 6
+        }
         self._changed = False
 
     def sha256(self, path: Path) -> str:
@@ -49,33 +50,5 @@ class HashCache:
 
     def save(self) -> None:
         """Write the cache if it changed."""
-        if self._file is None or not self._changed:
-            return
-        newest = dict(list(self._entries.items())[-_MAX_ENTRIES:])
-        temporary = self._file.with_name(f"{self._file.name}.{os.getpid()}")
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(newest), encoding="utf-8")
-            temporary.replace(self._file)
-        except OSError:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-
-
-def _default_file() -> Path | None:
-    try:
-        return Path.home() / ".cache" / "gemma4-triton" / "hashes.json"
-    except RuntimeError:
-        return None
-
-
-def _load(file: Path | None) -> dict[str, list[int | str]]:
-    if file is None:
-        return {}
-    try:
-        data = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(data, dict):
-        return {}
-    return {k: v for k, v in data.items() if isinstance(v, list) and len(v) == 6}
+        if self._changed:
+            write_entries(self._file, self._entries, most=_MAX_ENTRIES)

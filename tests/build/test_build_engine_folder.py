@@ -21,7 +21,7 @@ Edit = Callable[[Path, Callable[[dict[str, Any]], object]], None]
 
 @pytest.fixture
 def engine(tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(engine_hashes, "_default_file", lambda: tmp_path / "cache" / "hashes.json")
+    monkeypatch.setattr(engine_hashes, "cache_file", lambda name: tmp_path / "cache" / name)
     request = BuildRequest(checkpoint=tiny_source, out=tmp_path / "engine", skip_verify=True)
     build_engine(request, SilentReporter())
     return tmp_path / "engine"

@@ -38,3 +38,21 @@ def test_the_hosted_ci_runs_what_ci_runs() -> None:
         for path in (ROOT / ".ci/run", ROOT / ".github/workflows/ci.yml")
     )
     assert {"make test"} < ours <= hosted
+
+
+def test_the_hosted_ci_installs_what_ci_installs() -> None:
+    """A browser comes with the hosted machines."""
+    ours, hosted = (
+        {
+            word
+            for line in re.findall(r"apt-get install (.*)", text.replace("\\\n", " "))
+            for word in line.split()
+            if re.fullmatch(r"[a-z][a-z0-9.-]*", word)
+        }
+        for text in (
+            path.read_text(encoding="utf-8")
+            for path in (ROOT / ".ci/run", ROOT / ".github/workflows/ci.yml")
+        )
+    )
+    assert "redis-server" in ours
+    assert ours - {"chromium"} <= hosted

@@ -21,7 +21,7 @@ class RedisServer:
 
     def __init__(self, folder: Path, *, password: str = "") -> None:
         if shutil.which("redis-server") is None:
-            pytest.skip("needs redis-server (Debian's package of that name)")
+            pytest.fail("needs redis-server: apt-get install redis-server")
         with free_port() as port:
             self.port = port
         self.folder = folder

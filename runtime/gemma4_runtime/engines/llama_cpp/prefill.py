@@ -19,6 +19,8 @@ from typing import Any
 
 import orjson
 
+from gemma4_runtime.user_cache import cache_file, read_entries, write_entries
+
 __all__ = ["LEAST_BATCH", "MOST_BATCH", "BatchMemory", "busy", "fitting_batch", "measure_prefill"]
 
 _BATCH_S = 0.4
@@ -74,33 +76,19 @@ class BatchMemory:
     or written only costs a second measurement."""
 
     def __init__(self, file: Path | None = None) -> None:
-        self._file = file if file is not None else _default_file()
+        self._file = file or cache_file("prefill.json")
 
     def get(self, key: str) -> int | None:
         """Return the batch of ``key``, None where there is none."""
-        batch = self._load().get(key)
+        batch = read_entries(self._file).get(key)
         usable = type(batch) is int and LEAST_BATCH <= batch <= MOST_BATCH
         return batch if usable else None
 
     def put(self, key: str, batch: int) -> None:
         """Remember it."""
-        if self._file is None:
-            return
-        entries = self._load()
+        entries = read_entries(self._file)
         entries.pop(key, None)
-        newest = dict(list((entries | {key: batch}).items())[-_MOST_ENTRIES:])
-        temporary = self._file.with_name(f"{self._file.name}.{os.getpid()}")
-        with suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(newest), encoding="utf-8")
-            temporary.replace(self._file)
-
-    def _load(self) -> dict[str, Any]:
-        try:
-            data = json.loads(self._file.read_bytes()) if self._file is not None else {}
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return data if isinstance(data, dict) else {}
+        write_entries(self._file, entries | {key: batch}, most=_MOST_ENTRIES)
 
     @staticmethod
     def key(model_bytes: int, *, version: str, threads: int, slots: int) -> str:
@@ -115,10 +103,3 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.machine()
-
-
-def _default_file() -> Path | None:
-    try:
-        return Path.home() / ".cache" / "gemma4-triton" / "prefill.json"
-    except RuntimeError:
-        return None
