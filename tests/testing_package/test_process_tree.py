@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from gemma4_testing.servers.process_tree import (
     find_process,
     find_processes,
+    kill_each,
     kill_tree,
     pids_below,
     tree,
@@ -26,6 +28,11 @@ child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"],
 time.sleep(60)
 """
 """Its child ends as soon as it has ended, as the processes of a server do."""
+
+
+def sources() -> list[Path]:
+    folders = ("tests", "testing", "bench", "scripts")
+    return [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
 
 
 def family() -> subprocess.Popen[bytes]:
@@ -67,6 +74,15 @@ def test_an_ended_process_has_no_tree() -> None:
         find_process(process.pid, lambda _: True)
 
 
+def test_each_is_killed_that_runs() -> None:
+    """One of a list has ended since it was made."""
+    ended, runs = subprocess.Popen([sys.executable, "-c", ""]), family()
+    below = pids_below(runs.pid)
+    ended.wait()
+    kill_each((ended.pid, runs.pid, *below))
+    assert runs.wait() == -9
+
+
 def test_one_that_ends_while_it_is_asked_is_passed_over() -> None:
     process = family()
 
@@ -80,15 +96,19 @@ def test_one_that_ends_while_it_is_asked_is_passed_over() -> None:
         process.wait()
 
 
+KILLS_IN_TURN = re.compile(r"for \w+ in [^\n]*:\n(?: +with [^\n]*\n)? +os\.kill\([^\n]*SIGKILL")
+
+
+def test_nobody_else_kills_in_turn() -> None:
+    """A server's processes end when they see that another has: the next pid may be gone."""
+    own = {Path(gemma4_testing.__file__).parent / "servers/process_tree.py"}
+    assert {path for path in sources() if KILLS_IN_TURN.search(path.read_text())} == own
+
+
 def test_nobody_else_walks_trees() -> None:
     """Each walk of its own forgot that the next process may be gone."""
     own = {Path(gemma4_testing.__file__).parent / "servers/process_tree.py", Path(__file__)}
     count_only = {ROOT / "tests/runtime/engines/test_trtllm_workers.py", ROOT / "bench/engine.py",
                   ROOT / "bench/nvidia_ensemble.py"}  # fmt: skip
-    found = {
-        path
-        for folder in ("tests", "testing", "bench", "scripts")
-        for path in (ROOT / folder).rglob("*.py")
-        if "children(recursive" in path.read_text()
-    }
+    found = {path for path in sources() if "children(recursive" in path.read_text()}
     assert found == own | count_only

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import tempfile
 import time
@@ -19,7 +18,7 @@ from gemma4_serve.run_folder import namespace
 
 from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
 from gemma4_testing.faults.watched_streams import Endpoints, Watched, start_streams
-from gemma4_testing.servers.process_tree import find_processes, pids_below
+from gemma4_testing.servers.process_tree import find_processes, kill_each, pids_below
 from gemma4_testing.servers.running_gateway import RunningGateway
 from gemma4_testing.servers.served import Served
 from gemma4_testing.waiting import wait_until
@@ -235,7 +234,5 @@ def _end(served: Served, result: Result) -> None:
     result.left += [f"{name_of(pid)} {pid}" for pid in result.known if runs(pid)]
     regions = f"{namespace()}{served.process.pid}_*"
     result.left += [path.name for path in Path("/dev/shm").glob(regions)]
-    for pid in filter(runs, result.known):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    kill_each(filter(runs, result.known))
     result.log += [line.strip() for line in served.output if "Traceback" in line]

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import psutil
 
-__all__ = ["find_process", "find_processes", "kill_tree", "lasting", "pids_below", "tree"]
+__all__ = [
+    "find_process",
+    "find_processes",
+    "kill_each",
+    "kill_tree",
+    "lasting",
+    "pids_below",
+    "tree",
+]
 
 
 def tree(root: int) -> list[psutil.Process]:
@@ -49,6 +59,13 @@ def kill_tree(root: int) -> None:
     for process in tree(root)[::-1]:
         with suppress(psutil.NoSuchProcess):
             process.kill()
+
+
+def kill_each(pids: Iterable[int]) -> None:
+    """Kill ``pids`` in this order, but for those that have ended."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def lasting(root: int) -> list[psutil.Process]:

@@ -24,7 +24,7 @@ from gemma4_runtime.server.board import Field
 from gemma4_serve.proc import runs
 from gemma4_testing.faults.cell import Cell, Starting, fault_engine, find, run_cell
 from gemma4_testing.servers.command import GEMMA4
-from gemma4_testing.servers.process_tree import pids_below
+from gemma4_testing.servers.process_tree import kill_each, pids_below
 from gemma4_testing.servers.served import Served, user
 from gemma4_testing.waiting import wait_until
 
@@ -118,12 +118,10 @@ def test_the_others_kill_one_that_cannot_see_it(engine: Path, tmp_path: Path) ->
             lambda: time.monotonic() - (read_beat(served.run_dir, stuck.pid) or 0) > STANDS_STILL_S,
             BACK_S,
         )
-        for pid in (served.process.pid, triton.pid):
-            os.kill(pid, signal.SIGKILL)
+        kill_each((served.process.pid, triton.pid))
         wait_until(lambda: not any(map(runs, children)), SOON_S)
     finally:
-        for pid in filter(runs, children):
-            os.kill(pid, signal.SIGKILL)
+        kill_each(filter(runs, children))
 
 
 def test_the_last_process_ends_when_all_others_are_killed_at_once(
@@ -145,13 +143,11 @@ def test_the_last_process_ends_when_all_others_are_killed_at_once(
         for pid in (served.process.pid, triton.pid):
             os.kill(pid, signal.SIGSTOP)
         wait_until(lambda: quiet_s() > STANDS_STILL_S, BACK_S)
-        for pid in others:
-            os.kill(pid, signal.SIGKILL)
+        kill_each(others)
         assert not select.select([pidfd], [], [], STANDS_STILL_S)[0], "it was not stuck"
         assert select.select([pidfd], [], [], LEFT_S + SOON_S)[0]
     finally:
-        for pid in filter(runs, (*others, last.pid)):
-            os.kill(pid, signal.SIGKILL)
+        kill_each(filter(runs, (*others, last.pid)))
         os.close(pidfd)
 
 

@@ -19,12 +19,13 @@ CANCEL_S = 0.5
 FRANCE = user("What is the capital of France?")
 OSLO = user("What is the weather in Oslo?")
 GREEDY: dict[str, Any] = {"model": MODEL, "max_tokens": 200, "extra_body": {"temperature": 0}}
+MANY = {"type": "array", "items": {"type": "boolean"}, "minItems": 1000}
 LONG: dict[str, Any] = {
     "model": MODEL,
     "max_tokens": 1900,
-    "extra_body": {"temperature": 100, "top_k": 0, "top_p": 1},
+    "output_config": {"format": {"type": "json_schema", "schema": MANY}},
 }
-"""At this temperature the token that ends the answer is as rare as any other."""
+"""This API has no option like ``min_tokens``; a guide keeps the answer from an early end."""
 CACHED = {"cache_control": {"type": "ephemeral"}}
 TOOL = {
     "name": "get_weather",
