@@ -20,6 +20,7 @@ from gemma4_testing.certificates import Authority
 from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
 from gemma4_testing.servers.command import GEMMA4
 from gemma4_testing.servers.process_tree import tree
+from gemma4_testing.servers.redis_server import RedisServer
 from gemma4_testing.servers.running_gateway import RunningGateway, chat
 from gemma4_testing.servers.served import Served
 
@@ -62,7 +63,9 @@ def world(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
     folder = tmp_path_factory.mktemp("secrets")
     authority = Authority(folder / "ca")
     files, client = authority.issue(), authority.issue("client")
-    key = new_key()
+    key, password = new_key(), new_key()
+    redis = RedisServer(folder, password=password)
+    redis.start()
     keys = subprocess.run(
         [GEMMA4, "gateway", "new-key", "--name", "x", "--api-keys-file", folder / "keys.json"],
         capture_output=True, text=True, check=True,
@@ -72,16 +75,18 @@ def world(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
         "GEMMA4_GATEWAY_API_KEY": key, "GEMMA4_LOAD_API_KEY": key, "OPENAI_API_KEY": key,
         "HF_TOKEN": "hf_" + new_key()[10:44].replace("-", "x"),
         "GEMMA4_LOAD_CLIENT_CERT": str(client.certfile), "GEMMA4_LOAD_CLIENT_KEY": str(client.keyfile),
-        "SSL_CERT_FILE": str(authority.ca_file),
+        "SSL_CERT_FILE": str(authority.ca_file), "GEMMA4_GATEWAY_LIMITS_REDIS": redis.url,
     }  # fmt: skip
     assert files.keyfile is not None and client.keyfile is not None
-    secrets = {key, from_file, env["HF_TOKEN"], line_of(files.keyfile), line_of(client.keyfile)}
+    secrets = {key, password, from_file, env["HF_TOKEN"]}
+    secrets |= {line_of(files.keyfile), line_of(client.keyfile)}
     server = Served(engine, folder / "run", env=env)
     gateway = RunningGateway(
         server.grpc, env=env,
         args=("--api-keys-file", str(folder / "keys.json"), "--ssl-certfile", str(files.certfile),
               "--ssl-keyfile", str(files.keyfile), "--ssl-ca-certs", str(authority.ca_file),
-              "--log-format", "json", "--response-store", str(folder / "store.db")),
+              "--key-requests-per-minute", "1000", "--log-format", "json",
+              "--response-store", str(folder / "store.db")),
     )  # fmt: skip
     made = World(server, gateway, authority, files, folder, env, secrets)
     context = authority.client(client)
@@ -100,6 +105,11 @@ def world(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
         for headers in ({"authorization": f"Bearer {wrong}"}, {"authorization": f"Basic {wrong}"},
                         {"x-api-key": wrong}, {"cookie": wrong}, {"x-request-id": "a b"}):  # fmt: skip
             assert http.get("/v1/models", headers=headers).status_code == 401
+        redis.stop()
+        again = {"authorization": f"Bearer {key}"}
+        reply = http.post("/v1/chat/completions", json=chat(max_tokens=2), headers=again)
+        assert reply.status_code == 200
+        assert str(redis.port) in gateway.text  # it says that Redis does not answer
     yield made
     assert gateway.stop() == 0
     assert server.stop() == 0

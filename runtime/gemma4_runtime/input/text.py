@@ -26,6 +26,9 @@ GUARD = "\ufdd0"
 _BOS = "<bos>"
 _SPACE = "\u2581"
 """How the vocabulary writes a space."""
+_CACHED_TEXTS = 1_000
+"""Texts of up to 256 bytes whose ids the tokenizers library keeps: up to 5 KB each. It forgets none,
+so more would be memory that users fill, 53 MB with its own default of 10,000."""
 
 
 class PromptTokenizer:
@@ -131,7 +134,9 @@ def _plain(data: dict[str, Any], control: set[str]) -> Tokenizer:
             # It keeps its id from the tokens behind it, and no text contains it.
             added.append(entry | {"content": GUARD + entry["content"]})
     data = data | {"added_tokens": added, "post_processor": None}
-    return Tokenizer.from_str(json.dumps(data))
+    tokenizer = Tokenizer.from_str(json.dumps(data))
+    tokenizer.model._resize_cache(_CACHED_TEXTS)
+    return tokenizer
 
 
 def guard_seam(text: str) -> str:
