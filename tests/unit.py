@@ -20,6 +20,7 @@ NOT_UNIT = {
     "clients/gateway/test_gateway_lost_backend.py": "starts gateways and back ends; waits for health",
     "clients/gateway/test_gateway_mutations.py": "starts a gateway; hundreds of requests",
     "clients/gateway/test_gateway_schema.py": "starts a gateway; thousands of requests",
+    "clients/gateway/test_fair_overload.py": "thousands of requests",
     "clients/gateway/test_fair_queue.py": "random requests",
     "clients/gateway/test_gateway_redis.py": "starts Redis",
     "clients/gateway/test_gateway_slow_senders.py": "starts gateways; waits for deadlines",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 __all__ = ["Meter"]
 
-_KEPT = 0.98
-"""What counts of the past after each request: about 50 of them do."""
+_KEPT = 0.99
+"""What counts of the past after each request: about 100 of them do."""
 _ENOUGH = 8.0
 """Requests that must have ended before anything is said."""
 _ENOUGH_S = 0.5

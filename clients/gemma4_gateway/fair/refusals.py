@@ -53,8 +53,8 @@ def too_many_waiting(what: str, wait: float | None) -> ApiError:
 def wait_too_long(wait: float, allowed: float) -> ApiError:
     """429: by the estimate it would wait in vain."""
     return overloaded(
-        f"the back ends are full; it would take about {wait:.0f} s, and {allowed:.3g} s are "
-        "allowed; retry later, or allow more",
+        f"the back ends are full; it could take {wait:.0f} s, and {allowed:.3g} s are allowed; "
+        "retry later, or allow more",
         code="wait_too_long",
         retry_after=_seconds(wait - allowed),
     )

@@ -27,8 +27,8 @@ _BOS = "<bos>"
 _SPACE = "\u2581"
 """How the vocabulary writes a space."""
 _CACHED_TEXTS = 1_000
-"""Texts of up to 256 bytes whose ids the tokenizers library keeps: up to 5 KB each. It forgets none,
-so more would be memory that users fill, 53 MB with its own default of 10,000."""
+"""Texts of up to 256 bytes whose ids the tokenizers library keeps, in up to 5 KB each. It forgets
+none, so more would be memory that users fill: 53 MB with its own default of 10,000."""
 
 
 class PromptTokenizer:
