@@ -19,7 +19,7 @@ from gemma4_runtime.output.vocab import TokenTable
 __all__ = ["WheelMatcher", "WheelTokenizer", "library"]
 
 _SPECIAL = b"\xff"
-"""Before the bytes of a token that no text can match."""
+"""Before the name of a token that no text can match; not in UTF-8."""
 _END = b"<turn|>"
 _ERROR_BYTES = 1024
 """Bytes of the buffer for llguidance's error message."""
@@ -124,10 +124,11 @@ class WheelTokenizer:
         tokenize: Callable[[bytes], Sequence[int]] | None = None,
     ) -> None:
         letters = table.letters() if byte_tokens else range(256)
-        special = table.special | {t for t in table.byte_ids if table.pieces[t][0] in letters}
+        never = set(letters) | set(_SPECIAL)
+        special = table.special | {t for t in table.byte_ids if table.pieces[t][0] in never}
         self.end_id = table.pieces.index(_END)
         pieces = [
-            _SPECIAL + piece if token in special or not piece else piece
+            _name(token) if token in special or not piece else piece
             for token, piece in enumerate(table.pieces)
         ]
         lengths = (ctypes.c_uint32 * len(pieces))(*map(len, pieces))
@@ -147,6 +148,13 @@ class WheelTokenizer:
         )
         if not self.handle:
             raise RuntimeError(f"llguidance cannot use the tokenizer: {problem.value!r}")
+
+
+def _name(token: int) -> bytes:
+    """Return bytes for a special token. Where a grammar has the token 48, ``<[48]>``, llguidance
+    allows every token whose bytes begin ``\\xff[48]``, a lone ``\\xff`` and ``\\xff[`` too, and
+    then refuses them when they are drawn. So no name begins like that."""
+    return _SPECIAL + b"<%d>" % token
 
 
 def _filling(tokenize: Callable[[bytes], Sequence[int]]) -> Callable[..., int]:

@@ -17,7 +17,7 @@ from gemma4_runtime.engines.llama_cpp import guides as llama_guides
 from gemma4_runtime.guides.wheel_tokens import Static, can_replace
 from gemma4_runtime.input.text import PromptTokenizer
 from gemma4_runtime.manifest import read_manifest
-from gemma4_runtime.messages import GuidedDecoding
+from gemma4_runtime.messages import GuidedDecoding, Prelude
 from gemma4_runtime.output.vocab import TokenTable
 from gemma4_runtime.settings import Settings
 from gemma4_testing.fakes.engine_harness import EOS, run
@@ -117,6 +117,19 @@ def test_forced_markers_stay_text(
     load: Callable[[], Engine], table: TokenTable, encode: Callable[[str], list[int]], literal: str
 ) -> None:
     assert text(load(), table, encode, "grammar", f"root ::= {json.dumps(literal)}") == literal
+
+
+def test_a_guide_beside_tools_is_kept_from_the_first_token(
+    load: Callable[[], Engine], table: TokenTable, encode: Callable[[str], list[int]]
+) -> None:
+    engine = load()
+    options: dict[str, Any] = {
+        "guided": GuidedDecoding("json", ""), "prelude": Prelude("none", ("f",)), "max_tokens": 3,
+        "temperature": 5.0, "top_k": 0, "top_p": 1.0,
+    }  # fmt: skip
+    found = {run(engine, encode("Hi"), seed=seed, **options).ids[0] for seed in range(60)}
+    assert {table.pieces[token] for token in found} == {b"{", b"<|tool_call>"}
+    assert not found & table.byte_ids
 
 
 def test_each_engine_of_a_process_has_its_own(
