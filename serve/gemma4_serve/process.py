@@ -201,8 +201,8 @@ class TritonProcess:
         return self._process.poll() is None
 
     def wait_ready(self, timeout: float, *, asked_to_stop: Callable[[], bool]) -> bool:
-        """Wait until the ensemble is ready, which the engine's first answer precedes; False when
-        asked to stop before. Raises :class:`ServeError` with the server's own words when it ends,
+        """Wait until the ensemble is ready, which the engine's first answer precedes, and the metrics
+        are, which Triton serves last; False when asked to stop before. Raises :class:`ServeError` with the server's own words when it ends,
         loses a process for good, or takes too long; :class:`StartCrashError` when it crashes."""
         watch = StartWatch(self._process.pid)
         end = time.monotonic() + timeout
@@ -218,7 +218,7 @@ class TritonProcess:
                 crash = itself and crashed(self._process.returncode)
                 kind = StartCrashError if crash else ServeError
                 raise kind(f"{trouble} while it started:\n{self._log.last_words()}")
-            if _answers(self._url("/v2/models/gemma4/ready")):
+            if _answers(self._url("/v2/models/gemma4/ready")) and _answers(self._metrics_url()):
                 close_regions(self._shm_prefix)
                 try:
                     self._children = Children(self._process.pid, self._options.run_dir)
@@ -234,6 +234,10 @@ class TritonProcess:
 
     def _url(self, path: str) -> str:
         return f"http://{in_url(self._options.http_host)}:{self._options.ports.http}{path}"
+
+    def _metrics_url(self) -> str:
+        options = self._options
+        return f"http://{in_url(options.host)}:{options.ports.metrics}/metrics"
 
     def triton_version(self) -> str:
         """Return the version that a ready server says it has; empty where it says none."""
