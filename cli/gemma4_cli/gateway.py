@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from gemma4_runtime.logs.form import set_log_form
+from gemma4_runtime.logs.form import LogForm, set_log_form
 from gemma4_runtime.processes.limits import open_files_short_of
 
 from gemma4_cli.fail import fail, fail_import
 from gemma4_cli.help_page import Command, Group
 from gemma4_cli.log_format import HELP, chosen_form
+
+if TYPE_CHECKING:
+    from gemma4_gateway.settings import Settings
 
 __all__ = ["app"]
 
@@ -25,6 +28,9 @@ app = typer.Typer(
 )
 _OWN_FILES = 64
 """Open files beside a connection for each request."""
+
+_MOST_WORKERS = 64
+"""Processes of one gateway; more are several gateways."""
 
 _KEY_VARIABLE = "GEMMA4_GATEWAY_API_KEY"
 _REDIS_VARIABLE = "GEMMA4_GATEWAY_LIMITS_REDIS"
@@ -174,6 +180,15 @@ def gateway(
         ),
     ] = 15.0,
     webui: Annotated[bool, typer.Option(help="Chat page at / for browsers.")] = True,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=_MOST_WORKERS,
+            help="Processes that serve, for more than one core; one more starts them and replaces "
+            "those that are lost.",
+        ),
+    ] = 1,
     log_format: Annotated[str, typer.Option(help=HELP)] = "auto",
 ) -> None:
     """Serve OpenAI's API until Ctrl-C or SIGTERM."""
@@ -197,6 +212,7 @@ def gateway(
             check_origins,
             check_store,
             check_tls,
+            check_workers,
         )
         from gemma4_gateway.shared.source import read_url
     except ImportError as error:
@@ -205,6 +221,7 @@ def gateway(
     set_log_form(form)
     addresses = backend or [f"127.0.0.1:{os.environ.get('GRPC_PORT', '8001')}"]
     plain = os.environ.get(_KEY_VARIABLE, "").strip()
+    queue = QueueLimits(queue_length, queue_tokens, queue_seconds)
     try:
         settings = Settings(
             backends=tuple(dict.fromkeys(check_backend(a) for a in addresses)),
@@ -220,7 +237,8 @@ def gateway(
                 key_requests_per_minute=key_requests_per_minute,
                 key_tokens_per_minute=key_tokens_per_minute,
             ),
-            queue=QueueLimits(queue_length, queue_tokens, queue_seconds),
+            queue=queue,
+            workers=check_workers(workers, queue),
             cors_origins=check_origins(cors_origin or ()),
             grace=grace,
             drain_delay=drain_delay,
@@ -244,10 +262,25 @@ def gateway(
         problem = open_files_short_of(max_running + _OWN_FILES, f"--max-running {max_running}")
         if problem:
             raise SettingsError(f"{problem}, or lower --max-running")
+        if workers > 1:
+            raise typer.Exit(_supervise(settings, form))
         made = Gateway(settings, Log(form))
         run(made, claim_socket(host, port))
     except SettingsError as error:
         fail(str(error), code=2)
+
+
+def _supervise(settings: Settings, form: LogForm) -> int:
+    """Serve with several workers, and return the exit status."""
+    from gemma4_gateway.server import claim_socket
+    from gemma4_gateway.workers.supervisor import StartError, Supervisor
+    from gemma4_gateway.workers.worker import serve
+
+    listener = claim_socket(settings.host, settings.port)
+    try:
+        return Supervisor(settings, form, serve(settings, form, listener)).run()
+    except StartError as error:
+        fail(str(error), code=1)
 
 
 def _open_standard_files() -> None:

@@ -18,7 +18,7 @@ from gemma4_gateway.jsons import dumps
 from gemma4_gateway.keys import ANONYMOUS
 from gemma4_gateway.record import Record
 
-__all__ = ["Log"]
+__all__ = ["Log", "written"]
 
 _TRACE_END = 1900
 """Last characters of a traceback that a line keeps."""
@@ -29,10 +29,13 @@ class Log:
     """``json``: one object a line; ``text`` and ``color``: for people. Keys, prompts and answers
     are never written. It never raises and never waits: what cannot be written is dropped and
     counted. What a client sends can neither forge a line or a field nor move the cursor of a
-    terminal."""
+    terminal. ``worker``: a field of every line, where several processes serve."""
 
-    def __init__(self, form: LogForm, out: TextIO | None = None) -> None:
+    def __init__(
+        self, form: LogForm, out: TextIO | None = None, *, worker: int | None = None
+    ) -> None:
         self._form = form
+        self._own = {} if worker is None else {"worker": worker}
         self._writer = LogWriter(2 if out is None else partial(_put, out), reports=False)
         self._told = 0
         self._repeats = Repeats(self._repeated)
@@ -55,12 +58,8 @@ class Log:
         dropped = self._writer.dropped
         if dropped > self._told:
             fields["lines_dropped"], self._told = dropped - self._told, dropped
-        line = log_fields(event, fields, level=level)
-        if self._form == "json":
-            self._writer.write(escaped(dumps(line).decode()))
-        else:
-            words = _request_words(line) if event == "request" else None
-            self._writer.write(text_line(line, color=self._form == "color", words=words))
+        line = log_fields(event, fields | self._own, level=level)
+        self._writer.write(written(line, self._form))
 
     def close(self) -> None:
         """Write what there is, if it can be written."""
@@ -100,6 +99,14 @@ class Log:
             code=record.code or None,
             **trace,
         )
+
+
+def written(line: dict[str, object], form: LogForm) -> str:
+    """Return a line of :func:`~gemma4_runtime.logs.lines.log_fields`, as every one of a gateway."""
+    if form == "json":
+        return escaped(dumps(line).decode())
+    words = _request_words(line) if line["event"] == "request" else None
+    return text_line(line, color=form == "color", words=words)
 
 
 def _put(out: TextIO, data: bytes) -> None:

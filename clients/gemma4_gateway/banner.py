@@ -12,6 +12,7 @@ def banner(gateway: Gateway, host: str, port: int) -> str:
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     shown = f"[{shown}]" if ":" in shown else shown
     certificates = gateway.certificates
+    workers = gateway.settings.workers
     url = f"{'http' if certificates is None else 'https'}://{shown}:{port}"
     infos = [b.info for b in gateway.backends if b.info is not None]
     names = list(gateway.settings.model_names) or list({info.model: None for info in infos})
@@ -32,6 +33,7 @@ def banner(gateway: Gateway, host: str, port: int) -> str:
             *(_backend(*pair, i) for i, pair in enumerate(_looked_at(gateway))),
             f"  docs             {url}/docs",
             f"  metrics          {url}/metrics",
+            *((f"  workers          {workers} processes",) if workers > 1 else ()),
             "",
             f"  curl -s {url}/v1/chat/completions -H 'Content-Type: application/json'{key} \\",
             f"    -d '{body}'",

@@ -24,3 +24,17 @@ class Bucket:
 
     def spend(self, amount: float) -> None:
         self._level -= amount
+
+    @property
+    def spent(self) -> float:
+        """What is missing, as at :attr:`at`."""
+        return self._per_minute - self._level
+
+    @property
+    def at(self) -> float:
+        """The time that it was told last."""
+        return self._at
+
+    def restore(self, spent: float, at: float) -> None:
+        """Set what is missing, as at ``at``: another process has used it."""
+        self._level, self._at = self._per_minute - spent, at

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from gemma4_gateway.shared.redis_limits import RedisLimits
     from gemma4_gateway.store.responses import ResponseStore
     from gemma4_gateway.tls.certificates import Certificates
+    from gemma4_gateway.workers.member import Member
 
 __all__ = ["Gateway"]
 
@@ -49,20 +50,22 @@ _SERVICE = "gemma4-gateway"
 
 class Gateway:
     """``start`` and ``stop`` in the event loop that it serves in. Raises
-    :class:`~gemma4_gateway.settings.SettingsError` for a bad file of keys or of TLS."""
+    :class:`~gemma4_gateway.settings.SettingsError` for a bad file of keys or of TLS.
+    ``member``: which of several workers this one is; None: it serves alone."""
 
-    def __init__(self, settings: Settings, log: Log) -> None:
+    def __init__(self, settings: Settings, log: Log, member: Member | None = None) -> None:
         self.settings = settings
         self.log = log
+        self.member = member
         file = settings.keys.file
         self._keys_changed = file.stat().st_mtime_ns if file and file.exists() else 0
         self.ring = load_keys(settings.keys)
-        self.metrics = Metrics()
+        self.metrics = Metrics(member.metrics if member is not None else None)
         self.certificates = self._certificates()
         self.store = self._store()
-        self.gate = Gate(settings.limits, make_room=self._make_room)
+        self.gate = self._gate()
         self.shared = self._shared_limits()
-        self.uploads = Uploads(settings.limits.max_body)
+        self.uploads = Uploads(settings.limits.max_body, workers=settings.workers)
         self.off_loop = OffLoop()
         self.lifecycle = Lifecycle()
         self.backends: list[Backend] = []
@@ -143,6 +146,14 @@ class Gateway:
         self.reload_keys()
         if self.certificates is not None:
             self.certificates.reload()
+
+    def _gate(self) -> Gate:
+        limits, member = self.settings.limits, self.member
+        if member is None:
+            return Gate(limits, make_room=self._make_room)
+        from gemma4_gateway.workers.shared_gate import SharedGate
+
+        return SharedGate(limits, member.counts, member.number, make_room=self._make_room)
 
     def _certificates(self) -> Certificates | None:
         if self.settings.tls is None:
@@ -243,11 +254,11 @@ class Gateway:
         for backend in self.backends:
             self.metrics.ready.labels(backend.address).set(backend.ready)
             self.metrics.outstanding.labels(backend.address).set(backend.outstanding)
-            self.metrics.ejections.labels(backend.address).set(backend.ejections)
+            self.metrics.tell(self.metrics.ejections, backend.ejections, backend.address)
         for followed in self.discovery.names:
             name = str(followed.name)
             self.metrics.dns_addresses.labels(name).set(len(followed.addresses))
-            self.metrics.dns_failures.labels(name).set(followed.failures)
+            self.metrics.tell(self.metrics.dns_failures, followed.failures, name)
         self.metrics.set_queued(
             (lane.tenant.name, len(lane.entries), lane.tokens)
             for places in self.router.all_places
@@ -255,11 +266,16 @@ class Gateway:
         )
         self.metrics.uploads.set(self.uploads.under_way)
         self.metrics.held_bytes.set(self.uploads.held)
-        self.metrics.evicted_uploads.set(self.uploads.evictions)
-        self.metrics.log_dropped.set(self.log.dropped)
+        self.metrics.tell(self.metrics.evicted_uploads, self.uploads.evictions)
+        self.metrics.tell(self.metrics.log_dropped, self.log.dropped)
         self.metrics.draining.set(self.lifecycle.draining)
         if self.pipeline is not None:
             self.metrics.set_spans(self.pipeline.counts)
+
+    def render_metrics(self) -> bytes:
+        """Return the metrics for Prometheus, of all workers together."""
+        self.refresh_metrics()
+        return self.metrics.render([backend.address for backend in self.backends])
 
     def _make_room(self, key: KeyEntry) -> bool:
         return self.router.push_out(key.tenant)

@@ -61,7 +61,12 @@ class GatewayServer(uvicorn.Server):
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, self.handle_exit, signal.SIGHUP, None)
         host, port = (sockets or [self.servers[0].sockets[0]])[0].getsockname()[:2]
-        writer_of(1).write(banner(self._gateway, host, port))
+        text, member = banner(self._gateway, host, port), self._gateway.member
+        if member is None:
+            writer_of(1).write(text)
+        else:
+            member.beat()
+            member.started(text)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._asked is not None:
@@ -73,6 +78,11 @@ class GatewayServer(uvicorn.Server):
         self._gateway.lifecycle.draining = True
 
     async def on_tick(self, counter: int) -> bool:
+        member = self._gateway.member
+        if member is not None:
+            member.beat()
+            if counter % 10 == 0:  # for whoever of the workers is asked
+                self._gateway.refresh_metrics()
         if self._asked is None:
             if counter % 10 == 0:
                 self._gateway.reload_files()

@@ -27,6 +27,7 @@ __all__ = [
     "check_origins",
     "check_store",
     "check_tls",
+    "check_workers",
 ]
 
 _MIB = 1024 * 1024
@@ -98,7 +99,8 @@ class Settings:
     ``tls``: None is HTTP without TLS. ``drop_unsupported``: of /v1/responses, leave out tools that
     are no functions and ``text.verbosity`` rather than refuse them. ``store``: None keeps no
     responses. ``backend_tls``: None speaks to back ends in plain text.
-    ``limits_redis``: URL of the Redis by which gateways share the limits of keys; a secret."""
+    ``limits_redis``: URL of the Redis by which gateways share the limits of keys; a secret.
+    ``workers``: processes that serve."""
 
     backends: tuple[str, ...] = ("127.0.0.1:8001",)
     host: str = "127.0.0.1"
@@ -120,6 +122,7 @@ class Settings:
     store: StoreOptions | None = None
     backend_tls: TLS | None = None
     limits_redis: str | None = field(default=None, repr=False)
+    workers: int = 1
 
 
 def check_tls(
@@ -252,3 +255,16 @@ def check_backend(address: str) -> str:
             "127.0.0.1:8001"
         )
     return address
+
+
+def check_workers(workers: int, queue: QueueLimits) -> int:
+    """Return the number of workers. Raises :class:`SettingsError` for more than have a part of
+    what may wait."""
+    for option, whole in (("--queue-length", queue.length), ("--queue-tokens", queue.tokens)):
+        if 0 < whole < workers:
+            way_out = ", or 0, with which none waits here" if option == "--queue-length" else ""
+            raise SettingsError(
+                f"{option} {whole}: --workers {workers} have a part of it each; give at least "
+                f"{workers}{way_out}"
+            )
+    return workers

@@ -221,7 +221,7 @@ def test_gateways_share_limits_and_queue_as_told() -> None:
     spec = of_kind("shared-limits", "Deployment", "-gateway")["spec"]["template"]["spec"]
     one = container(spec, "gateway")
     for option in (
-        "--queue-length=8", "--queue-tokens=5000", "--queue-seconds=2.5",
+        "--workers=2", "--queue-length=8", "--queue-tokens=5000", "--queue-seconds=2.5",
         "--limits-redis-file=/limits-redis/u",
     ):  # fmt: skip
         assert option in one["args"]

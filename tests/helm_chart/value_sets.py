@@ -51,7 +51,7 @@ SETS: dict[str, dict[str, Any]] = {
         file("h100"), CHECKPOINT,
         {
             "gateway": {
-                "replicas": 3, "limitsRedis": {"existingSecret": "redis-url", "secretKey": "u"},
+                "workers": 2, "replicas": 3, "limitsRedis": {"existingSecret": "redis-url", "secretKey": "u"},
                 "queue": {"length": 8, "tokens": 5000, "seconds": 2.5},
             },
             "networkPolicy": {

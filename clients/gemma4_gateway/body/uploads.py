@@ -31,7 +31,7 @@ class Uploads:
     ``deadline`` seconds from its head to its last byte. When more than ``most_uploads`` are under
     way, or more than ``most_bytes`` are held, the oldest one under way is given up: a sender that
     trickles makes way for those that do not, and a body that comes with its head, as most do, is
-    never turned away for their sake."""
+    never turned away for their sake. Of several ``workers`` each has its part of both."""
 
     def __init__(
         self,
@@ -40,11 +40,12 @@ class Uploads:
         deadline: float = _DEADLINE_S,
         most_uploads: int = _MOST_UPLOADS,
         most_bytes: int = _MOST_BYTES,
+        workers: int = 1,
     ) -> None:
         self._most_body = most_body
         self._deadline = deadline
-        self._most_uploads = most_uploads
-        self._most_bytes = max(most_bytes, most_body)
+        self._most_uploads = max(1, most_uploads // workers)
+        self._most_bytes = max(most_bytes // workers, most_body)
         self._under_way: dict[_Upload, None] = {}  # the oldest first
         self._bytes = 0
         self.evictions = 0

@@ -15,3 +15,7 @@ class QueueLimits:
     length: int = 256
     tokens: int = 2_000_000
     seconds: float = 10.0
+
+    def part_of(self, workers: int) -> QueueLimits:
+        """Return what each of several workers may have wait, so that all have no more than this."""
+        return QueueLimits(self.length // workers, self.tokens // workers, self.seconds)

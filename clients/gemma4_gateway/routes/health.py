@@ -57,11 +57,12 @@ async def ready(gateway: TheGateway) -> Response:
             for f in gateway.discovery.names
         ],
     }
+    if gateway.member is not None:
+        body["worker"] = gateway.member.number
     return JSONResponse(body, 200 if gateway.ready else 503)
 
 
 @router.get("/metrics", response_class=Response)
 async def metrics(gateway: TheGateway) -> Response:
     """Return the metrics for Prometheus."""
-    gateway.refresh_metrics()
-    return Response(gateway.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+    return Response(gateway.render_metrics(), media_type=CONTENT_TYPE_LATEST)

@@ -43,6 +43,7 @@ COMMAND_LINE = [
     _gateway("key-requests-per-minute", "KEY_REQUESTS_PER_MINUTE", "few", "a whole number"),
     _gateway("key-tokens-per-minute", "KEY_TOKENS_PER_MINUTE", "-1", "at least 0"),
     _gateway("key-max-running", "KEY_MAX_RUNNING", "1.5", "a whole number"),
+    _gateway("workers", "GATEWAY_WORKERS", "two", "a whole number"),
     _gateway("timeout", "GATEWAY_TIMEOUT", "0", "at least 0.1"),
     _gateway("max-running", "GATEWAY_MAX_RUNNING", "0", "at least 1"),
     _gateway("queue-length", "GATEWAY_QUEUE_LENGTH", "-1", "at least 0"),

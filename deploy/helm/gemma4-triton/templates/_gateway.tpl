@@ -17,6 +17,7 @@
     {{- end }}
     - --health-interval={{ $g.healthIntervalSeconds }}
     - --imbalance={{ int $g.imbalance }}
+    - --workers={{ int $g.workers }}
     - --timeout={{ $g.timeoutSeconds }}
     - --max-running={{ int $g.maxRunning }}
     - --queue-length={{ int $g.queue.length }}

@@ -1,0 +1,1 @@
+"""Several processes that serve one port: one supervisor, and what its workers share."""
