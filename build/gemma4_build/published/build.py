@@ -1,0 +1,209 @@
+"""From a GGUF file and the tokenizer files of the model to an engine folder for llama.cpp."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from gemma4_runtime.manifest import FileEntry, GgufWeights, Manifest, SourceFile
+from gemma4_runtime.recorded_answers import RECORD_NAME
+from gguf import LlamaFileType
+
+from gemma4_build.checkpoint import TEXT_FILES, check_text_files, sampled_digest, source_files
+from gemma4_build.errors import MisshapenTensorError
+from gemma4_build.existing import look_at_target
+from gemma4_build.gguf_header import padding_for, write_header
+from gemma4_build.gguf_tensors import ROPE_FACTORS, rope_factors
+from gemma4_build.manifest import (
+    build_key,
+    compose,
+    file_entries,
+    keep_template,
+    write_manifest,
+)
+from gemma4_build.model_name import checkpoint_name
+from gemma4_build.model_spec import ModelSpec, read_config
+from gemma4_build.progress import Reporter
+from gemma4_build.published.head import GgufHead, read_head
+from gemma4_build.published.identity import check_keys, check_stored, check_vocabulary
+from gemma4_build.published.record import record
+from gemma4_build.published.share import BLOCK
+from gemma4_build.published.take import TakenFile, take_tensors
+from gemma4_build.request import BuildRequest, resolve_limits
+from gemma4_build.result import BuildResult
+from gemma4_build.shards import Shard, open_file
+from gemma4_build.vocabulary import Vocabulary, read_vocabulary
+from gemma4_build.workspace import Workspace, check_space, disk_errors, open_workspace
+
+__all__ = ["build_published"]
+
+_MODEL = "model.gguf"
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """A GGUF file that was proven to be of the model, and what its head was compared with."""
+
+    file: Shard
+    head: GgufHead
+    spec: ModelSpec
+    vocabulary: Vocabulary
+    sources: list[SourceFile]
+
+
+def build_published(request: BuildRequest, reporter: Reporter) -> BuildResult:
+    """Build ``request.out`` from the GGUF file ``request.checkpoint``; raises what
+    :func:`gemma4_build.pipeline.build_engine` does."""
+    started = time.monotonic()
+    with _open(request) as source:
+        resolve_limits(request, source.spec)
+        key = build_key(request, source.sources)
+        found = look_at_target(request.out, key, force=request.force)
+        if found.manifest is not None:
+            return _refresh(request, source, found.manifest, reporter, started)
+        _say_template(request, source, reporter)
+        with open_workspace(request.out) as work:
+            work.clear()
+            taken = _take(request, source, work, reporter)
+            seconds = time.monotonic() - started
+            for name in TEXT_FILES:
+                shutil.copyfile(request.text_folder / name, work.folder / name)
+            files = {_MODEL: FileEntry(size=taken.size, sha256=taken.sha256)}
+            files |= file_entries(work.folder, TEXT_FILES)
+            recorded, reason = record(
+                request, source.spec, work.folder, reporter, model_bytes=taken.size
+            )
+            manifest = _manifest(
+                request, source, files | recorded, reason, _weights(source, taken.source_sha256)
+            )
+            write_manifest(work.folder, manifest)
+            work.publish()
+        return BuildResult(
+            "built", request.out, manifest, time.monotonic() - started, seconds,
+            source.file.size, taken.copied,
+        )  # fmt: skip
+
+
+@contextmanager
+def _open(request: BuildRequest) -> Iterator[_Published]:
+    folder = request.text_folder
+    check_text_files(folder, weights=False)
+    spec = read_config(folder)
+    vocabulary = read_vocabulary(folder, spec, literal_bytes=request.literal_bytes)
+    path = request.checkpoint
+    with closing(open_file(path)) as file:
+        head = read_head(file)
+        check_keys(path, head.keys, spec)
+        check_stored(path, head.tensors, spec)
+        check_vocabulary(path, head.keys, vocabulary)
+        _check_rope(file, head, spec)
+        digest = sampled_digest(file, file.read(0, head.data_start).tobytes())
+        sources = source_files(folder, ())
+        sources.append(SourceFile(name=path.name, size=file.size, sha256=digest, sampled=True))
+        yield _Published(file, head, spec, vocabulary, sources)
+
+
+def _check_rope(file: Shard, head: GgufHead, spec: ModelSpec) -> None:
+    stored = next(tensor for tensor in head.tensors if tensor.name == ROPE_FACTORS)
+    raw = file.read(head.data_start + stored.offset, stored.size)
+    if not np.array_equal(raw.view(np.float32), rope_factors(spec)):
+        raise MisshapenTensorError(
+            f"{file.path}: {ROPE_FACTORS} has other values than partial_rotary_factor of "
+            "config.json gives; take a file that llama.cpp's converter made"
+        )
+
+
+def _take(
+    request: BuildRequest, source: _Published, work: Workspace, reporter: Reporter
+) -> TakenFile:
+    """Write model.gguf: our own head, and the file's tensors."""
+    file, head = source.file, source.head
+    model = work.folder / _MODEL
+
+    def write(padding: int) -> int:
+        return write_header(
+            model,
+            name=checkpoint_name(request.checkpoint),
+            spec=source.spec,
+            vocabulary=source.vocabulary,
+            file_type=_file_type(head),
+            tensors=head.tensors,
+            literal_bytes=request.literal_bytes,
+            padding=padding,
+        )
+
+    write(padding_for(write(0), head.data_start, BLOCK))
+    taken = take_tensors(
+        file, head, model, reporter=reporter, make_room=lambda needed: check_space(work, needed)
+    )
+    if taken.copied > file.size / 2:
+        where = f"{taken.copied / 1e9:.2f} GB copied, since the disk cannot share them"
+    else:
+        where = f"all but {taken.copied / 1e6:.2f} MB shared with it on the disk"
+    reporter.say(f"Taken: the weights of {file.path.name} as they are; {where}")
+    reporter.say(f"SHA-256 of {file.path.name}: {taken.source_sha256}")
+    return taken
+
+
+def _file_type(head: GgufHead) -> int:
+    told = head.keys.get("general.file_type")
+    known = isinstance(told, int) and told in {int(each) for each in LlamaFileType}
+    return told if known else LlamaFileType.GUESSED
+
+
+def _say_template(request: BuildRequest, source: _Published, reporter: Reporter) -> None:
+    inside = source.head.keys.get("tokenizer.chat_template")
+    if inside is not None and inside != source.vocabulary.chat_template:
+        reporter.say(
+            f"The chat template in {request.checkpoint.name} is another one than that of "
+            f"{request.text_folder}, which is used; `gemma4 template` replaces it"
+        )
+
+
+def _weights(source: _Published, sha256: str) -> GgufWeights:
+    types = Counter(tensor.kind.name for tensor in source.head.tensors)
+    return GgufWeights(file=source.file.path.name, sha256=sha256, types=dict(sorted(types.items())))
+
+
+def _refresh(
+    request: BuildRequest, source: _Published, old: Manifest, reporter: Reporter, started: float
+) -> BuildResult:
+    """Bring limits and recorded answers up to what was asked for."""
+    out, files, reason = request.out, old.files, old.unverified_reason
+    if not request.skip_verify and RECORD_NAME not in files:
+        size = files[_MODEL].size
+        with disk_errors(out):
+            recorded, reason = record(request, source.spec, out, reporter, model_bytes=size)
+        files = files | recorded
+    new = keep_template(_manifest(request, source, files, reason, old.gguf), old)
+    same = new.model_copy(update={"created_at": old.created_at, "tool_version": old.tool_version})
+    seconds = time.monotonic() - started
+    if same == old:
+        return BuildResult("up_to_date", out, old, seconds)
+    with disk_errors(out):
+        write_manifest(out, new)
+    return BuildResult("updated", out, new, seconds)
+
+
+def _manifest(
+    request: BuildRequest,
+    source: _Published,
+    files: dict[str, FileEntry],
+    reason: str,
+    weights: GgufWeights | None,
+) -> Manifest:
+    return compose(
+        request,
+        source.spec,
+        sources=source.sources,
+        eos_ids=source.vocabulary.eos_ids,
+        files=files,
+        quality=None,
+        unverified_reason=reason,
+        weights=weights,
+    )

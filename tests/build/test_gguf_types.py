@@ -1,0 +1,75 @@
+"""Every storage type that is accepted can be run, and a scale that is no number is found."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gemma4_build import errors
+from gemma4_build.block_scales import SCALES, floats_of
+from gemma4_build.finite import check_blocks
+from gemma4_build.pipeline import build_engine
+from gemma4_build.progress import SilentReporter
+from gemma4_build.published.identity import ACCEPTED
+from gemma4_build.random_checkpoint import PRESETS, write_checkpoint
+from gemma4_build.request import BuildRequest
+from gemma4_runtime.recorded_answers import read_recorded
+from gemma4_testing.engine_folders.ggml_quantizer import quantize
+from gemma4_testing.engine_folders.published_gguf import publish
+from gguf import GGML_QUANT_SIZES, quants
+from gguf import GGMLQuantizationType as Kind
+
+
+@pytest.fixture(scope="module")
+def wide(demo_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model all of whose rows are multiples of 256."""
+    folder = tmp_path_factory.mktemp("wide") / "wide"
+    preset = dataclasses.replace(
+        PRESETS["tiny"], hidden=256, head_dim=64, global_head_dim=64, intermediate=256,
+        moe_intermediate=256, shard_bytes=1 << 30,
+    )  # fmt: skip
+    write_checkpoint(folder, preset, tokenizer=demo_checkpoint)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ACCEPTED, ids=lambda kind: kind.name)
+def test_llama_cpp_runs_it(kind: Kind, wide: Path, tmp_path: Path) -> None:
+    source = publish(wide, kind).write(tmp_path / "wide.gguf")
+    request = BuildRequest(checkpoint=source, tokenizer=wide, out=tmp_path / "e", precision="gguf")
+    manifest = build_engine(request, SilentReporter()).manifest
+    assert manifest.gguf is not None and manifest.gguf.types[kind.name] > 20
+    assert read_recorded(tmp_path / "e", manifest).answers
+
+
+@pytest.mark.parametrize("kind", SCALES, ids=lambda kind: kind.name)
+def test_scales_are_where_the_table_says(kind: Kind) -> None:
+    """A NaN at any of the places spoils the block, and no other number of a block can be one."""
+    block, size = map(int, GGML_QUANT_SIZES[kind])
+    values = np.random.default_rng(7).standard_normal((4, 2 * block), dtype=np.float32)
+    data = np.frombuffer(quantize(values, kind), dtype=np.uint8).reshape(-1, size)
+    assert np.isfinite(quants.dequantize(data, kind)).all()
+    check_blocks(Path("f"), "t", data.reshape(-1), kind)
+    for at in SCALES[kind]:
+        bad = data.copy()
+        bad[5, at : at + 2] = (0x00, 0x7E)
+        assert np.isnan(quants.dequantize(bad, kind)[5]).any()
+        with pytest.raises(errors.NotFiniteError, match=f"a scale of its blocks of t .{kind.name}"):
+            check_blocks(Path("f"), "t", bad.reshape(-1), kind)
+    filled = np.full_like(data, 0xFF)
+    for at in SCALES[kind]:
+        filled[:, at : at + 2] = (0x00, 0x3C)
+    with np.errstate(all="ignore"):
+        assert np.isfinite(quants.dequantize(filled, kind)).all()
+    check_blocks(Path("f"), "t", filled.reshape(-1), kind)
+
+
+@pytest.mark.parametrize("kind", [Kind.F32, Kind.F16, Kind.BF16])
+def test_plain_weights_are_looked_at_one_by_one(kind: Kind) -> None:
+    data = np.frombuffer(quantize(np.ones((2, 64), np.float32), kind), dtype=np.uint8).copy()
+    check_blocks(Path("f"), "t", data, kind)
+    assert floats_of(data, kind)[0] is data
+    data[-2:] = (0xC0, 0x7F) if kind != Kind.F16 else (0x00, 0x7E)
+    with pytest.raises(errors.NotFiniteError, match="a weight of t"):
+        check_blocks(Path("f"), "t", data, kind)
