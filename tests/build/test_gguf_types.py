@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +12,16 @@ import pytest
 from gemma4_build import errors
 from gemma4_build.block_scales import SCALES, floats_of
 from gemma4_build.finite import check_blocks
+from gemma4_build.gguf_tensors import plan_tensors
+from gemma4_build.model_spec import parse_config
 from gemma4_build.pipeline import build_engine
+from gemma4_build.precision import PRECISIONS
 from gemma4_build.progress import SilentReporter
-from gemma4_build.published.identity import ACCEPTED
-from gemma4_build.random_checkpoint import PRESETS, write_checkpoint
+from gemma4_build.published.identity import ACCEPTED, check_stored
+from gemma4_build.published.layout import StoredBlocks
+from gemma4_build.random_checkpoint import PRESETS, config_for, write_checkpoint
 from gemma4_build.request import BuildRequest
+from gemma4_build.tensor_table import checkpoint_tensors
 from gemma4_runtime.recorded_answers import read_recorded
 from gemma4_testing.engine_folders.ggml_quantizer import quantize
 from gemma4_testing.engine_folders.published_gguf import publish
@@ -34,12 +41,19 @@ def wide(demo_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
-@pytest.mark.parametrize("kind", ACCEPTED, ids=lambda kind: kind.name)
-def test_llama_cpp_runs_it(kind: Kind, wide: Path, tmp_path: Path) -> None:
-    source = publish(wide, kind).write(tmp_path / "wide.gguf")
-    request = BuildRequest(checkpoint=source, tokenizer=wide, out=tmp_path / "e", precision="gguf")
+def test_llama_cpp_runs_a_model_with_all_of_them(wide: Path, tmp_path: Path) -> None:
+    made = publish(wide, Kind.F32)
+    matrices = [tensor for tensor in made.tensors if len(tensor.shape) > 1]
+    for tensor, kind in zip(matrices, cycle(ACCEPTED), strict=False):
+        values = np.frombuffer(tensor.data, dtype=np.float32).reshape(tensor.shape)
+        tensor.kind, tensor.data = kind, quantize(values, kind)
+    request = BuildRequest(
+        checkpoint=made.write(tmp_path / "all.gguf"), tokenizer=wide, out=tmp_path / "e",
+        precision="gguf",
+    )  # fmt: skip
     manifest = build_engine(request, SilentReporter()).manifest
-    assert manifest.gguf is not None and manifest.gguf.types[kind.name] > 20
+    assert manifest.gguf is not None
+    assert set(manifest.gguf.types) == {kind.name for kind in ACCEPTED}
     assert read_recorded(tmp_path / "e", manifest).answers
 
 
@@ -73,3 +87,18 @@ def test_plain_weights_are_looked_at_one_by_one(kind: Kind) -> None:
     data[-2:] = (0xC0, 0x7F) if kind != Kind.F16 else (0x00, 0x7E)
     with pytest.raises(errors.NotFiniteError, match="a weight of t"):
         check_blocks(Path("f"), "t", data, kind)
+
+
+def test_the_26b_in_q4_0_as_it_is_published() -> None:
+    """ggml-org/gemma-4-26B-A4B-it-GGUF has 392 tensors in F32, 265 in Q4_0, one in Q8_0, and
+    14,618,145,824 bytes (https://github.com/FlashML-org/FreeToken/issues/188); so do ours."""
+    spec = parse_config(config_for(PRESETS["26b"], 262_144), where="26b")
+    planned = plan_tensors(spec, checkpoint_tensors(spec), PRECISIONS["int4"])
+    assert Counter(tensor.kind for tensor in planned) == {
+        Kind.F32: 392, Kind.Q4_0: 265, Kind.Q8_0: 1
+    }  # fmt: skip
+    assert 14e6 < 14_618_145_824 - planned[-1].end < 20e6  # the head: tokens and merges
+    blocks = [StoredBlocks(t.name, t.shape, t.kind, t.offset, t.size) for t in planned]
+    check_stored(Path("26b.gguf"), blocks, spec)
+    with pytest.raises(errors.MissingTensorError, match="rope_freqs"):
+        check_stored(Path("26b.gguf"), blocks[1:], spec)
