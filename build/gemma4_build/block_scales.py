@@ -25,7 +25,9 @@ only, and every one of them is finite."""
 _PLAIN = {T.F32: "F32", T.F16: "F16", T.BF16: "BF16"}
 
 
-def floats_of(data: npt.NDArray[np.uint8], kind: T) -> tuple[npt.NDArray[np.uint8], str]:
+def floats_of(
+    data: npt.NDArray[np.uint8], kind: GGMLQuantizationType
+) -> tuple[npt.NDArray[np.uint8], str]:
     """Return the bytes of all floating-point numbers in ``data``, which holds whole blocks of
     ``kind``, and their type. ``kind`` is F32, F16, BF16 or one of :data:`SCALES`."""
     if kind in _PLAIN:

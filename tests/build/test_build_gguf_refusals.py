@@ -15,7 +15,7 @@ from gemma4_build import errors
 from gemma4_build.model_spec import read_config
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
-from gemma4_build.published.identity import check_keys
+from gemma4_build.published.keys import check_keys
 from gemma4_build.request import BuildRequest
 from gemma4_testing.engine_folders.ggml_quantizer import quantize
 from gemma4_testing.engine_folders.published_gguf import PublishedGguf, StoredTensor, publish
@@ -326,7 +326,7 @@ def test_a_tokenizer_of_another_model(sound: PublishedGguf, tiny: Path, tmp_path
 def test_options(options: dict[str, Any], word: str, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"GGUF")
     for name in ("a", "b.gguf", "B.GGUF"):
-        given = {"tokenizer": tmp_path / "t", "precision": "gguf"} | options
+        given: dict[str, Any] = {"tokenizer": tmp_path / "t", "precision": "gguf"} | options
         with pytest.raises(errors.BadOptionError, match=word):
             BuildRequest(checkpoint=tmp_path / name, out=tmp_path / "o", **given)
 

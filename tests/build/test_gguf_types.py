@@ -17,8 +17,8 @@ from gemma4_build.model_spec import parse_config
 from gemma4_build.pipeline import build_engine
 from gemma4_build.precision import PRECISIONS
 from gemma4_build.progress import SilentReporter
-from gemma4_build.published.identity import ACCEPTED, check_stored
 from gemma4_build.published.layout import StoredBlocks
+from gemma4_build.published.stored import ACCEPTED, check_stored
 from gemma4_build.random_checkpoint import PRESETS, config_for, write_checkpoint
 from gemma4_build.request import BuildRequest
 from gemma4_build.tensor_table import checkpoint_tensors

@@ -5,20 +5,15 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
 
-import numpy as np
-from gemma4_runtime.manifest import FileEntry, GgufWeights, Manifest, SourceFile
+from gemma4_runtime.manifest import FileEntry, GgufWeights, Manifest
+from gemma4_runtime.one_line import one_line
 from gemma4_runtime.recorded_answers import RECORD_NAME
 from gguf import LlamaFileType
 
-from gemma4_build.checkpoint import TEXT_FILES, check_text_files, sampled_digest, source_files
-from gemma4_build.errors import MisshapenTensorError
+from gemma4_build.checkpoint import TEXT_FILES
 from gemma4_build.existing import look_at_target
 from gemma4_build.gguf_header import padding_for, write_header
-from gemma4_build.gguf_tensors import ROPE_FACTORS, rope_factors
 from gemma4_build.manifest import (
     build_key,
     compose,
@@ -27,17 +22,14 @@ from gemma4_build.manifest import (
     write_manifest,
 )
 from gemma4_build.model_name import checkpoint_name
-from gemma4_build.model_spec import ModelSpec, read_config
 from gemma4_build.progress import Reporter
-from gemma4_build.published.head import GgufHead, read_head
-from gemma4_build.published.identity import check_keys, check_stored, check_vocabulary
+from gemma4_build.published.head import GgufHead
 from gemma4_build.published.record import record
 from gemma4_build.published.share import BLOCK
+from gemma4_build.published.source import Published, open_published
 from gemma4_build.published.take import TakenFile, take_tensors
 from gemma4_build.request import BuildRequest, resolve_limits
 from gemma4_build.result import BuildResult
-from gemma4_build.shards import Shard, open_file
-from gemma4_build.vocabulary import Vocabulary, read_vocabulary
 from gemma4_build.workspace import Workspace, check_space, disk_errors, open_workspace
 
 __all__ = ["build_published"]
@@ -45,22 +37,11 @@ __all__ = ["build_published"]
 _MODEL = "model.gguf"
 
 
-@dataclass(frozen=True, slots=True)
-class _Published:
-    """A GGUF file that was proven to be of the model, and what its head was compared with."""
-
-    file: Shard
-    head: GgufHead
-    spec: ModelSpec
-    vocabulary: Vocabulary
-    sources: list[SourceFile]
-
-
 def build_published(request: BuildRequest, reporter: Reporter) -> BuildResult:
     """Build ``request.out`` from the GGUF file ``request.checkpoint``; raises what
     :func:`gemma4_build.pipeline.build_engine` does."""
     started = time.monotonic()
-    with _open(request) as source:
+    with open_published(request) as source:
         resolve_limits(request, source.spec)
         key = build_key(request, source.sources)
         found = look_at_target(request.out, key, force=request.force)
@@ -89,37 +70,8 @@ def build_published(request: BuildRequest, reporter: Reporter) -> BuildResult:
         )  # fmt: skip
 
 
-@contextmanager
-def _open(request: BuildRequest) -> Iterator[_Published]:
-    folder = request.text_folder
-    check_text_files(folder, weights=False)
-    spec = read_config(folder)
-    vocabulary = read_vocabulary(folder, spec, literal_bytes=request.literal_bytes)
-    path = request.checkpoint
-    with closing(open_file(path)) as file:
-        head = read_head(file)
-        check_keys(path, head.keys, spec)
-        check_stored(path, head.tensors, spec)
-        check_vocabulary(path, head.keys, vocabulary)
-        _check_rope(file, head, spec)
-        digest = sampled_digest(file, file.read(0, head.data_start).tobytes())
-        sources = source_files(folder, ())
-        sources.append(SourceFile(name=path.name, size=file.size, sha256=digest, sampled=True))
-        yield _Published(file, head, spec, vocabulary, sources)
-
-
-def _check_rope(file: Shard, head: GgufHead, spec: ModelSpec) -> None:
-    stored = next(tensor for tensor in head.tensors if tensor.name == ROPE_FACTORS)
-    raw = file.read(head.data_start + stored.offset, stored.size)
-    if not np.array_equal(raw.view(np.float32), rope_factors(spec)):
-        raise MisshapenTensorError(
-            f"{file.path}: {ROPE_FACTORS} has other values than partial_rotary_factor of "
-            "config.json gives; take a file that llama.cpp's converter made"
-        )
-
-
 def _take(
-    request: BuildRequest, source: _Published, work: Workspace, reporter: Reporter
+    request: BuildRequest, source: Published, work: Workspace, reporter: Reporter
 ) -> TakenFile:
     """Write model.gguf: our own head, and the file's tensors."""
     file, head = source.file, source.head
@@ -152,11 +104,11 @@ def _take(
 
 def _file_type(head: GgufHead) -> int:
     told = head.keys.get("general.file_type")
-    known = isinstance(told, int) and told in {int(each) for each in LlamaFileType}
-    return told if known else LlamaFileType.GUESSED
+    known = {int(each) for each in LlamaFileType}
+    return told if isinstance(told, int) and told in known else int(LlamaFileType.GUESSED)
 
 
-def _say_template(request: BuildRequest, source: _Published, reporter: Reporter) -> None:
+def _say_template(request: BuildRequest, source: Published, reporter: Reporter) -> None:
     inside = source.head.keys.get("tokenizer.chat_template")
     if inside is not None and inside != source.vocabulary.chat_template:
         reporter.say(
@@ -165,13 +117,15 @@ def _say_template(request: BuildRequest, source: _Published, reporter: Reporter)
         )
 
 
-def _weights(source: _Published, sha256: str) -> GgufWeights:
+def _weights(source: Published, sha256: str) -> GgufWeights:
     types = Counter(tensor.kind.name for tensor in source.head.tensors)
-    return GgufWeights(file=source.file.path.name, sha256=sha256, types=dict(sorted(types.items())))
+    return GgufWeights(
+        file=one_line(source.file.path.name), sha256=sha256, types=dict(sorted(types.items()))
+    )
 
 
 def _refresh(
-    request: BuildRequest, source: _Published, old: Manifest, reporter: Reporter, started: float
+    request: BuildRequest, source: Published, old: Manifest, reporter: Reporter, started: float
 ) -> BuildResult:
     """Bring limits and recorded answers up to what was asked for."""
     out, files, reason = request.out, old.files, old.unverified_reason
@@ -192,7 +146,7 @@ def _refresh(
 
 def _manifest(
     request: BuildRequest,
-    source: _Published,
+    source: Published,
     files: dict[str, FileEntry],
     reason: str,
     weights: GgufWeights | None,
