@@ -19,9 +19,11 @@ SCALES: dict[GGMLQuantizationType, tuple[int, ...]] = {
     T.IQ2_XXS: (0,), T.IQ2_XS: (0,), T.IQ2_S: (0,), T.IQ3_XXS: (0,), T.IQ3_S: (0,),
     T.IQ4_NL: (0,), T.IQ4_XS: (0,), T.MXFP4: (),
 }  # fmt: skip
-"""Bytes from the start of a block to each of its F16 scales and minima. MXFP4 has an exponent
-only, and every one of them is finite."""
+"""Bytes from the start of a block to each of its F16 scales and minima. MXFP4 has the
+exponent of a power of two only, in its first byte."""
 
+_MXFP4_LARGEST, _MXFP4_BIAS = 12.0, 128
+"""The largest of a block's 16 values before scaling, and what is taken off the exponent."""
 _PLAIN = {T.F32: "F32", T.F16: "F16", T.BF16: "BF16"}
 
 
@@ -34,5 +36,13 @@ def floats_of(
         return data, _PLAIN[kind]
     _, size = GGML_QUANT_SIZES[kind]
     blocks = data.reshape(-1, int(size))
+    if kind == T.MXFP4:
+        return _largest_mxfp4(blocks[:, 0]).view(np.uint8), "F32"
     parts = [blocks[:, at : at + 2].reshape(-1) for at in SCALES[kind]]
     return np.concatenate(parts) if parts else data[:0], "F16"
+
+
+def _largest_mxfp4(exponents: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Return the largest weight that a block can have; from exponent 253 on it is infinite."""
+    with np.errstate(over="ignore"):
+        return np.ldexp(np.float32(_MXFP4_LARGEST), exponents.astype(np.int32) - _MXFP4_BIAS)

@@ -74,9 +74,26 @@ def test_scales_are_where_the_table_says(kind: Kind) -> None:
     filled = np.full_like(data, 0xFF)
     for at in SCALES[kind]:
         filled[:, at : at + 2] = (0x00, 0x3C)
+    if kind == Kind.MXFP4:
+        filled[:, 0] = 252
     with np.errstate(all="ignore"):
         assert np.isfinite(quants.dequantize(filled, kind)).all()
     check_blocks(Path("f"), "t", filled.reshape(-1), kind)
+
+
+@pytest.mark.parametrize("exponent", range(250, 256))
+def test_exponents_of_mxfp4(exponent: int) -> None:
+    """0xFF is no number (OCP Microscaling Formats); from 253 on llama.cpp computes infinity."""
+    data = np.zeros((3, 17), dtype=np.uint8)
+    data[1] = [exponent, *[7] * 16]  # the largest value, 12
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(quants.dequantize(data, Kind.MXFP4)).all()
+    assert finite == (exponent < 253)
+    if finite:
+        check_blocks(Path("f"), "t", data.reshape(-1), Kind.MXFP4)
+        return
+    with pytest.raises(errors.NotFiniteError, match="a scale of its blocks"):
+        check_blocks(Path("f"), "t", data.reshape(-1), Kind.MXFP4)
 
 
 @pytest.mark.parametrize("kind", [Kind.F32, Kind.F16, Kind.BF16])
