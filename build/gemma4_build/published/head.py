@@ -26,6 +26,7 @@ TOKENS = "tokenizer.ggml.tokens"
 _VERSION = 3
 """Of the format; llama.cpp has written no other since 2023."""
 _MOST_KEYS = 4096
+"""Published files have some 50."""
 _MOST_NAME = 65_535
 """Bytes of a key."""
 _MOST_TEXT = 4 << 20
