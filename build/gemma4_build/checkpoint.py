@@ -31,6 +31,7 @@ __all__ = [
     "check_text_files",
     "open_checkpoint",
     "open_tensors",
+    "sampled_digest",
     "source_files",
 ]
 
@@ -48,9 +49,8 @@ GIVE_FOLDER = (
     "google/gemma-4-26B-A4B-it-qat-q4_0-unquantized) and give its folder"
 )
 """The way out wherever something else than a checkpoint was given."""
-_ROUNDED = (
-    "a GGUF file, whose weights are rounded already and whose byte tokens lose ids in streams"
-)
+_GIVE_FILE = "for an engine from it give the file itself, and --tokenizer"
+"""The way out where a folder has a GGUF file only."""
 
 _SINGLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
@@ -92,17 +92,17 @@ def open_tensors(folder: Path) -> Iterator[tuple[Mapping[str, StoredTensor], tup
         yield _merge(folder, shards), tuple(shards)
 
 
-def check_text_files(folder: Path) -> None:
+def check_text_files(folder: Path, *, weights: bool = True) -> None:
     """Raise :class:`MissingFileError` unless all of :data:`TEXT_FILES` are there, and
-    :class:`UnsupportedModelError` where one of them names code to be run."""
+    :class:`UnsupportedModelError` where one of them names code to be run. ``weights``: safetensors
+    are wanted too, so that it is said where there is a GGUF file instead."""
     if not folder.is_dir():
-        is_gguf = folder.is_file() and folder.suffix.lower() == ".gguf"
-        raise MissingFileError(
-            f"{folder}: {_ROUNDED if is_gguf else 'not a folder'}; {GIVE_FOLDER}"
-        )
+        raise MissingFileError(f"{folder}: not a folder; {GIVE_FOLDER}")
     gguf = sorted(path.name for path in folder.glob("*.gguf"))
-    if gguf and not any(folder.glob("*.safetensors")):
-        raise MissingFileError(f"{folder}: has {gguf[0]}, {_ROUNDED}; {GIVE_FOLDER}")
+    if weights and gguf and not any(folder.glob("*.safetensors")):
+        raise MissingFileError(
+            f"{folder}: has {gguf[0]} and no safetensors; {_GIVE_FILE}; or {GIVE_FOLDER}"
+        )
     for name in TEXT_FILES:
         if not (folder / name).is_file():
             raise MissingFileError(f"{folder / name}: not found; download the whole checkpoint")
@@ -156,14 +156,15 @@ def source_files(folder: Path, shards: tuple[Shard, ...]) -> list[SourceFile]:
             digest = hashlib.sha256(data).hexdigest()
             found.append(SourceFile(name=name, size=len(data), sha256=digest, sampled=False))
     for shard in shards:
-        digest = _sampled_digest(shard)
+        digest = sampled_digest(shard, shard.header_bytes)
         found.append(SourceFile(name=shard.path.name, size=shard.size, sha256=digest, sampled=True))
     return found
 
 
-def _sampled_digest(shard: Shard) -> str:
+def sampled_digest(shard: Shard, head: bytes) -> str:
+    """Return the SHA-256 of the size of a file, its ``head`` and 64 samples of 64 KiB."""
     digest = hashlib.sha256(shard.size.to_bytes(8, "little"))
-    digest.update(shard.header_bytes)
+    digest.update(head)
     last = max(0, shard.size - _SAMPLE_BYTES)
     for offset in sorted({last * n // (_SAMPLES - 1) for n in range(_SAMPLES)}):
         digest.update(shard.read(offset, min(_SAMPLE_BYTES, shard.size - offset)).data)

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from gemma4_build.checkpoint import Checkpoint
 from gemma4_build.finite import check_converted, check_slice
-from gemma4_build.gguf_header import PlannedTensor, rope_factors
+from gemma4_build.gguf_tensors import PlannedTensor, rope_factors
 from gemma4_build.progress import Reporter
 from gemma4_build.quantize import convert_slice
 

@@ -7,17 +7,19 @@ from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from gguf import GGMLQuantizationType
 
+from gemma4_build.block_scales import floats_of
 from gemma4_build.errors import NotFiniteError
 from gemma4_build.progress import Reporter
 from gemma4_build.shards import StoredTensor
 
-__all__ = ["check_converted", "check_finite", "check_slice"]
+__all__ = ["check_blocks", "check_converted", "check_finite", "check_slice"]
 
 _EXPONENT: dict[str, tuple[Any, int]] = {
     "BF16": (np.uint16, 0x7F80),
@@ -34,9 +36,6 @@ _STEP = 1 << 17
 
 _PIECE = 8 << 20
 """Bytes that a thread reads at once."""
-
-_SCALE_BLOCK = {GGMLQuantizationType.Q8_0: 34, GGMLQuantizationType.Q4_0: 18}
-"""Bytes of a block, whose first two are its F16 scale."""
 
 
 def check_slice(tensor: StoredTensor, raw: npt.NDArray[np.uint8], first: int) -> None:
@@ -56,17 +55,26 @@ def check_converted(
 ) -> None:
     """Raise :class:`NotFiniteError` if finite weights became infinite as ``kind``: F16 scales end
     at 65504, BF16 below float32's largest number."""
-    block = _SCALE_BLOCK.get(kind)
-    if block is not None:
-        data, name = np.ascontiguousarray(data.reshape(-1, block)[:, :2]).reshape(-1), "F16"
-    elif kind == GGMLQuantizationType.BF16 and tensor.dtype != "BF16":
-        name = "BF16"
-    else:
+    if kind.name in (tensor.dtype, "F32"):
         return
-    if _first_bad(data, name) is not None:
+    if _first_bad(*floats_of(data, kind)) is not None:
         raise NotFiniteError(
             f"{tensor.shard.path}: {tensor.name} has weights too large for {kind.name}; the "
             "checkpoint is damaged, or take --precision f32"
+        )
+
+
+def check_blocks(
+    path: Path, name: str, data: npt.NDArray[np.uint8], kind: GGMLQuantizationType
+) -> None:
+    """Raise :class:`NotFiniteError` if ``data``, whole blocks of tensor ``name`` of the file
+    ``path``, has a weight or a scale that is no number."""
+    values, dtype = floats_of(data, kind)
+    if len(values) and _first_bad(values, dtype) is not None:
+        what = "a weight" if values is data else "a scale of its blocks"
+        raise NotFiniteError(
+            f"{path}: {what} of {name} ({kind.name}) is NaN or infinite; the file is damaged: "
+            "download it again or take another"
         )
 
 

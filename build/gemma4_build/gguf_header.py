@@ -5,68 +5,37 @@ Keys: llama.cpp ``conversion/gemma.py`` and ``src/models/gemma4.cpp`` (load_arch
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 from gguf import GGMLQuantizationType, GGUFWriter
 
+from gemma4_build.gguf_tensors import ALIGNMENT
 from gemma4_build.model_spec import ModelSpec
-from gemma4_build.precision import Precision, gguf_type, stored_bytes
-from gemma4_build.tensor_table import TensorRule
 from gemma4_build.text_files import GenerationConfig
 from gemma4_build.vocabulary import Vocabulary
 
-__all__ = ["PlannedTensor", "plan_tensors", "rope_factors", "write_header"]
+__all__ = ["ARCHITECTURE", "FileTensor", "model_keys", "padding_for", "write_header"]
 
-ALIGNMENT = 32
-"""Bytes to whose multiples each tensor's data is aligned: GGUF's default."""
-_NOT_ROTATED = 1e30
-"""Divisor of the frequencies of a full layer's unrotated pairs (generate_extra_tensors)."""
+ARCHITECTURE = "gemma4"
+"""llama.cpp's name of it, with which the keys of the model begin."""
+_PADDING_KEY = "gemma4_triton.padding"
+"""Of spaces that nobody reads: see :func:`padding_for`."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedTensor:
-    """A tensor of the file. ``source`` is None for the rope factors, which no checkpoint has.
-    ``offset`` counts from the start of the tensor data; ``size`` is without padding."""
-
-    name: str
-    shape: tuple[int, ...]
-    kind: GGMLQuantizationType
-    source: str | None
-    offset: int
-    size: int
+class FileTensor(Protocol):
+    """What the head says of a tensor."""
 
     @property
-    def end(self) -> int:
-        return self.offset + self.size + -self.size % ALIGNMENT
-
-
-def rope_factors(spec: ModelSpec) -> npt.NDArray[np.float32]:
-    """Return the frequency divisors of the full layers, [global_head_dim / 2]."""
-    factors = np.full(spec.global_head_dim // 2, _NOT_ROTATED, dtype=np.float32)
-    factors[: spec.rotated_pairs] = 1.0
-    return factors
-
-
-def plan_tensors(
-    spec: ModelSpec, rules: tuple[TensorRule, ...], precision: Precision
-) -> list[PlannedTensor]:
-    """Return the tensors of the file in order, with types and offsets."""
-    planned: list[PlannedTensor] = []
-
-    def add(
-        name: str, shape: tuple[int, ...], kind: GGMLQuantizationType, source: str | None
-    ) -> None:
-        offset = planned[-1].end if planned else 0
-        planned.append(PlannedTensor(name, shape, kind, source, offset, stored_bytes(shape, kind)))
-
-    add("rope_freqs.weight", (spec.global_head_dim // 2,), GGMLQuantizationType.F32, None)
-    for rule in rules:
-        if rule.kind != "unused":
-            add(rule.gguf, rule.shape, gguf_type(rule, precision), rule.name)
-    return planned
+    def name(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def kind(self) -> GGMLQuantizationType: ...
+    @property
+    def size(self) -> int: ...
 
 
 def write_header(
@@ -75,16 +44,20 @@ def write_header(
     name: str,
     spec: ModelSpec,
     vocabulary: Vocabulary,
-    precision: Precision,
-    tensors: list[PlannedTensor],
+    file_type: int,
+    tensors: Sequence[FileTensor],
     literal_bytes: bool,
+    padding: int = 0,
 ) -> int:
     """Write everything before the tensor data; returns its length, aligned. Same arguments give
-    the same bytes. Raises :class:`OSError`."""
-    writer = GGUFWriter(path, "gemma4")
-    _general_keys(writer, name, precision, vocabulary.sampling)
-    _model_keys(writer, spec)
+    the same bytes. ``tensors`` lie one after another. ``padding``: see :func:`padding_for`. Raises
+    :class:`OSError`."""
+    writer = GGUFWriter(path, ARCHITECTURE)
+    _general_keys(writer, name, file_type, vocabulary.sampling)
+    for key, value in model_keys(spec).items():
+        _add(writer, key, value)
     _tokenizer_keys(writer, vocabulary, literal_bytes=literal_bytes)
+    writer.add_string(_PADDING_KEY, " " * padding)
     for tensor in tensors:
         writer.add_tensor_info(
             tensor.name, tensor.shape, np.dtype(np.float32), tensor.size, raw_dtype=tensor.kind
@@ -98,42 +71,62 @@ def write_header(
         return file.tell()
 
 
+def padding_for(length: int, like: int, block: int) -> int:
+    """Return the ``padding`` with which a head of ``length`` bytes ends as far into a block of
+    ``block`` bytes as one of ``like`` bytes does; all of them are multiples of the alignment."""
+    key = 8 + len(_PADDING_KEY) + 4 + 8
+    return (like - length - key) % block or block
+
+
 def _general_keys(
-    writer: GGUFWriter, name: str, precision: Precision, sampling: GenerationConfig
+    writer: GGUFWriter, name: str, file_type: int, sampling: GenerationConfig
 ) -> None:
     writer.add_type("model")
     writer.add_name(name)
-    writer.add_file_type(precision.file_type)
+    writer.add_file_type(file_type)
     writer.add_quantization_version(2)
     writer.add_sampling_temp(sampling.temperature)
     writer.add_sampling_top_k(sampling.top_k)
     writer.add_sampling_top_p(sampling.top_p)
 
 
-def _model_keys(writer: GGUFWriter, spec: ModelSpec) -> None:
-    writer.add_block_count(spec.layers)
-    writer.add_context_length(spec.context)
-    writer.add_embedding_length(spec.hidden)
-    writer.add_feed_forward_length(spec.intermediate)
-    writer.add_head_count(spec.heads)
-    writer.add_head_count_kv([spec.layer_kv_heads(n) for n in range(spec.layers)])
-    writer.add_key_length(spec.global_head_dim)
-    writer.add_value_length(spec.global_head_dim)
-    writer.add_key_length_swa(spec.head_dim)
-    writer.add_value_length_swa(spec.head_dim)
-    writer.add_layer_norm_rms_eps(spec.eps)
-    writer.add_sliding_window(spec.window)
-    writer.add_sliding_window_pattern(list(spec.sliding))
-    writer.add_shared_kv_layers(0)
-    writer.add_embedding_length_per_layer_input(0)
-    writer.add_expert_count(spec.experts)
-    writer.add_expert_used_count(spec.experts_per_token)
-    writer.add_expert_feed_forward_length(spec.moe_intermediate)
-    writer.add_rope_dimension_count(spec.global_head_dim)
-    writer.add_rope_dimension_count_swa(spec.head_dim)
-    writer.add_rope_freq_base(spec.global_rope_theta)
-    writer.add_rope_freq_base_swa(spec.rope_theta)
-    writer.add_final_logit_softcapping(spec.softcap)
+def model_keys(spec: ModelSpec) -> dict[str, int | float | list[int] | list[bool]]:
+    """Return all hyper-parameters as the file has them, in its order."""
+    keys: dict[str, int | float | list[int] | list[bool]] = {
+        "block_count": spec.layers,
+        "context_length": spec.context,
+        "embedding_length": spec.hidden,
+        "feed_forward_length": spec.intermediate,
+        "attention.head_count": spec.heads,
+        "attention.head_count_kv": [spec.layer_kv_heads(n) for n in range(spec.layers)],
+        "attention.key_length": spec.global_head_dim,
+        "attention.value_length": spec.global_head_dim,
+        "attention.key_length_swa": spec.head_dim,
+        "attention.value_length_swa": spec.head_dim,
+        "attention.layer_norm_rms_epsilon": spec.eps,
+        "attention.sliding_window": spec.window,
+        "attention.sliding_window_pattern": list(spec.sliding),
+        "attention.shared_kv_layers": 0,
+        "embedding_length_per_layer_input": 0,
+        "expert_count": spec.experts,
+        "expert_used_count": spec.experts_per_token,
+        "expert_feed_forward_length": spec.moe_intermediate,
+        "rope.dimension_count": spec.global_head_dim,
+        "rope.dimension_count_swa": spec.head_dim,
+        "rope.freq_base": spec.global_rope_theta,
+        "rope.freq_base_swa": spec.rope_theta,
+        "final_logit_softcapping": spec.softcap,
+    }
+    return {f"{ARCHITECTURE}.{key}": value for key, value in keys.items()}
+
+
+def _add(writer: GGUFWriter, key: str, value: int | float | list[int] | list[bool]) -> None:
+    if isinstance(value, list):
+        writer.add_array(key, value)
+    elif isinstance(value, float):
+        writer.add_float32(key, value)
+    else:
+        writer.add_uint32(key, value)
 
 
 def _tokenizer_keys(writer: GGUFWriter, vocabulary: Vocabulary, *, literal_bytes: bool) -> None:

@@ -17,6 +17,7 @@ from gemma4_runtime.manifest import (
     SCHEMA_VERSION,
     FileEntry,
     FirstTokens,
+    GgufWeights,
     LlamaCppOptions,
     Manifest,
     MemoryNeed,
@@ -53,10 +54,10 @@ def runtime_version(runtime: str) -> str:
 
 def llama_cpp_options(request: BuildRequest, spec: ModelSpec) -> LlamaCppOptions:
     """Return how the runtime loads the file; verification loads it the same way."""
-    precision = PRECISIONS[request.precision]
+    precision = PRECISIONS.get(request.precision)  # a GGUF file has none of ours
     return LlamaCppOptions(
-        kv_type=precision.kv_type,
-        flash_attention=precision.flash_attention,
+        kv_type="f16" if precision is None else precision.kv_type,
+        flash_attention=precision is None or precision.flash_attention,
         byte_tokens="literal" if request.literal_bytes else "byte",
         micro_batch=prefill_batch(request, spec),
         measured=request.prefill_batch is None,
@@ -117,6 +118,7 @@ def compose(
     quality: Quality | None,
     unverified_reason: str,
     first_tokens: Sequence[FirstTokens] = (),
+    weights: GgufWeights | None = None,
 ) -> Manifest:
     """Return the manifest of a finished folder."""
     options = llama_cpp_options(request, spec) if request.runtime == "llama_cpp" else None
@@ -135,6 +137,7 @@ def compose(
             "memory": memory_need(spec, weight_bytes, options),
             "llama_cpp": options,
             "synthetic": None if options is not None else synthetic_pace(request),
+            "gguf": weights,
             "verified": quality is not None,
             "unverified_reason": unverified_reason,
             "quality": quality,

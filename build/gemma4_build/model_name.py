@@ -15,12 +15,16 @@ _HUB = "models--"
 
 
 def checkpoint_name(folder: Path) -> str:
-    """Return the first of these that names a model: the folder, the repository whose snapshot it is
-    in the Hugging Face cache, ``_name_or_path`` of config.json; else ``gemma-4``."""
-    return next(filter(names_a_model, _candidates(folder.resolve())), DEFAULT_NAME)
+    """Return the first of these that names a model: the GGUF file or folder, the repository whose
+    snapshot it is in the Hugging Face cache, ``_name_or_path`` of config.json; else ``gemma-4``."""
+    return next(filter(names_a_model, _candidates(folder)), DEFAULT_NAME)
 
 
 def _candidates(folder: Path) -> Iterator[str]:
+    if folder.suffix.lower() == ".gguf":
+        yield folder.stem  # in the cache a link to a file that is called by its hash
+        return
+    folder = folder.resolve()
     yield folder.name
     if folder.parent.name == "snapshots" and folder.parents[1].name.startswith(_HUB):
         yield folder.parents[1].name.rpartition("--")[2]

@@ -18,7 +18,8 @@ from gemma4_build.checkpoint import TEXT_FILES, Checkpoint, open_checkpoint, sou
 from gemma4_build.convert import convert_tensors, resume_point
 from gemma4_build.errors import TokenizerError
 from gemma4_build.existing import Existing, look_at_target
-from gemma4_build.gguf_header import plan_tensors, write_header
+from gemma4_build.gguf_header import write_header
+from gemma4_build.gguf_tensors import plan_tensors
 from gemma4_build.manifest import (
     build_key,
     compose,
@@ -31,7 +32,8 @@ from gemma4_build.manifest import (
 from gemma4_build.model_name import checkpoint_name
 from gemma4_build.precision import PRECISIONS
 from gemma4_build.progress import Reporter
-from gemma4_build.request import BuildRequest, resolve_limits
+from gemma4_build.published.build import build_published
+from gemma4_build.request import BuildRequest, is_gguf, resolve_limits
 from gemma4_build.result import BuildResult
 from gemma4_build.synthetic import build_synthetic
 from gemma4_build.trtllm.pipeline import build_tensorrt_llm
@@ -56,7 +58,7 @@ def build_engine(request: BuildRequest, reporter: Reporter) -> BuildResult:
     interrupt leaves a hidden folder next to the target, from which the same request goes on.
     """
     build_time()  # a wrong SOURCE_DATE_EPOCH is found before the work, not after it
-    _check_template(request.checkpoint / "chat_template.jinja")
+    _check_template(request.text_folder / "chat_template.jinja")
     if request.runtime == "synthetic":
         return build_synthetic(request)
     if request.runtime == "tensorrt_llm":
@@ -64,6 +66,8 @@ def build_engine(request: BuildRequest, reporter: Reporter) -> BuildResult:
         if request.trtllm.warm:
             result = replace(result, manifest=warm_engine(result.path, result.manifest, reporter))
         return result
+    if is_gguf(request.checkpoint):
+        return build_published(request, reporter)
     with open_checkpoint(request.checkpoint) as checkpoint:
         return build_gguf(request, checkpoint, reporter)
 
@@ -153,7 +157,7 @@ class _Build:
             name=checkpoint_name(self.request.checkpoint),
             spec=spec,
             vocabulary=self.vocabulary,
-            precision=precision,
+            file_type=precision.file_type,
             tensors=tensors,
             literal_bytes=self.request.literal_bytes,
         )

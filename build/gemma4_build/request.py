@@ -12,26 +12,41 @@ from gemma4_build.gpu_options import NO_GPU_OPTIONS, GpuOptions
 from gemma4_build.model_spec import ModelSpec
 from gemma4_build.precision import PRECISIONS
 
-__all__ = ["BUILD_RUNTIMES", "BuildRequest", "prefill_batch", "resolve_limits", "synthetic_pace"]
+__all__ = [
+    "AS_PUBLISHED", "BUILD_RUNTIMES", "BuildRequest", "is_gguf", "prefill_batch", "resolve_limits",
+    "synthetic_pace",
+]  # fmt: skip
 
 BUILD_RUNTIMES = ("llama_cpp", "tensorrt_llm", "synthetic")
+AS_PUBLISHED = "gguf"
+"""The precision of an engine whose weights are those of a GGUF file."""
 _DEFAULT_TOTAL = 8192
 """Tokens of a request, prompt and answer, unless set; the model's context where it is less."""
 _BATCH_MULTIPLICATIONS = 30_000_000_000
 """What two cores do in half a second: 26B-A4B (3.1e9 a token) took 28.8 tokens/s on two."""
 
 
+_GET_TOKENIZER = (
+    "a GGUF file does not say all of the tokenizer, so give the folder with the other files of the "
+    "model: `hf download google/gemma-4-26B-A4B-it --exclude '*.safetensors' --local-dir FOLDER` "
+    "(33 MB)"
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRequest:
     """Options of one build. ``None`` limits take their default from the model.
 
-    ``literal_bytes``: see :class:`gemma4_build.vocabulary.Vocabulary`. The two paces are
-    the synthetic runtime's, ``trtllm`` is TensorRT-LLM's. Raises :class:`BadOptionError` when made
-    with values that cannot work.
+    ``checkpoint`` is a folder, or a GGUF file, for which ``tokenizer`` is the folder of the model's
+    other files and ``precision`` :data:`AS_PUBLISHED`. ``literal_bytes``: see
+    :class:`gemma4_build.vocabulary.Vocabulary`. The two paces are the synthetic runtime's,
+    ``trtllm`` is TensorRT-LLM's. Raises :class:`BadOptionError` when made with values that cannot
+    work.
     """
 
     checkpoint: Path
     out: Path
+    tokenizer: Path | None = None
     runtime: str = "llama_cpp"
     precision: str = "int8"
     slots: int = 4
@@ -50,10 +65,12 @@ class BuildRequest:
 
     def __post_init__(self) -> None:
         _one_of("--runtime", self.runtime, BUILD_RUNTIMES)
+        self._check_source()
         if self.runtime == "tensorrt_llm":
             self._check_tensorrt_llm()
         else:
-            _one_of("--precision", self.precision, tuple(PRECISIONS))
+            if not is_gguf(self.checkpoint):
+                _one_of("--precision", self.precision, tuple(PRECISIONS))
             if self.trtllm != NO_GPU_OPTIONS:
                 raise BadOptionError(
                     "--tp, --ep, --gpu, --preset, --quantize, --pad-experts, --calibration*, "
@@ -77,9 +94,35 @@ class BuildRequest:
         if self.tokens_per_step is not None and self.runtime != "synthetic":
             raise BadOptionError("--tokens-per-step: is for --runtime synthetic only")
         _least("--tokens-per-step", self.tokens_per_step, 1)
-        checkpoint, out = self.checkpoint.resolve(), self.out.resolve()
-        if out == checkpoint or out in checkpoint.parents or checkpoint in out.parents:
-            raise BadOptionError(f"--out {self.out}: must lie apart from the checkpoint")
+        out = self.out.resolve()
+        for source in (self.checkpoint.resolve(), self.text_folder.resolve()):
+            if out == source or out in source.parents or source in out.parents:
+                raise BadOptionError(f"--out {self.out}: must lie apart from the checkpoint")
+
+    @property
+    def text_folder(self) -> Path:
+        """Where config.json, tokenizer and chat template are."""
+        return self.tokenizer or self.checkpoint
+
+    def _check_source(self) -> None:
+        if not is_gguf(self.checkpoint):
+            if self.tokenizer is not None:
+                raise BadOptionError("--tokenizer: is for a GGUF file only; a folder has its own")
+            return
+        if self.runtime != "llama_cpp":
+            raise BadOptionError(
+                f"--runtime {self.runtime}: a GGUF file is for llama_cpp only; give the folder of "
+                "a Hugging Face checkpoint"
+            )
+        if self.tokenizer is None:
+            raise BadOptionError(f"--tokenizer: is missing; {_GET_TOKENIZER}")
+        if self.precision != AS_PUBLISHED:
+            raise BadOptionError(
+                f"--precision {self.precision}: the weights of a GGUF file stay as they are; leave "
+                "it out"
+            )
+        if self.threads is not None:
+            raise BadOptionError("--threads: a GGUF file is not converted; leave it out")
 
     def _check_tensorrt_llm(self) -> None:
         if self.prefill_batch is not None:
@@ -89,6 +132,17 @@ class BuildRequest:
         self.trtllm.check(self.precision)
         if self.precision == "bf16" and self.threads is not None:
             raise BadOptionError("--threads: --precision bf16 computes nothing; leave it out")
+
+
+def is_gguf(path: Path) -> bool:
+    """Return whether a checkpoint is given as a GGUF file: by its name, or its first bytes."""
+    try:
+        if path.suffix.lower() == ".gguf" or not path.is_file():
+            return path.suffix.lower() == ".gguf" and not path.is_dir()
+        with path.open("rb") as file:
+            return file.read(4) == b"GGUF"
+    except OSError:
+        return False
 
 
 def synthetic_pace(request: BuildRequest) -> SyntheticPace:

@@ -20,7 +20,7 @@ from gemma4_runtime import strict_json
 
 from gemma4_build.errors import BadCheckpointError, MissingFileError, TruncatedFileError
 
-__all__ = ["ITEM_SIZE", "Shard", "StoredTensor", "open_shard", "to_float32"]
+__all__ = ["ITEM_SIZE", "Shard", "StoredTensor", "open_file", "open_shard", "to_float32"]
 
 ITEM_SIZE = {"BF16": 2, "F16": 2, "F32": 4}
 """Bytes per element of the types that can be converted."""
@@ -67,16 +67,16 @@ class StoredTensor:
 
 
 class Shard:
-    """One open ``.safetensors`` file. Reads are thread-safe (``pread``)."""
+    """One open file of weights. Reads are thread-safe (``pread``)."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
+        self.descriptor = descriptor
         self.header_bytes = b""
         status = os.fstat(descriptor)
         self.is_file = stat.S_ISREG(status.st_mode)
         self.size = status.st_size
         self.tensors: dict[str, StoredTensor] = {}
-        self._descriptor = descriptor
 
     def read(self, offset: int, count: int) -> npt.NDArray[np.uint8]:
         """Return the bytes ``[offset, offset + count)``. Raises :class:`TruncatedFileError` at the
@@ -86,7 +86,7 @@ class Shard:
         done = 0
         while done < count:
             try:
-                got = os.preadv(self._descriptor, [view[done:]], offset + done)
+                got = os.preadv(self.descriptor, [view[done:]], offset + done)
             except OSError as error:
                 raise BadCheckpointError(f"{self.path}: cannot read ({error.strerror})") from error
             if got == 0:
@@ -95,7 +95,7 @@ class Shard:
         return buffer
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        os.close(self.descriptor)
 
 
 def to_float32(raw: npt.NDArray[np.uint8], dtype: str) -> npt.NDArray[np.float32]:
@@ -114,6 +114,18 @@ def open_shard(path: Path) -> Shard:
 
     Raises :class:`MissingFileError`, :class:`TruncatedFileError`, :class:`BadCheckpointError`.
     """
+    shard = open_file(path)
+    try:
+        _read_header(shard)
+    except BaseException:
+        shard.close()
+        raise
+    return shard
+
+
+def open_file(path: Path) -> Shard:
+    """Open a regular file to read. Raises :class:`MissingFileError`,
+    :class:`BadCheckpointError`."""
     try:
         shard = Shard(path, os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
     except FileNotFoundError:
@@ -122,13 +134,9 @@ def open_shard(path: Path) -> Shard:
         raise BadCheckpointError(
             f"{path}: cannot open ({getattr(error, 'strerror', error)}); download it again"
         ) from None
-    try:
-        if not shard.is_file:
-            raise BadCheckpointError(f"{path}: not a regular file; download it again")
-        _read_header(shard)
-    except BaseException:
+    if not shard.is_file:
         shard.close()
-        raise
+        raise BadCheckpointError(f"{path}: not a regular file; download it again")
     return shard
 
 

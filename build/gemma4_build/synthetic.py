@@ -35,7 +35,7 @@ def build_synthetic(request: BuildRequest) -> BuildResult:
     """Build a synthetic engine folder; the checkpoint's weights are neither needed nor read."""
     started = time.monotonic()
     folder = request.checkpoint
-    check_text_files(folder)
+    check_text_files(folder, weights=False)
     spec = read_config(folder)
     vocabulary = read_vocabulary(folder, spec)
     resolve_limits(request, spec)

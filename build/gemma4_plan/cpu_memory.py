@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gemma4_build.gguf_header import plan_tensors
+from gemma4_build.gguf_tensors import plan_tensors
 from gemma4_build.manifest import llama_cpp_options, memory_need
 from gemma4_build.model_spec import ModelSpec
 from gemma4_build.precision import PRECISIONS

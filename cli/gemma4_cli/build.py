@@ -23,9 +23,18 @@ _SYNTHETIC = "Only for --runtime synthetic"
 
 
 def build(
-    checkpoint: Annotated[Path, typer.Argument(help="Folder of the Hugging Face checkpoint.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="Folder of the Hugging Face checkpoint, or a GGUF file.")
+    ],
     *,
     out: Annotated[Path, typer.Option(help="Engine folder to make.")],
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(
+            help="For a GGUF file: folder with config.json, tokenizer, template of the model.",
+            rich_help_panel=_LLAMA,
+        ),
+    ] = None,
     runtime: Annotated[
         str, typer.Option(help="llama_cpp, tensorrt_llm or synthetic.")
     ] = "llama_cpp",
@@ -164,7 +173,7 @@ def build(
     try:
         from gemma4_build.errors import BadOptionError, BuildError
         from gemma4_build.gpu_options import GpuOptions
-        from gemma4_build.request import BuildRequest
+        from gemma4_build.request import AS_PUBLISHED, BuildRequest, is_gguf
     except ImportError as error:
         _fail(missing(error, extra="build"), 1, as_json)
     try:
@@ -193,11 +202,15 @@ def build(
             raise BadOptionError("--byte-tokens: is for --runtime llama_cpp only")
         if byte_tokens not in (None, "literal", "byte"):
             raise BadOptionError(f"--byte-tokens {byte_tokens}: known are literal, byte")
+        default = "bf16" if runtime == "tensorrt_llm" else "int8"
+        if is_gguf(checkpoint):
+            default = AS_PUBLISHED
         request = BuildRequest(
             checkpoint=checkpoint,
             out=out,
             runtime=runtime,
-            precision=precision or ("bf16" if runtime == "tensorrt_llm" else "int8"),
+            tokenizer=tokenizer,
+            precision=precision or default,
             slots=slots,
             max_queued=max_queued,
             max_total_tokens=max_total_tokens,
@@ -239,6 +252,7 @@ def _fail(message: str, code: int, as_json: bool) -> Any:
 
 def _show(result: BuildResult, *, as_json: bool) -> None:
     from gemma4_runtime.memory_words import memory_words
+    from gemma4_runtime.weights_words import weights_words
 
     manifest = result.manifest
     if as_json:
@@ -250,6 +264,7 @@ def _show(result: BuildResult, *, as_json: bool) -> None:
             "verified": manifest.verified,
             "unverified_reason": manifest.unverified_reason,
             "experimental": manifest.experimental,
+            "gguf": None if manifest.gguf is None else manifest.gguf.model_dump(),
             "warm": None if manifest.warm is None else manifest.warm.model_dump(),
             "quality": None if manifest.quality is None else manifest.quality.model_dump(),
             "bytes": sum(entry.size for entry in manifest.files.values()),
@@ -267,6 +282,8 @@ def _show(result: BuildResult, *, as_json: bool) -> None:
     typer.echo(f"{result.path} {what[result.status]}: {manifest.runtime}, {manifest.precision}")
     if manifest.runtime == "llama_cpp":
         typer.echo(f"needs {memory_words(manifest)} of memory")
+    if manifest.gguf is not None:
+        typer.echo(f"weights {weights_words(manifest.gguf)}, SHA-256 {manifest.gguf.sha256}")
     if manifest.experimental:
         typer.echo(f"experimental: {manifest.experimental}")
     if manifest.warm is not None:

@@ -20,6 +20,7 @@ __all__ = [
     "EngineFolderError",
     "FileEntry",
     "FirstTokens",
+    "GgufWeights",
     "LlamaCppOptions",
     "Manifest",
     "ManifestLimits",
@@ -226,6 +227,15 @@ class SyntheticPace(_Model):
     tokens_per_step: Positive = 1
 
 
+class GgufWeights(_Model):
+    """The GGUF file whose weights the engine has as they were: its name, the SHA-256 of all of it,
+    and how many of its tensors are of which ggml type."""
+
+    file: str
+    sha256: Sha256
+    types: dict[str, Positive]
+
+
 class TensorRtLlmOptions(_Model):
     """How TensorRT-LLM runs the folder. ``checkpoint`` is the Hugging Face folder and ``llm_args``
     the arguments of its LLM API, both inside the engine folder."""
@@ -257,6 +267,7 @@ class Manifest(_Model):
     """engine.json. ``verified`` false: ``quality`` is None and ``unverified_reason`` says why.
 
     ``first_tokens`` lets a machine that can run the engine check it against the source.
+    ``gguf`` is set for an engine that was made from a GGUF file, which no float reference proves.
     ``experimental`` says why the engine may not work; empty for what is known to.
 
     ``build_key`` identifies what the files were made from; equal keys mean equal files, the chat
@@ -268,7 +279,7 @@ class Manifest(_Model):
     runtime: Literal["llama_cpp", "tensorrt_llm", "synthetic"]
     runtime_version: str
     source: Source
-    precision: Annotated[str, Field(pattern=r"^(none|f32|bf16|int8|int4|fp8|nvfp4)$")]
+    precision: Annotated[str, Field(pattern=r"^(none|f32|bf16|int8|int4|fp8|nvfp4|gguf)$")]
     tensor_parallel: Positive = 1
     expert_parallel: Positive = 1
     gpu_arch: str | None = None
@@ -278,6 +289,7 @@ class Manifest(_Model):
     llama_cpp: LlamaCppOptions | None = None
     synthetic: SyntheticPace | None = None
     tensorrt_llm: TensorRtLlmOptions | None = None
+    gguf: GgufWeights | None = None
     warm: WarmUp | None = None
     verified: bool
     unverified_reason: str = ""
@@ -296,6 +308,8 @@ class Manifest(_Model):
         if getattr(self, self.runtime) is None:
             raise ValueError(f"{self.runtime}: the runtime's options are missing")
         needed = (*_FILES, "model.gguf") if self.runtime == "llama_cpp" else _FILES
+        if (self.gguf is not None) != (self.precision == "gguf"):
+            raise ValueError("gguf: precision 'gguf' and the file that it comes from go together")
         missing = [name for name in needed if name not in self.files]
         if missing:
             raise ValueError(f"files: lacks {missing[0]}")

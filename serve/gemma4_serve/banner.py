@@ -9,6 +9,7 @@ from gemma4_runtime.manifest import Manifest, ManifestLimits
 from gemma4_runtime.memory_words import memory_words
 from gemma4_runtime.model_name import model_name
 from gemma4_runtime.recorded_answers import RECORD_NAME
+from gemma4_runtime.weights_words import weights_words
 
 from gemma4_serve.hosts import in_url
 from gemma4_serve.process import ServerOptions
@@ -40,6 +41,8 @@ def banner(
         if quality
         else "not verified"
     )
+    if manifest.gguf is not None:
+        verified = "closeness to the original unknown: a GGUF file has no float reference"
     if manifest.runtime == "synthetic":
         verified = "no model: tokens at a set pace"
     return "\n".join(
@@ -51,6 +54,11 @@ def banner(
             f"  model    {model_name(manifest.source.name)}: {_size(manifest)}",
             f"  engine   {options.engine}",
             f"           {manifest.runtime} {manifest.runtime_version}, {manifest.precision}",
+            *(
+                []
+                if manifest.gguf is None
+                else [f"           weights {weights_words(manifest.gguf)}"]
+            ),
             f"           {verified}",
             f"           {_slots(options, limits)} of {limits.max_total_tokens} tokens",
             *_llama_cpp(options, manifest),

@@ -93,15 +93,12 @@ def test_missing_file(name: str, tiny: Path) -> None:
     refused(tiny, errors.MissingFileError, name)
 
 
-@pytest.mark.parametrize("what", ["nothing", "a file", "a GGUF", "a folder with a GGUF", "neither"])
+@pytest.mark.parametrize("what", ["nothing", "a file", "a folder with a GGUF", "neither"])
 def test_no_checkpoint_has_one_way_out(what: str, tiny: Path) -> None:
     """Whatever is given instead of a checkpoint, the error says which one to get."""
     path, said = tiny.parent / "other", "not a folder"
     if what == "a file":
         path.write_bytes(b"x")
-    if what == "a GGUF":
-        path, said = path.with_suffix(".gguf"), "GGUF"
-        path.write_bytes(b"GGUF")
     if what == "a folder with a GGUF":
         path.mkdir()
         (path / "gemma-Q4_K_M.gguf").write_bytes(b"GGUF")

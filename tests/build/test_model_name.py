@@ -37,6 +37,8 @@ def folder(root: Path, name: str, config: Any = None) -> Path:
         ("x/checkpoint", {"_name_or_path": 7}, "gemma-4"),
         ("x/checkpoint", [], "gemma-4"),
         *((f"x/{place}", None, "gemma-4") for place in PLACES),
+        ("x/gemma-4-26B-A4B-it-Q4_0.gguf", None, "gemma-4-26B-A4B-it-Q4_0"),
+        ("x/model.gguf", None, "gemma-4"),
     ],
 )
 def test_a_checkpoint_has_a_name(tmp_path: Path, name: str, config: Any, called: str) -> None:

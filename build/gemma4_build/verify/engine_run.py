@@ -54,9 +54,10 @@ def run_greedy(
     max_tokens: int,
     top_k: int,
     reporter: Reporter | None = None,
+    title: str = "Verifying",
 ) -> list[Generated]:
     """Load ``model`` as the runtime will and generate up to ``max_tokens`` for each prompt;
-    ``reporter`` is told now and then how many have been answered.
+    ``reporter`` is told now and then, under ``title``, how many have been answered.
 
     Raises :class:`EngineRunError` with the child's error, or its last words when it was killed.
     """
@@ -75,7 +76,7 @@ def run_greedy(
     ):
         job_file.write(json.dumps(job).encode())
         job_file.seek(0)
-        tell = _teller(reporter or SilentReporter(), len(prompts))
+        tell = _teller(reporter or SilentReporter(), title, len(prompts))
         status = _run((job_file, result, done), log, lambda: tell(os.fstat(done.fileno()).st_size))
         answer = json.loads(_all(result) or b"{}")
         if isinstance(answer, dict) or status != 0:
@@ -103,7 +104,7 @@ def _all(file: FileIO) -> bytes:
     return file.readall()
 
 
-def _teller(reporter: Reporter, total: int) -> Callable[[int], None]:
+def _teller(reporter: Reporter, title: str, total: int) -> Callable[[int], None]:
     """Return what tells ``reporter`` how many prompts are done, every ten seconds, so
     that minutes are not silent."""
     begun = told = time.monotonic()
@@ -113,7 +114,7 @@ def _teller(reporter: Reporter, total: int) -> Callable[[int], None]:
         now = time.monotonic()
         if now - told >= _TELL_EVERY_S:
             told = now
-            reporter.say(f"Verifying: {done} of {total} prompts answered after {now - begun:.0f} s")
+            reporter.say(f"{title}: {done} of {total} prompts answered after {now - begun:.0f} s")
 
     return tell
 

@@ -20,11 +20,11 @@ from gemma4_build.manifest import file_entries
 from gemma4_build.verify.engine_run import Generated
 from gemma4_build.verify.prompts import Prompt
 
-__all__ = ["of_engine", "of_reference", "of_synthetic", "write_recorded"]
+__all__ = ["RECORDED", "TOKENS", "of_engine", "of_reference", "of_synthetic", "write_recorded"]
 
-_NAMES = ("english", "arithmetic", "french", "japanese", "code", "json")
+RECORDED = ("english", "arithmetic", "french", "japanese", "code", "json")
 """Prompts that are replayed: several scripts, all of them short."""
-_TOKENS = 16
+TOKENS = 16
 """Tokens of an answer: 96 of all six, with 231 of prompts, each time the gate runs."""
 
 
@@ -36,15 +36,15 @@ def of_engine(prompts: Sequence[Prompt], generated: Sequence[Generated]) -> Reco
             RecordedAnswer(
                 name=prompt.name,
                 prompt=list(prompt.ids),
-                answer=list(each.ids[:_TOKENS]),
-                margins=[_lead(top) for top in each.top[:_TOKENS]],
+                answer=list(each.ids[:TOKENS]),
+                margins=[_lead(top) for top in each.top[:TOKENS]],
                 log_probs=[
                     _log_prob(token, top)
-                    for token, top in zip(each.ids[:_TOKENS], each.top[:_TOKENS], strict=True)
+                    for token, top in zip(each.ids[:TOKENS], each.top[:TOKENS], strict=True)
                 ],
             )
             for prompt, each in zip(prompts, generated, strict=True)
-            if prompt.name in _NAMES and each.ids
+            if prompt.name in RECORDED and each.ids
         ],
     )
 
@@ -64,7 +64,7 @@ def of_reference(prompts: Sequence[Prompt], first: Sequence[FirstTokens]) -> Rec
             margins=list(answers[prompt.text].margins),
         )
         for prompt in prompts
-        if prompt.name in _NAMES and prompt.text in answers
+        if prompt.name in RECORDED and prompt.text in answers
     ]
     return _recorded("reference", found) if found else None
 
@@ -77,11 +77,11 @@ def of_synthetic(prompts: Sequence[Prompt], special: Collection[int]) -> Recorde
             RecordedAnswer(
                 name=prompt.name,
                 prompt=list(prompt.ids),
-                answer=list(islice(cycle(synthetic_cycle(prompt.ids, special)), _TOKENS)),
+                answer=list(islice(cycle(synthetic_cycle(prompt.ids, special)), TOKENS)),
                 margins=None,
             )
             for prompt in prompts
-            if prompt.name in _NAMES
+            if prompt.name in RECORDED
         ],
     )
 

@@ -18,6 +18,7 @@ from gemma4_runtime.trtllm.kv_memory import least_host_bytes
 from gemma4_runtime.trtllm.llm_args import CHECKPOINT
 from gemma4_runtime.trtllm.nvml import Driver
 from gemma4_runtime.trtllm.setup import Precision
+from gemma4_runtime.weights_words import weights_words
 
 from gemma4_serve.doctor.report import Level, Result
 
@@ -42,6 +43,8 @@ def check_engine(path: Path, driver: Driver | str) -> tuple[Manifest | None, lis
         if quality
         else Result("quality", "info", f"not measured: {manifest.unverified_reason}"),
     ]  # fmt: skip
+    if manifest.gguf is not None:
+        results.append(Result("weights", "info", weights_words(manifest.gguf)))
     if manifest.runtime == "llama_cpp":
         left = f"{available_memory() / 2**30:.2f} GiB are available"
         results.append(Result("memory", "ok", f"needs {memory_words(manifest)}; {left}"))

@@ -99,7 +99,7 @@ def load_server(
     params.n_batch = max(options.micro_batch, info.slots)
     size = model.stat().st_size
     params.cpuparams.n_threads = threads or compute_threads(size)
-    if info.precision == "int4" and not fits_mapped(size, available_memory()):
+    if info.precision in ("int4", "gguf") and not fits_mapped(size, available_memory()):
         params.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE
     params.n_ctx_checkpoints = CHECKPOINTS
     params.cache_ram_mib = cache_mib

@@ -15,6 +15,7 @@ __all__ = ["Agreement", "Answer", "Rules", "compare", "hopeless", "judge", "rule
 
 _OF_ENGINE = {
     "none": 1.0, "f32": 1.0, "bf16": 0.97, "int8": 0.95, "fp8": 0.93, "nvfp4": 0.88, "int4": 0.88,
+    "gguf": 0.88,
 }  # fmt: skip
 """Least agreement by precision with the engine's own answers, where the manifest has no threshold:
 the least top-1 agreement that a build accepts of the precision."""
