@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pydantic import with_config
 from typing_extensions import TypedDict
 
 from gemma4_plan.document.parts import (
@@ -17,11 +18,10 @@ from gemma4_plan.document.parts import (
 __all__ = ["Autoscaled", "Capacity", "Copies", "Fleet", "FleetCourse", "FleetDay", "Question"]
 
 
+@with_config(strict)
 class Question(TypedDict):
     """Requests/s on average and in the busiest minute; mean tokens, and the longest request that an
     engine is built for."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     mean_rate: float
     peak_rate: float
@@ -32,11 +32,10 @@ class Question(TypedDict):
     itl_ms: float | None
 
 
+@with_config(strict)
 class FleetCourse(TypedDict):
     """What came of a simulation. ``attainment``: share of the requests that kept the SLOs, null
     where none came. ``pressure``: how full each limit was, 1 being full."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     arrived: float
     completed: float
@@ -54,18 +53,16 @@ class FleetCourse(TypedDict):
     wall_s: float
 
 
+@with_config(strict)
 class FleetDay(FleetCourse):
     """A day, which was simulated in ``shorter`` times fewer seconds."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     shorter: float
 
 
+@with_config(strict)
 class Fleet(TypedDict):
     """An option with the copies that hold the SLOs in the busiest time, and spare ones."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     gpu: str
     precision: str
@@ -80,20 +77,18 @@ class Fleet(TypedDict):
     busiest: FleetCourse
 
 
+@with_config(strict)
 class Copies(TypedDict):
     """Copies that the ends and the middle of the estimated speed need; null: no number holds."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     fast: int | None
     middle: int | None
     slow: int | None
 
 
+@with_config(strict)
 class Autoscaled(TypedDict):
     """The same day with autoscaling, and the command that checks it in full."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     least: int
     most: int
@@ -101,10 +96,9 @@ class Autoscaled(TypedDict):
     usd_per_day: Range | None
 
 
+@with_config(strict)
 class Capacity(TypedDict):
     """The cheapest fleet. ``planned_for`` is the end of the estimate that holds the SLOs."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     question: Question
     best: Fleet

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from gemma4_plan.catalog import Catalog
@@ -62,13 +62,12 @@ def schema() -> dict[str, Any]:
 
 def _any_document() -> Any:
     """Return the type of one of all documents, which ``command`` tells apart."""
+    typed: Any = TypedDict  # of fields that are not literals
     documents = []
     for command, result in RESULTS.items():
         fields = {
             "schema_version": Literal[1], "command": Literal[command], "error": str | None,
             "result": result | None,
         }  # fmt: skip
-        document: Any = TypedDict(f"{command.capitalize()}Document", fields)  # type: ignore[operator]
-        document.__pydantic_config__ = strict
-        documents.append(document)
+        documents.append(with_config(strict)(typed(f"{command.capitalize()}Document", fields)))
     return Annotated[Union[tuple(documents)], Field(discriminator="command")]  # noqa: UP007

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pydantic import with_config
 from typing_extensions import TypedDict
 
 from gemma4_plan.document.parts import Deploy, Host, LeftOut, Range, SecondOpinion, strict
@@ -9,12 +10,11 @@ from gemma4_plan.document.parts import Deploy, Host, LeftOut, Range, SecondOpini
 __all__ = ["Fit", "FitOption"]
 
 
+@with_config(strict)
 class FitOption(TypedDict):
     """One copy with ``streams`` requests at once, which ``bound`` (memory, batch, itl, ttft) holds
     down. Dollars are for 10^6 output tokens, null without a price; ``copies`` carry the rate that
     was asked for, null where none was."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     gpu: str
     precision: str
@@ -34,11 +34,10 @@ class FitOption(TypedDict):
     deploy: Deploy
 
 
+@with_config(strict)
 class Fit(TypedDict):
     """The options in their order, and what was not ranked. ``second_opinion`` is about the first
     option; null where none was asked for."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     options: list[FitOption]
     left_out: list[LeftOut]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pydantic import with_config
 from typing_extensions import TypedDict
 
 from gemma4_plan.document.parts import Range, strict
@@ -9,12 +10,11 @@ from gemma4_plan.document.parts import Range, strict
 __all__ = ["Memory", "MemoryAnswer", "RequestRoom"]
 
 
+@with_config(strict)
 class RequestRoom(TypedDict):
     """Requests of ``tokens``, prompt and answer: the KV cache of one, in bytes, and how many run at
     once (null where nobody said how much memory there is). ``total_bytes``: of a machine without a
     GPU, all that is needed."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     tokens: int
     kv_bytes: int
@@ -22,13 +22,12 @@ class RequestRoom(TypedDict):
     total_bytes: int | None
 
 
+@with_config(strict)
 class MemoryAnswer(TypedDict):
     """One GPU and precision, or ``cpu``. Bytes are of one GPU. What is null is not of this kind of
     machine, or of no use since nothing loads (``status`` no). ``status`` is that of the table of
     compatibility, ``fits`` whether the requests do: yes, maybe, no; null where nobody said how much
     memory there is. ``need``: of a machine without a GPU, what a start counts."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     gpu: str
     precision: str
@@ -52,9 +51,8 @@ class MemoryAnswer(TypedDict):
     build: str
 
 
+@with_config(strict)
 class Memory(TypedDict):
     """All that was asked for."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     answers: list[MemoryAnswer]

@@ -5,21 +5,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 __all__ = ["Deploy", "Host", "LeftOut", "Percentiles", "Range", "SecondOpinion", "strict"]
 
-strict = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+strict = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 Range = Annotated[list[float], Field(min_length=2, max_length=2)]
 """[low, high], both included."""
 
 
+@with_config(strict)
 class Percentiles(TypedDict):
     """Seconds. Between p95_low and p95_high lies the p95 of another such time, 19 times of 20."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     count: int
     mean: float | None
@@ -31,19 +30,17 @@ class Percentiles(TypedDict):
     p95_high: float | None
 
 
+@with_config(strict)
 class LeftOut(TypedDict):
     """What was not considered, and why."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     what: str
     reason: str
 
 
+@with_config(strict)
 class Host(TypedDict):
     """Processors and network beside the GPUs: cores, and bytes/s."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     tokens_per_s: float
     triton_cores: Range
@@ -55,11 +52,10 @@ class Host(TypedDict):
     sources: list[str]
 
 
+@with_config(strict)
 class Deploy(TypedDict):
     """What deploys it: the build's command, variables of docker-compose.yml (null where its build
     has no such options), and values of the Helm chart."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     build: str
     preset: str
@@ -67,11 +63,10 @@ class Deploy(TypedDict):
     helm: dict[str, Any]
 
 
+@with_config(strict)
 class SecondOpinion(TypedDict):
     """What another program predicts for one copy on ``gpus`` of ``gpu``. Where it has no figures,
     ``missing`` says why; otherwise that is null. ``engine``: whose measurements it took."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     program: str
     version: str

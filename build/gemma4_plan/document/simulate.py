@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pydantic import with_config
 from typing_extensions import TypedDict
 
 from gemma4_plan.document.parts import Percentiles, strict
@@ -9,10 +10,9 @@ from gemma4_plan.document.parts import Percentiles, strict
 __all__ = ["Course", "Part", "Simulation"]
 
 
+@with_config(strict)
 class Part(TypedDict):
     """A part of the time, see :class:`gemma4_plan.simulate.outcome.Interval`."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     start_s: float
     length_s: float
@@ -34,10 +34,9 @@ class Part(TypedDict):
     itl: Percentiles
 
 
+@with_config(strict)
 class Course(TypedDict):
     """What came of it, see :class:`gemma4_plan.simulate.outcome.Outcome`."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     seconds: float
     arrived: float
@@ -69,11 +68,10 @@ class Course(TypedDict):
     wall_s: float
 
 
+@with_config(strict)
 class Simulation(TypedDict):
     """At the middle of the estimated speed (measured steps have only this one) and at its slow end;
     null is what was not simulated."""
-
-    __pydantic_config__ = strict  # type: ignore[misc]
 
     middle: Course | None
     slow: Course | None
