@@ -11,7 +11,7 @@ __all__ = ["OPTIMISTIC", "opinion_json", "option_lines", "what"]
 
 OPTIMISTIC = (
     "It adds up operations that were measured one by one, without what is between them and without "
-    "a run of this model: expect less."
+    "a run of this model, so it is optimistic."
 )
 """How its prediction is to be read."""
 
