@@ -21,7 +21,8 @@ def as_json(found: Sequence[GpuMemory | CpuMemory | Refused]) -> Memory:
 
 def _answer(answer: GpuMemory | CpuMemory | Refused) -> MemoryAnswer:
     if isinstance(answer, Refused):
-        return _nothing(answer.gpu, answer.precision) | {"status": "no", "reason": answer.reason}
+        nothing = _nothing(answer.gpu, answer.precision)
+        return {**nothing, "status": "no", "reason": answer.reason}
     return _cpu(answer) if isinstance(answer, CpuMemory) else _gpu(answer)
 
 
@@ -69,7 +70,8 @@ def _cpu(plan: CpuMemory) -> MemoryAnswer:
         room["total_bytes"] = plan.total(room["tokens"])
         if not known:
             room["at_once"] = None
-    return _nothing("cpu", plan.precision) | {
+    return {
+        **_nothing("cpu", plan.precision),
         "fits": None if not known else "yes" if fits(plan) else "no",
         "slots": plan.slots,
         "memory_bytes": plan.available,

