@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import cast
 
 from gemma4_plan.deploy.shown import deploy_json
 from gemma4_plan.document.capacity import Capacity, Fleet, FleetCourse
+from gemma4_plan.document.parts import Percentiles
 from gemma4_plan.fleet.answer import Answer
 from gemma4_plan.fleet.search import Candidate
 from gemma4_plan.host.shown import host_json
 from gemma4_plan.second.opinion import Opinion
 from gemma4_plan.second.shown import opinion_json
 from gemma4_plan.simulate import Outcome
+from gemma4_plan.simulate import Percentiles as Times
 from gemma4_plan.span import Span
 
 __all__ = ["as_json"]
@@ -63,10 +66,14 @@ def _outcome(outcome: Outcome) -> FleetCourse:
         "refused": dict(outcome.refused), "failed": outcome.failed,
         "output_tokens_per_s": outcome.output_throughput, "attainment": outcome.attainment,
         "gpu_hours": outcome.gpu_hours, "saturates": outcome.saturates,
-        "pressure": dict(outcome.pressure), "ttft_s": asdict(outcome.ttft),
-        "itl_s": asdict(outcome.itl), "simulated_replicas": outcome.simulated_replicas,
+        "pressure": dict(outcome.pressure), "ttft_s": _percentiles(outcome.ttft),
+        "itl_s": _percentiles(outcome.itl), "simulated_replicas": outcome.simulated_replicas,
         "simulated_requests": outcome.simulated_requests, "wall_s": outcome.wall_s,
     }  # fmt: skip
+
+
+def _percentiles(found: Times) -> Percentiles:
+    return cast("Percentiles", asdict(found))
 
 
 def _maybe(span: Span | None) -> list[float] | None:
