@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from gemma4_runtime.strict_yaml import YamlFileError, read_mapping
 from gemma4_runtime.trtllm.gpus import Gpu
@@ -102,7 +102,7 @@ class Cpu(_Part):
 class Catalog(_Part):
     """All that can be planned for."""
 
-    schema_version: Literal[1]
+    schema_version: Annotated[int, Field(ge=1, le=1)]
     gpus: Annotated[dict[Name, Card], Field(min_length=1)]
     cpu: Cpu
 

@@ -106,7 +106,7 @@ def check_refusal(code: int, said: str, option: str) -> None:
     if line.startswith("gemma4: --"):
         assert any(way in line for way in (
             "must be", "give", "known are", "Known are", "use", "needs", "leave it out", "raise",
-            "only; the catalog has", "write one", "make it first", "choose", "measure", "add", "shows", "is over",
+            "only; the catalog has", "write one", "make it first", "name a file", "choose", "measure", "add", "shows", "is over",
         )), line  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from gemma4_load.errors import OptionError
 __all__ = ["MOST_SIGMA", "MOST_TOKENS", "Length", "parse_length"]
 
 _FORMS = "N, uniform:LOW:HIGH, normal:MEAN:STD or lognormal:MEDIAN:SIGMA"
+_MOST_SHOWN = 100
+"""Characters of a wrong value that are shown."""
 MOST_TOKENS = 10_000_000
 """Tokens of a length; more than any context."""
 MOST_SIGMA = 10.0
@@ -50,11 +52,12 @@ def parse_length(option: str, text: str) -> Length:
     ``option``."""
 
     def refuse(why: str) -> OptionError:
-        return OptionError(f"{option} {text}: {why}; use {_FORMS}")
+        shown = text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+        return OptionError(f"{option} {shown}: {why}; use {_FORMS}")
 
     kind, *rest = text.split(":") if ":" in text else ("fixed", text)
     if kind not in _KINDS:
-        raise refuse(f"{kind!r} is no distribution")
+        raise refuse(f"{kind[:_MOST_SHOWN]!r} is no distribution")
     try:
         values = [float(value) for value in rest]
     except ValueError:

@@ -85,9 +85,11 @@ def read_trace(path: Path) -> list[dict[str, Any]]:
     except UnicodeDecodeError as error:
         raise OptionError(f"--trace {path}: not UTF-8: {error.reason}") from None
     except OSError as error:
-        raise OptionError(f"--trace {path}: {error.strerror}") from None
+        raise OptionError(
+            f"--trace {path}: {error.strerror}; give a file of JSON lines, a request each"
+        ) from None
     if not found:
-        raise OptionError(f"--trace {path}: no requests in it")
+        raise OptionError(f"--trace {path}: no requests in it; give a JSON object a line")
     return found
 
 
