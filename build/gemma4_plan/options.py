@@ -264,8 +264,10 @@ def _nothing(question: FitQuestion, alone: list[_Alone], left_out: list[LeftOut]
     """Say which values have to change, and to what: those of the option that misses the least."""
     if not alone:
         first = left_out[0]
-        return f"--gpu {question.gpu or 'any'}: nothing can be ranked; {first.what}: "
-            f"{first.reason}; give another --gpu or --precision"
+        return (
+            f"--gpu {question.gpu or 'any'}: nothing can be ranked; {first.what}: {first.reason}; "
+            "give another --gpu or --precision"
+        )
     limits = {"itl": question.itl_ms, "ttft": question.ttft_ms}
     asked = {which: limit for which, limit in limits.items() if limit is not None}
     best = min(alone, key=lambda one: max(one.ms[which] / asked[which] for which in asked))
