@@ -17,7 +17,7 @@ ENGINE ?= engines/demo
 LOCK := requirements.lock
 
 .PHONY: help setup native native-undo serve chat gateway load lint types-of-clients format generate test test-unit test-pythons coverage test-xgrammar test-dynamo test-helm test-monitoring \
-  test-alerts test-fresh test-compose test-compose-faults test-image-twice test-dashboards test-page test-gpu-image test-clients test-fuzz test-random test-faults test-restarts soak sbom audit bench bench-26b bench-clients bench-nvidia bench-host \
+  test-alerts test-fresh test-compose test-compose-faults test-image-twice test-dashboards test-page test-second-opinion test-gpu-image test-clients test-fuzz test-random test-faults test-restarts soak sbom audit bench bench-26b bench-clients bench-nvidia bench-host \
   bench-host-ttft bench-overload bench-meter bench-agreement bench-plan bench-plan-scale types-of-models clean
 .DEFAULT_GOAL := setup
 
@@ -242,6 +242,19 @@ $(VENV)/.page: $(VENV)/.test
 test-page: $(VENV)/.page ## Use the gateway's chat page and /docs in a headless Chromium.
 	$(BIN)/python -m pytest -c tests/page/pytest.ini tests/page -q $(ARGS)
 
+# It wants another numpy than the server: an environment of its own.
+AICONFIGURATOR := 0.12.0
+AICONFIGURATOR_VENV := .venv-aiconfigurator
+$(AICONFIGURATOR_VENV)/.$(AICONFIGURATOR): | $(VENV)/.created
+	$(BIN)/python -m venv --clear $(AICONFIGURATOR_VENV)
+	$(AICONFIGURATOR_VENV)/bin/python -m pip --disable-pip-version-check --quiet install \
+	  aiconfigurator==$(AICONFIGURATOR)
+	@touch $@
+
+test-second-opinion: $(VENV)/.test $(AICONFIGURATOR_VENV)/.$(AICONFIGURATOR) ## Ask aiconfigurator itself beside `gemma4 plan`.
+	AICONFIGURATOR=$(CURDIR)/$(AICONFIGURATOR_VENV)/bin/aiconfigurator \
+	  $(BIN)/python -m pytest -c tests/second_opinion/pytest.ini tests/second_opinion -q $(ARGS)
+
 # The GPU image on stand-ins of NVIDIA's; needs podman. See tests/gpu_image/README.md.
 test-gpu-image: ## Build deploy/docker/Dockerfile on stand-ins of its base, and serve.
 	@python3 tests/gpu_image $(ARGS)
@@ -326,4 +339,4 @@ bench-plan-scale: $(VENV)/.dev ## Measure what a simulation of up to 1,000 repli
 	$(BIN)/python bench/plan_scale.py $(ARGS)
 
 clean: ## Remove what was installed, built and cached.
-	rm -rf $(VENV) .venv-pythons $(AIPERF_VENV) $(XGRAMMAR_VENV) $(HELM_VENV) $(DYNAMO_VENV) $(COMPOSE_VENV) $(SERVED_VENV) $(SUPPLY_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) .venv-pythons $(AIPERF_VENV) $(AICONFIGURATOR_VENV) $(XGRAMMAR_VENV) $(HELM_VENV) $(DYNAMO_VENV) $(COMPOSE_VENV) $(SERVED_VENV) $(SUPPLY_VENV) engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

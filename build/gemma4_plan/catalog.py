@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Self
 
 from gemma4_runtime.strict_yaml import YamlFileError, read_mapping
 from gemma4_runtime.trtllm.gpus import Gpu
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from gemma4_plan.catalog_errors import explain
 from gemma4_plan.errors import BadCatalogError, BadQuestionError
 
 __all__ = ["BUILT_IN", "CPU", "Card", "Catalog", "Cpu", "Figure", "Price", "Tflops", "read_catalog"]
@@ -18,7 +27,7 @@ BUILT_IN = Path(__file__).with_name("catalog.yaml")
 CPU = "cpu"
 """The name of the machine without a GPU."""
 
-Above0 = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+FigureValue = Annotated[float, Field(ge=0.001, le=1e15, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
 
 
@@ -36,22 +45,22 @@ class _Sourced(_Part):
 class Figure(_Sourced):
     """One number."""
 
-    value: Above0
+    value: FigureValue
 
 
 class Tflops(_Sourced):
     """Dense tensor operations, 10^12 a second, by the type of their inputs."""
 
-    bf16: Above0 | None = None
-    fp8: Above0 | None = None
-    nvfp4: Above0 | None = None
+    bf16: FigureValue | None = None
+    fp8: FigureValue | None = None
+    nvfp4: FigureValue | None = None
 
 
 class Price(_Sourced):
     """US dollars for one GPU and hour."""
 
-    low: Above0
-    high: Above0
+    low: FigureValue
+    high: FigureValue
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -93,9 +102,16 @@ class Cpu(_Part):
 class Catalog(_Part):
     """All that can be planned for."""
 
-    schema_version: Literal[1]
+    schema_version: Annotated[int, Field(ge=1, le=1)]
     gpus: Annotated[dict[Name, Card], Field(min_length=1)]
     cpu: Cpu
+
+    @field_validator("gpus")
+    @classmethod
+    def _no_cpu(cls, gpus: dict[str, Card]) -> dict[str, Card]:
+        if CPU in gpus:
+            raise ValueError(f"{CPU} is the name of the machine without a GPU; choose another")
+        return gpus
 
     def find(self, name: str) -> tuple[str, Card]:
         """Return the name as the catalog has it, and the GPU. Raises :class:`BadQuestionError`."""
@@ -123,14 +139,6 @@ def read_catalog(path: Path | None = None) -> Catalog:
     except YamlFileError as error:
         raise BadCatalogError(f"--catalog {file}: {error}") from None
     except ValidationError as error:
-        raise BadCatalogError(f"--catalog {file}: {_first(error.errors()[0])}") from None
-
-
-def _first(wrong: Any) -> str:
-    where = ".".join(str(part) for part in wrong["loc"]) or "the file"
-    text = f"{where}: {wrong['msg']}"
-    if wrong["type"] == "extra_forbidden":
-        return f"{text}; leave it out, or mend its name"
-    if wrong["type"] == "missing":
-        return f"{text}; a figure without a source is left out as a whole"
-    return f"{text}, and is {wrong['input']!r}"
+        raise BadCatalogError(
+            f"--catalog {file}: {explain(error.errors()[0], read_mapping(BUILT_IN))}"
+        ) from None

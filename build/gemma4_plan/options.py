@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gemma4_runtime.trtllm.setup import PRECISIONS
@@ -102,6 +102,15 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class _Alone:
+    """``ms`` are ITL and TTFT of one stream on ``what``, at the end of the estimate that has to
+    hold."""
+
+    what: str
+    ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Ranking:
     """``options`` with a price come first, the cheapest first; then those without, by tokens/s of a
     GPU."""
@@ -115,7 +124,7 @@ def rank(question: FitQuestion, catalog: Catalog, fitted: Fitted) -> Ranking:
     work."""
     options: list[Option] = []
     left_out: list[LeftOut] = []
-    fastest: dict[str, tuple[float, str]] = {}
+    alone: list[_Alone] = []
     for name, card in _cards(question, catalog).items():
         precisions = PRECISIONS if question.precision is None else (question.precision,)
         for precision in precisions:
@@ -124,13 +133,13 @@ def rank(question: FitQuestion, catalog: Catalog, fitted: Fitted) -> Ranking:
                 left_out.append(LeftOut(f"{name} {precision}", f"the catalog has no {missing}"))
                 continue
             for split in _splits(precision):
-                found = _option(question, name, card, split, fitted, fastest)
+                found = _option(question, name, card, split, fitted, alone)
                 if isinstance(found, Option):
                     options.append(found)
                 elif split.tp == 1:
                     left_out.append(LeftOut(f"{name} {precision}", found))
     if not options:
-        raise BadQuestionError(_nothing(question, fastest, left_out))
+        raise BadQuestionError(_nothing(question, alone, left_out))
     options.sort(key=_order)
     return Ranking(tuple(options), tuple(left_out))
 
@@ -164,9 +173,9 @@ def _option(
     card: Card,
     split: Split,
     fitted: Fitted,
-    fastest: dict[str, tuple[float, str]],
+    alone: list[_Alone],
 ) -> Option | str:
-    """Return the option, or why there is none. ``fastest`` keeps the best of each time."""
+    """Return the option, or why there is none. ``alone`` gets the times of one stream."""
     tokens = question.prompt + question.output
     plan = plan_gpu(name, card, split, tokens=(tokens,), slots=None)
     if plan.verdict.status == "no":
@@ -187,10 +196,12 @@ def _option(
     if question.max_streams < fitting:
         streams, bound = question.max_streams, "batch"
     room = streams
+    alone.append(_Alone(
+        f"{name} {split.precision} tp {split.tp}",
+        {which: 1e3 * time(1) * (factor if question.cautious else 1.0)
+         for which, (_, time, factor) in times.items()},
+    ))  # fmt: skip
     for which, (limit, time, factor) in times.items():
-        least = 1e3 * time(1) * (factor if question.cautious else 1.0)
-        label = f"{name} {split.precision} tp {split.tp}"
-        fastest[which] = min(fastest.get(which, (math.inf, "")), (least, label))
         if limit is None:
             continue
         most = _most(time, limit / 1e3 / (factor if question.cautious else 1.0), room)
@@ -249,22 +260,29 @@ def _order(option: Option) -> tuple[int, float]:
     return 0, math.sqrt(price.low * price.high) / option.per_gpu
 
 
-def _nothing(
-    question: FitQuestion, fastest: dict[str, tuple[float, str]], left_out: list[LeftOut]
-) -> str:
-    """Say which value has to change, and to what."""
-    end = " at the bad end of the estimate" if question.cautious else ""
-    for which, limit in (("itl", question.itl_ms), ("ttft", question.ttft_ms)):
-        best, label = fastest.get(which, (0.0, ""))
-        if limit is not None and label and best > limit:
-            return (
-                f"--{which}-ms {limit:g}: the fastest option, {label}, takes {best:.3g} ms{end} "
-                "with one stream; give at least that, or another GPU"
-            )
-    if fastest:
+def _nothing(question: FitQuestion, alone: list[_Alone], left_out: list[LeftOut]) -> str:
+    """Say which values have to change, and to what: those of the option that misses the least."""
+    if not alone:
+        first = left_out[0]
         return (
-            f"--ttft-ms {question.ttft_ms or 0:g} --itl-ms {question.itl_ms or 0:g}: no option "
-            "holds both; raise one of them, or give another GPU"
+            f"--gpu {question.gpu or 'any'}: nothing can be ranked; {first.what}: {first.reason}; "
+            "give another --gpu or --precision"
         )
-    first = left_out[0]
-    return f"--gpu {question.gpu or 'any'}: nothing can be ranked; {first.what}: {first.reason}"
+    limits = {"itl": question.itl_ms, "ttft": question.ttft_ms}
+    asked = {which: limit for which, limit in limits.items() if limit is not None}
+    best = min(alone, key=lambda one: max(one.ms[which] / asked[which] for which in asked))
+    missed = [which for which in asked if best.ms[which] > asked[which]]
+    given = " ".join(f"--{which}-ms {asked[which]:g}" for which in missed)
+    takes = " and ".join(f"{which.upper()} {best.ms[which]:.3g} ms" for which in missed)
+    works = " ".join(f"--{which}-ms {_up(best.ms[which]):g}" for which in missed)
+    end = " at the bad end of the estimate" if question.cautious else ""
+    return (
+        f"{given}: the nearest option, {best.what}, takes {takes}{end} with one stream; give "
+        f"{works}, or another GPU"
+    )
+
+
+def _up(value: float) -> float:
+    """Round up to three digits."""
+    scale = 10.0 ** (math.floor(math.log10(value)) - 2)
+    return math.ceil(value / scale * (1 - 1e-12)) * scale

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Console
 from rich.table import Table
 
 from gemma4_plan.commands import build_command, known_gpu
 from gemma4_plan.deploy.chosen import Chosen
 from gemma4_plan.deploy.shown import deploy_json, show_deploy
+from gemma4_plan.document.fit import Fit
 from gemma4_plan.host.costs import HostCosts, host_costs
 from gemma4_plan.host.shown import host_json, host_line
 from gemma4_plan.options import FitQuestion, Option, Ranking
+from gemma4_plan.second.opinion import Opinion
+from gemma4_plan.second.shown import opinion_json, option_lines
 from gemma4_plan.span import Span
 
 __all__ = ["as_json", "show"]
 
 
-def show(ranking: Ranking, question: FitQuestion, console: Console, *, top: int) -> None:
-    """Print the first ``top`` options, and what deploys the first."""
+def show(
+    ranking: Ranking,
+    question: FitQuestion,
+    console: Console,
+    *,
+    top: int,
+    opinion: Opinion | None = None,
+) -> None:
+    """Print the first ``top`` options, a second opinion of the first, and what deploys it."""
     table = Table(title_justify="left")
     table.add_column("")
     table.add_column("precision", no_wrap=True)
@@ -37,6 +45,8 @@ def show(ranking: Ranking, question: FitQuestion, console: Console, *, top: int)
         console.print(f"{len(ranking.options) - top} more options: --top {len(ranking.options)}")
     for left in ranking.left_out:
         console.print(f"not ranked: {left.what}: {left.reason}", style="dim", highlight=False)
+    for line in [] if opinion is None else option_lines(opinion, best):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     console.print(host_line(_host(best, question)), soft_wrap=True, highlight=False)
     console.print()
     show_deploy(_chosen(best, question), console)
@@ -100,7 +110,7 @@ def _host(option: Option, question: FitQuestion) -> HostCosts:
     )  # fmt: skip
 
 
-def as_json(ranking: Ranking, question: FitQuestion) -> dict[str, Any]:
+def as_json(ranking: Ranking, question: FitQuestion, opinion: Opinion | None = None) -> Fit:
     """Return everything; spans are [low, high]."""
     return {
         "options": [
@@ -125,6 +135,7 @@ def as_json(ranking: Ranking, question: FitQuestion) -> dict[str, Any]:
             for option in ranking.options
         ],
         "left_out": [{"what": left.what, "reason": left.reason} for left in ranking.left_out],
+        "second_opinion": opinion_json(opinion),
     }
 
 

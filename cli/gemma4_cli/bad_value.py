@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from gemma4_cli.explained import explain
 from gemma4_cli.fail import fail
 from gemma4_cli.help_page import Group
 from gemma4_cli.limits import limits
@@ -38,15 +38,9 @@ class NamesBadValues(Group):
 def _explain(param: Any, cause: ValidationError, prefix: str | None) -> str:
     wrong = cause.errors()[0]
     value, kind = wrong["input"], wrong["type"]
-    option = max(param.opts, key=len)
-    variables = [param.envvar, f"{prefix}_{str(param.name).upper()}" if prefix else None]
-    given = [v for v in variables if isinstance(v, str) and os.environ.get(v) == value]
-    source = f" (variable {given[0]})" if given else ""
     allowed = limits(param)
     if kind.startswith(_LIMITS):
         wanted = allowed
     else:
         wanted = ", ".join(filter(None, (_KINDS.get(kind.partition("_")[0]), allowed)))
-    default = param.default
-    example = f", such as {default}, the default" if isinstance(default, int | float) else ""
-    return f"{option} {value}{source}: must be {wanted or wrong['msg']}{example}"
+    return explain(param, value, wanted or wrong["msg"], prefix)

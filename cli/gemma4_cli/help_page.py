@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
+from gemma4_cli.explained import check_finite
 from gemma4_cli.limits import limits
 
 __all__ = ["Command", "Group"]
@@ -29,14 +30,24 @@ _WIDEST = 110
 
 
 class Command(TyperCommand):
-    """A command with this help."""
+    """A command with this help, whose numbers are finite."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        rest: list[str] = super().parse_args(ctx, args)
+        check_finite(self, ctx)
+        return rest
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         formatter.write(_page(self, ctx))
 
 
 class Group(TyperGroup):
-    """A command that has others, with this help."""
+    """A command that has others, with this help, whose numbers are finite."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        rest: list[str] = super().parse_args(ctx, args)
+        check_finite(self, ctx)
+        return rest
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         formatter.write(_page(self, ctx))

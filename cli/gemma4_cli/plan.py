@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,9 @@ from rich.console import Console
 
 from gemma4_cli.fail import fail, fail_import
 from gemma4_cli.help_page import Command, Group
+from gemma4_cli.plan_answer import SecondOpinion, SecondOpinionSeconds, refuse
 from gemma4_cli.plan_capacity import capacity
+from gemma4_cli.plan_limits import LEAST, MOST_MS, MOST_RATE, MOST_USD
 from gemma4_cli.plan_simulate import simulate
 
 __all__ = ["app"]
@@ -100,6 +101,7 @@ def memory(
     """
     try:
         from gemma4_plan.catalog import read_catalog
+        from gemma4_plan.document.envelope import text_of
         from gemma4_plan.errors import PlanError
         from gemma4_plan.memory_json import as_json as in_json
         from gemma4_plan.memory_question import MemoryQuestion, answers, fits, parse_tokens
@@ -114,9 +116,9 @@ def memory(
         )  # fmt: skip
         found = answers(question, read_catalog(catalog))
     except PlanError as error:
-        fail(str(error), code=2)
+        refuse("memory", error, as_json=as_json)
     if as_json:
-        print(json.dumps([in_json(answer) for answer in found]))
+        print(text_of("memory", in_json(found)))
     else:
         show(found, Console())
     raise typer.Exit(0 if any(fits(answer) for answer in found) else 1)
@@ -129,20 +131,24 @@ def fit(
     ] = 1024,
     output_tokens: Annotated[int, typer.Option(min=1, max=262_143, help="Its answer.")] = 512,
     ttft_ms: Annotated[
-        float | None, typer.Option(min=0.001, help="SLO: mean time to the first token.")
+        float | None,
+        typer.Option(min=LEAST, max=MOST_MS, help="SLO: mean time to the first token."),
     ] = None,
     itl_ms: Annotated[
-        float | None, typer.Option(min=0.001, help="SLO: mean time between two tokens.")
+        float | None,
+        typer.Option(min=LEAST, max=MOST_MS, help="SLO: mean time between two tokens."),
     ] = None,
     rate: Annotated[
-        float | None, typer.Option(min=0.001, help="Requests/s that all copies together carry.")
+        float | None,
+        typer.Option(min=LEAST, max=MOST_RATE, help="Requests/s that all copies together carry."),
     ] = None,
     gpu: Gpu = None,
     precision: Annotated[
         str | None, typer.Option(help="bf16, fp8, nvfp4 or int4; default all of them.")
     ] = None,
     usd_per_hour: Annotated[
-        float | None, typer.Option(min=0.001, help="Price of one --gpu, not the catalog's.")
+        float | None,
+        typer.Option(min=LEAST, max=MOST_USD, help="Price of one --gpu, not the catalog's."),
     ] = None,
     cautious: Annotated[
         bool, typer.Option("--cautious", help="Hold the SLOs at the bad end of the estimates.")
@@ -151,6 +157,8 @@ def fit(
         int, typer.Option(min=1, max=2048, help="Requests at once on one copy of the model.")
     ] = 256,
     top: Annotated[int, typer.Option(min=1, max=1000, help="Options to show.")] = 10,
+    second_opinion: SecondOpinion = None,
+    second_opinion_seconds: SecondOpinionSeconds = 300.0,
     catalog: CatalogFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead, of all.")] = False,
 ) -> None:
@@ -162,14 +170,18 @@ def fit(
     """
     try:
         from gemma4_plan.catalog import read_catalog
+        from gemma4_plan.document.envelope import text_of
         from gemma4_plan.errors import PlanError
         from gemma4_plan.options import FitQuestion, rank
         from gemma4_plan.options_table import as_json as in_json
         from gemma4_plan.options_table import show
+        from gemma4_plan.second.about import opinion_of
+        from gemma4_plan.second.aiconfigurator import find_program
         from gemma4_plan.speed.fitted import read_fitted
     except ImportError as error:
         fail_import(error, extra="build")
     try:
+        program = None if second_opinion is None else find_program(second_opinion)
         question = FitQuestion(
             prompt=prompt_tokens, output=output_tokens, ttft_ms=ttft_ms, itl_ms=itl_ms, rate=rate,
             gpu=None if gpu is None else gpu.strip().lower(), precision=precision,
@@ -177,11 +189,12 @@ def fit(
         )  # fmt: skip
         ranking = rank(question, read_catalog(catalog), read_fitted())
     except PlanError as error:
-        fail(str(error), code=2)
+        refuse("fit", error, as_json=as_json)
+    opinion = opinion_of(program, ranking.options[0], question, seconds=second_opinion_seconds)
     if as_json:
-        print(json.dumps(in_json(ranking, question)))
+        print(text_of("fit", in_json(ranking, question, opinion)))
     else:
-        show(ranking, question, Console(), top=top)
+        show(ranking, question, Console(), top=top, opinion=opinion)
 
 
 @app.command("catalog", cls=Command)
@@ -196,6 +209,7 @@ def catalog(
     try:
         from gemma4_plan.catalog import BUILT_IN, read_catalog
         from gemma4_plan.catalog_table import show
+        from gemma4_plan.document.envelope import text_of
         from gemma4_plan.errors import PlanError
     except ImportError as error:
         fail_import(error, extra="build")
@@ -204,11 +218,11 @@ def catalog(
     try:
         found = read_catalog(file)
     except PlanError as error:
-        fail(str(error), code=2)
+        refuse("catalog", error, as_json=as_json)
     if as_yaml:
         print((file or BUILT_IN).read_text(encoding="utf-8"), end="")
     elif as_json:
-        print(found.model_dump_json())
+        print(text_of("catalog", found.model_dump(mode="json")))
     else:
         show(found, Console())
 

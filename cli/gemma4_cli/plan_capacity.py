@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -12,7 +11,20 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from gemma4_cli.fail import fail, fail_import
+from gemma4_cli.fail import fail_import
+from gemma4_cli.plan_answer import SecondOpinion, SecondOpinionSeconds, refuse
+from gemma4_cli.plan_limits import (
+    LEAST,
+    MOST_EVERY_S,
+    MOST_GPUS,
+    MOST_MS,
+    MOST_PEAK,
+    MOST_RATE,
+    MOST_SEED,
+    MOST_TIMES,
+    MOST_USD,
+    MOST_USERS,
+)
 
 __all__ = ["capacity"]
 
@@ -24,18 +36,26 @@ _FLEET = "The fleet"
 def capacity(
     rate: Annotated[
         float | None,
-        typer.Option(help="Requests/s, the mean of a day.", rich_help_panel=_LOAD),
+        typer.Option(
+            min=LEAST, max=MOST_RATE, help="Requests/s, the mean of a day.", rich_help_panel=_LOAD
+        ),
     ] = None,
     users: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Instead: people who are active at the busiest time.", rich_help_panel=_LOAD
+            min=1,
+            max=MOST_USERS,
+            help="Instead: people who are active at the busiest time.",
+            rich_help_panel=_LOAD,
         ),
     ] = None,
     every: Annotated[
         float | None,
         typer.Option(
-            help="Seconds between two questions of a user; default 60.", rich_help_panel=_LOAD
+            min=LEAST,
+            max=MOST_EVERY_S,
+            help="Seconds between two questions of a user; default 60.",
+            rich_help_panel=_LOAD,
         ),
     ] = None,
     trace: Annotated[
@@ -45,11 +65,19 @@ def capacity(
         ),
     ] = None,
     trace_speed: Annotated[
-        float, typer.Option(help="Replay so many times faster.", rich_help_panel=_LOAD)
+        float,
+        typer.Option(
+            min=LEAST, max=MOST_TIMES, help="Replay so many times faster.", rich_help_panel=_LOAD
+        ),
     ] = 1.0,
     peak: Annotated[
         float,
-        typer.Option(help="Busiest minute of the day against the mean.", rich_help_panel=_LOAD),
+        typer.Option(
+            min=1,
+            max=MOST_PEAK,
+            help="Busiest minute of the day against the mean.",
+            rich_help_panel=_LOAD,
+        ),
     ] = 1.0,
     prompt_tokens: Annotated[
         str,
@@ -62,11 +90,16 @@ def capacity(
         str, typer.Option(help="The same, of answers.", rich_help_panel=_LOAD)
     ] = "512",
     ttft_ms: Annotated[
-        float | None, typer.Option(help="p95 of the time to the first token.", rich_help_panel=_SLO)
+        float | None,
+        typer.Option(
+            min=LEAST, max=MOST_MS, help="p95 of the time to the first token.", rich_help_panel=_SLO
+        ),
     ] = None,
     itl_ms: Annotated[
         float | None,
-        typer.Option(help="p95 of the time between two tokens.", rich_help_panel=_SLO),
+        typer.Option(
+            min=LEAST, max=MOST_MS, help="p95 of the time between two tokens.", rich_help_panel=_SLO
+        ),
     ] = None,
     cautious: Annotated[
         bool,
@@ -80,7 +113,7 @@ def capacity(
     ] = 1,
     max_gpus: Annotated[
         int | None,
-        typer.Option(min=1, help="GPUs that there are.", rich_help_panel=_FLEET),
+        typer.Option(min=1, max=MOST_GPUS, help="GPUs that there are.", rich_help_panel=_FLEET),
     ] = None,
     gpu: Annotated[
         str | None,
@@ -99,7 +132,10 @@ def capacity(
     usd_per_hour: Annotated[
         float | None,
         typer.Option(
-            min=0.001, help="Price of one --gpu, not the catalog's.", rich_help_panel=_FLEET
+            min=LEAST,
+            max=MOST_USD,
+            help="Price of one --gpu, not the catalog's.",
+            rich_help_panel=_FLEET,
         ),
     ] = None,
     max_streams: Annotated[
@@ -109,7 +145,11 @@ def capacity(
     catalog: Annotated[
         Path | None, typer.Option(help="Your own catalog of GPUs (`gemma4 plan catalog --yaml`).")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same draws the same requests.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MOST_SEED, help="The same draws the same requests.")
+    ] = 0,
+    second_opinion: SecondOpinion = None,
+    second_opinion_seconds: SecondOpinionSeconds = 300.0,
     report: Annotated[
         Path | None, typer.Option(help="Also write this HTML file: charts, options, commands.")
     ] = None,
@@ -125,18 +165,22 @@ def capacity(
         from gemma4_load.workloads.lengths import parse_length
         from gemma4_load.workloads.trace import read_trace
         from gemma4_plan.catalog import read_catalog
+        from gemma4_plan.document.envelope import text_of
         from gemma4_plan.errors import PlanError
         from gemma4_plan.fleet.answer import answer
         from gemma4_plan.fleet.in_json import as_json as in_json
         from gemma4_plan.fleet.question import CapacityQuestion
         from gemma4_plan.fleet.shown import show
         from gemma4_plan.report.write import check_report, write_report
+        from gemma4_plan.second.about import opinion_of
+        from gemma4_plan.second.aiconfigurator import find_program
         from gemma4_plan.speed.fitted import read_fitted
     except ImportError as error:
         fail_import(error, extra="build")
     said = Console(stderr=True)
     try:
         check_report(report)
+        program = None if second_opinion is None else find_program(second_opinion)
         question = CapacityQuestion(
             prompt=parse_length("--prompt-tokens", prompt_tokens),
             output=parse_length("--output-tokens", output_tokens),
@@ -151,13 +195,17 @@ def capacity(
         with said.status("simulating") if sys.stderr.isatty() else nullcontext() as status:
             tick: Callable[[str], None] = status.update if status else lambda _: None
             found = answer(question, cards, fitted, tick)
+            tick("a second opinion")
+            opinion = opinion_of(
+                program, found.best.option, question.fit(), seconds=second_opinion_seconds
+            )
             if report is not None:
-                write_report(report, found, fitted, tick)
+                write_report(report, found, fitted, tick, opinion)
     except (PlanError, OptionError) as error:
-        fail(str(error), code=2)
+        refuse("capacity", error, as_json=as_json)
     if as_json:
-        print(json.dumps(in_json(found)))
+        print(text_of("capacity", in_json(found, opinion)))
     else:
-        show(found, Console())
+        show(found, Console(), opinion)
         if report is not None:
             print(f"report: {report}")

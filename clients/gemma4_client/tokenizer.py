@@ -25,8 +25,8 @@ class ServerInfo:
     built, in seconds since 1970; lengths are in tokens. ``sampling`` has, by its name, what a
     sampling option is when a request leaves it out. ``slots`` requests run at once and
     ``max_queued`` wait; ``kv_tokens`` fit into the KV cache that requests share, 0 where each slot
-    has its own. Only :meth:`Client.server_info` has these three, of an engine that runs. A server
-    of before 0.2 says none of these four."""
+    has its own; ``in_flight`` run or wait now, whoever sent them. Only :meth:`Client.server_info`
+    has these four, of an engine that runs. A server of before 0.2 says none of these five."""
 
     id: str
     model: str
@@ -41,9 +41,10 @@ class ServerInfo:
     slots: int = 0
     max_queued: int = 0
     kv_tokens: int = 0
+    in_flight: int = 0
 
 
-_LATER = frozenset({"sampling", "slots", "max_queued", "kv_tokens"})
+_LATER = frozenset({"sampling", "slots", "max_queued", "kv_tokens", "in_flight"})
 """Fields that older servers do not have."""
 
 

@@ -50,6 +50,16 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise
     except ValueError as error:  # such as a date or an integer that Python does not take
         raise YamlFileError(f"has a bad value ({error})") from None
-    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
-        raise YamlFileError("is no mapping of arguments")
+    return _checked(data)
+
+
+def _checked(data: Any) -> dict[str, Any]:
+    if data is None:
+        raise YamlFileError("is empty; it must have names with values")
+    if not isinstance(data, dict):
+        kind = "list" if isinstance(data, list) else "single value"
+        raise YamlFileError(f"is a {kind}; it must be a mapping, of names to values")
+    for key in data:
+        if not isinstance(key, str):
+            raise YamlFileError(f"has the name {key!r}, which is no text; put it in quotes")
     return data

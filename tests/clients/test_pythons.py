@@ -35,7 +35,7 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 RUNS = {  # extra: the Pythons it is for
     "http": PYTHONS, "cache": PYTHONS, "gateway": PYTHONS, "load": PYTHONS, "test-clients": PYTHONS,
     "dynamo": PYTHONS, "otel": PYTHONS, "redis": PYTHONS,
-    "build": PYTHONS[1:], "runtime": PYTHONS[1:], "quantize": PYTHONS[1:], "serve": PYTHONS[1:3],
+    "aiconfigurator": PYTHONS[1:4], "build": PYTHONS[1:], "runtime": PYTHONS[1:], "quantize": PYTHONS[1:], "serve": PYTHONS[1:3],
     "test": PYTHONS[1:3], "dev": PYTHONS[1:3],
 }  # fmt: skip
 

@@ -43,7 +43,8 @@ license that is not in its list.
 
 Not listed here: Debian's packages (`/usr/share/doc/*/copyright` in an image), NVIDIA's Triton and
 TensorRT-LLM in the GPU image (their own license files), Gemma's weights (the model card), and code
-that is compiled into an extension module, such as llama.cpp in `xllamacpp`.
+that is compiled into an extension module, such as llama.cpp in `xllamacpp`. Nor are extras that no
+image has: `dynamo`, and `aiconfigurator` (Apache-2.0; it brings pandas, pyarrow and matplotlib).
 
 """
 

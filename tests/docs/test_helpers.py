@@ -16,7 +16,7 @@ BENCHES = sorted((ROOT / "bench").glob("*.py"))
 SOURCES = ("runtime", "build", "clients", "load_tests", "serve", "cli")
 SCRIPTS = (
     "tests/compose/", "tests/dynamo/", "tests/ecosystem/", "tests/gpu_image/", "tests/helm_chart/",
-    "tests/monitoring/", "tests/page/",
+    "tests/monitoring/", "tests/page/", "tests/second_opinion/",
 )  # fmt: skip
 """Folders of programs that have an environment of their own, or need more than Python."""
 PROGRAMS = {

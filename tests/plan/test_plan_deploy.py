@@ -153,6 +153,7 @@ def test_every_option_of_a_ranking_has_its_commands() -> None:
     found = as_json(rank(question, read_catalog(), read_fitted()), question)
     for option in found["options"]:
         deploy = option["deploy"]
+        assert option["copies"] is not None and deploy["compose"] is not None
         assert deploy["build"] == option["build"]
         assert request(parse(shlex.split(deploy["build"])))
         assert deploy["helm"]["triton"]["replicas"] == option["copies"][1]
@@ -167,4 +168,5 @@ def test_json_and_text_say_the_same(precision: Any) -> None:
                   tokens=4096, replicas=2, host=HOST)  # fmt: skip
     found = deploy_json(plan)
     assert found["helm"] == values(plan) and found["preset"] == "throughput"
-    assert [f"{name}={value}" for name, value in found["compose"].items()] == env_lines(plan)
+    compose = found["compose"] or {}
+    assert [f"{name}={value}" for name, value in compose.items()] == env_lines(plan)

@@ -23,7 +23,7 @@ def run(*words: str) -> tuple[int, str, str]:
 
 def answers(*words: str) -> list[dict[str, Any]]:
     _, text, _ = run("memory", *words, "--json")
-    return list(json.loads(text))
+    return list(json.loads(text)["result"]["answers"])
 
 
 def test_one_gpu() -> None:
@@ -138,7 +138,7 @@ def test_the_catalog_as_a_file(tmp_path: Path) -> None:
     assert code == 0 and text == BUILT_IN.read_text(encoding="utf-8")
     file = tmp_path / "gpus.yaml"
     file.write_text(text.replace("memory_gb: 141", "memory_gb: 142"), encoding="utf-8")
-    assert json.loads(run("catalog", "--json", "--catalog", str(file))[1])["gpus"]["h200"][
+    assert json.loads(run("catalog", "--json", "--catalog", str(file))[1])["result"]["gpus"]["h200"][
         "memory_gb"
     ] == 142  # fmt: skip
     assert run("memory", *H200, "--catalog", str(file))[0] == 0

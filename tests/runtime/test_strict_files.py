@@ -58,7 +58,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     ("text", "word"),
     [("a: &x 1\nb: *x", "alias .* line 2"), ("a: 1\na: 2", "twice"), ("a: [", "not YAML"),
      ("[" * 100_000, "nested"), ("a: 2001-99-99", "bad value"), ("- 1", "mapping"),
-     ("1: 2", "mapping"), ("a: !!python/name:os.system", "not YAML")],
+     ("1: 2", "no text"), ("", "empty"), ("word", "single value"), ("a: !!python/name:os.system", "not YAML")],
 )  # fmt: skip
 def test_bad_yaml(text: str, word: str, tmp_path: Path) -> None:
     (tmp_path / "f").write_text(text)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Console
 
 from gemma4_plan.deploy.chosen import Chosen
 from gemma4_plan.deploy.compose import env_lines
 from gemma4_plan.deploy.helm import values, values_text
+from gemma4_plan.document.parts import Deploy
 
 __all__ = ["deploy_json", "show_deploy"]
 
@@ -34,7 +33,7 @@ def show_deploy(chosen: Chosen, console: Console) -> None:
     line(INSTALL)
 
 
-def deploy_json(chosen: Chosen) -> dict[str, Any]:
+def deploy_json(chosen: Chosen) -> Deploy:
     """Return the same as JSON."""
     lines = env_lines(chosen)
     return {

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
-from typing import Any
+from typing import cast
 
 from gemma4_plan.deploy.shown import deploy_json
+from gemma4_plan.document.capacity import Capacity, Fleet, FleetCourse
+from gemma4_plan.document.parts import Percentiles
 from gemma4_plan.fleet.answer import Answer
 from gemma4_plan.fleet.search import Candidate
 from gemma4_plan.host.shown import host_json
+from gemma4_plan.second.opinion import Opinion
+from gemma4_plan.second.shown import opinion_json
 from gemma4_plan.simulate import Outcome
-from gemma4_plan.simulate.outcome import Percentiles
+from gemma4_plan.simulate import Percentiles as Times
 from gemma4_plan.span import Span
 
 __all__ = ["as_json"]
 
 
-def as_json(found: Answer) -> dict[str, Any]:
-    """Return everything but the timelines' percentiles."""
+def as_json(found: Answer, opinion: Opinion | None = None) -> Capacity:
+    """Return everything but the timelines' percentiles. What is nan is printed as null."""
     question, search = found.question, found.found
     return {
         "question": {
@@ -32,7 +35,7 @@ def as_json(found: Answer) -> dict[str, Any]:
         "planned_for": search.end,
         "usd_per_day": _maybe(found.usd_per_day),
         "usd_per_million_tokens": _maybe(found.usd_per_million),
-        "day": _outcome(found.day) | {"shorter": found.shorter},
+        "day": {**_outcome(found.day), "shorter": found.shorter},
         "autoscaled": None if (scaled := found.scaled) is None else {
             "least": scaled.least, "most": scaled.most, "check": scaled.check,
             "usd_per_day": _maybe(scaled.usd_per_day),
@@ -40,10 +43,11 @@ def as_json(found: Answer) -> dict[str, Any]:
         "host": host_json(found.host),
         "deploy": deploy_json(found.chosen),
         "left_out": [{"what": left.what, "reason": left.reason} for left in search.left_out],
+        "second_opinion": opinion_json(opinion),
     }  # fmt: skip
 
 
-def _candidate(candidate: Candidate) -> dict[str, Any]:
+def _candidate(candidate: Candidate) -> Fleet:
     option = candidate.option
     price = candidate.usd_per_hour
     return {
@@ -56,11 +60,11 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _outcome(outcome: Outcome) -> dict[str, Any]:
+def _outcome(outcome: Outcome) -> FleetCourse:
     return {
         "arrived": outcome.arrived, "completed": outcome.completed,
         "refused": dict(outcome.refused), "failed": outcome.failed,
-        "output_tokens_per_s": outcome.output_throughput, "attainment": _number(outcome.attainment),
+        "output_tokens_per_s": outcome.output_throughput, "attainment": outcome.attainment,
         "gpu_hours": outcome.gpu_hours, "saturates": outcome.saturates,
         "pressure": dict(outcome.pressure), "ttft_s": _percentiles(outcome.ttft),
         "itl_s": _percentiles(outcome.itl), "simulated_replicas": outcome.simulated_replicas,
@@ -68,13 +72,8 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _percentiles(found: Percentiles) -> dict[str, float | None]:
-    return {name: _number(value) for name, value in asdict(found).items()}
-
-
-def _number(value: float) -> float | None:
-    """Return None for nan, which JSON has not."""
-    return None if math.isnan(value) else value
+def _percentiles(found: Times) -> Percentiles:
+    return cast("Percentiles", asdict(found))
 
 
 def _maybe(span: Span | None) -> list[float] | None:

@@ -11,6 +11,7 @@ from gemma4_load.workloads.lengths import Length
 
 from gemma4_plan.errors import BadQuestionError
 from gemma4_plan.fleet.lengths import longest, mean
+from gemma4_plan.fleet.requests import check_lengths, check_trace
 from gemma4_plan.model import published_model
 from gemma4_plan.options import MOST_STREAMS, FitQuestion
 from gemma4_plan.simulate import DAY_S, Slos, Traffic, day_rates
@@ -75,22 +76,12 @@ class CapacityQuestion:
                 raise BadQuestionError(f"{option} {value:g}: must be a number above 0")
         if self.every is not None and self.users is None:
             raise BadQuestionError(f"--every {self.every:g}: needs --users, who ask so often")
-        for index, line in enumerate(self.trace, 1):
-            if "input_length" not in line:
-                raise BadQuestionError(
-                    f"--trace: request {index} has messages and no input_length; add the tokens of "
-                    "its prompt"
-                )
+        check_trace(self.trace, self.trace_speed)
         if self.trace and self.peak != 1:
             raise BadQuestionError(
                 f"--peak {self.peak:g}: a trace has its own busy times; leave it out"
             )
-        context = published_model().context
-        for option, length in (("--prompt-tokens", self.prompt), ("--output-tokens", self.output)):
-            if length.a > context:
-                raise BadQuestionError(
-                    f"{option} {length}: the model's context is {context} tokens; give less"
-                )
+        check_lengths(self.prompt, self.output)
         self.fit()  # checks the rest
         if not self.trace:
             day_rates(self.mean_rate, peak=self.peak)

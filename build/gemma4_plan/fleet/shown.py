@@ -10,8 +10,19 @@ from rich.table import Table
 from gemma4_plan.deploy.shown import show_deploy
 from gemma4_plan.fleet.answer import Answer
 from gemma4_plan.fleet.search import Candidate
-from gemma4_plan.fleet.words import about, dollars, headline, limits, option_cells, saturates, times
+from gemma4_plan.fleet.words import (
+    about,
+    dollars,
+    headline,
+    limits,
+    option_cells,
+    p95_range,
+    saturates,
+    times,
+)
 from gemma4_plan.host.shown import host_line
+from gemma4_plan.second.opinion import Opinion
+from gemma4_plan.second.shown import option_lines
 from gemma4_plan.simulate import Outcome
 
 __all__ = ["show"]
@@ -20,8 +31,9 @@ _FEW = 5
 """Reasons that a terminal shows beside the answer."""
 
 
-def show(found: Answer, console: Console) -> None:
-    """Print the fleet, how it does, what else there is, and what deploys it."""
+def show(found: Answer, console: Console, opinion: Opinion | None = None) -> None:
+    """Print the fleet, how it does, what else there is, what another program predicts, and what
+    deploys it."""
 
     def line(text: str, style: str = "") -> None:
         console.print(text, style=style, soft_wrap=True, highlight=False, markup=False)
@@ -30,6 +42,7 @@ def show(found: Answer, console: Console) -> None:
     line(about(found))
     console.print()
     console.print(_times(found))
+    line(f"p95 of another such time, 19 of 20 (at least so wide): {p95_range(found.best.outcome)}")
     line(saturates(found))
     for text in limits(found):
         line(text)
@@ -40,6 +53,8 @@ def show(found: Answer, console: Console) -> None:
     for text in _left_out(found):
         line(text, "dim")
     console.print()
+    for text in [] if opinion is None else option_lines(opinion, found.best.option):
+        line(text)
     line(host_line(found.host))
     if found.scaled is not None:
         line("Check the autoscaling before you use it (minutes):", "bold")

@@ -16,9 +16,9 @@ from gemma4_plan.catalog import CPU, Card, Catalog
 from gemma4_plan.errors import BadQuestionError
 from gemma4_plan.fleet.lengths import mean
 from gemma4_plan.fleet.replica import QUEUED, replica_of
+from gemma4_plan.fleet.requests import check_lengths, check_trace
 from gemma4_plan.fleet.steps import End
 from gemma4_plan.gpu_memory import Split, plan_gpu
-from gemma4_plan.model import published_model
 from gemma4_plan.options import MOST_STREAMS
 from gemma4_plan.simulate.fleet import Autoscaling, Failures, Fleet, Gateway, Replica
 from gemma4_plan.simulate.measured import MeasuredSteps, StepFile
@@ -86,18 +86,9 @@ class SimulateQuestion:
                 f"--shared-prefixes {self.shared_prefixes} --prefix-tokens {self.prefix_tokens}: "
                 "give both, or neither"
             )
-        for index, line in enumerate(self.trace, 1):
-            if "input_length" not in line:
-                raise BadQuestionError(
-                    f"--trace: request {index} has messages and no input_length; add the tokens of "
-                    "its prompt"
-                )
-        context = published_model().context
-        if self.tokens > context:
-            raise BadQuestionError(
-                f"--prompt-tokens {self.prompt} --output-tokens {self.output}: the model's context "
-                f"is {context} tokens; give at most that together"
-            )
+        check_trace(self.trace, self.trace_speed)
+        if not self.trace:
+            check_lengths(self.prompt, self.output, before=self.prefix_tokens)
 
     @cached_property
     def lengths(self) -> tuple[float, float]:
@@ -223,11 +214,16 @@ class SimulateQuestion:
         ttft = replica.overhead_s + replica.pace.seconds(0, 0.0, max(1, chunk), chunk / 2)
         if not self.prefix_cache and chunk < prompt:
             ttft += (prompt - chunk) / chunk * replica.pace.seconds(0, 0.0, chunk, prompt / 2)
-        least = {"itl": itl, "ttft": 0.0 if self.prefix_cache else ttft}
+        first = 0.0 if self.prefix_cache else ttft
+        output = self.lengths[1]
+        if self.trace:
+            output = min(line["output_length"] for line in self.trace)
+        least = {"itl": itl, "ttft": first, "e2e": first + itl * (output - 1)}
         for name, alone in least.items():
             limit = getattr(self.slos, f"{name}_s")
             # Lengths that are drawn may be shorter than their mean, and answer sooner.
-            drawn = name == "ttft" and not self.trace and self.prompt.kind != "fixed"
+            lengths = {"ttft": [self.prompt], "e2e": [self.prompt, self.output]}.get(name, [])
+            drawn = not self.trace and any(length.kind != "fixed" for length in lengths)
             if limit is not None and limit < alone and not drawn:
                 raise BadQuestionError(
                     f"--{name}-ms {limit * 1e3:g}: one request alone takes {alone * 1e3:.3g} ms on "

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import cast
 
 from rich.console import Console
 from rich.table import Table
 
+from gemma4_plan.document.simulate import Course, Simulation
 from gemma4_plan.simulate.fleet import Fleet
 from gemma4_plan.simulate.outcome import Interval, Outcome
 from gemma4_plan.simulate.traffic import Traffic
@@ -33,7 +34,7 @@ def show(found: Mapping[str, Outcome], traffic: Traffic, fleet: Fleet, console: 
     console.print(_latencies(found))
     first = next(iter(found.values()))
     if len(first.timeline) > 1:
-        console.print(_course(first))
+        console.print(_timeline(first))
     for line in _lines(first, traffic, fleet):
         console.print(line, highlight=False, soft_wrap=True)
 
@@ -54,7 +55,7 @@ def _latencies(found: Mapping[str, Outcome]) -> Table:
     return table
 
 
-def _course(outcome: Outcome) -> Table:
+def _timeline(outcome: Outcome) -> Table:
     table = Table()
     for column in ("from", "requests/s", "replicas", "slots", "KV cache", "waiting", "TTFT p95, ms",
                    "ITL p95, ms", "refused"):  # fmt: skip
@@ -138,14 +139,10 @@ def _lines(outcome: Outcome, traffic: Traffic, fleet: Fleet) -> list[str]:
     return [line for line in lines if line]
 
 
-def as_json(found: Mapping[str, Outcome]) -> dict[str, Any]:
-    """Return everything, for each end of the estimate; a figure that is not there is None."""
-    return {end: _plain(asdict(outcome)) for end, outcome in found.items()}
+def as_json(found: Mapping[str, Outcome]) -> Simulation:
+    """Return everything, for each end of the estimate. What is nan is printed as null."""
+    return {"middle": _course(found.get("middle")), "slow": _course(found.get("slow"))}
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _course(outcome: Outcome | None) -> Course | None:
+    return None if outcome is None else cast("Course", asdict(outcome))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from gemma4_plan.fleet.answer import Answer
 from gemma4_plan.fleet.search import Candidate
-from gemma4_plan.simulate import Percentiles
+from gemma4_plan.simulate import Outcome, Percentiles
 from gemma4_plan.span import Span
 
 __all__ = [
     "about", "asked", "copies_text", "dollars", "headline", "limits", "name_of", "option_cells",
-    "saturates", "times",
+    "p95_range", "saturates", "times",
 ]  # fmt: skip
 
 _FULL = {
@@ -137,6 +137,15 @@ def times(found: Percentiles) -> str:
     if not found.count:
         return "-"
     return f"{_ms(found.p50)}, {_ms(found.p95)}"
+
+
+def p95_range(outcome: Outcome) -> str:
+    """Return between which values the p95 of another such time lies, 19 times of 20."""
+    return ", ".join(
+        f"{name} {_ms(times.p95_low)} to {_ms(times.p95_high)} ms"
+        for name, times in (("TTFT", outcome.ttft), ("ITL", outcome.itl))
+        if times.count
+    )
 
 
 def _ms(seconds: float) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from gemma4_plan.document.parts import Host
 from gemma4_plan.host.costs import HostCosts
 from gemma4_plan.span import Span
 
@@ -20,7 +19,7 @@ def host_line(costs: HostCosts) -> str:
     )
 
 
-def host_json(costs: HostCosts) -> dict[str, Any]:
+def host_json(costs: HostCosts) -> Host:
     """Return spans as [low, high]: cores, and bytes/s."""
     return {
         "tokens_per_s": costs.tokens_per_s,

@@ -20,18 +20,22 @@ from gemma4_plan.fleet.words import (
     headline,
     limits,
     option_cells,
+    p95_range,
     saturates,
     times,
 )
 from gemma4_plan.gpu_memory import plan_gpu
 from gemma4_plan.host.shown import host_line
+from gemma4_plan.options import Option
 from gemma4_plan.report.figures import figures
 from gemma4_plan.report.memory_bar import parts_of
+from gemma4_plan.second.opinion import Opinion
+from gemma4_plan.second.shown import option_lines
 
 __all__ = ["page"]
 
 
-def page(found: Answer, curves: Sequence[Curve]) -> str:
+def page(found: Answer, curves: Sequence[Curve], opinion: Opinion | None = None) -> str:
     """Return the HTML."""
     chosen, option = found.chosen, found.best.option
     plan = plan_gpu(
@@ -44,8 +48,8 @@ def page(found: Answer, curves: Sequence[Curve]) -> str:
         found=found,
         headline=headline(found),
         sure="warn" if limits(found) else "good",
-        facts=_facts(found),
-        limits=limits(found),
+        facts=[*_facts(found), *_second(opinion, option)],
+        limits=[text.replace("`", "") for text in limits(found)],
         charts=[(chart, svg(chart)) for chart in figures(found, curves)],
         colors=COLORS,
         options=[_cells(candidate) for candidate in (found.best, *found.found.others)],
@@ -87,12 +91,22 @@ def _facts(found: Answer) -> list[tuple[str, str]]:
             f"TTFT p50, p95 {times(outcome.ttft)} ms; ITL {times(outcome.itl)} ms; "
             f"{outcome.output_throughput:,.0f} output tokens/s",
         ),
+        ("p95 of another such time", f"{p95_range(outcome)}, 19 times of 20 (at least so wide)"),
         ("saturates first", saturates(found).removeprefix("What saturates first: ")),
     ]
     if found.usd_per_day is not None:
         rows.append(("GPUs cost", f"${dollars(found.usd_per_day)} a day"))
     rows.append(("hosts", host_line(found.host).removeprefix("hosts, ")))
     return rows
+
+
+def _second(opinion: Opinion | None, option: Option) -> list[tuple[str, str]]:
+    if opinion is None:
+        return []
+    lines = [
+        line.strip().removeprefix("second opinion on ") for line in option_lines(opinion, option)
+    ]
+    return [("second opinion", "\n".join(lines))]
 
 
 def _cells(candidate: Candidate) -> list[str]:

@@ -10,6 +10,7 @@ from gemma4_plan.errors import BadQuestionError
 from gemma4_plan.fleet.answer import Answer
 from gemma4_plan.fleet.sweep import sweep
 from gemma4_plan.report.page import page
+from gemma4_plan.second.opinion import Opinion
 from gemma4_plan.speed.fitted import Fitted
 
 __all__ = ["check_report", "write_report"]
@@ -28,10 +29,16 @@ def check_report(path: Path | None) -> None:
         raise BadQuestionError(f"--report {path}: cannot be written; choose another file")
 
 
-def write_report(path: Path, found: Answer, fitted: Fitted, tick: Callable[[str], None]) -> None:
+def write_report(
+    path: Path,
+    found: Answer,
+    fitted: Fitted,
+    tick: Callable[[str], None],
+    opinion: Opinion | None = None,
+) -> None:
     """Simulate other loads for the charts, and write the page. Raises :class:`BadQuestionError`
     where the file cannot be written."""
-    text = page(found, sweep(found, fitted, tick))
+    text = page(found, sweep(found, fitted, tick), opinion)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -72,7 +72,10 @@ def read_steps(path: Path) -> StepFile:
     try:
         return StepFile.model_validate(read_mapping(path))
     except OSError as error:
-        raise BadQuestionError(f"--steps {path}: {error.strerror}") from None
+        raise BadQuestionError(
+            f"--steps {path}: {error.strerror or error}; give a file of measured steps "
+            "(docs/planning.md)"
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from gemma4_plan.simulate.fleet import Fleet
@@ -12,6 +13,11 @@ __all__ = ["LEAST_REPLICAS", "expected", "sampled"]
 LEAST_REPLICAS = 16
 """Replicas that are simulated at least, where there are as many: enough for what they do to each
 other by the gateway's balance (docs/planning.md has the measured difference)."""
+
+
+_MOST_PLACES, _ENGINE = 10_000_000, 100
+"""What the gateways keep of replicas, a place for each of both, at most; and what an engine takes
+against one of these."""
 
 
 def sampled(traffic: Traffic, fleet: Fleet, most_requests: float) -> tuple[Traffic, Fleet, float]:
@@ -32,6 +38,8 @@ def sampled(traffic: Traffic, fleet: Fleet, most_requests: float) -> tuple[Traff
     the replica that a prompt prefers, and so a larger share of the fewer requests. In the sample
     one lost replica is a larger share of the fleet than in truth, which is on the safe side."""
     wanted = max(LEAST_REPLICAS, fleet.most * most_requests / expected(traffic))
+    each = (fleet.gateway.gateways + _ENGINE) / fleet.most  # both shrink alike
+    wanted = min(wanted, max(LEAST_REPLICAS, math.sqrt(_MOST_PLACES / each)))
     if wanted >= fleet.most:
         return traffic, fleet, 1.0
     share = round(wanted) / fleet.most

@@ -18,7 +18,7 @@ from gemma4_plan.simulate.gates import Gate
 from gemma4_plan.simulate.host_times import HostTimes
 from gemma4_plan.simulate.ledger import Ledger
 from gemma4_plan.simulate.request import Request
-from gemma4_plan.simulate.routing import Router, jump, jumps
+from gemma4_plan.simulate.routing import LOOK_EVERY_S, Router, jump, jumps
 from gemma4_plan.simulate.scaling import Losses, Scaler
 from gemma4_plan.simulate.step_engine import StepEngine
 from gemma4_plan.simulate.steps import StreamPace
@@ -48,7 +48,8 @@ class Simulation:
         self._down: set[int] = set()  # present, and lost for now
         self._leaving: set[Engine] = set()
         gateway = fleet.gateway
-        self._routers = [Router(self._most, gateway.imbalance) for _ in range(gateway.gateways)]
+        self._loads = [0] * self._most  # requests of all gateways at each replica
+        self._routers = [self._router(number) for number in range(gateway.gateways)]
         self._gates = [Gate(gateway, gateway.max_running) for _ in self._routers]
         for router in self._routers:
             for replica in range(self.present):
@@ -63,6 +64,16 @@ class Simulation:
         if fleet.failures is not None:
             rng = np.random.default_rng([seed, 100])
             Losses(fleet.failures, self._most, rng, self, self.agenda)
+
+    def _router(self, number: int) -> Router:
+        gateway = self._fleet.gateway
+        if gateway.gateways == 1:
+            return Router(self._most, gateway.imbalance)
+        share = number / gateway.gateways
+        return Router(
+            self._most, gateway.imbalance, loads=self._loads, phase=LOOK_EVERY_S * share,
+            salt=int(share * 2**64),
+        )  # fmt: skip
 
     def _engine(self, number: int) -> Engine:
         replica = self._fleet.replica
@@ -176,10 +187,12 @@ class Simulation:
             request.replica = chosen
             self.outstanding += 1
             router.lease(chosen)
+            self._loads[chosen] += 1
             if self._engines[chosen].submit(request, now):
                 return ""
             self.outstanding -= 1
             router.release(chosen)
+            self._loads[chosen] -= 1
             router.refused(chosen, now)
             tried |= {chosen}
             if self.outstanding >= each * (self.present - len(self._down)):
@@ -234,6 +247,7 @@ class Simulation:
     def _left(self, request: Request, now: float, tokens: int) -> None:
         self.outstanding -= 1
         self._routers[request.gateway].release(request.replica)
+        self._loads[request.replica] -= 1
         self._gates[request.gateway].leave(request.key, now, tokens=tokens)
         if self._leaving:
             for engine in [engine for engine in self._leaving if not engine.requests]:

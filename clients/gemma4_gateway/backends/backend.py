@@ -68,7 +68,8 @@ class Backend:
     other back ends are preferred. ``info`` stays None until the engine has named itself.
     ``suspect``: a request has failed there, so the next check asks it for more than its word.
     ``outstanding`` are the requests of this gateway there, ``answers`` those of them that generate,
-    and ``expected_tokens`` what these are expected to hold in the KV cache.
+    and ``expected_tokens`` what these are expected to hold in the KV cache. ``elsewhere`` are the
+    requests of others there, by its own count, when it was asked last.
     ``tls``: how to connect, where not in plain text. ``tracer`` makes the spans of answers."""
 
     def __init__(
@@ -85,6 +86,7 @@ class Backend:
         self.outstanding = 0
         self.answers = 0
         self.expected_tokens = 0
+        self.elsewhere = 0
         self.failures = 0
         self.ejections = 0
         self.avoid_until = 0.0
@@ -109,6 +111,11 @@ class Backend:
     def plain(self) -> AsyncClient:
         """For what must not wait behind answers: health, tokens."""
         return self._link.plain
+
+    @property
+    def load(self) -> int:
+        """Requests there, those of other gateways as of the last look."""
+        return self.outstanding + self.elsewhere
 
     @property
     def avoided(self) -> bool:
@@ -153,6 +160,7 @@ class Backend:
             self.info = await self.plain.server_info(timeout=timeout)
         except Gemma4Error as error:
             return f"ready, but gemma4_tokenizer does not answer: {error}"
+        self.elsewhere = max(0, self.info.in_flight - self.answers)
         self._found = True
         reason = await self._probe(timeout)
         if not reason:
@@ -217,6 +225,7 @@ class Backend:
         if changed and not ready:
             self.ejections += 1
             self.info = None
+            self.elsewhere = 0
         if ready:
             if changed:
                 self.failures, self.avoid_until = 0, 0.0

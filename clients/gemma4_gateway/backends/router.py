@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -121,6 +122,7 @@ class Router:
         self._metrics = metrics
         self._imbalance = imbalance
         self._aliases = aliases
+        self._salt = secrets.token_bytes(8)
         self._queue = queue
         self._places: dict[str, Places] = {}
 
@@ -137,7 +139,7 @@ class Router:
         if not ready:
             return None
         calm = [b for b in ready if not b.avoided]
-        return choose(calm or ready, affinity, imbalance=self._imbalance)
+        return choose(calm or ready, affinity, imbalance=self._imbalance, salt=self._salt)
 
     def places(self, model: str) -> Places:
         """Return the places of the back ends that serve ``model``, which must be a name that is
@@ -148,6 +150,7 @@ class Router:
                 partial(self._serving, model),
                 self._queue,
                 imbalance=self._imbalance,
+                salt=self._salt,
                 none=self.none_ready,
                 waited=self._metrics.waited,
             )

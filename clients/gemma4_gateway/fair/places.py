@@ -127,7 +127,9 @@ class Waiter:
 
 class Places:
     """Of the back ends that serve one model: ``serving`` are those that are ready now. ``none``
-    makes the error for when there is none. ``waited`` hears the seconds of each that waited."""
+    makes the error for when there is none. ``imbalance`` and ``salt``: see
+    :func:`~gemma4_gateway.backends.affinity.choose`. ``waited`` hears the seconds of each that
+    waited."""
 
     def __init__(
         self,
@@ -135,12 +137,14 @@ class Places:
         limits: QueueLimits,
         *,
         imbalance: int,
+        salt: bytes = b"",
         none: Callable[[], ApiError],
         waited: Callable[[str, float], None] = lambda _tenant, _seconds: None,
     ) -> None:
         self._serving = serving
         self._limits = limits
         self._imbalance = imbalance
+        self._salt = salt
         self._none = none
         self._waited = waited
         self._meter = Meter()
@@ -293,7 +297,9 @@ class Places:
         calm = [b for b in untried if not b.avoided] or untried
         if self._limits.length:
             calm = [b for b in calm if b.has_place(tokens)]
-        return choose(calm, want.affinity, imbalance=self._imbalance) if calm else None
+        if not calm:
+            return None
+        return choose(calm, want.affinity, imbalance=self._imbalance, salt=self._salt)
 
     def _until(self, want: Want) -> float:
         own = want.tenant.queue_s

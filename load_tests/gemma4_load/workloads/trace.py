@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,21 +11,28 @@ import numpy as np
 
 from gemma4_load.errors import OptionError
 from gemma4_load.workloads.base import Ask, Workload
+from gemma4_load.workloads.lengths import MOST_TOKENS
 from gemma4_load.workloads.words import Words, user
 
 __all__ = ["BLOCK_TOKENS", "Trace", "read_trace"]
 
 BLOCK_TOKENS = 512
 """Tokens that one entry of ``hash_ids`` stands for (Mooncake's published traces)."""
+_MOST_MS = 1e13
+"""Milliseconds of a timestamp: the year 2286, where they count from 1970."""
+_MOST_HASH = 2**63
+"""Above every hash."""
 _KNOWN = {"timestamp", "input_length", "output_length", "hash_ids", "messages", "session_id"}
 
 
-def _number(line: Mapping[str, Any], name: str, least: float, where: str) -> float:
+def _number(line: Mapping[str, Any], name: str, where: str, *, least: float, most: float) -> float:
     value = line.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise OptionError(f"{where}: {name} is {value!r}; it must be a number")
-    if value < least:
+    if not value >= least:  # nor nan
         raise OptionError(f"{where}: {name} is {value!r}; it must be at least {least:g}")
+    if value > most:
+        raise OptionError(f"{where}: {name} is {value!r}; it must be at most {most:,.0f}")
     return float(value)
 
 
@@ -38,17 +44,24 @@ def _checked(line: Any, where: str, before: float) -> dict[str, Any]:
             f"{where}: unknown field {unknown[0]!r}; known are {', '.join(sorted(_KNOWN))}"
         )
     checked = dict(line)
-    checked["timestamp"] = _number(line, "timestamp", 0, where)
+    checked["timestamp"] = _number(line, "timestamp", where, least=0, most=_MOST_MS)
     if checked["timestamp"] < before:
         raise OptionError(f"{where}: timestamp {line['timestamp']} is before the line above it")
-    checked["output_length"] = int(_number(line, "output_length", 1, where))
+    checked["output_length"] = int(_number(line, "output_length", where, least=1, most=MOST_TOKENS))
     messages, hashes = line.get("messages"), line.get("hash_ids", [])
     if messages is None:
-        checked["input_length"] = int(_number(line, "input_length", 1, where))
+        checked["input_length"] = int(
+            _number(line, "input_length", where, least=1, most=MOST_TOKENS)
+        )
     elif not isinstance(messages, list) or not messages:
         raise OptionError(f"{where}: messages must be a list that is not empty")
-    if not isinstance(hashes, list) or not all(isinstance(h, int) and h >= 0 for h in hashes):
-        raise OptionError(f"{where}: hash_ids must be a list of whole numbers")
+    for number in hashes if isinstance(hashes, list) else [hashes]:
+        whole = isinstance(number, int) and not isinstance(number, bool) and number is not hashes
+        if not whole or not 0 <= number < _MOST_HASH:
+            raise OptionError(
+                f"{where}: hash_ids has {number!r}; it must be a list of whole numbers from 0 to "
+                f"{_MOST_HASH - 1}"
+            )
     return checked
 
 
@@ -72,9 +85,11 @@ def read_trace(path: Path) -> list[dict[str, Any]]:
     except UnicodeDecodeError as error:
         raise OptionError(f"--trace {path}: not UTF-8: {error.reason}") from None
     except OSError as error:
-        raise OptionError(f"--trace {path}: {error.strerror}") from None
+        raise OptionError(
+            f"--trace {path}: {error.strerror}; give a file of JSON lines, a request each"
+        ) from None
     if not found:
-        raise OptionError(f"--trace {path}: no requests in it")
+        raise OptionError(f"--trace {path}: no requests in it; give a JSON object a line")
     return found
 
 

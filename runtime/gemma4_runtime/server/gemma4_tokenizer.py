@@ -74,7 +74,8 @@ class TokenizerService:
         renders with), ``created`` (seconds since 1970), ``sampling`` (by its name, what a sampling
         option is when a request leaves it out; one that is drawn for each request is not there).
         Where no ids were sent and an engine runs it also has ``slots`` and ``max_queued`` (requests
-        that run and that wait) and ``kv_tokens`` (of its paged KV cache; 0: each slot has its own).
+        that run and that wait, at most), ``kv_tokens`` (of its paged KV cache; 0: each slot has its
+        own) and ``in_flight`` (requests that run or wait now).
 
         ``done`` is called once, here or in another thread, which also asks ``gone`` whether the
         client has left. Raises :class:`~gemma4_runtime.errors.RequestError`, and does not call it
@@ -118,6 +119,7 @@ class TokenizerService:
             "slots": board[Field.SLOTS],
             "max_queued": board[Field.MAX_QUEUED],
             "kv_tokens": board[Field.KV_BLOCKS] * board[Field.KV_BLOCK_TOKENS],
+            "in_flight": board[Field.IN_FLIGHT],
         }
         return json.dumps(self._described | capacity)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from gemma4_gateway.backends.affinity import choose
+from gemma4_gateway.backends.backend import Backend
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 @dataclass
 class Back:
     address: str
-    outstanding: int = 0
+    load: int = 0
 
 
 def backs(*outstanding: int) -> list[Back]:
@@ -34,7 +36,7 @@ def test_no_back_end_gets_more_than_the_imbalance_ahead(
     affinity: bytes, outstanding: list[int], imbalance: int
 ) -> None:
     chosen = choose(backs(*outstanding), affinity, imbalance=imbalance)
-    assert chosen.outstanding <= min(outstanding) + imbalance
+    assert chosen.load <= min(outstanding) + imbalance
 
 
 @given(AFFINITY, st.integers(0, 3))
@@ -51,3 +53,32 @@ def test_prefixes_spread() -> None:
     for i in range(2000):
         counts[choose(group, i.to_bytes(8, "little"), imbalance=8).address] += 1
     assert min(counts.values()) > 400
+
+
+def test_gateways_turn_to_different_ones_when_the_preferred_is_busy() -> None:
+    """All of them see the same: the preferred one has too many. Each salt is a gateway."""
+    group = backs(*[0] * 20)
+    preferred = choose(group, b"one head", imbalance=8)
+    preferred.load = 9
+    salts = [i.to_bytes(8, "little") for i in range(100)]
+    chosen = [choose(group, b"one head", imbalance=8, salt=salt).address for salt in salts]
+    assert preferred.address not in chosen
+    counts = Counter(chosen)
+    assert len(counts) == 19 and max(counts.values()) < 20
+    assert choose(group, b"one head", imbalance=8, salt=salts[0]).address == chosen[0]
+    assert {choose(group, b"one head", imbalance=9, salt=salt).address for salt in salts} == {
+        preferred.address
+    }
+
+
+def test_the_requests_of_others_count() -> None:
+    one, other = Backend("10.0.0.1:8001"), Backend("10.0.0.2:8001")
+    preferred = choose([one, other], b"head", imbalance=8)
+    rest = other if preferred is one else one
+    preferred.elsewhere = 9
+    assert choose([one, other], b"head", imbalance=8) is rest
+    lease = rest.lease()
+    assert choose([one, other], b"head", imbalance=8) is preferred
+    lease.release()
+    assert preferred.mark(ready=True)
+    assert preferred.mark(ready=False, reason="gone") and preferred.load == 0

@@ -1,0 +1,1 @@
+"""The form of what ``--json`` prints: types, of which docs/reference/plan_schema.json is made."""

@@ -1,0 +1,1 @@
+"""What another program predicts for the same question, beside our own estimate."""
