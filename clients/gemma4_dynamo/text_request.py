@@ -144,3 +144,6 @@ class TextRequest:
 
     def cancelled(self) -> list[dict[str, Any]]:
         return []
+
+    def over(self) -> list[dict[str, Any]]:
+        return []
