@@ -156,6 +156,7 @@ class EngineRequest:
 def read_request(request: Mapping[str, Any], *, eos_ids: frozenset[int]) -> EngineRequest:
     """Return what to ask of the engine. ``eos_ids`` end every answer of it anyway. Raises
     :class:`RefusedError`; what only the engine can judge (ranges, ids) is left to it."""
+    request = part("request", request)
     _refuse_others(request, _DYNAMOS, "")
     _refuse(part("routing", request.get("routing")), _ROUTING, "routing.")
     _known(request, "extra_args", _EXTRA)

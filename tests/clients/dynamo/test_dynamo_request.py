@@ -8,6 +8,7 @@ import pytest
 from gemma4_client.request import text_request
 from gemma4_dynamo.refused import RefusedError
 from gemma4_dynamo.request import EngineRequest, read_request
+from gemma4_dynamo.text_request import read_text
 
 EOS = frozenset({1, 50, 106})
 AS_SENT: dict[str, Any] = {
@@ -180,6 +181,13 @@ def test_what_is_computed_with_is_checked_here(part: str, name: str, value: Any)
     with pytest.raises(RefusedError, match="is no ") as found:
         read(part, **{name: value})
     assert found.value.field == (f"{part}.{name}" if part else name)
+
+
+@pytest.mark.parametrize("request_", ["x", [1], 7])
+def test_a_request_that_is_no_object(request_: Any) -> None:
+    for read_it in (lambda: read_request(request_, eos_ids=EOS), lambda: read_text(request_)):
+        with pytest.raises(RefusedError, match=r"request: .* is no object"):
+            read_it()
 
 
 def test_every_option_that_is_sent_is_in_a_table() -> None:
