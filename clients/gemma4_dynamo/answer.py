@@ -7,7 +7,7 @@ from typing import Any
 
 from gemma4_client import Delta
 
-__all__ = ["CANCELLED", "chunk_of"]
+__all__ = ["CANCELLED", "chunk_of", "nothing_left"]
 
 _FINISH = {"stop": "stop", "length": "length", "tool_calls": "stop"}
 """Dynamo's frontend finds tool calls itself, and says so itself."""
@@ -48,12 +48,22 @@ def _candidate(
     }
 
 
-def _usage(delta: Delta) -> dict[str, Any]:
-    usage: dict[str, Any] = {
-        "prompt_tokens": delta.prompt_tokens,
-        "completion_tokens": delta.completion_tokens,
-        "total_tokens": delta.prompt_tokens + delta.completion_tokens,
+def nothing_left(prompt_tokens: int) -> dict[str, Any]:
+    """Return the only chunk of an answer that may have no token."""
+    usage = _tokens(prompt_tokens, 0)
+    return {"token_ids": [], "index": 0, "finish_reason": "length", "completion_usage": usage}
+
+
+def _tokens(prompt: int, completion: int) -> dict[str, Any]:
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
     }
+
+
+def _usage(delta: Delta) -> dict[str, Any]:
+    usage = _tokens(delta.prompt_tokens, delta.completion_tokens)
     cached = (delta.timings or {}).get("cached_tokens")
     if cached is not None:
         usage["prompt_tokens_details"] = {"cached_tokens": int(cached)}

@@ -32,3 +32,7 @@ class Asked(Protocol):
     def cancelled(self) -> list[dict[str, Any]]:
         """Return the end of an answer that nobody waits for."""
         ...
+
+    def over(self) -> list[dict[str, Any]]:
+        """Return the end of an answer that is whole before it begins, else nothing."""
+        ...

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gemma4_dynamo.refused import RefusedError
+from gemma4_dynamo.values import part
 
 __all__ = ["guide_options"]
 
@@ -23,9 +24,7 @@ _REFUSED = {
 def guide_options(guided: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the options of a guide; none without one. Raises :class:`RefusedError` for what the
     engine has not, and for two guides at once."""
-    if guided is None:
-        return {}
-    given = {name: value for name, value in guided.items() if value not in (None, [])}
+    given = {k: v for k, v in part(_WHERE, guided).items() if v not in (None, [])}
     for name in given:
         if name not in _GUIDES:
             raise RefusedError(f"{_WHERE}.{name}", _REFUSED.get(name, "is not known; leave it out"))

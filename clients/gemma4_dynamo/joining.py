@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,23 +16,41 @@ from gemma4_dynamo.options import OptionsError, WorkerOptions
 __all__ = ["joining", "set_at_signals"]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_AT_ONCE = 130
+"""Exit status after a second signal, as of SIGINT in a shell (128 + 2)."""
 
 
 def set_at_signals(stop: asyncio.Event) -> None:
-    """Set ``stop`` at SIGTERM and SIGINT. Belongs to the running event loop."""
+    """Set ``stop`` at SIGTERM and SIGINT; a second one ends the process at once. Belongs to the
+    running event loop."""
     for number in _SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, _stop_or_end, stop)
+
+
+def _stop_or_end(stop: asyncio.Event) -> None:
+    if stop.is_set():
+        os._exit(_AT_ONCE)
+    stop.set()
+
+
+def _end_at(number: int) -> None:
+    """Have the signal end the process, whatever holds Python's lock. Linux drops a signal without a
+    handler that the first process of a container gets, so there the C library's ``_exit`` is the
+    handler: the signal's number becomes the exit status."""
+    signal.signal(number, signal.SIG_DFL)
+    if os.getpid() == 1:
+        library = ctypes.CDLL(None)
+        library.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
+        library.signal(number, ctypes.cast(library._exit, ctypes.c_void_p))
 
 
 @contextmanager
 def joining(options: WorkerOptions, stop: asyncio.Event) -> Iterator[None]:
     """Let a signal end the process, since Dynamo's runtime waits two minutes for etcd and NATS and
-    lets nothing else run meanwhile; after that it sets ``stop``. Raises
-    :class:`~gemma4_dynamo.options.OptionsError` for what Dynamo's library raises."""
-    loop = asyncio.get_running_loop()
+    lets nothing else run meanwhile; after that it sets ``stop``, as one does that came just before.
+    Raises :class:`~gemma4_dynamo.options.OptionsError` for what Dynamo's library raises."""
     for number in _SIGNALS:
-        loop.remove_signal_handler(number)
-        signal.signal(number, signal.SIG_DFL)
+        _end_at(number)  # the loop keeps its handler, for a signal that it has not seen yet
     try:
         yield
     except Exception as error:  # Dynamo's library raises no kind of its own

@@ -8,8 +8,8 @@ from typing import Any
 
 from dynamo.llm import ModelInput, ModelRuntimeConfig, ModelType, WorkerType, register_model
 from dynamo.runtime import DistributedRuntime
-from gemma4_runtime.logs.events import log_event
 
+from gemma4_dynamo.listing import Listing
 from gemma4_dynamo.load import BLOCK_TOKENS, Capacity
 from gemma4_dynamo.model import PARSER, Model
 from gemma4_dynamo.serving import Serving
@@ -22,8 +22,9 @@ class Membership:
 
     def __init__(self, runtime: DistributedRuntime, endpoint_path: str) -> None:
         self.endpoint = runtime.endpoint(endpoint_path)
-        self._listed = True
-        self._turn = asyncio.Lock()
+        self.listing = Listing(
+            self.endpoint.register_endpoint_instance, self.endpoint.unregister_endpoint_instance
+        )
 
     async def register(
         self, model: Model, name: str, capacity: Capacity, *, card: Path, text: bool
@@ -60,15 +61,3 @@ class Membership:
             )
         )
         return served
-
-    async def list(self, wanted: bool) -> None:
-        """Be in discovery, or not be: requests that come all the same are served."""
-        async with self._turn:
-            if wanted == self._listed:
-                return
-            if wanted:
-                await self.endpoint.register_endpoint_instance()
-            else:
-                await self.endpoint.unregister_endpoint_instance()
-            self._listed = wanted
-        log_event("joined_discovery" if wanted else "left_discovery")

@@ -12,10 +12,11 @@ from typing import Any
 
 from gemma4_client import AsyncClient, AsyncStream, Delta, InvalidRequestError
 
-from gemma4_dynamo.answer import CANCELLED, chunk_of
+from gemma4_dynamo.answer import CANCELLED, chunk_of, nothing_left
 from gemma4_dynamo.guides import guide_options
 from gemma4_dynamo.refused import RefusedError
 from gemma4_dynamo.token_texts import TokenTexts
+from gemma4_dynamo.values import integer, integers, part, short
 
 __all__ = ["EngineRequest", "read_request"]
 
@@ -146,21 +147,27 @@ class EngineRequest:
     def cancelled(self) -> list[dict[str, Any]]:
         return [CANCELLED]
 
+    def over(self) -> list[dict[str, Any]]:
+        """Return the end of an answer that has its ``max_tokens``: of one whose worker died after
+        the last token and before it said so, Dynamo asks another worker for 0 tokens more."""
+        return [nothing_left(self.prompt_tokens)] if self.options.get("max_tokens") == 0 else []
+
 
 def read_request(request: Mapping[str, Any], *, eos_ids: frozenset[int]) -> EngineRequest:
     """Return what to ask of the engine. ``eos_ids`` end every answer of it anyway. Raises
     :class:`RefusedError`; what only the engine can judge (ranges, ids) is left to it."""
+    request = part("request", request)
     _refuse_others(request, _DYNAMOS, "")
-    _refuse(request.get("routing") or {}, _ROUTING, "routing.")
-    _part(request, "extra_args", _EXTRA)
-    sampling = _part(request, "sampling_options", _SAMPLING)
-    stops = _part(request, "stop_conditions", _STOP)
-    output = _part(request, "output_options", _OUTPUT)
+    _refuse(part("routing", request.get("routing")), _ROUTING, "routing.")
+    _known(request, "extra_args", _EXTRA)
+    sampling = _known(request, "sampling_options", _SAMPLING)
+    stops = _known(request, "stop_conditions", _STOP)
+    output = _known(request, "output_options", _OUTPUT)
     options: dict[str, Any] = {name: sampling[name] for name in _PASSED_ON if name in sampling}
     if "top_k" in sampling:
-        options["top_k"] = max(sampling["top_k"], 0)
+        options["top_k"] = max(integer("sampling_options.top_k", sampling["top_k"]), 0)
     if "seed" in sampling:
-        options["random_seed"] = sampling["seed"] % 2**64
+        options["random_seed"] = integer("sampling_options.seed", sampling["seed"]) % 2**64
     options |= guide_options(sampling.get("guided_decoding"))
     options |= _stop_options(stops, eos_ids)
     if output.get("no_stop_trim"):  # SGLang's name of it
@@ -169,33 +176,35 @@ def read_request(request: Mapping[str, Any], *, eos_ids: frozenset[int]) -> Engi
         options["return_log_probs"] = True
         if output["logprobs"]:
             options["top_logprobs"] = output["logprobs"]
-    return EngineRequest(list(request.get("token_ids") or []), options)
+    return EngineRequest(integers("token_ids", request.get("token_ids")), options)
 
 
 def _stop_options(stops: Mapping[str, Any], eos_ids: frozenset[int]) -> dict[str, Any]:
     options: dict[str, Any] = {
-        name: stops[name] for name in ("max_tokens", "min_tokens") if name in stops
+        name: integer(f"stop_conditions.{name}", stops[name])
+        for name in ("max_tokens", "min_tokens")
+        if name in stops
     }
     if stops.get("ignore_eos"):
-        if "max_tokens" not in stops:
+        if "max_tokens" not in options:
             raise RefusedError("stop_conditions.ignore_eos", "needs max_tokens; send it too")
-        return options | {"min_tokens": stops["max_tokens"]}
-    if "min_tokens" in stops and "max_tokens" in stops:
+        return options | {"min_tokens": options["max_tokens"]}
+    if "min_tokens" in options and "max_tokens" in options:
         # Of a request that comes from another worker, Dynamo has lowered max_tokens alone.
-        options["min_tokens"] = min(stops["min_tokens"], stops["max_tokens"])
+        options["min_tokens"] = min(options["min_tokens"], options["max_tokens"])
     if stops.get("stop"):
         options["stop_words"] = stops["stop"]
-    named = (token for name in _STOP_IDS for token in stops.get(name) or ())
+    named = (t for name in _STOP_IDS for t in integers(f"stop_conditions.{name}", stops.get(name)))
     ids = [token for token in dict.fromkeys(named) if token not in eos_ids]
     if ids:
         options["stop_token_ids"] = ids
     return options
 
 
-def _part(request: Mapping[str, Any], part: str, known: frozenset[str]) -> dict[str, Any]:
+def _known(request: Mapping[str, Any], name: str, known: frozenset[str]) -> dict[str, Any]:
     """Return what a group of options sets."""
-    values = {k: v for k, v in (request.get(part) or {}).items() if v is not None}
-    _refuse_others(values, known, f"{part}.")
+    values = {k: v for k, v in part(name, request.get(name)).items() if v is not None}
+    _refuse_others(values, known, f"{name}.")
     return values
 
 
@@ -208,9 +217,4 @@ def _refuse(values: Mapping[str, Any], reasons: Mapping[str, str], where: str) -
     for name, why in reasons.items():
         value = values.get(name)
         if value is not None and value not in _NEUTRAL.get(name, ()):
-            raise RefusedError(f"{where}{name}", f"{_short(value)} is not supported: {why}")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:40]}..."
+            raise RefusedError(f"{where}{name}", f"{short(value)} is not supported: {why}")

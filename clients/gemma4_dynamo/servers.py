@@ -98,15 +98,16 @@ class Servers:
         server.ready = False
         self._changed.set()
 
-    async def watch(self, on_change: Callable[[bool], Awaitable[None]]) -> None:
+    async def watch(self, on_change: Callable[[bool], Awaitable[bool]]) -> None:
         """Look at all of them until cancelled; ``on_change`` hears whether any is ready, first
-        after the first look and then when that changes."""
+        after the first look and then when that changes. When it returns False, it hears so again
+        after the next look."""
         before: bool | None = None
         while True:
             await asyncio.gather(*(server.check() for server in self.all))
-            if self.any_ready != before:
-                before = self.any_ready
-                await on_change(before)
+            ready = self.any_ready
+            if ready != before:
+                before = ready if await on_change(ready) else None
             await self.tell()
             self._changed.clear()
             try:

@@ -69,6 +69,10 @@ class Serving:
             asked = self._read(request)
         except RefusedError as error:
             raise self._raise_as(Failure("InvalidArgument", str(error))) from None
+        if over := asked.over():
+            for chunk in over:
+                yield chunk
+            return
         running = self._load.enter(prompt_tokens=asked.prompt_tokens)
         self.idle.clear()
         try:

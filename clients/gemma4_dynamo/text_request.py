@@ -26,6 +26,7 @@ from pydantic import ValidationError
 
 from gemma4_dynamo.refused import RefusedError
 from gemma4_dynamo.token_texts import TokenTexts
+from gemma4_dynamo.values import part
 
 __all__ = ["TextRequest", "read_text"]
 
@@ -42,6 +43,7 @@ _ADDED = ("thinking", "thinking_mode")
 
 def read_text(request: Mapping[str, Any]) -> TextRequest:
     """Return what to ask of the engine. Raises :class:`RefusedError`, with the gateway's words."""
+    request = part("request", request)
     body = {k: v for k, v in request.items() if v is not None and k not in _DYNAMOS}
     if _DYNAMOS_TEMPLATE in body:
         body[_TEMPLATE] = _template_options(body.pop(_DYNAMOS_TEMPLATE))
@@ -143,4 +145,7 @@ class TextRequest:
         return engine_refusal(error, self._plan.names | self._call.names).message
 
     def cancelled(self) -> list[dict[str, Any]]:
+        return []
+
+    def over(self) -> list[dict[str, Any]]:
         return []

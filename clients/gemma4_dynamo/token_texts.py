@@ -8,13 +8,10 @@ from gemma4_client import AsyncClient
 
 __all__ = ["TokenTexts"]
 
-_MOST = 300_000
-"""More than the vocabulary of any Gemma 4."""
-
 
 class TokenTexts:
-    """Of one server, asked through ``client``. A server that starts again with another vocabulary
-    ends the worker's connection to it, see :class:`gemma4_dynamo.registration.Model`."""
+    """Of one server, asked through ``client``: at most its vocabulary. A server that starts again
+    with another vocabulary gets no more requests, see :meth:`gemma4_dynamo.model.Model.check`."""
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
@@ -26,7 +23,5 @@ class TokenTexts:
         missing = [token for token in dict.fromkeys(tokens) if token not in self.known]
         if missing:
             found = await self._client.detokenize(missing)
-            if len(self.known) > _MOST:
-                self.known.clear()
             self.known.update(zip(missing, found.token_bytes, strict=True))
         return self.known

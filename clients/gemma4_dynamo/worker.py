@@ -41,7 +41,7 @@ async def _run(options: WorkerOptions) -> None:
     set_at_signals(stop)
     try:
         name = await _first_answer(servers, options, stop)
-        if name is not None:
+        if name is not None and not stop.is_set():
             await _serve(options, model, servers, name, stop)
     finally:
         await servers.close()
@@ -92,7 +92,7 @@ async def _serve(
     served = membership.serve(serving, mode.probe)
     log_event("serving", model=name, endpoint=options.endpoint, slots=load.capacity.slots)
     tasks = [
-        asyncio.create_task(servers.watch(membership.list)),
+        asyncio.create_task(servers.watch(membership.listing.set)),
         asyncio.create_task(reports.run()),
     ]
     stopping = asyncio.create_task(stop.wait())
@@ -107,16 +107,22 @@ async def _serve(
             task.cancel()
         reports.stop()
         runtime.shutdown()
-        done = await asyncio.gather(served, *tasks, return_exceptions=True)
-    failed = [e for e in done if isinstance(e, Exception)]
-    if failed:
-        raise failed[0]
+        # Dynamo waits for answers that nobody reads for as long as their clients are there.
+        done, left = await asyncio.wait([served, *tasks], timeout=_ENDING_S)
+    for each in done:
+        if not each.cancelled() and (failure := each.exception()) is not None:
+            raise failure
+    if left:
+        log_event("answers_left", level="warning", running=serving.running)
+    if not stop.is_set():
+        log_event("dynamo_ended", level="error", endpoint=options.endpoint)
+        raise SystemExit(1)
 
 
 async def _leave(options: WorkerOptions, membership: Membership, serving: Serving) -> None:
     """Leave discovery, let frontends notice, let answers end, and give the rest away."""
     log_event("draining", running=serving.running)
-    await membership.list(False)
+    await membership.listing.set(False)
     await asyncio.sleep(options.drain_delay)
     try:
         await asyncio.wait_for(serving.idle.wait(), options.grace)

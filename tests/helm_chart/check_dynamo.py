@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from typing import Any
 
 import pytest
@@ -57,6 +58,22 @@ def test_the_check_of_fields_finds_what_is_wrong() -> None:
         "spec.components[1]: lacks name",
         "spec: has no field services",
     ]
+
+
+VERSION = r"(0|[1-9][0-9]{0,3})(\.(0|[1-9][0-9]{0,3})){2}"
+MOST_COMPONENTS = 25
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_it_keeps_the_rules_of_the_definition(name: str) -> None:
+    """What its schema asks beyond types, and what the operator's admission asks of every component:
+    the files that crd_fields.json names, and internal/webhook/validation/shared_v1beta1.go there."""
+    found = of_kind(name, "DynamoGraphDeployment")["spec"]["components"]
+    assert len({each["name"].lower() for each in found}) == len(found) <= MOST_COMPONENTS
+    for each in found:
+        assert each.get("replicas", 1) >= 0
+        assert re.fullmatch(VERSION, each["runtimeVersionOverride"])
+        assert main(name, each["name"])["image"]
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -125,6 +142,7 @@ def test_the_planner() -> None:
     assert planner("dynamo").items() >= {
         "mode": "agg", "optimization_target": "sla", "ttft_ms": 1000, "itl_ms": 40,
         "min_endpoint": 2, "max_gpu_budget": 8, "enable_load_scaling": True,
+        "decode_engine_num_gpu": 1,
     }.items()  # fmt: skip
     assert main("dynamo", "planner")["image"].endswith("/dynamo-planner:1.6.1")
     changed = "dynamo-kv-downloaded-engine"
@@ -134,6 +152,13 @@ def test_the_planner() -> None:
     assert "planner" not in components(OTHER)
     own = main("dynamo", "planner")["securityContext"]
     assert own["capabilities"] == {"drop": ["ALL"]} and not own["allowPrivilegeEscalation"]
+
+
+@pytest.mark.parametrize("name", [n for n in GRAPHS if n != OTHER])
+def test_the_planner_knows_the_gpus_of_a_worker(name: str) -> None:
+    """Its budget is divided by them where the operator does not say how many they are."""
+    limits = containers(name, "worker")["triton"]["resources"]["limits"]
+    assert planner(name)["decode_engine_num_gpu"] == limits["nvidia.com/gpu"]
 
 
 def test_an_upgrade_leaves_the_number_of_workers_to_the_planner() -> None:

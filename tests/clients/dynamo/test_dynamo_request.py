@@ -8,6 +8,7 @@ import pytest
 from gemma4_client.request import text_request
 from gemma4_dynamo.refused import RefusedError
 from gemma4_dynamo.request import EngineRequest, read_request
+from gemma4_dynamo.text_request import read_text
 
 EOS = frozenset({1, 50, 106})
 AS_SENT: dict[str, Any] = {
@@ -134,6 +135,59 @@ def test_refused(part: str, values: dict[str, Any], field: str) -> None:
         read(part, **values)
     assert found.value.field == field
     assert str(found.value).startswith(f"{field}: ")
+
+
+WRONG: tuple[Any, ...] = ("x", "", 1.5, True, [], ["x"], [None], {}, {"x": 1}, 7, -1, 2**70)
+"""Of other types than the field's, or out of any range; for some fields some are right."""
+
+
+@pytest.mark.parametrize("value", WRONG, ids=repr)
+def test_a_value_of_another_type_is_refused_by_its_name(value: Any) -> None:
+    """Dynamo's frontend sends none, another client of the endpoint may. Nothing but these two
+    errors, which name the field: the second is the SDK's."""
+    parts = {p: sorted(AS_SENT[p]) for p in (SAMPLING, STOP, OUTPUT)}
+    fields = [(part, name) for part, names in parts.items() for name in names]
+    fields += [("", name) for name in ("token_ids", "routing", "extra_args", *parts)]
+    refused = 0
+    for part, name in fields:
+        try:
+            found = read(part, **{name: value})
+            text_request(None, found.options, prompt_token_ids=found.token_ids)
+        except RefusedError as error:
+            assert name in error.field
+            refused += 1
+        except ValueError:
+            refused += 1
+    assert refused >= len(fields) // 3
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        (SAMPLING, "top_k", "5"),
+        (SAMPLING, "seed", 1.5),
+        (STOP, "max_tokens", "9"),
+        (STOP, "min_tokens", True),
+        (STOP, "stop_token_ids", 7),
+        (STOP, "stop_token_ids_hidden", ["x"]),
+        (SAMPLING, "guided_decoding", "x"),
+        ("", "token_ids", "abc"),
+        ("", "token_ids", [2, 1.5]),
+        ("", "sampling_options", [1]),
+        ("", "routing", "x"),
+    ],
+)
+def test_what_is_computed_with_is_checked_here(part: str, name: str, value: Any) -> None:
+    with pytest.raises(RefusedError, match="is no ") as found:
+        read(part, **{name: value})
+    assert found.value.field == (f"{part}.{name}" if part else name)
+
+
+@pytest.mark.parametrize("request_", ["x", [1], 7])
+def test_a_request_that_is_no_object(request_: Any) -> None:
+    for read_it in (lambda: read_request(request_, eos_ids=EOS), lambda: read_text(request_)):
+        with pytest.raises(RefusedError, match=r"request: .* is no object"):
+            read_it()
 
 
 def test_every_option_that_is_sent_is_in_a_table() -> None:

@@ -77,6 +77,28 @@ def test_a_server_with_another_engine_is_not_asked(events: list[tuple[str, str, 
     ]
 
 
+def test_a_change_that_could_not_be_told_is_told_again(events: list[tuple[str, str, str]]) -> None:
+    async def run() -> None:
+        servers = Servers(["a:1"], interval=0)
+        servers.all[0].plain = FakePlain("m")  # type: ignore[assignment]
+        told: list[bool] = []
+        enough = asyncio.Event()
+
+        async def on_change(ready: bool) -> bool:
+            told.append(ready)
+            if len(told) == 3:
+                enough.set()
+            return len(told) == 3
+
+        watching = asyncio.create_task(servers.watch(on_change))
+        await asyncio.wait_for(enough.wait(), 9)
+        await asyncio.sleep(0.05)
+        watching.cancel()
+        assert told == [True] * 3
+
+    asyncio.run(run())
+
+
 def test_a_server_whose_models_are_not_all_there(events: list[tuple[str, str, str]]) -> None:
     class Loading(FakePlain):
         async def ready(self, *, timeout: float) -> bool:

@@ -156,6 +156,25 @@ def test_an_option_is_refused_before_a_server_is_asked() -> None:
     asyncio.run(run())
 
 
+def test_an_answer_that_lacks_only_its_end_is_ended() -> None:
+    """Its worker died after the last token: Dynamo lowers ``max_tokens`` by the tokens that came,
+    also when no server is ready."""
+
+    async def run() -> None:
+        serving, servers = serving_of([5, 106])
+        servers[0].ready = False
+        chunks = serving.generate(
+            {"token_ids": [2, 5, 6], "stop_conditions": {"max_tokens": 0, "min_tokens": 2}},
+            Context(),
+        )
+        usage = {"prompt_tokens": 3, "completion_tokens": 0, "total_tokens": 3}
+        end = {"token_ids": [], "index": 0, "finish_reason": "length", "completion_usage": usage}
+        assert [chunk async for chunk in chunks] == [end]
+        assert not servers[0].client.asked and serving.idle.is_set()  # type: ignore[attr-defined]
+
+    asyncio.run(run())
+
+
 def test_without_a_ready_server() -> None:
     async def run() -> None:
         serving, servers = serving_of([5, 106])

@@ -139,6 +139,9 @@ containers:
 {{- $_ := set $made "itl_ms" $p.itlMs -}}
 {{- $_ := set $made "min_endpoint" (int $p.minWorkers) -}}
 {{- $_ := set $made "max_gpu_budget" (int $p.maxGpus) -}}
+{{- /* Where the operator says of no GPU, as of workers on CPUs, the planner takes this, and ends
+without it. */ -}}
+{{- $_ := set $made "decode_engine_num_gpu" (max 1 (int .Values.triton.gpus)) -}}
 {{- range $name, $value := $p.extraConfig }}{{ $_ := set $made $name $value }}{{ end -}}
 {{- $made | toJson -}}
 {{- end -}}
