@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -64,10 +65,13 @@ def run_all(
     outcomes: dict[int, Outcome] = {}
     running: dict[Future[Outcome], int] = {}
     streams: dict[int, Stream] = {}
+    ended = threading.Event()
 
     def one(index: int, prompt: T) -> Outcome:
         try:
             streams[index] = stream = start(prompt)
+            if ended.is_set():
+                stream.cancel()  # it began while the others were cancelled
             return stream.result()
         except Gemma4Error as error:
             if errors == "raise":
@@ -88,6 +92,7 @@ def run_all(
                     outcomes[running.pop(future)] = future.result()
                     say(len(outcomes), total)
         except BaseException:
+            ended.set()
             pool.shutdown(wait=False, cancel_futures=True)
             for stream in list(streams.values()):
                 stream.cancel()
@@ -117,40 +122,49 @@ async def run_all_async(
     outcomes: dict[int, Outcome] = {}
     places = asyncio.Semaphore(concurrency)
     failure: list[BaseException] = []
+    failed = asyncio.Event()
     tasks: set[asyncio.Task[None]] = set()
 
     async def one(index: int, prompt: T, say: Progress) -> None:
         try:
-            async with start(prompt) as stream:
-                outcomes[index] = await stream.result()
-        except Gemma4Error as error:
-            if errors == "raise":
-                failure.append(error)
-            else:
+            try:
+                async with start(prompt) as stream:
+                    outcomes[index] = await stream.result()
+            except Gemma4Error as error:
+                if errors == "raise":
+                    raise
                 outcomes[index] = error
+            say(len(outcomes), total)
         except Exception as error:  # noqa: BLE001 - raised below, in the caller's task
             failure.append(error)
+            failed.set()
         finally:
-            say(len(outcomes), total)
             places.release()
 
+    async def draw(say: Progress) -> None:
+        index = 0
+        async for prompt in _drawn(prompts):
+            await places.acquire()
+            if failure:
+                return
+            task = asyncio.create_task(one(index, prompt, say))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+            index += 1
+        while tasks:
+            await asyncio.wait(tasks, return_when=FIRST_COMPLETED)
+
     with _reporting(progress, total) as say:
+        drawing = asyncio.create_task(draw(say))
+        failing = asyncio.create_task(failed.wait())
         try:
-            index = 0
-            async for prompt in _drawn(prompts):
-                await places.acquire()
-                if failure:
-                    break
-                task = asyncio.create_task(one(index, prompt, say))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
-                index += 1
-            while tasks and not failure:
-                await asyncio.wait(tasks, return_when=FIRST_COMPLETED)
+            await asyncio.wait((drawing, failing), return_when=FIRST_COMPLETED)
             if failure:
                 raise failure[0]
+            await drawing
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            every = (drawing, failing, *tasks)
+            for work in every:
+                work.cancel()
+            await asyncio.gather(*every, return_exceptions=True)
     return [outcomes[index] for index in range(len(outcomes))]

@@ -201,9 +201,10 @@ class TritonProcess:
         return self._process.poll() is None
 
     def wait_ready(self, timeout: float, *, asked_to_stop: Callable[[], bool]) -> bool:
-        """Wait until the ensemble is ready, which the engine's first answer precedes, and the metrics
-        are, which Triton serves last; False when asked to stop before. Raises :class:`ServeError` with the server's own words when it ends,
-        loses a process for good, or takes too long; :class:`StartCrashError` when it crashes."""
+        """Wait until the ensemble is ready, which the engine's first answer precedes, and the
+        metrics are, which Triton serves last; False when asked to stop before. Raises
+        :class:`ServeError` with the server's own words when it ends, loses a process for good, or
+        takes too long; :class:`StartCrashError` when it crashes."""
         watch = StartWatch(self._process.pid)
         end = time.monotonic() + timeout
         while time.monotonic() < end:

@@ -3,8 +3,8 @@
 ``python -m gemma4_testing.fakes.fake_backend PORT KIND``: "good" answers; "poison" dies, with its
 connections, of a request that has the word in it; "refusing" is draining; "dead" has a preprocessing
 that has died, so Triton says ready; "killed" gets one, of a request with the word "poison" in it;
-"slow" answers after a second, and a request with the word "refused" with a refusal; "one" answers
-after half a second and says that it has one slot.
+"held" says that it has one slot, and answers one request for each line that it reads, one with the
+word "refused" in it with a refusal.
 Prints its port, then one line for each request, with its prompt.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from typing import Any
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from gemma4_testing.fakes.fake_triton import ENGINE, _Servicer, chunk, message
+from gemma4_testing.fakes.fake_triton import ENGINE, TAKES_PINGS, _Servicer, chunk, message
 
 __all__ = ["FakeBackend", "fake_backend"]
 
@@ -37,6 +38,16 @@ class _Backend(_Servicer):
     def __init__(self, kind: str) -> None:
         self._kind = kind
         self._stub = threading.Lock()  # one request at a time
+        self._let = threading.Semaphore(0)
+
+    def let(self) -> None:
+        """Let a held request have its answer."""
+        self._let.release()
+
+    def _refused(self, text: str) -> bool:
+        """Return whether a held request is refused, when the test lets it go on."""
+        self._let.acquire()
+        return "refused" in text
 
     def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
         """The tokenizer: a letter for each id."""
@@ -47,7 +58,7 @@ class _Backend(_Servicer):
                 ids = data
         made.raw_output_contents[0] = ids
         made.raw_output_contents[2] = b"\1\0\0\0x" * (len(ids) // 4)
-        if self._kind == "one":
+        if self._kind == "held":
             limits = {
                 "slots": 1,
                 "max_queued": 0,
@@ -81,14 +92,12 @@ class _Backend(_Servicer):
                 'INVALID_ARGUMENT: [out_of_range field="max_tokens" least=1] max_tokens: 0 must be'
             )
             yield service_pb2.ModelStreamInferResponse(error_message=error)
-        elif self._kind == "refusing" or (self._kind == "slow" and _waited(text)):
+        elif self._kind == "refusing" or (self._kind == "held" and self._refused(text)):
             error = (
                 "UNAVAILABLE: [draining] the server is draining before it stops; use another one"
             )
             yield service_pb2.ModelStreamInferResponse(error_message=error)
         else:
-            if self._kind == "one":
-                time.sleep(0.5)
             answer = chunk(0, "stop", text="hello")
             if "return_log_probs" in inputs:
                 answer["output_log_probs"] = [-0.5] * len(answer["output_ids"])
@@ -102,25 +111,24 @@ def _prompt(inputs: Mapping[str, bytes]) -> str:
     return (inputs.get("messages") or inputs["text_input"])[4:].decode()
 
 
-def _waited(text: str) -> bool:
-    """Return whether a slow back end refuses this, after its time."""
-    time.sleep(1)
-    return "refused" in text
-
-
 def main(port: int, kind: str) -> None:
-    server = grpc.server(ThreadPoolExecutor(64))
-    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(_Backend(kind), server)
-    print("port", server.add_insecure_port(f"127.0.0.1:{port}"), flush=True)
+    server = grpc.server(ThreadPoolExecutor(64), options=TAKES_PINGS)
+    backend = _Backend(kind)
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(backend, server)
+    found = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
-    sys.stdin.read()  # until the test ends
+    print("port", found, flush=True)
+    for _ in sys.stdin:  # until the test ends
+        backend.let()
     os._exit(0)
 
 
 class FakeBackend:
-    """``requests``: the prompts that came, without health checks."""
+    """``requests``: the prompts that came, without health checks. Its own end is an error of the
+    test, unless it is the one that its kind is for, or :meth:`kill`."""
 
     def __init__(self, kind: str, port: int = 0) -> None:
+        self._ends = {1} if kind == "poison" else set()
         self.requests: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gemma4_testing.fakes.fake_backend", str(port), kind],
@@ -130,7 +138,9 @@ class FakeBackend:
             env=os.environ | {"PYTHONPATH": os.pathsep.join([_TESTING, *filter(None, sys.path)])},
         )
         assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline().split()[1])
+        line = self.process.stdout.readline()
+        assert line, f"the fake back end did not start: status {self.process.wait(30)}"
+        self.port = int(line.split()[1])
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -148,11 +158,27 @@ class FakeBackend:
     def died(self) -> bool:
         return self.process.poll() is not None
 
+    def let(self, count: int = 1) -> None:
+        """Let so many requests, which a held one holds or will get, have their answers."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n" * count)
+        self.process.stdin.flush()
+
+    def kill(self) -> None:
+        """End it as the kernel does, and wait for that."""
+        self._ends.add(-signal.SIGKILL)
+        self.process.kill()
+        self.process.wait()
+
     def close(self) -> None:
+        """End it. AssertionError when it had ended by itself."""
+        status = self.process.poll()
         assert self.process.stdin is not None
         self.process.stdin.close()
-        self.process.wait(10)
-        self._reader.join(10)
+        self.process.wait(30)
+        self._reader.join(30)
+        ended = f"the fake back end {self.address} ended by itself, with status {status}"
+        assert status is None or status in self._ends, ended
 
 
 _TESTING = str(Path(__file__).parents[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 import threading
@@ -18,6 +19,9 @@ from gemma4_client import Delta
 from gemma4_client.transport.http_wire import read_json
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+TAKES_PINGS = [("grpc.http2.max_ping_strikes", 0), ("grpc.keepalive_permit_without_calls", 1)]
+"""As Triton that `gemma4 serve` starts: a client that asks every 20 seconds whether it is still
+there is no attacker."""
 ENGINE = json.dumps(
     {
         "id": "e1",
@@ -139,7 +143,7 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[
 def grpc_server(scripts: Iterator[Script], credentials: Any = None) -> Iterator[tuple[str, Seen]]:
     """host:port, and what arrives there."""
     seen = Seen()
-    server = grpc.server(ThreadPoolExecutor(64))
+    server = grpc.server(ThreadPoolExecutor(64), options=TAKES_PINGS)
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(_Servicer(scripts, seen), server)
     port = (
         server.add_secure_port("localhost:0", credentials)
@@ -158,15 +162,18 @@ def grpc_server(scripts: Iterator[Script], credentials: Any = None) -> Iterator[
 def http_server(scripts: Iterator[Script], context: Any = None) -> Iterator[tuple[str, Seen]]:
     """host:port, and what arrives there."""
     seen = Seen()
+    in_order = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            seen.headers.append({k.lower(): v for k, v in self.headers.items()})
-            seen.times.append(monotonic())
-            seen.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            script = next(scripts)
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            with in_order:
+                seen.headers.append({k.lower(): v for k, v in self.headers.items()})
+                seen.times.append(monotonic())
+                seen.bodies.append(body)
+                script = next(scripts)
             code = int(script.status or (400 if script.error and not script.chunks else 200))
             if self.path.endswith("/generate"):
                 data = script.chunks[0] if script.chunks else {"error": script.error}
@@ -227,13 +234,9 @@ def http_server(scripts: Iterator[Script], context: Any = None) -> Iterator[tupl
 def server_of(protocol: str, *scripts: Script) -> Iterator[tuple[str, Seen]]:
     """The URL of a server of ``protocol`` that plays ``scripts``, the last one forever."""
 
-    def endless() -> Iterator[Script]:
-        yield from scripts
-        while True:
-            yield scripts[-1]
-
+    endless = itertools.chain(scripts, itertools.repeat(scripts[-1]))
     make = http_server if protocol == "http" else grpc_server
-    with make(endless()) as (address, seen):
+    with make(endless) as (address, seen):
         yield f"{protocol}://{address}", seen
 
 

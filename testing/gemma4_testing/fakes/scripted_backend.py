@@ -13,14 +13,12 @@ from typing import Any
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from gemma4_testing.fakes.fake_triton import Seen, _Servicer, chunk, message
+from gemma4_testing.fakes.fake_triton import TAKES_PINGS, Seen, _Servicer, chunk, message
 
 __all__ = ["Piece", "ScriptedBackend", "scripted_backend", "thought", "tool_call"]
 
 Piece = dict[str, Any]
 Answer = Callable[[list[dict[str, Any]]], Sequence[str | Piece]]
-_TAKES_PINGS = [("grpc.http2.max_ping_strikes", 0), ("grpc.keepalive_permit_without_calls", 1)]
-"""As Triton: a client that asks often whether it is still there is no attacker."""
 PROBED = 'INVALID_ARGUMENT: [out_of_range field="max_tokens" least=1] max_tokens: 0 must be'
 
 
@@ -81,7 +79,7 @@ def scripted_backend(answer: Answer, *, pause: float = 0.0) -> Iterator[Scripted
     """In this process. ``answer`` gets the messages and returns texts, or outputs of chunks, which
     come ``pause`` seconds apart."""
     told = ScriptedBackend()
-    server = grpc.server(ThreadPoolExecutor(64), options=_TAKES_PINGS)
+    server = grpc.server(ThreadPoolExecutor(64), options=TAKES_PINGS)
     servicer = _Scripted(told, answer, pause)
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
     told.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-__all__ = ["Clock", "VirtualCondition", "in_virtual_time"]
+__all__ = ["Clock", "VirtualCondition", "in_virtual_time", "run_in_virtual_time"]
 
 T = TypeVar("T")
 
@@ -135,6 +135,16 @@ class _Loop(asyncio.SelectorEventLoop):
         self.time = clock.time  # type: ignore[method-assign]
 
 
+def run_in_virtual_time(course: Coroutine[Any, Any, T], clock: Clock | None = None) -> T:
+    """Run a coroutine that waits for times of its loop only, and for nothing outside of it; a busy
+    machine changes nothing then. RuntimeError when all wait for ever."""
+    loop = _Loop(clock or Clock())
+    try:
+        return loop.run_until_complete(course)
+    finally:
+        loop.close()
+
+
 def in_virtual_time(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, course: Coroutine[Any, Any, T]
 ) -> T:
@@ -143,8 +153,4 @@ def in_virtual_time(
     for module in ("run", "lag"):
         monkeypatch.setattr(f"gemma4_load.drive.{module}.time", clock.module())
     monkeypatch.setattr("gemma4_load.drive.run._SPIN_S", 0.0)
-    loop = _Loop(clock)
-    try:
-        return loop.run_until_complete(course)
-    finally:
-        loop.close()
+    return run_in_virtual_time(course, clock)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
+import httpx
 import pytest
 from gemma4_gateway.answers.sse import error_event
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.lifecycle import Lifecycle
 from gemma4_gateway.record import Record
 from gemma4_gateway.reply import EngineReply, Out
-from gemma4_testing.fakes.fake_backend import fake_backend
+from gemma4_testing.fakes.fake_backend import FakeBackend, fake_backend
 from gemma4_testing.fakes.in_process_gateway import gateway_before
+from gemma4_testing.virtual_time.clock import run_in_virtual_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai import AsyncOpenAI, OpenAI
@@ -65,7 +68,7 @@ def reply(
             keep_alive=0.002,
         )(scope, connection.receive, connection.send)
 
-    asyncio.run(run())
+    run_in_virtual_time(run())
 
 
 @settings(max_examples=60, deadline=None)
@@ -93,16 +96,39 @@ def test_silence_has_comments_and_a_busy_stream_none() -> None:
     assert COMMENT not in busy.bodies
 
 
+KEEP_ALIVE_S = 0.1
+
+
+def answered(backend: FakeBackend, url: str, text: str = "hi") -> str:
+    """A stream whose answer comes after three comments, or never."""
+    body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": text}]}
+    found = ""
+    with httpx.stream("POST", f"{url}/v1/chat/completions", json=body, timeout=60) as reply:
+        assert reply.status_code == 200  # told before anybody knew
+        for piece in reply.iter_text():
+            if found.count(": keep-alive") < 3 <= (found + piece).count(": keep-alive"):
+                backend.let()
+            found += piece
+    return found
+
+
 def test_clients_skip_them_until_the_answer_comes() -> None:
     with (
-        fake_backend("slow") as backend,
-        gateway_before(backend.address, health_interval=60, sse_keep_alive=0.1) as gateway,
+        fake_backend("held") as backend,
+        gateway_before(backend.address, health_interval=60, sse_keep_alive=KEEP_ALIVE_S) as gateway,
     ):
-        reply = gateway.chat("hi", stream=True)
-        assert reply.text.startswith(": keep-alive\n\n" * 3)
-        assert reply.text.count("data: ") >= 2 and reply.text.endswith("data: [DONE]\n\n")
-        assert ": keep-alive" not in gateway.chat("hi").text
+        text = answered(backend, gateway.url)
+        assert text.startswith(": keep-alive\n\n" * 3)
+        assert text.count("data: ") >= 2 and text.endswith("data: [DONE]\n\n")
         asked: Any = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+
+        def later() -> None:
+            """Let the next answer come after some comments."""
+            threading.Timer(5 * KEEP_ALIVE_S, backend.let).start()
+
+        later()
+        assert ": keep-alive" not in gateway.chat("hi").text
+        later()
         with OpenAI(base_url=f"{gateway.url}/v1", api_key="x", max_retries=0) as client:
             chunks = list(client.chat.completions.create(**asked))
         assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == "hello"
@@ -112,18 +138,19 @@ def test_clients_skip_them_until_the_answer_comes() -> None:
                 stream = await client.chat.completions.create(**asked)
                 return [c.choices[0].delta.content or "" async for c in stream if c.choices]
 
+        later()
         assert "".join(asyncio.run(many())) == "hello"
-        late = gateway.chat("refused", stream=True)
-        assert late.status_code == 200  # told before anybody knew
-        assert '"code":"unavailable"' in late.text.replace(" ", "")
-        assert "[DONE]" not in late.text
+        late = answered(backend, gateway.url, "refused")
+        assert '"code":"unavailable"' in late.replace(" ", "")
+        assert "[DONE]" not in late
 
 
-@pytest.mark.parametrize("interval", [0.0, 15.0])
-def test_an_answer_that_comes_soon_has_none(interval: float) -> None:
+@pytest.mark.parametrize("interval", [0.0, 60.0])
+def test_an_answer_that_comes_before_them_has_none(interval: float) -> None:
     with (
-        fake_backend("slow") as backend,
+        fake_backend("held") as backend,
         gateway_before(backend.address, health_interval=60, sse_keep_alive=interval) as gateway,
     ):
+        backend.let(2)
         assert ": keep-alive" not in gateway.chat("hi", stream=True).text
         assert gateway.chat("refused", stream=True).status_code == 503

@@ -63,8 +63,7 @@ def test_one_that_is_not_there_and_one_that_comes_back() -> None:
         for text in texts:
             assert gateway.chat(text).status_code == 200
         wait_until(lambda: a.requests and b.requests, 10)
-        a.process.kill()
-        a.process.wait()
+        a.kill()
         # Nothing of these was under way: each is refused a connection, or finds it closed before
         # it is sent.
         assert {gateway.chat(text).status_code for text in texts} == {200}

@@ -49,11 +49,16 @@ def gateway(backend: FakeBackend, files: TlsFiles) -> Iterator[InProcess]:
 
 
 def connected(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=20)
+    return socket.create_connection(("127.0.0.1", port), timeout=60)
 
 
 def shaken(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
     return context.wrap_socket(connected(port), server_hostname="localhost")
+
+
+def asking(gateway: InProcess, context: ssl.SSLContext) -> httpx.Client:
+    """For requests whose own time is not measured: a busy machine needs seconds for a handshake."""
+    return httpx.Client(base_url=gateway.url, verify=context, timeout=60)
 
 
 def cut(gateway: InProcess, reason: str) -> float:
@@ -62,7 +67,7 @@ def cut(gateway: InProcess, reason: str) -> float:
 
 
 def test_answers_and_keep_alive(gateway: InProcess, authority: Authority) -> None:
-    with httpx.Client(base_url=gateway.url, verify=authority.client()) as client:
+    with asking(gateway, authority.client()) as client:
         for _ in range(3):
             assert client.get("/health/ready").status_code == 200
             assert client.post("/v1/chat/completions", json=BODY).status_code == 200
@@ -168,7 +173,7 @@ def test_the_oldest_makes_way(backend: FakeBackend, files: TlsFiles, authority: 
     """Those in their handshake count as connections."""
     with gateway_before(backend.address, tls=files, most_connections=10) as gateway:
         sockets = [connected(gateway.port) for _ in range(30)]
-        with httpx.Client(base_url=gateway.url, verify=authority.client(), timeout=30) as client:
+        with asking(gateway, authority.client()) as client:
             assert client.get("/health/live").status_code == 200
         assert cut(gateway, "evicted") >= 20
         for sock in sockets:
@@ -239,7 +244,7 @@ class TestClientCertificates:
         ended = authority.issue("ended", days=-1)
         with gateway_before(backend.address, tls=mutual) as gateway:
             good = authority.client(authority.issue("client"))
-            with httpx.Client(base_url=gateway.url, verify=good) as client:
+            with asking(gateway, good) as client:
                 assert client.post("/v1/chat/completions", json=BODY).status_code == 200
             for identity, says in (
                 (None, "certificate required"),
@@ -255,7 +260,7 @@ class TestClientCertificates:
     def test_optional(self, backend: FakeBackend, authority: Authority, mutual: TlsFiles) -> None:
         mutual = replace(mutual, cert_reqs=ssl.CERT_OPTIONAL)
         with gateway_before(backend.address, tls=mutual) as gateway:
-            with httpx.Client(base_url=gateway.url, verify=authority.client()) as client:
+            with asking(gateway, authority.client()) as client:
                 assert client.get("/health/ready").status_code == 200
                 for path in ("/metrics", "/docs", "/v1/models", "/nowhere"):
                     reply = client.get(path)
@@ -263,6 +268,6 @@ class TestClientCertificates:
                     assert reply.json()["error"]["code"] == "missing_client_certificate"
                 assert client.post("/v1/chat/completions", json=BODY).status_code == 403
             good = authority.client(authority.issue("client"))
-            with httpx.Client(base_url=gateway.url, verify=good) as client:
+            with asking(gateway, good) as client:
                 assert client.get("/metrics").status_code == 200
                 assert client.post("/v1/chat/completions", json=BODY).status_code == 200
