@@ -20,8 +20,8 @@ ANYBODY = Tenant("a")
 
 
 def backend(port: int = 1, *, slots: int = 1, kv_tokens: int = 0) -> Backend:
-    """One that is ready and lets no request wait."""
-    made = Backend(f"127.0.0.1:{port}")
+    """One that is ready and lets no request wait; its clock is the loop's."""
+    made = Backend(f"127.0.0.1:{port}", lambda: asyncio.get_running_loop().time())
     info: Any = SimpleNamespace(
         model="m",
         slots=slots,

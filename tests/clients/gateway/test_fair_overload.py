@@ -11,7 +11,7 @@ import pytest
 from gemma4_gateway.backends.calls import OpenCalls
 from gemma4_gateway.errors import ApiError
 from gemma4_testing.fakes.places import Room, backend
-from gemma4_testing.virtual_time.clock import Clock, in_virtual_time
+from gemma4_testing.virtual_time.clock import run_in_virtual_time
 
 SLOTS, TOKENS, ANSWER_S, TIMES, SECONDS = 8, 20, 0.5, 5.0, 120.0
 CAPACITY = SLOTS / ANSWER_S
@@ -46,10 +46,8 @@ async def overload(seed: int, spread: bool) -> Counter[str]:
 
 @pytest.mark.parametrize("spread", [False, True])
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_hardly_anybody_waits_for_nothing(
-    seed: int, spread: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ends = in_virtual_time(Clock(), monkeypatch, overload(seed, spread))
+def test_hardly_anybody_waits_for_nothing(seed: int, spread: bool) -> None:
+    ends = run_in_virtual_time(overload(seed, spread))
     refused = ends.total() - ends["answered"]
     assert set(ends) <= {"answered", "wait_too_long", "queue_timeout", "too_many_waiting"}
     assert refused > (TIMES - 1.5) * CAPACITY * SECONDS
