@@ -186,7 +186,7 @@ def test_the_gateway_renews_what_it_shows(
             wait_until(ready, 30, "the renewed certificate is not used")
             assert http.post(CHAT, json=chat(max_tokens=2)).status_code == 200
             thread.join(60)
-            assert "data: [DONE]" in lines, lines[-2:]
+            assert "data: [DONE]" in lines, (lines[-2:], gateway.text[-4000:])
     finally:
         assert gateway.stop() == 0
 
