@@ -21,6 +21,12 @@ def check_report(path: Path | None) -> None:
     if path is None:
         return
     folder = path.parent
+    try:
+        path.stat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise BadQuestionError(f"--report {path}: {error.strerror}; choose another file") from None
     if path.is_dir():
         raise BadQuestionError(f"--report {path}: is a folder; name a file, such as plan.html")
     if not folder.is_dir():
