@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import NoReturn
 
 import typer
 from gemma4_runtime.logs.text import printable
+from gemma4_runtime.one_line import without_middle
 
 __all__ = ["fail", "fail_import", "missing"]
-
-_LONG_WORD = re.compile(r"\S{500,}")
-"""One that would fill a screen, such as a path or a value that was pasted by mistake."""
 
 
 def fail(message: str, *, code: int) -> NoReturn:
     """End the command with ``gemma4: message``, without what a terminal would obey: a server, or
-    a file, may have chosen its words. A word that is very long loses its middle."""
-    message = _LONG_WORD.sub(lambda word: f"{word[0][:200]}...{word[0][-200:]}", message)
-    shown = "\n".join(map(printable, message.split("\n")))
+    a file, may have chosen its words. A line that is very long loses its middle."""
+    shown = "\n".join(without_middle(printable(line)) for line in message.split("\n"))
     print(f"gemma4: {shown}", file=sys.stderr)
     raise typer.Exit(code)
 

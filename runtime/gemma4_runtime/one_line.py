@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["one_line"]
+__all__ = ["one_line", "without_middle"]
 
 MOST = 1500
 """Characters of a text that are shown whole."""
@@ -13,11 +13,18 @@ _KEEP = 700
 def one_line(text: str) -> str:
     """Return ``text`` without line breaks, terminal codes and lone surrogates (each becomes its
     escape, as ``\\x1b``), and shortened in the middle beyond :data:`MOST` characters."""
-    if len(text) > MOST:
-        text = f"{text[:_KEEP]} [{len(text) - 2 * _KEEP} characters left out] {text[-_KEEP:]}"
+    text = without_middle(text)
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else _escape(c) for c in text)
+    return without_middle("".join(c if c.isprintable() else _escape(c) for c in text))
+
+
+def without_middle(text: str) -> str:
+    """Return ``text``, or its two ends where it has more than :data:`MOST` characters: the way out
+    comes last."""
+    if len(text) <= MOST:
+        return text
+    return f"{text[:_KEEP]} [{len(text) - 2 * _KEEP} characters left out] {text[-_KEEP:]}"
 
 
 def _escape(character: str) -> str:
