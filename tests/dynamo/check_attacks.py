@@ -26,7 +26,7 @@ from gemma4_testing.waiting import wait_until
 DIRECT = Path(__file__).with_name("direct_client.py")
 LONGEST_S = 120
 RIGHT: dict[str, Any] = {
-    "token_ids": [2, 9259],
+    "token_ids": [2, 105],
     "stop_conditions": {"max_tokens": 2},
     "sampling_options": {"temperature": 0.0},
 }
