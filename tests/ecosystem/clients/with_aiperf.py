@@ -13,11 +13,13 @@ REQUESTS = 12
 
 def extra_inputs() -> str:
     """What each request has beside AIPerf's own fields. AIPerf fails a request whose answer has no
-    text (``ParsedResponseRecord.valid``). At 5 of 100 of its prompts the demo model begins a call,
-    which ``max_tokens`` cuts off and which is left out then: so calls are forbidden."""
+    text (``ParsedResponseRecord.valid``). At some of its prompts the demo model begins a call, which
+    ``max_tokens`` cuts off and which is left out then, or a thought, which a completion has no place
+    for: so both are forbidden."""
     tokens = json.loads((CHECKPOINT / "tokenizer.json").read_text())["added_tokens"]
-    (call,) = [token["id"] for token in tokens if token["content"] == "<|tool_call>"]
-    return json.dumps({"ignore_eos": True, "logit_bias": {str(call): -100}})
+    ids = {token["content"]: token["id"] for token in tokens}
+    bias = {str(ids[begin]): -100 for begin in ("<|tool_call>", "<|channel>")}
+    return json.dumps({"ignore_eos": True, "logit_bias": bias})
 
 
 def profile(endpoint: str) -> None:
