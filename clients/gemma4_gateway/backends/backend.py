@@ -68,6 +68,7 @@ class Backend:
     other back ends are preferred. ``info`` stays None until the engine has named itself.
     ``suspect``: a request has failed there, so the next check asks it for more than its word.
     ``outstanding`` are the requests of this gateway there, ``answers`` those of them that generate,
+    ``streams`` the answers that have begun and are not closed,
     and ``expected_tokens`` what these are expected to hold in the KV cache. ``elsewhere`` are the
     requests of others there, by its own count, when it was asked last.
     ``tls``: how to connect, where not in plain text. ``tracer`` makes the spans of answers."""
@@ -84,6 +85,7 @@ class Backend:
         self.ready = False
         self.reason = "not checked yet"
         self.outstanding = 0
+        self.streams = 0
         self.answers = 0
         self.expected_tokens = 0
         self.elsewhere = 0
@@ -111,6 +113,12 @@ class Backend:
     def plain(self) -> AsyncClient:
         """For what must not wait behind answers: health, tokens."""
         return self._link.plain
+
+    @property
+    def idle(self) -> bool:
+        """Whether its connections may be closed: nothing runs, and no answer is still being read,
+        whose place may be free already."""
+        return not self.outstanding and not self.streams
 
     @property
     def load(self) -> int:
@@ -149,7 +157,7 @@ class Backend:
         are ready. When that is not enough (at the beginning, after a failure, and each two
         seconds), so are the processes that a request needs, since Triton calls a model ready whose
         process has died."""
-        if await self._link.renew(idle=self.outstanding == 0):
+        if await self._link.renew(idle=self.idle):
             self.tokens = TokenTable(self.plain)
         if not await self.plain.ready(timeout=timeout):
             return await self._look() or "not ready, or no server at this address"

@@ -153,7 +153,7 @@ class Discovery:
     async def close_idle(self) -> None:
         """Close those that have left and have nothing running any more."""
         for address, backend in list(self._leaving.items()):
-            if backend.outstanding == 0:
+            if backend.idle:
                 del self._leaving[address]
                 self._backends.remove(backend)
                 self._removed(backend)

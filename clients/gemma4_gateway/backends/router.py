@@ -54,7 +54,7 @@ class Answering:
     """An answer that has begun: ``first`` is its first chunk, iterating gives those after it.
     ``close`` at the end, always: it stops the engine's work if there is any left."""
 
-    __slots__ = ("_calls", "_chunks", "_last", "_seat", "_stream", "first")
+    __slots__ = ("_calls", "_chunks", "_closed", "_last", "_seat", "_stream", "first")
 
     def __init__(
         self,
@@ -68,7 +68,9 @@ class Answering:
         self._chunks = chunks
         self._seat = seat
         self._calls = calls
+        self._closed = False
         self.first = self._last = first
+        self.backend.streams += 1
         self._note(first)
 
     @property
@@ -89,6 +91,9 @@ class Answering:
             raise started_failure(error) from None
 
     def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self.backend.streams -= 1
         self._calls.remove(self._stream)
         self._leave()
 

@@ -12,6 +12,7 @@ from gemma4_gateway.backends.calls import OpenCalls
 from gemma4_gateway.backends.router import Answering, Router
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.metrics import Metrics
+from gemma4_testing.fakes.places import Room, backend
 
 
 def made(names: list[str], aliases: frozenset[str] = frozenset()) -> Router:
@@ -64,7 +65,10 @@ def test_none_is_503_that_says_why_of_each() -> None:
 def test_a_place_is_free_with_the_last_chunk_however_slowly_it_is_read() -> None:
     """And with the end of one that is left in its middle; each time once, with its tokens."""
     released: list[tuple[int, int]] = []
-    seat: Any = SimpleNamespace(release=lambda *, prompt, answer: released.append((prompt, answer)))
+    seat: Any = SimpleNamespace(
+        release=lambda *, prompt, answer: released.append((prompt, answer)),
+        backend=Backend("127.0.0.1:1"),
+    )
 
     class Stream:
         def cancel(self) -> None:
@@ -89,5 +93,32 @@ def test_a_place_is_free_with_the_last_chunk_however_slowly_it_is_read() -> None
         assert len(released) == 2
         left.close()
         assert released[-1] == (3, 1)
+
+    asyncio.run(run())
+
+
+def test_connections_stay_until_the_answer_is_read() -> None:
+    """Its place is free before. One that is closed then takes the end of the answer with it."""
+
+    class Stream:
+        def cancel(self) -> None:
+            pass
+
+    stream: Any = Stream()
+    end: Any = SimpleNamespace(prompt_tokens=3, completion_tokens=1, finish_reason="stop")
+
+    async def no_more() -> Any:
+        return
+        yield
+
+    async def run() -> None:
+        room = Room(backend())
+        (one,) = room.backends
+        seat = await room.ask()
+        answering = Answering(stream, no_more(), end, seat, OpenCalls())
+        assert one.outstanding == 0 and not one.idle
+        answering.close()
+        answering.close()
+        assert one.idle
 
     asyncio.run(run())
