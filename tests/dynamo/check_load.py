@@ -57,7 +57,7 @@ def test_the_planner_reads_what_runs_and_what_waits(cluster: Cluster, planner: P
         scheduled = report["scheduled_requests"]
         assert scheduled["num_decode_requests"] == SLOTS
         assert scheduled["sum_decode_kv_tokens"] > SLOTS * 20
-        assert 0 <= report["wall_time"] < 1  # 0 when a busy machine made no token meanwhile
+        assert 0 <= report["wall_time"] < 10  # 0 when a busy machine made no token meanwhile
     assert any(report["wall_time"] for report in busy)
     since = len(read(planner))
     time.sleep(2)

@@ -27,7 +27,7 @@ from gemma4_testing.servers.alerting import free_port
 from gemma4_testing.servers.served import Served
 from gemma4_testing.waiting import wait_until
 
-START_S = 60
+START_S = 180
 LOW_PORTS = range(20_000, 2**15)
 """Dynamo takes no higher number for the port of its status pages; free_port gives higher ones."""
 
