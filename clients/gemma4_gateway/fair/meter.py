@@ -31,8 +31,8 @@ class Meter:
         self._pass(now)
         self._since = None
 
-    def ended(self, tokens: int, now: float) -> None:
-        """Count a request that has ended."""
+    def ended(self, tokens: float, now: float) -> None:
+        """Count a request that has ended, and the ``tokens`` that it was expected to have."""
         if self._since is not None:
             self._pass(now)
             self._tokens = self._tokens * _KEPT + tokens
@@ -53,14 +53,14 @@ class Meter:
 
     @property
     def rate(self) -> float | None:
-        """Tokens per second, of prompts and answers; None while too little was measured."""
+        """Expected tokens per second, prompts included; None while too little was measured."""
         if self._requests < _ENOUGH or self._seconds < _ENOUGH_S or not self._tokens:
             return None
         return self._tokens / self._seconds
 
     @property
     def mean_tokens(self) -> float:
-        """Tokens of a request; call it only where there is a rate."""
+        """Expected tokens of a request; call it only where there is a rate."""
         return self._tokens / self._requests
 
     def _pass(self, now: float) -> None:

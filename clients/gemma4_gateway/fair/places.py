@@ -225,8 +225,8 @@ class Places:
     def ended(self, charge: Charge[Waiter], prompt: int, answer: int) -> None:
         """Settle what a request did cost, and give its place to the next one."""
         self.queue.settle(charge, prompt + answer, answer=answer)
-        if prompt:
-            self._meter.ended(prompt + answer, self._loop().time())
+        if prompt:  # in expected tokens, as what waits is counted, whatever it is off by
+            self._meter.ended(charge.tokens, self._loop().time())
         if len(self.queue):
             self.look()
 

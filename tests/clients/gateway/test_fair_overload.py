@@ -18,9 +18,9 @@ CAPACITY = SLOTS / ANSWER_S
 """Answers a second."""
 
 
-async def overload(seed: int, spread: bool) -> Counter[str]:
+async def overload(seed: int, spread: bool, prompt: int) -> Counter[str]:
     """Return how often each end came. ``spread``: the lengths of answers are exponential, else they
-    are equal."""
+    are equal. ``prompt``: tokens of prompts that are thought to have 40."""
     loop, choice = asyncio.get_running_loop(), random.Random(seed)
     room, ends, slots = Room(backend(slots=SLOTS)), Counter[str](), asyncio.Semaphore(SLOTS)
 
@@ -33,7 +33,7 @@ async def overload(seed: int, spread: bool) -> Counter[str]:
         assert seat is not None
         async with slots:
             await asyncio.sleep(ANSWER_S * length)
-        seat.release(prompt=40, answer=max(1, round(TOKENS * length)))
+        seat.release(prompt=prompt, answer=max(1, round(TOKENS * length)))
         ends["answered"] += 1
 
     tasks = []
@@ -45,9 +45,9 @@ async def overload(seed: int, spread: bool) -> Counter[str]:
 
 
 @pytest.mark.parametrize("spread", [False, True])
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_hardly_anybody_waits_for_nothing(seed: int, spread: bool) -> None:
-    ends = run_in_virtual_time(overload(seed, spread))
+@pytest.mark.parametrize(("seed", "prompt"), [(1, 40), (2, 15), (3, 120)])
+def test_hardly_anybody_waits_for_nothing(seed: int, spread: bool, prompt: int) -> None:
+    ends = run_in_virtual_time(overload(seed, spread, prompt))
     refused = ends.total() - ends["answered"]
     assert set(ends) <= {"answered", "wait_too_long", "queue_timeout", "too_many_waiting"}
     assert refused > (TIMES - 1.5) * CAPACITY * SECONDS
