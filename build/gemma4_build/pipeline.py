@@ -24,7 +24,6 @@ from gemma4_build.manifest import (
     build_key,
     compose,
     file_entries,
-    keep_template,
     llama_cpp_options,
     memory_need,
     write_manifest,
@@ -33,6 +32,7 @@ from gemma4_build.model_name import checkpoint_name
 from gemma4_build.precision import PRECISIONS
 from gemma4_build.progress import Reporter
 from gemma4_build.published.build import build_published
+from gemma4_build.refresh import refresh
 from gemma4_build.request import BuildRequest, is_gguf, resolve_limits
 from gemma4_build.result import BuildResult
 from gemma4_build.synthetic import build_synthetic
@@ -135,16 +135,7 @@ class _Build:
             proof, reason = Verification(old.quality, old.first_tokens), old.unverified_reason
         with disk_errors(out):
             files = old.files | _recorded(out, proof)
-        new = keep_template(self._manifest(files, proof, reason), old)
-        same = new.model_copy(
-            update={"created_at": old.created_at, "tool_version": old.tool_version}
-        )
-        seconds = time.monotonic() - started
-        if same == old:
-            return BuildResult("up_to_date", out, old, seconds)
-        with disk_errors(out):
-            write_manifest(out, new)
-        return BuildResult("updated", out, new, seconds)
+        return refresh(out, old, self._manifest(files, proof, reason), started)
 
     def _convert(self, work: Workspace) -> tuple[FileEntry, int, int]:
         spec, folder = self.checkpoint.spec, work.folder

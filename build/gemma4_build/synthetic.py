@@ -15,10 +15,10 @@ from gemma4_build.manifest import (
     build_key,
     compose,
     file_entries,
-    keep_template,
     write_manifest,
 )
 from gemma4_build.model_spec import read_config
+from gemma4_build.refresh import refresh
 from gemma4_build.request import BuildRequest, resolve_limits
 from gemma4_build.result import BuildResult
 from gemma4_build.verify.prompts import load_short_prompts
@@ -63,15 +63,7 @@ def build_synthetic(request: BuildRequest) -> BuildResult:
         if RECORD_NAME not in files:
             with disk_errors(request.out):
                 files = files | write_recorded(request.out, recorded)
-        new = keep_template(manifest(files), old)
-        same = new.model_copy(
-            update={"created_at": old.created_at, "tool_version": old.tool_version}
-        )
-        if same == old:
-            return BuildResult("up_to_date", request.out, old, time.monotonic() - started)
-        with disk_errors(request.out):
-            write_manifest(request.out, new)
-        return BuildResult("updated", request.out, new, time.monotonic() - started)
+        return refresh(request.out, old, manifest(files), started)
     with open_workspace(request.out) as work:
         work.clear()
         for name in TEXT_FILES:

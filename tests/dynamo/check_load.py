@@ -12,7 +12,7 @@ from typing import Any
 
 import openai
 import pytest
-from check_faults import WAIT_S, begin
+from check_faults import begin
 from cluster import Frontend, Process, ask
 from conftest import Cluster
 from gemma4_testing.waiting import wait_until
@@ -57,8 +57,7 @@ def test_the_planner_reads_what_runs_and_what_waits(cluster: Cluster, planner: P
         scheduled = report["scheduled_requests"]
         assert scheduled["num_decode_requests"] == SLOTS
         assert scheduled["sum_decode_kv_tokens"] > SLOTS * 20
-        assert 0 <= report["wall_time"] < 10  # 0 when a busy machine made no token meanwhile
-    assert any(report["wall_time"] for report in busy)
+        assert 0 < report["wall_time"] < 1
     since = len(read(planner))
     time.sleep(2)
     last = read(planner)[since:][-2:]
@@ -88,7 +87,7 @@ def test_the_router_reads_the_kv_blocks(cluster: Cluster) -> None:
         with ExitStack() as stack:
             for _ in range(2 * SLOTS):
                 stack.callback(begin(cluster.client()).close)
-            took = wait_until(busy, WAIT_S, "both are busy")
+            took = wait_until(busy, 60, "both are busy")
             print(f"refused {took:.1f} s after eight streams began")
         took = wait_until(lambda: not busy(), 10, "neither is")
         print(f"answered {took:.1f} s after they ended")

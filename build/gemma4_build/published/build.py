@@ -18,7 +18,6 @@ from gemma4_build.manifest import (
     build_key,
     compose,
     file_entries,
-    keep_template,
     write_manifest,
 )
 from gemma4_build.model_name import checkpoint_name
@@ -28,6 +27,7 @@ from gemma4_build.published.record import record
 from gemma4_build.published.share import BLOCK
 from gemma4_build.published.source import Published, open_published
 from gemma4_build.published.take import TakenFile, take_tensors
+from gemma4_build.refresh import refresh
 from gemma4_build.request import BuildRequest, resolve_limits
 from gemma4_build.result import BuildResult
 from gemma4_build.workspace import Workspace, check_space, disk_errors, open_workspace
@@ -134,14 +134,7 @@ def _refresh(
         with disk_errors(out):
             recorded, reason = record(request, source.spec, out, reporter, model_bytes=size)
         files = files | recorded
-    new = keep_template(_manifest(request, source, files, reason, old.gguf), old)
-    same = new.model_copy(update={"created_at": old.created_at, "tool_version": old.tool_version})
-    seconds = time.monotonic() - started
-    if same == old:
-        return BuildResult("up_to_date", out, old, seconds)
-    with disk_errors(out):
-        write_manifest(out, new)
-    return BuildResult("updated", out, new, seconds)
+    return refresh(out, old, _manifest(request, source, files, reason, old.gguf), started)
 
 
 def _manifest(

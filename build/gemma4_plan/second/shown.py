@@ -7,11 +7,11 @@ from gemma4_plan.options import Option
 from gemma4_plan.second.opinion import Asked, Opinion
 from gemma4_plan.span import Span
 
-__all__ = ["OPTIMISTIC", "opinion_json", "option_lines", "what"]
+__all__ = ["opinion_json", "option_lines", "what"]
 
-OPTIMISTIC = (
+_METHOD = (
     "It adds up operations that were measured one by one, without what is between them and without "
-    "a run of this model, so it is optimistic."
+    "a run of this model."
 )
 """How its prediction is to be read."""
 
@@ -39,7 +39,7 @@ def option_lines(opinion: Opinion, option: Option) -> list[str]:
         f"  {opinion.name} predicts: {found.streams:,} streams, ITL {_digits(found.itl_ms)} ms, "
         f"TTFT {_digits(found.ttft_ms)} ms, {_digits(found.tokens_per_s_per_gpu)} tokens/s a GPU "
         f"(its data: {found.engine}{other})",
-        f"  {OPTIMISTIC}",
+        f"  {_METHOD}",
     ]
 
 

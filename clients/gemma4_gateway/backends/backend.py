@@ -68,10 +68,10 @@ class Backend:
     other back ends are preferred. ``info`` stays None until the engine has named itself.
     ``suspect``: a request has failed there, so the next check asks it for more than its word.
     ``outstanding`` are the requests of this gateway there, ``answers`` those of them that generate,
-    ``streams`` the answers that have begun and are not closed,
-    and ``expected_tokens`` what these are expected to hold in the KV cache. ``elsewhere`` are the
-    requests of others there, by its own count, when it was asked last.
-    ``tls``: how to connect, where not in plain text. ``tracer`` makes the spans of answers."""
+    ``expected_tokens`` what these are expected to hold in the KV cache, and ``streams`` the answers
+    that have begun and are not closed. ``elsewhere`` are the requests of others there, by its own
+    count, when it was asked last. ``tls``: how to connect, where not in plain text. ``tracer``
+    makes the spans of answers."""
 
     def __init__(
         self,

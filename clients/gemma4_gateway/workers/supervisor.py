@@ -197,7 +197,7 @@ class Supervisor:
             place.due = None
             self._board.beat(place.number)
             try:
-                place.worker = start(partial(self._member, place.number), self._work, now)
+                place.worker = start(partial(self._member, place.number), self._work)
             except OSError as error:
                 self._lost(place, f"cannot be started: {error.strerror}")
 

@@ -54,11 +54,10 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """``told``: where :class:`Told` comes from. ``since``: seconds of :func:`time.monotonic`."""
+    """``told``: where :class:`Told` comes from."""
 
     process: BaseProcess
     told: Connection
-    since: float
 
     @property
     def pid(self) -> int:
@@ -89,7 +88,7 @@ class Worker:
             return f"killed by signal {-status}"
 
 
-def start(member: Callable[[Callable[[str], None]], Member], work: Serve, now: float) -> Worker:
+def start(member: Callable[[Callable[[str], None]], Member], work: Serve) -> Worker:
     """Fork a worker. ``member`` makes what it knows, given how it says that it has started. Raises
     :class:`OSError` when there can be no more processes."""
     context = multiprocessing.get_context("fork")
@@ -109,7 +108,7 @@ def start(member: Callable[[Callable[[str], None]], Member], work: Serve, now: f
     finally:
         theirs.close()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return Worker(process, ours, now)
+    return Worker(process, ours)
 
 
 def _begin(member: Member, work: Serve, told: Connection, parent: int) -> None:

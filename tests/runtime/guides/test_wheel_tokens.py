@@ -1,4 +1,4 @@
-"""Which tokens a guide may draw with the llguidance inside the wheel."""
+"""Which tokens a guide may draw with the llguidance inside the wheel, and with that of Python."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
+from gemma4_runtime.capabilities import Enforcer
 from gemma4_runtime.guides.grammar import guide_grammar
 from gemma4_runtime.guides.matchers import matchers_of
 from gemma4_runtime.guides.turn_grammar import TurnTokens, turn_grammar
@@ -46,15 +47,16 @@ TRIED = 12
 @pytest.mark.parametrize("thought", ["none", "may", "open"])
 @pytest.mark.parametrize("tools", [(), NAMES], ids=["no tools", "tools"])
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.guide or form.kind)
+@pytest.mark.parametrize("enforcer", ["wheel", "package"])
 def test_what_a_mask_allows_can_be_drawn(
-    form: GuidedDecoding, tools: tuple[str, ...], thought: str
+    enforcer: Enforcer, form: GuidedDecoding, tools: tuple[str, ...], thought: str
 ) -> None:
     """On random walks. A token that is allowed and then refused ends the guide: the rest of the
     answer is free, and is thrown away."""
     table = load_token_table(TOKENIZER)
     prelude = Prelude(thought, tools)  # type: ignore[arg-type]
     grammar = turn_grammar(guide_grammar(form), prelude, TurnTokens.of(table))
-    new = matchers_of(TOKENIZER, enforcer="wheel", byte_tokens=True)
+    new = matchers_of(TOKENIZER, enforcer=enforcer, byte_tokens=True)
     odd = table.byte_ids | table.special
     choice, path = random.Random(1), list[int]()
     for _ in range(6):
