@@ -88,7 +88,7 @@ format: $(VENV)/.dev ## Format the code.
 # of these fails here.
 lint: types-of-clients
 types-of-clients: $(VENV)/.dev ## Check the types of the light packages for the oldest Python.
-	$(BIN)/python -m mypy --python-version 3.10 clients/gemma4_client clients/gemma4_gateway load_tests/gemma4_load cli/gemma4_cli
+	$(BIN)/python -m mypy --python-version 3.10 clients/gemma4_client clients/gemma4_dynamo clients/gemma4_gateway load_tests/gemma4_load cli/gemma4_cli
 
 # Parts of files that `python -m declare` makes, then pages that tests compare with the code.
 PAGES := tests/build/trtllm/test_precision_page.py tests/clients/gateway/test_gateway_pages.py \

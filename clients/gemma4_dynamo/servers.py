@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from gemma4_client import AsyncClient, Gemma4Error, ServerInfo
+from gemma4_client.concurrency.timeouts import TIMED_OUT
 from gemma4_runtime.logs.events import log_event
 
 from gemma4_dynamo.options import OptionsError
@@ -112,7 +113,7 @@ class Servers:
             self._changed.clear()
             try:
                 await asyncio.wait_for(self._changed.wait(), self._interval)
-            except TimeoutError:
+            except TIMED_OUT:
                 pass
 
     async def tell(self) -> None:

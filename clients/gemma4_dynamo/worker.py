@@ -9,6 +9,7 @@ from typing import Any
 import uvloop
 from dynamo.runtime import DistributedRuntime
 from gemma4_client import Gemma4Error
+from gemma4_client.concurrency.timeouts import TIMED_OUT
 from gemma4_runtime.logs.events import log_event
 
 from gemma4_dynamo.card import card_folder
@@ -65,7 +66,7 @@ async def _first_answer(
         await servers.tell()
         try:
             await asyncio.wait_for(stop.wait(), options.health_interval)
-        except TimeoutError:
+        except TIMED_OUT:
             pass
     return None
 
@@ -126,8 +127,8 @@ async def _leave(options: WorkerOptions, membership: Membership, serving: Servin
     await asyncio.sleep(options.drain_delay)
     try:
         await asyncio.wait_for(serving.idle.wait(), options.grace)
-    except TimeoutError:
+    except TIMED_OUT:
         log_event("grace_is_over", given_away=serving.end_all(), level="warning")
-        with suppress(TimeoutError):
+        with suppress(*TIMED_OUT):
             await asyncio.wait_for(serving.idle.wait(), _ENDING_S)
     log_event("stopped")

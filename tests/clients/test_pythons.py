@@ -20,13 +20,15 @@ else:
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LIGHT = (
-    "clients/gemma4_client", "clients/gemma4_gateway", "load_tests/gemma4_load", "cli/gemma4_cli",
+    "clients/gemma4_client", "clients/gemma4_dynamo", "clients/gemma4_gateway",
+    "load_tests/gemma4_load", "cli/gemma4_cli",
     "runtime/gemma4_runtime/contract", "runtime/gemma4_runtime/needs",
     "runtime/gemma4_runtime/error_codes.py", "runtime/gemma4_runtime/errors.py",
     "runtime/gemma4_runtime/enums.py", "runtime/gemma4_runtime/picklable.py",
-    "runtime/gemma4_runtime/logs", "runtime/gemma4_runtime/output/utf8.py",
+    "runtime/gemma4_runtime/logs", "runtime/gemma4_runtime/one_line.py",
+    "runtime/gemma4_runtime/output/utf8.py",
 )  # fmt: skip
-"""What clients, gateway and load tests are made of."""
+"""What clients, gateway, Dynamo's worker and load tests are made of."""
 OWN_FORMS = {"asyncio": ("timeout", "TaskGroup", "Timeout", "Runner"), "datetime": ("UTC",),
              "enum": ("StrEnum",), "typing": ("Unpack", "Self", "NotRequired", "assert_never"),
              "tomllib": ("",), "builtins": ("ExceptionGroup", "BaseExceptionGroup")}  # fmt: skip
@@ -112,7 +114,7 @@ def test_the_tools_check_the_same_level() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     (checked,) = re.findall(r"mypy --python-version (\S+) (.*)", makefile)
     assert checked[0] == PYTHONS[0]
-    assert set(LIGHT[:4]) == set(checked[1].split())
+    assert set(LIGHT[:5]) == set(checked[1].split())
 
 
 def requirements(extra: str) -> list[Requirement]:
