@@ -3,9 +3,9 @@
 #
 # The lanes are the tests that share the machine, the end-to-end tests, and the other tests that are
 # to run one by one (tests/alone.py). They wait more than they compute, so together they take little
-# longer than the longest. The last two have a network, process ids, /tmp and /dev/shm of their own,
-# so that no lane sees the ports and files of another; that needs root, or a user namespace. Each
-# lane's output comes when it has ended.
+# longer than the longest. Each has a network, process ids, /tmp and /dev/shm of its own, so that no
+# lane sees the ports and files of another, or what the machine does to its network meanwhile; that
+# needs root, or a user namespace. Each lane's output comes when it has ended.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 python=$1
@@ -56,8 +56,9 @@ lane() {
   return "$status"
 }
 
-mkdir "$logs/e2e" "$logs/rest"
-lane together "$python" -m pytest --only together -n 2 --dist loadfile --no-loadscope-reorder "$@" &
+mkdir "$logs/together" "$logs/e2e" "$logs/rest"
+lane together isolated "$logs/together" "$python" -m pytest --only together -n 2 --dist loadfile \
+  --no-loadscope-reorder "$@" &
 lane e2e isolated "$logs/e2e" "$python" -m pytest --only e2e "$@" &
 lane rest isolated "$logs/rest" "$python" -m pytest --only rest "$@" &
 status=0

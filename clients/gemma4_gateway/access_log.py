@@ -61,6 +61,10 @@ class Log:
         line = log_fields(event, fields | self._own, level=level)
         self._writer.write(written(line, self._form))
 
+    def flush(self) -> None:
+        """Wait a moment for what is to be written."""
+        self._writer.flush()
+
     def close(self) -> None:
         """Write what there is, if it can be written."""
         self._repeats.flush()

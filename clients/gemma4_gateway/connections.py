@@ -27,6 +27,8 @@ HEAD_S = 10.0
 """Seconds that the head of a request has to arrive."""
 _REST_S = 5.0
 """For the rest of a body that nobody reads any more, so that the client can read the answer."""
+_UNTOLD_S = 1.0
+"""For the next request of a client that has not been told that its connection ends."""
 _MOST_HEAD_BYTES = 64 * 1024
 """Bytes of the head of a request, at most."""
 _MOST_HEADERS = 200
@@ -55,9 +57,10 @@ def openable() -> int:
 class Connections:
     """All of one gateway. At most ``most``; then the one that has waited longest for a request
     makes way for a new one. A head has ``head_s`` seconds from its first byte, or from the start
-    of the connection. While ``lifecycle`` drains, each ends with the answer that it has: a client
+    of the connection. While ``lifecycle`` drains, each ends with an answer that says so: a client
     that kept it could send its next request just when the gateway ends, and would not know whether
-    that had begun."""
+    that had begun. Where the head of the answer had gone out before, the client may send its next
+    request at once, which is refused; without one the connection is closed after a moment."""
 
     metrics: Metrics
     most: int
@@ -140,8 +143,6 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_headers_complete()
         if self.scope["http_version"] == "1.0":  # its task has not begun
             self.cycle.__class__ = Http10Cycle
-        if self.shared.lifecycle.draining:
-            self.cycle.keep_alive = False  # and the answer says so
 
     def on_message_complete(self) -> None:
         self._in_head = self._whole = self._ended = True
@@ -153,12 +154,10 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_response_complete()
         if self.transport.is_closing():
             return
-        if self._whole and self.shared.lifecycle.draining and self.cycle.response_complete:
-            self.transport.close()  # its head had gone out before
-        elif self._whole:
-            self._wait()
-        else:
+        if not self._whole:
             self._arm(_REST_S, "body_after_answer")
+        elif self.cycle.response_complete:  # and no other request has come meanwhile
+            self._wait()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse whatever the parser did not take; in the form of every other error of the path, as
@@ -182,6 +181,8 @@ class BoundedHttp(HttpToolsProtocol):
         """Wait for the next request."""
         self._disarm()
         self.shared.idle[self] = None
+        if self.shared.lifecycle.draining:
+            self._timer = self.loop.call_later(_UNTOLD_S, self.transport.close)
 
     def _arm(self, seconds: float, reason: str) -> None:
         self._disarm()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Middleware"]
 
+_CLOSE = (b"connection", b"close")
 _ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}\Z")
 _HEALTH = ("/health", "/ping")
 _QUIET = (*_HEALTH, "/metrics")
@@ -86,6 +87,8 @@ class Middleware:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *id_headers]
+                if self._lifecycle.draining and _CLOSE not in message["headers"]:
+                    message["headers"].append(_CLOSE)  # the connection ends with this answer
             await send(message)
 
         try:
@@ -235,6 +238,6 @@ async def _send_error(error: ApiError, record: Record, send: Send) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     headers += [(k.encode(), v.encode()) for k, v in error.headers().items()]
     if error.status in (408, 413, 503):
-        headers.append((b"connection", b"close"))
+        headers.append(_CLOSE)
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

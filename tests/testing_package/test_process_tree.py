@@ -21,10 +21,10 @@ from gemma4_testing.servers.process_tree import (
 from gemma4_testing.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-FAMILY = """
+WAITS = "import sys; sys.stdin.read()"
+FAMILY = f"""
 import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"],
-                         stdin=subprocess.PIPE)
+child = subprocess.Popen([sys.executable, "-c", {WAITS!r}], stdin=subprocess.PIPE)
 time.sleep(60)
 """
 """Its child ends as soon as it has ended, as the processes of a server do."""
@@ -37,14 +37,19 @@ def sources() -> list[Path]:
 
 def family() -> subprocess.Popen[bytes]:
     process = subprocess.Popen([sys.executable, "-c", FAMILY])
-    wait_until(lambda: bool(pids_below(process.pid)), 20)
+    wait_until(lambda: bool(children(process)), 20)
     return process
+
+
+def children(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Its child, once that is no longer a copy of its parent."""
+    return find_processes(process.pid, lambda p: p.cmdline()[-1:] == [WAITS])
 
 
 def test_a_tree_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is gone when its turn comes is no error."""
     process = family()
-    (child,) = find_processes(process.pid, lambda p: "stdin" in " ".join(p.cmdline()))
+    (child,) = children(process)
     kill = psutil.Process.kill
 
     def after_its_end(self: psutil.Process) -> None:

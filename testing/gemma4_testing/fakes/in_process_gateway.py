@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +9,11 @@ from typing import Any
 
 import httpx
 import uvicorn
-from gemma4_gateway.access_log import Log
 from gemma4_gateway.gateway import Gateway
 from gemma4_gateway.server import claim_socket, config_of
 from gemma4_gateway.settings import KeySource, Limits, Settings, StoreOptions, TlsFiles
+
+from gemma4_testing.fakes.log_text import LogText
 
 __all__ = ["InProcess", "gateway_before"]
 
@@ -21,7 +21,7 @@ __all__ = ["InProcess", "gateway_before"]
 class InProcess:
     """``url``, and the parts."""
 
-    def __init__(self, gateway: Gateway, url: str, log: io.StringIO) -> None:
+    def __init__(self, gateway: Gateway, url: str, log: LogText) -> None:
         self.gateway = gateway
         self.url = url
         self.log = log
@@ -55,7 +55,7 @@ def gateway_before(
 ) -> Iterator[InProcess]:
     """In front of ``backends`` (host:port, or dns:///name:port), which serve the model "m". ``connections``: bounds of
     :func:`gemma4_gateway.server.config_of`."""
-    log = io.StringIO()
+    log = LogText()
     settings = Settings(
         backends=backends,
         model_names=("m",),
@@ -69,7 +69,7 @@ def gateway_before(
         store=store,
         limits_redis=limits_redis,
     )
-    gateway = Gateway(settings, Log("json", log))
+    gateway = Gateway(settings, log.log)
     listener = claim_socket("127.0.0.1", 0)
     server = uvicorn.Server(config_of(gateway, **connections))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

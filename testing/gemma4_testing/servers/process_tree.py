@@ -62,8 +62,13 @@ def kill_tree(root: int) -> None:
 
 
 def kill_each(pids: Iterable[int]) -> None:
-    """Kill ``pids`` in this order, but for those that have ended."""
-    for pid in pids:
+    """Kill ``pids`` in this order, but for those that have ended. They are stopped before, so that
+    none acts when it sees the end of another."""
+    known = tuple(pids)
+    for pid in known:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+    for pid in known:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from gemma4_gateway.access_log import Log
 from gemma4_gateway.errors import ApiError
 from gemma4_gateway.keys import KeyEntry
 from gemma4_gateway.metrics import Metrics, SharedMetrics
@@ -19,6 +17,7 @@ from gemma4_gateway.shared.redis_limits import Lease, RedisLimits
 from gemma4_gateway.shared.source import read_url
 from gemma4_testing.fakes.fake_backend import fake_backend
 from gemma4_testing.fakes.in_process_gateway import gateway_before
+from gemma4_testing.fakes.log_text import LogText
 from gemma4_testing.servers.redis_server import RedisServer
 from gemma4_testing.waiting import wait_until
 
@@ -40,11 +39,11 @@ class Gateways:
     """The shared limits of some gateways, and what they log."""
 
     def __init__(self, url: str, count: int) -> None:
-        self.log = io.StringIO()
+        self.log = LogText()
         self.metrics: list[SharedMetrics] = [Metrics().with_shared_limits() for _ in range(count)]
-        log = Log("json", self.log)
-        self.limits = [RedisLimits(url, Limits(), metrics, log) for metrics in self.metrics]
-        self._log = log
+        self.limits = [
+            RedisLimits(url, Limits(), metrics, self.log.log) for metrics in self.metrics
+        ]
 
     async def __aenter__(self) -> list[RedisLimits]:
         for limits in self.limits:
@@ -54,7 +53,7 @@ class Gateways:
     async def __aexit__(self, *_: object) -> None:
         for limits in self.limits:
             await limits.stop()
-        self._log.close()
+        self.log.log.close()
 
     def errors(self, reason: str) -> float:
         value: float = self.metrics[0].errors.labels(reason)._value.get()

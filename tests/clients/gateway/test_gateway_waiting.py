@@ -112,6 +112,39 @@ def test_what_can_never_fit_is_named_while_others_wait(
         assert [f.result().status_code for f in running] == [200] * 2
 
 
+def test_an_answer_that_a_drain_meets_says_that_its_connection_ends(
+    gateway: InProcess, backend: FakeBackend
+) -> None:
+    """A client that took it for an open one would meet a reset with its next request."""
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(post, gateway.url)
+        wait_until(lambda: backend.requests, 30)
+        gateway.gateway.lifecycle.draining = True
+        backend.let()
+        assert found.result().headers.get_list("connection") == ["close"]
+    reply = post(gateway.url)
+    assert (reply.status_code, reply.headers.get_list("connection")) == (503, ["close"])
+
+
+def test_a_connection_that_a_drain_finds_open_is_closed_after_a_moment(
+    backend: FakeBackend,
+) -> None:
+    """Its answer had begun: its client may send the next request at once, or never."""
+    body = json.dumps({"messages": [{"role": "user", "content": "x"}], "stream": True}).encode()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    with (
+        gateway_before(backend.address, sse_keep_alive=0.05) as gateway,
+        socket.create_connection(("127.0.0.1", gateway.port), 30) as sock,
+    ):
+        sock.sendall(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        data = sock.recv(65536)
+        assert data.startswith(b"HTTP/1.1 200") and b"connection: close" not in data
+        gateway.gateway.lifecycle.draining = True
+        backend.let()
+        data += b"".join(iter(lambda: sock.recv(65536), b""))
+        assert data.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+
+
 def test_a_drain_lets_those_who_wait_have_their_answers(backend: FakeBackend) -> None:
     gateway = RunningGateway(backend.port)
     with ThreadPoolExecutor(3) as pool, gateway.http() as http:

@@ -123,7 +123,7 @@ def test_drain(server: Served) -> None:
 
 
 def test_a_drain_ends_connections_with_their_answers(server: Served) -> None:
-    """Not later, when a client may just be sending its next request."""
+    """A client that was not told of the end may send its next request at once: that is refused."""
     running = RunningGateway(server.grpc, args=("--grace", "60"))
     body = json.dumps(chat(stream=True, min_tokens=300, max_tokens=300)).encode()
     head = b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
@@ -138,9 +138,13 @@ def test_a_drain_ends_connections_with_their_answers(server: Served) -> None:
             running.process.send_signal(signal.SIGTERM)
             wait_until(lambda: other.get("/health/ready").status_code == 503, 5)
             assert other.get("/health/live").headers["connection"] == "close"
-            while piece := kept.recv(65536):
+            while not data.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n"):
+                piece = kept.recv(65536)
+                assert piece, data
                 data += piece
-            assert data.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+            kept.sendall(head % (CHAT.encode(), len(body)) + body)
+            last = b"".join(iter(lambda: kept.recv(65536), b""))
+            assert last.startswith(b"HTTP/1.1 503") and b"connection: close\r\n" in last
         assert running.process.poll() is None  # the other answer runs
         assert list(lines)[-2] == "data: [DONE]"
     assert running.process.wait(10) == 0
