@@ -226,6 +226,12 @@ _REST = Row(
             (_more("gemma4_gateway_log_lines_dropped", "instance"), "{{instance}}"),
             empty="no gateway",
         ),
+        _events(
+            "Workers of a gateway that were replaced",
+            "Each was lost with the answers that it had under way.",
+            (_more("gemma4_gateway_worker_restarts_total", "instance"), "{{instance}}"),
+            empty="gateways of one process",
+        ),
         Panel(
             "What runs",
             "Versions: two rows with different ones are a deployment under way.",

@@ -35,6 +35,7 @@ RUNBOOKS = {
     "Certificate loaded again": "Gemma4CertificateReloadFailed",
     "Refused or failed, by code": "Gemma4OverloadRefusals",
     "Not taken by a back end": "Gemma4OverloadRefusals",
+    "Workers of a gateway that were replaced": "Gemma4GatewayWorkerRestarts",
     "Lines of the log that were dropped": "Gemma4LogLinesDropped",
 }
 """By the title of the panel."""

@@ -95,7 +95,7 @@ def stack() -> Iterator[Stack]:
         triton = Triton(root / "engine", env)
         gateway = RunningGateway(
             triton.grpc, env=env,
-            args=("--api-keys-file", str(root / "keys/keys.json"),
+            args=("--workers", "2", "--api-keys-file", str(root / "keys/keys.json"),
                   "--response-store", str(root / "store/responses.db")),
         )  # fmt: skip
     finally:

@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 from gemma4_gateway.settings import SettingsError
 from gemma4_gateway.workers.board import Board
 
-__all__ = ["MetricFiles"]
+__all__ = ["MetricFiles", "Workers"]
 
 _VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _MEMORY = Path("/dev/shm")
@@ -46,7 +46,7 @@ class MetricFiles:
         """Return the text exposition format: all workers together, of these back ends alone."""
         registry = CollectorRegistry()
         registry.register(_Sum(self.folder, backends))
-        registry.register(_Workers(self._board))
+        registry.register(Workers(self._board))
         return generate_latest(registry)
 
     def ended(self, worker: int) -> None:
@@ -71,7 +71,9 @@ class _Sum(Collector):
             yield metric
 
 
-class _Workers(Collector):
+class Workers(Collector):
+    """How many workers serve, and how many were started again."""
+
     def __init__(self, board: Board) -> None:
         self._board = board
 

@@ -8,6 +8,7 @@ from gemma4_testing.alerts.load import client, going_on, streamed
 from gemma4_testing.alerts.world import Stack
 from gemma4_testing.certificates import Authority
 from gemma4_testing.servers.alerting import free_port
+from gemma4_testing.servers.process_tree import find_process
 
 __all__ = ["SCENES"]
 
@@ -52,6 +53,15 @@ def unwritten(stack: Stack) -> None:
     )
     with client(gateway.url) as http, going_on(partial(streamed, http, max_tokens=1), 1, pause=0.5):
         fault.fires()
+    fault.ends()
+
+
+def worker(stack: Stack) -> None:
+    """One of two workers is killed."""
+    gateway = stack.gateway(stack.world.backend(), args=("--workers", "2"))
+    fault = stack.fault("SIGKILL of one of two workers", "Gemma4GatewayWorkerRestarts ticket")
+    find_process(gateway.running.process.pid, lambda _: True).kill()
+    fault.fires()
     fault.ends()
 
 
@@ -116,4 +126,4 @@ def gateways(stack: Stack) -> None:
     fault.ends()
 
 
-SCENES = (certificate, gateways, astray, limited, unwritten)
+SCENES = (certificate, gateways, astray, limited, unwritten, worker)

@@ -362,6 +362,13 @@ def _gateway() -> Iterable[Case]:
     loaded = {f'{reloads}{{{GATEWAY},result="loaded"}}': counter((10, 0), (1, 1), (40, 0))}
     yield Case(name, "ticket", "it was loaded", loaded, (), (12,))
 
+    name = "Gemma4GatewayWorkerRestarts"
+    restarts = f"gemma4_gateway_worker_restarts_total{{{GATEWAY}}}"
+    one = {restarts: counter((10, 0), (1, 1), (90, 0))}
+    yield Case(name, "ticket", "one", one, (12, 60), (9, 75))
+    yield Case(name, "ticket", "long ago", {restarts: gauge((90, 7))}, (), (80,))
+    yield Case(name, "ticket", "one process", {}, (), (12,))
+
     name = "Gemma4LogLinesDropped"
     lines = f"gemma4_gateway_log_lines_dropped{{{GATEWAY}}}"
     yield Case(

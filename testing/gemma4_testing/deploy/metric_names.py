@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gemma4_gateway.metrics import Metrics
+from gemma4_gateway.workers.board import Board
+from gemma4_gateway.workers.metric_files import Workers
 from gemma4_runtime.metrics.families import FAMILIES
 
 __all__ = ["gateway_names", "model_names"]
 
 
 def gateway_names() -> set[str]:
-    """Return those of a gateway, also the ones that it has with TLS only."""
+    """Return those of a gateway, also the ones that it has with TLS, Redis or workers only."""
     metrics = Metrics()
     metrics.with_tls()
+    metrics.with_shared_limits()
+    families = [*metrics.registry.collect(), *Workers(Board(1)).collect()]
     return {
         f"{family.name}{end}"
-        for family in metrics.registry.collect()
+        for family in families
         for end in ("", "_total", "_bucket", "_sum", "_count")
     }
 

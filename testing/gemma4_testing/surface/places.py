@@ -135,6 +135,8 @@ PLACES = (
     Place(SERVE, "home", r"\.cache(/gemma4-triton(/hashes\.json)?)?", "any", 0o755,
           "hashes of engine files that were verified",
           reach="every user of the machine, where the home is open to them"),
+    Place(GATEWAY, "shm", r"gemma4-gateway-[^/]*", "folder", 0o700, "metrics of its workers (--workers)"),
+    Place(GATEWAY, "shm", r"gemma4-gateway-[^/]*/\w+\.db", "file", 0o644, "the same; the folder is closed"),
     Place(GATEWAY, "store", r"responses\.db(-wal|-shm)?", "file", 0o600, "stored responses (--response-store)"),
     Place(GATEWAY, "keys", r"keys\.json", "file", 0o600, "hashes of API keys (gemma4 gateway new-key)"),
     Place(BUILD, "engine", r".*", "any", 0o755, "weights, tokenizer, manifest",
