@@ -21,6 +21,7 @@ ALONE = {
     "clients/gateway/test_gateway_tls.py::test_200_half_open_connections": "measures others' wait",
     "clients/gateway/test_gateway_waiting.py": "starts gateways; waits for deadlines",
     "clients/gateway/test_gateway_workers.py": "starts gateways; stops and kills their workers",
+    "clients/gateway/test_workers_elsewhere.py": "starts gateways and Redis; stops and kills workers",
     "clients/gateway/test_worker_supervisor.py": "starts processes; waits for deadlines",
     "clients/test_cache.py": "starts many processes",
     "e2e": "starts servers, and measures them",

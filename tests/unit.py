@@ -27,6 +27,7 @@ NOT_UNIT = {
     "clients/gateway/test_gateway_tls.py::test_200_half_open_connections": "measures others' wait",
     "clients/gateway/test_gateway_waiting.py": "starts a gateway and back ends",
     "clients/gateway/test_gateway_workers.py": "starts gateways",
+    "clients/gateway/test_workers_elsewhere.py": "starts gateways and Redis",
     "clients/gateway/test_worker_supervisor.py": "starts processes; waits for their ends",
     "clients/test_cache.py::test_many_processes": "starts many processes",
     "dashboards": "is no test of pytest",

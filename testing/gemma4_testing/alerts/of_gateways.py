@@ -60,7 +60,7 @@ def worker(stack: Stack) -> None:
     """One of two workers is killed."""
     gateway = stack.gateway(stack.world.backend(), args=("--workers", "2"))
     fault = stack.fault("SIGKILL of one of two workers", "Gemma4GatewayWorkerRestarts ticket")
-    find_process(gateway.running.process.pid, lambda _: True).kill()
+    find_process(gateway.process.pid, lambda _: True).kill()
     fault.fires()
     fault.ends()
 

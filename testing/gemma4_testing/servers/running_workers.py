@@ -13,7 +13,7 @@ from gemma4_testing.servers.process_tree import tree
 from gemma4_testing.servers.running_gateway import RunningGateway, chat
 from gemma4_testing.waiting import wait_until
 
-__all__ = ["RunningWorkers", "Stream"]
+__all__ = ["RunningWorkers", "Started", "Stream"]
 
 CHAT = "/v1/chat/completions"
 
@@ -107,3 +107,22 @@ class RunningWorkers(RunningGateway):
         self.wait_for('"event":"worker_serves"')
         wait_until(lambda: len(self.workers) == count, 30)
         return self.workers[-1]
+
+
+class Started:
+    """Gateways before ``backend`` that end with the test, whatever happens."""
+
+    def __init__(self, backend: int) -> None:
+        self._backend = backend
+        self._running: list[RunningWorkers] = []
+
+    def __call__(self, *args: str, **more: Any) -> RunningWorkers:
+        running = RunningWorkers(self._backend, args=args, **more)
+        self._running.append(running)
+        return running
+
+    def end(self) -> None:
+        for running in self._running:
+            if running.process.poll() is None:
+                running.process.kill()
+                running.process.wait(10)

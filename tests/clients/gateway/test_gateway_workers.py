@@ -14,7 +14,7 @@ import psutil
 import pytest
 from gemma4_gateway.keys import add_key
 from gemma4_testing.fakes.scripted_backend import scripted_backend
-from gemma4_testing.servers.running_workers import RunningWorkers
+from gemma4_testing.servers.running_workers import Started
 from gemma4_testing.waiting import wait_until
 
 LONG = 60
@@ -29,25 +29,6 @@ def answer(messages: list[dict[str, Any]]) -> list[str]:
 def backend() -> Iterator[int]:
     with scripted_backend(answer, pause=0.05) as found:
         yield int(found.address.rsplit(":", 1)[1])
-
-
-class Started:
-    """Gateways that end with the test, whatever happens."""
-
-    def __init__(self, backend: int) -> None:
-        self._backend = backend
-        self._running: list[RunningWorkers] = []
-
-    def __call__(self, *args: str, **more: Any) -> RunningWorkers:
-        running = RunningWorkers(self._backend, args=args, **more)
-        self._running.append(running)
-        return running
-
-    def end(self) -> None:
-        for running in self._running:
-            if running.process.poll() is None:
-                running.process.kill()
-                running.process.wait(10)
 
 
 @pytest.fixture
