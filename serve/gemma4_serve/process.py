@@ -54,9 +54,9 @@ _BOARD_S = 1.0
 """Seconds between two looks at the board of a server that runs."""
 _TELL_S = 0.5
 """For the clients of answers that were cut to hear of it."""
-_QUIET_S = 0.3
-"""At most, until what was sent before Triton closes its endpoints has left; half of the time for
-which the engine sends nothing."""
+_QUIET_S = 1.5
+"""At most, until what was sent before Triton closes its endpoints has left, with the ends of feeds.
+The engine waits twice as long to go on by itself."""
 _SETTLE_S = 0.3
 """At least, for the last chunks to leave Triton."""
 _SEND_S = 5.0
@@ -293,14 +293,15 @@ class TritonProcess:
 
     def _close_endpoints(self, control: ControlClient) -> None:
         """Have Triton be not ready from now on. What it has accepted goes on, but for answers of an
-        ensemble over gRPC: Triton 2.51 sends nothing of them any more. While it closes the engine
-        sends nothing (:meth:`~gemma4_runtime.server.streams.emitter.Emitter.hold`)."""
+        ensemble over gRPC: Triton 2.51 sends nothing of them any more. Before, the engine ends its
+        feeds (:mod:`gemma4_runtime.server.streams.feed`), and sends nothing until that has left."""
         if self.running() and not self._closed:
             self._closed = True
             control.send("hold")
             ports = self._options.ports
             wait_sent((self.pid,), (ports.grpc, ports.http), least=_POLL_S, most=_QUIET_S)
             self._process.terminate()
+            control.send("resume")
 
     def _wait_idle(self, seconds: float, hurry: Callable[[], bool], control: ControlClient) -> bool:
         board, end = self.board(), time.monotonic() + seconds

@@ -53,6 +53,8 @@ class StartWatch:
         running = {child.pid for child in children if runs(child.pid)}
         ended = {child.pid for child in children if child.pid not in running and _is_stub(child)}
         ended |= self._names.keys() - running
+        if not runs(self._pid):  # then its models have another parent, or end because of it
+            return
         for pid in ended - self._ended:
             self._ended.add(pid)
             self._alive.pop(pid, None)

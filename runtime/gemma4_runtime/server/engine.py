@@ -158,6 +158,8 @@ class EngineStep:
             self._board[Field.DRAINING] = 1
         elif verb == "hold":
             self._emitters.hold()
+        elif verb == "resume":
+            self._emitters.resume()
         elif verb == "abort":
             self._drain()
             self._emitters.abort_all(

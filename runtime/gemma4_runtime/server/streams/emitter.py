@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from functools import partial
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 
 from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.errors import Code, RequestError, invalid
@@ -42,9 +42,8 @@ _REST_TICK_S = 0.25
 """The same after :data:`_REST_AFTER` of them without a stream, a feed or work of the engine. News
 ends the rest."""
 _REST_AFTER = 4
-HOLD_S = 0.6
-"""Seconds in which nothing is sent while Triton closes its endpoints: Triton 2.51 ends by an
-assertion of gRPC when a chunk is being written just then (3 of 40 drains with 16 streams)."""
+HOLD_S = 3.0
+"""Seconds after which a hold ends by itself: who asked for it may be gone."""
 _HELD_TICK_S = 0.002
 """Seconds between two looks at streams that wait for postprocessing, which handles two or three
 chunks in that time."""
@@ -90,7 +89,8 @@ class Emitter:
         self._delivery = Delivery(engine, self._feeds, backlog, in_flight=in_flight, on_end=on_end)
         self._checks = StreamChecks(self._delivery, self._speak)
         self._idle_ticks = 0
-        self._held_until = 0.0
+        self._flows = Event()
+        self._flows.set()
         self._thread = Thread(target=self._run, name="emitter", daemon=True)
         self._thread.start()
 
@@ -153,14 +153,20 @@ class Emitter:
 
     def close(self) -> None:
         """Stop the thread. Streams still open are failed as UNAVAILABLE."""
+        self.resume()
         self.abort_all(RequestError(Code.SERVER_STOPPED, "the server is stopping"))
         self._ready.put(_Signal.STOP)
         self._thread.join()
 
     def hold(self) -> None:
-        """Send nothing for :data:`HOLD_S` seconds: Triton is about to close its endpoints. From any
-        thread."""
-        self._held_until = time.monotonic() + HOLD_S
+        """End all feeds, and send nothing until :meth:`resume`, at most for :data:`HOLD_S` seconds:
+        Triton is about to close its endpoints."""
+        self._flows.clear()
+        self._feeds.finish()
+
+    def resume(self) -> None:
+        """Go on after :meth:`hold`; each stream by itself."""
+        self._flows.set()
 
     def _woken(self, stream: Stream) -> None:
         if not self._feeds.news(stream):
@@ -176,8 +182,12 @@ class Emitter:
     def _run(self) -> None:
         next_tick = 0.0
         while (news := self._wait(self._patience())) is not None:
-            if (held := self._held_until - time.monotonic()) > 0:
-                time.sleep(held)
+            if self._feeds.over:
+                self._feeds.close()
+            if not self._flows.is_set():
+                self._flows.wait(HOLD_S)
+                self._flows.set()
+                news = self._delivery.open_streams()  # what waited for a feed does not any more
             now = time.monotonic()
             if news and self._resting:
                 self._idle_ticks, next_tick = 0, now + _TICK_S

@@ -95,6 +95,11 @@ class Emitters:
         for emitter in self._emitters:
             emitter.hold()
 
+    def resume(self) -> None:
+        """Do as :meth:`Emitter.resume`."""
+        for emitter in self._emitters:
+            emitter.resume()
+
     def abort_all(self, error: RequestError) -> None:
         """End every open stream with ``error``."""
         for emitter in self._emitters:

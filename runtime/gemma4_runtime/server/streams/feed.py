@@ -8,6 +8,10 @@ lags gets more tokens at a time, and nothing piles up on the way to it.
 
 A stream names its feed and a number in it. While nobody polls that feed (no poll came yet, they
 went to another server, the client is gone), the stream's chunks go their own way.
+
+Before Triton closes, all feeds end. Triton 2.51 answers a poll that comes later with an error, and
+writes that without a look whether a response is just being written to the same call: two writes at
+once are a failed assertion of gRPC, which ends Triton with all answers.
 """
 
 from __future__ import annotations
@@ -180,6 +184,8 @@ class Feeds:
         self._lock = Lock()
         self._feeds: dict[str, Feed] = {}
         self._draining = False
+        self.over = False
+        """Feeds are ended, and none begins."""
 
     # -- called from any thread -----------------------------------------------------------------
 
@@ -194,6 +200,9 @@ class Feeds:
                 least=1,
                 most=_MOST_RESPONSES,
             )
+        if self.over:
+            poll.answer(pack_many([]), final=True)
+            return
         with self._lock:
             feed = self._feeds.get(key)
             if feed is None:
@@ -218,6 +227,11 @@ class Feeds:
     def drain(self) -> None:
         """End, from now on, a feed when it has no stream."""
         self._draining = True
+
+    def finish(self) -> None:
+        """Take no poll any more; the emitter ends those that wait."""
+        self.over = True
+        self._wake()
 
     def news(self, stream: Stream) -> bool:
         """Note that ``stream`` has something. Return True when the emitter will see that without

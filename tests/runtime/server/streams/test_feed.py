@@ -354,3 +354,27 @@ def test_too_much_is_refused(
             emitters.poll(f"{number}" * 32, poll, 1)
     assert caught.value.status is Status.UNAVAILABLE
     assert caught.value.code == Code.TOO_MANY_FEEDS
+
+
+def test_feeds_end_before_triton_closes_and_their_streams_go_on(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
+    """Each waiting poll gets an empty bundle, and so does one that was on its way; then nothing is
+    sent by the feed any more."""
+    emitters, _, _board, _records = stack(slots=16, interval_s=0.005)
+    client = Client(emitters)
+    outs = opened(emitters, 16, max_tokens=200)
+    wait_until(lambda: len(client.bundles) > 5, WAIT_S)
+    emitters.hold()
+    assert client.ended.wait(WAIT_S)
+    wait_until(lambda: client.bundles[-1] == [] and client.finals[-1], WAIT_S)
+    late = Client(emitters, polls=1)
+    assert late.ended.is_set() and late.finals == [True]
+    bundles = len(client.bundles)
+    assert client.bundles[-2:].count([]) == len([b for b in client.bundles if not b]) <= 2
+    emitters.resume()
+    assert all(out.over.wait(WAIT_S) for out in outs)
+    assert len(client.bundles) == bundles
+    for number, out in enumerate(outs):
+        alone = [i for chunk in out.chunks for i in chunk.ids]
+        assert alone and client.ids(number) + alone == expected(200)
