@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,9 +10,20 @@ from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
 from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
+from gemma4_testing.servers.command import STARTED
 from gemma4_testing.servers.load_runs import PACE_S, PREFILL_S
 from gemma4_testing.servers.running_gateway import RunningGateway
 from gemma4_testing.servers.served import Served
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what the servers said: one may have been lost."""
+    report = yield
+    if report.failed:
+        for command in STARTED:
+            report.sections.append((f"said by process {command.process.pid}", command.said()))
+    return report
 
 
 @pytest.fixture(scope="session")

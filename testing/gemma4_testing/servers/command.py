@@ -10,11 +10,15 @@ import subprocess
 import sys
 from pathlib import Path
 from threading import Thread
+from weakref import WeakSet
 
 from gemma4_testing.servers.process_tree import lasting
 from gemma4_testing.waiting import wait_until
 
 GEMMA4 = Path(sys.executable).with_name("gemma4")
+STARTED: WeakSet[Command] = WeakSet()
+"""Those that somebody still holds, for who wants to know what they said."""
+_ROUTINE = ('"event": "request"', '"event":"request"')
 
 
 class Command:
@@ -34,6 +38,7 @@ class Command:
         stderr: str | None = None,
     ) -> None:
         self.output: list[str] = []
+        STARTED.add(self)
         with Path(stderr or os.devnull).open("wb") as other:
             self.process = subprocess.Popen(
                 [program, *args],
@@ -58,6 +63,11 @@ class Command:
     @property
     def text(self) -> str:
         return "".join(self.output)
+
+    def said(self) -> str:
+        """Return the last lines that are of no request."""
+        lines = [line for line in self.output[-1000:] if not any(map(line.__contains__, _ROUTINE))]
+        return "".join(line[:500] for line in lines[-20:])
 
     def banner_port(self, label: str) -> int:
         """Of the banner's line that starts with ``label``."""
