@@ -215,7 +215,9 @@ class TritonProcess:
             trouble = self._ending() if ended else watch.trouble(time.monotonic())
             if trouble:
                 self.kill()  # also lets the pump read to the end
-                itself = ended and not watch.lost_a_model and not self._log.refused_a_model
+                # That models have ended tells nothing: they end with a server that aborts, some
+                # before Linux has ended all of it.
+                itself = ended and not self._log.refused_a_model
                 crash = itself and crashed(self._process.returncode)
                 kind = StartCrashError if crash else ServeError
                 raise kind(f"{trouble} while it started:\n{self._log.last_words()}")

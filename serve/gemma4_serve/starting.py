@@ -27,11 +27,6 @@ class StartWatch:
         self._alive = {pid: Liveness(pid)}
         self._death: tuple[float, str] | None = None
 
-    @property
-    def lost_a_model(self) -> bool:
-        """Whether a model's process has ended, by the last look."""
-        return self._death is not None
-
     def trouble(self, now: float) -> str | None:
         """Return what went wrong for good, or None. ``now``: :func:`time.monotonic`."""
         if now < self._next_look:
@@ -53,8 +48,6 @@ class StartWatch:
         running = {child.pid for child in children if runs(child.pid)}
         ended = {child.pid for child in children if child.pid not in running and _is_stub(child)}
         ended |= self._names.keys() - running
-        if not runs(self._pid):  # then its models have another parent, or end because of it
-            return
         for pid in ended - self._ended:
             self._ended.add(pid)
             self._alive.pop(pid, None)

@@ -19,9 +19,7 @@ def test_the_metrics_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
         return "metrics" not in url or len(asked) > 6
 
     for name in ("StartWatch", "Children", "LiveProbe"):
-        monkeypatch.setattr(
-            process, name, lambda *_: SimpleNamespace(trouble=lambda _: "", lost_a_model=False)
-        )
+        monkeypatch.setattr(process, name, lambda *_: SimpleNamespace(trouble=lambda _: ""))
     monkeypatch.setattr(process, "close_regions", lambda _: None)
     monkeypatch.setattr(process, "_answers", answers)
     monkeypatch.setattr(process, "_POLL_S", 0.001)
