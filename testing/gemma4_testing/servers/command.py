@@ -38,7 +38,6 @@ class Command:
         stderr: str | None = None,
     ) -> None:
         self.output: list[str] = []
-        STARTED.add(self)
         with Path(stderr or os.devnull).open("wb") as other:
             self.process = subprocess.Popen(
                 [program, *args],
@@ -46,6 +45,7 @@ class Command:
                 stderr=subprocess.STDOUT if stderr is None else other,
                 env=os.environ | (env or {}),
             )
+        STARTED.add(self)
         assert self.process.stdout is not None
         # A line ends with a newline and nothing else: a carriage return in it stays.
         self.stdout = io.TextIOWrapper(self.process.stdout, encoding="utf-8", newline="\n")

@@ -37,7 +37,7 @@ after a pause does not wait."""
 _GONE_S = 1.0
 """Without a poll for so long a feed has ended."""
 _GONE_DRAINING_S = 0.15
-"""The same in a drain: Triton refuses the next poll then, so nothing is worth waiting for."""
+"""The same in a drain: all feeds end soon then, so nothing is worth waiting for."""
 _CHECK_S = 0.4
 """Seconds between two questions whether the client of a feed has left."""
 _MOST_POLLS = 16
@@ -167,8 +167,13 @@ class Feed:
     def close(self) -> None:
         """Answer what still waits with an empty bundle."""
         while self.polls:
-            with suppress(Exception):  # the client is gone
-                self.polls.popleft()[0].answer(pack_many([]), final=True)
+            _end(self.polls.popleft()[0])
+
+
+def _end(poll: Poll) -> None:
+    """Answer a poll with an empty bundle, which ends its feed."""
+    with suppress(Exception):  # the client is gone
+        poll.answer(pack_many([]), final=True)
 
 
 def _number(stream: Stream) -> int:
@@ -200,29 +205,34 @@ class Feeds:
                 least=1,
                 most=_MOST_RESPONSES,
             )
-        if self.over:
-            poll.answer(pack_many([]), final=True)
-            return
         with self._lock:
-            feed = self._feeds.get(key)
-            if feed is None:
-                if len(self._feeds) >= _MOST_FEEDS:
-                    raise RequestError(
-                        Code.TOO_MANY_FEEDS,
-                        f"{_MOST_FEEDS} clients poll feeds already; retry later",
-                        details={"limit": _MOST_FEEDS},
-                    )
-                feed = self._feeds[key] = Feed(now)
-            if len(feed.polls) >= _MOST_POLLS:
-                raise invalid(
-                    Code.FEED_FULL,
-                    "feed",
-                    f"{_MOST_POLLS} polls of it wait already; wait for an answer",
-                    limit=_MOST_POLLS,
+            over = self.over
+            if not over:
+                self._take(key, poll, responses, now)
+        if over:
+            _end(poll)
+        else:
+            self._wake()
+
+    def _take(self, key: str, poll: Poll, responses: int, now: float) -> None:
+        feed = self._feeds.get(key)
+        if feed is None:
+            if len(self._feeds) >= _MOST_FEEDS:
+                raise RequestError(
+                    Code.TOO_MANY_FEEDS,
+                    f"{_MOST_FEEDS} clients poll feeds already; retry later",
+                    details={"limit": _MOST_FEEDS},
                 )
-            feed.polled = now
-            feed.polls.append((poll, responses))
-        self._wake()
+            feed = self._feeds[key] = Feed(now)
+        if len(feed.polls) >= _MOST_POLLS:
+            raise invalid(
+                Code.FEED_FULL,
+                "feed",
+                f"{_MOST_POLLS} polls of it wait already; wait for an answer",
+                limit=_MOST_POLLS,
+            )
+        feed.polled = now
+        feed.polls.append((poll, responses))
 
     def drain(self) -> None:
         """End, from now on, a feed when it has no stream."""
@@ -230,7 +240,8 @@ class Feeds:
 
     def finish(self) -> None:
         """Take no poll any more; the emitter ends those that wait."""
-        self.over = True
+        with self._lock:  # what was taken before is ended in the emitter's next turn
+            self.over = True
         self._wake()
 
     def news(self, stream: Stream) -> bool:
