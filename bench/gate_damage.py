@@ -111,28 +111,49 @@ class Trial:
         return not (whole and whole.passed), not (by_tokens and by_tokens.passed)
 
 
+class Place:
+    """One matrix of a loaded engine, where it is computed with."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._trial = Trial(folder)
+        self.matrix = matrices(self._trial.model)[name]
+        # Before this process has a copy of the weights that would be found instead.
+        self._address = address_of(os.getpid(), self._trial.model, self.matrix)
+        assert self.sound(), "the engine does not repeat its own answers"
+
+    def sound(self) -> bool:
+        return self._trial.caught() == (False, False)
+
+    def caught_with(self, offset: int, content: bytes) -> tuple[bool, bool]:
+        """As :meth:`Trial.caught`, while ``content`` is at ``offset`` of the matrix."""
+        change = (
+            in_file(self._trial.model, self.matrix.start + offset, content)
+            if self._address is None
+            else overwritten(os.getpid(), self._address + offset, content)
+        )
+        with change:
+            return self._trial.caught()
+
+    def close(self) -> None:
+        self._trial.engine.close()
+
+
 def try_matrix(folder: Path, name: str, places: int, seed: int, out: Connection) -> None:
     """For each size send how many places there were, and how many were caught: by the gate, and by
-    tokens."""
-    trial, rng = Trial(folder), random.Random(seed)
-    matrix = matrices(trial.model)[name]
-    # Before this process has a copy of the weights that would be found instead.
-    address = address_of(os.getpid(), trial.model, matrix)
-    sound = trial.model.read_bytes()[matrix.start : matrix.start + matrix.size]
+    tokens. A damage that gives NaN or infinity stays in the KV cache when the weights are mended
+    (0 x NaN is NaN), so an engine that does not recover is loaded anew."""
+    place, rng = Place(folder, name), random.Random(seed)
+    matrix = place.matrix
+    sound = (folder / "model.gguf").read_bytes()[matrix.start : matrix.start + matrix.size]
     for size in SIZES:
-        assert trial.caught() == (False, False), "not sound, or not mended"
         found = []
         for _ in range(1 if size == "100 %" else places):
-            offset, content = damage(matrix, size, rng, sound)
-            change = (
-                in_file(trial.model, matrix.start + offset, content)
-                if address is None
-                else overwritten(os.getpid(), address + offset, content)
-            )
-            with change:
-                found.append(trial.caught())
+            found.append(place.caught_with(*damage(matrix, size, rng, sound)))
+            if not place.sound():
+                place.close()
+                place = Place(folder, name)
         out.send(f"{sum(c for c, _ in found)}/{len(found)} ({sum(t for _, t in found)})")
-    trial.engine.close()
+    place.close()
 
 
 def cells(folder: Path, name: str, options: argparse.Namespace) -> list[str]:
