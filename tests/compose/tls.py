@@ -1,4 +1,4 @@
-"""The stack with TLS_FOLDER set, then with TLS_CLIENTS_FOLDER too."""
+"""The stack with TLS_FOLDER set and a gateway of two workers, then with TLS_CLIENTS_FOLDER too."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import certificates
 from checks import Checks, get, podman
 from project import Project
 from stack import DEFAULT, HEALTHY_S, chat, load, prometheus_targets
+from workers import lost_worker
 
 __all__ = ["client_settings", "settings", "with_clients", "with_tls"]
 
@@ -19,7 +20,13 @@ NAME = "gemma.example"
 def settings(env: dict[str, str], folder: Path) -> dict[str, str]:
     """What .env says, with a certificate made in ``folder``, which must not be there yet."""
     certificates.make(folder, NAME)
-    return {**env, "TLS_FOLDER": str(folder), "TLS_NAME": NAME, "TLS_CA": str(folder / "ca.crt")}
+    return {
+        **env,
+        "TLS_FOLDER": str(folder),
+        "TLS_NAME": NAME,
+        "TLS_CA": str(folder / "ca.crt"),
+        "GATEWAY_WORKERS": "2",
+    }
 
 
 def client_settings(env: dict[str, str], folder: Path) -> dict[str, str]:
@@ -40,6 +47,8 @@ def with_tls(check: Checks, project: Project, ports: dict[str, str], authority: 
     check("plain HTTP is refused with 400 plain_http", status == 400 and "plain_http" in text, text)
     prometheus_targets(check, project, "https")
     load(check, project, ports["LOCUST_PORT"], f"https://{NAME}:8080/v1")
+    lost_worker(check, project, ports["GATEWAY_PORT"], authority)
+    chat(check, ports["GATEWAY_PORT"], authority)
 
 
 def with_clients(check: Checks, project: Project, ports: dict[str, str], authority: Path) -> None:
