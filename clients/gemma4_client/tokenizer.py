@@ -25,8 +25,10 @@ class ServerInfo:
     built, in seconds since 1970; lengths are in tokens. ``sampling`` has, by its name, what a
     sampling option is when a request leaves it out. ``slots`` requests run at once and
     ``max_queued`` wait; ``kv_tokens`` fit into the KV cache that requests share, 0 where each slot
-    has its own; ``in_flight`` run or wait now, whoever sent them. Only :meth:`Client.server_info`
-    has these four, of an engine that runs. A server of before 0.2 says none of these five."""
+    has its own; ``in_flight`` run or wait now, whoever sent them. ``refusal`` is the code of the
+    error with which it refuses all requests now (``draining``, ``quality_gate_failed``), "" while
+    it takes them. Only :meth:`Client.server_info` has these five, of an engine that runs. A server
+    of before 0.2 says none of these six."""
 
     id: str
     model: str
@@ -42,9 +44,10 @@ class ServerInfo:
     max_queued: int = 0
     kv_tokens: int = 0
     in_flight: int = 0
+    refusal: str = ""
 
 
-_LATER = frozenset({"sampling", "slots", "max_queued", "kv_tokens", "in_flight"})
+_LATER = frozenset({"sampling", "slots", "max_queued", "kv_tokens", "in_flight", "refusal"})
 """Fields that older servers do not have."""
 
 

@@ -41,7 +41,7 @@ class Server:
         self.running = 0
 
     async def check(self) -> bool:
-        """Ask whether its models are ready, and one that became so for its engine."""
+        """Ask whether it takes requests, and one that began to for its engine."""
         try:
             up = await self.plain.ready(timeout=_TIMEOUT_S)
             if up and not self.ready:
@@ -58,9 +58,11 @@ class Server:
         if self.refused:
             return self.refused
         try:
-            await self.info()
+            info = await self.info()
         except Gemma4Error as error:
             return str(error)
+        if info.refusal:
+            return f"it refuses requests: {info.refusal}"
         return "not all of its models are ready"
 
     async def info(self) -> ServerInfo:

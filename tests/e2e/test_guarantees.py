@@ -36,6 +36,8 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 CANCEL_S = 0.5
 LONG: dict[str, Any] = {"min_tokens": 1900, "max_tokens": 1900}
+LONG_TOKENS = 600
+"""Of an answer of the paced engine: six seconds."""
 
 
 def start_long(client: Client, **options: Any) -> Any:
@@ -173,13 +175,14 @@ def test_drain(engines: Path, tmp_path: Path) -> None:
 
 
 def test_drain_of_the_ensemble(engines: Path, tmp_path: Path) -> None:
-    """Over gRPC with a call that is half closed and one that is not, and over HTTP."""
+    """Over gRPC with a call that is half closed and one that is not, and over HTTP. Triton and its
+    models stay ready until the answers are whole; the server says that it takes no more."""
     served = Served(engines / "synthetic", tmp_path / "run")
     request = service_pb2.ModelInferRequest(model_name="gemma4")
     for name, kind, field, value in (
         ("text_input", "BYTES", "bytes_contents", b"x"),
-        ("max_tokens", "INT32", "int_contents", 300),
-        ("min_tokens", "INT32", "int_contents", 300),
+        ("max_tokens", "INT32", "int_contents", LONG_TOKENS),
+        ("min_tokens", "INT32", "int_contents", LONG_TOKENS),
         ("stream", "BOOL", "bool_contents", True),
     ):
         tensor = request.inputs.add(name=name, datatype=kind, shape=[1, 1])
@@ -199,12 +202,14 @@ def test_drain_of_the_ensemble(engines: Path, tmp_path: Path) -> None:
                 outputs = [output.name for output in reply.infer_response.outputs]
                 at = outputs.index("completion_tokens")
                 (found,) = struct.unpack("<i", reply.infer_response.raw_output_contents[at])
-                if found == 300:
+                if found == LONG_TOKENS:
                     over.set()
         return found
 
     def by_http() -> int:
-        body = {"text_input": "x", "stream": True, "max_tokens": 300, "min_tokens": 300}
+        body = {
+            "text_input": "x", "stream": True, "max_tokens": LONG_TOKENS, "min_tokens": LONG_TOKENS,
+        }  # fmt: skip
         last = generate(served, body, stream=True)[-1]
         return int(last["completion_tokens"])
 
@@ -215,7 +220,10 @@ def test_drain_of_the_ensemble(engines: Path, tmp_path: Path) -> None:
         ]  # fmt: skip
         wait_until(lambda: served.board()[Field.IN_ENSEMBLE] == 3, 5)
         served.process.send_signal(signal.SIGTERM)
-        assert [answer.result(60) for answer in answers] == [300, 300, 300]
+        with served.client() as client:
+            wait_until(lambda: client.server_info().refusal == Code.DRAINING, 3)
+            assert client.models_ready() and not client.ready()
+        assert [answer.result(60) for answer in answers] == [LONG_TOKENS] * 3
     assert served.process.wait(30) == 0
 
 

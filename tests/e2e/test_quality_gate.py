@@ -114,6 +114,8 @@ def test_damaged_weights_fail_and_the_gateway_goes_elsewhere(
             with pytest.raises(UnavailableError) as refused:
                 client.chat(user("Hello"), max_tokens=4, timeout=20.0).result()
             assert refused.value.code == Code.QUALITY_GATE_FAILED and refused.value.refused
+            assert client.models_ready() and not client.ready()
+            assert client.server_info().refusal == Code.QUALITY_GATE_FAILED
         failed = event(served, "quality_gate_failed")
         assert failed is not None
         assert failed["takes_requests"] is False and float(str(failed["agreement"])) < 1
@@ -126,6 +128,8 @@ def test_damaged_weights_fail_and_the_gateway_goes_elsewhere(
             file.write((engines / "f32" / "model.gguf").read_bytes())
         wait_until(lambda: metric(served, "ok") == 1, FIRST_RUN_S)
         wait_until(lambda: ready_backends(gateway) == 2, 20)
+        with served.client() as client:
+            assert client.ready() and not client.server_info().refusal
     finally:
         gateway.stop()
         served.stop()

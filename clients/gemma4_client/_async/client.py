@@ -180,7 +180,24 @@ class AsyncClient:
         return tokens.server
 
     async def ready(self, *, timeout: float = 5.0) -> bool:
-        """Return True when the server can answer now."""
+        """Do as :meth:`Client.ready`."""
+        # sync: """Return True when the server takes requests: Triton and all models are ready, the
+        # sync: server does not drain, and no enforced quality gate has closed it."""
+        began = monotonic()
+        if not await self.models_ready(timeout=timeout):
+            return False
+        left = max(0.0, timeout - (monotonic() - began))
+        transport = self._connection.transport
+        try:
+            answer = await transport.infer(MODEL, detokenize_inputs([]), left)
+            return not read_tokens(answer).server.refusal
+        except Gemma4Error:
+            return False
+
+    async def models_ready(self, *, timeout: float = 5.0) -> bool:
+        """Do as :meth:`Client.models_ready`."""
+        # sync: """Return True when Triton calls itself and all models ready. They may refuse
+        # sync: requests nevertheless: see :meth:`ready`, which asks for that too."""
         return await self._connection.transport.ready(timeout)
 
     async def close(self) -> None:

@@ -170,7 +170,22 @@ class Client:
         return tokens.server
 
     def ready(self, *, timeout: float = 5.0) -> bool:
-        """Return True when the server can answer now."""
+        """Return True when the server takes requests: Triton and all models are ready, the
+        server does not drain, and no enforced quality gate has closed it."""
+        began = monotonic()
+        if not self.models_ready(timeout=timeout):
+            return False
+        left = max(0.0, timeout - (monotonic() - began))
+        transport = self._connection.transport
+        try:
+            answer = transport.infer(MODEL, detokenize_inputs([]), left)
+            return not read_tokens(answer).server.refusal
+        except Gemma4Error:
+            return False
+
+    def models_ready(self, *, timeout: float = 5.0) -> bool:
+        """Return True when Triton calls itself and all models ready. They may refuse
+        requests nevertheless: see :meth:`ready`, which asks for that too."""
         return self._connection.transport.ready(timeout)
 
     def close(self) -> None:

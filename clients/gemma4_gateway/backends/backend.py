@@ -159,7 +159,7 @@ class Backend:
         process has died."""
         if await self._link.renew(idle=self.idle):
             self.tokens = TokenTable(self.plain)
-        if not await self.plain.ready(timeout=timeout):
+        if not await self.plain.models_ready(timeout=timeout):
             return await self._look() or "not ready, or no server at this address"
         now = self._now()
         if self.info is not None and not self.suspect and now - self._probed < _PROBE_EVERY_S:

@@ -19,7 +19,7 @@ from gemma4_runtime.server.parameters import check_parameters, with_timeout
 from gemma4_runtime.server.request_key import request_key
 from gemma4_runtime.trace_context import TraceContext, read_trace
 
-__all__ = ["Admission"]
+__all__ = ["Admission", "refusal"]
 
 
 class Admission:
@@ -88,14 +88,23 @@ class Admission:
         )
 
 
-def _check_load(board: Board, count: int) -> None:
+def refusal(board: Board) -> RequestError | None:
+    """Return the error with which every request is refused now."""
     if board[Field.DRAINING]:
-        raise RequestError(Code.DRAINING, "the server is draining before it stops; use another one")
+        return RequestError(
+            Code.DRAINING, "the server is draining before it stops; use another one"
+        )
     if board[Field.GATE_CLOSED]:
-        raise RequestError(
+        return RequestError(
             Code.QUALITY_GATE_FAILED,
             "the engine does not give its recorded answers any more; use another server",
         )
+    return None
+
+
+def _check_load(board: Board, count: int) -> None:
+    if (refused := refusal(board)) is not None:
+        raise refused
     most = board[Field.SLOTS] + board[Field.MAX_QUEUED]
     if count > most:
         raise invalid(

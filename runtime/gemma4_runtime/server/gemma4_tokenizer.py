@@ -21,6 +21,7 @@ from gemma4_runtime.model_name import model_name
 from gemma4_runtime.output.vocab import load_token_table
 from gemma4_runtime.preparation.client import PreparationClient, Result
 from gemma4_runtime.preparation.worker import ids_of
+from gemma4_runtime.server.admission import refusal
 from gemma4_runtime.server.board import BOARD_NAME, Field
 from gemma4_runtime.server.live_board import LiveBoard
 from gemma4_runtime.settings import Settings
@@ -75,7 +76,8 @@ class TokenizerService:
         option is when a request leaves it out; one that is drawn for each request is not there).
         Where no ids were sent and an engine runs it also has ``slots`` and ``max_queued`` (requests
         that run and that wait, at most), ``kv_tokens`` (of its paged KV cache; 0: each slot has its
-        own) and ``in_flight`` (requests that run or wait now).
+        own), ``in_flight`` (requests that run or wait now) and ``refusal`` (the code with which
+        every request is refused now, or "").
 
         ``done`` is called once, here or in another thread, which also asks ``gone`` whether the
         client has left. Raises :class:`~gemma4_runtime.errors.RequestError`, and does not call it
@@ -115,13 +117,15 @@ class TokenizerService:
             board = self._live.get().board
         except RequestError:
             return self._engine
-        capacity = {
+        refused = refusal(board)
+        now = {
             "slots": board[Field.SLOTS],
             "max_queued": board[Field.MAX_QUEUED],
             "kv_tokens": board[Field.KV_BLOCKS] * board[Field.KV_BLOCK_TOKENS],
             "in_flight": board[Field.IN_FLIGHT],
+            "refusal": "" if refused is None else str(refused.code),
         }
-        return json.dumps(self._described | capacity)
+        return json.dumps(self._described | now)
 
     def _known(self, ids: list[int]) -> list[int]:
         for token in ids:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import gemma4_dynamo.servers
@@ -99,16 +100,25 @@ def test_a_change_that_could_not_be_told_is_told_again(events: list[tuple[str, s
     asyncio.run(run())
 
 
-def test_a_server_whose_models_are_not_all_there(events: list[tuple[str, str, str]]) -> None:
-    class Loading(FakePlain):
+@pytest.mark.parametrize(
+    ("refusal", "why"),
+    [("", "not all of its models are ready"), ("draining", "it refuses requests: draining")],
+)
+def test_a_server_that_answers_and_is_not_ready(
+    events: list[tuple[str, str, str]], refusal: str, why: str
+) -> None:
+    class Closed(FakePlain):
         async def ready(self, *, timeout: float) -> bool:
             return False
 
+        async def server_info(self, *, timeout: float) -> Any:
+            return SimpleNamespace(refusal=refusal)
+
     async def run() -> None:
         servers = Servers(["a:1"], interval=1)
-        servers.all[0].plain = Loading("m")  # type: ignore[assignment]
+        servers.all[0].plain = Closed("m")  # type: ignore[assignment]
         await servers.all[0].check()
         await servers.tell()
 
     asyncio.run(run())
-    assert events == [("server_not_ready", "a:1", "not all of its models are ready")]
+    assert events == [("server_not_ready", "a:1", why)]

@@ -17,7 +17,7 @@ class Server:
     def __init__(self) -> None:
         self.in_flight = 0
 
-    async def ready(self, *, timeout: float) -> bool:
+    async def models_ready(self, *, timeout: float) -> bool:
         return True
 
     async def server_info(self, *, timeout: float) -> Any:

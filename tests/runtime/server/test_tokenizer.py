@@ -20,6 +20,7 @@ from gemma4_runtime.errors import RequestError, Status
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.preparation.owner import PreparationOwner
 from gemma4_runtime.preparation.preparer import preparer_of
+from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 from gemma4_runtime.server.gemma4_tokenizer import Tokenized, TokenizerService
 from gemma4_runtime.settings import ENGINE_DIR, RUN_DIR, Settings
 from hypothesis import given
@@ -128,6 +129,26 @@ def test_the_engine_is_named(service: TokenizerService, folder: Path) -> None:
         name: published[name] for name in ("temperature", "top_k", "top_p")
     }
     assert sampling["presence_penalty"] == 0 and "random_seed" not in sampling
+
+
+@pytest.mark.parametrize(
+    ("set_fields", "code"),
+    [
+        ((), ""),
+        ((Field.GATE_FAILED,), ""),
+        ((Field.GATE_FAILED, Field.GATE_CLOSED), "quality_gate_failed"),
+        ((Field.GATE_CLOSED, Field.DRAINING), "draining"),
+    ],
+)
+def test_why_no_request_is_taken(
+    folder: Path, tmp_path: Path, set_fields: tuple[Field, ...], code: str
+) -> None:
+    board = Board(tmp_path / BOARD_NAME, create=True)
+    for field in set_fields:
+        board[field] = 1
+    service = TokenizerService(Settings(folder, tmp_path))
+    assert json.loads(ask(service, token_ids=[]).engine)["refusal"] == code
+    service.close()
 
 
 @pytest.mark.parametrize(
