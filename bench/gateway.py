@@ -89,8 +89,12 @@ class _Reader(asyncio.Protocol):
 class Gateway:
     """Server-sent events over kept connections."""
 
-    def __init__(self, port: int, model: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, port: int, model: str, tls: ssl.SSLContext | None = None, **more: object
+    ) -> None:
+        """``more``: fields of every request."""
         self._port = port
+        self._more = more
         self._model = model
         self._tls = tls
         self._idle: list[_Reader] = []
@@ -103,6 +107,7 @@ class Gateway:
                 "max_tokens": tokens,
                 "stream": True,
                 "stream_options": {"include_usage": True},
+                **self._more,
             }
         ).encode()
         started = time.perf_counter()
