@@ -17,11 +17,12 @@ _WORKERS = """
 import pathlib
 parents = {}
 for folder in pathlib.Path("/proc").glob("[0-9]*"):
-    if b"gateway" in (folder / "cmdline").read_bytes().split(b"\\0"):
+    program, *words = (folder / "cmdline").read_bytes().split(b"\\0")
+    if b"python" in program and b"gateway" in words:
         parents[folder.name] = (folder / "stat").read_text().rpartition(")")[2].split()[1]
 print(*(each for each, parent in parents.items() if parent in parents))
 """
-"""Prints the commands `gateway` that such a command began."""
+"""Prints the commands `gateway` that such a command began; the container's init is none."""
 
 
 def _workers(project: Project) -> set[str]:
