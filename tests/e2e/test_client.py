@@ -183,13 +183,13 @@ def test_a_cached_answer(url: str, server: Served, kind: str, tmp_path: Path) ->
     with client_of(kind, url, cache=cache) as client:
         first = client.chat(ASK, top_k=1)
         chunks = [d.text for d in first]
-        accepted = server.board()[Field.ACCEPTED]
+        accepted = server.counted(Field.ACCEPTED)
         again = client.chat(ASK, top_k=1)
         assert [d.text for d in again] == chunks
         assert again.answer.cached and not first.answer.cached
         assert (again.answer.text, again.answer.ids) == (first.answer.text, first.answer.ids)
         assert (cache.hits, cache.misses, len(cache)) == (1, 1, 1)
-        assert server.board()[Field.ACCEPTED] == accepted
+        assert server.counted(Field.ACCEPTED) == accepted
         client.chat(ASK, temperature=1.0).result()
         for _ in client.chat("Count from 1 to 50", top_k=1):
             break  # half an answer is not kept

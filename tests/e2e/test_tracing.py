@@ -125,8 +125,9 @@ def test_one_chat_is_one_trace(
         assert told["gen_ai.response.finish_reasons"] == ["length"]
         assert told["gemma4.request_id"] == "one-chat"
     assert call.attributes["gen_ai.request.model"] == MODEL
-    # 20 tokens at 200/s, and the pace is the decode's.
-    assert 90 < phases[-1].milliseconds < 1000
+    # 20 tokens at 200/s, and the pace is the decode's; a first token that comes late makes it short.
+    assert 90 < sum(phase.milliseconds for phase in phases[-2:]) < 1000
+    assert phases[-1].milliseconds > 50
     for log, made in ((served, whole), (gateway, http_span)):
         log.wait_for(made.span_id)
         (line,) = (json.loads(text) for text in log.output if made.span_id in text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from gemma4_client import Client
 from gemma4_runtime.server.board import BOARD_NAME, Board, Field
 
 from gemma4_testing.servers.command import Command
+from gemma4_testing.waiting import wait_until
 
 __all__ = ["Served", "user"]
 
@@ -34,6 +36,13 @@ class Served(Command):
 
     def board(self) -> Board:
         return Board(self.run_dir / BOARD_NAME)
+
+    def counted(self, field: Field) -> int:
+        """Return a counter of the board as it is now: the engine's own are written there some
+        milliseconds late, more on a busy machine."""
+        board, now = self.board(), time.monotonic_ns()
+        wait_until(lambda: board[Field.BEAT_NS] >= now, 10)
+        return board[field]
 
     def ready(self) -> bool:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -89,22 +88,17 @@ def busy(served: Served) -> tuple[int, int]:
     return board[Field.ACTIVE], board[Field.QUEUED]
 
 
-def accepted(served: Served) -> int:
-    """Requests that the engine has taken so far; waits for its next beat."""
-    board, now = served.board(), time.monotonic_ns()
-    wait_until(lambda: board[Field.BEAT_NS] > now, 5)
-    return board[Field.ACCEPTED]
-
-
 def test_a_conversation_stays_where_its_prefix_is(
     pair: list[Served], gateway: RunningGateway
 ) -> None:
-    before = [accepted(served) for served in pair]
+    before = [served.counted(Field.ACCEPTED) for served in pair]
     for _ in range(6):
         assert Caller(gateway, 1, max_tokens=1).run().whole
 
     def gained() -> list[int]:
-        return sorted(accepted(served) - b for served, b in zip(pair, before, strict=True))
+        return sorted(
+            served.counted(Field.ACCEPTED) - b for served, b in zip(pair, before, strict=True)
+        )
 
     wait_until(lambda: gained() == [0, 6], 2)
 
@@ -142,7 +136,7 @@ def test_a_lost_back_end(
     """What was under way there ends with one error and is asked nowhere else, begun or not: the
     back end may have died of it. Nobody else notices."""
     lost, kept = pair
-    before = accepted(kept)
+    before = kept.counted(Field.ACCEPTED)
     with ThreadPoolExecutor(SLOTS * 3) as pool:
         callers = [Caller(gateway, i) for i in range(SLOTS * 3)]
         running = [pool.submit(c.run) for c in callers]
@@ -162,7 +156,7 @@ def test_a_lost_back_end(
         else:
             assert caller.status == 503
             assert "may have begun the request" in error["message"]
-    assert accepted(kept) - before == len(callers) - len(broken)
+    assert kept.counted(Field.ACCEPTED) - before == len(callers) - len(broken)
     for caller in callers:
         if caller.status == 200:
             assert caller.events[0].count('"role":"assistant"') == 1
@@ -177,7 +171,7 @@ def test_a_lost_back_end(
     try:
         gateway.wait_for('"backend_ready"', times=3)
         assert all(Caller(gateway, i, max_tokens=1).run().whole for i in range(8))
-        assert accepted(again) > 1
+        assert again.counted(Field.ACCEPTED) > 1
         running_whole(gateway, again, kept)
     finally:
         kill(again)
@@ -185,7 +179,7 @@ def test_a_lost_back_end(
 
 def running_whole(gateway: RunningGateway, lost: Served, kept: Served) -> None:
     """The same of answers that are not streamed."""
-    before = accepted(kept)
+    before = kept.counted(Field.ACCEPTED)
 
     def ask(i: int) -> httpx.Response:
         with gateway.http() as http:
@@ -203,7 +197,7 @@ def running_whole(gateway: RunningGateway, lost: Served, kept: Served) -> None:
         else:
             assert answer.json()["error"]["code"] == "backend_lost"
             assert answer.headers["retry-after"]
-    assert accepted(kept) - before == SLOTS // 2
+    assert kept.counted(Field.ACCEPTED) - before == SLOTS // 2
 
 
 def test_a_dead_preprocessing(pair_of_two: tuple[Served, Served, RunningGateway]) -> None:
