@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from gemma4_runtime.engine_hashes import sha256_file
 from gemma4_runtime.engines.llama_cpp.memory import CHECKPOINTS
 from gemma4_runtime.engines.llama_cpp.prefill import MOST_BATCH
+from gemma4_runtime.machine import available_memory
 from gemma4_runtime.manifest import (
     CHAT_TEMPLATE,
     MANIFEST_NAME,
@@ -35,8 +36,8 @@ from gemma4_build.precision import PRECISIONS
 from gemma4_build.request import BuildRequest, prefill_batch, resolve_limits, synthetic_pace
 
 __all__ = [
-    "build_key", "compose", "file_entries", "keep_template", "llama_cpp_options", "memory_need",
-    "model_facts", "runtime_version", "write_manifest",
+    "build_key", "compose", "file_entries", "keep_template", "lacking_memory", "llama_cpp_options",
+    "memory_need", "model_facts", "runtime_version", "write_manifest",
 ]  # fmt: skip
 
 CONVERTER = 1
@@ -97,6 +98,26 @@ def memory_need(spec: ModelSpec, weight_bytes: int, options: LlamaCppOptions | N
         sliding_cells=cells + -cells % 256,
         compute_bytes=_PROCESS_BYTES + 4 * batch * spec.vocab,
         sliding_copies=1 + CHECKPOINTS,
+    )
+
+
+def lacking_memory(
+    spec: ModelSpec,
+    weight_bytes: int,
+    options: LlamaCppOptions,
+    lengths: Iterable[int],
+    answer: int,
+) -> str:
+    """Return why the model cannot be run here now with prompts of ``lengths`` and ``answer``
+    tokens after each, one at a time; "" when it can."""
+    need = memory_need(spec, weight_bytes, options)
+    needed = need.total(slots=1, max_total_tokens=max(lengths) + answer)
+    free = available_memory()
+    if needed <= free:
+        return ""
+    return (
+        f"the machine that built it had {free / 2**30:.1f} GiB of free memory, "
+        f"running it takes {needed / 2**30:.1f} GiB"
     )
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gemma4_runtime.input.template_check import TemplateError, check_template
-from gemma4_runtime.machine import available_memory
 from gemma4_runtime.manifest import FileEntry, Manifest, SourceFile
 from gemma4_runtime.recorded_answers import RECORD_NAME
 
@@ -24,8 +23,8 @@ from gemma4_build.manifest import (
     build_key,
     compose,
     file_entries,
+    lacking_memory,
     llama_cpp_options,
-    memory_need,
     write_manifest,
 )
 from gemma4_build.model_name import checkpoint_name
@@ -188,17 +187,17 @@ class _Build:
         if self.request.skip_verify:
             return None, "skipped by --skip-verify"
         options = llama_cpp_options(self.request, self.checkpoint.spec)
-        need = memory_need(self.checkpoint.spec, model.stat().st_size, options)
         prompts = load_prompts(
             self.checkpoint.folder / "tokenizer.json", window=self.checkpoint.spec.window
         )
-        longest = max(len(prompt.ids) for prompt in prompts) + MAX_TOKENS
-        needed, free = need.total(slots=1, max_total_tokens=longest), available_memory()
-        if needed > free:
-            reason = (
-                f"the machine that built it had {free / 2**30:.1f} GiB of free memory, "
-                f"running it takes {needed / 2**30:.1f} GiB"
-            )
+        reason = lacking_memory(
+            self.checkpoint.spec,
+            model.stat().st_size,
+            options,
+            (len(prompt.ids) for prompt in prompts),
+            MAX_TOKENS,
+        )
+        if reason:
             self.reporter.say(f"Not verified: {reason}")
             return None, reason
         proof = verify_gguf(

@@ -128,7 +128,7 @@ def test_skipped_verification_is_written_down_and_made_up_for(
 def test_no_memory_to_verify_is_said(
     tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gemma4_build.pipeline.available_memory", lambda: 1 << 20)
+    monkeypatch.setattr("gemma4_build.manifest.available_memory", lambda: 1 << 20)
     result = build(tiny_source, tmp_path / "engine", skip_verify=False)
     assert not result.manifest.verified
     assert "0.0 GiB of free memory" in result.manifest.unverified_reason

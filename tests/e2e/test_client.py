@@ -115,6 +115,7 @@ def test_tokens(client: Any) -> None:
     assert client.chat(ASK, max_tokens=1).result().prompt_tokens == len(chat)
     info = client.server_info()
     assert (info.runtime, info.precision, info.max_total_tokens) == ("llama_cpp", "f32", 2048)
+    assert info.refusal == "" and client.models_ready() and client.ready()
     with pytest.raises(InvalidRequestError, match="token_ids: 99999999 is not in 0"):
         client.detokenize([99999999])
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from gemma4_runtime.machine import available_memory
 from gemma4_runtime.manifest import FileEntry
 
 from gemma4_build.errors import EngineRunError
-from gemma4_build.manifest import llama_cpp_options, memory_need
+from gemma4_build.manifest import lacking_memory, llama_cpp_options
 from gemma4_build.model_spec import ModelSpec
 from gemma4_build.progress import Reporter
 from gemma4_build.request import BuildRequest
@@ -41,16 +40,10 @@ def record(
     options = llama_cpp_options(request, spec)
     known = load_short_prompts(folder / "tokenizer.json", window=spec.window)
     prompts = [prompt for prompt in known if prompt.name in RECORDED]
-    need = memory_need(spec, model_bytes, options)
-    longest = max(len(prompt.ids) for prompt in prompts) + TOKENS
-    needed, free = need.total(slots=1, max_total_tokens=longest), available_memory()
-    if needed > free:
-        reason = (
-            f"not run either, since the machine had {free / 2**30:.1f} GiB of free memory and it "
-            f"takes {needed / 2**30:.1f} GiB"
-        )
+    lengths = (len(prompt.ids) for prompt in prompts)
+    if reason := lacking_memory(spec, model_bytes, options, lengths, TOKENS):
         reporter.say(f"Not run: {reason}")
-        return {}, f"{NO_REFERENCE}; {reason}"
+        return {}, f"{NO_REFERENCE}; not run either: {reason}"
     reporter.say(f"Recording answers: {len(prompts)} prompts through llama.cpp")
     generated = run_greedy(
         folder / "model.gguf", [prompt.ids for prompt in prompts],
