@@ -105,10 +105,10 @@ def detokenize_inputs(ids: Sequence[int]) -> Inputs:
 
 
 def read_tokens(raw: Mapping[str, bytes]) -> Tokens:
-    """Turn raw output tensors into :class:`Tokens`. Raises :class:`ServerError` when one is
-    missing."""
+    """Turn raw output tensors into :class:`Tokens`; those of tokens are missing where there are
+    none. Raises :class:`ServerError` when another one is missing."""
     try:
-        data = raw["token_ids"]
+        data = raw.get("token_ids", b"")
         known = json.loads(read_strings(raw["engine"])[0])
         server = ServerInfo(
             **{
@@ -120,7 +120,7 @@ def read_tokens(raw: Mapping[str, bytes]) -> Tokens:
         return Tokens(
             ids=list(struct.unpack(f"<{len(data) // 4}i", data)),
             text=read_strings(raw["text"])[0].decode(),
-            token_bytes=read_strings(raw["token_bytes"]),
+            token_bytes=read_strings(raw["token_bytes"]) if data else [],
             server=server,
         )
     except (KeyError, IndexError) as error:

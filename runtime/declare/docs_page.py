@@ -37,7 +37,8 @@ Names that `gemma4` takes so that requests for NVIDIA's `ensemble` and `tensorrt
 _OUTPUTS = """
 ## Outputs
 
-A stream has them in each response, for its own piece of the answer.
+A stream has them in each response, for its own piece of the answer. `output_ids` and
+`output_log_probs` are left out where they have no values.
 
 """
 

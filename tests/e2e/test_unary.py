@@ -141,14 +141,16 @@ def test_generate_writes_a_lone_value_without_its_list(server: Served, count: in
     for name, kind in (("output_ids", int), ("output_log_probs", float)):
         value = found[name]
         assert isinstance(value, kind) if count == 1 else len(value) == count
-    assert generate(server, "gemma4", text_input="Hello", max_tokens=2)["output_log_probs"] == []
+    assert "output_log_probs" not in generate(server, "gemma4", text_input="Hello", max_tokens=2)
 
 
 @pytest.mark.parametrize(("text", "lists"), [("a", False), ("Hello there", True)])
 def test_generate_of_the_tokenizer_does_too(server: Served, text: str, lists: bool) -> None:
     found = generate(server, "gemma4_tokenizer", text=text, add_bos=False)
     assert isinstance(found["token_ids"], list) == isinstance(found["token_bytes"], list) == lists
-    assert generate(server, "gemma4_tokenizer", token_ids=[])["token_ids"] == []
+    assert set(generate(server, "gemma4_tokenizer", token_ids=[])) == {
+        "model_name", "model_version", "text", "engine",
+    }  # fmt: skip
 
 
 def test_the_first_chunk_of_an_echo_may_be_the_prompt_alone(server: Served) -> None:

@@ -57,7 +57,7 @@ _LISTS = ("output_ids", "output_log_probs")
 
 
 def _many(value: Any) -> list[Any]:
-    """Read a list: Triton writes a tensor of one element as that element, an empty one as []."""
+    """Read a list: Triton writes a tensor of one element as that element."""
     return value if isinstance(value, list) else [value]
 
 
@@ -84,7 +84,7 @@ def read_json(data: bytes, most: int = 0) -> Delta:
     if "error" in fields:
         raise from_wire(fields["error"])
     try:
-        ids, log_probs = (_many(fields[name]) for name in _LISTS)
+        ids, log_probs = (_many(fields.get(name, [])) for name in _LISTS)
         return delta_of(fields | _of_rows(ids, log_probs, most))
     except KeyError as error:
         raise ServerError(f"the server's 'gemma4' is not of this version: no {error}") from None

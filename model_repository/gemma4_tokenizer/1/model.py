@@ -56,10 +56,14 @@ def _send(sender: pb_utils.InferenceResponseSender, result: Tokenized | RequestE
 def _response(found: Tokenized) -> pb_utils.InferenceResponse:
     return pb_utils.InferenceResponse(
         [
-            pb_utils.Tensor("token_ids", np.array([found.token_ids], np.int32)),
-            pb_utils.Tensor("text", np.array([[found.text.encode()]], np.object_)),
-            pb_utils.Tensor("token_bytes", np.array([found.token_bytes], np.object_)),
-            pb_utils.Tensor("engine", np.array([[found.engine.encode()]], np.object_)),
+            pb_utils.Tensor(name, np.array([values], dtype))
+            for name, values, dtype in (
+                ("token_ids", found.token_ids, np.int32),
+                ("text", [found.text.encode()], np.object_),
+                ("token_bytes", found.token_bytes, np.object_),
+                ("engine", [found.engine.encode()], np.object_),
+            )
+            if values  # Triton's HTTP service never frees what it notes of an output of no bytes
         ]
     )
 

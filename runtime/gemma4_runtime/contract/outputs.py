@@ -1,4 +1,5 @@
-"""The outputs of ``gemma4``. Each response has all of them, for its own piece of the answer."""
+"""The outputs of ``gemma4``. Each response has them for its own piece of the answer, but for lists
+of nothing."""
 
 from __future__ import annotations
 

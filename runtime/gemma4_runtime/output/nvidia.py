@@ -39,13 +39,14 @@ _MADE: dict[str, Callable[[Chunk], _Array]] = {
     "cum_log_probs": lambda chunk: np.array([[chunk.cum_log_prob]], np.float32),
     "output_log_probs": lambda chunk: np.array([[chunk.log_probs]], np.float32),
 }
-_LOG_PROBS = ("cum_log_probs", "output_log_probs")
 
 
 def nvidia_tensors(chunk: Chunk, wanted: Collection[str]) -> Iterator[tuple[str, _Array]]:
     """Name and array of each output in ``wanted`` that the chunk has: text of shape [1], one number
-    of shape [1, 1], ``output_log_probs`` of shape [1, 1, n] for n tokens."""
+    of shape [1, 1], ``output_log_probs`` of shape [1, 1, n] for n tokens, of which there is one or
+    more."""
     scored = bool(chunk.log_probs) or chunk.cum_log_prob != 0
+    has = {"cum_log_probs": scored, "output_log_probs": bool(chunk.log_probs)}
     for name, make in _MADE.items():
-        if name in wanted and (scored or name not in _LOG_PROBS):
+        if name in wanted and has.get(name, True):
             yield name, make(chunk)
