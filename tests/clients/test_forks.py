@@ -37,7 +37,7 @@ USED = """
 client = Client(url)
 print(ask(client))
 child(lambda: ask(client))
-child(lambda: client.ready())
+child(lambda: client.models_ready())
 child(lambda: client.close())
 print(ask(client))
 """
@@ -58,7 +58,7 @@ OPEN = """
 async def main():
     client = AsyncClient(url)
     await client.generate("x").result()
-    child(lambda: asyncio.run(client.ready()))
+    child(lambda: asyncio.run(client.models_ready()))
     child(lambda: asyncio.run(ask_async(url)))
     print((await client.generate("x").result()).finish_reason)
     await client.close()

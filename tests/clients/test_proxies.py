@@ -68,7 +68,7 @@ url = f"http://localhost:{server.server_port}"
 @pytest.mark.parametrize(
     "ask",
     [
-        "import gemma4_client; print(gemma4_client.Client(url).ready())",
+        "import gemma4_client; print(gemma4_client.Client(url).models_ready())",
         "from gemma4_load.targets.blocking import BlockingHttp\n"
         "print(BlockingHttp(url, timeout=20)._http.get('/').is_success)",
         "from gemma4_runtime.local_http import open_local\n"

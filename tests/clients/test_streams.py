@@ -148,7 +148,7 @@ def test_a_deadline_ends_a_silent_server(kind: str, protocol: str) -> None:
         server_of(protocol, Script([chunk(0)], hang=True)) as (url, seen),
         client_of(kind, url) as client,
     ):
-        assert client.ready(timeout=30)  # connected: the deadline is for the answer only
+        assert client.models_ready(timeout=30)  # connected: the deadline is for the answer only
         began = monotonic()
         with pytest.raises(DeadlineExceededError):
             client.chat("hi", timeout=1).result()
