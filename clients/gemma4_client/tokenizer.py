@@ -106,7 +106,7 @@ def detokenize_inputs(ids: Sequence[int]) -> Inputs:
 
 def read_tokens(raw: Mapping[str, bytes]) -> Tokens:
     """Turn raw output tensors into :class:`Tokens`; those of tokens are missing where there are
-    none. Raises :class:`ServerError` when another one is missing."""
+    none. Raises :class:`ServerError` when another one is missing or cannot be read."""
     try:
         data = raw.get("token_ids", b"")
         known = json.loads(read_strings(raw["engine"])[0])
@@ -125,3 +125,5 @@ def read_tokens(raw: Mapping[str, bytes]) -> Tokens:
         )
     except (KeyError, IndexError) as error:
         raise ServerError(f"the server's {MODEL!r} is not of this version: no {error}") from None
+    except (TypeError, ValueError, struct.error) as error:
+        raise ServerError(f"the answer of {MODEL!r} cannot be read: {error}") from None

@@ -39,9 +39,8 @@ _LINGER_S = 1.0
 _CLOSE_S = 1.0
 """Seconds that the calls of a feed have to end."""
 _SETTLE_S = 0.2
-"""Seconds in which what a call asked gRPC for comes back, also on a machine with seven times more
-work than cores; nothing tells when it has. A loop ends so much later whose client was not
-closed."""
+"""Seconds in which what a call asked gRPC for comes back; nothing tells when it has. 0.03 were too
+few once, at a load of 15 on two cores. A loop ends so much later whose client was not closed."""
 
 
 class Feed:

@@ -132,11 +132,16 @@ def infer_body(inputs: Mapping[str, tuple[str, Sequence[Any]]]) -> tuple[bytes, 
     return text + b"".join(tail), {"Inference-Header-Content-Length": str(len(text))}
 
 
-def read_infer(body: bytes, header_length: int) -> dict[str, bytes]:
-    """Return raw tensors by name."""
-    outputs, at, found = json.loads(body[:header_length])["outputs"], header_length, {}
-    for output in outputs:
-        size = output["parameters"]["binary_data_size"]
-        found[output["name"]] = body[at : at + size]
-        at += size
+def read_infer(body: bytes, header_length: str) -> dict[str, bytes]:
+    """Return raw tensors by name. ``header_length``: the answer's Inference-Header-Content-Length,
+    "" without one. Raises :class:`ServerError` for an answer that is not Triton's."""
+    try:
+        at = int(header_length)
+        found: dict[str, bytes] = {}
+        for output in json.loads(body[:at])["outputs"]:
+            size = output["parameters"]["binary_data_size"]
+            found[output["name"]] = body[at : at + size]
+            at += size
+    except (KeyError, TypeError, ValueError):
+        raise ServerError(f"the answer is not Triton's: {body[:200]!r}") from None
     return found
