@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ssl
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
@@ -20,6 +21,7 @@ from gemma4_gateway.access_log import Log
 from gemma4_gateway.answers.anthropic_errors import error_json
 from gemma4_gateway.errors import ApiError, validation_error
 from gemma4_gateway.gateway import Gateway
+from gemma4_gateway.lifecycle import Lifecycle
 from gemma4_gateway.middleware import Middleware
 from gemma4_gateway.record import record_of
 from gemma4_gateway.routes import (
@@ -40,6 +42,27 @@ __all__ = ["create_app", "create_asgi", "openapi"]
 
 _MODULES = (chat, responses, compact, stored_responses, messages, models, tokenize, health)
 _ROUTES = [r for module in (*_MODULES, pages) for r in module.router.routes if isinstance(r, Route)]
+
+
+class _Cors(CORSMiddleware):
+    """A preflight that a drain meets has the end of its connection in its answer, as every other
+    request has in the answer of :class:`Middleware`, which never sees a preflight."""
+
+    def __init__(self, app: ASGIApp, lifecycle: Lifecycle, origins: Sequence[str]) -> None:
+        super().__init__(
+            app,
+            allow_origins=origins,
+            allow_methods=["DELETE", "GET", "HEAD", "POST"],
+            allow_headers=["*"],  # a preflight is told what it asks for
+            expose_headers=["x-request-id", "request-id", "retry-after"],
+        )
+        self._lifecycle = lifecycle
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        response = super().preflight_response(request_headers)
+        if self._lifecycle.draining:
+            response.headers["connection"] = "close"
+        return response
 
 
 class _App(FastAPI):
@@ -107,13 +130,7 @@ def create_asgi(gateway: Gateway, app: FastAPI | None = None) -> ASGIApp:
         client_certificates=bool(settings.tls and settings.tls.cert_reqs == ssl.CERT_OPTIONAL),
     )
     if settings.cors_origins:
-        middleware = CORSMiddleware(
-            middleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["DELETE", "GET", "HEAD", "POST"],
-            allow_headers=["*"],  # a preflight is told what it asks for
-            expose_headers=["x-request-id", "request-id", "retry-after"],
-        )
+        middleware = _Cors(middleware, gateway.lifecycle, settings.cors_origins)
     return middleware
 
 

@@ -51,6 +51,7 @@ def gateway_before(
     webui: bool = True,
     store: StoreOptions | None = None,
     limits_redis: str | None = None,
+    cors_origins: tuple[str, ...] = (),
     **connections: Any,
 ) -> Iterator[InProcess]:
     """In front of ``backends`` (host:port, or dns:///name:port), which serve the model "m". ``connections``: bounds of
@@ -68,6 +69,7 @@ def gateway_before(
         webui=webui,
         store=store,
         limits_redis=limits_redis,
+        cors_origins=cors_origins,
     )
     gateway = Gateway(settings, log.log)
     listener = claim_socket("127.0.0.1", 0)
