@@ -34,17 +34,21 @@ PACE = 50.0
 
 
 class Fleet:
-    """The gateways of one tree."""
+    """The gateways of one tree. Those that have started are stopped when one does not."""
 
     def __init__(self, tree: Path, servers: list[Served], count: int) -> None:
         env = {"PYTHONPATH": ":".join(str(tree / each) for each in PACKAGES)}
         ports = [server.grpc for server in servers]
         self._gateways: list[Command] = []
         self._clients = []
-        for _ in range(count):
-            gateway = RunningGateway(*ports, env=env)
-            self._gateways.append(gateway)
-            self._clients.append(Gateway(gateway.port, MODEL, prompt_cache_key="weather"))
+        try:
+            for _ in range(count):
+                gateway = RunningGateway(*ports, env=env)
+                self._gateways.append(gateway)
+                self._clients.append(Gateway(gateway.port, MODEL, prompt_cache_key="weather"))
+        except BaseException:
+            self.stop()
+            raise
 
     async def load(self, users: int, seconds: float, tokens: int) -> list[float]:
         """Return the TTFT of all answers."""
