@@ -37,6 +37,7 @@ NOT_UNIT = {
     "e2e": "starts servers",
     "fresh": "is no test of pytest",
     "load/test_page.py::test_no_set_of_requests_gives_an_absurd_figure": "random runs",
+    "plan/test_plan_bad_catalog.py": "hundreds of catalogs",
     "plan/test_plan_bad_input.py": "thousands of commands",
     "plan/test_plan_document.py": "ranks and simulates again and again",
     "plan/test_plan_fit_command.py": "ranks all GPUs again and again",

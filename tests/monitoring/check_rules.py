@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from gemma4_testing.cases.alert_cases import CASES, Case
+from gemma4_testing.cases.alert_cases import CASES
+from gemma4_testing.cases.alert_series import Case
 from gemma4_testing.deploy.alert_rules import ALERTMANAGER, PROMETHEUS, RULES, alerts
 
 

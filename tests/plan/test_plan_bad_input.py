@@ -1,27 +1,18 @@
 """Whatever a person types or has in a file: an answer, or one line with the field, the value and
-the way out. Options, fields of the catalog and of a trace are those that there are, so that a new
-one is in these tables as soon as it exists."""
+the way out. Options and fields of a trace are those that there are, so that a new one is in these
+tables as soon as it exists. test_plan_bad_catalog.py does the same with catalogs."""
 
 from __future__ import annotations
 
-import io
 import json
 import math
-from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-import yaml
-from gemma4_cli.main import app
-from gemma4_plan.catalog import BUILT_IN, read_catalog
-from gemma4_plan.errors import BadCatalogError
-from gemma4_runtime.strict_yaml import read_mapping
+from gemma4_testing.cases.plan_commands import GROUP, ComputedError, check_refusal, run
 
-GROUP: Any = typer.main.get_group(app)
 PLAN = GROUP.commands["plan"]
 BASE = {
     "memory": ("--gpu", "h200", "--precision", "fp8"),
@@ -34,10 +25,6 @@ BASE = {
 TEXTS = ("", " ", "nan", "inf", "-1", "0", "1e999", "uniform:1:1e30", "lognormal:800:1e9",
          "normal:5:1e300", "nobody", "x" * 5000, "\x1b[31m")  # fmt: skip
 """What is given to an option that takes a text."""
-
-
-class ComputedError(Exception):
-    """A command has taken its options, and would begin to simulate."""
 
 
 @pytest.fixture
@@ -72,17 +59,6 @@ def ids(table: list[tuple[str, Any]]) -> list[str]:
     return [f"{name} {param.opts[0]}" for name, param in table]
 
 
-def run(command: str, *words: str) -> tuple[int, str]:
-    """Exit status and stderr; 0 where it began to simulate."""
-    said = io.StringIO()
-    with redirect_stdout(io.StringIO()), redirect_stderr(said):
-        try:
-            code = GROUP.main(["plan", command, *words], prog_name="gemma4", standalone_mode=False)
-        except ComputedError:
-            return 0, ""
-    return code or 0, said.getvalue()
-
-
 def base(command: str, option: str) -> list[str]:
     """The words of the command without that option."""
     words = list(BASE[command])
@@ -93,21 +69,6 @@ def base(command: str, option: str) -> list[str]:
         if other in words:
             del words[words.index(other) : words.index(other) + 2]
     return words
-
-
-def check_refusal(code: int, said: str, option: str) -> None:
-    """A refusal is one line, which names an option; an answer says nothing there."""
-    if code != 2:
-        assert code in (0, 1) and not said, said
-        return
-    (line,) = said.splitlines()
-    assert line.startswith("gemma4: --") or line.startswith("gemma4: give "), line
-    assert len(line) < 3000
-    if line.startswith("gemma4: --"):
-        assert any(way in line for way in (
-            "must be", "give", "known are", "Known are", "use", "needs", "leave it out", "raise",
-            "only; the catalog has", "write one", "make it first", "name a file", "choose", "measure", "add", "shows", "is over",
-        )), line  # fmt: skip
 
 
 def test_the_tables_have_every_command() -> None:
@@ -163,143 +124,6 @@ def test_a_simulation_with_the_least(command: str, param: Any) -> None:
     option = max(param.opts, key=len)
     code, said = run(command, *base(command, option), f"{option}={param.min}", "--json")
     check_refusal(code, said, option)
-
-
-# The catalog
-
-
-def places(data: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every place of a kind: of one GPU that has them all, and of the rest."""
-    if at:
-        yield at
-    if isinstance(data, dict):
-        for name, inner in data.items():
-            if at != ("gpus",) or name == "h200":
-                yield from places(inner, (*at, name))
-
-
-OURS = read_mapping(BUILT_IN)
-PLACES = list(places(OURS))
-ODD: dict[str, Any] = {
-    "nan": math.nan, "inf": math.inf, "-inf": -math.inf, "zero": 0, "negative": -1.5,
-    "enormous": 1e300, "tiny": 1e-300, "text": "many", "empty": "", "null": None, "list": [1],
-    "mapping": {"a": 1}, "true": True, "terminal": "\x1b[31m\n",
-}  # fmt: skip
-
-
-def changed(place: tuple[str, ...], change: Callable[[dict[str, Any], str], None]) -> Any:
-    data = json.loads(json.dumps(OURS, default=str))
-    at = data
-    for part in place[:-1]:
-        at = at[part]
-    change(at, place[-1])
-    return data
-
-
-def put(value: Any, at: dict[str, Any], key: str) -> None:
-    at[key] = value
-
-
-def write(folder: Path, data: Any) -> Path:
-    file = folder / "gpus.yaml"
-    file.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
-    return file
-
-
-def refused(file: Path) -> str:
-    """What is said of the file; "" where it can be used, by every command."""
-    try:
-        read_catalog(file)
-    except BadCatalogError as error:
-        text = str(error)
-        assert text.startswith(f"--catalog {file}: ") and "\n" not in text and len(text) < 1500
-        assert ";" in text, text
-        return text
-    for command in ("memory", "fit", "catalog"):
-        gpu = (
-            ()
-            if command == "catalog"
-            else ("--gpu", next(iter(yaml.safe_load(file.read_text())["gpus"])))
-        )
-        code, said = run(command, "--catalog", str(file), *gpu)
-        check_refusal(code, said, "--catalog")
-    return ""
-
-
-@pytest.mark.parametrize("place", PLACES, ids=".".join)
-def test_an_odd_value_in_the_catalog(place: tuple[str, ...], tmp_path: Path) -> None:
-    for name, value in ODD.items():
-        file = write(tmp_path, changed(place, partial(put, value)))
-        text = refused(file)
-        if text:
-            assert place[-1] in text or place[0] in text, text
-        else:
-            texts = place[-1] in ("product", "source")
-            assert (texts and isinstance(value, str) and value) or (
-                value is None and len(place) >= 2
-            ), (name, place)
-
-
-@pytest.mark.parametrize("place", PLACES, ids=".".join)
-def test_a_place_of_the_catalog_that_is_not_there(place: tuple[str, ...], tmp_path: Path) -> None:
-    file = write(tmp_path, changed(place, lambda at, key: at.pop(key)))
-    text = refused(file)
-    assert not text or place[-1] in text
-
-
-@pytest.mark.parametrize(
-    "place",
-    [("x",), ("gpus", "h200", "x"), ("cpu", "x"), ("gpus", "h200", "tflops", "x")],
-    ids=".".join,
-)
-def test_a_key_that_nobody_knows(place: tuple[str, ...], tmp_path: Path) -> None:
-    text = refused(write(tmp_path, changed(place, lambda at, key: at.update({key: 1}))))
-    assert ".".join(place) in text and "leave it out, or mend its name" in text
-
-
-@pytest.mark.parametrize("name", OURS["gpus"])
-def test_one_gpu_alone(name: str, tmp_path: Path) -> None:
-    data = json.loads(json.dumps(OURS, default=str))
-    data["gpus"] = {name: data["gpus"][name]}
-    assert refused(write(tmp_path, data)) == ""
-
-
-FILES: dict[str, tuple[str | bytes, str]] = {
-    "empty": ("", "is empty; "), "blank": ("\n\n# a comment\n", "is empty; "),
-    "list": ("- h100\n- h200\n", "is a list; it must be a mapping"),
-    "text": ("h100", "is a single value; it must be a mapping"),
-    "number as a name": ("schema_version: 1\n5: 6\n", "has the name 5, which is no text"),
-    "not YAML": ("a: [", "is not YAML"), "not UTF-8": (b"a: \xff", "is not UTF-8"),
-    "twice": ("cpu: 1\ncpu: 2\n", "has a key twice"),
-    "no GPUs": ("schema_version: 1\ngpus: {}\ncpu: {product: x}\n", "gpus: "),
-    "a GPU named cpu": (
-        "schema_version: 1\ngpus: {cpu: {product: x, sm: 90, memory_gb: 80}}\ncpu: {product: x}\n",
-        "cpu is the name of the machine without a GPU; choose another",
-    ),
-    "upper case": (
-        "schema_version: 1\ngpus: {H100: {product: x, sm: 90, memory_gb: 80}}\ncpu: {product: x}\n",
-        "gpus.H100: ",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_file_that_is_no_catalog(name: str, tmp_path: Path) -> None:
-    content, says = FILES[name]
-    file = tmp_path / "gpus.yaml"
-    file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(BadCatalogError) as caught:
-        read_catalog(file)
-    assert says in str(caught.value) and str(file) in str(caught.value)
-
-
-def test_a_way_out_is_what_ours_has(tmp_path: Path) -> None:
-    place = ("gpus", "h200", "bandwidth_gbs", "value")
-    text = refused(write(tmp_path, changed(place, lambda at, key: at.update({key: -4}))))
-    assert "gpus.h200.bandwidth_gbs.value: " in text
-    assert "and is -4; ours of h200 is 4800" in text
-    gone = refused(write(tmp_path, changed(place, lambda at, key: at.pop(key))))
-    assert "ours of h200 is 4800" in gone
 
 
 # A trace

@@ -1,123 +1,64 @@
-"""What each alert is tested with: series, minute by minute, and when it must and must not fire."""
+"""What each alert is tested with, and when it must and must not fire."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-__all__ = ["CASES", "Case", "counter", "gauge"]
-
-TRITON = 'job="triton",instance="triton:8002"'
-OTHER = 'job="triton",instance="triton2:8002"'
-GATEWAY = 'job="gateway",instance="gateway:8080"'
-POD = (
-    'namespace="llm",job="llm/gemma4-triton",pod="gemma4-triton-0",endpoint="metrics",'
-    'instance="10.0.0.1:8002"'
+from gemma4_testing.cases.alert_series import (
+    DAY,
+    GATEWAY,
+    GATEWAY_POD,
+    OTHER,
+    POD,
+    SIDECAR,
+    TRITON,
+    Case,
+    counter,
+    failures,
+    gauge,
+    requests,
+    success,
+    ttft,
 )
-GATEWAY_POD = (
-    'namespace="llm",job="llm/gemma4-gateway",pod="gemma4-gateway-0",endpoint="openai",'
-    'instance="10.0.0.2:8080"'
-)
-SIDECAR = (
-    'namespace="llm",job="llm/gemma4-triton",pod="gemma4-triton-0",endpoint="openai",'
-    'instance="10.0.0.1:8080"'
-)
-DAY = 86400
-NONE = "_"
-"""No sample."""
 
-
-@dataclass(frozen=True)
-class Case:
-    """``series``: name with labels to a value a minute, from minute 0. ``firing`` and ``quiet``:
-    minutes. ``why``: what the case is about."""
-
-    alert: str
-    severity: str
-    why: str
-    series: dict[str, str]
-    firing: tuple[int, ...] = ()
-    quiet: tuple[int, ...] = ()
-
-
-def counter(*parts: tuple[int, float]) -> str:
-    """``(minutes, more each minute)``; a negative number of minutes starts again from 0."""
-    value, values = 0.0, ["0"]
-    for minutes, step in parts:
-        if minutes < 0:
-            value = 0.0
-        for _ in range(abs(minutes)):
-            value += step
-            values.append(f"{value:g}" if value < 1e6 else f"{value:.0f}")
-    return " ".join(values)
-
-
-def gauge(*parts: tuple[int, float | str]) -> str:
-    """``(minutes, value)``."""
-    return " ".join(str(value) for minutes, value in parts for _ in range(minutes))
-
-
-def _requests(labels: str, good: str, bad: str) -> dict[str, str]:
-    name = "gemma4_gateway_requests_total"
-    return {
-        f'{name}{{{labels},route="chat",status="200"}}': good,
-        f'{name}{{{labels},route="chat",status="503"}}': bad,
-        f"gemma4_gateway_draining{{{labels}}}": gauge((len(good.split()), 0)),
-    }
-
-
-def _ttft(labels: str, all_: str, good: str) -> dict[str, str]:
-    return {
-        f'gemma4_gateway_ttft_seconds_count{{{labels},route="chat"}}': all_,
-        f'gemma4_gateway_ttft_seconds_bucket{{{labels},route="chat",le="2.5"}}': good,
-        f"gemma4_gateway_draining{{{labels}}}": gauge((len(all_.split()), 0)),
-    }
-
-
-def _failures(labels: str, status: str, code: str, values: str) -> dict[str, str]:
-    what = f'{labels},status="{status}",code="{code}",step="engine"'
-    return {f"gemma4_request_failure_total{{{what}}}": values}
-
-
-def _success(labels: str, values: str) -> dict[str, str]:
-    return {f'gemma4_request_success_total{{{labels},finished_reason="stop"}}': values}
+__all__ = ["CASES"]
 
 
 def _slo() -> Iterable[Case]:
     name = "Gemma4AvailabilityBurn"
     outage = counter((30, 0), (20, 20), (110, 0))
     for labels in (GATEWAY, GATEWAY_POD):
-        series = _requests(labels, counter((160, 60)), outage)
+        series = requests(labels, counter((160, 60)), outage)
         yield Case(name, "page", "a quarter of the requests fails", series, (45,), (20, 90, 150))
         yield Case(name, "ticket", "and the ticket", series, (45,), (20,))
-    slow_burn = _requests(GATEWAY, counter((500, 60)), counter((60, 1.2), (440, 0)))
+    slow_burn = requests(GATEWAY, counter((500, 60)), counter((60, 1.2), (440, 0)))
     yield Case(name, "ticket", "2 % fail, for an hour", slow_burn, (60,), (2, 430))
     yield Case(name, "page", "2 % wake nobody", slow_burn, (), (60,))
-    few = _requests(GATEWAY, counter((60, 0.1)), counter((30, 0), (1, 1), (29, 0)))
-    no_one = _requests(GATEWAY, counter((60, 0)), counter((60, 0)))
-    again = _requests(GATEWAY, counter((30, 60), (-30, 60)), counter((30, 0.06), (-30, 0.06)))
+    few = requests(GATEWAY, counter((60, 0.1)), counter((30, 0), (1, 1), (29, 0)))
+    no_one = requests(GATEWAY, counter((60, 0)), counter((60, 0)))
+    again = requests(GATEWAY, counter((30, 60), (-30, 60)), counter((30, 0.06), (-30, 0.06)))
     for severity in ("page", "ticket"):
         yield Case(name, severity, "one failure of a few at night", few, (), (32, 40))
         yield Case(name, severity, "no traffic", no_one, (), (50,))
         yield Case(name, severity, "the gateway restarts", again, (), (31, 35, 50))
-    alone = _success(TRITON, counter((160, 60))) | _failures(
+    alone = success(TRITON, counter((160, 60))) | failures(
         TRITON, "INTERNAL", "engine_failed", outage
     )
     yield Case(name, "page", "a server without a gateway", alone, (45,), (20, 90))
-    faulty = _success(TRITON, counter((60, 60)))
-    faulty |= _failures(TRITON, "INVALID_ARGUMENT", "out_of_range", counter((60, 60)))
-    faulty |= _failures(TRITON, "UNAVAILABLE", "queue_full", counter((60, 60)))
+    faulty = success(TRITON, counter((60, 60)))
+    faulty |= failures(TRITON, "INVALID_ARGUMENT", "out_of_range", counter((60, 60)))
+    faulty |= failures(TRITON, "UNAVAILABLE", "queue_full", counter((60, 60)))
     yield Case(name, "page", "bad requests, and a full queue", faulty, (), (50,))
 
     name = "Gemma4TtftBurn"
-    late = _ttft(GATEWAY, counter((160, 60)), counter((30, 60), (20, 6), (110, 60)))
+    late = ttft(GATEWAY, counter((160, 60)), counter((30, 60), (20, 6), (110, 60)))
     yield Case(name, "page", "nine of ten are late", late, (48,), (20, 90))
     yield Case(name, "ticket", "and the ticket", late, (48,), (20,))
-    some = _ttft(GATEWAY, counter((500, 60)), counter((60, 48), (440, 60)))
+    some = ttft(GATEWAY, counter((500, 60)), counter((60, 48), (440, 60)))
     yield Case(name, "ticket", "a fifth is late", some, (60,), (0, 430))
     yield Case(name, "page", "a fifth wakes nobody", some, (), (60,))
-    idle = _ttft(GATEWAY, counter((60, 0)), counter((60, 0)))
-    restarted = _ttft(GATEWAY, counter((30, 60), (-30, 60)), counter((30, 59), (-30, 59)))
+    idle = ttft(GATEWAY, counter((60, 0)), counter((60, 0)))
+    restarted = ttft(GATEWAY, counter((30, 60), (-30, 60)), counter((30, 59), (-30, 59)))
     for severity in ("page", "ticket"):
         yield Case(name, severity, "no traffic", idle, (), (50,))
         yield Case(name, severity, "the gateway restarts", restarted, (), (31, 50))
@@ -225,21 +166,21 @@ def _missing() -> Iterable[Case]:
 def _capacity() -> Iterable[Case]:
     name = "Gemma4OverloadRefusals"
     for labels in (TRITON, POD):
-        flood = _success(labels, counter((80, 30)))
-        flood |= _failures(labels, "UNAVAILABLE", "queue_full", counter((10, 0), (30, 60), (40, 0)))
+        flood = success(labels, counter((80, 30)))
+        flood |= failures(labels, "UNAVAILABLE", "queue_full", counter((10, 0), (30, 60), (40, 0)))
         yield Case(name, "page", "two of three are refused", flood, (20,), (9, 11, 60))
         yield Case(name, "ticket", "and the ticket", flood, (30,), (9, 60))
-    some = _success(TRITON, counter((80, 90)))
-    some |= _failures(TRITON, "UNAVAILABLE", "queue_full", counter((10, 0), (30, 10), (40, 0)))
+    some = success(TRITON, counter((80, 90)))
+    some |= failures(TRITON, "UNAVAILABLE", "queue_full", counter((10, 0), (30, 10), (40, 0)))
     yield Case(name, "ticket", "a tenth is refused", some, (30,), (9, 60))
     yield Case(name, "page", "a tenth wakes nobody", some, (), (30,))
-    all_ = _failures(TRITON, "UNAVAILABLE", "queue_full", counter((10, 0), (30, 60), (40, 0)))
+    all_ = failures(TRITON, "UNAVAILABLE", "queue_full", counter((10, 0), (30, 60), (40, 0)))
     yield Case(name, "page", "nothing is answered", all_, (20,), (60,))
-    drained = _success(TRITON, counter((80, 30)))
-    drained |= _failures(TRITON, "UNAVAILABLE", "draining", counter((80, 60)))
+    drained = success(TRITON, counter((80, 30)))
+    drained |= failures(TRITON, "UNAVAILABLE", "draining", counter((80, 60)))
     for severity in ("page", "ticket"):
         yield Case(name, severity, "a drain is no overload", drained, (), (40,))
-        yield Case(name, severity, "no traffic", _success(TRITON, counter((80, 0))), (), (40,))
+        yield Case(name, severity, "no traffic", success(TRITON, counter((80, 0))), (), (40,))
 
     name = "Gemma4QueueGrowing"
     waiting, most = f"gemma4_num_requests_waiting{{{POD}}}", f"gemma4_max_queued{{{POD}}}"
