@@ -6,7 +6,7 @@ import json
 import urllib.request
 from pathlib import Path
 
-from gemma4_testing.servers.alerting import free_port
+from gemma4_serve.ports import free_port
 from gemma4_testing.servers.command import Command
 from gemma4_testing.servers.running_gateway import MODEL
 from gemma4_testing.waiting import wait_until

@@ -19,7 +19,7 @@ from gemma4_client import (
 from gemma4_client.errors import ClientCode, Code, from_http, from_rpc, from_wire
 from gemma4_runtime.errors import RequestError, invalid, overloaded
 from gemma4_testing.fakes.both_clients import KINDS, PROTOCOLS, client_of
-from gemma4_testing.fakes.broken_servers import free_port
+from gemma4_testing.fakes.broken_servers import closed_port
 from gemma4_testing.fakes.fake_triton import Script, chunk, server_of
 
 DEAD = "Stub process 'preprocessing_0_0' is not healthy."
@@ -120,7 +120,7 @@ def test_what_has_no_code_of_the_server_gets_one_here(error: Any, code: Any) -> 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_without_a_server(kind: Any, protocol: Any) -> None:
     with (
-        free_port() as port,
+        closed_port() as port,
         client_of(
             kind, f"{protocol}://127.0.0.1:{port}", retry=None, breaker=CircuitBreaker(failures=1)
         ) as client,

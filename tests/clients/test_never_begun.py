@@ -14,7 +14,7 @@ from gemma4_client.errors import (
     from_wire,
 )
 from gemma4_testing.fakes.both_clients import KINDS, PROTOCOLS, client_of
-from gemma4_testing.fakes.broken_servers import dying_server, free_port
+from gemma4_testing.fakes.broken_servers import closed_port, dying_server
 from gemma4_testing.fakes.fake_triton import Script, server_of, whole
 
 FAST = RetryPolicy(attempts=4, first_delay=0.01, max_delay=0.05)
@@ -145,14 +145,14 @@ def test_what_only_reads_is_asked_again(kind: str, protocol: str) -> None:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_server_that_is_not_there_is_tried_again(kind: str, protocol: str) -> None:
     with (
-        free_port() as port,
+        closed_port() as port,
         client_of(kind, f"{protocol}://127.0.0.1:{port}", retry=None) as client,
         pytest.raises(UnavailableError) as caught,
     ):
         client.chat("hi", timeout=20).result()
     assert caught.value.refused
     many = RetryPolicy(attempts=100, first_delay=0.1, max_delay=0.1, budget_reserve=100)
-    with free_port() as port:
+    with closed_port() as port:
         client = client_of(kind, f"grpc://127.0.0.1:{port}", retry=many)
         stream = client.chat("hi", timeout=30)
     with dying_server("grpc", port) as server, client:

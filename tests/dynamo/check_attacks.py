@@ -19,7 +19,7 @@ import pytest
 from check_faults import begin
 from cluster import MODEL, Frontend, Worker, ask
 from conftest import Cluster
-from gemma4_testing.servers.alerting import free_port
+from gemma4_serve.ports import free_port
 from gemma4_testing.servers.served import Served
 from gemma4_testing.waiting import wait_until
 

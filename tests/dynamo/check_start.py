@@ -23,13 +23,13 @@ from conftest import CHECKPOINT, Cluster
 from gemma4_build.pipeline import build_engine
 from gemma4_build.progress import SilentReporter
 from gemma4_build.request import BuildRequest
-from gemma4_testing.servers.alerting import free_port
+from gemma4_serve.ports import free_port
 from gemma4_testing.servers.served import Served
 from gemma4_testing.waiting import wait_until
 
 START_S = 180
 LOW_PORTS = range(20_000, 2**15)
-"""Dynamo takes no higher number for the port of its status pages; free_port gives higher ones."""
+"""Dynamo takes no higher number for the port of its status pages."""
 
 
 def start(*args: str, **env: str) -> subprocess.Popen[str]:

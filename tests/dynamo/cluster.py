@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import openai
-from gemma4_testing.servers.alerting import free_port
+from gemma4_serve.ports import free_port
 from gemma4_testing.servers.served import Served
 from gemma4_testing.waiting import wait_until
 

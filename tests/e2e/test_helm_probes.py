@@ -18,9 +18,9 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from gemma4_serve.ports import free_port
 from gemma4_testing.deploy.rendered_chart import CPU, GPU, container_of
 from gemma4_testing.engine_folders.synthetic_engine import synthetic_engine
-from gemma4_testing.fakes.broken_servers import free_port
 from gemma4_testing.servers.command import Command
 from gemma4_testing.servers.process_tree import find_process
 
@@ -96,8 +96,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def triton(name: str, engine: Path) -> Iterator[Pod]:
-    with free_port() as http, free_port() as grpc, free_port() as metrics, free_port() as health:
-        ports = {8000: http, 8001: grpc, 8002: metrics, 8003: health}
+    http, grpc, metrics, health = (free_port() for _ in range(4))
+    ports = {8000: http, 8001: grpc, 8002: metrics, 8003: health}
     args = {
         "--http-port": f"--http-port={http}", "--grpc-port": f"--grpc-port={grpc}",
         "--metrics-port": f"--metrics-port={metrics}",
@@ -113,8 +113,8 @@ def triton(name: str, engine: Path) -> Iterator[Pod]:
 
 @contextmanager
 def gateway(name: str, backend: int) -> Iterator[Pod]:
-    with free_port() as port:
-        ports = {8080: port}
+    port = free_port()
+    ports = {8080: port}
     args = {
         "--port": f"--port={port}", "--host": "--host=127.0.0.1", "--grace": f"--grace={GRACE_S}",
         "--backend": f"--backend=dns:///localhost:{backend}", "--dns-interval": "--dns-interval=0.2",

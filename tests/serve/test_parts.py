@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import re
 import socket
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gemma4_runtime.manifest import read_manifest
+from gemma4_serve import ports as ports_module
 from gemma4_serve.banner import banner
 from gemma4_serve.errors import ServeError
 from gemma4_serve.hosts import grpc_form, http_form, in_url
 from gemma4_serve.install import find_repository, find_triton
-from gemma4_serve.ports import Ports, claim_ports
+from gemma4_serve.ports import Ports, claim_ports, free_port
 from gemma4_serve.process import ServerOptions
 from gemma4_serve.runtime_checks import check_runtime
 from gemma4_testing.engine_folders.trtllm_folder import make_folder
@@ -23,6 +25,45 @@ from gemma4_testing.engine_folders.trtllm_folder import make_folder
 def test_free_ports_are_different() -> None:
     ports = claim_ports("127.0.0.1", Ports(0, 0, 0))
     assert len({ports.http, ports.grpc, ports.metrics}) == 3
+
+
+OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+def test_a_free_port_is_none_that_a_connection_could_take_before_triton_listens() -> None:
+    lowest = int(OUTGOING.read_text().split()[0])
+    for host in ("127.0.0.1", "::1", "0.0.0.0"):
+        ports = claim_ports(host, Ports(0, 0, 0, 0))
+        assert all(10_000 <= port < lowest for port in vars_of(ports))
+        assert 10_000 <= free_port(host) < lowest
+
+
+def vars_of(ports: Ports) -> list[int]:
+    return [port for field in fields(ports) if (port := getattr(ports, field.name)) is not None]
+
+
+def test_a_port_that_somebody_has_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(ports_module, "_quiet_ports", lambda: [port, port])
+        assert free_port() != port
+
+
+@pytest.mark.parametrize("said", [None, "", "x y", "1024 60999", "10010 60999"])
+def test_any_free_port_where_the_system_leaves_none(
+    said: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As other systems do, and machines that open very many connections."""
+    file = tmp_path / "range"
+    if said is not None:
+        file.write_text(said)
+    monkeypatch.setattr(ports_module, "_OUTGOING", file)
+    assert len(set(vars_of(claim_ports("127.0.0.1", Ports(0, 0, 0))))) == 3
+
+
+def test_a_host_of_another_machine_has_no_free_port() -> None:
+    with pytest.raises(OSError, match="assign"):
+        free_port("192.0.2.1")
 
 
 @pytest.mark.parametrize("host", ["::1", "[::1]", "localhost"])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
+from gemma4_serve.ports import free_port
+
 from gemma4_testing.alerts.load import client, going_on, streamed
 from gemma4_testing.alerts.world import Stack
 from gemma4_testing.certificates import Authority
-from gemma4_testing.servers.alerting import free_port
 from gemma4_testing.servers.process_tree import find_process
 
 __all__ = ["SCENES"]

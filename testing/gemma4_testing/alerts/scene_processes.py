@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil
 from gemma4_runtime.server.board import Field
+from gemma4_serve.ports import free_port
 
 from gemma4_testing.faults.cell import find
-from gemma4_testing.servers.alerting import free_port
 from gemma4_testing.servers.process_tree import tree
 from gemma4_testing.servers.running_gateway import RunningGateway
 from gemma4_testing.servers.served import Served

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import shutil
-import socket
 import subprocess
 import urllib.error
 import urllib.parse
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from gemma4_serve.ports import free_port
 
 from gemma4_testing.waiting import wait_until
 
@@ -51,9 +51,7 @@ class RealPrometheus:
         config.write_text(
             yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs})
         )
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self._url = f"http://127.0.0.1:{port}"
         self._log = (folder / "prometheus.log").open("w")
         self._process = subprocess.Popen(

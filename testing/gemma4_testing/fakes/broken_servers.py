@@ -8,7 +8,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["DyingServer", "dying_server", "free_port"]
+from gemma4_serve.ports import free_port
+
+__all__ = ["DyingServer", "closed_port", "dying_server"]
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _SETTINGS = b"\0\0\0\4\0\0\0\0\0"
@@ -104,8 +106,8 @@ def dying_server(protocol: str, port: int = 0) -> Iterator[DyingServer]:
 
 
 @contextmanager
-def free_port() -> Iterator[int]:
+def closed_port() -> Iterator[int]:
     """A port where nobody listens, kept from others."""
     with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+        sock.bind(("127.0.0.1", free_port()))
         yield sock.getsockname()[1]

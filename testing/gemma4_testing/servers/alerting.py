@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -15,11 +14,12 @@ from threading import Lock, Thread
 from typing import Any
 
 import yaml
+from gemma4_serve.ports import free_port
 
 from gemma4_testing.deploy.alert_rules import ALERTMANAGER, RULES, faster, form_of
 from gemma4_testing.waiting import wait_until
 
-__all__ = ["FACTOR", "Alerting", "Target", "free_port"]
+__all__ = ["FACTOR", "Alerting", "Target"]
 
 FACTOR, LEAST_S, MOST_S = 20, 5, 60
 GROUP_WAIT = "3s"
@@ -28,13 +28,6 @@ evaluation together, as in deploy/monitoring (30 s; 10 s and 10 s): both may be 
 however fast the rules are. Divided by the factor it would be less than either."""
 Key = tuple[str, str]
 """A namespace and a form."""
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        found: int = sock.getsockname()[1]
-        return found
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from gemma4_serve.ports import free_port
 
-from gemma4_testing.fakes.broken_servers import free_port
 from gemma4_testing.waiting import wait_until
 
 __all__ = ["RedisServer"]
@@ -22,8 +22,7 @@ class RedisServer:
     def __init__(self, folder: Path, *, password: str = "") -> None:
         if shutil.which("redis-server") is None:
             pytest.fail("needs redis-server: apt-get install redis-server")
-        with free_port() as port:
-            self.port = port
+        self.port = free_port()
         self.folder = folder
         self.password = password
         self.process: subprocess.Popen[bytes] | None = None

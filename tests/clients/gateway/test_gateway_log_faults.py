@@ -20,6 +20,7 @@ import pytest
 from gemma4_gateway.access_log import Log
 from gemma4_gateway.record import Record
 from gemma4_runtime.logs.writer import LogWriter
+from gemma4_serve.ports import free_port
 from gemma4_testing.fakes.fake_backend import FakeBackend, fake_backend
 from gemma4_testing.servers.command import GEMMA4
 from gemma4_testing.waiting import wait_until
@@ -37,12 +38,7 @@ def backend() -> Iterator[FakeBackend]:
 
 @pytest.fixture
 def port() -> int:
-    import socket
-
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        found: int = sock.getsockname()[1]
-        return found
+    return free_port()
 
 
 def start(backend: FakeBackend, port: int, **options: Any) -> subprocess.Popen[bytes]:

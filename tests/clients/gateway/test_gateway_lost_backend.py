@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 from gemma4_gateway.banner import banner
-from gemma4_testing.fakes.broken_servers import free_port
+from gemma4_testing.fakes.broken_servers import closed_port
 from gemma4_testing.fakes.fake_backend import fake_backend
 from gemma4_testing.fakes.in_process_gateway import gateway_before
 from gemma4_testing.fakes.ports import ANSWERS, grpc_server, http, listener
@@ -49,7 +49,7 @@ def test_one_that_refuses_costs_nobody_an_answer() -> None:
 
 def test_one_that_is_not_there_and_one_that_comes_back() -> None:
     with (
-        free_port() as port,
+        closed_port() as port,
         fake_backend("good") as b,
         gateway_before(f"127.0.0.1:{port}", b.address) as gateway,
     ):
@@ -143,7 +143,7 @@ def test_a_right_port_that_is_not_ready_is_not_called_wrong() -> None:
 
 def test_a_server_that_comes_late_is_taken() -> None:
     with ExitStack() as held:
-        port = held.enter_context(free_port())
+        port = held.enter_context(closed_port())
         with gateway_before(f"127.0.0.1:{port}") as gateway:
             (backend,) = gateway.gateway.backends
             assert backend.reason.startswith(f"no server at 127.0.0.1:{port}")
