@@ -101,13 +101,16 @@ def test_a_slow_reader_gets_everything(gateway: RunningGateway, server: Served) 
     assert b'"finish_reason":"length"' in received
 
 
-def test_the_time_for_an_answer(server: Served) -> None:
-    running = RunningGateway(server.grpc, args=("--timeout", "0.8"))
+def test_the_time_for_an_answer(paced: tuple[Served, RunningGateway]) -> None:
+    """A stream that has begun by then ends with the error. The engine's pace, not this machine's,
+    decides that none ends before."""
+    server, _ = paced
+    running = RunningGateway(server.grpc, args=("--timeout", "2"))
     with running.http() as http:
         started = time.monotonic()
         whole = http.post(CHAT, json=chat("x", **LONG))
         streamed = http.post(CHAT, json=chat("x", stream=True, **LONG))
-        assert time.monotonic() - started < 4
+        assert 4 <= time.monotonic() - started < 10
     assert (whole.status_code, whole.json()["error"]["code"]) == (504, "timeout")
     last = streamed.text.strip().splitlines()[-1]
     assert streamed.status_code == 200 and json.loads(last[6:])["error"]["code"] == "timeout"

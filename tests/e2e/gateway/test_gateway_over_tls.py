@@ -170,7 +170,7 @@ def test_clients_with_an_authority_of_their_own(
         "load": [
             str(GEMMA4), "load", "--url", url, "--requests", "4", "--concurrency", "2",
             "--output-tokens", "4", "--prompt-tokens", "20", "--out", str(tmp_path / "out"),
-            "--warmup", "0", "--metrics-url", gateway.url + "/metrics",
+            "--warmup", "0", "--metrics-url", gateway.url + "/metrics", "--max-client-lag", "2000",
         ],
         "locust": [
             sys.executable, "-m", "locust", "-f", str(locustfile), "OpenAIUser", "--headless",
