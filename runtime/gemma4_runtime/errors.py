@@ -40,6 +40,7 @@ UNKNOWN_CODE = "unknown"
 
 _MAX_WIRE = 4000
 """Characters of a message on the wire; a longer one keeps its start and its end."""
+_LEFT_OUT = " ... "
 _MAX_QUOTED = 256
 """Characters of a detail on the wire; the rest is left out."""
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -93,14 +94,21 @@ class RequestError(PicklableError):
     def to_wire(self) -> str:
         """``STATUS: [code name=value ...] message``, the text that goes into a Triton error. It is
         encodable, has no control characters by which a part would be lost or a terminal be told
-        things, and is never long, however much of the input the message repeats."""
-        shown = self.message
-        if len(shown) > _MAX_WIRE:
-            shown = f"{shown[: _MAX_WIRE // 2]} ... {shown[-_MAX_WIRE // 2 :]}"
-        shown = _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], shown)
+        things, and is never long, however much of the input the message repeats. An error that was
+        read back has the same text again."""
+        shown = _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], _short(self.message))
+        shown = _short(shown)  # escapes are longer
         named = {} if self.field is None else {"field": self.field}
         details = "".join(f" {name}={_wire(v)}" for name, v in (named | self.details).items())
         return f"{self.status.value}: [{self.code}{details}] {shown}"
+
+
+def _short(text: str) -> str:
+    """Keep the start and the end of a text that is too long."""
+    if len(text) <= _MAX_WIRE:
+        return text
+    half = (_MAX_WIRE - len(_LEFT_OUT)) // 2
+    return text[:half] + _LEFT_OUT + text[-half:]
 
 
 def _wire(value: Detail) -> str:

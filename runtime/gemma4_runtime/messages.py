@@ -174,10 +174,13 @@ class ChunkDetails(msgspec.Struct, frozen=True, array_like=True):
     """``top_log_probs`` has one entry per id where they were asked for, or is empty.
     ``stop_reason`` (last chunk only): the stop string, or the token id of those that the caller
     named, that ended the answer; None when something else did, an EOS of the checkpoint too.
+    ``error``: what the request failed with, as on the wire. Such a chunk is the last and has
+    nothing for the client beside it.
     """
 
     top_log_probs: list[TopLogProbs] = []
     stop_reason: int | str | None = None
+    error: str = ""
 
 
 class Chunk(msgspec.Struct, frozen=True, array_like=True):

@@ -82,6 +82,7 @@ def test_no_text_of_a_request_forges_status_code_or_details(
     back = parsed(prefix + wire)
     assert (back.status, back.code) == (code.status, code)
     assert (back.field, back.details.keys()) == (field and field[:256], details.keys())
+    assert back.to_wire() == wire
 
 
 @given(text=hostile)

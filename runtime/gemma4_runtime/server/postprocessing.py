@@ -3,7 +3,7 @@ gone."""
 
 from __future__ import annotations
 
-from gemma4_runtime.errors import RequestError
+from gemma4_runtime.errors import RequestError, parse_wire
 from gemma4_runtime.messages import Chunk, decode_chunk
 from gemma4_runtime.server.board import BOARD_NAME, Field
 from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
@@ -24,15 +24,23 @@ class Postprocessing:
         self._live = LiveBoard(settings.run_dir / BOARD_NAME)
 
     def read(self, sealed: bytes) -> Chunk:
-        """Read the engine step's chunk. Raises :class:`~gemma4_runtime.errors.RequestError`
-        INVALID_ARGUMENT for anybody else's."""
+        """Read the engine step's chunk. Raises :class:`~gemma4_runtime.errors.RequestError`: what
+        the request failed with, where that is what the chunk says, and INVALID_ARGUMENT for
+        anybody else's chunk."""
+        chunk = self._decoded(sealed)
+        if chunk.details is not None and (error := parse_wire(chunk.details.error)) is not None:
+            self.handled()
+            raise error
+        return chunk
+
+    def _decoded(self, sealed: bytes) -> Chunk:
         opened = self._live.last()
         try:
             return decode_chunk(opened.sealer.unseal(Kind.CHUNK, sealed))
         except RequestError:
             if self._live.get() is opened:
                 raise
-            return self.read(sealed)
+            return self._decoded(sealed)
 
     def cancel(self, key: str) -> None:
         """Pass on that the client of request ``key`` has gone."""

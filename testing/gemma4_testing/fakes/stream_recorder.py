@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Event
 from typing import Any
 
-from gemma4_runtime.errors import RequestError
+from gemma4_runtime.errors import RequestError, parse_wire
 from gemma4_runtime.messages import Chunk, GenerationRequest, SamplingParams
 from gemma4_runtime.server.board import Board, Field
 
@@ -28,6 +28,8 @@ class Recorder:
     ) -> None:
         self.chunks: list[Chunk] = []
         self.error: Any = None
+        self.error_after: int | None = None
+        """How many chunks went before an error by way of postprocessing."""
         self.over = Event()
         self.board, self.stuck, self.broken, self.direct = board, stuck, broken, direct
         self.gone: bool | str = False
@@ -45,7 +47,11 @@ class Recorder:
         if self.broken:
             raise RuntimeError("no such request")
         assert not self.over.is_set()
-        self.chunks.append(chunk)
+        if chunk.details is not None and chunk.details.error:
+            assert final and not self.direct
+            self.error, self.error_after = parse_wire(chunk.details.error), len(self.chunks)
+        else:
+            self.chunks.append(chunk)
         if not self.stuck and not self.direct:
             assert self.board is not None
             self.board[Field.CHUNKS_HANDLED] += 1

@@ -59,18 +59,20 @@ class Ways:
 
     async def triton(self, case: Case, *, model: str, stream: bool) -> Outcome:
         request = build_request(case.inputs | {"stream": stream}, model=model)
-        deltas = []
+        deltas, refused = [], None
         try:
             async for reply in self._stub.ModelStreamInfer(_one(request)):
-                if reply.error_message:
-                    return _refused(reply.error_message)
                 response = reply.infer_response
-                if response.outputs:
+                if reply.error_message:  # read on: Triton 2.51 keeps a call that is left here
+                    refused = _refused(reply.error_message)
+                elif response.outputs:
                     found = read_delta(response) if model == "engine" else _delta(response)
                     assert found is not None
                     deltas.append(found)
         except grpc.aio.AioRpcError as error:
             return _refused(error.details() or "", error.code().name)
+        if refused is not None:
+            return refused
         assert [delta.index for delta in deltas] == list(range(len(deltas)))
         assert [bool(delta.finish_reason) for delta in deltas] == [False] * (len(deltas) - 1) + [
             True

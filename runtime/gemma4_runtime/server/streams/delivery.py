@@ -12,7 +12,7 @@ from threading import Lock
 
 from gemma4_runtime.engines.base import Engine
 from gemma4_runtime.errors import Code, RequestError
-from gemma4_runtime.messages import Chunk, GenerationRequest
+from gemma4_runtime.messages import Chunk, ChunkDetails, GenerationRequest
 from gemma4_runtime.server.streams.backlog import Backlog
 from gemma4_runtime.server.streams.feed import Entry, Feeds
 from gemma4_runtime.server.streams.record import RequestRecord, record_of
@@ -92,10 +92,8 @@ class Delivery:
 
     def send_alone(self, stream: Stream, chunk: Chunk, *, final: bool = False) -> None:
         """Send a chunk as a response of the stream's own request."""
-        if not stream.transport.direct:
-            self._backlog.add()
         try:
-            stream.transport.send(chunk, final=final)
+            self._pass(stream, chunk, final=final)
         except Exception as error:  # noqa: BLE001 - one broken stream must not end the others
             self.lose(stream, f"sending to the server failed: {error}")
             return
@@ -117,7 +115,7 @@ class Delivery:
         if stream.closed:
             return
         self._close(stream)
-        self._tell(stream, error)
+        self._tell(stream, error, after_chunks=stream.passed_on)
 
     def stop(self, stream: Stream, error: RequestError) -> None:
         """End ``stream`` with an error, and the engine's work on it."""
@@ -129,7 +127,7 @@ class Delivery:
         self._engine.cancel(stream.request.key)
         if not stream.closed:
             self._close(stream)
-        self._tell(stream, RequestError(Code.DELIVERY_FAILED, why))
+        self._tell(stream, RequestError(Code.DELIVERY_FAILED, why), after_chunks=False)
 
     def _send(self, stream: Stream, chunk: Chunk, *, final: bool) -> None:
         feed = self._feeds.of(stream)
@@ -138,10 +136,24 @@ class Delivery:
         else:
             feed.add(Entry(stream, chunk, final))
 
-    def _tell(self, stream: Stream, error: RequestError) -> None:
-        """Tell that ``stream`` is closed."""
+    def _pass(self, stream: Stream, chunk: Chunk, *, final: bool) -> None:
+        if not stream.transport.direct:
+            self._backlog.add()
+            stream.passed_on = True
+        stream.transport.send(chunk, final=final)
+
+    def _tell(self, stream: Stream, error: RequestError, *, after_chunks: bool) -> None:
+        """Tell that ``stream`` is closed. ``after_chunks``: by way of postprocessing, behind the
+        chunks that it may still have. An ensemble ends at once when the engine's step fails: their
+        text would be lost, and Triton before core#466 (February 2026) keeps for good the request
+        and whatever its other steps answer after that."""
         try:
-            stream.transport.fail(error)
+            if after_chunks:
+                details = ChunkDetails(error=error.to_wire())
+                chunk = Chunk(key=stream.request.key, index=-1, details=details)
+                self._pass(stream, chunk, final=True)
+            else:
+                stream.transport.fail(error)
         except Exception as broken:  # noqa: BLE001 - as in send_alone
             error = RequestError(
                 Code.DELIVERY_FAILED, f"sending {error.to_wire()!r} to the server failed: {broken}"

@@ -67,6 +67,8 @@ class Stream:
         self.first_token: float | None = None
         self.last_token = now
         self.token_count = 0
+        self.passed_on = False
+        """A chunk has gone to postprocessing, which may still have it."""
         self.closed = False
         self.end: EngineFinish | RequestError | None = None
         self.judging = self.judged = False

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from gemma4_runtime.engines.synthetic import SyntheticEngine
-from gemma4_runtime.errors import Code, Status
+from gemma4_runtime.errors import Code, RequestError, Status
 from gemma4_runtime.server.board import Board
 from gemma4_runtime.server.streams.emitters import Emitters
 from gemma4_testing.fakes.stream_recorder import WAIT_S, Recorder, request
@@ -116,3 +118,47 @@ def test_postprocessing_holds_no_direct_stream_back(
     emitter.open(request("direct", max_tokens=100), direct)
     assert direct.over.wait(WAIT_S)
     assert len(direct.chunks) > 12
+
+
+ENDS: dict[str, Callable[[Emitters], None]] = {
+    "CANCELLED": lambda emitter: emitter.cancel("k"),
+    "DEADLINE_EXCEEDED": lambda emitter: None,
+    "INTERNAL": lambda emitter: emitter.abort_all(RequestError(Code.ENGINE_LOST, "it is lost")),
+}
+
+
+@pytest.mark.parametrize("status", ENDS)
+@pytest.mark.parametrize("stuck", [False, True])
+def test_an_error_goes_behind_the_chunks_that_postprocessing_has(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+    status: str,
+    stuck: bool,
+) -> None:
+    """An ensemble ends with the first error of a step, and takes nothing after it."""
+    emitter, engine, board, records = stack(interval_s=0.002)
+    out = Recorder(board, stuck=stuck)
+    now = time.monotonic()
+    late: dict[str, Any] = {}
+    if status == "DEADLINE_EXCEEDED":
+        late = {"deadline": now + 0.3, "arrival": now}
+    emitter.open(request(max_tokens=100_000, **late), out)
+    wait_until(lambda: len(out.chunks) > 3, WAIT_S)
+    ENDS[status](emitter)
+    assert out.over.wait(WAIT_S)
+    assert out.error.status.value == records[0].status == status
+    assert out.error_after == len(out.chunks) > 3
+    wait_until(lambda: not engine.stats().active, WAIT_S, every=0.001)
+
+
+def test_an_error_before_all_chunks_is_the_engine_steps_own(
+    stack: Callable[..., tuple[Emitters, SyntheticEngine, Board, list[Any]]],
+) -> None:
+    emitter, _, board, _ = stack(slots=1, max_queued=0, interval_s=0.01)
+    first, second = Recorder(board), Recorder(board)
+    emitter.open(request("first", max_tokens=1000), first)
+    with suppress(RequestError):
+        emitter.open(request("second"), second)
+        assert second.over.wait(WAIT_S)
+    assert second.error_after is None and not second.chunks
+    emitter.cancel("first")
+    assert first.over.wait(WAIT_S)
