@@ -9,7 +9,7 @@ from threading import Event, Lock
 from gemma4_runtime.engines.base import Engine, EngineFinish
 from gemma4_runtime.engines.factory import create_engine
 from gemma4_runtime.errors import Code, RequestError
-from gemma4_runtime.logs.events import log_event
+from gemma4_runtime.logs.events import flush_events, log_event
 from gemma4_runtime.logs.standard import take_logging
 from gemma4_runtime.manifest import read_manifest
 from gemma4_runtime.messages import (
@@ -148,6 +148,7 @@ class EngineStep:
             self._engine.drain()
             self._emitters.close()
             self._engine.close()
+            flush_events()  # whoever sees the next word may kill this process
             self._board[Field.RELEASED] = 1
 
     def _command(self, verb: str, argument: str) -> None:
