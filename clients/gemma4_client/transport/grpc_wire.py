@@ -31,9 +31,10 @@ STREAM_METHOD: dict[str, Any] = {
 """Called with one request and a half-close, which the server's two-way stream takes as well: no
 request iterator, so no thread (sync) and no task (asyncio) to feed it."""
 
-END_S = 1.0
-"""How long to read on after an error message, to the end of the call, which comes at once. Triton
-2.51 keeps the descriptor of a connection forever when a call is cancelled while it ends."""
+END_S = 5.0
+"""How long to read on after an error message, to the end of the call, which comes at once, or
+within seconds from a server that is very busy. Triton 2.51 keeps the descriptor of a connection
+forever when a call is cancelled while it ends."""
 
 _LARGEST_MESSAGE = 64 << 20
 """Bytes of a message, both ways; gRPC itself takes 4 MiB."""
