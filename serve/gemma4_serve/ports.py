@@ -20,6 +20,7 @@ _OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _LOWEST = 10_000
 """Below it are the ports of well-known services."""
 _TRIES = 100
+"""Ports that are tried before any free one is taken; hardly a machine has so many in use."""
 
 
 @dataclass(frozen=True, slots=True)
