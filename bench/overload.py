@@ -54,7 +54,7 @@ def load(url: str, out: Path, seconds: float, *level: str) -> list[dict[str, str
     if ran.returncode not in (0, 3):
         raise SystemExit(f"gemma4 load ended with {ran.returncode}: {ran.stdout}{ran.stderr}")
     if ran.returncode == 3:
-        reasons = [level.get("verdict") for level in read_report(out)["levels"]]
+        reasons = [level["invalid_reasons"] for level in read_report(out)["levels"]]
         print(f"  not valid, says gemma4 load: {json.dumps(reasons)[:500]}", flush=True)
     return read_requests(out)
 
