@@ -34,7 +34,9 @@ PROMPTS = [
 @pytest.fixture(scope="module")
 def overlay(engines: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     run_dir = tmp_path_factory.mktemp("overlay")
-    served = Served(engines / "f32", run_dir, "--nvidia-ensemble", "--alias", "other")
+    # The gate's own requests, which give way to a user's, are counted as cancelled too.
+    without = ("--quality-gate", "off")
+    served = Served(engines / "f32", run_dir, "--nvidia-ensemble", "--alias", "other", *without)
     yield served
     assert served.stop() == 0, "".join(served.output[-30:])
 
@@ -233,7 +235,7 @@ def test_a_client_that_leaves_frees_the_slots(overlay: Served, asked: dict[str, 
         client.stop_stream(cancel_requests=True)
     wait_until(overlay.idle, 10)
     counts = {field.name: overlay.counted(field) for field in Field}
-    assert counts["CANCELLED"] >= before + len(asked["text_input"]), counts
+    assert counts["CANCELLED"] == before + len(asked["text_input"]), counts
 
 
 def test_tritons_timeout_reaches_the_engine(overlay: Served) -> None:

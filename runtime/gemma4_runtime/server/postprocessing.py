@@ -3,10 +3,11 @@ gone."""
 
 from __future__ import annotations
 
-from gemma4_runtime.errors import RequestError, parse_wire
+from gemma4_runtime.errors import RequestError
 from gemma4_runtime.messages import Chunk, decode_chunk
 from gemma4_runtime.server.board import BOARD_NAME, Field
 from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
+from gemma4_runtime.server.guard import relayed
 from gemma4_runtime.server.live_board import LiveBoard
 from gemma4_runtime.server.seal import Kind
 from gemma4_runtime.settings import Settings
@@ -28,9 +29,9 @@ class Postprocessing:
         the request failed with, where that is what the chunk says, and INVALID_ARGUMENT for
         anybody else's chunk."""
         chunk = self._decoded(sealed)
-        if chunk.details is not None and (error := parse_wire(chunk.details.error)) is not None:
+        if chunk.details is not None and chunk.details.error:
             self.handled()
-            raise error
+            raise relayed(chunk.details.error)
         return chunk
 
     def _decoded(self, sealed: bytes) -> Chunk:

@@ -110,7 +110,7 @@ def test_the_time_for_an_answer(paced: tuple[Served, RunningGateway]) -> None:
         started = time.monotonic()
         whole = http.post(CHAT, json=chat("x", **LONG))
         streamed = http.post(CHAT, json=chat("x", stream=True, **LONG))
-        assert 4 <= time.monotonic() - started < 10
+        assert 4 <= time.monotonic() - started < 6.4
     assert (whole.status_code, whole.json()["error"]["code"]) == (504, "timeout")
     last = streamed.text.strip().splitlines()[-1]
     assert streamed.status_code == 200 and json.loads(last[6:])["error"]["code"] == "timeout"
