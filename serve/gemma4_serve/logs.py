@@ -26,6 +26,12 @@ _LONGEST = 1 << 16
 _NO_REASON = "no reason in its log; try --verbose"
 _COLORS = re.compile(r"\x1b\[[\d;]*m")
 """Colors that libraries write though nobody looks."""
+_JOINED = re.compile(
+    r'([IWEF]\d{4} [^"]*\] "(?:[^"\\]|\\.)*"|[+|].*[+|])(\{"time": .*\})', re.DOTALL
+)
+"""A message or table of Triton with a line of our models behind it: Triton writes its newline by
+itself, so another process may write before it. What a client sent cannot look so: Triton has its
+messages in quotation marks, and escapes those in them."""
 _ROWS = ("+", "|")
 """What the rows of Triton's tables begin with."""
 
@@ -45,6 +51,7 @@ class LogPump:
         self._gpu = has_gpu()
         self._repeats = Repeats(self._repeated)
         self._table: bool | None = None  # whether the rows that may follow are shown
+        self._joined = False  # whether Triton's newline comes as an empty line
         self._problems: deque[str] = deque(maxlen=30)
         self._plain: deque[str] = deque(maxlen=10)
 
@@ -74,6 +81,17 @@ class LogPump:
     def line(self, text: str) -> None:
         """Pass on one line. Left out, but with ``verbose``, are Triton's and TensorRT-LLM's news
         that nothing is wrong, and what Triton says of GPUs where there is none."""
+        joined, self._joined = self._joined, False
+        if joined and not text:
+            return
+        if parts := _JOINED.fullmatch(text):
+            self._one(parts[1])
+            self._one(parts[2])
+            self._joined = True
+        else:
+            self._one(text)
+
+    def _one(self, text: str) -> None:
         native = native_line(text)
         if native is not None:
             shown = self._native(native)

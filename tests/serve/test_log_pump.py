@@ -101,6 +101,35 @@ def test_tables_stay_whole_or_are_left_out() -> None:
     assert pumped("text", "+--+", verbose=False) == ["+--+"]
 
 
+OURS = '{"time": "2026-12-01T01:42:56.220Z", "level": "info", "event": "request"}'
+
+
+@pytest.mark.parametrize("before", [
+    'I1124 13:01:19.991243 3005 a.cc:1] "Waiting for in-flight requests to complete."',
+    'W1124 13:01:19.991243 3005 a.cc:1] "say \\"it\\""', "+-----+", "| a | b |",
+])  # fmt: skip
+def test_a_line_of_ours_before_the_newline_of_triton(before: str) -> None:
+    """Triton writes a message and its newline one after the other."""
+    lines = pumped("json", before + OURS, "", OURS, "", verbose=False)
+    assert lines.count(OURS) == 2
+    apart = pumped("json", before, OURS, OURS, "", verbose=False)
+    assert [drop_time(x) for x in lines] == [drop_time(x) for x in apart]
+
+
+@pytest.mark.parametrize("line", [
+    'E1124 13:01:19.991243 3005 a.cc:1] "no model ' + OURS.replace('"', '\\"') + '"',
+    f'E1124 13:01:19.991243 3005 a.cc:1] no model "{OURS}',
+    f"[TensorRT-LLM][ERROR] no model {OURS}", f'x "{OURS}',
+])  # fmt: skip
+def test_no_message_forges_a_line(line: str) -> None:
+    (shown,) = pumped("json", line)
+    assert json.loads(shown)["event"] != "request"
+
+
+def drop_time(line: str) -> str:
+    return re.sub('"time": "[^"]*"', "", line)
+
+
 def test_what_triton_says_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [
         "W1124 13:01:19.991243 3005 metrics.cc:798] DCGM unable to start: no",
