@@ -16,7 +16,7 @@ from gemma4_runtime.logs.repeats import REPEATED, Repeats
 from gemma4_runtime.logs.text import printable, text_line
 from gemma4_runtime.logs.writer import writer_of
 
-from gemma4_serve.native_lines import NativeLine, has_gpu, is_noise, native_line
+from gemma4_serve.native_lines import NativeLine, has_gpu, is_noise, native_line, parted
 from gemma4_serve.request_line import request_words
 
 __all__ = ["LogPump"]
@@ -26,12 +26,6 @@ _LONGEST = 1 << 16
 _NO_REASON = "no reason in its log; try --verbose"
 _COLORS = re.compile(r"\x1b\[[\d;]*m")
 """Colors that libraries write though nobody looks."""
-_JOINED = re.compile(
-    r'([IWEF]\d{4} [^"]*\] "(?:[^"\\]|\\.)*"|[+|].*[+|])(\{"time": .*\})', re.DOTALL
-)
-"""A message or table of Triton with a line of our models behind it: Triton writes its newline by
-itself, so another process may write before it. What a client sent cannot look so: Triton has its
-messages in quotation marks, and escapes those in them."""
 _ROWS = ("+", "|")
 """What the rows of Triton's tables begin with."""
 
@@ -51,7 +45,7 @@ class LogPump:
         self._gpu = has_gpu()
         self._repeats = Repeats(self._repeated)
         self._table: bool | None = None  # whether the rows that may follow are shown
-        self._joined = False  # whether Triton's newline comes as an empty line
+        self._newline_is_due = False  # of a message behind which another line came
         self._problems: deque[str] = deque(maxlen=30)
         self._plain: deque[str] = deque(maxlen=10)
 
@@ -81,15 +75,13 @@ class LogPump:
     def line(self, text: str) -> None:
         """Pass on one line. Left out, but with ``verbose``, are Triton's and TensorRT-LLM's news
         that nothing is wrong, and what Triton says of GPUs where there is none."""
-        joined, self._joined = self._joined, False
-        if joined and not text:
+        if self._newline_is_due and not text:
+            self._newline_is_due = False
             return
-        if parts := _JOINED.fullmatch(text):
-            self._one(parts[1])
-            self._one(parts[2])
-            self._joined = True
-        else:
-            self._one(text)
+        parts = parted(text)
+        self._newline_is_due |= len(parts) > 1
+        for part in parts:
+            self._one(part)
 
     def _one(self, text: str) -> None:
         native = native_line(text)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["NativeLine", "has_gpu", "is_noise", "native_line"]
+__all__ = ["NativeLine", "has_gpu", "is_noise", "native_line", "parted"]
 
 _TRITON = re.compile(
     r"(?P<level>[IWEF])\d{4} (?P<clock>\d\d:\d\d:\d\d)\.\d+ \d+ (?P<place>\S+?)\] ?(?P<text>.*)"
@@ -19,6 +19,9 @@ _TRTLLM = re.compile(
 _TRTLLM_CPP = re.compile(
     r"(?P<place>\[TensorRT-LLM\])\[(?P<level>TRACE|DEBUG|INFO|WARNING|ERROR)\] ?(?P<text>.*)"
 )
+_JOINED = re.compile(r'([IWEF]\d{4} [^"]*\] "(?:[^"\\]|\\.)*")(\{"time": .*\})')
+"""A message of Triton in quotation marks, those in it escaped, and a JSON line of our models. No
+client's text in a message looks so."""
 _LEVELS = {"W": "warning", "E": "error", "F": "fatal"}
 """By the first letter; all others are info."""
 _NOISE = (
@@ -60,6 +63,15 @@ def native_line(line: str) -> NativeLine | None:
                 text=text[1:-1] if quoted else text,
             )
     return None
+
+
+def parted(line: str) -> list[str]:
+    """Return a line, or the message of Triton and the line of our models that it consists of.
+
+    Triton writes a message and its newline one after the other (``write`` is called twice in 2.51,
+    by strace), so another process may write between them. The newline follows as an empty line."""
+    joined = _JOINED.fullmatch(line)
+    return list(joined.groups()) if joined else [line]
 
 
 def is_noise(text: str) -> bool:

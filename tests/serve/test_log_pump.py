@@ -104,16 +104,19 @@ def test_tables_stay_whole_or_are_left_out() -> None:
 OURS = '{"time": "2026-12-01T01:42:56.220Z", "level": "info", "event": "request"}'
 
 
-@pytest.mark.parametrize("before", [
-    'I1124 13:01:19.991243 3005 a.cc:1] "Waiting for in-flight requests to complete."',
-    'W1124 13:01:19.991243 3005 a.cc:1] "say \\"it\\""', "+-----+", "| a | b |",
-])  # fmt: skip
-def test_a_line_of_ours_before_the_newline_of_triton(before: str) -> None:
-    """Triton writes a message and its newline one after the other."""
-    lines = pumped("json", before + OURS, "", OURS, "", verbose=False)
-    assert lines.count(OURS) == 2
-    apart = pumped("json", before, OURS, OURS, "", verbose=False)
-    assert [drop_time(x) for x in lines] == [drop_time(x) for x in apart]
+@pytest.mark.parametrize("level", "IW")
+@pytest.mark.parametrize("text", ["Waiting for in-flight requests to complete.", 'say \\"it\\"'])
+@pytest.mark.parametrize("count", [1, 3])
+def test_lines_of_ours_before_the_newline_of_triton(level: str, text: str, count: int) -> None:
+    """Triton writes a message and its newline one after the other; its newline is no line."""
+    message = f'{level}1124 13:01:19.991243 3005 a.cc:1] "{text}"'
+    joined = [message + OURS, *[OURS] * (count - 1), ""]
+    for verbose in (True, False):
+        lines = pumped("json", *joined, *joined, OURS, verbose=verbose)
+        apart = [message, *[OURS] * count]
+        expected = pumped("json", *apart, *apart, OURS, verbose=verbose)
+        assert [drop_time(x) for x in lines] == [drop_time(x) for x in expected]
+        assert lines.count(OURS) == 2 * count + 1
 
 
 @pytest.mark.parametrize("line", [
