@@ -202,15 +202,18 @@ class TritonProcess:
 
     def wait_ready(self, timeout: float, *, asked_to_stop: Callable[[], bool]) -> bool:
         """Wait until the ensemble is ready, which the engine's first answer precedes, and the
-        metrics are, which Triton serves last; False when asked to stop before. Raises
+        metrics are, which Triton serves last; False when asked to stop before. From the first on it
+        takes requests, so one that is asked to stop then counts as ready: it has to drain. Raises
         :class:`ServeError` with the server's own words when it ends, loses a process for good, or
         takes too long; :class:`StartCrashError` when it crashes."""
         watch = StartWatch(self._process.pid)
         end = time.monotonic() + timeout
         while time.monotonic() < end:
-            if asked_to_stop():
-                return False
+            stop = asked_to_stop()  # asked first: what was accepted before is seen below
             close_regions(self._shm_prefix)
+            serves = _answers(self._url("/v2/models/gemma4/ready"))
+            if stop and not serves:
+                return False
             ended = not self.running()
             trouble = self._ending() if ended else watch.trouble(time.monotonic())
             if trouble:
@@ -221,7 +224,7 @@ class TritonProcess:
                 crash = itself and crashed(self._process.returncode)
                 kind = StartCrashError if crash else ServeError
                 raise kind(f"{trouble} while it started:\n{self._log.last_words()}")
-            if _answers(self._url("/v2/models/gemma4/ready")) and _answers(self._metrics_url()):
+            if serves and (stop or _answers(self._metrics_url())):
                 close_regions(self._shm_prefix)
                 try:
                     self._children = Children(self._process.pid, self._options.run_dir)

@@ -95,7 +95,7 @@ class TrialServer:
         return self._process is not None and self._process.poll() is None
 
     def ready(self) -> bool:
-        """Return whether the model takes requests and the supervisor watches it."""
+        """Return whether the model takes requests and the metrics can be read."""
         try:
             self._get(self._ports.http, "/v2/models/gemma4/ready")
             return bool(self.metrics())
