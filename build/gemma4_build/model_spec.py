@@ -6,6 +6,7 @@ writes ``per_layer_config`` instead. Both are read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -338,7 +339,7 @@ def _global_heads(text: _Section, sliding: tuple[bool, ...]) -> tuple[int, int]:
         f"{text.where}: neither global_head_dim nor per_layer_config; per_layer_config",
     )
     where = f"{text.where}.per_layer_config"
-    by_index = {int(k): v for k, v in per_layer.data.items() if str(k).isdigit()}
+    by_index = {int(k): v for k, v in per_layer.data.items() if re.fullmatch("[0-9]{1,9}", str(k))}
     found = set()
     for layer, is_sliding in enumerate(sliding):
         if is_sliding:

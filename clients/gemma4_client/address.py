@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from gemma4_client.tls import TLS
 
@@ -51,9 +51,12 @@ def is_loopback(host: str) -> bool:
 def parse_address(url: str, protocol: Protocol | None = None, tls: TLS | None = None) -> Address:
     """Parse ``host:port`` (gRPC unless ``protocol`` says http), or with grpc://, grpcs://, http://
     or https:// before it. A port that is left out is 8001 on gRPC, 8000 on HTTP, 443 with TLS.
-    Raises :class:`ValueError`."""
+    Raises :class:`ValueError`, which never has a password in it."""
     if protocol not in (None, "grpc", "http"):
         raise ValueError(f"protocol={protocol!r} must be grpc or http")
+    if "@" in url:
+        after = url.rpartition("@")[2]
+        raise ValueError(f"url='...@{after}' must be a host and a port, without a user or password")
     try:
         parts = urlsplit(url if "://" in url else f"{protocol or 'grpc'}://{url}")
     except ValueError as error:
@@ -63,7 +66,20 @@ def parse_address(url: str, protocol: Protocol | None = None, tls: TLS | None = 
     found, secure = _SCHEMES[parts.scheme]
     if protocol not in (None, found):
         raise ValueError(f"url={url!r} is {found}, but protocol={protocol!r}")
-    if parts.netloc.rpartition("@")[2].count(":") > 1 and "[" not in parts.netloc:
+    host, port = _host_and_port(url, parts)
+    path = parts.path.rstrip("/")
+    if path and found == "grpc":
+        raise ValueError(f"url={url!r} must be a host and a port; only HTTP has a path")
+    if "://" in url and not secure and tls is not None:
+        raise ValueError(f"url={url!r} is not encrypted, but tls is given; use {parts.scheme}s://")
+    if tls is None and secure:
+        tls = TLS()
+    host = f"[{host}]" if ":" in host else host
+    return Address(found, f"{host}:{port or (443 if tls else _PORTS[found])}", tls, path)
+
+
+def _host_and_port(url: str, parts: SplitResult) -> tuple[str, int | None]:
+    if parts.netloc.count(":") > 1 and "[" not in parts.netloc:
         raise ValueError(f"url={url!r}: put an IPv6 address into brackets, as in [::1]:8001")
     try:
         host, port = parts.hostname, parts.port
@@ -71,12 +87,8 @@ def parse_address(url: str, protocol: Protocol | None = None, tls: TLS | None = 
         raise ValueError(f"url={url!r}: {error}") from None
     if port == 0:
         raise ValueError(f"url={url!r}: port 0 is no server's; give the port that it listens on")
-    path = parts.path.rstrip("/")
-    if not host or parts.query or parts.username or (path and found == "grpc"):
+    if not host:
         raise ValueError(f"url={url!r} must be a host and a port")
-    if "://" in url and not secure and tls is not None:
-        raise ValueError(f"url={url!r} is not encrypted, but tls is given; use {parts.scheme}s://")
-    if tls is None and secure:
-        tls = TLS()
-    host = f"[{host}]" if ":" in host else host
-    return Address(found, f"{host}:{port or (443 if tls else _PORTS[found])}", tls, path)
+    if "?" in url or "#" in url:
+        raise ValueError(f"url={url!r} must be a host and a port, without ? or #")
+    return host, port

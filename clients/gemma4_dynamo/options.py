@@ -95,14 +95,16 @@ class WorkerOptions:
 
 def _check_server(server: str) -> None:
     """Raise :class:`OptionsError` unless it is an address of gRPC."""
+    _, user, host = server.rpartition("@")
+    shown = f"...@{host}" if user else server  # a password may be before it
     wrong = "give --server once for each" if "," in server else ""
     try:
         if not wrong and parse_address(server).protocol != "grpc":
             wrong = "the worker speaks gRPC"
     except ValueError as error:
-        wrong = str(error).removeprefix(f"url={server!r}").lstrip(": ")
+        wrong = str(error).partition(f"url={shown!r}")[2].lstrip(": ") or str(error)
     if wrong:
         raise OptionsError(
-            f"--server {server}: {wrong}; give host:port of Triton's gRPC service, such as "
+            f"--server {shown}: {wrong}; give host:port of Triton's gRPC service, such as "
             "127.0.0.1:8001"
         )

@@ -30,6 +30,7 @@ __all__ = ["Middleware"]
 
 _CLOSE = (b"connection", b"close")
 _ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}\Z")
+_WHOLE = re.compile("[0-9]{1,19}")
 _HEALTH = ("/health", "/ping")
 _QUIET = (*_HEALTH, "/metrics")
 _OPEN = (*_QUIET, "/version", "/docs", "/openapi.json", "/ui/")
@@ -177,7 +178,7 @@ class Middleware:
 
     def _check_length(self, headers: Headers) -> None:
         length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > self._max_body:
+        if _WHOLE.fullmatch(length) and int(length) > self._max_body:
             raise ApiError(
                 413, f"the body has {length} bytes; at most {self._max_body}", code="body_too_large"
             )

@@ -33,6 +33,7 @@ __all__ = [
 _MIB = 1024 * 1024
 _MOST_NAME = 256
 """Characters of the name of a model, as in ``model`` of a request."""
+_HOST = re.compile(r"[^/?#@,\s]+")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@,\sA-Z]+")
 """As browsers send it: no path, not even a slash at the end, and no capitals."""
 
@@ -234,12 +235,17 @@ def check_origins(origins: Sequence[str]) -> tuple[str, ...]:
 
 def check_backend(address: str) -> str:
     """Return ``host:port`` or ``dns:///name:port`` itself. Raises :class:`SettingsError`."""
+    if "@" in address:  # not repeated: a password may be in it
+        raise SettingsError(
+            f"--backend ...@{address.rpartition('@')[2]}: must be host:port of Triton's gRPC "
+            "service, or dns:///NAME:PORT, without a user or password"
+        )
     try:
         if (name := parse_name(address)) is not None:
             return str(name)
     except ValueError as error:
         raise SettingsError(f"--backend {address}: {error}") from None
-    host, colon, port = address.rpartition(":")
+    host, _, port = address.rpartition(":")
     if "//" in address:
         raise SettingsError(
             f"--backend {address}: is a URL; give host:port of Triton's gRPC service, "
@@ -249,7 +255,8 @@ def check_backend(address: str) -> str:
         raise SettingsError(
             f"--backend {address}: put an IPv6 address into brackets, as in [::1]:8001"
         )
-    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+    named = _HOST.fullmatch(host) and re.fullmatch("[0-9]{1,5}", port)
+    if not named or not 0 < int(port) < 65536:
         raise SettingsError(
             f"--backend {address}: must be host:port of Triton's gRPC service, such as "
             "127.0.0.1:8001"

@@ -104,7 +104,7 @@ def parse_levels(base: Level, concurrency: str | None, rates: Sequence[str]) -> 
         return tuple(replace(base, rate=parse_rate(text)) for text in texts)
     levels = []
     for text in concurrency.split(","):
-        if not text.strip().isdecimal() or int(text) < 1:
+        if not re.fullmatch(r"\s*[0-9]{1,9}\s*", text) or int(text) < 1:
             raise OptionError(f"--concurrency {text}: must be a whole number of at least 1")
         levels.append(replace(base, concurrency=int(text)))
     return tuple(levels)

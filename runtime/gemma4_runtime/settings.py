@@ -13,6 +13,7 @@ model (2 cores, 24 GiB, no GPU; Python 3.11).
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ RESTARTS = "GEMMA4_RESTARTS"
 QUALITY_GATE = "GEMMA4_QUALITY_GATE"
 QUALITY_GATE_INTERVAL = "GEMMA4_QUALITY_GATE_INTERVAL"
 QUALITY_GATE_MODES = ("off", "report", "enforce")
+_WHOLE = re.compile("[0-9]{1,18}")
 _FAULTS = ("kill_at", "fail_at", "stall_at", "wrong_at")
 
 
@@ -73,7 +75,7 @@ def _positive(env: Mapping[str, str], name: str, *, least: int = 1) -> int | Non
     text = env.get(name, "").strip()
     if not text:
         return None
-    if not text.lstrip("-").isdigit() or int(text) < least:
+    if not _WHOLE.fullmatch(text) or int(text) < least:
         raise ValueError(f"{name}={text!r}: must be an integer >= {least}, or unset")
     return int(text)
 
@@ -114,7 +116,7 @@ def _faults(text: str) -> dict[str, int]:
     faults = {}
     for part in filter(None, text.split(",")):
         name, _, count = part.partition("=")
-        if name not in _FAULTS or not count.isdigit():
+        if name not in _FAULTS or not _WHOLE.fullmatch(count):
             raise ValueError(f"{FAULTS}={text!r}: {part!r} is not one of {', '.join(_FAULTS)} = N")
         faults[name] = int(count)
     return faults

@@ -56,7 +56,10 @@ def test_a_path_before_triton() -> None:
         ("", {}, "must be a host and a port"),
         ("host:0", {}, "port 0 is no server's"),
         ("http://host:0", {}, "port 0 is no server's"),
-        ("grpc://host/path", {}, "must be a host and a port"),
+        ("grpc://host/path", {}, "must be a host and a port; only HTTP has a path"),
+        ("http://host:1?a=b", {}, "must be a host and a port, without [?] or #"),
+        ("host:1?", {}, "without [?] or #"),
+        ("host:1#part", {}, "without [?] or #"),
         ("http://host", {"protocol": "grpc"}, "is http, but protocol='grpc'"),
         ("http://host", {"tls": TLS()}, "not encrypted"),
         ("host", {"protocol": "smtp"}, "protocol='smtp' must be grpc or http"),
@@ -65,6 +68,17 @@ def test_a_path_before_triton() -> None:
 def test_wrong_addresses(url: str, options: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         parse_address(url, **options)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["grpc://u:secret@host:1", "http://:secret@host", "u:secret@host:1", "http://secret@host/a",
+     "http://u:se@secret@host", "grpc://u:secret@[::1", "ftp://u:secret@host", "http://u:secret@"],
+)  # fmt: skip
+def test_a_user_in_an_address_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(ValueError, match="without a user or password") as caught:
+        parse_address(url)
+    assert "secret" not in str(caught.value)
 
 
 def test_tls_files(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from dataclasses import dataclass
 
@@ -34,7 +35,8 @@ def parse_name(target: str) -> DnsName | None:
     host, _, port = rest.rpartition(":")
     try:
         host.encode("idna")
-        valid = bool(host) and not set(host) & set("/:[]") and 0 < int(port) < 65536
+        valid = bool(host) and not set(host) & set("/:[]?#@, ")
+        valid = valid and bool(re.fullmatch("[0-9]{1,5}", port)) and 0 < int(port) < 65536
     except ValueError:
         valid = False
     if not valid:

@@ -28,11 +28,10 @@ from gemma4_gateway.limits import limited, rates_of
 from gemma4_gateway.metrics import SharedMetrics
 from gemma4_gateway.settings import Limits
 from gemma4_gateway.shared.scripts import ENTER, LEAVE
+from gemma4_gateway.shared.source import answer_seconds
 
 __all__ = ["Lease", "RedisLimits"]
 
-_ANSWER_S = 0.5
-"""Seconds that Redis has for an answer, and for a connection."""
 _CONNECTIONS = 8
 """Connections to Redis: an answer takes a tenth of a millisecond, so few serve a burst."""
 _PAUSE_S = 1.0
@@ -66,7 +65,8 @@ class Lease:
 
 
 class RedisLimits:
-    """``start`` and ``stop`` in the event loop it serves in. ``url``: where Redis is."""
+    """``start`` and ``stop`` in the event loop it serves in. ``url``: where Redis is, as
+    :func:`~gemma4_gateway.shared.source.read_url` returns it."""
 
     def __init__(
         self,
@@ -80,13 +80,14 @@ class RedisLimits:
         self._metrics = metrics
         self._log = log
         self._now = now
+        self._answer_s = answer_seconds(url)
         pool = BlockingConnectionPool.from_url(
             url,
-            socket_timeout=_ANSWER_S,
-            socket_connect_timeout=_ANSWER_S,
+            socket_timeout=self._answer_s,
+            socket_connect_timeout=self._answer_s,
             retry=Retry(NoBackoff(), 0),
             max_connections=_CONNECTIONS,
-            timeout=_ANSWER_S,
+            timeout=self._answer_s,
         )
         self._redis = Redis.from_pool(pool)
         self._enter = self._redis.register_script(ENTER)
@@ -101,7 +102,7 @@ class RedisLimits:
     async def start(self) -> None:
         """Ask Redis once, and begin to tell it what ends and what runs."""
         try:
-            await asyncio.wait_for(cast(Any, self._redis.ping()), _ANSWER_S)
+            await asyncio.wait_for(cast(Any, self._redis.ping()), self._answer_s)
         except (RedisError, OSError, *TIMED_OUT) as error:
             self._failed(error)
         else:
@@ -133,7 +134,7 @@ class RedisLimits:
             self._pause_until = self._now() + _PAUSE_S
         try:
             limit, wait = await asyncio.wait_for(
-                cast(Any, self._enter(keys=lease.names, args=arguments)), _ANSWER_S
+                cast(Any, self._enter(keys=lease.names, args=arguments)), self._answer_s
             )
         except (RedisError, OSError, *TIMED_OUT) as error:
             self._failed(error)
@@ -170,7 +171,7 @@ class RedisLimits:
             await self._leave(
                 keys=lease.names, args=[lease.tokens, tokens, lease.id], client=pipeline
             )
-        await asyncio.wait_for(pipeline.execute(), _ANSWER_S)
+        await asyncio.wait_for(pipeline.execute(), self._answer_s)
         for _ in some:
             self._ended.popleft()
 
@@ -185,14 +186,14 @@ class RedisLimits:
                 self._failed(error)
 
     async def _say_some(self, leases: list[Lease]) -> None:
-        seconds, micros = await asyncio.wait_for(cast(Any, self._redis.time()), _ANSWER_S)
+        seconds, micros = await asyncio.wait_for(cast(Any, self._redis.time()), self._answer_s)
         until = seconds + micros / 1e6 + _KEPT_S
         pipeline = self._redis.pipeline(transaction=False)
         for lease in leases:
             if lease.id in self._running:
                 pipeline.zadd(lease.names[1], {lease.id: until})
                 pipeline.expire(lease.names[1], math.ceil(_KEPT_S) + 1)
-        await asyncio.wait_for(pipeline.execute(), _ANSWER_S)
+        await asyncio.wait_for(pipeline.execute(), self._answer_s)
 
     def _worked(self) -> None:
         if self._up is not True:

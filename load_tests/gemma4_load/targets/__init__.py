@@ -6,6 +6,7 @@ import os
 import ssl
 from urllib.parse import urlsplit
 
+from gemma4_client.address import parse_address
 from gemma4_client.tls import TLS
 
 from gemma4_load.errors import OptionError
@@ -40,6 +41,10 @@ def connect(url: str, *, timeout: float, model: str = "") -> Target:
     if parts.path.rstrip("/").endswith("/v1"):
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise OptionError(f"--url {url}: an OpenAI server is http://host:port/v1")
+        try:
+            parse_address(url)  # aiohttp would not say which part is wrong
+        except ValueError as error:
+            raise OptionError(f"--url {url}: {error}") from None
         from gemma4_load.targets.openai import OpenAITarget
 
         key = os.environ.get(API_KEY, "")

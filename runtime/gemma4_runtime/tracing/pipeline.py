@@ -6,6 +6,7 @@ Nothing of OpenTelemetry is imported unless the environment asks for spans.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from threading import Thread
@@ -115,6 +116,6 @@ def _positive(env: Mapping[str, str], name: str, default: int) -> int:
     text = env.get(name, "").strip()
     if not text:
         return default
-    if not text.isdecimal() or int(text) < 1:
+    if not re.fullmatch("[0-9]{1,18}", text) or int(text) < 1:
         raise TracingError(f"{name}={text!r}: must be an integer >= 1, or unset")
     return int(text)

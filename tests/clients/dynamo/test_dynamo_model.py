@@ -82,6 +82,10 @@ def test_a_folder_that_lacks_what_dynamo_reads(engine: Path, name: str) -> None:
         ({"servers": ("a:grpc",)}, "--server a:grpc: Port could not be cast"),
         ({"servers": ("",)}, "--server : must be a host and a port; give host:port"),
         ({"servers": ("a:1,b:2",)}, "--server a:1,b:2: give --server once for each"),
+        (
+            {"servers": ("u:pw@a:1",)},
+            "--server [.]{3}@a:1: must be a host and a port, without a user",
+        ),
         ({"servers": ("::1",)}, "--server ::1: put an IPv6 address into brackets"),
         ({"discovery": "zk"}, "--discovery-backend zk: use one of etcd"),
         ({"request_plane": "udp"}, "--request-plane udp: use one of tcp"),

@@ -210,6 +210,7 @@ def test_names(text: str, name: DnsName | None) -> None:
 @pytest.mark.parametrize(
     "text",
     ["dns:///triton", "dns:///:8001", "dns:///a:0", "dns:///a:65536", "dns:///a:x", "dns:",
+     "dns:///a:²", "dns:///a:+1", "dns:///a:8_0", "dns:///a b:1", "dns:///a?b:1",
      "dns://8.8.8.8/a:8001", "dns:///a..b:8001", "dns:///[::1]:8001", "dns:///" + "a" * 64 + ":1"],
 )  # fmt: skip
 def test_wrong_names(text: str) -> None:

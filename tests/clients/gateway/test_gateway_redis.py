@@ -31,13 +31,6 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
     server.stop()
 
 
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give Redis long for an answer: a busy machine is no fault of Redis, which tests of counts
-    would find as a request that was not counted."""
-    monkeypatch.setattr("gemma4_gateway.shared.redis_limits._ANSWER_S", 20.0)
-
-
 def key(name: str = "a", **limits: Any) -> KeyEntry:
     return KeyEntry(name=name, sha256="0" * 64, **limits)
 
@@ -94,12 +87,11 @@ async def told(limits: RedisLimits) -> None:
         await asyncio.sleep(0.01)
 
 
-@pytest.mark.usefixtures("patient")
 def test_gateways_share_each_limit(redis: RedisServer) -> None:
     redis.start()
 
     async def test() -> None:
-        async with Gateways(redis.url, 2) as (one, other):
+        async with Gateways(redis.patient_url, 2) as (one, other):
             often = key("often", requests_per_minute=3)
             for limits in (one, other, one):
                 await entered(limits, often)
@@ -124,12 +116,11 @@ def test_gateways_share_each_limit(redis: RedisServer) -> None:
     run(test)
 
 
-@pytest.mark.usefixtures("patient")
 def test_many_at_once_get_exactly_what_there_is(redis: RedisServer) -> None:
     redis.start()
 
     async def test() -> None:
-        gateways = Gateways(redis.url, 4)
+        gateways = Gateways(redis.patient_url, 4)
         async with gateways as all_of_them:
             entry = key(requests_per_minute=50, max_running=30)
             found = await asyncio.gather(
@@ -143,13 +134,12 @@ def test_many_at_once_get_exactly_what_there_is(redis: RedisServer) -> None:
     run(test)
 
 
-@pytest.mark.usefixtures("patient")
 def test_nothing_stays_in_redis(redis: RedisServer) -> None:
     """Each key has a time to live, which is that of a bucket that is not full."""
     redis.start()
 
     async def test() -> None:
-        async with Gateways(redis.url, 1) as (limits,):
+        async with Gateways(redis.patient_url, 1) as (limits,):
             for number in range(20):
                 entry = key(
                     f"k{number}", requests_per_minute=60, tokens_per_minute=6, max_running=3
@@ -164,7 +154,6 @@ def test_nothing_stays_in_redis(redis: RedisServer) -> None:
     run(test)
 
 
-@pytest.mark.usefixtures("patient")
 def test_requests_of_a_gateway_that_was_killed_are_forgotten(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +163,7 @@ def test_requests_of_a_gateway_that_was_killed_are_forgotten(
     redis.start()
 
     async def test() -> None:
-        async with Gateways(redis.url, 2) as (killed, lives):
+        async with Gateways(redis.patient_url, 2) as (killed, lives):
             entry = key(max_running=2)
             await entered(killed, entry)
             await entered(lives, entry)
@@ -295,15 +284,14 @@ def test_ends_are_kept_while_redis_is_away(redis: RedisServer) -> None:
     run(test)
 
 
-@pytest.mark.usefixtures("patient")
 def test_two_gateways_count_one_key(redis: RedisServer) -> None:
     """Over HTTP; and one that Redis refuses has taken no place of its gateway."""
     redis.start()
     limits = Limits(key_requests_per_minute=4)
     with (
         fake_backend("good") as backend,
-        gateway_before(backend.address, limits=limits, limits_redis=redis.url) as one,
-        gateway_before(backend.address, limits=limits, limits_redis=redis.url) as other,
+        gateway_before(backend.address, limits=limits, limits_redis=redis.patient_url) as one,
+        gateway_before(backend.address, limits=limits, limits_redis=redis.patient_url) as other,
     ):
         found = [gateway.chat("hi").status_code for gateway in (one, other) * 2]
         assert found == [200] * 4
@@ -330,6 +318,78 @@ def test_a_file_without_a_url_is_named_and_its_text_is_not(tmp_path: Path, text:
     with pytest.raises(SettingsError, match=r"--limits-redis-file .*redis://HOST") as caught:
         read_url(file, "V", "")
     assert not text.strip() or text not in str(caught.value).replace("redis://HOST", "")
+
+
+WRONG = {
+    "redis://h/first": "names no database",
+    "redis://h/0/1": "names no database",
+    "redis://h/0#x": "%23",
+    "redis://h/?db=x": "db: 'x' is no number",
+    "redis://h/?db=-1": "db: '-1' is no number",
+    "redis://h/?db=": "db: has no value",
+    "redis://h/?foo=1": "has 'foo' after the [?]; it may have: .*socket_timeout",
+    "redis://h/?retry=x": "has 'retry'",
+    "redis://h/?max_connections=0": "has 'max_connections'",
+    "redis://h/?Secret-8": "has something else after",
+    "redis://h/?ssl_ca_certs=x": "'ssl_ca_certs' of rediss://",
+    "rediss://h/?ssl_ca_certs=/no": "ssl_ca_certs: /no: No such file",
+    "rediss://h/?ssl_keyfile=/": "ssl_keyfile: /: Is a directory",
+    "rediss://h/?ssl_cert_reqs=maybe": "'maybe' is none of required, optional, none",
+    "rediss://h/?ssl_check_hostname=2": "'2' is none of true, false",
+    "redis://h/?socket_timeout=soon": "socket_timeout: 'soon' has to be seconds above 0, up to 60",
+    "redis://h/?socket_timeout=0": "seconds above 0",
+    "redis://h/?socket_timeout=-1": "seconds above 0",
+    "redis://h/?socket_timeout=nan": "seconds above 0",
+    "redis://h/?socket_timeout=60.1": "up to 60",
+    "redis://h/?socket_timeout=1&socket_timeout=2": "socket_timeout twice",
+    "unix://": "unix:///PATH",
+    "unix:///run/r?ssl_certfile=x": "'ssl_certfile' of rediss://",
+}
+"""URLs that Redis' client would fail on later, or of which it would leave a part out."""
+
+
+@pytest.mark.parametrize("url", WRONG)
+def test_a_url_with_a_wrong_part_says_which(url: str) -> None:
+    with pytest.raises(SettingsError, match=f"V: .*{WRONG[url]}") as caught:
+        read_url(None, "V", url.replace("h/", f"u:{PASSWORD}@h/"))
+    assert PASSWORD not in str(caught.value) and "Secret" not in str(caught.value)
+
+
+def usable_urls(folder: Path) -> list[str]:
+    file = folder / "x.pem"
+    file.touch()
+    return [
+        "redis://h", "redis://h/", "redis://h:6380/15?socket_timeout=0.25&client_name=gateway",
+        "redis://h?db=3&username=u&password=p", "unix:///run/r?db=1&socket_timeout=60",
+        f"rediss://h/1?ssl_ca_certs={file}&ssl_certfile={file}&ssl_keyfile={file}"
+        "&ssl_cert_reqs=none&ssl_check_hostname=false",
+        "rediss://h?ssl_cert_reqs=optional&ssl_check_hostname=true",
+        "rediss://h?ssl_cert_reqs=required",
+    ]  # fmt: skip
+
+
+def test_a_url_that_is_taken_is_one_for_the_client(tmp_path: Path) -> None:
+    """It makes a connection of each, which refuses what it does not know; none is opened."""
+    for url in usable_urls(tmp_path):
+        assert read_url(None, "V", url) == url
+        limits = RedisLimits(url, Limits(), Metrics().with_shared_limits(), LogText().log)
+        pool: Any = limits._redis.connection_pool
+        pool.make_connection()
+
+
+@pytest.mark.parametrize(("query", "seconds"), [("", 0.5), ("?socket_timeout=0.1", 0.1)])
+def test_redis_has_as_long_as_its_url_says(redis: RedisServer, query: str, seconds: float) -> None:
+    redis.start()
+
+    async def test() -> None:
+        async with Gateways(f"{redis.url}{query}", 1) as (limits,):
+            redis.freeze()
+            begun = time.monotonic()
+            assert await limits.enter(key(requests_per_minute=10)) is None
+            assert seconds <= time.monotonic() - begun < seconds + 5
+            redis.thaw()
+
+    run(test)
 
 
 def test_where_the_url_comes_from(tmp_path: Path) -> None:

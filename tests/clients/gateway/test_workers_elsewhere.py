@@ -67,7 +67,7 @@ def test_a_new_certificate_is_shown_by_all(start: Started, tmp_path: Path) -> No
 def test_two_gateways_of_two_workers_count_one_key(start: Started, redis: RedisServer) -> None:
     """By Redis all four together; without it, each gateway its own two."""
     args = ("--key-requests-per-minute", "6")
-    env = {"GEMMA4_GATEWAY_LIMITS_REDIS": redis.url}
+    env = {"GEMMA4_GATEWAY_LIMITS_REDIS": redis.patient_url}
     gateways = [start(*args, env=env) for _ in range(2)]
     turns = [(gateway, worker) for gateway in gateways for worker in gateway.workers]
     found = [gateway.ask(worker).status_code for gateway, worker in (*turns, *turns[:2])]

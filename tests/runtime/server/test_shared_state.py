@@ -43,6 +43,10 @@ def test_settings() -> None:
     for bad in (
         {},
         {"GEMMA4_ENGINE_DIR": "/e", "GEMMA4_SLOTS": "0"},
+        {"GEMMA4_ENGINE_DIR": "/e", "GEMMA4_SLOTS": "²"},
+        {"GEMMA4_ENGINE_DIR": "/e", "GEMMA4_SLOTS": "--3"},
+        {"GEMMA4_ENGINE_DIR": "/e", "GEMMA4_MAX_QUEUED": "9" * 5000},
+        {"GEMMA4_ENGINE_DIR": "/e", "GEMMA4_FAULTS": "kill_at=²"},
         {"GEMMA4_ENGINE_DIR": "/e", "GEMMA4_THREADS": "x"},
         {"GEMMA4_ENGINE_DIR": "/e", "GEMMA4_FAULTS": "explode=1"},
         {"GEMMA4_ENGINE_DIR": "/e", "GEMMA4_RESTARTS": "bored=1"},
