@@ -10,6 +10,7 @@ from gemma4_runtime.trtllm.llm_args import PRESETS, Preset
 from gemma4_runtime.trtllm.setup import PRECISIONS
 
 from gemma4_build.errors import BadOptionError
+from gemma4_build.option_range import check_range
 
 __all__ = [
     "CALIBRATION_LENGTH", "CALIBRATION_SAMPLES", "DEVICES", "NO_GPU_OPTIONS", "GpuOptions",
@@ -22,6 +23,10 @@ CALIBRATION_SAMPLES = 64
 """Texts to calibrate with, at most."""
 CALIBRATION_LENGTH = 512
 """Tokens of a text, at most."""
+_MOST_CALIBRATION = 1_000_000
+"""Texts, and tokens of one."""
+_MOST_GPUS = 1024
+"""GPUs that share a model: beyond any NVLink domain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +57,7 @@ class GpuOptions:
         """Raise :class:`BadOptionError` for what does not go with ``precision``."""
         _one_of("--precision", precision, PRECISIONS)
         _one_of("--preset", self.preset, PRESETS)
-        if self.tp < 1:
-            raise BadOptionError(f"--tp {self.tp}: must be at least 1")
+        check_range("--tp", self.tp, 1, _MOST_GPUS)
         if self.ep < 1:
             raise BadOptionError(f"--ep {self.ep}: must be at least 1, or 0 for as many as --tp")
         if self.tp % self.ep:
@@ -66,12 +70,8 @@ class GpuOptions:
             _one_of("--device", self.device, DEVICES)
         if self.pad_experts and precision == "int4":
             raise BadOptionError("--pad-experts: int4 always pads; leave it out")
-        for option, number in (
-            ("--calibration-samples", self.calibration_samples),
-            ("--calibration-length", self.calibration_length),
-        ):
-            if number is not None and number < 1:
-                raise BadOptionError(f"{option} {number}: must be at least 1")
+        check_range("--calibration-samples", self.calibration_samples, 1, _MOST_CALIBRATION)
+        check_range("--calibration-length", self.calibration_length, 1, _MOST_CALIBRATION)
         if precision == "bf16":
             self._refuse_quantizing("--precision bf16 quantizes nothing")
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gemma4_runtime.manifest import ManifestLimits, SyntheticPace
+from gemma4_runtime.manifest import MOST_QUEUED, MOST_SLOTS, ManifestLimits, SyntheticPace
 
 from gemma4_build.errors import BadOptionError
 from gemma4_build.gpu_options import NO_GPU_OPTIONS, GpuOptions
 from gemma4_build.model_spec import ModelSpec
+from gemma4_build.option_range import check_range
 from gemma4_build.precision import PRECISIONS
 
 __all__ = [
@@ -24,6 +25,12 @@ _DEFAULT_TOTAL = 8192
 """Tokens of a request, prompt and answer, unless set; the model's context where it is less."""
 _BATCH_MULTIPLICATIONS = 30_000_000_000
 """What two cores do in half a second: 26B-A4B (3.1e9 a token) took 28.8 tokens/s on two."""
+_MOST_BATCH = 65_536
+"""Tokens that are computed, or given, at once: beyond what a processor gains from."""
+_MOST_PACE = 1_000_000_000
+"""Tokens/s of the synthetic runtime: one in a nanosecond."""
+_MOST_THREADS = 4096
+"""Threads that convert: beyond the processors of any machine."""
 
 
 _GET_TOKENIZER = (
@@ -77,23 +84,23 @@ class BuildRequest:
                     "--device, --reference, --assistant and --warm are for "
                     "--runtime tensorrt_llm only"
                 )
-        _least("--slots", self.slots, 1)
-        _least("--max-queued", self.max_queued, 0)
-        _least("--max-total-tokens", self.max_total_tokens, 2)
-        _least("--max-prompt-tokens", self.max_prompt_tokens, 1)
-        _least("--prefill-batch", self.prefill_batch, 1)
-        _least("--threads", self.threads, 1)
+        check_range("--slots", self.slots, 1, MOST_SLOTS)
+        check_range("--max-queued", self.max_queued, 0, MOST_QUEUED)
+        check_range("--max-total-tokens", self.max_total_tokens, 2)
+        check_range("--max-prompt-tokens", self.max_prompt_tokens, 1)
+        check_range("--prefill-batch", self.prefill_batch, 1, _MOST_BATCH)
+        check_range("--threads", self.threads, 1, _MOST_THREADS)
         for option, pace in (
             ("--prefill-tokens-per-s", self.prefill_tokens_per_s),
             ("--decode-tokens-per-s", self.decode_tokens_per_s),
         ):
             if pace is not None and self.runtime != "synthetic":
                 raise BadOptionError(f"{option}: is for --runtime synthetic only")
-            if pace is not None and not 0 < pace < float("inf"):
-                raise BadOptionError(f"{option} {pace}: must be above 0")
+            if pace is not None and not 0 < pace <= _MOST_PACE:
+                raise BadOptionError(f"{option} {pace}: must be above 0, up to {_MOST_PACE}")
         if self.tokens_per_step is not None and self.runtime != "synthetic":
             raise BadOptionError("--tokens-per-step: is for --runtime synthetic only")
-        _least("--tokens-per-step", self.tokens_per_step, 1)
+        check_range("--tokens-per-step", self.tokens_per_step, 1, _MOST_BATCH)
         out = self.out.resolve()
         for source in (self.checkpoint.resolve(), self.text_folder.resolve()):
             if out == source or out in source.parents or source in out.parents:
@@ -188,8 +195,3 @@ def resolve_limits(request: BuildRequest, spec: ModelSpec) -> ManifestLimits:
 def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise BadOptionError(f"{option} {value}: known are {', '.join(known)}")
-
-
-def _least(option: str, value: int | None, least: int) -> None:
-    if value is not None and value < least:
-        raise BadOptionError(f"{option} {value}: must be at least {least}")

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from gemma4_cli.fail import fail, fail_import
+from gemma4_cli.limits import MOST_S
 
 __all__ = ["doctor"]
 
@@ -26,7 +27,9 @@ def doctor(
     gpu_name: Annotated[
         str | None, typer.Option(help="Show what such a GPU can run, without having one.")
     ] = None,
-    gpus: Annotated[int, typer.Option(min=1, help="With --gpu-name: how many of them.")] = 8,
+    gpus: Annotated[
+        int, typer.Option(min=1, max=1024, help="With --gpu-name: how many of them.")
+    ] = 8,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -37,12 +40,14 @@ def doctor(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
     start_timeout: Annotated[
-        float, typer.Option(min=1, help="With --gpu: seconds until the engine must be ready.")
+        float,
+        typer.Option(min=1, max=MOST_S, help="With --gpu: seconds until the engine must be ready."),
     ] = 1800.0,
     budget: Annotated[
         float,
         typer.Option(
             min=30,
+            max=MOST_S,
             help="With --gpu: seconds for everything, reading and loading the engine included. "
             "The report names the checks that were left out.",
         ),

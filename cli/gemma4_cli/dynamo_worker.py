@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gemma4_cli.fail import fail, fail_import
+from gemma4_cli.limits import MOST_S
 
 __all__ = ["dynamo_worker"]
 
@@ -51,16 +52,20 @@ def dynamo_worker(
     drain_delay: Annotated[
         float,
         typer.Option(
-            min=0, help="Seconds to take requests after leaving discovery, for frontends to notice."
+            min=0,
+            max=MOST_S,
+            help="Seconds to take requests after leaving discovery, for frontends to notice.",
         ),
     ] = 2.0,
     grace: Annotated[
-        float, typer.Option(min=0, help="Seconds that running answers get at the end.")
+        float, typer.Option(min=0, max=MOST_S, help="Seconds that running answers get at the end.")
     ] = 30.0,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one answer.")] = 600.0,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, max=MOST_S, help="Seconds for one answer.")
+    ] = 600.0,
     health_interval: Annotated[
         float,
-        typer.Option(min=0.05, help="Seconds between two looks at a server."),
+        typer.Option(min=0.05, max=MOST_S, help="Seconds between two looks at a server."),
     ] = 1.0,
     card_folder: Annotated[
         Path,

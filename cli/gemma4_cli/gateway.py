@@ -13,6 +13,7 @@ from gemma4_runtime.processes.limits import open_files_short_of
 
 from gemma4_cli.fail import fail, fail_import
 from gemma4_cli.help_page import Command, Group
+from gemma4_cli.limits import MOST_COUNT, MOST_QUEUED, MOST_S
 from gemma4_cli.log_format import HELP, chosen_form
 
 if TYPE_CHECKING:
@@ -66,26 +67,38 @@ def gateway(
         Path | None,
         typer.Option(help=f"File made by `gemma4 gateway new-key`. {_KEY_VARIABLE} adds one key."),
     ] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one answer.")] = 600.0,
-    max_running: Annotated[int, typer.Option(min=1, help="Requests at once.")] = 1024,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, max=MOST_S, help="Seconds for one answer.")
+    ] = 600.0,
+    max_running: Annotated[
+        int, typer.Option(min=1, max=MOST_QUEUED, help="Requests at once.")
+    ] = 1024,
     queue_length: Annotated[
         int,
         typer.Option(
             min=0,
+            max=MOST_COUNT,
             help="Answers of one key that may wait for a slot of a back end; 0: none waits here, "
             "and all are sent at once.",
         ),
     ] = 256,
     queue_tokens: Annotated[
-        int, typer.Option(min=1, help="Tokens that these will cost at most, estimated.")
+        int,
+        typer.Option(min=1, max=MOST_COUNT, help="Tokens that these will cost at most, estimated."),
     ] = 2_000_000,
     queue_seconds: Annotated[
-        float, typer.Option(min=0.01, help="Seconds that one may wait.")
+        float, typer.Option(min=0.01, max=MOST_S, help="Seconds that one may wait.")
     ] = 10.0,
-    max_body_mib: Annotated[int, typer.Option(min=1, help="Size of a request.")] = 4,
-    key_requests_per_minute: Annotated[int, typer.Option(min=0, help="0: no limit.")] = 0,
-    key_tokens_per_minute: Annotated[int, typer.Option(min=0, help="0: no limit.")] = 0,
-    key_max_running: Annotated[int, typer.Option(min=0, help="0: no limit.")] = 0,
+    max_body_mib: Annotated[
+        int, typer.Option(min=1, max=MOST_COUNT, help="Size of a request.")
+    ] = 4,
+    key_requests_per_minute: Annotated[
+        int, typer.Option(min=0, max=MOST_COUNT, help="0: no limit.")
+    ] = 0,
+    key_tokens_per_minute: Annotated[
+        int, typer.Option(min=0, max=MOST_COUNT, help="0: no limit.")
+    ] = 0,
+    key_max_running: Annotated[int, typer.Option(min=0, max=MOST_COUNT, help="0: no limit.")] = 0,
     limits_redis_file: Annotated[
         Path | None,
         typer.Option(
@@ -138,14 +151,18 @@ def gateway(
     ] = None,
     response_store_count: Annotated[
         int | None,
-        typer.Option(min=1, help="Responses in it; the oldest go first. Default: 100,000."),
+        typer.Option(
+            min=1, max=MOST_COUNT, help="Responses in it; the oldest go first. Default: 100,000."
+        ),
     ] = None,
     response_store_mib: Annotated[
-        int | None, typer.Option(min=1, help="Size of their texts. Default: 1,024.")
+        int | None, typer.Option(min=1, max=MOST_COUNT, help="Size of their texts. Default: 1,024.")
     ] = None,
     response_store_days: Annotated[
         float | None,
-        typer.Option(min=0.0001, help="Days since its last use that one is kept. Default: 30."),
+        typer.Option(
+            min=0.0001, max=36_500, help="Days since its last use that one is kept. Default: 30."
+        ),
     ] = None,
     drop_unsupported: Annotated[
         bool,
@@ -156,25 +173,31 @@ def gateway(
         ),
     ] = False,
     grace: Annotated[
-        float, typer.Option(min=0, help="Seconds that running answers get at the end.")
+        float, typer.Option(min=0, max=MOST_S, help="Seconds that running answers get at the end.")
     ] = 30.0,
     drain_delay: Annotated[
-        float, typer.Option(min=0, help="Seconds to stay up, not ready, after SIGTERM.")
+        float, typer.Option(min=0, max=MOST_S, help="Seconds to stay up, not ready, after SIGTERM.")
     ] = 0.0,
     health_interval: Annotated[
-        float, typer.Option(min=0.05, help="Seconds between two looks at a back end.")
+        float, typer.Option(min=0.05, max=MOST_S, help="Seconds between two looks at a back end.")
     ] = 1.0,
     dns_interval: Annotated[
-        float, typer.Option(min=0.1, help="Seconds between two lookups of a dns:/// name.")
+        float,
+        typer.Option(min=0.1, max=MOST_S, help="Seconds between two lookups of a dns:/// name."),
     ] = 5.0,
     imbalance: Annotated[
         int,
-        typer.Option(min=0, help="Requests that a back end may have more, to reuse its cache."),
+        typer.Option(
+            min=0,
+            max=MOST_COUNT,
+            help="Requests that a back end may have more, to reuse its cache.",
+        ),
     ] = 8,
     sse_keep_alive: Annotated[
         float,
         typer.Option(
             min=0,
+            max=MOST_S,
             help="Seconds without an event of a stream after which a comment is sent, so that no "
             "proxy closes it; 0: none.",
         ),

@@ -18,6 +18,7 @@ from gemma4_runtime.processes.limits import open_files_short_of
 
 from gemma4_cli.fail import fail, fail_import
 from gemma4_cli.help_page import Command, Group
+from gemma4_cli.limits import MOST_COUNT, MOST_QUEUED, MOST_S, MOST_SEED
 from gemma4_cli.log_format import HELP, chosen_form
 
 if TYPE_CHECKING:
@@ -58,8 +59,12 @@ def load(
         str | None,
         typer.Option(help="Find the highest concurrency, or rate, that meets every --slo."),
     ] = None,
-    search_from: Annotated[float, typer.Option(help="Lowest load of --search.")] = 1.0,
-    search_to: Annotated[float, typer.Option(help="Highest load of --search.")] = 256.0,
+    search_from: Annotated[
+        float, typer.Option(min=0.001, max=100_000, help="Lowest load of --search.")
+    ] = 1.0,
+    search_to: Annotated[
+        float, typer.Option(min=0.001, max=100_000, help="Highest load of --search.")
+    ] = 256.0,
     search_runs: Annotated[
         int, typer.Option(min=1, max=9, help="Runs of each load, most of which must meet the SLOs.")
     ] = 1,
@@ -76,9 +81,14 @@ def load(
     ] = "128",
     output_tokens: Annotated[str, typer.Option(help="As --prompt-tokens.")] = "64",
     system_tokens: Annotated[
-        int, typer.Option(min=0, help="chat: system prompt that all conversations share.")
+        int,
+        typer.Option(
+            min=0, max=10_000_000, help="chat: system prompt that all conversations share."
+        ),
     ] = 200,
-    turns: Annotated[int, typer.Option(min=1, help="chat: user turns of a conversation.")] = 4,
+    turns: Annotated[
+        int, typer.Option(min=1, max=10_000, help="chat: user turns of a conversation.")
+    ] = 4,
     cancel_share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of requests that is left in the middle.")
     ] = 0.0,
@@ -89,25 +99,37 @@ def load(
     trace: Annotated[
         Path | None, typer.Option(help="Replay a JSONL trace (Mooncake's form) at its times.")
     ] = None,
-    trace_speed: Annotated[float, typer.Option(min=0.001, help="Times faster.")] = 1.0,
+    trace_speed: Annotated[
+        float, typer.Option(min=0.001, max=1_000_000, help="Times faster.")
+    ] = 1.0,
     duration: Annotated[
-        float | None, typer.Option(min=0.1, help="Seconds of a level; default 30.")
+        float | None, typer.Option(min=0.1, max=MOST_S, help="Seconds of a level; default 30.")
     ] = None,
     requests: Annotated[
-        int | None, typer.Option(min=1, help="Requests of a level, instead of --duration.")
+        int | None,
+        typer.Option(min=1, max=MOST_COUNT, help="Requests of a level, instead of --duration."),
     ] = None,
     warmup: Annotated[
-        float, typer.Option(min=0.0, help="Seconds of every level that are not measured.")
+        float,
+        typer.Option(min=0.0, max=MOST_S, help="Seconds of every level that are not measured."),
     ] = 2.0,
     seed: Annotated[
-        int, typer.Option(min=0, help="Of prompts and arrivals: the same one, the same load.")
+        int,
+        typer.Option(
+            min=0, max=MOST_SEED, help="Of prompts and arrivals: the same one, the same load."
+        ),
     ] = 0,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one answer.")] = 120.0,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, max=MOST_S, help="Seconds for one answer.")
+    ] = 120.0,
     max_in_flight: Annotated[
-        int, typer.Option(min=1, help="Open loop: more than so many end the run.")
+        int, typer.Option(min=1, max=MOST_QUEUED, help="Open loop: more than so many end the run.")
     ] = 4096,
     max_client_lag: Annotated[
-        float, typer.Option(min=0.1, help="Milliseconds (p99) beyond which a run is not valid.")
+        float,
+        typer.Option(
+            min=0.1, max=60_000, help="Milliseconds (p99) beyond which a run is not valid."
+        ),
     ] = 25.0,
     model: Annotated[str, typer.Option(help="Of an OpenAI server; default: its first.")] = "",
     metrics_url: Annotated[
@@ -150,8 +172,8 @@ def load(
             raise OptionError(f"--search {search}: use concurrency or rate")
         if search is not None and not slo:
             raise OptionError("--search needs at least one --slo, such as --slo ttft=500ms")
-        if not 0 < search_from <= search_to:
-            raise OptionError(f"--search-from {search_from}: must be above 0, at most --search-to")
+        if search_from > search_to:
+            raise OptionError(f"--search-from {search_from}: must be at most --search-to")
         seconds = duration or (None if requests or trace else 30.0)
         base = Level(
             arrival=arrival, burstiness=burstiness, warmup=0.0 if trace else warmup,
@@ -310,7 +332,7 @@ def compare(
     a: Annotated[Path, typer.Argument(help="Folder of results: the baseline.")],
     b: Annotated[Path, typer.Argument(help="Folder of results to judge.")],
     threshold: Annotated[
-        float, typer.Option(min=0.0, help="Percent by which B may be worse.")
+        float, typer.Option(min=0.0, max=10_000, help="Percent by which B may be worse.")
     ] = 5.0,
     any_workload: Annotated[
         bool, typer.Option("--any-workload", help="Compare although they asked different things.")

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from gemma4_cli.fail import fail_import
+from gemma4_cli.limits import MOST_SEED
 from gemma4_cli.plan_answer import SecondOpinion, SecondOpinionSeconds, refuse
 from gemma4_cli.plan_limits import (
     LEAST,
@@ -20,7 +21,6 @@ from gemma4_cli.plan_limits import (
     MOST_MS,
     MOST_PEAK,
     MOST_RATE,
-    MOST_SEED,
     MOST_TIMES,
     MOST_USD,
     MOST_USERS,

@@ -4,9 +4,8 @@ simulation would not end."""
 from __future__ import annotations
 
 __all__ = [
-    "LEAST", "MOST_COUNT", "MOST_EVERY_S", "MOST_GATEWAYS", "MOST_GPUS", "MOST_MS", "MOST_PEAK",
-    "MOST_QUEUED", "MOST_RATE", "MOST_REPLICAS", "MOST_SECONDS", "MOST_SEED", "MOST_TIMES",
-    "MOST_TOKENS", "MOST_USD", "MOST_USERS",
+    "LEAST", "MOST_EVERY_S", "MOST_GATEWAYS", "MOST_GPUS", "MOST_MS", "MOST_PEAK", "MOST_RATE",
+    "MOST_REPLICAS", "MOST_SECONDS", "MOST_TIMES", "MOST_TOKENS", "MOST_USD", "MOST_USERS",
 ]  # fmt: skip
 
 LEAST = 0.001
@@ -31,11 +30,5 @@ MOST_GATEWAYS = MOST_REPLICAS = 100_000
 """Gateways, and replicas of the model."""
 MOST_GPUS = 1_000_000
 """GPUs that there are."""
-MOST_QUEUED = 1_000_000
-"""Requests that wait in an engine."""
 MOST_TOKENS = 262_143
 """Tokens of a prompt that leave room for an answer in the context of the model."""
-MOST_COUNT = 1_000_000_000
-"""Of what is only counted: tokens, requests a minute, keys."""
-MOST_SEED = 2**63 - 1
-"""Of a seed."""

@@ -9,19 +9,17 @@ import typer
 from rich.console import Console
 
 from gemma4_cli.fail import fail_import
+from gemma4_cli.limits import MOST_COUNT, MOST_QUEUED, MOST_SEED
 from gemma4_cli.plan_answer import refuse
 from gemma4_cli.plan_limits import (
     LEAST,
-    MOST_COUNT,
     MOST_EVERY_S,
     MOST_GATEWAYS,
     MOST_MS,
     MOST_PEAK,
-    MOST_QUEUED,
     MOST_RATE,
     MOST_REPLICAS,
     MOST_SECONDS,
-    MOST_SEED,
     MOST_TIMES,
     MOST_TOKENS,
     MOST_USERS,

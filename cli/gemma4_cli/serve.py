@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from gemma4_cli.fail import fail, fail_import
+from gemma4_cli.limits import MOST_COUNT, MOST_QUEUED, MOST_S, MOST_SLOTS, MOST_THREADS
 from gemma4_cli.log_format import HELP, chosen_form
 
 __all__ = ["serve"]
@@ -52,9 +53,15 @@ def serve(
             "quality gate included; 0: any free one.",
         ),
     ] = None,
-    slots: Annotated[int | None, typer.Option(min=1, help="Requests that run at once.")] = None,
-    max_queued: Annotated[int | None, typer.Option(min=0, help="Requests that wait.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Compute threads.")] = None,
+    slots: Annotated[
+        int | None, typer.Option(min=1, max=MOST_SLOTS, help="Requests that run at once.")
+    ] = None,
+    max_queued: Annotated[
+        int | None, typer.Option(min=0, max=MOST_QUEUED, help="Requests that wait.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=MOST_THREADS, help="Compute threads.")
+    ] = None,
     gpu_device_ids: Annotated[
         str | None,
         typer.Option(
@@ -62,16 +69,17 @@ def serve(
         ),
     ] = None,
     grace: Annotated[
-        float, typer.Option(min=0, help="Seconds that running answers get at the end.")
+        float, typer.Option(min=0, max=MOST_S, help="Seconds that running answers get at the end.")
     ] = 30.0,
     start_timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds until it must be ready.")
+        float, typer.Option(min=1, max=MOST_S, help="Seconds until it must be ready.")
     ] = 600.0,
     restarts: Annotated[
-        int, typer.Option(min=0, help="Restarts of a lost server in --restart-window.")
+        int,
+        typer.Option(min=0, max=MOST_COUNT, help="Restarts of a lost server in --restart-window."),
     ] = 3,
     restart_window: Annotated[
-        float, typer.Option(min=1, help="Seconds; older losses do not count.")
+        float, typer.Option(min=1, max=MOST_S, help="Seconds; older losses do not count.")
     ] = 300.0,
     quality_gate: Annotated[
         str,
@@ -84,6 +92,7 @@ def serve(
         float | None,
         typer.Option(
             min=0,
+            max=MOST_S,
             help="Seconds over which its prompts are spread; 0: at the start only. Default: 50, or "
             "as many as keep it below 0.5 % of the engine's time.",
         ),

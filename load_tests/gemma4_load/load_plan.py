@@ -16,6 +16,10 @@ from gemma4_load.workloads.spec import WorkloadSpec
 
 __all__ = ["Plan", "Search", "check_url", "parse_levels", "parse_slo"]
 
+_MOST_BURSTINESS = 10_000
+"""Gaps between arrivals are within 1 % of each other by then."""
+_MOST_STREAMS = 100_000
+"""Requests at once: one process cannot hold more."""
 _BOUND = re.compile(r"([a-z_]+)=([0-9.]+)(ms|s|)")
 
 
@@ -97,14 +101,19 @@ def parse_levels(base: Level, concurrency: str | None, rates: Sequence[str]) -> 
     :class:`OptionError`."""
     if base.arrival not in ARRIVALS:
         raise OptionError(f"--arrival {base.arrival}: known are {', '.join(ARRIVALS)}")
-    if not base.burstiness > 0:
-        raise OptionError(f"--burstiness {base.burstiness}: must be more than 0")
+    if not 0 < base.burstiness <= _MOST_BURSTINESS:
+        raise OptionError(
+            f"--burstiness {base.burstiness}: must be above 0, up to {_MOST_BURSTINESS}"
+        )
     if concurrency is None:
         texts = [part for text in rates for part in text.split(",")]
         return tuple(replace(base, rate=parse_rate(text)) for text in texts)
     levels = []
     for text in concurrency.split(","):
-        if not re.fullmatch(r"\s*[0-9]{1,9}\s*", text) or int(text) < 1:
-            raise OptionError(f"--concurrency {text}: must be a whole number of at least 1")
-        levels.append(replace(base, concurrency=int(text)))
+        number = int(text) if re.fullmatch(r"\s*[0-9]{1,9}\s*", text) else 0
+        if not 0 < number <= _MOST_STREAMS:
+            raise OptionError(
+                f"--concurrency {text}: must be a whole number from 1 to {_MOST_STREAMS}"
+            )
+        levels.append(replace(base, concurrency=number))
     return tuple(levels)

@@ -15,6 +15,8 @@ from gemma4_runtime.strict_json import JsonFileError, parse, read_file
 __all__ = [
     "CHAT_TEMPLATE",
     "MANIFEST_NAME",
+    "MOST_QUEUED",
+    "MOST_SLOTS",
     "SCHEMA_VERSION",
     "BadManifestError",
     "EngineFolderError",
@@ -50,7 +52,8 @@ _MOST_BYTES = 64 << 20
 
 _MOST = 2**62
 """The largest number in a manifest, far beyond any size, so that sums fit into 64 bits."""
-_MOST_SLOTS, _MOST_QUEUED = 65_536, 1_000_000
+MOST_SLOTS, MOST_QUEUED = 65_536, 1_000_000
+"""Requests that an engine runs at once, and that wait in it."""
 
 _FILES = ("tokenizer.json", "generation_config.json", CHAT_TEMPLATE)
 
@@ -121,8 +124,8 @@ class ManifestLimits(_Model):
 
     max_total_tokens: Positive
     max_prompt_tokens: Positive
-    slots: Annotated[int, Field(gt=0, le=_MOST_SLOTS)]
-    max_queued: Annotated[int, Field(ge=0, le=_MOST_QUEUED)]
+    slots: Annotated[int, Field(gt=0, le=MOST_SLOTS)]
+    max_queued: Annotated[int, Field(ge=0, le=MOST_QUEUED)]
 
 
 class ModelFacts(_Model):

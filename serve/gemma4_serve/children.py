@@ -14,11 +14,12 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-from gemma4_runtime.processes.heartbeat import read_beat
+from gemma4_runtime.processes.heartbeat import read_beat, read_signs
 from gemma4_runtime.restarts import RestartReason
 
 from gemma4_serve.liveness import Liveness
 from gemma4_serve.proc import cause_of_death, model_of, name_of, runs
+from gemma4_serve.triton_wait import TritonWait
 
 __all__ = ["LAST_STEPS", "Children", "Loss"]
 
@@ -70,6 +71,10 @@ class Children:
             child.pid: Liveness(child.pid, beat=partial(read_beat, run_dir, child.pid))
             for child in self._children
         }
+        self._waits = [
+            (child.name, TritonWait(partial(read_signs, run_dir, child.pid)))
+            for child in self._children
+        ]
         self._next_look = self._next_search = 0.0
         self._poll = select.poll()
         for child in self._children:
@@ -104,6 +109,10 @@ class Children:
         for pid, alive in self._alive.items():
             if still := alive.look(now):
                 return Loss(name_of(pid), pid, still.reason, still.cause)
+        for model, wait in self._waits:
+            if still := wait.look(now):
+                cause = f"{still.cause} of {model}: its gRPC has locked itself"
+                return Loss(name_of(self._server.pid), self._server.pid, still.reason, cause)
         return None
 
     def lost_while_draining(self, now: float) -> Loss | None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from gemma4_cli.limits import MOST_QUEUED, MOST_SLOTS
 from gemma4_cli.main import app
+from gemma4_runtime import manifest
+
+DEMO = Path(__file__).parents[2] / "demo" / "checkpoint"
 
 
 def _numbers() -> list[tuple[tuple[str, ...], Any]]:
@@ -42,6 +47,55 @@ def test_every_command_is_looked_at() -> None:
         c[:1] for c in commands
     }
     assert len(NUMBERS) > 40
+
+
+def test_every_number_is_bounded() -> None:
+    """What has no bound overflows somewhere: in a timeout of Linux, a 64-bit number, memory. Those
+    of a build are looked at below."""
+    unbounded = [
+        (*words, param.opts[0])
+        for words, param in NUMBERS
+        if words != ("build",) and (param.min is None or param.max is None)
+    ]
+    assert unbounded == [("load", "--burstiness")]
+
+
+@pytest.mark.parametrize(
+    "option", [param.opts[0] for words, param in NUMBERS if words == ("build",)]
+)
+def test_a_build_refuses_numbers_that_are_too_large(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str
+) -> None:
+    runtime = "llama_cpp"
+    if "per-s" in option or option == "--tokens-per-step":
+        runtime = "synthetic"
+    elif option in ("--tp", "--ep") or "calibration" in option:
+        runtime = "tensorrt_llm"
+    words = ["build", str(DEMO), "--out", str(tmp_path / "e"), "--runtime", runtime]
+    words += ["--precision", "nvfp4"] if runtime == "tensorrt_llm" else []
+    for value in (10**9 + 1, 10**30):
+        assert GROUP.main([*words, option, str(value)], "gemma4", standalone_mode=False) == 2
+        last = capsys.readouterr().err.strip().splitlines()[-1]
+        assert (
+            option in last and str(float(value) if option.endswith("per-s") else value) in last
+        ), last
+    assert not (tmp_path / "e").exists()
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "10001"])
+def test_a_burstiness_out_of_range(capsys: pytest.CaptureFixture[str], value: str) -> None:
+    text = refused(capsys, "load", "--rate", "1", "--arrival", "gamma", "--burstiness", value)
+    assert text == f"gemma4: --burstiness {float(value)}: must be above 0, up to 10000"
+
+
+@pytest.mark.parametrize("value", ["0", "100001", "9" * 5000, "²", "1,x"])
+def test_a_concurrency_out_of_range(capsys: pytest.CaptureFixture[str], value: str) -> None:
+    text = refused(capsys, "load", "--concurrency", value)
+    assert text.endswith("must be a whole number from 1 to 100000")
+
+
+def test_the_bounds_are_those_of_a_manifest() -> None:
+    assert (MOST_SLOTS, MOST_QUEUED) == (manifest.MOST_SLOTS, manifest.MOST_QUEUED)
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ Counters and gauges are sent to Triton once a second, histograms every fifteen. 
 less than 16 new values (1,024 of times between tokens) waits until no more come, for 60 s at most.
 Triton shows its series as counters. All of them begin anew with each start of Triton but the
 restarts, which `gemma4 serve` counts: `crashed` (a process ended), `frozen` (one stood still),
-`stuck` (one was at work all the time, or answered nothing, for 20 s), `start_failed` (Triton itself
-crashed in a start, or the start after a loss did not succeed).
+`stuck` (one was at work all the time, or answered nothing, for 20 s; or Triton took no response for
+5 s), `start_failed` (Triton itself crashed in a start, or the start after a loss did not succeed).
 
 * Cancels are failures with the status CANCELLED; refusals are those with UNAVAILABLE or
   INVALID_ARGUMENT. The codes: [errors.md](../errors.md). A code that is not there is `unknown`.

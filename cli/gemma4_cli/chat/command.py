@@ -13,6 +13,7 @@ from gemma4_cli.chat.plain import ask_plainly, read_stdin
 from gemma4_cli.chat.session import Session
 from gemma4_cli.chat.terminal import Terminal
 from gemma4_cli.fail import fail
+from gemma4_cli.limits import MOST_COUNT, MOST_S, MOST_SEED
 
 __all__ = ["chat"]
 
@@ -28,16 +29,21 @@ def chat(
     think: Annotated[bool, typer.Option(help="Let the model think first.")] = False,
     temperature: Annotated[
         float | None,
-        typer.Option(min=0.0, help="0: always the likeliest; default: the checkpoint's."),
+        typer.Option(min=0.0, max=100, help="0: always the likeliest; default: the checkpoint's."),
     ] = None,
     max_tokens: Annotated[
         int | None,
-        typer.Option(min=1, help="Longest answer; default: what the model has room for."),
+        typer.Option(
+            min=1, max=MOST_COUNT, help="Longest answer; default: what the model has room for."
+        ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Of the sampling: the same one, the same answer.")
+        int | None,
+        typer.Option(min=0, max=MOST_SEED, help="Of the sampling: the same one, the same answer."),
     ] = None,
-    timeout: Annotated[float | None, typer.Option(min=0.001, help="Seconds for an answer.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.001, max=MOST_S, help="Seconds for an answer.")
+    ] = None,
 ) -> None:
     """Talk to a server in the terminal. In a pipe: the question from stdin, plain text out.
 

@@ -12,6 +12,7 @@ from gemma4_runtime.messages import Chunk, encode
 from gemma4_runtime.metrics.publisher import Publisher
 from gemma4_runtime.output.render import pack, render
 from gemma4_runtime.processes.model_process import start_model_process
+from gemma4_runtime.processes.triton_calls import Sender
 from gemma4_runtime.server.call import engine_call, id_of, parameters_of, poll_text
 from gemma4_runtime.server.direct_calls import DirectCalls
 from gemma4_runtime.server.engine import EngineStep
@@ -35,7 +36,7 @@ class TritonPythonModel:
 
     def execute(self, requests: list[pb_utils.InferenceRequest]) -> None:
         for request in requests:
-            sender = request.get_response_sender()
+            sender = Sender(request.get_response_sender())
             client = ToClient(sender)
             transport: Transport = client
             try:
@@ -70,7 +71,7 @@ class Transport(ABC):
     output: str
     """Name of the output tensor."""
 
-    def __init__(self, sender: pb_utils.InferenceResponseSender) -> None:
+    def __init__(self, sender: Sender) -> None:
         self._sender = sender
 
     @abstractmethod
@@ -102,7 +103,7 @@ class ToEnsemble(Transport):
 
     direct, output = False, "chunk"
 
-    def __init__(self, sender: pb_utils.InferenceResponseSender, sealer: Sealer) -> None:
+    def __init__(self, sender: Sender, sealer: Sealer) -> None:
         super().__init__(sender)
         self._sealer = sealer
 

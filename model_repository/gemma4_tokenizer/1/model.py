@@ -9,6 +9,7 @@ import triton_python_backend_utils as pb_utils
 from gemma4_runtime.contract.models import TOKENIZER_INPUTS
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.processes.model_process import start_model_process
+from gemma4_runtime.processes.triton_calls import Sender
 from gemma4_runtime.server.call import parameters_of
 from gemma4_runtime.server.gemma4_tokenizer import Tokenized, TokenizerService
 from gemma4_runtime.server.guard import attempt, told
@@ -31,12 +32,10 @@ class TritonPythonModel:
 
     def execute(self, requests: list[pb_utils.InferenceRequest]) -> list[None]:
         for request in requests:
-            self._answer(request, request.get_response_sender())
+            self._answer(request, Sender(request.get_response_sender()))
         return [None] * len(requests)  # they are answered by their senders, some of them later
 
-    def _answer(
-        self, request: pb_utils.InferenceRequest, sender: pb_utils.InferenceResponseSender
-    ) -> None:
+    def _answer(self, request: pb_utils.InferenceRequest, sender: Sender) -> None:
         try:
             check_parameters(parameters_of(request), [t.name for t in TOKENIZER_INPUTS])
             self._service.answer(
@@ -48,7 +47,7 @@ class TritonPythonModel:
             attempt(partial(_send, sender, told(error, STEP)), STEP)
 
 
-def _send(sender: pb_utils.InferenceResponseSender, result: Tokenized | RequestError) -> None:
+def _send(sender: Sender, result: Tokenized | RequestError) -> None:
     response = _failure(result) if isinstance(result, RequestError) else _response(result)
     sender.send(response, flags=FINAL)
 

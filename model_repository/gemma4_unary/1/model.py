@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.messages import KEY_PARAMETER
 from gemma4_runtime.processes.model_process import start_model_process
+from gemma4_runtime.processes.triton_calls import asked
 from gemma4_runtime.server.board import BOARD_NAME
 from gemma4_runtime.server.call import id_of, parameters_of, without_feed
 from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
@@ -66,7 +68,8 @@ class TritonPythonModel:
                 **trace_fields(read_trace(given)),
             },
         )
-        with ClientWatch(request.is_cancelled, lambda: self._control.send("cancel", key)):
+        gone = partial(asked, request.is_cancelled)
+        with ClientWatch(gone, lambda: self._control.send("cancel", key)):
             responses = list(call.exec(decoupled=True))
         for response in responses:
             if error := response.error():

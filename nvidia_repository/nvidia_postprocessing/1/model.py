@@ -9,6 +9,7 @@ import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.output.nvidia import nvidia_tensors
 from gemma4_runtime.processes.model_process import start_model_process
+from gemma4_runtime.processes.triton_calls import Sender, asked
 from gemma4_runtime.server.board import Field
 from gemma4_runtime.server.guard import attempt, told
 from gemma4_runtime.server.postprocessing import Postprocessing
@@ -32,11 +33,11 @@ class TritonPythonModel:
             self._pass_on(request)
 
     def _pass_on(self, request: pb_utils.InferenceRequest) -> None:
-        sender = request.get_response_sender()
+        sender = Sender(request.get_response_sender())
         try:
             (data,) = request.inputs()
             chunk = self._step.read(data.as_numpy().tobytes())
-            if chunk.check and request.is_cancelled():
+            if chunk.check and asked(request.is_cancelled):
                 self._step.cancel(chunk.key)
             if chunk.probe:
                 sender.send(flags=FINAL)

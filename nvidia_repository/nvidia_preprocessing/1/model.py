@@ -7,6 +7,7 @@ import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import RequestError
 from gemma4_runtime.metrics.publisher import Publisher
 from gemma4_runtime.processes.model_process import start_model_process
+from gemma4_runtime.processes.triton_calls import Sender
 from gemma4_runtime.server.call import id_of, parameters_of, without_feed
 from gemma4_runtime.server.nvidia_preprocessing import NvidiaPreprocessing
 from gemma4_runtime.settings import load_settings
@@ -33,7 +34,7 @@ class TritonPythonModel:
     def _admit(self, request: pb_utils.InferenceRequest) -> None:
         self._step.admit(
             lambda: {tensor.name(): tensor.as_numpy() for tensor in request.inputs()},
-            Way(request.get_response_sender()),
+            Way(Sender(request.get_response_sender())),
             request_id=lambda: id_of(request),
             parameters=lambda: without_feed(parameters_of(request)),
         )
@@ -42,7 +43,7 @@ class TritonPythonModel:
 class Way:
     """gemma4_runtime.server.nvidia_preprocessing.Way over a Triton response sender."""
 
-    def __init__(self, sender: pb_utils.InferenceResponseSender) -> None:
+    def __init__(self, sender: Sender) -> None:
         self._sender = sender
 
     def give(self, data: bytes, *, final: bool) -> None:

@@ -15,8 +15,9 @@ from pathlib import Path
 from threading import Event, Thread
 
 from gemma4_runtime.processes.parent import Parent
+from gemma4_runtime.processes.triton_calls import waits_since
 
-__all__ = ["BEATS_NAME", "BEAT_S", "SEEN", "Heartbeat", "read_beat"]
+__all__ = ["BEATS_NAME", "BEAT_S", "SEEN", "Heartbeat", "read_beat", "read_signs"]
 
 BEATS_NAME = "beats"
 BEAT_S = 0.2
@@ -26,7 +27,10 @@ _PARENT_BEATS = 5
 SEEN = ".orphan"
 """What the name of the file ends in when its process has seen that its parent is gone."""
 _WORD = 8
-"""Bytes of the file: one integer, nanoseconds of the monotonic clock."""
+"""Bytes of an integer of the file."""
+_SIZE = 2 * _WORD
+"""Bytes of the file: when the process gave its last sign of life, and since when it waits for
+Triton (0: it does not), in nanoseconds of the monotonic clock."""
 
 
 class Heartbeat:
@@ -38,9 +42,9 @@ class Heartbeat:
         folder = run_dir / BEATS_NAME
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path = folder / str(os.getpid())
-        self._path.write_bytes(bytes(_WORD))
+        self._path.write_bytes(bytes(_SIZE))
         with self._path.open("r+b") as file:
-            self._map = mmap.mmap(file.fileno(), _WORD)
+            self._map = mmap.mmap(file.fileno(), _SIZE)
         self._word = memoryview(self._map).cast("Q")
         self._on_orphan = on_orphan
         self._parent = Parent()
@@ -58,6 +62,7 @@ class Heartbeat:
         self._path.unlink(missing_ok=True)
 
     def _beat(self) -> None:
+        self._word[1] = waits_since()
         self._word[0] = time.monotonic_ns()
 
     def _run(self) -> None:
@@ -76,12 +81,22 @@ class Heartbeat:
 def read_beat(run_dir: Path, pid: int) -> float | None:
     """Return when process ``pid`` gave its last sign of life, as :func:`time.monotonic` (the clock
     is the machine's); None for one that has none."""
+    signs = read_signs(run_dir, pid)
+    return None if signs is None else signs[0]
+
+
+def read_signs(run_dir: Path, pid: int) -> tuple[float, float] | None:
+    """Do as :func:`read_beat`, and return since when the process waits for Triton; 0 when it does
+    not."""
     try:
         descriptor = os.open(f"{run_dir}/{BEATS_NAME}/{pid}", os.O_RDONLY)
     except OSError:
         return None
     try:  # by pathlib it takes four times as long, 50 times a second
-        data = os.read(descriptor, _WORD + 1)
+        data = os.read(descriptor, _SIZE + 1)
     finally:
         os.close(descriptor)
-    return int.from_bytes(data[:_WORD], "little") / 1e9 if len(data) == _WORD else None
+    if len(data) != _SIZE:
+        return None
+    beat, since = (int.from_bytes(data[i : i + _WORD], "little") / 1e9 for i in (0, _WORD))
+    return beat, since
