@@ -10,7 +10,7 @@ import triton_python_backend_utils as pb_utils
 from gemma4_runtime.errors import Code, RequestError, invalid
 from gemma4_runtime.messages import KEY_PARAMETER
 from gemma4_runtime.processes.model_process import start_model_process
-from gemma4_runtime.processes.triton_calls import asked
+from gemma4_runtime.processes.triton_calls import Sender, asked
 from gemma4_runtime.server.board import BOARD_NAME
 from gemma4_runtime.server.call import id_of, parameters_of, without_feed
 from gemma4_runtime.server.control import CONTROL_NAME, ControlClient
@@ -21,6 +21,8 @@ from gemma4_runtime.server.parameters import TIMEOUT, check_parameters
 from gemma4_runtime.server.request_key import new_key, sealed_key
 from gemma4_runtime.settings import load_settings
 from gemma4_runtime.trace_context import read_trace, trace_fields
+
+FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 
 
 class TritonPythonModel:
@@ -35,10 +37,11 @@ class TritonPythonModel:
     def finalize(self) -> None:
         self._beat.close()
 
-    def execute(
-        self, requests: list[pb_utils.InferenceRequest]
-    ) -> list[pb_utils.InferenceResponse]:
-        return [self._answer(request) for request in requests]
+    def execute(self, requests: list[pb_utils.InferenceRequest]) -> list[None]:
+        for request in requests:
+            # Not as a returned response: nobody would see that Triton does not take it.
+            Sender(request.get_response_sender()).send(self._answer(request), flags=FINAL)
+        return [None] * len(requests)
 
     def _answer(self, request: pb_utils.InferenceRequest) -> pb_utils.InferenceResponse:
         try:

@@ -45,10 +45,15 @@ class Canceller:
         self.cancelled = self.whole = 0
 
     def start(self) -> Any:
-        inputs = {"text_input": "a b c", "max_tokens": random.choice((1, 2)), "stream": True}
-        request = build_request(inputs)
+        inputs = {"text_input": "a b c", "max_tokens": random.choice((1, 2))}
+        whole = self._model == "gemma4_unary"
+        request = build_request(inputs | ({} if whole else {"stream": True}))
         request.model_name = self._model
-        return self._stub.ModelStreamInfer(iter([request]))
+        return (
+            self._stub.ModelInfer(request)
+            if whole
+            else self._stub.ModelStreamInfer(iter([request]))
+        )
 
     async def go(self, until: float) -> None:
         while time.monotonic() < until:
@@ -70,6 +75,9 @@ class Canceller:
 
 
 async def read(call: Any) -> None:
+    if isinstance(call, grpc.aio.UnaryUnaryCall):
+        await call
+        return
     async for _ in call:
         pass
 
@@ -86,7 +94,7 @@ async def answers_again(canceller: Canceller) -> None:
             await asyncio.sleep(0.2)
 
 
-@pytest.mark.parametrize("model", ["engine", "gemma4"])
+@pytest.mark.parametrize("model", ["engine", "gemma4", "gemma4_unary"])
 def test_the_server_answers_again(served: Served, model: str) -> None:
     async def go() -> None:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{served.grpc}") as channel:
