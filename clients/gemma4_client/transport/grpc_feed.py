@@ -186,16 +186,12 @@ async def _read(call: Any, inbox: Inbox) -> None:
     except asyncio.CancelledError:
         inbox.fail(CancelledError(own_cancel()))
         if being_cancelled(guess=True):  # by the end of the loop
-            await _settle(call, ends=inbox.whole)
+            await _settle(call)
             raise
 
 
-async def _settle(call: Any, *, ends: bool = False) -> None:
+async def _settle(call: Any) -> None:
     """End ``call`` in a loop that is about to close, where what it asked gRPC for has to come back:
-    later it would stop the events of the process's next loop. Nothing tells when it has. ``ends``:
-    its answer is whole, so its end is on its way, and a cancel that meets it can lock Triton's
-    gRPC."""
-    if not ends:
-        call.cancel()
-    await asyncio.sleep(_SETTLE_S)
+    later it would stop the events of the process's next loop. Nothing tells when it has."""
     call.cancel()
+    await asyncio.sleep(_SETTLE_S)

@@ -234,12 +234,20 @@ def test_a_stop_that_cuts_says_so(engine: Path, tmp_path: Path) -> None:
 
 
 def test_losses_that_come_too_often_end_it(engine: Path, tmp_path: Path) -> None:
+    """Starts in which Triton aborts count too: 2.51 does in one of some hundred."""
     served = Served(engine, tmp_path / "run", "--restarts", "1")
-    for times in (1, 2):
-        served.wait_for("Ctrl-C stops", times=times)
+    killed = 0
+
+    def ended() -> bool:
+        return served.process.poll() is not None
+
+    while not ended():
         find(served.process.pid, "preprocessing").kill()  # type: ignore[union-attr]
-    assert served.process.wait(BACK_S) == 1
-    assert '"event": "given_up"' in served.text
+        killed += 1
+        wait_until(lambda n=killed: ended() or served.text.count("Ctrl-C stops") > n, 2 * BACK_S)  # type: ignore[misc]
+    assert served.process.wait() == 1
+    wait_until(lambda: '"event": "given_up"' in served.text, 5)
+    assert killed + served.text.count('"event": "start_crashed"') == 2
 
 
 class Unread(Served):
