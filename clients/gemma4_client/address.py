@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from gemma4_client.tls import TLS
 
-__all__ = ["Address", "Protocol", "is_loopback", "parse_address"]
+__all__ = ["Address", "Protocol", "is_loopback", "parse_address", "without_user"]
 
 Protocol = Literal["grpc", "http"]
 _SCHEMES: dict[str, tuple[Protocol, bool]] = {
@@ -48,15 +48,20 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
+def without_user(url: str) -> str:
+    """Return an address for a message: nothing before an @, where a password may be."""
+    _, user, rest = url.rpartition("@")
+    return f"...@{rest}" if user else url
+
+
 def parse_address(url: str, protocol: Protocol | None = None, tls: TLS | None = None) -> Address:
     """Parse ``host:port`` (gRPC unless ``protocol`` says http), or with grpc://, grpcs://, http://
     or https:// before it. A port that is left out is 8001 on gRPC, 8000 on HTTP, 443 with TLS.
     Raises :class:`ValueError`, which never has a password in it."""
     if protocol not in (None, "grpc", "http"):
         raise ValueError(f"protocol={protocol!r} must be grpc or http")
-    if "@" in url:
-        after = url.rpartition("@")[2]
-        raise ValueError(f"url='...@{after}' must be a host and a port, without a user or password")
+    if (shown := without_user(url)) != url:
+        raise ValueError(f"url={shown!r} must be a host and a port, without a user or password")
     try:
         parts = urlsplit(url if "://" in url else f"{protocol or 'grpc'}://{url}")
     except ValueError as error:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gemma4_client.address import parse_address
+from gemma4_client.address import parse_address, without_user
 
 __all__ = [
     "CARDS",
@@ -95,8 +95,7 @@ class WorkerOptions:
 
 def _check_server(server: str) -> None:
     """Raise :class:`OptionsError` unless it is an address of gRPC."""
-    _, user, host = server.rpartition("@")
-    shown = f"...@{host}" if user else server  # a password may be before it
+    shown = without_user(server)
     wrong = "give --server once for each" if "," in server else ""
     try:
         if not wrong and parse_address(server).protocol != "grpc":

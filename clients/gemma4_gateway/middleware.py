@@ -30,7 +30,8 @@ __all__ = ["Middleware"]
 
 _CLOSE = (b"connection", b"close")
 _ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}\Z")
-_WHOLE = re.compile("[0-9]{1,19}")
+_WHOLE = re.compile("[0-9]{1,4300}")
+"""Digits that int() takes."""
 _HEALTH = ("/health", "/ping")
 _QUIET = (*_HEALTH, "/metrics")
 _OPEN = (*_QUIET, "/version", "/docs", "/openapi.json", "/ui/")

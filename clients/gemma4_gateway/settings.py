@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gemma4_client import TLS
+from gemma4_client.address import without_user
 
 from gemma4_gateway.backends.link import check_tls_files
 from gemma4_gateway.backends.names import parse_name
@@ -235,10 +236,10 @@ def check_origins(origins: Sequence[str]) -> tuple[str, ...]:
 
 def check_backend(address: str) -> str:
     """Return ``host:port`` or ``dns:///name:port`` itself. Raises :class:`SettingsError`."""
-    if "@" in address:  # not repeated: a password may be in it
+    if (shown := without_user(address)) != address:
         raise SettingsError(
-            f"--backend ...@{address.rpartition('@')[2]}: must be host:port of Triton's gRPC "
-            "service, or dns:///NAME:PORT, without a user or password"
+            f"--backend {shown}: must be host:port of Triton's gRPC service, or dns:///NAME:PORT, "
+            "without a user or password"
         )
     try:
         if (name := parse_name(address)) is not None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gemma4_client.address import without_user
+
 from gemma4_load.drive.arrivals import ARRIVALS, Rate, parse_rate
 from gemma4_load.drive.level import Level
 from gemma4_load.errors import OptionError
@@ -68,10 +70,9 @@ def check_url(option: str, url: str) -> str:
     except ValueError as error:
         raise OptionError(f"{option} {url}: {error}") from None
     if "@" in parts.netloc:
-        host = parts.netloc.rpartition("@")[2]
         raise OptionError(
-            f"{option} ...@{host}: has a user or a password, which everybody on this machine could "
-            "read; leave it out, and put an API key into GEMMA4_LOAD_API_KEY"
+            f"{option} {without_user(parts.netloc)}: has a user or a password, which everybody on "
+            "this machine could read; leave it out, and put an API key into GEMMA4_LOAD_API_KEY"
         )
     return url
 

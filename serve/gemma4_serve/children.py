@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-from gemma4_runtime.processes.heartbeat import read_beat, read_signs
+from gemma4_runtime.processes.heartbeat import read_signs
 from gemma4_runtime.restarts import RestartReason
 
 from gemma4_serve.liveness import Liveness
@@ -68,13 +68,12 @@ class Children:
         ]
         self._alive = {pid: Liveness(pid)}
         self._alive |= {
-            child.pid: Liveness(child.pid, beat=partial(read_beat, run_dir, child.pid))
+            child.pid: Liveness(child.pid, beat=partial(self._beat, child.pid))
             for child in self._children
         }
-        self._waits = [
-            (child.name, TritonWait(partial(read_signs, run_dir, child.pid)))
-            for child in self._children
-        ]
+        self._run_dir = run_dir
+        self._signs: dict[int, tuple[float, float] | None] = {}
+        self._waits = {child.pid: TritonWait() for child in self._children}
         self._next_look = self._next_search = 0.0
         self._poll = select.poll()
         for child in self._children:
@@ -106,14 +105,22 @@ class Children:
         if now >= self._next_search:
             self._next_search = now + _SEARCH_S
             self._search()
+        self._signs = {pid: read_signs(self._run_dir, pid) for pid in self._waits}
         for pid, alive in self._alive.items():
             if still := alive.look(now):
                 return Loss(name_of(pid), pid, still.reason, still.cause)
-        for model, wait in self._waits:
-            if still := wait.look(now):
-                cause = f"{still.cause} of {model}: its gRPC has locked itself"
-                return Loss(name_of(self._server.pid), self._server.pid, still.reason, cause)
+        for pid, wait in self._waits.items():
+            if seconds := wait.look(now, self._signs[pid]):
+                cause = (
+                    f"did not answer {name_of(pid)} for {seconds:.1f} s; its gRPC has probably "
+                    "locked itself"
+                )
+                return Loss(name_of(self._server.pid), self._server.pid, "stuck", cause)
         return None
+
+    def _beat(self, pid: int) -> float | None:
+        signs = self._signs.get(pid)
+        return None if signs is None else signs[0]
 
     def lost_while_draining(self, now: float) -> Loss | None:
         """Do as :meth:`wait`, of what accepted requests need; Triton ends the rest by itself."""

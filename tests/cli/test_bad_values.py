@@ -50,8 +50,8 @@ def test_every_command_is_looked_at() -> None:
 
 
 def test_every_number_is_bounded() -> None:
-    """What has no bound overflows somewhere: in a timeout of Linux, a 64-bit number, memory. Those
-    of a build are looked at below."""
+    """Without a bound, each place that computes with it would have to look. Those of a build are
+    looked at below."""
     unbounded = [
         (*words, param.opts[0])
         for words, param in NUMBERS

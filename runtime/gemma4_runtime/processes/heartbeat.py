@@ -17,7 +17,7 @@ from threading import Event, Thread
 from gemma4_runtime.processes.parent import Parent
 from gemma4_runtime.processes.triton_calls import waits_since
 
-__all__ = ["BEATS_NAME", "BEAT_S", "SEEN", "Heartbeat", "read_beat", "read_signs"]
+__all__ = ["BEATS_NAME", "BEAT_S", "SEEN", "Heartbeat", "read_signs"]
 
 BEATS_NAME = "beats"
 BEAT_S = 0.2
@@ -78,16 +78,10 @@ class Heartbeat:
                 return
 
 
-def read_beat(run_dir: Path, pid: int) -> float | None:
-    """Return when process ``pid`` gave its last sign of life, as :func:`time.monotonic` (the clock
-    is the machine's); None for one that has none."""
-    signs = read_signs(run_dir, pid)
-    return None if signs is None else signs[0]
-
-
 def read_signs(run_dir: Path, pid: int) -> tuple[float, float] | None:
-    """Do as :func:`read_beat`, and return since when the process waits for Triton; 0 when it does
-    not."""
+    """Return when process ``pid`` gave its last sign of life, and since when it waits for Triton
+    (0: it does not), both as :func:`time.monotonic` (the clock is the machine's); None for one that
+    has none."""
     try:
         descriptor = os.open(f"{run_dir}/{BEATS_NAME}/{pid}", os.O_RDONLY)
     except OSError:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from gemma4_client import Client, Gemma4Error
-from gemma4_runtime.processes.heartbeat import read_beat
+from gemma4_runtime.processes.heartbeat import read_signs
 from gemma4_runtime.processes.parent import LEFT_S
 from gemma4_runtime.server.board import Field
 from gemma4_serve.proc import runs
@@ -115,7 +115,10 @@ def test_the_others_kill_one_that_cannot_see_it(engine: Path, tmp_path: Path) ->
         for pid in (served.process.pid, triton.pid):
             os.kill(pid, signal.SIGSTOP)
         wait_until(
-            lambda: time.monotonic() - (read_beat(served.run_dir, stuck.pid) or 0) > STANDS_STILL_S,
+            lambda: (
+                time.monotonic() - (read_signs(served.run_dir, stuck.pid) or (0.0,))[0]
+                > STANDS_STILL_S
+            ),
             BACK_S,
         )
         kill_each((served.process.pid, triton.pid))
@@ -137,7 +140,7 @@ def test_the_last_process_ends_when_all_others_are_killed_at_once(
     others.remove(last.pid)
 
     def quiet_s() -> float:
-        return time.monotonic() - (read_beat(served.run_dir, last.pid) or 0.0)
+        return time.monotonic() - (read_signs(served.run_dir, last.pid) or (0.0,))[0]
 
     try:
         for pid in (served.process.pid, triton.pid):

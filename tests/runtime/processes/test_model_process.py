@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gemma4_runtime.processes.heartbeat import BEAT_S, read_beat
+from gemma4_runtime.processes.heartbeat import BEAT_S, read_signs
 from gemma4_runtime.processes.model_process import EXIT_BROKEN
 from gemma4_testing.waiting import wait_until
 
@@ -42,7 +42,7 @@ def start(
 
 
 def age(run_dir: Path, pid: int) -> float:
-    return time.monotonic() - read_beat(run_dir, pid)  # type: ignore[operator]
+    return time.monotonic() - read_signs(run_dir, pid)[0]  # type: ignore[index]
 
 
 def test_it_beats_and_a_stop_shows(tmp_path: Path) -> None:
@@ -56,14 +56,14 @@ def test_it_beats_and_a_stop_shows(tmp_path: Path) -> None:
     wait_until(lambda: age(tmp_path, process.pid) < BEAT_S * 3, 10)
     process.communicate("\n", timeout=10)
     assert process.returncode == 0
-    assert read_beat(tmp_path, process.pid) is None
+    assert read_signs(tmp_path, process.pid) is None
 
 
 def test_a_process_without_a_beat(tmp_path: Path) -> None:
-    assert read_beat(tmp_path, 1) is None
+    assert read_signs(tmp_path, 1) is None
     (tmp_path / "beats").mkdir()
     (tmp_path / "beats" / "1").write_bytes(b"abc")
-    assert read_beat(tmp_path, 1) is None
+    assert read_signs(tmp_path, 1) is None
 
 
 def test_a_dead_thread_ends_the_process_and_says_which(tmp_path: Path) -> None:
